@@ -1,0 +1,95 @@
+/**
+ * Kubernetes objects as they travel: plain JSON, with the fields the agent reads or writes. Unknown fields stay in the
+ * objects and are ignored. Byte fields are base64 strings, times RFC 3339 strings.
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/
+ */
+
+export interface ObjectMeta {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly creationTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly OwnerReference[];
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface KubernetesObject {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata: ObjectMeta;
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTransitionTime?: string;
+}
+
+export interface PodCertificateRequest extends KubernetesObject {
+  readonly spec: {
+    readonly signerName: string;
+    readonly podName: string;
+    readonly podUID: string;
+    readonly serviceAccountName: string;
+    readonly serviceAccountUID: string;
+    readonly nodeName: string;
+    readonly nodeUID: string;
+    readonly maxExpirationSeconds?: number;
+    readonly pkixPublicKey?: string;
+    readonly proofOfPossession?: string;
+    readonly stubPKCS10Request?: string;
+    readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>;
+  };
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    readonly certificateChain?: string;
+    readonly notBefore?: string;
+    readonly notAfter?: string;
+    readonly beginRefreshAt?: string;
+  };
+}
+
+export interface ClusterTrustBundle extends KubernetesObject {
+  readonly spec: { readonly signerName?: string; readonly trustBundle: string };
+}
+
+export interface Pod extends KubernetesObject {
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly securityContext?: { readonly runAsUser?: number; readonly fsGroup?: number };
+    readonly containers?: readonly Container[];
+    readonly initContainers?: readonly Container[];
+  };
+  readonly status?: { readonly phase?: string };
+}
+
+export interface Container {
+  readonly name: string;
+  readonly securityContext?: { readonly runAsUser?: number };
+}
+
+/** metav1.Status: the body of an error reply. */
+export interface Status {
+  readonly kind: 'Status';
+  readonly status?: string;
+  readonly message?: string;
+  readonly reason?: string;
+  readonly code?: number;
+  readonly details?: {
+    readonly retryAfterSeconds?: number;
+    readonly causes?: readonly { readonly reason?: string; readonly message?: string; readonly field?: string }[];
+  };
+}

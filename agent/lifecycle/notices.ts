@@ -1,0 +1,118 @@
+/**
+ * What happens to a volume, as one stream: the lifecycle says it here once, and `observe/` makes log lines, metrics and
+ * events on the pod of it. Nothing secret is ever part of a notice.
+ */
+import type { KeyType } from '../../volumes/sources.ts';
+import type { VolumeRecord } from '../../volumes/volume.ts';
+import type { AgentError } from '../errors.ts';
+
+/** The parts of an issuance that take time, in their order. */
+export type Phase =
+  /** Making the key and storing it. */
+  | 'key'
+  /** From the first attempt to create the request until the API server has it. */
+  | 'request'
+  /** From the created request to the signer's answer. */
+  | 'signer'
+  /** From the answer to the files. */
+  | 'write';
+
+/** Which credential of which volume a notice speaks of. */
+export interface CredentialSubject {
+  readonly volume: VolumeRecord;
+  readonly source: number;
+  readonly signerName: string;
+  readonly keyType: KeyType;
+}
+
+/** What happened to one credential (a podCertificate source of a volume). Durations are in milliseconds. */
+export type CredentialNotice = CredentialSubject &
+  (
+    | { readonly type: 'keyMade'; readonly requestName: string; readonly tookMs: number }
+    | { readonly type: 'requested'; readonly requestName: string; readonly tookMs: number }
+    /** The signer has not answered for a while; said once a request. */
+    | { readonly type: 'waitingForSigner'; readonly requestName: string; readonly waitedMs: number }
+    /** The signer's certificate was accepted. */
+    | { readonly type: 'answered'; readonly requestName: string; readonly tookMs: number }
+    /** The files hold the certificate. */
+    | {
+        readonly type: 'projected';
+        readonly requestName: string;
+        /** First certificate of the volume, or a renewal. */
+        readonly first: boolean;
+        readonly serialNumber: string;
+        readonly notBefore: number;
+        readonly notAfter: number;
+        readonly refreshAt: number;
+        /** From the answer to the files. */
+        readonly writeMs: number;
+        /** From the decision to ask to the files. */
+        readonly totalMs: number;
+      }
+    | {
+        readonly type: 'denied' | 'failed';
+        readonly requestName: string;
+        readonly reason: string;
+        readonly message: string;
+        readonly retryAt: number;
+      }
+    /** The signer denied the key type and named one that it supports. */
+    | {
+        readonly type: 'keyTypeSuggested';
+        readonly suggested: KeyType;
+        /** True when the agent goes on with the suggested type. */
+        readonly followed: boolean;
+      }
+    /** The request was deleted before it was answered, or was given up after waiting long. */
+    | {
+        readonly type: 'requestLost';
+        readonly requestName: string;
+        readonly why: 'deleted' | 'unanswered';
+        readonly retryAt: number;
+      }
+    /** A step of the agent's own failed: key, request, chain checks or writing. */
+    | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
+    /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
+    | { readonly type: 'refreshOverdue'; readonly notAfter: number }
+    | { readonly type: 'expired'; readonly notAfter: number }
+    /** Found after a restart of the agent: a certificate still good, or a request under way. */
+    | { readonly type: 'adopted'; readonly notAfter: number; readonly refreshAt: number }
+    | { readonly type: 'resumed'; readonly requestName: string }
+    /** The pod has ended; its certificate is refreshed no more. */
+    | { readonly type: 'podEnded' }
+  );
+
+/** What happened to one clusterTrustBundle source. */
+export type TrustNotice = { readonly volume: VolumeRecord; readonly source: number } & (
+  | { readonly type: 'anchorsProjected'; readonly first: boolean; readonly certificates: number }
+  | { readonly type: 'anchorsMissing'; readonly message: string }
+  | { readonly type: 'anchorsNotWritten'; readonly error: AgentError; readonly retryAt: number }
+);
+
+/** What happened to a volume as a whole. */
+export type VolumeNotice = { readonly volume: VolumeRecord } & (
+  | { readonly type: 'publishing' }
+  | { readonly type: 'published'; readonly tookMs: number }
+  | { readonly type: 'unpublished' }
+);
+
+export type Notice = CredentialNotice | TrustNotice | VolumeNotice;
+
+/** Takes a notice; never throws and never waits. */
+export type Reporter = (notice: Notice) => void;
+
+/** The states of a credential as the kubelet's metric `kubelet_podcertificate_states` names them. */
+export type CredentialStateName = 'not_yet_issued' | 'fresh' | 'overdue_for_refresh' | 'expired' | 'denied' | 'failed';
+
+/** One credential as it stands, for metrics and the status page. Times are milliseconds since the epoch. */
+export interface CredentialSnapshot extends CredentialSubject {
+  readonly state: CredentialStateName;
+  readonly requestName?: string;
+  readonly serialNumber?: string;
+  readonly notBefore?: number;
+  readonly notAfter?: number;
+  readonly beginRefreshAt?: number;
+  readonly refreshAt?: number;
+  readonly nextAttemptAt?: number;
+  readonly lastError?: string;
+}

@@ -1,0 +1,120 @@
+/**
+ * What the lifecycle needs from the rest of the agent, as interfaces: keys, a certificate API, trust anchors, pods, a
+ * clock. `agent.ts` hands it the implementations; tests hand it plain objects. (The volume store's interface is in
+ * `volumes/volume.ts`.)
+ */
+import type { ClusterTrustBundleSource, KeyType } from '../../volumes/sources.ts';
+import type { IssuedChain, PodReference } from '../../volumes/volume.ts';
+
+/** A private key in the agent's memory, for as long as one step takes. */
+export interface PrivateKey {
+  readonly keyType: KeyType;
+  /** PKCS#8 DER. */
+  readonly pkcs8: Uint8Array;
+  /** SubjectPublicKeyInfo DER. */
+  readonly spki: Uint8Array;
+  /** Signature over the ASCII bytes of the pod UID, by the rule of `spec.proofOfPossession`. */
+  proofOfPossession(podUID: string): Promise<Uint8Array>;
+  /** Self-signed PKCS#10 request with empty subject and no attributes, DER (`spec.stubPKCS10Request`). */
+  stubRequest(): Promise<Uint8Array>;
+  /** Overwrites the private parts. Nothing may be signed afterwards. */
+  destroy(): void;
+}
+
+export interface KeyMaker {
+  generate(keyType: KeyType): Promise<PrivateKey>;
+  /** Reads a key made earlier; takes over the buffer (PKCS#8 DER) and zeroes it on `destroy`. */
+  restore(pkcs8: Uint8Array): PrivateKey;
+}
+
+/** The pod and its surroundings as the API server knows them now. */
+export interface PodIdentity {
+  readonly pod: PodReference;
+  readonly serviceAccountUID: string;
+  readonly nodeName: string;
+  readonly nodeUID: string;
+  /** True when the pod has ended: phase Succeeded or Failed. */
+  readonly ended: boolean;
+  /** `spec.securityContext.fsGroup`. */
+  readonly fsGroup?: number;
+  /** The one runAsUser that every container of the pod runs as, where there is one. */
+  readonly runAsUser?: number;
+}
+
+export interface PodDirectory {
+  /** @throws AgentError PodGone when no pod of that name and UID exists on this node. */
+  identify(pod: PodReference, signal: AbortSignal): Promise<PodIdentity>;
+}
+
+/** Where a request stands among others that wait for the API server: first issuances go before refreshes. */
+export type Priority = 'first' | 'refresh';
+
+/** A certificate to ask for. */
+export interface CertificateOrder {
+  readonly requestName: string;
+  readonly identity: PodIdentity;
+  readonly signerName: string;
+  readonly maxExpirationSeconds?: number;
+  readonly userAnnotations: Readonly<Record<string, string>>;
+  readonly priority: Priority;
+}
+
+/** What became of a request. Times are milliseconds since the epoch. */
+export type Outcome =
+  | {
+      readonly type: 'issued';
+      /** PEM, leaf first, as the signer wrote it. */
+      readonly certificateChain: string;
+      readonly notBefore: number;
+      readonly notAfter: number;
+      readonly beginRefreshAt: number;
+    }
+  | { readonly type: 'denied' | 'failed'; readonly reason: string; readonly message: string }
+  /** The request was deleted before it was answered. */
+  | { readonly type: 'gone' };
+
+/** One certificate API. */
+export interface Issuer {
+  /** Name for a request with this public key: the same inputs give the same name, in every run of the agent. */
+  requestName(podUID: string, volumeName: string, sourceIndex: number, spki: Uint8Array): string;
+  /**
+   * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
+   * whose answer was lost can be repeated. @throws AgentError
+   */
+  submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void>;
+  /**
+   * Reports what becomes of a request, once, never before this call has returned. A submitted request that the watch
+   * has not shown yet is waited for; one that was there and is no more, or is absent from a complete list made after
+   * the call, is `gone`. @returns ends the watching.
+   */
+  follow(namespace: string, requestName: string, listener: (outcome: Outcome) => void): () => void;
+  /**
+   * The checks before a chain is used: it parses, the leaf holds the key (`spki`, DER), its times agree with the
+   * status, it has not expired at `now` (milliseconds since the epoch). @throws AgentError InvalidChain
+   */
+  verify(outcome: Outcome & { readonly type: 'issued' }, spki: Uint8Array, now: number): IssuedChain;
+}
+
+/** What a clusterTrustBundle source selects now. */
+export type Anchors =
+  | { readonly type: 'found' /** DER, deduplicated, in stable order. */; readonly certificates: readonly Uint8Array[] }
+  /** Nothing matches; the message says what was looked for. */
+  | { readonly type: 'missing'; readonly message: string };
+
+export interface TrustAnchors {
+  /**
+   * Reports the anchors once the watch behind them is synced, and again whenever they change; never before this call
+   * has returned. @returns ends the subscription.
+   */
+  subscribe(source: ClusterTrustBundleSource, listener: (anchors: Anchors) => void): () => void;
+}
+
+/** The wall clock. Times are milliseconds since the epoch. */
+export interface Clock {
+  now(): number;
+  /**
+   * Calls back once when the wall clock has reached `time`, however far away that is and however the clock is set
+   * meanwhile. @returns cancels.
+   */
+  at(time: number, callback: () => void): () => void;
+}

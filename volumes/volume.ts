@@ -1,0 +1,116 @@
+/**
+ * The types that describe one volume on this node: whose it is, what it holds, and the state kept beside its files.
+ * They are what the rest of the agent and this folder exchange.
+ */
+import type { KeyType, VolumeDeclaration } from './sources.ts';
+
+/** The pod a volume belongs to, as the kubelet names it in the volume context. */
+export interface PodReference {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly serviceAccountName: string;
+}
+
+/** Whose the files are: the pod's fsGroup, else the one runAsUser that all its containers share, else nobody's. */
+export type FileOwner =
+  | { readonly kind: 'group'; readonly gid: number }
+  | { readonly kind: 'user'; readonly uid: number }
+  | { readonly kind: 'none' };
+
+/** Everything that must be known to look after a volume; written once, into the volume itself. */
+export interface VolumeRecord {
+  /** CSI volume_id, unique on the node. */
+  readonly volumeId: string;
+  /** Absolute path that the kubelet binds into the pod's containers. */
+  readonly targetPath: string;
+  /** The volume's name in the pod's spec. */
+  readonly volumeName: string;
+  readonly pod: PodReference;
+  readonly declaration: VolumeDeclaration;
+  readonly owner: FileOwner;
+}
+
+/** A certificate as issued: DER, leaf first. Times are milliseconds since the epoch. */
+export interface IssuedChain {
+  readonly certificates: readonly Uint8Array[];
+  /** The leaf's serial number, upper-case hexadecimal without separators. */
+  readonly serialNumber: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly beginRefreshAt: number;
+}
+
+/** A request that is on its way. Its private key lies beside it in the volume. */
+export interface PendingRequest {
+  readonly requestName: string;
+  readonly keyType: KeyType;
+  /** When the key was made, milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** The accepted answer, once there is one and until it is projected. */
+  readonly issued?: IssuedChain;
+}
+
+/** The certificate that the volume's files hold. Times are milliseconds since the epoch. */
+export interface IssuedStatus {
+  readonly requestName: string;
+  readonly keyType: KeyType;
+  readonly serialNumber: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly beginRefreshAt: number;
+  /** beginRefreshAt plus the jitter drawn for this certificate. */
+  readonly refreshAt: number;
+}
+
+/** What a source's files are made from. */
+export type SourceContent =
+  | {
+      readonly kind: 'credential';
+      /** PKCS#8 DER. The caller owns the buffer and zeroes it. */
+      readonly privateKey: Uint8Array;
+      /** DER, leaf first. */
+      readonly certificates: readonly Uint8Array[];
+    }
+  | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
+
+/** One volume, open for work. File operations are synchronous: the files live in memory (tmpfs). */
+export interface OpenVolume {
+  readonly record: VolumeRecord;
+  /** The request that source `index` waits for, with its key stored beside it. */
+  pending(index: number): PendingRequest | undefined;
+  /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
+  savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
+  /** Adds the accepted answer to the stored request. */
+  saveAnswer(index: number, issued: IssuedChain): void;
+  /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
+  readPendingKey(index: number): Uint8Array;
+  /** Removes the request and its key; nothing happens when there is none. */
+  discardPending(index: number): void;
+  issued(index: number): IssuedStatus | undefined;
+  saveIssued(index: number, status: IssuedStatus): void;
+  /** True when every file of the source is in place. */
+  isProjected(index: number): boolean;
+  /**
+   * Changes the files of the given sources, all at once; the files of the others stay as they are.
+   * @returns 'unchanged' when every byte, mode and owner was as asked, and then nothing is written.
+   * @throws VolumeError; the files are then as they were before.
+   */
+  project(contents: ReadonlyMap<number, SourceContent>): 'written' | 'unchanged';
+}
+
+/** A place found on the node that looks like a volume and cannot be used as one. */
+export interface UnusableVolume {
+  readonly targetPath: string;
+  readonly reason: string;
+}
+
+/** All volumes of this driver on this node. */
+export interface VolumeStore {
+  /** Mounts the volume where it is not mounted yet, and stores its record. Idempotent. @throws VolumeError */
+  create(record: VolumeRecord): Promise<OpenVolume>;
+  /** Finds what an earlier run of the agent left: the mount table (or the directory tree) is the only record. */
+  recover(): Promise<{ readonly volumes: readonly OpenVolume[]; readonly unusable: readonly UnusableVolume[] }>;
+  /** Unmounts and removes the target path whatever state it is in. Idempotent. @throws VolumeError */
+  remove(targetPath: string): Promise<void>;
+}
