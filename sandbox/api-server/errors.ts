@@ -89,6 +89,7 @@ export interface StatusDetails {
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly code: number;
+  /** Empty for a failure that the real server gives no reason for. */
   readonly reason: string;
   readonly details: StatusDetails | undefined;
 
@@ -223,7 +224,7 @@ export function statusBody(error: ApiError): JsonObject {
     metadata: {},
     status: 'Failure',
     message: error.message,
-    reason: error.reason,
+    ...(error.reason === '' ? {} : { reason: error.reason }),
     ...(error.details === undefined ? {} : { details: structuredClone(error.details) as JsonObject }),
     code: error.code,
   };

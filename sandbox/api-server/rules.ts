@@ -74,6 +74,8 @@ export interface AdmissionRequest {
 
 /** The object to validate. */
 export interface ValidationRequest {
+  /** Who asks: a status may be changed by the signer's own users only. */
+  readonly user: UserInfo;
   readonly resource: GroupResource;
   /** API version of the request within the group: `v1beta1`. */
   readonly version: string;
@@ -120,9 +122,12 @@ export interface Rules {
   default(request: ValidationRequest, context: RulesContext): void;
   /** @returns the error to answer with, nothing when the change may go on */
   admit(request: AdmissionRequest, context: RulesContext): ApiError | undefined;
-  /** @returns all faults; none when the object may be stored. Metadata is checked by the server. */
+  /**
+   * @returns all faults, those of the metadata included (the name, once generated, among them); none when the object may
+   * be stored. A TokenRequest is validated as resource `serviceaccounts/token`.
+   */
   validateCreate(request: ValidationRequest, context: RulesContext): readonly FieldError[];
-  /** An update outside of `/status`; the status is the old one. */
+  /** An update outside of `/status`; the status is the old one. What an update may not change in metadata is the server's to check. */
   validateUpdate(request: ValidationRequest, old: ApiObject, context: RulesContext): readonly FieldError[];
   /** An update through `/status`; spec is the old one. */
   validateStatusUpdate(request: ValidationRequest, old: ApiObject, context: RulesContext): readonly FieldError[];
