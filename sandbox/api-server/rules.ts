@@ -64,6 +64,11 @@ export interface RulesContext {
 
 /** A change on its way to the store. */
 export interface AdmissionRequest {
+  /**
+   * Admission is asked twice, as by the real server: before the object is validated (where NodeRestriction decides), and
+   * after (where the permission to attest a ClusterTrustBundle decides). A deletion is only asked for once, after.
+   */
+  readonly phase: 'before validation' | 'after validation';
   readonly operation: 'create' | 'update' | 'delete';
   readonly attributes: ResourceAttributes;
   /** The object as it would be stored, of the version named in the attributes; absent on delete. */

@@ -1,0 +1,302 @@
+/**
+ * The resources that the sandbox serves, as a table: names, scope, versions per Kubernetes version, and in what each
+ * differs from the common handling.
+ *
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology
+ */
+import type { ApiObject, GroupResource } from './objects.ts';
+import type { KubernetesVersion } from './rules.ts';
+import { certificateSigningRequest, clusterTrustBundle, podCertificateRequest } from './schemas/certificates.ts';
+import * as core from './schemas/core.ts';
+import type { StructSchema } from './schemas/schema.ts';
+
+export interface ResourceType {
+  /** The empty string for the core group. */
+  readonly group: string;
+  readonly resource: string;
+  readonly singular: string;
+  readonly kind: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly namespaced: boolean;
+  /** The versions served, the preferred one first. */
+  versions(kubernetes: KubernetesVersion): readonly string[];
+  schema(version: string, kubernetes: KubernetesVersion): StructSchema;
+  /** Subresources that are read and written as the object itself, changing only its status. */
+  readonly statusSubresources: readonly string[];
+  /** Values of the fields that a field selector may name. */
+  fields(object: ApiObject): Readonly<Record<string, string>>;
+  /** Whether an update may leave the resourceVersion out. */
+  readonly unconditionalUpdate: boolean;
+  /** What a deletion answers: the object, or a metav1.Status. */
+  readonly deleteReturns: 'object' | 'status';
+  /** Form of names: an RFC 1123 subdomain or label, anything that fits into a path, a node. */
+  readonly names: 'subdomain' | 'label' | 'path segment';
+  /** The resource whose objects these are in another form. */
+  readonly storedAs: GroupResource;
+}
+
+/** A resource that answers a question and stores nothing. */
+export interface ReviewType {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly singular: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  readonly schema: StructSchema;
+}
+
+export function groupResource(type: { readonly group: string; readonly resource: string }): GroupResource {
+  return type.group === '' ? type.resource : `${type.resource}.${type.group}`;
+}
+
+/** `v1`, `certificates.k8s.io/v1beta1`. */
+export function groupVersion(group: string, version: string): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+/** A field's value by its path, as a field selector compares it. */
+function fieldAt(object: ApiObject, path: string): string {
+  let value: unknown = object;
+  for (const part of path.split('.')) {
+    value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined;
+  }
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
+}
+
+const selecting =
+  (paths: readonly string[]) =>
+  (object: ApiObject): Readonly<Record<string, string>> =>
+    Object.fromEntries(paths.map((path) => [path, fieldAt(object, path)]));
+
+type Row = Pick<ResourceType, 'group' | 'resource' | 'singular' | 'kind' | 'namespaced' | 'schema'> &
+  Partial<Omit<ResourceType, 'fields'>> & { readonly fieldPaths?: readonly string[] };
+
+function resource(row: Row): ResourceType {
+  const { fieldPaths, ...rest } = row;
+  return {
+    shortNames: [],
+    categories: [],
+    versions: () => ['v1'],
+    statusSubresources: [],
+    fields: selecting(['metadata.name', ...(row.namespaced ? ['metadata.namespace'] : []), ...(fieldPaths ?? [])]),
+    unconditionalUpdate: true,
+    deleteReturns: 'status',
+    names: 'subdomain',
+    storedAs: groupResource(row),
+    ...rest,
+  };
+}
+
+const eventFields = [
+  ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
+    (field) => `involvedObject.${field}`,
+  ),
+  'reason',
+  'type',
+];
+
+function eventValues(object: ApiObject): Readonly<Record<string, string>> {
+  const reporter = fieldAt(object, 'source.component') || fieldAt(object, 'reportingComponent');
+  return {
+    ...selecting(['metadata.name', 'metadata.namespace', ...eventFields])(object),
+    reportingComponent: reporter,
+    source: reporter,
+  };
+}
+
+/** The same values under the names that events.k8s.io gives them. */
+function newEventValues(object: ApiObject): Readonly<Record<string, string>> {
+  const { source: _, reportingComponent = '', ...values } = eventValues(object);
+  const renamed = Object.entries(values).map(([path, value]) => [
+    path.replace(/^involvedObject\./, 'regarding.'),
+    value,
+  ]);
+  return { ...Object.fromEntries(renamed), reportingController: reportingComponent };
+}
+
+const rbacGroup = 'rbac.authorization.k8s.io';
+const certificatesGroup = 'certificates.k8s.io';
+
+export const podCertificateRequests: GroupResource = 'podcertificaterequests.certificates.k8s.io';
+
+export const resourceTypes: readonly ResourceType[] = [
+  resource({
+    group: '',
+    resource: 'namespaces',
+    singular: 'namespace',
+    kind: 'Namespace',
+    shortNames: ['ns'],
+    namespaced: false,
+    schema: () => core.namespace,
+    statusSubresources: ['status'],
+    fieldPaths: ['status.phase'],
+    deleteReturns: 'object',
+    names: 'label',
+  }),
+  resource({
+    group: '',
+    resource: 'nodes',
+    singular: 'node',
+    kind: 'Node',
+    shortNames: ['no'],
+    namespaced: false,
+    schema: () => core.node,
+    statusSubresources: ['status'],
+    fieldPaths: ['spec.unschedulable'],
+  }),
+  resource({
+    group: '',
+    resource: 'pods',
+    singular: 'pod',
+    kind: 'Pod',
+    shortNames: ['po'],
+    categories: ['all'],
+    namespaced: true,
+    schema: () => core.pod,
+    statusSubresources: ['status'],
+    fieldPaths: [
+      'spec.nodeName',
+      'spec.restartPolicy',
+      'spec.schedulerName',
+      'spec.serviceAccountName',
+      'spec.hostNetwork',
+      'status.phase',
+      'status.podIP',
+      'status.nominatedNodeName',
+    ],
+    deleteReturns: 'object',
+  }),
+  resource({
+    group: '',
+    resource: 'serviceaccounts',
+    singular: 'serviceaccount',
+    kind: 'ServiceAccount',
+    shortNames: ['sa'],
+    namespaced: true,
+    schema: () => core.serviceAccount,
+    deleteReturns: 'object',
+  }),
+  {
+    ...resource({
+      group: '',
+      resource: 'events',
+      singular: 'event',
+      kind: 'Event',
+      shortNames: ['ev'],
+      namespaced: true,
+      schema: () => core.event,
+    }),
+    fields: eventValues,
+  },
+  {
+    ...resource({
+      group: 'events.k8s.io',
+      resource: 'events',
+      singular: 'event',
+      kind: 'Event',
+      shortNames: ['ev'],
+      namespaced: true,
+      schema: () => core.newEvent,
+      storedAs: 'events',
+    }),
+    fields: newEventValues,
+  },
+  resource({
+    group: certificatesGroup,
+    resource: 'podcertificaterequests',
+    singular: 'podcertificaterequest',
+    kind: 'PodCertificateRequest',
+    namespaced: true,
+    versions: (kubernetes) =>
+      ({ '1.34': ['v1alpha1'], '1.35': ['v1beta1'], '1.36': ['v1beta1'], '1.37': ['v1', 'v1beta1'] })[kubernetes],
+    schema: podCertificateRequest,
+    statusSubresources: ['status'],
+    fieldPaths: ['spec.signerName', 'spec.podName', 'spec.nodeName'],
+    unconditionalUpdate: false,
+  }),
+  resource({
+    group: certificatesGroup,
+    resource: 'clustertrustbundles',
+    singular: 'clustertrustbundle',
+    kind: 'ClusterTrustBundle',
+    namespaced: false,
+    versions: (kubernetes) => (kubernetes === '1.37' ? ['v1', 'v1beta1'] : ['v1beta1', 'v1alpha1']),
+    schema: clusterTrustBundle,
+    fieldPaths: ['spec.signerName'],
+    unconditionalUpdate: false,
+    names: 'path segment',
+  }),
+  resource({
+    group: certificatesGroup,
+    resource: 'certificatesigningrequests',
+    singular: 'certificatesigningrequest',
+    kind: 'CertificateSigningRequest',
+    shortNames: ['csr'],
+    namespaced: false,
+    schema: certificateSigningRequest,
+    statusSubresources: ['status', 'approval'],
+    fieldPaths: ['spec.signerName'],
+  }),
+  resource({
+    group: rbacGroup,
+    resource: 'roles',
+    singular: 'role',
+    kind: 'Role',
+    namespaced: true,
+    schema: () => core.role('Role'),
+    names: 'path segment',
+  }),
+  resource({
+    group: rbacGroup,
+    resource: 'rolebindings',
+    singular: 'rolebinding',
+    kind: 'RoleBinding',
+    namespaced: true,
+    schema: () => core.roleBinding('RoleBinding'),
+    names: 'path segment',
+  }),
+  resource({
+    group: rbacGroup,
+    resource: 'clusterroles',
+    singular: 'clusterrole',
+    kind: 'ClusterRole',
+    namespaced: false,
+    schema: () => core.role('ClusterRole'),
+    names: 'path segment',
+  }),
+  resource({
+    group: rbacGroup,
+    resource: 'clusterrolebindings',
+    singular: 'clusterrolebinding',
+    kind: 'ClusterRoleBinding',
+    namespaced: false,
+    schema: () => core.roleBinding('ClusterRoleBinding'),
+    names: 'path segment',
+  }),
+  resource({
+    group: 'storage.k8s.io',
+    resource: 'csidrivers',
+    singular: 'csidriver',
+    kind: 'CSIDriver',
+    namespaced: false,
+    schema: () => core.csiDriver,
+    unconditionalUpdate: false,
+    deleteReturns: 'object',
+  }),
+];
+
+function review(group: string, kind: string, schema: StructSchema, namespaced = false): ReviewType {
+  const singular = kind.toLowerCase();
+  return { group, version: 'v1', resource: `${singular}s`, singular, kind, namespaced, schema };
+}
+
+export const reviewTypes: readonly ReviewType[] = [
+  review('authentication.k8s.io', 'TokenReview', core.tokenReview),
+  review('authentication.k8s.io', 'SelfSubjectReview', core.selfSubjectReview),
+  review('authorization.k8s.io', 'SubjectAccessReview', core.accessReview('SubjectAccessReview')),
+  review('authorization.k8s.io', 'LocalSubjectAccessReview', core.accessReview('LocalSubjectAccessReview'), true),
+  review('authorization.k8s.io', 'SelfSubjectAccessReview', core.accessReview('SelfSubjectAccessReview')),
+  review('authorization.k8s.io', 'SelfSubjectRulesReview', core.selfSubjectRulesReview),
+];
