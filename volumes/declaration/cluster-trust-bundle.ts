@@ -1,0 +1,134 @@
+/**
+ * Reads one `clusterTrustBundle` source: a bundle by its name, or all bundles of a signer whose labels match.
+ *
+ * https://kubernetes.io/docs/concepts/storage/projected-volumes/#clustertrustbundle
+ */
+import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from '../sources.ts';
+import {
+  type Fault,
+  type Mapping,
+  quote,
+  readBoolean,
+  readList,
+  readMapping,
+  readString,
+  readStringMap,
+} from './fields.ts';
+import { clusterTrustBundleNameFault, labelKeyFault, labelValueFault } from './names.ts';
+import { checkPath, type OutputPath } from './paths.ts';
+import { readSignerName } from './pod-certificate.ts';
+
+const fields = ['name', 'signerName', 'labelSelector', 'optional', 'path'];
+const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
+
+/** @returns the source, usable only if no fault was added. Its path is added to `outputs`. */
+export function readClusterTrustBundle(
+  value: unknown,
+  index: number,
+  path: string,
+  outputs: OutputPath[],
+  faults: Fault[],
+): ClusterTrustBundleSource | undefined {
+  const mapping = readMapping(value, path, fields, faults);
+  if (mapping === undefined) return undefined;
+  const select = readSelect(mapping, path, faults);
+  const optional = readBoolean(mapping, 'optional', path, false, faults);
+  const file = readFilePath(mapping, path, outputs, faults);
+  if (select === undefined || file === undefined) return undefined;
+  return { kind: 'clusterTrustBundle', index, select, optional, path: file };
+}
+
+function readFilePath(mapping: Mapping, path: string, outputs: OutputPath[], faults: Fault[]): string | undefined {
+  const field = `${path}.path`;
+  const before = faults.length;
+  const text = readString(mapping, 'path', path, faults);
+  if (faults.length > before) return undefined;
+  if (text === undefined) {
+    faults.push({ field, message: 'is required: the file that the trust anchors go into' });
+    return undefined;
+  }
+  const checked = checkPath(text);
+  if (!checked.ok) {
+    faults.push({ field, message: checked.message });
+    return undefined;
+  }
+  outputs.push({ field, path: checked.path });
+  return checked.path;
+}
+
+function readSelect(mapping: Mapping, path: string, faults: Fault[]): ClusterTrustBundleSource['select'] | undefined {
+  const given = (name: string) => (mapping.get(name) ?? '') !== '';
+  if (given('name') === given('signerName')) {
+    const message = given('name') ? 'has both name and signerName; keep one' : 'needs either name or signerName';
+    faults.push({ field: path, message });
+  }
+  const labelSelector = given('labelSelector')
+    ? readLabelSelector(mapping.get('labelSelector'), `${path}.labelSelector`, faults)
+    : undefined;
+  if (given('name')) {
+    if (given('labelSelector')) {
+      faults.push({ field: `${path}.labelSelector`, message: 'goes with signerName; leave it out beside name' });
+    }
+    return readName(mapping, path, faults);
+  }
+  if (!given('signerName')) return undefined;
+  const signerName = readSignerName(mapping, path, faults);
+  if (signerName === undefined) return undefined;
+  return { by: 'signer', signerName, ...(labelSelector === undefined ? {} : { labelSelector }) };
+}
+
+function readName(mapping: Mapping, path: string, faults: Fault[]): ClusterTrustBundleSource['select'] | undefined {
+  const name = readString(mapping, 'name', path, faults);
+  if (name === undefined) return undefined;
+  const message = clusterTrustBundleNameFault(name);
+  if (message !== undefined) faults.push({ field: `${path}.name`, message });
+  return { by: 'name', name };
+}
+
+function readLabelSelector(value: unknown, path: string, faults: Fault[]): LabelSelector | undefined {
+  const mapping = readMapping(value, path, ['matchLabels', 'matchExpressions'], faults);
+  if (mapping === undefined) return undefined;
+  const matchLabels = readStringMap(mapping, 'matchLabels', path, faults);
+  for (const [key, entry] of matchLabels) {
+    for (const message of [labelKeyFault(key), labelValueFault(entry)]) {
+      if (message !== undefined) faults.push({ field: `${path}.matchLabels`, message });
+    }
+  }
+  const matchExpressions = readList(mapping, 'matchExpressions', path, faults)
+    .map((entry, index) => readRequirement(entry, `${path}.matchExpressions[${index}]`, faults))
+    .filter((requirement) => requirement !== undefined);
+  return { matchLabels: Object.fromEntries(matchLabels), matchExpressions };
+}
+
+function readRequirement(value: unknown, path: string, faults: Fault[]): LabelRequirement | undefined {
+  const mapping = readMapping(value, path, ['key', 'operator', 'values'], faults);
+  if (mapping === undefined) return undefined;
+  const key = readString(mapping, 'key', path, faults) ?? '';
+  const keyFault = labelKeyFault(key);
+  if (keyFault !== undefined) faults.push({ field: `${path}.key`, message: keyFault });
+  const name = readString(mapping, 'operator', path, faults);
+  const operator = operators.find((known) => known === name);
+  const values = readValues(mapping, path, faults);
+  if (operator === undefined) {
+    const message = `must be one of ${operators.join(', ')}, not ${quote(name ?? '')}`;
+    faults.push({ field: `${path}.operator`, message });
+    return undefined;
+  }
+  const wantsValues = operator === 'In' || operator === 'NotIn';
+  if (wantsValues !== values.length > 0) {
+    const message = wantsValues ? `needs at least one value with ${operator}` : `must be absent with ${operator}`;
+    faults.push({ field: `${path}.values`, message });
+  }
+  return { key, operator, values };
+}
+
+function readValues(mapping: Mapping, path: string, faults: Fault[]): readonly string[] {
+  const values: string[] = [];
+  for (const [index, value] of readList(mapping, 'values', path, faults).entries()) {
+    const message =
+      typeof value === 'string' ? labelValueFault(value) : `must be a string; put ${quote(value)} in quotes`;
+    if (message !== undefined) faults.push({ field: `${path}.values[${index}]`, message });
+    values.push(String(value));
+  }
+  return values;
+}

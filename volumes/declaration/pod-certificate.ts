@@ -1,0 +1,132 @@
+/**
+ * Reads one `podCertificate` source: the kubelet's fields and rules, with `leafPath` and `intermediatesPath` beside them.
+ *
+ * https://kubernetes.io/docs/concepts/storage/projected-volumes/#podcertificate
+ */
+import type { PodCertificateSource } from '../sources.ts';
+import { type Fault, type Mapping, quote, readInteger, readMapping, readString, readStringMap } from './fields.ts';
+import { keyTypes } from './key-types.ts';
+import { isKubernetesSigner, signerNameFault, userAnnotationKeyFault } from './names.ts';
+import { checkPath, type OutputPath } from './paths.ts';
+
+/** The output fields; the first two hold the private key. */
+const pathFields = [
+  'credentialBundlePath',
+  'keyPath',
+  'certificateChainPath',
+  'leafPath',
+  'intermediatesPath',
+] as const;
+const fields = ['signerName', 'keyType', 'maxExpirationSeconds', 'userAnnotations', ...pathFields];
+
+const minExpirationSeconds = 3600;
+/** 91 days. */
+const maxExpirationSeconds = 7_862_400;
+const maxKubernetesExpirationSeconds = 86_400;
+const maxAnnotationBytes = 256 * 1024;
+
+/** @returns the source, usable only if no fault was added. Its output paths are added to `outputs`. */
+export function readPodCertificate(
+  value: unknown,
+  index: number,
+  path: string,
+  outputs: OutputPath[],
+  faults: Fault[],
+): PodCertificateSource | undefined {
+  const mapping = readMapping(value, path, fields, faults);
+  if (mapping === undefined) return undefined;
+  const signerName = readSignerName(mapping, path, faults);
+  const keyType = readKeyType(mapping, path, faults);
+  const expiration = readExpiration(mapping, path, signerName ?? '', faults);
+  const userAnnotations = readAnnotations(mapping, path, faults);
+  const paths = readPaths(mapping, path, outputs, faults);
+  if (signerName === undefined || keyType === undefined) return undefined;
+  return {
+    kind: 'podCertificate',
+    index,
+    signerName,
+    keyType,
+    ...(expiration === undefined ? {} : { maxExpirationSeconds: expiration }),
+    userAnnotations,
+    ...paths,
+  };
+}
+
+/** `signerName`, required, well formed. */
+export function readSignerName(mapping: Mapping, path: string, faults: Fault[]): string | undefined {
+  const before = faults.length;
+  const signerName = readString(mapping, 'signerName', path, faults);
+  if (faults.length > before) return undefined;
+  const message =
+    signerName === undefined ? 'is required, like "example.com/signer-name"' : signerNameFault(signerName);
+  if (message !== undefined) faults.push({ field: `${path}.signerName`, message });
+  return signerName;
+}
+
+function readKeyType(mapping: Mapping, path: string, faults: Fault[]) {
+  const text = readString(mapping, 'keyType', path, faults);
+  const keyType = keyTypes.find((known) => known === text);
+  if (keyType === undefined) {
+    const instead = text === undefined ? '' : `, not ${quote(text)}`;
+    faults.push({ field: `${path}.keyType`, message: `must be one of ${keyTypes.join(', ')}${instead}` });
+  }
+  return keyType;
+}
+
+function readExpiration(mapping: Mapping, path: string, signerName: string, faults: Fault[]): number | undefined {
+  const seconds = readInteger(mapping, 'maxExpirationSeconds', path, faults);
+  if (seconds === undefined) return undefined;
+  const ofKubernetes = isKubernetesSigner(signerName);
+  const max = ofKubernetes ? maxKubernetesExpirationSeconds : maxExpirationSeconds;
+  if (seconds < minExpirationSeconds || seconds > max) {
+    const signers = ofKubernetes ? ' for a kubernetes.io signer' : '';
+    const message = `must be from ${minExpirationSeconds} to ${max} seconds${signers}, not ${seconds}`;
+    faults.push({ field: `${path}.maxExpirationSeconds`, message });
+  }
+  return seconds;
+}
+
+function readAnnotations(mapping: Mapping, path: string, faults: Fault[]): Readonly<Record<string, string>> {
+  const field = `${path}.userAnnotations`;
+  const annotations = readStringMap(mapping, 'userAnnotations', path, faults);
+  let bytes = 0;
+  for (const [key, value] of annotations) {
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+    const message = userAnnotationKeyFault(key);
+    if (message !== undefined) faults.push({ field, message });
+  }
+  if (bytes > maxAnnotationBytes) {
+    faults.push({ field, message: `must be at most ${maxAnnotationBytes} bytes in all, not ${bytes}` });
+  }
+  return Object.fromEntries(annotations);
+}
+
+function readPaths(
+  mapping: Mapping,
+  path: string,
+  outputs: OutputPath[],
+  faults: Fault[],
+): Partial<Record<(typeof pathFields)[number], string>> {
+  const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
+  let given = false;
+  for (const name of pathFields) {
+    given ||= (mapping.get(name) ?? '') !== '';
+    const text = readString(mapping, name, path, faults);
+    if (text === undefined) continue;
+    const field = `${path}.${name}`;
+    const checked = checkPath(text);
+    if (checked.ok) {
+      paths[name] = checked.path;
+      outputs.push({ field, path: checked.path });
+    } else {
+      faults.push({ field, message: checked.message });
+    }
+  }
+  if (!given) faults.push({ field: path, message: `needs at least one of ${pathFields.join(', ')}` });
+  return paths;
+}
+
+/** True when a file of the source holds the private key. */
+export function hasKeyFile(source: PodCertificateSource): boolean {
+  return source.keyPath !== undefined || source.credentialBundlePath !== undefined;
+}
