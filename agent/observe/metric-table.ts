@@ -1,0 +1,250 @@
+/**
+ * Every metric of the agent, one row each: `metrics.ts` creates them from here, and docs/metrics.md lists the same rows.
+ * Times are seconds, as Prometheus' conventions ask; moments are exported as Unix timestamps, so that an alert on
+ * `expiry - time()` still moves when the agent hangs.
+ *
+ * https://prometheus.io/docs/practices/naming/
+ */
+
+/** One metric. A histogram has buckets (upper bounds, seconds); the other kinds have none. */
+export type MetricRow = {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly LabelName[];
+} & ({ readonly kind: 'counter' | 'gauge' } | { readonly kind: 'histogram'; readonly buckets: readonly number[] });
+
+/**
+ * Label → how many distinct values it may take; later ones are counted as `other`. Values come from pods, signers and API
+ * servers, and none of them may make the agent's memory or the operator's Prometheus grow.
+ */
+export const labelLimits = {
+  signer_name: 100,
+  key_type: 6,
+  phase: 5,
+  occasion: 2,
+  state: 6,
+  outcome: 4,
+  reason: 50,
+  cause: 4,
+  error: 20,
+  watch: 100,
+  verb: 10,
+  resource: 20,
+  code: 30,
+  priority: 2,
+  version: 1,
+  node_version: 1,
+} as const;
+export type LabelName = keyof typeof labelLimits;
+
+/** From an instant signer to one that a person approves. */
+const issuanceBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900] as const;
+/** From a write to memory to a starved process. */
+const writeBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5] as const;
+/** From a cached read to a request timeout. */
+const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
+
+export const metricTable = {
+  buildInfo: {
+    name: 'podcert_agent_build_info',
+    kind: 'gauge',
+    help: 'Always 1; the labels say which agent on which Node.js this is.',
+    labels: ['version', 'node_version'],
+  },
+  credentials: {
+    name: 'podcert_agent_credentials',
+    kind: 'gauge',
+    help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed.",
+    labels: ['signer_name', 'state'],
+  },
+  nearestExpiry: {
+    name: 'podcert_agent_nearest_expiry_timestamp_seconds',
+    kind: 'gauge',
+    help: 'When the first of the certificates held expires (notAfter), as Unix time.',
+    labels: ['signer_name'],
+  },
+  nearestRefresh: {
+    name: 'podcert_agent_nearest_refresh_timestamp_seconds',
+    kind: 'gauge',
+    help: 'When the first of the certificates held is due for its refresh (beginRefreshAt plus jitter), as Unix time.',
+    labels: ['signer_name'],
+  },
+  volumes: {
+    name: 'podcert_agent_volumes',
+    kind: 'gauge',
+    help: 'Volumes that the agent looks after.',
+    labels: [],
+  },
+  publishDuration: {
+    name: 'podcert_agent_publish_duration_seconds',
+    kind: 'histogram',
+    help: 'From the first publish call for a volume until all its files are there.',
+    labels: [],
+    buckets: issuanceBuckets,
+  },
+  firstCertificateDuration: {
+    name: 'podcert_agent_first_certificate_duration_seconds',
+    kind: 'histogram',
+    help: 'How long the first certificate of a volume took, by phase: key, request, signer, write, and total.',
+    labels: ['signer_name', 'key_type', 'phase'],
+    buckets: issuanceBuckets,
+  },
+  renewalDuration: {
+    name: 'podcert_agent_renewal_duration_seconds',
+    kind: 'histogram',
+    help: 'How long the renewal of a certificate took, by phase: key, request, signer, write, and total.',
+    labels: ['signer_name', 'key_type', 'phase'],
+    buckets: issuanceBuckets,
+  },
+  propagation: {
+    name: 'podcert_agent_propagation_duration_seconds',
+    kind: 'histogram',
+    help: "From the arrival of an issued certificate to the pod's files.",
+    labels: [],
+    buckets: writeBuckets,
+  },
+  requests: {
+    name: 'podcert_agent_requests_total',
+    kind: 'counter',
+    help: 'Certificate requests that the API server accepted.',
+    labels: ['signer_name'],
+  },
+  requestOutcomes: {
+    name: 'podcert_agent_request_outcomes_total',
+    kind: 'counter',
+    help: "What became of certificate requests: issued, denied, failed or lost; with the signer's reason, or why it was lost.",
+    labels: ['signer_name', 'outcome', 'reason'],
+  },
+  attemptFailures: {
+    name: 'podcert_agent_attempt_failures_total',
+    kind: 'counter',
+    help: "Steps of the agent's own that failed, by phase and kind of error.",
+    labels: ['signer_name', 'phase', 'error'],
+  },
+  retries: {
+    name: 'podcert_agent_retries_total',
+    kind: 'counter',
+    help: 'Further attempts that were scheduled, by what ended the one before: denied, failed, lost, error.',
+    labels: ['signer_name', 'cause'],
+  },
+  waitingForSigner: {
+    name: 'podcert_agent_slow_requests_total',
+    kind: 'counter',
+    help: 'Requests that the signer left unanswered for so long that the agent said so.',
+    labels: ['signer_name'],
+  },
+  refreshOverdue: {
+    name: 'podcert_agent_refresh_overdue_total',
+    kind: 'counter',
+    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt.',
+    labels: ['signer_name'],
+  },
+  expired: {
+    name: 'podcert_agent_expired_total',
+    kind: 'counter',
+    help: 'Certificates that expired in a running pod.',
+    labels: ['signer_name'],
+  },
+  anchorWrites: {
+    name: 'podcert_agent_trust_anchor_writes_total',
+    kind: 'counter',
+    help: 'Trust anchors written to a volume: for the first time, or because they changed.',
+    labels: ['occasion'],
+  },
+  anchorFailures: {
+    name: 'podcert_agent_trust_anchor_failures_total',
+    kind: 'counter',
+    help: 'Trust anchors that could not be provided: missing (nothing matches), or the kind of error that kept them from the files.',
+    labels: ['error'],
+  },
+  watchRestarts: {
+    name: 'podcert_agent_watch_restarts_total',
+    kind: 'counter',
+    help: 'Watches that ended unplanned and were started again.',
+    labels: ['watch'],
+  },
+  watchLastEvent: {
+    name: 'podcert_agent_watch_last_event_timestamp_seconds',
+    kind: 'gauge',
+    help: 'When a watch last heard from the API server (bookmarks included), as Unix time.',
+    labels: ['watch'],
+  },
+  apiRequestDuration: {
+    name: 'podcert_agent_api_request_duration_seconds',
+    kind: 'histogram',
+    help: 'Calls to the API server, from sending to the reply; code is the HTTP status, or error when there was no reply.',
+    labels: ['verb', 'resource', 'code'],
+    buckets: callBuckets,
+  },
+  apiThrottleDuration: {
+    name: 'podcert_agent_api_throttle_duration_seconds',
+    kind: 'histogram',
+    help: "How long calls waited for the agent's own rate limit before they were sent.",
+    labels: ['priority'],
+    buckets: callBuckets,
+  },
+  processCpu: {
+    name: 'process_cpu_seconds_total',
+    kind: 'counter',
+    help: 'User and system CPU time spent.',
+    labels: [],
+  },
+  processResidentMemory: {
+    name: 'process_resident_memory_bytes',
+    kind: 'gauge',
+    help: 'Resident memory.',
+    labels: [],
+  },
+  processStartTime: {
+    name: 'process_start_time_seconds',
+    kind: 'gauge',
+    help: 'When the process started, as Unix time.',
+    labels: [],
+  },
+  processOpenFiles: {
+    name: 'process_open_fds',
+    kind: 'gauge',
+    help: 'Open file descriptors.',
+    labels: [],
+  },
+  heapUsed: {
+    name: 'nodejs_heap_size_used_bytes',
+    kind: 'gauge',
+    help: 'JavaScript heap in use.',
+    labels: [],
+  },
+  externalMemory: {
+    name: 'nodejs_external_memory_bytes',
+    kind: 'gauge',
+    help: 'Memory of buffers and other objects outside the JavaScript heap.',
+    labels: [],
+  },
+  eventLoopLagP50: {
+    name: 'nodejs_eventloop_lag_p50_seconds',
+    kind: 'gauge',
+    help: 'Median delay of the event loop since the last scrape.',
+    labels: [],
+  },
+  eventLoopLagP99: {
+    name: 'nodejs_eventloop_lag_p99_seconds',
+    kind: 'gauge',
+    help: '99th percentile of the delay of the event loop since the last scrape.',
+    labels: [],
+  },
+  eventLoopUtilization: {
+    name: 'nodejs_eventloop_utilization_ratio',
+    kind: 'gauge',
+    help: 'Share of the time since the last scrape in which the event loop was busy, 0 to 1.',
+    labels: [],
+  },
+} as const satisfies Readonly<Record<string, MetricRow>>;
+
+export type MetricKey = keyof typeof metricTable;
+
+/** Keys of the metrics of one kind. */
+export type KeyOf<Kind extends MetricRow['kind']> = {
+  [K in MetricKey]: (typeof metricTable)[K]['kind'] extends Kind ? K : never;
+}[MetricKey];
+
+/** Values for exactly the labels of a metric. */
+export type Labels<K extends MetricKey> = Readonly<Record<(typeof metricTable)[K]['labels'][number], string>>;

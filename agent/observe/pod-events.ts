@@ -1,0 +1,227 @@
+/**
+ * What a pod's author reads in `kubectl describe pod`: one event per thing worth knowing, each ending with who can do
+ * what about it. Reasons are the kubelet's where it has one (`Denied`, `Failed`, `CertificateOverdueForRefresh`,
+ * `CertificateExpired`).
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+ */
+import type { AgentError, ErrorCode } from '../errors.ts';
+import type { CredentialNotice, Notice } from '../lifecycle/notices.ts';
+import { errorText, singleLine } from './redact.ts';
+import { timeText } from './time-text.ts';
+
+export interface EventText {
+  readonly type: 'Normal' | 'Warning';
+  /** One word in UpperCamelCase. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The API server refuses an event whose message is longer. */
+const maxMessageLength = 1_024;
+/** Leaves room for the rest of the message around what another side said. */
+const maxQuoteLength = 480;
+
+/** The event that a notice deserves; undefined for what an author need not know. */
+export function describeForPod(notice: Notice): EventText | undefined {
+  const event = eventOf(notice);
+  return event && { ...event, message: singleLine(event.message, maxMessageLength) };
+}
+
+function eventOf(notice: Notice): EventText | undefined {
+  switch (notice.type) {
+    case 'waitingForSigner':
+      return waitingForSigner(notice);
+    case 'projected':
+      return projected(notice);
+    case 'denied':
+      return refused(notice, 'Denied');
+    case 'failed':
+      return refused(notice, 'Failed');
+    case 'keyTypeSuggested':
+      return keyTypeSuggested(notice);
+    case 'requestLost':
+      return requestLost(notice);
+    case 'attemptFailed':
+      return attemptFailed(notice);
+    case 'refreshOverdue':
+      return refreshOverdue(notice);
+    case 'expired':
+      return expired(notice);
+    case 'anchorsMissing':
+      return warning('TrustBundleMissing', [
+        `${place(notice)}: ${quote(notice.message)}`,
+        'Create the ClusterTrustBundle, correct the source, or set optional: true; the files follow by themselves.',
+      ]);
+    case 'anchorsNotWritten':
+      return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
+    case 'keyMade':
+    case 'requested':
+    case 'answered':
+    case 'adopted':
+    case 'resumed':
+    case 'podEnded':
+    case 'anchorsProjected':
+    case 'publishing':
+    case 'published':
+    case 'unpublished':
+      return undefined;
+    default:
+      return notice satisfies never;
+  }
+}
+
+type CredentialNoticeOf<Type extends CredentialNotice['type']> = CredentialNotice & { readonly type: Type };
+
+function warning(reason: string, sentences: readonly string[]): EventText {
+  return { type: 'Warning', reason, message: sentences.join(' ') };
+}
+
+function normal(reason: string, sentences: readonly string[]): EventText {
+  return { type: 'Normal', reason, message: sentences.join(' ') };
+}
+
+/** `volume "mtls" sources[0]`: how the pod's own YAML names it. */
+function place(notice: Notice & { readonly source: number }): string {
+  return `volume ${JSON.stringify(notice.volume.volumeName)} sources[${notice.source}]`;
+}
+
+function requestOf(notice: CredentialNotice & { readonly requestName: string }): string {
+  return `request ${notice.volume.pod.namespace}/${notice.requestName}`;
+}
+
+/** What another side said, as one sentence in one line. */
+function quote(text: string): string {
+  const line = singleLine(text, maxQuoteLength);
+  if (line === '') return 'no message.';
+  return /[.!?…]$/.test(line) ? line : `${line}.`;
+}
+
+/** RFC 3339 to the second, in UTC. */
+function moment(milliseconds: number): string {
+  return timeText(milliseconds).replace(/\.\d+Z$/, 'Z');
+}
+
+function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
+  return normal('WaitingForSigner', [
+    `${place(notice)}: signer ${notice.signerName} has not answered ${requestOf(notice)}`,
+    `for ${Math.round(notice.waitedMs / 1_000)} s.`,
+    `If this lasts, ask the cluster operator whether ${notice.signerName} runs and is spelt like this.`,
+  ]);
+}
+
+function projected(notice: CredentialNoticeOf<'projected'>): EventText {
+  const { first, signerName, serialNumber, notAfter, refreshAt } = notice;
+  return normal(first ? 'Issued' : 'Rotated', [
+    `${place(notice)}: ${first ? 'certificate' : 'new certificate'} ${serialNumber} from ${signerName} is in the volume,`,
+    `valid until ${moment(notAfter)}, renewed from ${moment(refreshAt)} on.`,
+    first ? 'Nothing needs to be done.' : 'Programs that do not watch their files must be told to read them again.',
+  ]);
+}
+
+function refused(notice: CredentialNoticeOf<'denied' | 'failed'>, reason: 'Denied' | 'Failed'): EventText {
+  const said = notice.reason === '' ? quote(notice.message) : `${notice.reason}: ${quote(notice.message)}`;
+  return warning(reason, [
+    `${place(notice)}: signer ${notice.signerName} ${notice.type} ${requestOf(notice)}: ${said}`,
+    `Correct the source, or ask whoever runs the signer; the agent asks again at ${moment(notice.retryAt)}`,
+    'and keeps a certificate that is in the volume.',
+  ]);
+}
+
+function keyTypeSuggested(notice: CredentialNoticeOf<'keyTypeSuggested'>): EventText {
+  const said = `${place(notice)}: signer ${notice.signerName} does not take ${notice.keyType} keys and suggests ${notice.suggested}.`;
+  return notice.followed
+    ? normal('UnsupportedKeyType', [
+        said,
+        `The agent goes on with ${notice.suggested}; set keyType to it in the source.`,
+      ])
+    : warning('UnsupportedKeyType', [
+        said,
+        `Set keyType: ${notice.suggested} in the source,`,
+        'or ask the cluster operator to start the agent with --follow-suggested-key-type.',
+      ]);
+}
+
+function requestLost(notice: CredentialNoticeOf<'requestLost'>): EventText {
+  const why = notice.why === 'deleted' ? 'was deleted before it was answered' : 'was never answered and is given up';
+  return warning('RequestLost', [
+    `${place(notice)}: ${requestOf(notice)} to signer ${notice.signerName} ${why}.`,
+    `The agent makes another at ${moment(notice.retryAt)};`,
+    `if this repeats, ask the cluster operator whether ${notice.signerName} runs.`,
+  ]);
+}
+
+function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText {
+  return warning('CertificateOverdueForRefresh', [
+    `${place(notice)}: the certificate from ${notice.signerName} should have been renewed ten minutes ago`,
+    `and expires at ${moment(notice.notAfter)}.`,
+    'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
+  ]);
+}
+
+function expired(notice: CredentialNoticeOf<'expired'>): EventText {
+  return warning('CertificateExpired', [
+    `${place(notice)}: the certificate from ${notice.signerName} expired at ${moment(notice.notAfter)}.`,
+    'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
+  ]);
+}
+
+/** Error code → reason of the event and who can do what; undefined: it passes by itself, or no pod is left to tell. */
+const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly action: string } | undefined>> = {
+  Rejected: {
+    reason: 'RequestRejected',
+    action: 'Correct the source as the message says: the API server does not take the request as it is.',
+  },
+  Forbidden: {
+    reason: 'RequestForbidden',
+    action: 'Ask the cluster operator to give the agent on this node the permission that the message names.',
+  },
+  InvalidChain: {
+    reason: 'InvalidChain',
+    action: 'Ask whoever runs the signer to correct it; the certificate was refused and the files stay as they were.',
+  },
+  ApiMissing: {
+    reason: 'CertificateAPIMissing',
+    action: 'Ask the cluster operator to enable the certificate API that the message names.',
+  },
+  NotFound: {
+    reason: 'ObjectMissing',
+    action: 'Create the object that the message names, or correct the pod that refers to it.',
+  },
+  Conflict: {
+    reason: 'RequestConflict',
+    action: 'Ask the cluster operator who else makes certificate requests of that name.',
+  },
+  Internal: {
+    reason: 'AgentFault',
+    action: "Ask the cluster operator to look into the log of this node's agent.",
+  },
+  Unavailable: undefined,
+  PodGone: undefined,
+  Aborted: undefined,
+};
+
+function attemptFailed(notice: CredentialNoticeOf<'attemptFailed'>): EventText | undefined {
+  const { error, phase, retryAt, signerName } = notice;
+  const failure = failures[error.code];
+  if (failure === undefined) return undefined;
+  if (phase === 'write' && error.code === 'Internal') return notWritten(notice, 'certificate', error, retryAt);
+  return warning(failure.reason, [
+    `${place(notice)}: certificate from ${signerName}: ${quote(errorText(error))}`,
+    failure.action,
+    `The agent tries again at ${moment(retryAt)}.`,
+  ]);
+}
+
+function notWritten(
+  notice: Notice & { readonly source: number },
+  what: string,
+  error: AgentError,
+  retryAt: number,
+): EventText {
+  return warning('FilesNotWritten', [
+    `${place(notice)}: the ${what} could not be written: ${quote(errorText(error))}`,
+    "The files stay as they were; ask the cluster operator to look into the log of this node's agent.",
+    `The agent tries again at ${moment(retryAt)}.`,
+  ]);
+}

@@ -1,0 +1,54 @@
+/**
+ * Keeps secrets out of everything that leaves the process as text: log lines and events. Texts come from other sides (a
+ * signer's message, an error of a library), so they are judged by what they look like.
+ *
+ * Private keys are recognised as PEM (RFC 7468) and as base64 of PKCS#8 (RFC 5958), tokens as JWT (RFC 7519) and as
+ * Bearer credentials (RFC 6750).
+ */
+
+const patterns: readonly (readonly [RegExp, string])[] = [
+  // Up to the END line, or to the end of a text that was cut before it.
+  [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g, '[redacted private key]'],
+  // SEQUENCE, INTEGER 0 or 1, SEQUENCE in base64, for the three lengths that the outer length field may have.
+  [
+    /(?:M[A-P][A-Za-z0-9+/]CAQ[AE]w|MI[GH][A-Za-z0-9+/]AgE[AB]M|MI[I-L][A-Za-z0-9+/]{2}[AQgw]IBA[DT]A)[A-Za-z0-9+/=\s]{20,}/g,
+    '[redacted private key]',
+  ],
+  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, '[redacted token]'],
+  [/\bBearer\s+[\w.~+/=-]{16,}/gi, 'Bearer [redacted]'],
+];
+
+/** Replaces whatever in the text could be a private key or a token; all else stays as it is. */
+export function redact(text: string): string {
+  return patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text);
+}
+
+/**
+ * Text in one line of at most `limit` characters: control characters, which can end a line or command a terminal,
+ * become spaces.
+ */
+export function singleLine(text: string, limit: number): string {
+  const flat = redact(text)
+    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    .trim();
+  return flat.length <= limit ? flat : `${flat.slice(0, limit - 1)}…`;
+}
+
+/** Most errors of a cause chain that are told; a chain may be circular. */
+const maxCauses = 5;
+
+/**
+ * An error and its causes as one text: `asking the signer: connection lost: read ECONNRESET`. A cause whose message is
+ * part of its parent's is left out. Accepts whatever can be thrown.
+ */
+export function errorText(error: unknown): string {
+  const parts: string[] = [];
+  let current: unknown = error;
+  for (let depth = 0; depth < maxCauses && current !== undefined && current !== null; depth += 1) {
+    const text =
+      current instanceof Error ? current.message || current.name : typeof current === 'string' ? current : '';
+    if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text);
+    current = current instanceof Error ? current.cause : undefined;
+  }
+  return redact(parts.length === 0 ? 'unknown error' : parts.join(': '));
+}

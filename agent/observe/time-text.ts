@@ -1,0 +1,9 @@
+/** Moments as RFC 3339 text, for log lines and events. */
+
+/** The farthest moment that a Date can express, either way (ECMA-262, Time Values). */
+const maxTime = 8.64e15;
+
+/** Milliseconds since the epoch as RFC 3339 in UTC; `unknown` for what is no moment, such as infinity. */
+export function timeText(milliseconds: number): string {
+  return Math.abs(milliseconds) <= maxTime ? new Date(milliseconds).toISOString() : 'unknown';
+}
