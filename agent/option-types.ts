@@ -1,0 +1,193 @@
+/**
+ * The kinds of values that an option may have. Each reads what was written on the command line (always text) or in the
+ * configuration file (a YAML scalar), and says in one line what is wrong with it.
+ */
+import { isIP, isIPv4 } from 'node:net';
+import { isAbsolute, normalize, resolve } from 'node:path';
+
+/** What a value was read as, or why it cannot be. */
+export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: string };
+
+/** A kind of value. */
+export interface OptionType<T> {
+  /** Placeholder in `--help`, such as `DURATION`; absent for a switch, which takes no value. */
+  readonly placeholder?: string;
+  /** What is accepted, for the reference. */
+  readonly accepts: string;
+  read(written: unknown): Reading<T>;
+}
+
+const read = <T>(value: T): Reading<T> => ({ ok: true, value });
+const fault = (message: string): Reading<never> => ({ ok: false, fault: message });
+
+/** A value as it is quoted in a fault; cut, since it may be a pasted file. */
+function quoted(written: unknown): string {
+  const text = JSON.stringify(written) ?? String(written);
+  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
+}
+
+/** Text that a check accepts. In the file a number is not text: `nodeName: 007` would lose its zeros. */
+function textType<T>(options: {
+  readonly placeholder: string;
+  readonly accepts: string;
+  readonly parse: (text: string) => Reading<T>;
+}): OptionType<T> {
+  return {
+    placeholder: options.placeholder,
+    accepts: options.accepts,
+    read: (written) =>
+      typeof written === 'string' ? options.parse(written) : fault(`must be text, not ${quoted(written)}`),
+  };
+}
+
+/** One of a fixed set of words. */
+export function choice<const T extends string>(words: readonly T[]): OptionType<T> {
+  const list = words.join(', ');
+  return textType({
+    placeholder: words.join('|'),
+    accepts: `one of ${list}`,
+    parse: (text) => {
+      const word = words.find((candidate) => candidate === text);
+      return word === undefined ? fault(`must be one of ${list}, not ${quoted(text)}`) : read(word);
+    },
+  });
+}
+
+/** On or off: a flag alone means on, `--flag=false` off; in the file true or false. */
+export function toggle(): OptionType<boolean> {
+  return {
+    accepts: 'true or false',
+    read: (written) => {
+      if (written === true || written === 'true') return read(true);
+      if (written === false || written === 'false') return read(false);
+      return fault(`must be true or false, not ${quoted(written)}`);
+    },
+  };
+}
+
+/** A number within bounds, bounds included. */
+export function quantity(bounds: {
+  readonly min: number;
+  readonly max: number;
+  readonly whole: boolean;
+}): OptionType<number> {
+  const { min, max, whole } = bounds;
+  const accepts = `a ${whole ? 'whole ' : ''}number from ${min} to ${max}`;
+  return {
+    placeholder: 'NUMBER',
+    accepts,
+    read: (written) => {
+      const text = typeof written === 'number' ? String(written) : written;
+      const value = typeof text === 'string' && /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+      const isFit = value >= min && value <= max && (!whole || Number.isInteger(value));
+      return isFit ? read(value) : fault(`must be ${accepts}, not ${quoted(written)}`);
+    },
+  };
+}
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** A length of time such as `90s`, `1.5m`, `1h30m`, as milliseconds. Without a unit nobody knows what 90 means. */
+export function duration(bounds: { readonly min: string; readonly max: string }): OptionType<number> {
+  const minMs = durationMs(bounds.min);
+  const maxMs = durationMs(bounds.max);
+  return {
+    placeholder: 'DURATION',
+    accepts: `a duration from ${bounds.min} to ${bounds.max}, such as 90s, 2m or 1h`,
+    read: (written) => {
+      const value = typeof written === 'string' ? durationMs(written) : Number.NaN;
+      if (value >= minMs && value <= maxMs) return read(value);
+      return fault(
+        Number.isNaN(value)
+          ? `must be a duration with its unit, such as 90s, 2m or 1h, not ${quoted(written)}`
+          : `must be from ${bounds.min} to ${bounds.max}, not ${quoted(written)}`,
+      );
+    },
+  };
+}
+
+/** NaN for what is no duration. */
+function durationMs(text: string): number {
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return Number.NaN;
+  const parts = [...text.matchAll(/([\d.]+)(ms|s|m|h)/g)];
+  return Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitsMs[unit ?? ''] ?? 0), 0));
+}
+
+/** A file of the operator's; a relative path is taken from the working directory. Returned absolute. */
+export function filePath(): OptionType<string> {
+  return textType({
+    placeholder: 'FILE',
+    accepts: 'a path',
+    parse: (text) =>
+      text === '' || text.includes('\0') ? fault(`must be a path, not ${quoted(text)}`) : read(resolve(text)),
+  });
+}
+
+/** A path on the node, the same for everyone: absolute. Returned without `.`, `..` and a slash at its end. */
+export function nodePath(options?: { readonly maxBytes: number }): OptionType<string> {
+  const maxBytes = options?.maxBytes;
+  return textType({
+    placeholder: 'PATH',
+    accepts: maxBytes === undefined ? 'an absolute path' : `an absolute path of at most ${maxBytes} bytes`,
+    parse: (text) => {
+      if (!isAbsolute(text) || text.includes('\0')) return fault(`must be an absolute path, not ${quoted(text)}`);
+      const path = normalize(text).replace(/(?<=.)\/+$/, '');
+      return maxBytes !== undefined && Buffer.byteLength(path) > maxBytes
+        ? fault(`must be at most ${maxBytes} bytes long, and is ${Buffer.byteLength(path)}: ${quoted(text)}`)
+        : read(path);
+    },
+  });
+}
+
+/** A DNS subdomain name (RFC 1123), as Kubernetes wants it for nodes. */
+export function subdomain(): OptionType<string> {
+  return textType({
+    placeholder: 'NAME',
+    accepts: 'a DNS subdomain name',
+    parse: (text) =>
+      text.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)
+        ? read(text)
+        : fault(`must be a DNS subdomain name (lower-case letters, digits, "-" and "."), not ${quoted(text)}`),
+  });
+}
+
+/** A CSI driver name (CSI specification, GetPluginInfo): a domain name of at most 63 characters. */
+export function driverName(): OptionType<string> {
+  return textType({
+    placeholder: 'NAME',
+    accepts: 'a domain name of at most 63 characters',
+    parse: (text) =>
+      text.length <= 63 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)
+        ? read(text)
+        : fault(`must be a domain name of at most 63 characters, not ${quoted(text)}`),
+  });
+}
+
+/** Where to listen. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+}
+
+/** A loopback `host:port`, or nothing for "do not listen". `localhost` is 127.0.0.1, whatever a resolver says. */
+export function loopbackAddress(): OptionType<ListenAddress | undefined> {
+  return textType({
+    placeholder: 'HOST:PORT',
+    accepts: 'a loopback address with port, such as 127.0.0.1:9808 or [::1]:9808, or nothing',
+    parse: (text) => {
+      if (text === '') return read(undefined);
+      const [, ipv6, name, port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
+      const host = ipv6 ?? (name === 'localhost' ? '127.0.0.1' : name);
+      if (host === undefined || host === '' || Number(port) > 65_535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) {
+        return fault(`must be host:port, such as 127.0.0.1:9808, not ${quoted(text)}`);
+      }
+      const isLoopback = host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+      return isLoopback
+        ? read({ host, port: Number(port) })
+        : fault(
+            `must be a loopback address (127.0.0.1, [::1] or localhost), since whoever reaches it may read it, not ${quoted(text)}`,
+          );
+    },
+  });
+}
