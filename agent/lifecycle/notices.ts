@@ -63,11 +63,14 @@ export type CredentialNotice = CredentialSubject &
         /** True when the agent goes on with the suggested type. */
         readonly followed: boolean;
       }
-    /** The request was deleted before it was answered, or was given up after waiting long. */
+    /**
+     * The request was deleted before it was answered, was given up after waiting long, or was answered but ran out
+     * before the volume's other sources were ready.
+     */
     | {
         readonly type: 'requestLost';
         readonly requestName: string;
-        readonly why: 'deleted' | 'unanswered';
+        readonly why: 'deleted' | 'unanswered' | 'outdated';
         readonly retryAt: number;
       }
     /** A step of the agent's own failed: key, request, chain checks or writing. */

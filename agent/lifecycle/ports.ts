@@ -113,8 +113,8 @@ export interface TrustAnchors {
 export interface Clock {
   now(): number;
   /**
-   * Calls back once when the wall clock has reached `time`, however far away that is and however the clock is set
-   * meanwhile. @returns cancels.
+   * Calls back once, when the wall clock has reached `time`, however far away that is; also when the wall clock is set
+   * back to before this call, so that nothing waits for a time that has moved away. @returns cancels.
    */
   at(time: number, callback: () => void): () => void;
 }

@@ -1,0 +1,168 @@
+/**
+ * One credential's life, as states, events and effects. `credential.ts` says what leads from one state to the next.
+ *
+ *      ┌────────────────────────────────── refreshAt ◄───────────────────────────────────┐
+ *      ▼       key made             accepted            issued              written         │
+ *   generating ─────────► submitting ────────► awaiting ────────► projecting ──────────► fresh
+ *      ▲ │                   ▲ │                  │                   │
+ *      │ │ failed   resubmit │ │ rejected         │ denied, failed,   │ ran out while
+ *      │ ▼                   │ ▼                  ▼ deleted, …        ▼ held back
+ *      └──────────────────── pausing ◄────────────┴───────────────────┘
+ *
+ *   any ── the pod has ended ──► ended
+ *
+ * `held` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
+ * by `written`, so nothing that happens to a refresh can take a valid certificate away.
+ *
+ * A pause after a request that may not have reached the API server leads back to `submitting` with the same key and the
+ * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
+ */
+import type { KeyType } from '../../volumes/sources.ts';
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
+import type { AgentError } from '../errors.ts';
+import type { CredentialNotice, CredentialSubject, Phase } from './notices.ts';
+import type { Priority } from './ports.ts';
+
+/** What has been said about the certificate in the files: nothing yet, that its refresh is late, that it has expired. */
+export type Warned = 'nothing' | 'overdue' | 'expired';
+
+/** What every state of an issuance carries along. */
+export interface Attempt {
+  readonly keyType: KeyType;
+  /** The certificate in the files; absent until the first one. */
+  readonly held: IssuedStatus | undefined;
+  readonly warned: Warned;
+  /** Failures in a row since the last certificate. */
+  readonly failures: number;
+  /** When this issuance was decided on. */
+  readonly startedAt: number;
+  /** When the present step was begun. */
+  readonly since: number;
+}
+
+/** A key is being made. */
+export interface Generating {
+  readonly name: 'generating';
+  readonly attempt: Attempt;
+}
+
+/** The request is on its way to the API server. */
+export interface Submitting {
+  readonly name: 'submitting';
+  readonly attempt: Attempt;
+  readonly requestName: string;
+}
+
+/** The API server has the request; the signer has not answered. */
+export interface Awaiting {
+  readonly name: 'awaiting';
+  readonly attempt: Attempt;
+  readonly requestName: string;
+  readonly giveUpAt: number;
+  /** True once the pod has been told that its signer is being waited for. */
+  readonly announced: boolean;
+}
+
+/** The certificate is good and not yet in the files: being written, or waiting for the volume's other sources. */
+export interface Projecting {
+  readonly name: 'projecting';
+  readonly attempt: Attempt;
+  readonly answer: IssuedChain;
+  /** What will be known of the certificate once it is in the files; its refresh time is drawn already. */
+  readonly status: IssuedStatus;
+}
+
+/** Why the last attempt failed. */
+export type Failure =
+  | { readonly kind: 'denied' | 'failed'; readonly reason: string; readonly message: string }
+  | { readonly kind: 'lost'; readonly why: 'deleted' | 'unanswered' | 'outdated' }
+  | { readonly kind: 'error'; readonly phase: Phase; readonly error: AgentError };
+
+/** Something failed; the next attempt comes at `until`. */
+export interface Pausing {
+  readonly name: 'pausing';
+  readonly attempt: Attempt;
+  readonly until: number;
+  readonly failure: Failure;
+  /** The request to submit again; absent: a new key, and with it a new request. */
+  readonly resubmit: string | undefined;
+}
+
+/** The files hold a certificate that needs no refresh yet. */
+export interface Fresh {
+  readonly name: 'fresh';
+  readonly keyType: KeyType;
+  readonly held: IssuedStatus;
+}
+
+/** The pod has ended. Whatever certificate it has stays in the files. */
+export interface Ended {
+  readonly name: 'ended';
+  readonly keyType: KeyType;
+  readonly held: IssuedStatus | undefined;
+}
+
+export type CredentialState = Generating | Submitting | Awaiting | Projecting | Pausing | Fresh | Ended;
+
+export type CredentialEvent =
+  /** The key is made and stored under this request name. */
+  | { readonly type: 'keyMade'; readonly requestName: string }
+  | { readonly type: 'keyFailed'; readonly error: AgentError }
+  /** The API server has the request. */
+  | { readonly type: 'submitted' }
+  | { readonly type: 'submitFailed'; readonly error: AgentError }
+  /** The signer's certificate passed every check. */
+  | { readonly type: 'accepted'; readonly answer: IssuedChain }
+  /** The signer's certificate failed a check. */
+  | { readonly type: 'unusable'; readonly error: AgentError }
+  /** The signer said no; with `goOnWith`, that key type is tried next. */
+  | {
+      readonly type: 'refused';
+      readonly kind: 'denied' | 'failed';
+      readonly reason: string;
+      readonly message: string;
+      readonly suggested?: KeyType;
+      readonly followSuggestion: boolean;
+    }
+  /** The request was deleted before it was answered. */
+  | { readonly type: 'deleted' }
+  /** The files hold the answer. */
+  | { readonly type: 'written' }
+  /** `wakeTime` has come, or the wall clock was set back. */
+  | { readonly type: 'timer' }
+  | { readonly type: 'podEnded' };
+
+/** A notice without the parts that say which credential it is about. */
+export type CredentialNews = CredentialNotice extends infer N
+  ? N extends CredentialNotice
+    ? Omit<N, keyof CredentialSubject>
+    : never
+  : never;
+
+export type Effect =
+  | { readonly type: 'makeKey'; readonly keyType: KeyType }
+  | { readonly type: 'submit'; readonly requestName: string; readonly priority: Priority }
+  | { readonly type: 'follow'; readonly requestName: string }
+  | { readonly type: 'unfollow' }
+  /** Into the files, as soon as the volume's other sources allow it. */
+  | { readonly type: 'project'; readonly status: IssuedStatus; readonly answer: IssuedChain }
+  /** Forget the request and its key. */
+  | { readonly type: 'discardPending' }
+  | { readonly type: 'notify'; readonly news: CredentialNews };
+
+export interface Transition {
+  readonly state: CredentialState;
+  readonly effects: readonly Effect[];
+}
+
+/** The moment of a step: the wall clock, and a number drawn from [0, 1) for whatever jitter the step needs. */
+export interface Moment {
+  readonly now: number;
+  readonly random: number;
+}
+
+/** What a volume knows of a credential when the agent takes it up. */
+export interface Found {
+  readonly held: IssuedStatus | undefined;
+  readonly pending: PendingRequest | undefined;
+}

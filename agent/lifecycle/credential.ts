@@ -1,0 +1,352 @@
+/**
+ * One credential's life as a pure function: `step(state, event, at)` gives the next state and the effects to carry out.
+ * Nothing here waits, writes or asks; `credential-runner.ts` does. The states are drawn in `credential-state.ts`.
+ */
+import type { KeyType } from '../../volumes/sources.ts';
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
+import { unreachable } from '../unreachable.ts';
+import type {
+  Attempt,
+  Awaiting,
+  CredentialEvent,
+  CredentialNews,
+  CredentialState,
+  Effect,
+  Failure,
+  Found,
+  Generating,
+  Moment,
+  Pausing,
+  Projecting,
+  Submitting,
+  Transition,
+} from './credential-state.ts';
+import { overdueTime, patience, pauseAfterFailure, refreshTime } from './pace.ts';
+
+/** How long a signer may take before the pod is told that it is being waited for. */
+const waitingNoticeAfterMs = 10_000;
+
+/** Takes up a credential: a new one, or what an earlier run of the agent left. */
+export function begin(keyType: KeyType, { held, pending }: Found, at: Moment): Transition {
+  const attempt: Attempt = { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+  if (pending?.issued !== undefined && pending.issued.notAfter > at.now) {
+    const resumed = { ...attempt, keyType: pending.keyType };
+    return project(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
+  }
+  if (pending !== undefined && pending.issued === undefined) {
+    return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
+  }
+  const leftover: Effect[] = pending === undefined ? [] : [{ type: 'discardPending' }];
+  if (held === undefined) return generate(attempt, at, leftover);
+  const { notAfter, refreshAt } = held;
+  const adopted = notify({ type: 'adopted', notAfter, refreshAt });
+  return { state: { name: 'fresh', keyType: held.keyType, held }, effects: [...leftover, adopted] };
+}
+
+/** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
+export function step(state: CredentialState, event: CredentialEvent, at: Moment): Transition {
+  if (event.type === 'podEnded') return end(state);
+  if (event.type === 'timer') return onTimer(state, at);
+  switch (state.name) {
+    case 'generating':
+      return whileGenerating(state, event, at);
+    case 'submitting':
+      return whileSubmitting(state, event, at);
+    case 'awaiting':
+      return whileAwaiting(state, event, at);
+    case 'projecting':
+      return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
+    case 'pausing':
+    case 'fresh':
+    case 'ended':
+      return unchanged(state);
+    default:
+      return unreachable(state);
+  }
+}
+
+/** When the state wants a `timer` event; undefined: never. */
+export function wakeTime(state: CredentialState): number | undefined {
+  switch (state.name) {
+    case 'ended':
+      return undefined;
+    case 'fresh':
+      return Math.min(state.held.refreshAt, state.held.notAfter);
+    case 'generating':
+    case 'submitting':
+      return warningTime(state.attempt);
+    case 'awaiting': {
+      const announceAt = state.announced ? undefined : state.attempt.since + waitingNoticeAfterMs;
+      return earliest(state.giveUpAt, announceAt, warningTime(state.attempt));
+    }
+    case 'projecting':
+      return earliest(state.answer.notAfter, warningTime(state.attempt));
+    case 'pausing':
+      return earliest(state.until, warningTime(state.attempt));
+    default:
+      return unreachable(state);
+  }
+}
+
+/** The certificate in the volume's files, whatever else is under way. */
+export function heldBy(state: CredentialState): IssuedStatus | undefined {
+  return state.name === 'fresh' || state.name === 'ended' ? state.held : state.attempt.held;
+}
+
+/** The key type that is in use: the one asked for, or one that the signer suggested. */
+export function keyTypeOf(state: CredentialState): KeyType {
+  return state.name === 'fresh' || state.name === 'ended' ? state.keyType : state.attempt.keyType;
+}
+
+function whileGenerating(state: Generating, event: CredentialEvent, at: Moment): Transition {
+  const { attempt } = state;
+  if (event.type === 'keyMade') {
+    const { requestName } = event;
+    const made = notify({ type: 'keyMade', requestName, tookMs: elapsed(attempt, at) });
+    return submit(attempt, requestName, at, [made]);
+  }
+  if (event.type === 'keyFailed') return pause(attempt, { kind: 'error', phase: 'key', error: event.error }, at);
+  return unchanged(state);
+}
+
+function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment): Transition {
+  const { attempt, requestName } = state;
+  if (event.type === 'submitted') {
+    const timeLeft = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
+    return {
+      state: {
+        name: 'awaiting',
+        attempt: { ...attempt, since: at.now },
+        requestName,
+        giveUpAt: at.now + patience(timeLeft),
+        announced: false,
+      },
+      effects: [
+        notify({ type: 'requested', requestName, tookMs: elapsed(attempt, at) }),
+        { type: 'follow', requestName },
+      ],
+    };
+  }
+  if (event.type === 'submitFailed') {
+    const { error } = event;
+    // After a conflict the name is somebody else's, after an internal fault the stored key may be unusable; after
+    // anything else the request may have arrived, and is asked for again under its own name.
+    const resubmit = error.code === 'Conflict' || error.code === 'Internal' ? undefined : requestName;
+    return pause(attempt, { kind: 'error', phase: 'request', error }, at, { resubmit });
+  }
+  return unchanged(state);
+}
+
+function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Moment): Transition {
+  const { attempt, requestName } = state;
+  switch (event.type) {
+    case 'accepted': {
+      const answered = notify({ type: 'answered', requestName, tookMs: elapsed(attempt, at) });
+      return project(attempt, requestName, event.answer, at, [answered]);
+    }
+    case 'unusable':
+      return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at, { requestName });
+    case 'deleted':
+      return pause(attempt, { kind: 'lost', why: 'deleted' }, at, { requestName });
+    case 'refused':
+      return whenRefused(state, event, at);
+    default:
+      return unchanged(state);
+  }
+}
+
+function whenRefused(state: Awaiting, event: CredentialEvent & { type: 'refused' }, at: Moment): Transition {
+  const { attempt, requestName } = state;
+  const { kind, reason, message, suggested, followSuggestion } = event;
+  const pausing = pause(attempt, { kind, reason, message }, at, { requestName });
+  if (suggested === undefined) return pausing;
+  const effects = [...pausing.effects, notify({ type: 'keyTypeSuggested', suggested, followed: followSuggestion })];
+  if (!followSuggestion) return { state: pausing.state, effects };
+  const next: Attempt = { ...pausing.state.attempt, keyType: suggested };
+  // At once the first time; a signer that suggests in circles is followed at the pace of any other failure.
+  if (attempt.failures === 0) return generate(next, at, effects);
+  return { state: { ...pausing.state, attempt: next }, effects };
+}
+
+function whenWritten(state: Projecting, at: Moment): Transition {
+  const { attempt, status } = state;
+  const { requestName, serialNumber, notBefore, notAfter, refreshAt } = status;
+  const projected = notify({
+    type: 'projected',
+    requestName,
+    first: attempt.held === undefined,
+    serialNumber,
+    notBefore,
+    notAfter,
+    refreshAt,
+    writeMs: elapsed(attempt, at),
+    totalMs: Math.max(0, at.now - attempt.startedAt),
+  });
+  return { state: { name: 'fresh', keyType: attempt.keyType, held: status }, effects: [projected] };
+}
+
+function onTimer(state: CredentialState, at: Moment): Transition {
+  switch (state.name) {
+    case 'ended':
+      return unchanged(state);
+    case 'fresh': {
+      const { keyType, held } = state;
+      if (at.now < Math.min(held.refreshAt, held.notAfter)) return unchanged(state);
+      return generate({ keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now }, at);
+    }
+    case 'generating':
+    case 'submitting': {
+      const { attempt, effects } = warn(state.attempt, at);
+      return { state: { ...state, attempt }, effects };
+    }
+    case 'awaiting':
+      return onAwaitingTimer(state, at);
+    case 'projecting': {
+      const { attempt, effects } = warn(state.attempt, at);
+      if (at.now < state.answer.notAfter) return { state: { ...state, attempt }, effects };
+      const { requestName } = state.status;
+      const outdated = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
+      return { state: outdated.state, effects: [...effects, ...outdated.effects] };
+    }
+    case 'pausing': {
+      const { attempt, effects } = warn(state.attempt, at);
+      // With the wall clock set back to before the pause, `until` means nothing any more.
+      if (at.now < state.until && at.now >= attempt.since) return { state: { ...state, attempt }, effects };
+      return state.resubmit === undefined
+        ? generate(attempt, at, effects)
+        : submit(attempt, state.resubmit, at, effects);
+    }
+    default:
+      return unreachable(state);
+  }
+}
+
+function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
+  const { attempt, effects } = warn(state.attempt, at);
+  const { requestName, giveUpAt } = state;
+  if (at.now >= giveUpAt) {
+    const unanswered = pause(attempt, { kind: 'lost', why: 'unanswered' }, at, { requestName });
+    return { state: unanswered.state, effects: [...effects, { type: 'unfollow' }, ...unanswered.effects] };
+  }
+  if (at.now < attempt.since) {
+    // The wall clock was set back: what is left of the patience is counted from the new time.
+    const shifted = { ...attempt, since: at.now };
+    return { state: { ...state, attempt: shifted, giveUpAt: at.now + (giveUpAt - attempt.since) }, effects };
+  }
+  const waitedMs = elapsed(attempt, at);
+  if (state.announced || waitedMs < waitingNoticeAfterMs) return { state: { ...state, attempt }, effects };
+  const waiting = notify({ type: 'waitingForSigner', requestName, waitedMs });
+  return { state: { ...state, attempt, announced: true }, effects: [...effects, waiting] };
+}
+
+/** A new key, and with it a new request. */
+function generate(attempt: Attempt, at: Moment, before: readonly Effect[] = []): Transition {
+  return {
+    state: { name: 'generating', attempt: { ...attempt, since: at.now } },
+    effects: [...before, { type: 'makeKey', keyType: attempt.keyType }],
+  };
+}
+
+function submit(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
+  const priority = attempt.held === undefined ? 'first' : 'refresh';
+  return {
+    state: { name: 'submitting', attempt: { ...attempt, since: at.now }, requestName },
+    effects: [...before, { type: 'submit', requestName, priority }],
+  };
+}
+
+function project(
+  attempt: Attempt,
+  requestName: string,
+  answer: IssuedChain,
+  at: Moment,
+  before: readonly Effect[],
+): Transition {
+  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
+  const refreshAt = refreshTime(answer, at.now, at.random);
+  const { keyType } = attempt;
+  const status = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  return {
+    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, status },
+    effects: [...before, { type: 'project', status, answer }],
+  };
+}
+
+/**
+ * Counts a failure and waits. With `resubmit` the same request is tried again; otherwise it is forgotten, and
+ * `requestName` says in the notice which one it was.
+ */
+function pause(
+  attempt: Attempt,
+  failure: Failure,
+  at: Moment,
+  request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
+): { readonly state: Pausing; readonly effects: readonly Effect[] } {
+  const failures = attempt.failures + 1;
+  const timeLeft = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
+  const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
+  const until = at.now + pauseAfterFailure(failures, timeLeft, retryAfterMs, at.random);
+  const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
+  effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
+  const pausing: Attempt = { ...attempt, failures, since: at.now };
+  return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
+}
+
+function newsOf(failure: Failure, requestName: string, retryAt: number): CredentialNews {
+  switch (failure.kind) {
+    case 'denied':
+    case 'failed':
+      return { type: failure.kind, requestName, reason: failure.reason, message: failure.message, retryAt };
+    case 'lost':
+      return { type: 'requestLost', requestName, why: failure.why, retryAt };
+    case 'error':
+      return { type: 'attemptFailed', phase: failure.phase, error: failure.error, retryAt };
+    default:
+      return unreachable(failure);
+  }
+}
+
+function end(state: CredentialState): Transition {
+  if (state.name === 'ended') return unchanged(state);
+  return {
+    state: { name: 'ended', keyType: keyTypeOf(state), held: heldBy(state) },
+    effects: [{ type: 'unfollow' }, { type: 'discardPending' }, notify({ type: 'podEnded' })],
+  };
+}
+
+/** When the next warning about the held certificate is due. */
+function warningTime({ held, warned }: Attempt): number | undefined {
+  if (held === undefined || warned === 'expired') return undefined;
+  return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
+}
+
+/** Says once that the refresh of the held certificate is late, and once that the certificate has expired. */
+function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
+  const { held } = attempt;
+  const due = warningTime(attempt);
+  if (held === undefined || due === undefined || at.now < due) return { attempt, effects: [] };
+  const { notAfter } = held;
+  return at.now >= notAfter
+    ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
+    : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
+}
+
+function notify(news: CredentialNews): Effect {
+  return { type: 'notify', news };
+}
+
+function resume(pending: PendingRequest): Effect {
+  return notify({ type: 'resumed', requestName: pending.requestName });
+}
+
+function elapsed(attempt: Attempt, at: Moment): number {
+  return Math.max(0, at.now - attempt.since);
+}
+
+function earliest(...times: readonly (number | undefined)[]): number {
+  return Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
+}
+
+function unchanged(state: CredentialState): Transition {
+  return { state, effects: [] };
+}

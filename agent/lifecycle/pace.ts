@@ -1,0 +1,62 @@
+/**
+ * How long to wait: for a refresh, after a failure, for a signer's answer. Pure arithmetic; every duration is in
+ * milliseconds, every time in milliseconds since the epoch, every `random` drawn from [0, 1).
+ */
+
+const seconds = 1000;
+const minutes = 60 * seconds;
+
+/** Longest jitter on a refresh, and the longest pause after a failure. */
+const fiveMinutes = 5 * minutes;
+/** The controller manager deletes requests that are older than 15 minutes, looking every 5. */
+const requestLifetime = 20 * minutes;
+/** The kubelet calls a refresh overdue ten minutes after beginRefreshAt. */
+const overdueAfter = 10 * minutes;
+const firstPause = 10 * seconds;
+const shortestPause = 1 * seconds;
+const shortestPatience = 5 * seconds;
+
+/** The validity of a certificate, as far as pace depends on it. */
+export interface Validity {
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly beginRefreshAt: number;
+}
+
+/**
+ * When to refresh: at beginRefreshAt plus jitter of at most 5 minutes and at most a tenth of the time left to notAfter.
+ * Not sooner from now than half of the interval that the signer planned, so that a node whose clock is ahead does not ask
+ * for one certificate after the other.
+ */
+export function refreshTime(validity: Validity, now: number, random: number): number {
+  const jitter = random * Math.min(fiveMinutes, Math.max(0, validity.notAfter - validity.beginRefreshAt) / 10);
+  const soonest = now + (validity.beginRefreshAt - validity.notBefore) / 2;
+  return Math.round(Math.max(validity.beginRefreshAt + jitter, soonest));
+}
+
+/**
+ * When a refresh counts as overdue: ten minutes after beginRefreshAt as for the kubelet, but at the latest half-way from
+ * the planned refresh to notAfter, so that the warning always comes before the expiry.
+ */
+export function overdueTime(validity: Validity, refreshAt: number): number {
+  return Math.min(validity.beginRefreshAt + overdueAfter, refreshAt + Math.max(0, validity.notAfter - refreshAt) / 2);
+}
+
+/**
+ * How long to pause after the `failures`-th failure in a row (from 1): 10 s, doubling to 5 minutes, spread by a fifth
+ * either way. While a certificate is still valid the pause is at most a tenth of the time it has left (but a second), so
+ * attempts come faster as notAfter nears. A wish of the other side (Retry-After) is a lower bound.
+ */
+export function pauseAfterFailure(failures: number, timeLeftMs: number, retryAfterMs: number, random: number): number {
+  const growing = Math.min(firstPause * 2 ** Math.min(failures - 1, 10), fiveMinutes);
+  const limit = timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : fiveMinutes;
+  return Math.round(Math.max(Math.min(growing, limit) * (0.8 + 0.4 * random), retryAfterMs, shortestPause));
+}
+
+/**
+ * How long to wait for a signer before asking anew: as long as the API server keeps the request, but with a valid
+ * certificate at most half of the time it has left, so that there is another attempt before notAfter.
+ */
+export function patience(timeLeftMs: number): number {
+  return timeLeftMs > 0 ? Math.min(Math.max(timeLeftMs / 2, shortestPatience), requestLifetime) : requestLifetime;
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { heldBy, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import type { Effect } from '../../../agent/lifecycle/credential-state.ts';
+import { live, type Observation, type Turn } from './histories.ts';
+
+const histories = 10_000;
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+const turn: fc.Arbitrary<Turn> = fc.record({
+  happens: fc.oneof(
+    { weight: 80, arbitrary: fc.constant('succeeds' as const) },
+    { weight: 30, arbitrary: fc.constantFrom('fails' as const, 'is refused' as const) },
+    { weight: 20, arbitrary: fc.constantFrom('is deleted' as const, 'is unusable' as const) },
+    { weight: 60, arbitrary: fc.constant('nothing' as const) },
+    {
+      weight: 20,
+      arbitrary: fc.constantFrom('the agent restarts' as const, 'a late event' as const, 'the clock jumps' as const),
+    },
+    { weight: 1, arbitrary: fc.constant('the pod ends' as const) },
+  ),
+  passes: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 2, noNaN: true })),
+  random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  retryAfterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 * minute })),
+  lifetime: fc.integer({ min: hour, max: 91 * 24 * hour }),
+  refreshPoint: fc.double({ min: 0, max: 1, noNaN: true }),
+  jump: fc.integer({ min: -48 * hour, max: 48 * hour }),
+});
+
+/** Runs the histories and hands every observation, with those before it, to the assertion. */
+function inEveryHistory(assertion: (observation: Observation, past: readonly Observation[]) => void): void {
+  const lives = fc.property(fc.array(turn, { minLength: 1, maxLength: 40, size: 'max' }), (turns) => {
+    const past: Observation[] = [];
+    live(turns, (observation) => {
+      assertion(observation, past);
+      past.push(observation);
+    });
+  });
+  fc.assert(lives, { numRuns: histories });
+}
+
+const of = <T extends Effect['type']>(effects: readonly Effect[], type: T) =>
+  effects.filter((effect): effect is Effect & { type: T } => effect.type === type);
+
+test('a certificate in the files is replaced by a written one and by nothing else', () => {
+  inEveryHistory(({ event, before, after }) => {
+    const held = heldBy(before);
+    if (event !== 'restart' && event.type === 'written' && before.name === 'projecting') {
+      assert.equal(heldBy(after), before.status);
+    } else {
+      assert.equal(heldBy(after), held);
+    }
+  });
+});
+
+test('a credential whose pod lives never stands still: work is under way or a wake-up is set', () => {
+  inEveryHistory(({ after, effects }) => {
+    if (after.name === 'ended') {
+      assert.equal(wakeTime(after), undefined);
+      return;
+    }
+    if (after.name === 'generating' || after.name === 'submitting') {
+      assert.ok(after.attempt !== undefined);
+      return;
+    }
+    assert.ok(Number.isFinite(wakeTime(after)), `${after.name} after ${effects.map(({ type }) => type).join()}`);
+  });
+});
+
+test('after the pod has ended nothing is made, asked or written', () => {
+  inEveryHistory(({ event, before, effects }) => {
+    if (before.name === 'ended' && event !== 'restart') assert.deepEqual(effects, []);
+  });
+});
+
+test('while a certificate is valid, the pause after a failure is at most a tenth of its remaining time and a fifth', () => {
+  inEveryHistory(({ now, after, before, turn: { retryAfterMs } }) => {
+    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.held === undefined) return;
+    const timeLeft = after.attempt.held.notAfter - now;
+    if (timeLeft <= 0) return;
+    assert.ok(after.until - now <= Math.max(second, timeLeft / 10, retryAfterMs) * 1.2 + 1);
+  });
+});
+
+test('a pause is never longer than six minutes, unless Retry-After asks for more', () => {
+  inEveryHistory(({ now, after, before, turn: { retryAfterMs } }) => {
+    if (after.name !== 'pausing' || before.name === 'pausing') return;
+    assert.ok(after.until - now <= Math.max(6 * minute, retryAfterMs));
+    assert.ok(after.until - now >= 0.8 * second);
+  });
+});
+
+test('a signer that hangs is asked again while half of the certificate’s remaining time is still there', () => {
+  inEveryHistory(({ now, after, before }) => {
+    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.held === undefined) return;
+    const timeLeft = after.attempt.held.notAfter - now;
+    if (timeLeft > 10 * second) assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1);
+  });
+});
+
+test('one request is created per key, and created again only when its creation failed or the agent restarted', () => {
+  inEveryHistory(({ event, before, effects }, past) => {
+    for (const { requestName } of of(effects, 'submit')) {
+      const again = past.some((earlier) =>
+        of(earlier.effects, 'submit').some((one) => one.requestName === requestName),
+      );
+      if (!again) continue;
+      assert.ok(event === 'restart' || (before.name === 'pausing' && before.resubmit === requestName));
+    }
+  });
+});
+
+test('after a failure the next key or request waits for the pause to end', () => {
+  inEveryHistory(({ now, event, before, effects }) => {
+    if (before.name !== 'pausing' || event === 'restart') return;
+    const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
+    if (now < before.until && now >= before.attempt.since) assert.equal(asks, 0);
+    else if (event.type === 'timer') assert.equal(asks, 1);
+  });
+});
+
+test('a new certificate is asked for at the drawn refresh time, not before, and the drawn time survives a restart', () => {
+  inEveryHistory(({ now, event, before, after }) => {
+    if (before.name !== 'fresh') return;
+    const due = Math.min(before.held.refreshAt, before.held.notAfter);
+    if (event === 'restart') assert.ok(after.name === 'fresh' && after.held.refreshAt === before.held.refreshAt);
+    else if (event.type === 'timer') assert.equal(after.name, now >= due ? 'generating' : 'fresh');
+    else if (event.type !== 'podEnded') assert.equal(after, before);
+  });
+});
+
+test('a restart makes no key while a request is under way or a certificate is held', () => {
+  inEveryHistory(({ event, before, effects }) => {
+    if (event !== 'restart') return;
+    const kept = heldBy(before) !== undefined || before.name === 'submitting' || before.name === 'awaiting';
+    if (kept && before.name !== 'ended') assert.deepEqual(of(effects, 'makeKey'), []);
+  });
+});
+
+test('first issuances go before refreshes', () => {
+  inEveryHistory(({ after, effects }) => {
+    for (const { priority } of of(effects, 'submit')) {
+      assert.equal(priority, heldBy(after) === undefined ? 'first' : 'refresh');
+    }
+  });
+});
+
+test('that a refresh is late, and that a certificate has expired, is said once for each certificate', () => {
+  inEveryHistory(({ effects, after }, past) => {
+    for (const { news } of of(effects, 'notify')) {
+      if (news.type !== 'expired' && news.type !== 'refreshOverdue') continue;
+      const since = past.slice(past.findLastIndex(({ event }) => event === 'restart' || event.type === 'written') + 1);
+      const refreshing = since.slice(since.findLastIndex(({ before }) => before.name === 'fresh'));
+      const said = refreshing.flatMap((earlier) => of(earlier.effects, 'notify')).map((one) => one.news.type);
+      assert.ok(!said.includes(news.type), `${news.type} twice before ${after.name}`);
+    }
+  });
+});

@@ -1,0 +1,165 @@
+/**
+ * Random histories of one credential: a world that answers effects with random results after random times, sets the
+ * clock, restarts the agent and ends pods, and watches what the lifecycle does.
+ */
+import { AgentError } from '../../../agent/errors.ts';
+import { begin, heldBy, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import type {
+  CredentialEvent,
+  CredentialState,
+  Effect,
+  Transition,
+} from '../../../agent/lifecycle/credential-state.ts';
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/volume.ts';
+
+/** One turn of the world, drawn by the property test. */
+export interface Turn {
+  /** What happens if something is under way; what cannot happen then is skipped. */
+  readonly happens:
+    | 'succeeds'
+    | 'fails'
+    | 'is refused'
+    | 'is deleted'
+    | 'is unusable'
+    | 'nothing'
+    | 'the agent restarts'
+    | 'a late event'
+    | 'the clock jumps'
+    | 'the pod ends';
+  /** How much of the time until the next wake-up passes: 0 … 2. */
+  readonly passes: number;
+  readonly random: number;
+  readonly retryAfterMs: number;
+  /** Lifetime of the next certificate in milliseconds, and where in it beginRefreshAt lies, 0 … 1. */
+  readonly lifetime: number;
+  readonly refreshPoint: number;
+  /** Milliseconds, negative for a clock that is set back. */
+  readonly jump: number;
+}
+
+/** What the world saw, in order; assertions read it. */
+export interface Observation {
+  readonly now: number;
+  readonly turn: Turn;
+  readonly event: CredentialEvent | 'restart';
+  readonly before: CredentialState;
+  readonly after: CredentialState;
+  readonly effects: readonly Effect[];
+}
+
+interface World {
+  now: number;
+  state: CredentialState;
+  /** The effect that has not been answered yet; there is never more than one. */
+  open: Effect | undefined;
+  pending: PendingRequest | undefined;
+  held: IssuedStatus | undefined;
+  requests: number;
+}
+
+const keyType = 'ECDSAP256';
+
+/** Lives a whole history. @throws whatever the observer throws */
+export function live(turns: readonly Turn[], observe: (observation: Observation) => void): void {
+  const now = Date.UTC(2026, 10, 21);
+  const first = begin(keyType, { held: undefined, pending: undefined }, { now, random: 0.5 });
+  const world: World = { now, state: first.state, open: undefined, pending: undefined, held: undefined, requests: 0 };
+  carryOut(world, first);
+  for (const turn of turns) {
+    pass(world, turn);
+    const before = world.state;
+    const at = { now: world.now, random: turn.random };
+    if (turn.happens === 'the agent restarts') {
+      const restarted = begin(keyType, { held: world.held, pending: world.pending }, at);
+      world.open = undefined;
+      carryOut(world, restarted);
+      observe({ now: world.now, turn, event: 'restart', before, after: world.state, effects: restarted.effects });
+      continue;
+    }
+    const event = eventOf(world, turn);
+    if (event === undefined) continue;
+    const transition = step(before, event, at);
+    carryOut(world, transition, event);
+    observe({ now: world.now, turn, event, before, after: world.state, effects: transition.effects });
+  }
+}
+
+function pass(world: World, turn: Turn): void {
+  const wake = wakeTime(world.state) ?? world.now + 3_600_000;
+  world.now += Math.round(Math.max(0, wake - world.now) * turn.passes);
+  if (turn.happens === 'the clock jumps') world.now += turn.jump;
+}
+
+/** The event that a turn brings, if there is one. */
+function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
+  switch (turn.happens) {
+    case 'nothing':
+    case 'the clock jumps':
+      return { type: 'timer' };
+    case 'the pod ends':
+      return { type: 'podEnded' };
+    case 'a late event':
+      return world.state.name === 'projecting' ? { type: 'submitted' } : { type: 'written' };
+    case 'the agent restarts':
+      return undefined;
+    default:
+      return answer(world, turn, turn.happens);
+  }
+}
+
+type Answer = 'succeeds' | 'fails' | 'is refused' | 'is deleted' | 'is unusable';
+
+function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefined {
+  const { open } = world;
+  const error = new AgentError('Unavailable', 'no answer', { actor: 'nobody', retryAfterMs: turn.retryAfterMs });
+  switch (open?.type) {
+    case 'makeKey':
+      return how === 'succeeds'
+        ? { type: 'keyMade', requestName: `request-${world.requests}` }
+        : { type: 'keyFailed', error };
+    case 'submit':
+      return how === 'succeeds' ? { type: 'submitted' } : { type: 'submitFailed', error };
+    case 'follow':
+      if (how === 'succeeds') return { type: 'accepted', answer: certificate(world, turn) };
+      if (how === 'is deleted') return { type: 'deleted' };
+      if (how === 'is unusable') return { type: 'unusable', error };
+      return { type: 'refused', kind: 'denied', reason: 'Policy', message: 'no', followSuggestion: false };
+    case 'project':
+      return how === 'succeeds' ? { type: 'written' } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function certificate(world: World, turn: Turn): IssuedChain {
+  const notBefore = world.now - 60_000;
+  const notAfter = notBefore + turn.lifetime;
+  const margin = 600_000;
+  const beginRefreshAt = notBefore + margin + turn.refreshPoint * (turn.lifetime - 2 * margin);
+  return { certificates: [], serialNumber: String(world.requests), notBefore, notAfter, beginRefreshAt };
+}
+
+/** What the runner and the volume would do. */
+function carryOut(world: World, transition: Transition, event?: CredentialEvent): void {
+  if (event?.type === 'keyMade' && world.state.name === 'generating') {
+    world.pending = { requestName: event.requestName, keyType, createdAt: world.now };
+    world.requests += 1;
+  }
+  if (event?.type === 'written' && world.state.name === 'projecting') {
+    world.held = world.state.status;
+    world.pending = undefined;
+  }
+  if (transition.state.name !== world.state.name) world.open = undefined;
+  for (const effect of transition.effects) {
+    if (effect.type === 'discardPending') world.pending = undefined;
+    if (effect.type === 'project' && world.pending !== undefined) {
+      world.pending = { ...world.pending, issued: effect.answer };
+    }
+    if (effect.type === 'notify' || effect.type === 'discardPending' || effect.type === 'unfollow') continue;
+    if (world.open !== undefined) throw new Error(`${effect.type} while ${world.open.type} is under way`);
+    world.open = effect;
+  }
+  world.state = transition.state;
+  const held = heldBy(world.state);
+  if (held !== world.held) throw new Error('the state and the files disagree about the certificate');
+}

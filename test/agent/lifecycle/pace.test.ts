@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { overdueTime, patience, pauseAfterFailure, refreshTime } from '../../../agent/lifecycle/pace.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+/** Validities that the API server accepts: at least an hour, with ten minutes on either side of beginRefreshAt. */
+const validity = fc
+  .record({ notBefore: fc.integer({ min: 0, max: 2 ** 40 }), lifetime: fc.integer({ min: hour, max: 91 * 24 * hour }) })
+  .chain(({ notBefore, lifetime }) =>
+    fc.integer({ min: 10 * minute, max: lifetime - 10 * minute }).map((offset) => ({
+      notBefore,
+      notAfter: notBefore + lifetime,
+      beginRefreshAt: notBefore + offset,
+    })),
+  );
+const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+test('a refresh comes at beginRefreshAt or at most five minutes and a tenth of the remaining time later', () => {
+  fc.assert(
+    fc.property(validity, random, (dates, draw) => {
+      const delay = refreshTime(dates, dates.notBefore, draw) - dates.beginRefreshAt;
+      assert.ok(delay >= 0);
+      assert.ok(delay <= 5 * minute + 1);
+      assert.ok(delay <= (dates.notAfter - dates.beginRefreshAt) / 10 + 1);
+    }),
+  );
+});
+
+test('a certificate whose beginRefreshAt has long passed by this node’s clock is kept for half of the planned interval', () => {
+  const dates = { notBefore: 0, notAfter: 20 * hour, beginRefreshAt: 10 * hour };
+  assert.equal(refreshTime(dates, 11 * hour, 0.5), 16 * hour);
+});
+
+test('a refresh is called overdue ten minutes after beginRefreshAt, and always before notAfter', () => {
+  assert.equal(
+    overdueTime({ notBefore: 0, notAfter: 24 * hour, beginRefreshAt: 20 * hour }, 20 * hour),
+    20 * hour + 10 * minute,
+  );
+  fc.assert(
+    fc.property(validity, random, (dates, draw) => {
+      const refreshAt = refreshTime(dates, dates.notBefore, draw);
+      if (refreshAt < dates.notAfter) assert.ok(overdueTime(dates, refreshAt) < dates.notAfter);
+    }),
+  );
+});
+
+test('pauses double from ten seconds to five minutes', () => {
+  const pauses = [1, 2, 3, 4, 5, 6, 7].map((failures) => pauseAfterFailure(failures, 0, 0, 0.5));
+  assert.deepEqual(pauses, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
+});
+
+test('attempts come faster as notAfter nears', () => {
+  const pauses = [hour, 10 * minute, minute, 20_000, 1000].map((left) => pauseAfterFailure(9, left, 0, 0.5));
+  assert.deepEqual(pauses, [300_000, 60_000, 6000, 2000, 1000]);
+});
+
+test('what the other side asks for with Retry-After is waited for at least', () => {
+  assert.equal(pauseAfterFailure(1, 30_000, 90_000, 0), 90_000);
+});
+
+test('pauses are spread by a fifth either way', () => {
+  assert.equal(pauseAfterFailure(1, 0, 0, 0), 8000);
+  assert.ok(pauseAfterFailure(1, 0, 0, 0.999) > 11_900);
+});
+
+test('a signer is waited for as long as the request lives, and half of the time that the certificate has left', () => {
+  assert.equal(patience(0), 20 * minute);
+  assert.equal(patience(-hour), 20 * minute);
+  assert.equal(patience(24 * hour), 20 * minute);
+  assert.equal(patience(10 * minute), 5 * minute);
+  assert.equal(patience(2000), 5000);
+});
