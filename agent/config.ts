@@ -3,8 +3,8 @@
  * the file over the environment, the environment over the default. Every fault is reported, not just the first.
  */
 import { parseDocument } from 'yaml';
-import { readCommandLine, type Written, type WrittenValues } from './command-line.ts';
-import { helpText } from './config-text.ts';
+import { readCommandLine, type Written, type WrittenValues } from './configuration/command-line.ts';
+import { helpText } from './configuration/help.ts';
 import {
   flagOf,
   keyOfFlag,
@@ -13,7 +13,7 @@ import {
   type OptionValues,
   optionKeys,
   options,
-} from './options.ts';
+} from './configuration/options.ts';
 
 /** What the agent runs with. Durations are in milliseconds, paths absolute. */
 export interface AgentConfiguration

@@ -6,7 +6,7 @@
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { watch } from 'chokidar';
-import type { AgentConfiguration, ParsedConfiguration } from './config.ts';
+import type { AgentConfiguration, ParsedConfiguration } from '../config.ts';
 import { flagOf, type OptionKey, optionKeys, options } from './options.ts';
 
 /** What a new version of the file means. Options are named by their flags. */

@@ -139,27 +139,17 @@ export function nodePath(options?: { readonly maxBytes: number }): OptionType<st
   });
 }
 
-/** A DNS subdomain name (RFC 1123), as Kubernetes wants it for nodes. */
-export function subdomain(): OptionType<string> {
+/** A DNS subdomain name (RFC 1123), as Kubernetes wants it for nodes and, of 63 characters at most, for CSI drivers. */
+export function subdomain(options: { readonly maxLength: number }): OptionType<string> {
+  const { maxLength } = options;
+  const accepts = `a DNS subdomain name of at most ${maxLength} characters`;
   return textType({
     placeholder: 'NAME',
-    accepts: 'a DNS subdomain name',
+    accepts,
     parse: (text) =>
-      text.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)
+      text.length <= maxLength && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)
         ? read(text)
-        : fault(`must be a DNS subdomain name (lower-case letters, digits, "-" and "."), not ${quoted(text)}`),
-  });
-}
-
-/** A CSI driver name (CSI specification, GetPluginInfo): a domain name of at most 63 characters. */
-export function driverName(): OptionType<string> {
-  return textType({
-    placeholder: 'NAME',
-    accepts: 'a domain name of at most 63 characters',
-    parse: (text) =>
-      text.length <= 63 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)
-        ? read(text)
-        : fault(`must be a domain name of at most 63 characters, not ${quoted(text)}`),
+        : fault(`must be ${accepts} (lower-case letters, digits, "-" and "."), not ${quoted(text)}`),
   });
 }
 

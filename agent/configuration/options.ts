@@ -1,10 +1,9 @@
 /**
  * Every option of the agent, one row each. Parsing, validation, `--help` and the reference are derived from the rows.
  */
-import { logFormats, logLevels } from './observe/log.ts';
+import { logFormats, logLevels } from '../observe/log.ts';
 import {
   choice,
-  driverName,
   duration,
   filePath,
   loopbackAddress,
@@ -44,7 +43,7 @@ const maxSocketPathBytes = 107;
 /** Options by their key in the configuration file; the flag is the same word in kebab-case. */
 export const options = {
   nodeName: valued({
-    type: subdomain(),
+    type: subdomain({ maxLength: 253 }),
     environment: 'NODE_NAME',
     required: true,
     description: 'Name of the Node object of the node that the agent runs on.',
@@ -63,7 +62,7 @@ export const options = {
     reloadable: false,
   }),
   driverName: valued({
-    type: driverName(),
+    type: subdomain({ maxLength: 63 }),
     default: 'csi.podcert.io',
     description: 'Name of the CSI driver, as in the CSIDriver object and in the pods’ volumes.',
     reloadable: false,
