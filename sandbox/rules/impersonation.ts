@@ -1,0 +1,297 @@
+/**
+ * Impersonation: a request made as another user. Classic impersonation needs the verb `impersonate` on each part of that
+ * user. Constrained impersonation, from 1.36 and tried first, needs one verb on the user and one on what is asked for.
+ *
+ * https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/
+ * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/5284-constrained-impersonation
+ */
+import { type ApiError, badRequest } from '../api-server/errors.ts';
+import type { RequestAttributes, ResourceAttributes, RulesContext, UserInfo } from '../api-server/rules.ts';
+import {
+  type Authorizer,
+  anonymousUser,
+  authenticatedGroup,
+  mastersGroup,
+  nodeNameIn,
+  nodesGroup,
+  refusal,
+  serviceAccountIn,
+  serviceAccountsGroup,
+  unauthenticatedGroup,
+} from './access.ts';
+import { dnsSubdomain } from './names.ts';
+
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** The user that the headers ask for. */
+interface WantedUser {
+  readonly username: string;
+  readonly uid: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+type Mode = 'associated-node' | 'arbitrary-node' | 'serviceaccount' | 'user-info' | 'legacy';
+
+const extraHeaderPrefix = 'impersonate-extra-';
+const nodeNameExtra = 'authentication.kubernetes.io/node-name';
+/** From this many parts on, a permission for all of them is looked for first. */
+const manyParts = 4;
+
+/** @returns the user to go on with, or the error to answer with */
+export function impersonate(
+  headers: Headers,
+  attributes: RequestAttributes,
+  authorize: Authorizer,
+  context: RulesContext,
+): { readonly user: UserInfo } | ApiError {
+  const isConstrained = context.kubernetes === '1.36' || context.kubernetes === '1.37';
+  const wanted = readHeaders(headers);
+  if (wanted.username === '') {
+    return isWanted(wanted) ? badRequest(namelessMessage(wanted, isConstrained)) : { user: attributes.user };
+  }
+  const modes: Mode[] = isConstrained ? constrainedModes(wanted, attributes.user) : [];
+  const errors: ApiError[] = [];
+  for (const mode of [...modes, 'legacy' as const]) {
+    const error = firstRefusal(checks(mode, wanted, attributes), authorize, context);
+    if (error === undefined) {
+      return { user: impersonatedUser(mode, wanted) };
+    }
+    errors.push(error);
+  }
+  // Of all modes that were tried, the first one's refusal is told.
+  return errors[0] ?? badRequest('no mode of impersonation applies');
+}
+
+function readHeaders(headers: Headers): WantedUser {
+  const values = (name: string): readonly string[] => {
+    const value = headers[name];
+    return value === undefined ? [] : typeof value === 'string' ? [value] : value;
+  };
+  const extraNames = Object.keys(headers).filter((name) => name.startsWith(extraHeaderPrefix));
+  return {
+    username: values('impersonate-user')[0] ?? '',
+    uid: values('impersonate-uid')[0] ?? '',
+    groups: values('impersonate-group'),
+    extra: Object.fromEntries(extraNames.map((name) => [decoded(name.slice(extraHeaderPrefix.length)), values(name)])),
+  };
+}
+
+/** Keys are percent-encoded; one that is not well-formed is taken as it stands. */
+function decoded(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
+
+function isWanted({ uid, groups, extra }: WantedUser): boolean {
+  return uid !== '' || groups.length > 0 || Object.keys(extra).length > 0;
+}
+
+/** The real server shows its own data structures here. */
+function namelessMessage({ uid, groups, extra }: WantedUser, isConstrained: boolean): string {
+  const quoted = (values: readonly string[]): string =>
+    `[]string{${values.map((value) => JSON.stringify(value)).join(', ')}}`;
+  if (isConstrained) {
+    const extras = Object.entries(extra).map(([key, values]) => `${JSON.stringify(key)}:${quoted(values)}`);
+    const groupText = groups.length === 0 ? '[]string(nil)' : quoted(groups);
+    const extraText = extras.length === 0 ? 'map[string][]string(nil)' : `map[string][]string{${extras.join(', ')}}`;
+    const user = `&user.DefaultInfo{Name:"", UID:${JSON.stringify(uid)}, Groups:${groupText}, Extra:${extraText}}`;
+    return `requested ${user} without impersonating a user name`;
+  }
+  const version = 'authentication.k8s.io/v1';
+  const parts = [
+    ...groups.map((group) => `{Group  ${group}    }`),
+    ...Object.entries(extra).flatMap(([key, values]) =>
+      values.map((value) => `{UserExtra  ${value}  ${version}  ${key}}`),
+    ),
+    ...(uid === '' ? [] : [`{UID  ${uid}  ${version}  }`]),
+  ];
+  return `requested [${parts.join(' ')}] without impersonating a user`;
+}
+
+/** The modes that can apply; nodes and service accounts are impersonated by name alone. */
+function constrainedModes(wanted: WantedUser, requestor: UserInfo): Mode[] {
+  const nodeName = nodeNameIn(wanted.username);
+  const isServiceAccount = serviceAccountIn(wanted.username) !== undefined;
+  if (nodeName === undefined && !isServiceAccount) {
+    return ['user-info'];
+  }
+  if (isWanted(wanted)) {
+    return [];
+  }
+  if (isServiceAccount) {
+    return ['serviceaccount'];
+  }
+  return runsOn(requestor, nodeName) ? ['associated-node', 'arbitrary-node'] : ['arbitrary-node'];
+}
+
+/** True for a service account whose token is bound to something on the node. */
+function runsOn(requestor: UserInfo, nodeName: string | undefined): boolean {
+  const names = requestor.extra[nodeNameExtra] ?? [];
+  return serviceAccountIn(requestor.username) !== undefined && names.length === 1 && names[0] === nodeName;
+}
+
+/** One thing that must be allowed, or a combination that never is. */
+type Check =
+  /** `instead` is a wider permission that does as well. */
+  | { readonly attributes: RequestAttributes; readonly instead?: RequestAttributes }
+  | { readonly attributes: RequestAttributes; readonly never: string };
+
+/** All that the mode asks of the requestor, in the real server's order. */
+function checks(mode: Mode, wanted: WantedUser, attributes: RequestAttributes): Check[] {
+  if (mode === 'legacy') {
+    return partChecks(wanted, 'impersonate', attributes.user, '');
+  }
+  const parts = partChecks(wanted, `impersonate:${mode}`, attributes.user, 'authentication.k8s.io').map((check) =>
+    mode === 'associated-node' ? { ...check, attributes: { ...check.attributes, name: '*' } } : check,
+  );
+  return [
+    { attributes: { ...attributes, verb: `impersonate-on:${mode}:${attributes.verb}` } },
+    ...forbiddenParts(wanted, parts),
+    ...parts,
+  ];
+}
+
+function partChecks(wanted: WantedUser, verb: string, user: UserInfo, nameGroup: string): Check[] {
+  const isConstrained = nameGroup !== '';
+  const part = (
+    apiGroup: string,
+    resource: string,
+    name: string,
+    subresource = '',
+    namespace = '',
+  ): ResourceAttributes => ({
+    kind: 'resource',
+    user,
+    verb,
+    apiGroup,
+    apiVersion: 'v1',
+    resource,
+    subresource,
+    namespace,
+    name,
+  });
+  const group = 'authentication.k8s.io';
+  const extras = Object.entries(wanted.extra).flatMap(([key, values]) => values.map((value) => ({ key, value })));
+  const manyExtras = extras.length >= manyParts || Object.keys(wanted.extra).length >= manyParts;
+  const orAll = (attributes: ResourceAttributes, all: ResourceAttributes, isMany: boolean): Check =>
+    isConstrained && isMany ? { attributes, instead: all } : { attributes };
+  const allGroups = part(nameGroup, 'groups', '*');
+  return [
+    { attributes: namePart(wanted.username, isConstrained, nameGroup, part) },
+    ...(wanted.uid === '' ? [] : [{ attributes: part(group, 'uids', wanted.uid) }]),
+    ...wanted.groups.map((name) =>
+      orAll(part(nameGroup, 'groups', name), allGroups, wanted.groups.length >= manyParts),
+    ),
+    ...extras.map(({ key, value }) =>
+      orAll(part(group, 'userextras', value, key), part(group, 'userextras', '*', '*'), manyExtras),
+    ),
+  ];
+}
+
+function namePart(
+  username: string,
+  isConstrained: boolean,
+  nameGroup: string,
+  part: (
+    apiGroup: string,
+    resource: string,
+    name: string,
+    subresource?: string,
+    namespace?: string,
+  ) => ResourceAttributes,
+): ResourceAttributes {
+  const nodeName = isConstrained ? nodeNameIn(username) : undefined;
+  if (nodeName !== undefined) {
+    return part(nameGroup, 'nodes', nodeName);
+  }
+  const serviceAccount = serviceAccountIn(username);
+  return serviceAccount === undefined
+    ? part(nameGroup, 'users', username)
+    : part(nameGroup, 'serviceaccounts', serviceAccount.name, '', serviceAccount.namespace);
+}
+
+/** What constrained impersonation never allows, whoever asks. */
+function forbiddenParts({ groups, extra }: WantedUser, parts: readonly Check[]): Check[] {
+  const [first] = parts;
+  if (first === undefined || first.attributes.kind !== 'resource') {
+    return [];
+  }
+  const { attributes } = first;
+  const at = (resource: string, name: string): ResourceAttributes => ({ ...attributes, resource, namespace: '', name });
+  const refused: Check[] = [];
+  if (groups.includes('')) {
+    refused.push({ attributes: at('groups', ''), never: 'impersonating the empty string group is not allowed' });
+  }
+  if (groups.includes(mastersGroup)) {
+    const never = 'impersonating the system:masters group is not allowed';
+    refused.push({ attributes: at('groups', mastersGroup), never });
+  }
+  for (const [key, values] of Object.entries(extra)) {
+    const never = extraFault(key, values);
+    if (never !== undefined) {
+      refused.push({ attributes: at('userextras', ''), never });
+    }
+  }
+  return refused;
+}
+
+function extraFault(key: string, values: readonly string[]): string | undefined {
+  if (key === '') {
+    return 'impersonating the empty string key in extra is not allowed';
+  }
+  const [host = '', ...path] = key.split('/');
+  if (host === '' || path.join('/') === '') {
+    const rule = 'must be a domain-prefixed path (such as "acme.io/foo")';
+    return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(key)}: ${rule}`;
+  }
+  const [hostFault] = dnsSubdomain(host);
+  if (hostFault !== undefined) {
+    return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(host)}: ${hostFault}`;
+  }
+  if (key !== key.toLowerCase()) {
+    return `impersonating a non-lowercase key in extra is not allowed: ${JSON.stringify(key)}`;
+  }
+  return values.includes('') ? 'impersonating the empty string value in extra is not allowed' : undefined;
+}
+
+function firstRefusal(list: readonly Check[], authorize: Authorizer, context: RulesContext): ApiError | undefined {
+  for (const check of list) {
+    if ('never' in check) {
+      return refusal(check.attributes, check.never);
+    }
+    if (check.instead !== undefined && authorize(check.instead, context).allowed) {
+      continue;
+    }
+    const decision = authorize(check.attributes, context);
+    if (!decision.allowed) {
+      return refusal(check.attributes, decision.reason);
+    }
+  }
+  return undefined;
+}
+
+/** The user as the rest of the server sees it: groups that follow from the name are added. */
+function impersonatedUser(mode: Mode, wanted: WantedUser): UserInfo {
+  const { username, uid, extra } = wanted;
+  const groups = [...(wanted.groups.length === 0 ? impliedGroups(mode, username) : wanted.groups)];
+  if (username === anonymousUser) {
+    if (!groups.includes(unauthenticatedGroup)) {
+      groups.push(unauthenticatedGroup);
+    }
+  } else if (!groups.includes(unauthenticatedGroup) && !groups.includes(authenticatedGroup)) {
+    groups.push(authenticatedGroup);
+  }
+  return { username, groups, extra, ...(uid === '' ? {} : { uid }) };
+}
+
+function impliedGroups(mode: Mode, username: string): readonly string[] {
+  const serviceAccount = serviceAccountIn(username);
+  if (serviceAccount !== undefined) {
+    return [serviceAccountsGroup, `${serviceAccountsGroup}:${serviceAccount.namespace}`];
+  }
+  return mode === 'associated-node' || mode === 'arbitrary-node' ? [nodesGroup] : [];
+}

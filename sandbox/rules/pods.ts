@@ -1,0 +1,55 @@
+/**
+ * What rules read in a pod.
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
+ */
+import type { ApiObject, JsonObject } from '../api-server/objects.ts';
+import { objectAt, objectsAt, stringAt } from './fields.ts';
+
+/** Marks the API's image of a pod that the kubelet runs from a file. */
+export const mirrorPodAnnotation = 'kubernetes.io/config.mirror';
+
+export function isMirrorPod(pod: ApiObject): boolean {
+  return Object.hasOwn(objectAt(pod.metadata, 'annotations'), mirrorPodAnnotation);
+}
+
+/** `spec.nodeName`, of a pod or of a PodCertificateRequest. */
+export function nodeNameOf(object: ApiObject): string {
+  return stringAt(objectAt(object, 'spec'), 'nodeName');
+}
+
+/** True when a podCertificate source is projected. @param signerName absent: of any signer */
+export function mountsPodCertificate(pod: ApiObject, signerName?: string): boolean {
+  return projectedSources(pod, 'podCertificate').some(
+    (source) => signerName === undefined || stringAt(source, 'signerName') === signerName,
+  );
+}
+
+/**
+ * True when the pod's service account shows in its volumes: in a projected token, or in the one that a cluster adds
+ * by itself unless the pod or the account says otherwise.
+ */
+export function mountsServiceAccountToken(pod: ApiObject, serviceAccount: ApiObject | undefined): boolean {
+  const automount =
+    objectAt(pod, 'spec')['automountServiceAccountToken'] ?? serviceAccount?.['automountServiceAccountToken'] ?? true;
+  return automount === true || projectedSources(pod, 'serviceAccountToken').length > 0;
+}
+
+/** The audiences of the projected tokens; the empty string for the API server's own. */
+export function tokenAudiences(pod: ApiObject): string[] {
+  return projectedSources(pod, 'serviceAccountToken').map((source) => stringAt(source, 'audience'));
+}
+
+/** The drivers of the pod's inline CSI volumes. */
+export function csiDrivers(pod: ApiObject): string[] {
+  return objectsAt(objectAt(pod, 'spec'), 'volumes')
+    .map((volume) => stringAt(objectAt(volume, 'csi'), 'driver'))
+    .filter((driver) => driver !== '');
+}
+
+function projectedSources(pod: ApiObject, kind: string): JsonObject[] {
+  return objectsAt(objectAt(pod, 'spec'), 'volumes')
+    .flatMap((volume) => objectsAt(objectAt(volume, 'projected'), 'sources'))
+    .filter((source) => Object.hasOwn(source, kind))
+    .map((source) => objectAt(source, kind));
+}
