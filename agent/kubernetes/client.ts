@@ -1,0 +1,268 @@
+/**
+ * Calls to the API server: JSON over HTTPS as one of two identities, throttled, with typed errors, and the stream behind
+ * a watch. Objects go in and come out as they travel, so unknown fields are neither lost nor in the way.
+ *
+ * A call is tried once; when to try again is its caller's business. Two faults that say nothing about the call are
+ * repaired here and the call repeated, once each: credentials or a CA that were rotated meanwhile, and a kept connection
+ * that the server had closed. Every call the agent makes may be repeated: names of objects it creates are determined.
+ *
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/
+ */
+import { AgentError } from '../errors.ts';
+import type { Clock } from '../lifecycle/ports.ts';
+import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from './failure.ts';
+import { readFrames } from './frames.ts';
+import type { Credentials, Identity } from './identity.ts';
+import { createMonotonicClock } from './monotonic.ts';
+import { type CallWords, describeCall } from './paths.ts';
+import { type CallPriority, createThrottle, type ThrottleLoad } from './throttle.ts';
+import { createTransport, type Reply, readBody, StaleConnectionError, TimeLimitError } from './transport.ts';
+
+/** As the agent's own account, or as the node it runs on. */
+export type Persona = 'self' | 'node';
+
+export interface ApiTarget {
+  /** Absolute path without query (`resourcePath`). */
+  readonly path: string;
+  /** Query parameters; undefined ones are left out. */
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  /** Default `self`. `node` is the same as `self` where no node is impersonated. */
+  readonly as?: Persona;
+  /** Default `background`. */
+  readonly priority?: CallPriority;
+  readonly signal?: AbortSignal;
+}
+
+export interface ApiRequest extends ApiTarget {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Default `application/json`; a PATCH names its kind. */
+  readonly contentType?: string;
+}
+
+export interface WatchRequest extends ApiTarget {
+  /** Longest silence before the connection is taken for dead, milliseconds. */
+  readonly idleTimeoutMs: number;
+  /** Called when the server has accepted the watch. */
+  readonly onOpen?: () => void;
+}
+
+export interface ApiClient {
+  /** @returns the reply's JSON, as it came. @throws AgentError */
+  request<T>(request: ApiRequest): Promise<T>;
+  /**
+   * Reads a watch: JSON values, one a line.
+   * @param onFrame gets each; what it throws ends the watch and is thrown on.
+   * @returns when the server ended the watch in order. @throws AgentError
+   */
+  watch(request: WatchRequest, onFrame: (frame: unknown) => void): Promise<void>;
+  load(): ThrottleLoad;
+  /** Breaks off whatever is under way. */
+  close(): void;
+}
+
+/** One finished call, for metrics. */
+export interface CallReport {
+  readonly verb: string;
+  /** Resource and group, without names. */
+  readonly resource: string;
+  /** HTTP status, or 0 when there was no reply. */
+  readonly status: number;
+  /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
+  readonly tookMs: number;
+  /** Time spent waiting for its turn, milliseconds. */
+  readonly waitedMs: number;
+  /** The server's wall clock by its Date header (whole seconds), milliseconds since the epoch. */
+  readonly serverTime?: number;
+}
+
+export interface ApiClientOptions {
+  readonly identity: Identity;
+  /** Node to impersonate where a call says `as: 'node'`; absent: such calls are made as the identity itself. */
+  readonly impersonateNode?: string;
+  /** Must not go back. Default `createMonotonicClock()`. */
+  readonly clock?: Clock;
+  /** Default `pod-certificate-agent`. */
+  readonly userAgent?: string;
+  /** Default 20 calls a second with a burst of 40. */
+  readonly requestsPerSecond?: number;
+  readonly burst?: number;
+  /** Calls under way at the same time. Default 8. */
+  readonly concurrency?: number;
+  /** Calls that may wait for their turn. Default 2000. */
+  readonly queueLimit?: number;
+  /** Time limit for the head of a reply, and again for its body. Default 30 seconds. */
+  readonly timeoutMs?: number;
+  /** Longest reply. Default 32 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Longest frame of a watch. Default 8 MiB: the largest object is about 1.5 MiB. */
+  readonly maxFrameBytes?: number;
+  readonly onCall?: (report: CallReport) => void;
+}
+
+/** Longest pause a server may ask for. */
+const longestPauseMs = 600_000;
+
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const { identity, impersonateNode, clock = createMonotonicClock(), timeoutMs = 30_000, onCall } = options;
+  const { requestsPerSecond = 20, burst = 40, concurrency = 8, queueLimit = 2000 } = options;
+  const { maxBodyBytes = 32 * 1024 * 1024, maxFrameBytes = 8 * 1024 * 1024 } = options;
+  const throttle = createThrottle({ clock, requestsPerSecond, burst, concurrency, queueLimit });
+  const transport = createTransport(clock);
+  let closed = false;
+
+  function wordsFor(method: string, target: ApiTarget, watch: boolean): CallWords {
+    const asNode = target.as === 'node' && impersonateNode !== undefined;
+    return describeCall(method, target.path, watch, asNode ? nodeUser(impersonateNode) : identity.name);
+  }
+
+  function headersFor(request: Partial<ApiRequest>): Record<string, string> {
+    return {
+      Accept: 'application/json',
+      'User-Agent': options.userAgent ?? 'pod-certificate-agent',
+      ...(request.body === undefined ? {} : { 'Content-Type': request.contentType ?? 'application/json' }),
+      // Constrained impersonation wants the user name alone: the server itself adds the group system:nodes.
+      ...(request.as === 'node' && impersonateNode !== undefined
+        ? { 'Impersonate-User': nodeUser(impersonateNode) }
+        : {}),
+    };
+  }
+
+  /** Sends once; an error reply becomes an AgentError, and a pause that the server asks for is kept by all. */
+  async function attempt(call: CallWords, request: ApiRequest, credentials: Credentials) {
+    const body = request.body === undefined ? {} : { body: Buffer.from(JSON.stringify(request.body)) };
+    const path = request.path + queryString(request.query);
+    const outgoing = { method: request.method, path, headers: headersFor(request), ...body };
+    const reply = await transport.send(credentials, outgoing, request.signal, timeoutMs);
+    const status = reply.message.statusCode ?? 0;
+    if (status >= 200 && status < 300) {
+      return reply;
+    }
+    const retryAfterMs = retryAfter(reply.message.headers['retry-after']);
+    if (retryAfterMs !== undefined && (status === 429 || status >= 500)) {
+      throttle.pause(retryAfterMs);
+    }
+    throw replyError(call, status, await readBody(reply, maxBodyBytes, clock, timeoutMs), retryAfterMs);
+  }
+
+  /** Sends, and once more where the fault lay in our credentials or in a kept connection. */
+  async function send(call: CallWords, request: ApiRequest, ended: () => boolean): Promise<Reply> {
+    let renewed = false;
+    for (let reconnected = false; ; ) {
+      const credentials = await identity.current();
+      try {
+        return await attempt(call, request, credentials);
+      } catch (fault) {
+        if (fault instanceof TimeLimitError) {
+          transport.dropIdle();
+        }
+        if (fault instanceof StaleConnectionError && !reconnected && !ended()) {
+          reconnected = true;
+          transport.dropIdle();
+          continue;
+        }
+        const refused = apiFailureOf(fault)?.httpStatus === 401 || isTlsFault(fault);
+        if (refused && !renewed && (await identity.renew(credentials)) && !ended()) {
+          renewed = true;
+          continue;
+        }
+        throw fault;
+      }
+    }
+  }
+
+  /** Waits for the call's turn, makes it, gives its place back, reports it, and types its error. */
+  async function perform<T>(
+    request: ApiRequest,
+    kind: 'call' | 'watch',
+    use: (reply: Reply, call: CallWords) => Promise<T>,
+  ): Promise<T> {
+    const call = wordsFor(request.method, request, kind === 'watch');
+    const { signal } = request;
+    const ended = (): boolean => closed || signal?.aborted === true;
+    const askedAt = clock.now();
+    const leave = await throttle.enter(request.priority ?? 'background', kind, signal);
+    const startedAt = clock.now();
+    let reported = false;
+    const report = (status: number, reply?: Reply): void => {
+      if (!reported) {
+        reported = true;
+        const serverTime = Date.parse(reply?.message.headers.date ?? '');
+        const times = { tookMs: clock.now() - startedAt, waitedMs: startedAt - askedAt };
+        const server = Number.isNaN(serverTime) ? {} : { serverTime };
+        onCall?.({ verb: call.verb, resource: call.kind, status, ...times, ...server });
+      }
+    };
+    try {
+      const reply = await send(call, request, ended);
+      if (kind === 'watch') {
+        report(reply.message.statusCode ?? 0, reply);
+      }
+      const result = await use(reply, call);
+      report(reply.message.statusCode ?? 0, reply);
+      return result;
+    } catch (fault) {
+      report(apiFailureOf(fault)?.httpStatus ?? 0);
+      throw ended() ? abortedError(call) : networkError(call, fault);
+    } finally {
+      leave();
+    }
+  }
+
+  return {
+    request: <T>(request: ApiRequest): Promise<T> =>
+      perform(request, 'call', async (reply, call) => {
+        const text = await readBody(reply, maxBodyBytes, clock, timeoutMs);
+        try {
+          const value: T = JSON.parse(text);
+          return value;
+        } catch {
+          throw new AgentError('Unavailable', `cannot ${call.verb} ${call.resource}: the reply is not JSON`, {
+            actor: 'nobody',
+          });
+        }
+      }),
+    watch(request, onFrame) {
+      const { idleTimeoutMs, onOpen, ...target } = request;
+      return perform({ ...target, method: 'GET' }, 'watch', async (reply) => {
+        onOpen?.();
+        try {
+          await readFrames(reply, onFrame, maxFrameBytes, clock, idleTimeoutMs);
+        } catch (fault) {
+          if (fault instanceof TimeLimitError) {
+            transport.dropIdle();
+          }
+          throw fault;
+        }
+      });
+    },
+    load: throttle.load,
+    close() {
+      closed = true;
+      throttle.close();
+      transport.close();
+    },
+  };
+}
+
+/** The user name that a kubelet's credentials carry. */
+function nodeUser(nodeName: string): string {
+  return `system:node:${nodeName}`;
+}
+
+function queryString(query: ApiTarget['query']): string {
+  const pairs = Object.entries(query ?? {}).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, value] as const],
+  );
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(Object.fromEntries(pairs))}`;
+}
+
+/** Retry-After as Kubernetes sends it, in seconds; the date form that proxies may send is read too. RFC 9110, 10.2.3. */
+function retryAfter(header: string | undefined): number | undefined {
+  if (header === undefined) {
+    return undefined;
+  }
+  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return ms > 0 ? Math.min(ms, longestPauseMs) : undefined;
+}

@@ -1,0 +1,153 @@
+/**
+ * Turns what can go wrong in a call to the API server into the agent's typed error: one table of HTTP codes, one of
+ * network faults.
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+ */
+import { type Actor, AgentError, type ErrorCode } from '../errors.ts';
+import type { Status } from './objects.ts';
+import type { CallWords } from './paths.ts';
+
+/** An error reply of the API server; the `cause` of the AgentError made of it. */
+export interface ApiFailure {
+  readonly kind: 'ApiFailure';
+  readonly httpStatus: number;
+  /** metav1.Status reason (`AlreadyExists`, `Invalid`, `Expired` …); absent when the reply was no Status. */
+  readonly reason?: string;
+  readonly message: string;
+  /** metav1.Status causes: which field is wrong, and how. */
+  readonly causes: readonly { readonly reason?: string; readonly message?: string; readonly field?: string }[];
+}
+
+const longestMessage = 1024;
+
+/** What HTTP codes mean to the agent. A code that is not here takes its class's last word (4xx Rejected, else Unavailable). */
+const meanings: Readonly<Record<number, readonly [ErrorCode, Actor]>> = {
+  400: ['Rejected', 'pod author'],
+  401: ['Forbidden', 'cluster operator'],
+  403: ['Forbidden', 'cluster operator'],
+  404: ['NotFound', 'nobody'],
+  408: ['Unavailable', 'nobody'],
+  409: ['Conflict', 'nobody'],
+  410: ['Unavailable', 'nobody'],
+  413: ['Rejected', 'pod author'],
+  422: ['Rejected', 'pod author'],
+  429: ['Unavailable', 'nobody'],
+};
+
+/** OpenSSL's and Node's words for a server certificate that is not trusted or not the server's. */
+const tlsFaults = new Set([
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** The API server's reply behind an error, where there is one. */
+export function apiFailureOf(error: unknown): ApiFailure | undefined {
+  const cause = error instanceof AgentError ? error.cause : undefined;
+  return isApiFailure(cause) ? cause : undefined;
+}
+
+/** True when the server's certificate was not accepted: the CA may have been rotated. */
+export function isTlsFault(error: unknown): boolean {
+  return tlsFaults.has(codeOf(error));
+}
+
+/**
+ * An error reply.
+ * @param body the reply's text, a metav1.Status or whatever a proxy wrote.
+ * @param retryAfterMs from the Retry-After header, where there was one.
+ */
+export function replyError(call: CallWords, httpStatus: number, body: string, retryAfterMs?: number): AgentError {
+  const status = readStatus(body);
+  const failure: ApiFailure = {
+    kind: 'ApiFailure',
+    httpStatus,
+    ...(status?.reason === undefined ? {} : { reason: status.reason }),
+    message: shorten(status?.message ?? (body.trim() || 'no message')),
+    causes: status?.details?.causes ?? [],
+  };
+  const [code, actor] = meaningOf(httpStatus);
+  const seconds = status?.details?.retryAfterSeconds;
+  const wait = retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined);
+  return new AgentError(code, wordsFor(call, failure), {
+    actor,
+    cause: failure,
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+  });
+}
+
+/** The error that an `ERROR` frame of a watch carries: a metav1.Status without an HTTP reply around it. */
+export function frameError(call: CallWords, status: Partial<Status>): AgentError {
+  return replyError(call, status.code ?? 500, JSON.stringify(status));
+}
+
+/** No usable reply at all: connection refused or broken, time limit reached, reply unreadable. */
+export function networkError(call: CallWords, fault: unknown): AgentError {
+  if (fault instanceof AgentError) {
+    return fault;
+  }
+  const actor: Actor = isTlsFault(fault) ? 'cluster operator' : 'nobody';
+  const words = fault instanceof Error ? fault.message || codeOf(fault) : String(fault);
+  return new AgentError('Unavailable', `cannot ${call.verb} ${call.resource}: ${words}`, { actor, cause: fault });
+}
+
+/** The caller ended the call. */
+export function abortedError(call: CallWords): AgentError {
+  return new AgentError('Aborted', `${call.verb} ${call.resource} was ended by its caller`, { actor: 'nobody' });
+}
+
+function meaningOf(httpStatus: number): readonly [ErrorCode, Actor] {
+  const meaning = meanings[httpStatus];
+  if (meaning !== undefined) {
+    return meaning;
+  }
+  return httpStatus >= 400 && httpStatus < 500 ? ['Rejected', 'cluster operator'] : ['Unavailable', 'nobody'];
+}
+
+function wordsFor(call: CallWords, failure: ApiFailure): string {
+  const what = `${call.verb} ${call.resource}`;
+  if (failure.httpStatus === 401) {
+    return `the API server does not accept the credentials of ${call.who} (${what}): ${failure.message}`;
+  }
+  if (failure.httpStatus === 403) {
+    return `the API server does not let ${call.who} ${what}: ${failure.message}`;
+  }
+  const fields = failure.causes.flatMap((cause) =>
+    cause.field === undefined || failure.message.includes(cause.field)
+      ? []
+      : [`${cause.field}: ${cause.message ?? cause.reason ?? 'invalid'}`],
+  );
+  const detail = fields.length === 0 ? '' : ` (${shorten(fields.join('; '))})`;
+  return `cannot ${what}: ${failure.message}${detail} [HTTP ${failure.httpStatus}]`;
+}
+
+function readStatus(body: string): Partial<Status> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return isStatus(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isStatus(value: unknown): value is Partial<Status> {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Status';
+}
+
+function isApiFailure(value: unknown): value is ApiFailure {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'ApiFailure';
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+function shorten(text: string): string {
+  return text.length <= longestMessage ? text : `${text.slice(0, longestMessage)} …`;
+}

@@ -1,0 +1,66 @@
+/**
+ * The body of a watch: one JSON value a line, for as long as the server likes, and the detection of a connection on
+ * which nothing comes any more.
+ *
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ */
+import type { Clock } from '../lifecycle/ports.ts';
+import { createLineSplitter } from './lines.ts';
+import { type Reply, TimeLimitError } from './transport.ts';
+
+/**
+ * Reads frames until the server ends the stream in order.
+ * @param onFrame gets each frame as it comes; what it throws ends the reading and is thrown on.
+ * @param idleTimeoutMs longest silence.
+ * @throws TimeLimitError after a silence, RangeError or Error for a frame that is too long or is not JSON, or what broke
+ * the connection.
+ */
+export function readFrames(
+  reply: Reply,
+  onFrame: (frame: unknown) => void,
+  maxFrameBytes: number,
+  clock: Clock,
+  idleTimeoutMs: number,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const split = createLineSplitter((line) => onFrame(parseFrame(line)), maxFrameBytes);
+    let lastByteAt = clock.now();
+    let cancelIdle = (): void => {};
+    // One timer per silence, not per chunk: when it rings it looks how long the silence has lasted.
+    const watchIdle = (): void => {
+      cancelIdle = clock.at(lastByteAt + idleTimeoutMs, () => {
+        if (clock.now() < lastByteAt + idleTimeoutMs) {
+          watchIdle();
+        } else {
+          reply.destroy(new TimeLimitError(`the watch was silent for ${idleTimeoutMs} ms`));
+        }
+      });
+    };
+    watchIdle();
+    reply.message.on('data', (chunk: Buffer) => {
+      lastByteAt = clock.now();
+      try {
+        split(chunk);
+      } catch (fault) {
+        reject(fault);
+        reply.message.removeAllListeners('data');
+        reply.destroy(new Error('the watch was given up'));
+      }
+    });
+    reply.message.on('end', resolve);
+    reply.message.on('error', reject);
+    reply.message.on('close', () => {
+      cancelIdle();
+      reject(new Error('the connection was closed in the middle of a watch'));
+    });
+  });
+}
+
+function parseFrame(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // The parser's own message would quote the line.
+    throw new Error('a frame of the watch is not JSON');
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * A live copy of a collection: lists it page by page, then watches it from the list's resourceVersion, through whatever
+ * happens to connections, tokens and the server's history. A complete list only tells subscribers the differences.
+ *
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ */
+import { AgentError } from '../errors.ts';
+import type { Clock } from '../lifecycle/ports.ts';
+import type { ApiClient, Persona } from './client.ts';
+import { apiFailureOf, frameError } from './failure.ts';
+import { createMonotonicClock } from './monotonic.ts';
+import type { KubernetesObject } from './objects.ts';
+import { describeCall } from './paths.ts';
+import { TimeLimitError } from './transport.ts';
+import { isErrorEvent, isWatchEvent, keyOf, type WatchEvent } from './watch-event.ts';
+
+export type ListWatchEvent<T> =
+  | { readonly type: 'added' | 'modified' | 'deleted'; readonly object: T }
+  /** A complete list has been taken over; every difference it made has been told before. */
+  | { readonly type: 'synced' };
+
+export interface ListWatchHealth {
+  /** True from the first complete list on. */
+  readonly synced: boolean;
+  /** When something last came from the server, milliseconds since the epoch; undefined before the first list. */
+  readonly lastEventAt: number | undefined;
+  /** Lists and watches that ended otherwise than in order. */
+  readonly restarts: number;
+  /** What ended the last one, until the server is heard again. */
+  readonly lastError: AgentError | undefined;
+}
+
+export interface ListWatch<T extends KubernetesObject> {
+  /** @param key `namespace/name`, of a cluster-scoped object its name. */
+  get(key: string): T | undefined;
+  list(): T[];
+  /** Tells what happens from now on; what is there already is in `list()`. @returns ends the subscription. */
+  subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
+  /** Ends everything; no listener is called afterwards. */
+  stop(): void;
+  health(): ListWatchHealth;
+}
+
+export interface ListWatchOptions {
+  readonly client: ApiClient;
+  /** The collection's path, asked for before every list and watch; an error it throws is retried like any other. */
+  readonly path: (signal: AbortSignal) => Promise<string>;
+  /** Field and label selectors. */
+  readonly query?: Readonly<Record<string, string>>;
+  readonly as?: Persona;
+  /** Objects a page. Default 250. */
+  readonly pageSize?: number;
+  /**
+   * Longest silence of a watch. The server sends a bookmark about every minute, so the default of 65 seconds is a dead
+   * connection, or a cluster so quiet that connecting again costs nothing.
+   */
+  readonly idleTimeoutMs?: number;
+  /** First and longest pause after a failure. Default 0.25 and 30 seconds. */
+  readonly backoffMs?: { readonly first: number; readonly longest: number };
+  /** Must not go back. Default `createMonotonicClock()`. */
+  readonly clock?: Clock;
+  /** Milliseconds since the epoch, for `lastEventAt`. Default `Date.now`. */
+  readonly wallClock?: () => number;
+  /** From 0 to below 1. Default `Math.random`. */
+  readonly random?: () => number;
+  /** The collection answered 404: it is not served under this path. */
+  readonly onNotServed?: () => void;
+  /** Each failure, before the pause that follows it. */
+  readonly onError?: (error: AgentError) => void;
+}
+
+interface Page<T> {
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly items?: readonly T[] | null;
+}
+
+/** Watches shorter than this that brought nothing count as failures: a server that hangs up at once is not asked in a loop. */
+const shortestWatchMs = 1_000;
+
+/** A first issuance waits for its watch. */
+const priority = 'first';
+
+export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions): ListWatch<T> {
+  const { client, path, as = 'self', pageSize = 250, idleTimeoutMs = 65_000 } = options;
+  const { clock = createMonotonicClock(), wallClock = Date.now, random = Math.random } = options;
+  const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const listeners = new Set<(event: ListWatchEvent<T>) => void>();
+  const objects = new Map<string, T>();
+  /** Where the next watch begins; undefined: list first. */
+  let resourceVersion: string | undefined;
+  /** False for one list after a continue token has expired. */
+  let inPages = true;
+  /** Failures in a row. */
+  let failures = 0;
+  let synced = false;
+  let lastEventAt: number | undefined;
+  let restarts = 0;
+  let lastError: AgentError | undefined;
+
+  /** A listener's fault is its own: the others and the watch go on. */
+  function emit(event: ListWatchEvent<T>): void {
+    for (const listener of [...listeners]) {
+      try {
+        if (listeners.has(listener)) {
+          listener(event);
+        }
+      } catch (cause) {
+        options.onError?.(new AgentError('Internal', 'a listener of a watch failed', { actor: 'nobody', cause }));
+      }
+    }
+  }
+
+  function heard(): void {
+    lastEventAt = wallClock();
+    lastError = undefined;
+  }
+
+  function put(key: string, object: T): void {
+    const known = objects.get(key);
+    if (known !== undefined && known.metadata.uid !== object.metadata.uid) {
+      remove(key, known);
+    } else if (known !== undefined && known.metadata.resourceVersion === object.metadata.resourceVersion) {
+      return;
+    }
+    const type = objects.has(key) ? 'modified' : 'added';
+    objects.set(key, object);
+    emit({ type, object });
+  }
+
+  function remove(key: string, last: T): void {
+    if (objects.delete(key)) {
+      emit({ type: 'deleted', object: last });
+    }
+  }
+
+  async function list(): Promise<void> {
+    const collection = await path(signal);
+    const found = new Map<string, T>();
+    let version = '';
+    let next: string | undefined;
+    do {
+      const limit = inPages ? String(pageSize) : undefined;
+      const query = { ...options.query, limit, continue: next };
+      // No resourceVersion: the list is complete as of now, not as of some server's cache.
+      const page = await client.request<Page<T>>({ method: 'GET', path: collection, query, as, signal, priority });
+      heard();
+      for (const item of page.items ?? []) {
+        found.set(keyOf(item), item);
+      }
+      version = page.metadata?.resourceVersion ?? '';
+      next = page.metadata?.continue || undefined;
+    } while (next !== undefined);
+    inPages = true;
+    resourceVersion = version;
+    for (const [key, object] of [...objects].filter(([key]) => !found.has(key))) {
+      remove(key, object);
+    }
+    for (const [key, object] of found) {
+      put(key, object);
+    }
+    synced = true;
+    emit({ type: 'synced' });
+  }
+
+  async function watch(): Promise<void> {
+    const collection = await path(signal);
+    const query = {
+      ...options.query,
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion,
+      timeoutSeconds: String(300 + Math.floor(random() * 300)),
+    };
+    const words = describeCall('GET', collection, true, as);
+    let openedAt = Number.POSITIVE_INFINITY;
+    let frames = 0;
+    const lasted = (): boolean => frames > 0 || clock.now() - openedAt >= shortestWatchMs;
+    const onOpen = (): void => {
+      openedAt = clock.now();
+      heard();
+    };
+    try {
+      await client.watch({ path: collection, query, as, signal, priority, idleTimeoutMs, onOpen }, (frame) => {
+        if (!isWatchEvent<T>(frame)) {
+          throw isErrorEvent(frame) ? frameError(words, frame.object) : new Error('a frame is not a watch event');
+        }
+        frames += 1;
+        heard();
+        accept(frame);
+      });
+      if (!lasted()) {
+        throw new AgentError('Unavailable', `the watch of ${words.resource} ended at once`, { actor: 'nobody' });
+      }
+    } finally {
+      failures = lasted() ? 0 : failures;
+    }
+  }
+
+  function accept({ type, object }: WatchEvent<T>): void {
+    resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
+    switch (type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        put(keyOf(object), object);
+        break;
+      case 'DELETED':
+        remove(keyOf(object), object);
+        break;
+      case 'BOOKMARK':
+        break;
+      default:
+        throw new TypeError(`unknown watch event ${type satisfies never}`);
+    }
+  }
+
+  /** Draws the lesson from a failure. @returns how long to wait before going on, in milliseconds. */
+  function learn(error: AgentError): number {
+    restarts += 1;
+    lastError = error;
+    options.onError?.(error);
+    const status = apiFailureOf(error)?.httpStatus;
+    if (status === 410) {
+      // Either the watch is behind the server's history, or the list's continue token is: then ask for one page of all.
+      inPages = resourceVersion !== undefined;
+      resourceVersion = undefined;
+    } else if (status === 404) {
+      resourceVersion = undefined;
+      options.onNotServed?.();
+    }
+    const harmless = failures === 0 && (status === 410 || error.cause instanceof TimeLimitError);
+    const pause = Math.min(backoff.longest, backoff.first * 2 ** failures) * (0.5 + random() / 2);
+    failures += 1;
+    return Math.max(harmless ? 0 : pause, error.retryAfterMs ?? 0);
+  }
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (resourceVersion === undefined) {
+          await list();
+        }
+        await watch();
+      } catch (fault) {
+        if (!signal.aborted) {
+          await sleep(learn(typed(fault)), clock, signal);
+        }
+      }
+    }
+  }
+
+  void run();
+
+  return {
+    get: (key) => objects.get(key),
+    list: () => [...objects.values()],
+    subscribe(listener) {
+      const own = (event: ListWatchEvent<T>): void => listener(event);
+      listeners.add(own);
+      return () => listeners.delete(own);
+    },
+    stop() {
+      listeners.clear();
+      stopping.abort();
+    },
+    health: () => ({ synced, lastEventAt, restarts, lastError }),
+  };
+}
+
+function typed(fault: unknown): AgentError {
+  return fault instanceof AgentError
+    ? fault
+    : new AgentError('Internal', 'a watch failed', { actor: 'nobody', cause: fault });
+}
+
+function sleep(durationMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = (): void => {
+      cancel();
+      signal.removeEventListener('abort', wake);
+      resolve();
+    };
+    const cancel = clock.at(clock.now() + durationMs, wake);
+    signal.addEventListener('abort', wake, { once: true });
+  });
+}

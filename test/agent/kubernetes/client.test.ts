@@ -1,0 +1,403 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AgentError } from '../../../agent/errors.ts';
+import { type CallReport, createApiClient } from '../../../agent/kubernetes/client.ts';
+import { apiFailureOf } from '../../../agent/kubernetes/failure.ts';
+import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
+import {
+  clientOf,
+  fixedIdentity,
+  identityFor,
+  makeCertificate,
+  makeDirectory,
+  openWatch,
+  sendJson,
+  sendStatus,
+  startLoopback,
+} from './loopback.ts';
+
+const pods = '/api/v1/namespaces/shop/pods';
+
+test('calls share a kept connection and carry credentials, user agent and JSON', async (t) => {
+  const server = await startLoopback(t, ({ response, body }) => sendJson(response, 200, { body, unknown: ['kept'] }));
+  const client = clientOf(t, server, { userAgent: 'pod-certificate-agent/1.2.3' });
+  const reply = await client.request<unknown>({
+    method: 'POST',
+    path: pods,
+    body: { a: 'ü' },
+    query: { x: 'a b', y: undefined },
+  });
+  assert.deepEqual(reply, { body: '{"a":"ü"}', unknown: ['kept'] });
+  await client.request({ method: 'PATCH', path: pods, body: {}, contentType: 'application/merge-patch+json' });
+  await client.request({ method: 'GET', path: pods });
+  const [first, patch, get] = server.received;
+  assert.equal(first?.query.toString(), 'x=a+b');
+  assert.equal(first?.headers['content-type'], 'application/json');
+  assert.equal(first?.headers.authorization, 'Bearer test-token');
+  assert.equal(first?.headers['user-agent'], 'pod-certificate-agent/1.2.3');
+  assert.equal(patch?.headers['content-type'], 'application/merge-patch+json');
+  assert.equal(get?.headers['content-type'], undefined);
+  assert.equal(server.connections(), 1);
+});
+
+test('the node is impersonated by its user name alone, and only where a call asks for it', async (t) => {
+  const server = await startLoopback(t, ({ response }) => sendJson(response, 200, {}));
+  const client = clientOf(t, server, { impersonateNode: 'worker-1' });
+  await client.request({ method: 'GET', path: pods, as: 'node' });
+  await client.request({ method: 'GET', path: pods });
+  await clientOf(t, server).request({ method: 'GET', path: pods, as: 'node' });
+  assert.deepEqual(
+    server.received.map(({ headers }) => [headers['impersonate-user'], headers['impersonate-group']]),
+    [
+      ['system:node:worker-1', undefined],
+      [undefined, undefined],
+      [undefined, undefined],
+    ],
+  );
+});
+
+test('each error code becomes the agent error that says who must act', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) =>
+    sendStatus(response, Number(query.get('code')), 'Reason', 'why'),
+  );
+  const client = clientOf(t, server);
+  const table = {
+    400: ['Rejected', 'pod author'],
+    401: ['Forbidden', 'cluster operator'],
+    403: ['Forbidden', 'cluster operator'],
+    404: ['NotFound', 'nobody'],
+    405: ['Rejected', 'cluster operator'],
+    409: ['Conflict', 'nobody'],
+    410: ['Unavailable', 'nobody'],
+    422: ['Rejected', 'pod author'],
+    429: ['Unavailable', 'nobody'],
+    500: ['Unavailable', 'nobody'],
+    503: ['Unavailable', 'nobody'],
+    302: ['Unavailable', 'nobody'],
+  };
+  for (const [code, [word, actor]] of Object.entries(table)) {
+    await assert.rejects(client.request({ method: 'GET', path: pods, query: { code } }), (error: unknown) => {
+      assert.ok(error instanceof AgentError);
+      assert.deepEqual([code, error.code, error.actor], [code, word, actor]);
+      assert.deepEqual(
+        [apiFailureOf(error)?.httpStatus, apiFailureOf(error)?.reason, apiFailureOf(error)?.message],
+        [Number(code), 'Reason', 'why'],
+      );
+      return true;
+    });
+  }
+});
+
+test('a forbidden call names verb, resource and who may not', async (t) => {
+  const server = await startLoopback(t, ({ response }) => sendStatus(response, 403, 'Forbidden', 'no rule'));
+  const client = clientOf(t, server, { impersonateNode: 'w1' });
+  const path = '/apis/certificates.k8s.io/v1/namespaces/shop/podcertificaterequests';
+  await assert.rejects(client.request({ method: 'POST', path, body: {}, as: 'node' }), {
+    message:
+      'the API server does not let system:node:w1 create podcertificaterequests.certificates.k8s.io in namespace "shop": no rule',
+  });
+  await assert.rejects(client.request({ method: 'GET', path: '/api/v1/nodes/w1' }), {
+    message: 'the API server does not let the tester get nodes "w1": no rule',
+  });
+  await assert.rejects(
+    client.watch({ path: '/api/v1/nodes', idleTimeoutMs: 1000 }, () => {}),
+    {
+      message: 'the API server does not let the tester watch nodes: no rule',
+    },
+  );
+});
+
+test('a rejected object names every field at fault', async (t) => {
+  const causes = [
+    { reason: 'FieldValueInvalid', message: 'too long', field: 'spec.podUID' },
+    { reason: 'FieldValueRequired', field: 'spec.nodeUID' },
+  ];
+  const server = await startLoopback(t, ({ response }) => sendStatus(response, 422, 'Invalid', 'invalid', { causes }));
+  await assert.rejects(clientOf(t, server).request({ method: 'POST', path: pods, body: {} }), (error: unknown) => {
+    assert.match(String(error), /spec\.podUID: too long; spec\.nodeUID: FieldValueRequired/);
+    assert.deepEqual(apiFailureOf(error)?.causes, causes);
+    return true;
+  });
+});
+
+test('a reply that no Kubernetes server wrote is an error with its own words, bounded', async (t) => {
+  const replies = [
+    { status: 502, body: 'upstream away', match: /upstream away \[HTTP 502\]/ },
+    { status: 500, body: 'x'.repeat(5000), match: /^.{900,1200}$/ },
+    { status: 503, body: '', match: /no message/ },
+    { status: 200, body: '<html>', match: /the reply is not JSON/ },
+  ];
+  const server = await startLoopback(t, ({ response, query }) => {
+    const reply = replies[Number(query.get('n'))];
+    response.writeHead(reply?.status ?? 0).end(reply?.body);
+  });
+  const client = clientOf(t, server);
+  for (const [n, { match }] of replies.entries()) {
+    await assert.rejects(client.request({ method: 'GET', path: pods, query: { n: String(n) } }), (error: unknown) => {
+      assert.ok(error instanceof AgentError);
+      assert.equal(error.code, 'Unavailable');
+      assert.match(error.message, match);
+      return true;
+    });
+  }
+});
+
+test('Retry-After holds every call back and is handed to the caller', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) =>
+    query.get('busy')
+      ? sendJson(response, 429, { kind: 'Status', details: { retryAfterSeconds: 1 } }, { 'Retry-After': '1' })
+      : sendJson(response, 200, {}),
+  );
+  const client = clientOf(t, server);
+  await assert.rejects(client.request({ method: 'GET', path: pods, query: { busy: '1' } }), { retryAfterMs: 1000 });
+  const from = performance.now();
+  assert.ok(client.load().pausedForMs > 900);
+  await client.request({ method: 'GET', path: pods, priority: 'first' });
+  assert.ok(performance.now() - from >= 950);
+});
+
+test('a Retry-After that is a date, nonsense or in the body is understood or left alone', async (t) => {
+  const headers = [{ 'Retry-After': new Date(Date.now() + 30_000).toUTCString() }, { 'Retry-After': 'soon' }, {}];
+  const server = await startLoopback(t, ({ response, query }) =>
+    sendJson(response, 409, { kind: 'Status', details: { retryAfterSeconds: 7 } }, headers[Number(query.get('n'))]),
+  );
+  const client = clientOf(t, server);
+  const waits: number[] = [];
+  for (const n of ['0', '1', '2']) {
+    await assert.rejects(client.request({ method: 'GET', path: pods, query: { n } }), (error: unknown) => {
+      waits.push(error instanceof AgentError ? (error.retryAfterMs ?? 0) : 0);
+      return true;
+    });
+  }
+  assert.ok((waits[0] ?? 0) > 20_000);
+  assert.deepEqual(waits.slice(1), [7000, 7000]);
+});
+
+test('a call that gets no reply, or half of one, ends at its time limit', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) => {
+    if (query.get('half')) {
+      response.writeHead(200, { 'Content-Length': '100' });
+      response.write('{');
+    }
+  });
+  const client = clientOf(t, server, { timeoutMs: 40 });
+  await assert.rejects(client.request({ method: 'GET', path: pods }), {
+    code: 'Unavailable',
+    message: /no reply within 40 ms/,
+  });
+  await assert.rejects(
+    client.request({ method: 'GET', path: pods, query: { half: '1' } }),
+    /not complete within 40 ms/,
+  );
+});
+
+test('a reply beyond the size limit is not read to its end', async (t) => {
+  const server = await startLoopback(t, ({ response }) => sendJson(response, 200, { text: 'x'.repeat(10_000) }));
+  const client = clientOf(t, server, { maxBodyBytes: 5_000 });
+  await assert.rejects(client.request({ method: 'GET', path: pods }), /longer than 5000 bytes/);
+});
+
+test('a broken connection is Unavailable, in the middle of a reply too', async (t) => {
+  const server = await startLoopback(t, ({ response, reset, query }) => {
+    if (query.get('half')) {
+      response.writeHead(200, { 'Content-Length': '100' });
+      response.write('{', reset);
+    } else {
+      reset();
+    }
+  });
+  const client = clientOf(t, server);
+  await assert.rejects(client.request({ method: 'GET', path: pods }), { code: 'Unavailable', actor: 'nobody' });
+  await assert.rejects(client.request({ method: 'GET', path: pods, query: { half: '1' } }), { code: 'Unavailable' });
+  await server.close();
+  await assert.rejects(client.request({ method: 'GET', path: pods }), /ECONNREFUSED/);
+});
+
+test('a kept connection that the server has closed is not the call’s fault: it is made again', async (t) => {
+  const server = await startLoopback(t, ({ response, reset }) =>
+    server.received.length === 2 ? reset() : sendJson(response, 200, {}),
+  );
+  const client = clientOf(t, server);
+  await client.request({ method: 'GET', path: pods });
+  await client.request({ method: 'GET', path: pods });
+  assert.equal(server.received.length, 3);
+  assert.equal(server.connections(), 2);
+});
+
+test('a call ends when its caller ends it: waiting for its turn, for the reply, or before it began', async (t) => {
+  const server = await startLoopback(t, () => {});
+  const client = clientOf(t, server, { concurrency: 1 });
+  const aborted = { code: 'Aborted' };
+  await assert.rejects(client.request({ method: 'GET', path: pods, signal: AbortSignal.abort() }), aborted);
+  const [running, waiting] = [new AbortController(), new AbortController()];
+  const first = client.request({ method: 'GET', path: pods, signal: running.signal });
+  const second = client.request({ method: 'GET', path: pods, signal: waiting.signal });
+  await server.nth(1);
+  assert.deepEqual(client.load(), { waiting: 1, active: 1, pausedForMs: 0 });
+  waiting.abort();
+  await assert.rejects(second, aborted);
+  running.abort();
+  await assert.rejects(first, aborted);
+  assert.equal(client.load().active, 0);
+});
+
+test('closing the client ends what is under way and refuses what comes', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+    }
+  });
+  const client = clientOf(t, server, { concurrency: 1 });
+  const watch = client.watch({ path: pods, query: { watch: 'true' }, idleTimeoutMs: 60_000 }, () => {});
+  const calls = [client.request({ method: 'GET', path: pods }), client.request({ method: 'GET', path: pods })];
+  const outcomes = [watch, ...calls].map((call) => assert.rejects(call, { code: 'Aborted' }));
+  await server.nth(2);
+  client.close();
+  await Promise.all(outcomes);
+  await assert.rejects(client.request({ method: 'GET', path: pods }), { code: 'Aborted' });
+});
+
+test('what a frame handler throws ends the watch; a frame too long does too', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) => {
+    openWatch(response);
+    response.write(query.get('long') ? `"${'x'.repeat(200)}` : '{"a":1}\n\n{"b":2}\n');
+  });
+  const client = clientOf(t, server, { maxFrameBytes: 100 });
+  const frames: unknown[] = [];
+  const stop = new AgentError('Conflict', 'enough', { actor: 'nobody' });
+  const watch = client.watch({ path: pods, idleTimeoutMs: 60_000 }, (frame) => {
+    frames.push(frame);
+    if (frames.length === 2) {
+      throw stop;
+    }
+  });
+  await assert.rejects(watch, stop);
+  assert.deepEqual(frames, [{ a: 1 }, { b: 2 }]);
+  await assert.rejects(
+    client.watch({ path: pods, query: { long: '1' }, idleTimeoutMs: 60_000 }, () => {}),
+    /longer than 100 bytes/,
+  );
+});
+
+test('a watch is given up when nothing comes for its idle time, and kept as long as something does', async (t) => {
+  const server = await startLoopback(t, ({ response }) => openWatch(response));
+  const client = clientOf(t, server);
+  let frames = 0;
+  const watch = client.watch({ path: pods, idleTimeoutMs: 80 }, () => {
+    frames += 1;
+  });
+  const { response } = await server.nth(1);
+  const beat = setInterval(() => response.write('{}\n'), 20);
+  setTimeout(() => clearInterval(beat), 240);
+  const from = performance.now();
+  await assert.rejects(watch, { code: 'Unavailable', message: /silent for 80 ms/ });
+  assert.ok(frames > 1);
+  assert.ok(performance.now() - from >= 240);
+});
+
+test('credentials renewed after a 401 are used at once, and the call is made once more', async (t) => {
+  let token = 'old';
+  const server = await startLoopback(t, ({ response, headers }) =>
+    headers.authorization === 'Bearer new'
+      ? sendJson(response, 200, { ok: true })
+      : sendStatus(response, 401, 'Unauthorized'),
+  );
+  const credentials = (): Credentials => ({ ...base, headers: { Authorization: `Bearer ${token}` } });
+  const base = { server: server.url, tls: { ca: server.ca }, headers: {} };
+  const identity: Identity = {
+    name: 'the tester',
+    current: async () => credentials(),
+    renew: async () => {
+      const changed = token !== 'new';
+      token = 'new';
+      return changed;
+    },
+  };
+  const client = clientOf(t, server, { identity });
+  assert.deepEqual(await client.request({ method: 'GET', path: pods }), { ok: true });
+  assert.equal(server.received.length, 2);
+  token = 'wrong';
+  identity.renew(credentials());
+  token = 'wrong';
+  const never = clientOf(t, server, { identity: fixedIdentity(credentials()) });
+  await assert.rejects(never.request({ method: 'GET', path: pods }), {
+    code: 'Forbidden',
+    message: /does not accept the credentials of the tester/,
+  });
+});
+
+test('a server that our CA does not vouch for is the operator’s matter, unless a new CA is there', async (t) => {
+  const server = await startLoopback(t, ({ response }) => sendJson(response, 200, {}));
+  const other = makeCertificate(makeDirectory(t)).cert;
+  const wrong = fixedIdentity({ server: server.url, tls: { ca: other }, headers: {} });
+  await assert.rejects(clientOf(t, server, { identity: wrong }).request({ method: 'GET', path: pods }), {
+    code: 'Unavailable',
+    actor: 'cluster operator',
+  });
+  let current = await wrong.current();
+  const rotating: Identity = {
+    name: 'the tester',
+    current: async () => current,
+    renew: async () => {
+      current = await identityFor(server).current();
+      return true;
+    },
+  };
+  assert.deepEqual(await clientOf(t, server, { identity: rotating }).request({ method: 'GET', path: pods }), {});
+});
+
+test('new TLS material makes new connections while calls on the old ones run on', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+    } else {
+      sendJson(response, 200, {});
+    }
+  });
+  let credentials: Credentials = { server: server.url, tls: { ca: server.ca }, headers: {} };
+  const identity: Identity = { name: 'the tester', current: async () => credentials, renew: async () => false };
+  const client = clientOf(t, server, { identity });
+  const frames: unknown[] = [];
+  const watch = client.watch({ path: pods, query: { watch: 'true' }, idleTimeoutMs: 60_000 }, (frame) =>
+    frames.push(frame),
+  );
+  const { response } = await server.nth(1);
+  for (let round = 0; round < 3; round += 1) {
+    await client.request({ method: 'GET', path: pods });
+    credentials = { ...credentials, tls: { ca: server.ca } };
+  }
+  await client.request({ method: 'GET', path: pods });
+  assert.equal(server.connections(), 5);
+  response.end('{"still":"here"}\n');
+  await watch;
+  assert.deepEqual(frames, [{ still: 'here' }]);
+});
+
+test('each call is reported once, with its verb, resource, status and times', async (t) => {
+  const reports: CallReport[] = [];
+  const server = await startLoopback(t, ({ response, reset, query }) =>
+    query.get('reset') ? reset() : query.get('watch') ? response.end() : sendStatus(response, 404, 'NotFound'),
+  );
+  const client = clientOf(t, server, { onCall: (report) => reports.push(report) });
+  await assert.rejects(client.request({ method: 'DELETE', path: `${pods}/web` }));
+  await assert.rejects(client.request({ method: 'POST', path: pods, body: {}, query: { reset: '1' } }));
+  await client.watch({ path: pods, query: { watch: 'true' }, idleTimeoutMs: 1000 }, () => {});
+  assert.deepEqual(
+    reports.map(({ verb, resource, status }) => [verb, resource, status]),
+    [
+      ['delete', 'pods', 404],
+      ['create', 'pods', 0],
+      ['watch', 'pods', 200],
+    ],
+  );
+  assert.ok(Math.abs((reports[2]?.serverTime ?? 0) - Date.now()) < 60_000);
+  assert.ok(reports.every(({ tookMs, waitedMs }) => tookMs >= 0 && waitedMs >= 0));
+});
+
+test('a client needs no more than an identity', async (t) => {
+  const server = await startLoopback(t, ({ response }) => sendJson(response, 200, {}));
+  const client = createApiClient({ identity: identityFor(server) });
+  t.after(() => client.close());
+  await client.request({ method: 'GET', path: pods });
+  assert.equal(server.received[0]?.headers['user-agent'], 'pod-certificate-agent');
+});

@@ -1,0 +1,382 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
+import type { AgentError } from '../../../agent/errors.ts';
+import {
+  createListWatch,
+  type ListWatch,
+  type ListWatchEvent,
+  type ListWatchOptions,
+} from '../../../agent/kubernetes/list-watch.ts';
+import {
+  clientOf,
+  type Handler,
+  isList,
+  isWatch,
+  type Loopback,
+  openWatch,
+  sendEvent,
+  sendList,
+  sendStatus,
+  startLoopback,
+  type Thing,
+  thing,
+} from './loopback.ts';
+
+interface Subject {
+  readonly server: Loopback;
+  readonly watch: ListWatch<Thing>;
+  readonly events: string[];
+  readonly errors: AgentError[];
+  /** Resolves once the events told so far end with this one. */
+  told(event: string): Promise<void>;
+}
+
+const fast = { first: 5, longest: 20 };
+
+async function start(t: TestContext, handle: Handler, options: Partial<ListWatchOptions> = {}): Promise<Subject> {
+  const server = await startLoopback(t, handle);
+  const errors: AgentError[] = [];
+  const watch = createListWatch<Thing>({
+    client: clientOf(t, server),
+    path: async () => '/apis/shop.example/v1/things',
+    backoffMs: fast,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  t.after(() => watch.stop());
+  const events: string[] = [];
+  const waiting = new Set<() => void>();
+  watch.subscribe((event) => {
+    events.push(wordFor(event));
+    for (const check of [...waiting]) {
+      check();
+    }
+  });
+  const told = (wanted: string): Promise<void> =>
+    new Promise((resolve) => {
+      const check = (): void => {
+        if (events.includes(wanted)) {
+          waiting.delete(check);
+          resolve();
+        }
+      };
+      waiting.add(check);
+      check();
+    });
+  return { server, watch, events, errors, told };
+}
+
+function wordFor(event: ListWatchEvent<Thing>): string {
+  return event.type === 'synced'
+    ? 'synced'
+    : `${event.type} ${event.object.metadata.name} ${event.object.value ?? ''}`.trim();
+}
+
+test('a list is read page by page and told once it is complete', async (t) => {
+  const { server, watch, told, events } = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch')) {
+        openWatch(response);
+      } else if (query.get('continue') === null) {
+        sendList(response, 10, [thing('a', 1), thing('b', 2)], 'page-2');
+      } else {
+        sendList(response, 10, [thing('c', 3)]);
+      }
+    },
+    { pageSize: 2, query: { fieldSelector: 'spec.nodeName=n1' } },
+  );
+  await told('synced');
+  assert.deepEqual(events, ['added a', 'added b', 'added c', 'synced']);
+  assert.equal(watch.get('shop/b')?.metadata.resourceVersion, '2');
+  assert.equal(watch.list().length, 3);
+  const watching = await server.nth(1, isWatch);
+  assert.deepEqual(
+    server.received.filter(isList).map(({ query }) => [query.get('limit'), query.get('continue')]),
+    [
+      ['2', null],
+      ['2', 'page-2'],
+    ],
+  );
+  assert.equal(watching.query.get('resourceVersion'), '10');
+  assert.equal(watching.query.get('allowWatchBookmarks'), 'true');
+  assert.equal(watching.query.get('fieldSelector'), 'spec.nodeName=n1');
+  const timeoutSeconds = Number(watching.query.get('timeoutSeconds'));
+  assert.ok(timeoutSeconds >= 300 && timeoutSeconds < 600);
+});
+
+test('events of the watch change the copy and are told, also when a character is cut in two by a chunk', async (t) => {
+  const { server, watch, told, events } = await start(t, ({ query, response }) =>
+    query.get('watch') ? openWatch(response) : sendList(response, 1, [thing('a', 1)]),
+  );
+  const { response } = await server.nth(1, isWatch);
+  const line = Buffer.from(`${JSON.stringify({ type: 'MODIFIED', object: thing('a', 2, 'Grüße €') })}\n`);
+  const middle = line.indexOf('€') + 1;
+  response.write(line.subarray(0, middle));
+  await new Promise((resolve) => response.write('', resolve));
+  response.write(
+    Buffer.concat([
+      line.subarray(middle),
+      Buffer.from(`${JSON.stringify({ type: 'ADDED', object: thing('b', 3) })}\n`),
+    ]),
+  );
+  sendEvent(response, 'DELETED', thing('a', 4, 'last'));
+  await told('deleted a last');
+  assert.deepEqual(events, ['added a', 'synced', 'modified a Grüße €', 'added b', 'deleted a last']);
+  assert.deepEqual(
+    watch.list().map(({ metadata }) => metadata.name),
+    ['b'],
+  );
+});
+
+test('a watch that the server ends in order is taken up again at once from the last bookmark', async (t) => {
+  const { server, events, errors, watch } = await start(t, ({ query, response }) => {
+    if (!query.get('watch')) {
+      sendList(response, 1, []);
+      return;
+    }
+    openWatch(response);
+    if (query.get('resourceVersion') === '1') {
+      sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: '7' } });
+      response.end();
+    }
+  });
+  const again = await server.nth(2, isWatch);
+  assert.equal(again.query.get('resourceVersion'), '7');
+  assert.equal(server.received.filter(isList).length, 1);
+  assert.deepEqual(events, ['synced']);
+  assert.deepEqual(errors, []);
+  assert.equal(watch.health().restarts, 0);
+});
+
+test('a 410 in a watch leads to a new list that tells only the differences', async (t) => {
+  let lists = 0;
+  const { server, told, events } = await start(t, ({ query, response }) => {
+    if (!query.get('watch')) {
+      lists += 1;
+      const first = [thing('stays', 1), thing('changes', 2), thing('goes', 3), thing('replaced', 4, '', 'old')];
+      const second = [
+        thing('stays', 1),
+        thing('changes', 9, 'new'),
+        thing('comes', 8),
+        thing('replaced', 7, '', 'new'),
+      ];
+      sendList(response, lists * 10, lists === 1 ? first : second);
+      return;
+    }
+    openWatch(response);
+    if (query.get('resourceVersion') === '10') {
+      sendEvent(response, 'ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' });
+    }
+  });
+  await told('added comes');
+  await server.nth(2, isWatch);
+  assert.deepEqual(events.slice(5), [
+    'deleted goes',
+    'modified changes new',
+    'added comes',
+    'deleted replaced',
+    'added replaced',
+    'synced',
+  ]);
+});
+
+test('a 410 as the answer to a watch leads to a new list', async (t) => {
+  const { server } = await start(t, ({ query, response }) => {
+    if (!query.get('watch')) {
+      sendList(response, 5, []);
+    } else if (server.received.filter(isWatch).length === 1) {
+      sendStatus(response, 410, 'Expired');
+    } else {
+      openWatch(response);
+    }
+  });
+  await server.nth(2, isWatch);
+  assert.equal(server.received.filter(isList).length, 2);
+});
+
+test('a continue token that expires while paging leads to one list without pages', async (t) => {
+  const { server, told, events } = await start(t, ({ query, response }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+    } else if (query.get('continue')) {
+      sendStatus(response, 410, 'Expired');
+    } else if (query.get('limit')) {
+      sendList(response, 5, [thing('a', 1)], 'token');
+    } else {
+      sendList(response, 6, [thing('a', 1), thing('b', 2)]);
+    }
+  });
+  await told('synced');
+  assert.deepEqual(events, ['added a', 'added b', 'synced']);
+  assert.equal(server.received.filter(isList).length, 3);
+});
+
+test('a reset connection and 5xx replies are outlived, and nothing is told twice', async (t) => {
+  const { server, told, events, watch, errors } = await start(t, ({ query, response, reset }) => {
+    const watches = server.received.filter(isWatch).length;
+    if (!query.get('watch')) {
+      const lists = server.received.filter(isList).length;
+      lists === 1 ? sendStatus(response, 500, 'InternalError') : sendList(response, 3, [thing('a', 1)]);
+    } else if (watches === 1) {
+      openWatch(response);
+      response.write('\n', reset);
+    } else if (watches === 2) {
+      sendStatus(response, 503, 'ServiceUnavailable');
+    } else {
+      openWatch(response);
+      sendEvent(response, 'ADDED', thing('b', 4));
+    }
+  });
+  await told('added b');
+  assert.deepEqual(events, ['added a', 'synced', 'added b']);
+  assert.equal(errors.length, 3);
+  assert.deepEqual(
+    { ...watch.health(), lastEventAt: 0 },
+    { synced: true, lastEventAt: 0, restarts: 3, lastError: undefined },
+  );
+});
+
+test('a connection on which nothing comes any more is replaced from the last resourceVersion', async (t) => {
+  const { server, told } = await start(
+    t,
+    ({ query, response }) => {
+      if (!query.get('watch')) {
+        sendList(response, 3, []);
+        return;
+      }
+      openWatch(response);
+      const silent = server.received.filter(isWatch).length === 1;
+      sendEvent(
+        response,
+        silent ? 'BOOKMARK' : 'ADDED',
+        silent ? { metadata: { resourceVersion: '4' } } : thing('a', 5),
+      );
+    },
+    { idleTimeoutMs: 50, backoffMs: { first: 60_000, longest: 60_000 } },
+  );
+  await told('added a');
+  const again = await server.nth(2, isWatch);
+  assert.equal(again.query.get('resourceVersion'), '4');
+  assert.equal(server.received.filter(isList).length, 1);
+});
+
+test('a frame that is no watch event leads to a new connection', async (t) => {
+  const { server, told, errors } = await start(t, ({ query, response }) => {
+    if (!query.get('watch')) {
+      sendList(response, 3, []);
+      return;
+    }
+    openWatch(response);
+    switch (server.received.filter(isWatch).length) {
+      case 1:
+        response.write('{"type": "ADDED", "object": {"metad\n');
+        break;
+      case 2:
+        response.write('{"type": "RENAMED", "object": {"metadata": {"name": "x"}}}\n');
+        break;
+      case 3:
+        response.write('null\n');
+        break;
+      default:
+        sendEvent(response, 'ADDED', thing('a', 5));
+    }
+  });
+  await told('added a');
+  assert.equal(errors.length, 3);
+});
+
+test('a server that ends every watch at once is not asked in a loop', async (t) => {
+  const { server, errors } = await start(t, ({ query, response }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+      response.end();
+    } else {
+      sendList(response, 3, []);
+    }
+  });
+  await server.nth(3, isWatch);
+  assert.ok(errors.length >= 2);
+  assert.match(errors[0]?.message ?? '', /ended at once/);
+});
+
+test('Retry-After is kept before a list is tried again', async (t) => {
+  const times: number[] = [];
+  const { told } = await start(t, ({ query, response }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+      return;
+    }
+    times.push(performance.now());
+    if (times.length === 1) {
+      response.setHeader('Retry-After', '1');
+      sendStatus(response, 429, 'TooManyRequests');
+    } else {
+      sendList(response, 1, []);
+    }
+  });
+  await told('synced');
+  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990);
+});
+
+test('a path that is not served is reported and asked for again', async (t) => {
+  const paths = ['/apis/shop.example/v1/things', '/apis/shop.example/v1beta1/things'];
+  let notServed = 0;
+  const { told } = await start(
+    t,
+    ({ path, query, response }) => {
+      if (path !== paths[1]) {
+        sendStatus(response, 404, 'NotFound');
+      } else if (query.get('watch')) {
+        openWatch(response);
+      } else {
+        sendList(response, 1, []);
+      }
+    },
+    {
+      path: async () => paths[notServed === 0 ? 0 : 1] ?? '',
+      onNotServed: () => {
+        notServed += 1;
+      },
+    },
+  );
+  await told('synced');
+  assert.equal(notServed, 1);
+});
+
+test('a listener that throws disturbs neither the others nor the watch', async (t) => {
+  const { watch, server, told, errors } = await start(t, ({ query, response }) =>
+    query.get('watch') ? openWatch(response) : sendList(response, 1, []),
+  );
+  await told('synced');
+  const end = watch.subscribe(() => {
+    throw new Error('broken listener');
+  });
+  const later: string[] = [];
+  watch.subscribe((event) => later.push(event.type));
+  const { response } = await server.nth(1, isWatch);
+  sendEvent(response, 'ADDED', thing('a', 2));
+  await told('added a');
+  assert.deepEqual(later, ['added']);
+  assert.equal(errors[0]?.code, 'Internal');
+  end();
+  sendEvent(response, 'ADDED', thing('b', 3));
+  await told('added b');
+  assert.equal(errors.length, 1);
+  assert.equal(watch.health().restarts, 0);
+});
+
+test('after stop no listener is called and the connection is closed', async (t) => {
+  const { watch, server, told, events } = await start(t, ({ query, response }) =>
+    query.get('watch') ? openWatch(response) : sendList(response, 1, []),
+  );
+  await told('synced');
+  const { response } = await server.nth(1, isWatch);
+  const closed = once(response, 'close');
+  watch.stop();
+  sendEvent(response, 'ADDED', thing('a', 2));
+  await closed;
+  assert.deepEqual(events, ['synced']);
+  assert.equal(server.received.length, 2);
+});
