@@ -110,7 +110,15 @@ export interface VolumeStore {
   /** Mounts the volume where it is not mounted yet, and stores its record. Idempotent. @throws VolumeError */
   create(record: VolumeRecord): Promise<OpenVolume>;
   /** Finds what an earlier run of the agent left: the mount table (or the directory tree) is the only record. */
-  recover(): Promise<{ readonly volumes: readonly OpenVolume[]; readonly unusable: readonly UnusableVolume[] }>;
+  recover(): Promise<{
+    readonly volumes: readonly OpenVolume[];
+    readonly unusable: readonly UnusableVolume[];
+    /**
+     * Target paths beside which the kubelet keeps no notes: it will never unpublish them. Whoever finds their pod gone
+     * removes them. Absent or empty in directory mode.
+     */
+    readonly unknownToKubelet?: readonly string[];
+  }>;
   /** Unmounts and removes the target path whatever state it is in. Idempotent. @throws VolumeError */
   remove(targetPath: string): Promise<void>;
 }

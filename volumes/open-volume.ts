@@ -1,0 +1,95 @@
+/**
+ * One volume, open for work: its state, and its files by layout and atomic writer. The volume is looked at anew before
+ * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
+ */
+import { isComplete, repair, writeAtomically } from './atomic-writer.ts';
+import { toVolumeError, VolumeError } from './errors.ts';
+import { lstat, setAccess } from './files.ts';
+import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './layout.ts';
+import type { Source } from './sources.ts';
+import { openState } from './state.ts';
+import type { OpenVolume, SourceContent, VolumeRecord } from './volume.ts';
+
+export interface OpenOptions {
+  /** False where the agent has no right to give files away; modes are set all the same. */
+  readonly setOwners: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Hears of state that cannot be understood; it counts as absent. */
+  readonly report: (problem: string) => void;
+  /** Store the record, also where one is stored already. */
+  readonly writeRecord: boolean;
+}
+
+/**
+ * Opens the volume whose root directory is `record.targetPath`, finishes what an interrupted run left half done, and
+ * sets the root's mode and owner. @throws VolumeError
+ */
+export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolume {
+  const root = record.targetPath;
+  const access = volumeAccess(record.declaration, record.owner, options.setOwners);
+  const identity = lstat(root);
+  if (!identity?.isDirectory()) throw new VolumeError('Gone', `${root} is not a directory`);
+
+  const state = prepare(record, access.directory, options);
+
+  /** tmpfs gives each mount its own device number, so a volume that was unmounted or mounted over is another one. */
+  function assertStillThere(): void {
+    const now = lstat(root);
+    if (now?.dev === identity?.dev && now?.ino === identity?.ino) return;
+    throw new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
+  }
+
+  function source(index: number): Source {
+    const found = record.declaration.sources[index];
+    if (found === undefined) throw new RangeError(`volume ${record.volumeId} has no source ${index}`);
+    return found;
+  }
+
+  function project(contents: ReadonlyMap<number, SourceContent>): 'written' | 'unchanged' {
+    assertStillThere();
+    const files: ProjectedFile[] = [];
+    try {
+      for (const [index, content] of contents) files.push(...layOut(source(index), content, access));
+      const others = record.declaration.sources.filter((other) => !contents.has(other.index));
+      const keep = others.flatMap((other) => sourcePaths(other));
+      return writeAtomically(root, { files, keep, directory: access.directory, now: options.now() });
+    } finally {
+      zeroFiles(files);
+    }
+  }
+
+  const ifThere =
+    <Arguments extends unknown[], Result>(method: (...values: Arguments) => Result) =>
+    (...values: Arguments): Result => {
+      assertStillThere();
+      return method(...values);
+    };
+  return {
+    record,
+    pending: ifThere(state.pending),
+    savePending: ifThere(state.savePending),
+    saveAnswer: ifThere(state.saveAnswer),
+    readPendingKey: ifThere(state.readPendingKey),
+    discardPending: ifThere(state.discardPending),
+    issued: ifThere(state.issued),
+    saveIssued: ifThere(state.saveIssued),
+    isProjected: (index) => isComplete(root, sourcePaths(source(index))),
+    project,
+  };
+}
+
+function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
+  const root = record.targetPath;
+  try {
+    const state = openState(root, options.report);
+    if (options.writeRecord) state.writeRecord(record);
+    state.repair();
+    repair(root);
+    // Last: until here only the agent can enter a fresh volume.
+    setAccess(root, directory);
+    return state;
+  } catch (error) {
+    throw toVolumeError(error, `opening the volume at ${root}`);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * PEM (RFC 7468) written straight into bytes. A JavaScript string cannot be overwritten, so a private key must never
+ * become one on its way into a file.
+ *
+ * https://www.rfc-editor.org/rfc/rfc7468
+ */
+
+const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
+const padding = '='.charCodeAt(0);
+const newline = '\n'.charCodeAt(0);
+const charactersPerLine = 64;
+
+/** One block, as it will be written. */
+export interface PemBlock {
+  readonly label: 'CERTIFICATE' | 'PRIVATE KEY';
+  /** DER. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Blocks one after the other, without headers or text between them.
+ * @returns a buffer of its own, which the caller zeroes when a block is a key.
+ */
+export function encodePem(blocks: readonly PemBlock[]): Uint8Array {
+  const sizes = blocks.map((block) => blockSize(block));
+  const out = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  let offset = 0;
+  for (const block of blocks) offset = writeBlock(out, offset, block);
+  return out;
+}
+
+function blockSize(block: PemBlock): number {
+  const characters = 4 * Math.ceil(block.bytes.length / 3);
+  const lines = Math.ceil(characters / charactersPerLine);
+  return boundary('BEGIN', block).length + characters + lines + boundary('END', block).length;
+}
+
+function boundary(word: 'BEGIN' | 'END', block: PemBlock): Buffer {
+  return Buffer.from(`-----${word} ${block.label}-----\n`, 'latin1');
+}
+
+function writeBlock(out: Uint8Array, start: number, block: PemBlock): number {
+  const begin = boundary('BEGIN', block);
+  out.set(begin, start);
+  const body = writeBase64(out, start + begin.length, block.bytes);
+  const end = boundary('END', block);
+  out.set(end, body);
+  return body + end.length;
+}
+
+function writeBase64(out: Uint8Array, start: number, bytes: Uint8Array): number {
+  let offset = start;
+  const put = (character: number | undefined) => {
+    out[offset++] = character ?? padding;
+  };
+  for (let index = 0; index < bytes.length; index += 3) {
+    const [first = 0, second, third] = [bytes[index], bytes[index + 1], bytes[index + 2]];
+    put(alphabet[first >> 2]);
+    put(alphabet[((first & 3) << 4) | ((second ?? 0) >> 4)]);
+    put(second === undefined ? padding : alphabet[((second & 15) << 2) | ((third ?? 0) >> 6)]);
+    put(third === undefined ? padding : alphabet[third & 63]);
+    const isLast = index + 3 >= bytes.length;
+    if (isLast || (index + 3) % ((charactersPerLine / 4) * 3) === 0) put(newline);
+  }
+  return offset;
+}

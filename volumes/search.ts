@@ -1,0 +1,62 @@
+/**
+ * Finds the volumes that an earlier run of the agent left on this node.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemCode, VolumeError } from './errors.ts';
+import { lstat } from './files.ts';
+import type { Mounts } from './mounts.ts';
+import { hasState } from './state.ts';
+import { parseTargetPath, targetDirectories } from './target-path.ts';
+
+/** What the kubelet keeps beside a target, and reads back after its own restart. */
+const kubeletFile = 'vol_data.json';
+
+/**
+ * Target paths that hold a volume, each once, in a stable order.
+ * @param mounts reads the mount table; without it the kubelet's directory tree is searched.
+ */
+export function scanTargets(kubeletRoot: string, mounts: Mounts | undefined): readonly string[] {
+  const found = mounts === undefined ? directoryTargets(kubeletRoot) : mountedTargets(kubeletRoot, mounts);
+  return [...new Set(found)].filter((target) => isTarget(kubeletRoot, target)).sort();
+}
+
+function mountedTargets(kubeletRoot: string, mounts: Mounts): readonly string[] {
+  const real = fs.realpathSync(kubeletRoot);
+  const below = mounts.own().filter((entry) => entry.mountPoint.startsWith(`${real}/`));
+  return below.map((entry) => path.join(kubeletRoot, path.relative(real, entry.mountPoint)));
+}
+
+function directoryTargets(kubeletRoot: string): readonly string[] {
+  const pods = path.join(kubeletRoot, targetDirectories.pods);
+  return list(pods).flatMap((pod) => {
+    const volumes = path.join(pods, pod, targetDirectories.volumes);
+    return list(volumes)
+      .map((volume) => path.join(volumes, volume, targetDirectories.mount))
+      .filter((target) => hasState(target));
+  });
+}
+
+function list(directory: string): readonly string[] {
+  try {
+    return fs.readdirSync(directory);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+function isTarget(kubeletRoot: string, target: string): boolean {
+  try {
+    parseTargetPath(kubeletRoot, target);
+    return true;
+  } catch (error) {
+    if (error instanceof VolumeError) return false;
+    throw error;
+  }
+}
+
+/** The targets that the kubelet has no notes on: after its restart it will never unpublish them. */
+export function findUnknownToKubelet(targets: readonly string[]): readonly string[] {
+  return targets.filter((target) => lstat(path.join(path.dirname(target), kubeletFile)) === undefined);
+}

@@ -1,0 +1,182 @@
+/**
+ * All volumes of this driver on this node. The mount table (in directory mode: the kubelet's directory tree) is the only
+ * record of them; what belongs to a volume lies in the volume.
+ *
+ * Two modes: `tmpfs` mounts each volume and needs root; `directory` writes into the target directory itself, needs no
+ * rights, and keeps keys on whatever disk that is. It is for trying the agent out.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { toVolumeError, VolumeError } from './errors.ts';
+import { lstat, makeDirectory, removeTree } from './files.ts';
+import { sizeLimitBytes } from './layout.ts';
+import { createMounts, type Mounts } from './mounts.ts';
+import { openVolume } from './open-volume.ts';
+import { findUnknownToKubelet, scanTargets } from './search.ts';
+import { hasState, readRecord } from './state.ts';
+import { assertNoSymlink, parseTargetPath } from './target-path.ts';
+import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './volume.ts';
+
+export interface VolumeStoreOptions {
+  /** The kubelet's root directory, absolute and in normal form; it may itself be a symlink. */
+  readonly kubeletRoot: string;
+  /** CSI driver name; mounts carry it in the mount table. */
+  readonly driverName: string;
+  readonly mode: 'tmpfs' | 'directory';
+  /** Hears of what does not stop the agent and somebody should know: unreadable state, memory that may be swapped. */
+  readonly report?: (targetPath: string, problem: string) => void;
+  /** The wall clock, milliseconds since the epoch; it names directories. */
+  readonly now?: () => number;
+}
+
+export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
+  const kubeletRoot = path.resolve(options.kubeletRoot);
+  const report = options.report ?? (() => undefined);
+  const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
+  const inTurn = createTurns();
+
+  function open(record: VolumeRecord, writeRecord: boolean): OpenVolume {
+    return openVolume(record, {
+      setOwners: mounts !== undefined,
+      now: options.now ?? Date.now,
+      report: (problem) => report(record.targetPath, problem),
+      writeRecord,
+    });
+  }
+
+  async function create(record: VolumeRecord): Promise<OpenVolume> {
+    assertRecordFits(kubeletRoot, record, record.targetPath);
+    assertNoSymlink(kubeletRoot, record.targetPath);
+    const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
+    if (found.type === 'volume') return open(record, !isDeepStrictEqual(found.record, record));
+    try {
+      if (lstat(record.targetPath) === undefined) makeDirectory(record.targetPath, { mode: 0o750 });
+      if (mounts !== undefined) {
+        const memory = await mounts.mount(record.targetPath, sizeLimitBytes(record.declaration));
+        if (memory === 'swappable') report(record.targetPath, 'this kernel has no noswap: keys may be swapped to disk');
+      }
+      return open(record, true);
+    } catch (error) {
+      await remove(record.targetPath);
+      throw error;
+    }
+  }
+
+  async function remove(targetPath: string): Promise<void> {
+    parseTargetPath(kubeletRoot, targetPath);
+    assertNoSymlink(kubeletRoot, targetPath);
+    await mounts?.unmountAll(realPath(kubeletRoot, targetPath));
+    removeTree(targetPath);
+  }
+
+  async function recover() {
+    const volumes: OpenVolume[] = [];
+    const unusable: UnusableVolume[] = [];
+    const targets = scanTargets(kubeletRoot, mounts);
+    for (const targetPath of targets) {
+      try {
+        assertNoSymlink(kubeletRoot, targetPath);
+        const record = readRecord(targetPath);
+        if (record === undefined) throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
+        assertRecordFits(kubeletRoot, record, targetPath);
+        volumes.push(open(record, false));
+      } catch (error) {
+        unusable.push({ targetPath, reason: toVolumeError(error, `reading ${targetPath}`).message });
+      }
+    }
+    return { volumes, unusable, unknownToKubelet: mounts === undefined ? [] : findUnknownToKubelet(targets) };
+  }
+
+  return {
+    create: (record) =>
+      inTurn(record.targetPath, () => create(record)).catch((error) => {
+        throw toVolumeError(error, `making the volume at ${record.targetPath}`);
+      }),
+    recover: () =>
+      recover().catch((error) => {
+        throw toVolumeError(error, `searching ${kubeletRoot} for volumes`);
+      }),
+    remove: (targetPath) =>
+      inTurn(targetPath, () => remove(targetPath)).catch((error) => {
+        throw toVolumeError(error, `removing the volume at ${targetPath}`);
+      }),
+  };
+}
+
+/** What is at a target path: nothing but perhaps a directory, or a volume, with its record if that can be read. */
+type Found = { readonly type: 'nothing' } | { readonly type: 'volume'; readonly record: VolumeRecord | undefined };
+
+/**
+ * Looks for the volume of this record, and clears away what an earlier volume left at its place. A volume whose record is
+ * missing or unreadable is taken over as it is: its files may be in use.
+ */
+async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, mountPoint: string): Promise<Found> {
+  const target = record.targetPath;
+  if (lstat(path.dirname(target)) === undefined) {
+    throw new VolumeError(
+      'NoParent',
+      `${path.dirname(target)} does not exist; the kubelet makes it before it publishes`,
+    );
+  }
+  if (mounts === undefined) {
+    if (!hasState(target)) return { type: 'nothing' };
+    const stored = readStored(record);
+    if (stored !== 'another') return { type: 'volume', record: stored };
+    removeTree(target);
+    return { type: 'nothing' };
+  }
+  for (;;) {
+    const layers = mounts.at(mountPoint);
+    const visible = layers.at(-1);
+    if (visible === undefined) return { type: 'nothing' };
+    if (!mounts.isOwn(visible)) {
+      throw new VolumeError('Foreign', `${target} has a ${visible.fileSystemType} mounted that is not this driver's`);
+    }
+    const stored = readStored(record);
+    const covers = layers.length > 1 && !hasState(target);
+    if (stored !== 'another' && !covers) return { type: 'volume', record: stored };
+    await mounts.unmount(mountPoint);
+  }
+}
+
+/** The record stored at the target; its contents may differ from this one's, but not its volume. */
+function readStored(record: VolumeRecord): VolumeRecord | 'another' | undefined {
+  try {
+    const stored = readRecord(record.targetPath);
+    if (stored === undefined) return undefined;
+    return stored.volumeId === record.volumeId && stored.pod.uid === record.pod.uid ? stored : 'another';
+  } catch (error) {
+    if (error instanceof VolumeError && error.code === 'Corrupt') return undefined;
+    throw error;
+  }
+}
+
+function assertRecordFits(kubeletRoot: string, record: VolumeRecord, targetPath: string): void {
+  const target = parseTargetPath(kubeletRoot, targetPath);
+  if (record.targetPath !== targetPath || record.pod.uid !== target.podUID || record.volumeName !== target.volumeName) {
+    throw new VolumeError(
+      'InvalidTarget',
+      `target path ${targetPath} belongs to another pod or volume than its record`,
+    );
+  }
+}
+
+/** The kernel names mount points by their real path, and the kubelet's root may be a symlink. */
+function realPath(kubeletRoot: string, targetPath: string): string {
+  return path.join(fs.realpathSync(kubeletRoot), path.relative(kubeletRoot, targetPath));
+}
+
+/** Lets work on one path happen one after the other, and work on different paths side by side. */
+function createTurns(): <Result>(key: string, work: () => Promise<Result>) => Promise<Result> {
+  const last = new Map<string, Promise<unknown>>();
+  return async (key, work) => {
+    const turn = (last.get(key) ?? Promise.resolve()).then(work, work);
+    last.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      if (last.get(key) === turn) last.delete(key);
+    }
+  };
+}
