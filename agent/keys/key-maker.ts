@@ -1,0 +1,100 @@
+/**
+ * Makes and restores private keys. RSA is kept from taking the whole thread pool, elliptic curves from keeping the event
+ * loop to themselves.
+ */
+import { createPublicKey, type KeyObject, createPrivateKey as readPrivateKey } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type KeyType, keyTypes } from '../../volumes/sources.ts';
+import { AgentError } from '../errors.ts';
+import type { KeyMaker, PrivateKey } from '../lifecycle/ports.ts';
+import { asBuffer } from './algorithm.ts';
+import { algorithms } from './key-types.ts';
+import { createPrivateKey } from './private-key.ts';
+import { createQueue, type Queue } from './queue.ts';
+import { generateRsa, type RsaGenerator } from './rsa.ts';
+
+export interface KeyMakerOptions {
+  /**
+   * RSA keys made at the same time; default 1. Each takes a thread of libuv's pool (4 unless UV_THREADPOOL_SIZE says
+   * more) for about a second, and one more thread is used for RSA signatures, so keep it two below the pool's size.
+   */
+  readonly rsaConcurrency?: number;
+  /** Jobs that may wait in each queue; default 1000. One more is refused with AgentError Unavailable. */
+  readonly maxWaiting?: number;
+  /** Makes RSA keys; default OpenSSL in the thread pool. */
+  readonly generateRsa?: RsaGenerator;
+}
+
+export interface WarmKeyMaker extends KeyMaker {
+  /**
+   * Uses every elliptic curve once. The first use of one computes tables for 20 to 80 ms on the main thread: to be
+   * done at start, before a pod waits.
+   */
+  warmUp(): Promise<void>;
+}
+
+export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
+  const { rsaConcurrency = 1, maxWaiting = 1000 } = options;
+  const table = algorithms(options.generateRsa ?? generateRsa);
+  const turns = createQueue({ name: 'elliptic-curve jobs', concurrency: 1, maxWaiting });
+  const rsaKeys = createQueue({ name: 'RSA keys', concurrency: rsaConcurrency, maxWaiting });
+  // Apart from the keys: a signature of milliseconds does not wait behind a key of a second.
+  const rsaSignatures = createQueue({ name: 'RSA signatures', concurrency: 1, maxWaiting });
+
+  const onMainThread: Queue = (job) =>
+    turns(async () => {
+      await nextTurn();
+      return job();
+    });
+
+  function wrap(keyType: KeyType, key: KeyObject, pkcs8: Uint8Array): PrivateKey {
+    const algorithm = table[keyType];
+    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+    const signing = algorithm.runsOn === 'main thread' ? onMainThread : rsaSignatures;
+    return createPrivateKey({ keyType, algorithm, key, pkcs8, spki, signing });
+  }
+
+  async function generate(keyType: KeyType): Promise<PrivateKey> {
+    const algorithm = table[keyType];
+    const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaKeys;
+    const key = await queue(() => algorithm.generate());
+    return wrap(keyType, key, key.export({ format: 'der', type: 'pkcs8' }));
+  }
+
+  function restore(pkcs8: Uint8Array): PrivateKey {
+    try {
+      const key = readPkcs8(pkcs8);
+      const keyType = keyTypes.find((candidate) => table[candidate].owns(key));
+      if (keyType === undefined) throw unusable('is of no key type that is supported');
+      return wrap(keyType, key, pkcs8);
+    } catch (error) {
+      pkcs8.fill(0);
+      throw error;
+    }
+  }
+
+  async function warmUp(): Promise<void> {
+    for (const keyType of keyTypes) {
+      if (table[keyType].runsOn !== 'main thread') continue;
+      const key = await generate(keyType);
+      await key.proofOfPossession('warm-up');
+      await key.stubRequest();
+      key.destroy();
+    }
+  }
+
+  return { generate, restore, warmUp };
+}
+
+function readPkcs8(pkcs8: Uint8Array): KeyObject {
+  try {
+    return readPrivateKey({ key: asBuffer(pkcs8), format: 'der', type: 'pkcs8' });
+  } catch {
+    // The cause stays here: nothing that was read next to a key goes into an error.
+    throw unusable('cannot be read as PKCS#8');
+  }
+}
+
+function unusable(why: string): AgentError {
+  return new AgentError('Internal', `the stored private key ${why}`, { actor: 'nobody' });
+}

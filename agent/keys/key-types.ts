@@ -1,0 +1,37 @@
+/**
+ * The six key types of a podCertificate source, as data (Kubernetes `PodCertificateProjection.keyType`).
+ * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
+ */
+import { p256, p384, p521 } from '@noble/curves/nist.js';
+import type { KeyType } from '../../volumes/sources.ts';
+import type { Algorithm } from './algorithm.ts';
+import { ecdsa } from './ecdsa.ts';
+import { ed25519 } from './ed25519.ts';
+import { type RsaGenerator, rsa } from './rsa.ts';
+
+/** The algorithm of each key type; `generateRsa` makes the RSA keys. */
+export function algorithms(generateRsa: RsaGenerator): Readonly<Record<KeyType, Algorithm>> {
+  return {
+    RSA3072: rsa(3072, generateRsa),
+    RSA4096: rsa(4096, generateRsa),
+    ECDSAP256: ecdsa({
+      namedCurve: 'prime256v1',
+      curve: p256,
+      requestHash: 'sha256',
+      requestSignatureAlgorithm: Buffer.from('300a06082a8648ce3d040302', 'hex'),
+    }),
+    ECDSAP384: ecdsa({
+      namedCurve: 'secp384r1',
+      curve: p384,
+      requestHash: 'sha384',
+      requestSignatureAlgorithm: Buffer.from('300a06082a8648ce3d040303', 'hex'),
+    }),
+    ECDSAP521: ecdsa({
+      namedCurve: 'secp521r1',
+      curve: p521,
+      requestHash: 'sha512',
+      requestSignatureAlgorithm: Buffer.from('300a06082a8648ce3d040304', 'hex'),
+    }),
+    ED25519: ed25519,
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * A private key in memory, for the time of one issuance: it signs, and it forgets.
+ */
+import type { KeyObject } from 'node:crypto';
+import { inspect } from 'node:util';
+import type { KeyType } from '../../volumes/sources.ts';
+import { AgentError } from '../errors.ts';
+import type { PrivateKey } from '../lifecycle/ports.ts';
+import type { Algorithm } from './algorithm.ts';
+import type { Queue } from './queue.ts';
+import { requestInfo, signedRequest } from './stub-request.ts';
+
+export interface PrivateKeyParts {
+  readonly keyType: KeyType;
+  readonly algorithm: Algorithm;
+  readonly key: KeyObject;
+  /** PKCS#8 DER of `key`; taken over, and zeroed by `destroy`. */
+  readonly pkcs8: Uint8Array;
+  readonly spki: Uint8Array;
+  /** Where signatures wait for their turn. */
+  readonly signing: Queue;
+}
+
+/**
+ * Logged, serialised or interpolated, the key shows its type and nothing else. `destroy` zeroes the PKCS#8 and lets go
+ * of OpenSSL's copy, which is overwritten when it is collected.
+ */
+export function createPrivateKey(parts: PrivateKeyParts): PrivateKey {
+  const { keyType, algorithm, pkcs8, spki, signing } = parts;
+  const shown = `[${keyType} private key]`;
+  let key: KeyObject | undefined = parts.key;
+
+  function inHand(): KeyObject {
+    if (key !== undefined) return key;
+    throw new AgentError('Internal', `the ${keyType} key has been destroyed`, { actor: 'nobody' });
+  }
+
+  const methods = {
+    // The key is looked at when the turn has come: it may have been destroyed in the queue.
+    proofOfPossession: (podUID: string) =>
+      signing(() => algorithm.proofOfPossession(inHand(), spki, Buffer.from(podUID))),
+    stubRequest: () =>
+      signing(async () => {
+        const info = requestInfo(spki);
+        const signature = await algorithm.signRequest(inHand(), spki, info);
+        return signedRequest(info, algorithm.requestSignatureAlgorithm, signature);
+      }),
+    destroy() {
+      key = undefined;
+      pkcs8.fill(0);
+    },
+    toJSON: () => shown,
+    toString: () => shown,
+    [inspect.custom]: () => shown,
+  };
+  return { keyType, pkcs8, spki, ...methods };
+}
