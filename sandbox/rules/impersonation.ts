@@ -6,12 +6,11 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/5284-constrained-impersonation
  */
 import { type ApiError, badRequest } from '../api-server/errors.ts';
-import type { RequestAttributes, ResourceAttributes, RulesContext, UserInfo } from '../api-server/rules.ts';
+import type { RequestAttributes, RulesContext, UserInfo } from '../api-server/rules.ts';
 import {
   type Authorizer,
   anonymousUser,
   authenticatedGroup,
-  mastersGroup,
   nodeNameIn,
   nodesGroup,
   refusal,
@@ -19,24 +18,12 @@ import {
   serviceAccountsGroup,
   unauthenticatedGroup,
 } from './access.ts';
-import { dnsSubdomain } from './names.ts';
+import { type Check, checks, isNamedOnly, type Mode, type WantedUser } from './impersonation-checks.ts';
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The user that the headers ask for. */
-interface WantedUser {
-  readonly username: string;
-  readonly uid: string;
-  readonly groups: readonly string[];
-  readonly extra: Readonly<Record<string, readonly string[]>>;
-}
-
-type Mode = 'associated-node' | 'arbitrary-node' | 'serviceaccount' | 'user-info' | 'legacy';
-
 const extraHeaderPrefix = 'impersonate-extra-';
 const nodeNameExtra = 'authentication.kubernetes.io/node-name';
-/** From this many parts on, a permission for all of them is looked for first. */
-const manyParts = 4;
 
 /** @returns the user to go on with, or the error to answer with */
 export function impersonate(
@@ -48,7 +35,7 @@ export function impersonate(
   const isConstrained = context.kubernetes === '1.36' || context.kubernetes === '1.37';
   const wanted = readHeaders(headers);
   if (wanted.username === '') {
-    return isWanted(wanted) ? badRequest(namelessMessage(wanted, isConstrained)) : { user: attributes.user };
+    return isNamedOnly(wanted) ? { user: attributes.user } : badRequest(namelessMessage(wanted, isConstrained));
   }
   const modes: Mode[] = isConstrained ? constrainedModes(wanted, attributes.user) : [];
   const errors: ApiError[] = [];
@@ -86,10 +73,6 @@ function decoded(key: string): string {
   }
 }
 
-function isWanted({ uid, groups, extra }: WantedUser): boolean {
-  return uid !== '' || groups.length > 0 || Object.keys(extra).length > 0;
-}
-
 /** The real server shows its own data structures here. */
 function namelessMessage({ uid, groups, extra }: WantedUser, isConstrained: boolean): string {
   const quoted = (values: readonly string[]): string =>
@@ -119,7 +102,7 @@ function constrainedModes(wanted: WantedUser, requestor: UserInfo): Mode[] {
   if (nodeName === undefined && !isServiceAccount) {
     return ['user-info'];
   }
-  if (isWanted(wanted)) {
+  if (!isNamedOnly(wanted)) {
     return [];
   }
   if (isServiceAccount) {
@@ -132,130 +115,6 @@ function constrainedModes(wanted: WantedUser, requestor: UserInfo): Mode[] {
 function runsOn(requestor: UserInfo, nodeName: string | undefined): boolean {
   const names = requestor.extra[nodeNameExtra] ?? [];
   return serviceAccountIn(requestor.username) !== undefined && names.length === 1 && names[0] === nodeName;
-}
-
-/** One thing that must be allowed, or a combination that never is. */
-type Check =
-  /** `instead` is a wider permission that does as well. */
-  | { readonly attributes: RequestAttributes; readonly instead?: RequestAttributes }
-  | { readonly attributes: RequestAttributes; readonly never: string };
-
-/** All that the mode asks of the requestor, in the real server's order. */
-function checks(mode: Mode, wanted: WantedUser, attributes: RequestAttributes): Check[] {
-  if (mode === 'legacy') {
-    return partChecks(wanted, 'impersonate', attributes.user, '');
-  }
-  const parts = partChecks(wanted, `impersonate:${mode}`, attributes.user, 'authentication.k8s.io').map((check) =>
-    mode === 'associated-node' ? { ...check, attributes: { ...check.attributes, name: '*' } } : check,
-  );
-  return [
-    { attributes: { ...attributes, verb: `impersonate-on:${mode}:${attributes.verb}` } },
-    ...forbiddenParts(wanted, parts),
-    ...parts,
-  ];
-}
-
-function partChecks(wanted: WantedUser, verb: string, user: UserInfo, nameGroup: string): Check[] {
-  const isConstrained = nameGroup !== '';
-  const part = (
-    apiGroup: string,
-    resource: string,
-    name: string,
-    subresource = '',
-    namespace = '',
-  ): ResourceAttributes => ({
-    kind: 'resource',
-    user,
-    verb,
-    apiGroup,
-    apiVersion: 'v1',
-    resource,
-    subresource,
-    namespace,
-    name,
-  });
-  const group = 'authentication.k8s.io';
-  const extras = Object.entries(wanted.extra).flatMap(([key, values]) => values.map((value) => ({ key, value })));
-  const manyExtras = extras.length >= manyParts || Object.keys(wanted.extra).length >= manyParts;
-  const orAll = (attributes: ResourceAttributes, all: ResourceAttributes, isMany: boolean): Check =>
-    isConstrained && isMany ? { attributes, instead: all } : { attributes };
-  const allGroups = part(nameGroup, 'groups', '*');
-  return [
-    { attributes: namePart(wanted.username, isConstrained, nameGroup, part) },
-    ...(wanted.uid === '' ? [] : [{ attributes: part(group, 'uids', wanted.uid) }]),
-    ...wanted.groups.map((name) =>
-      orAll(part(nameGroup, 'groups', name), allGroups, wanted.groups.length >= manyParts),
-    ),
-    ...extras.map(({ key, value }) =>
-      orAll(part(group, 'userextras', value, key), part(group, 'userextras', '*', '*'), manyExtras),
-    ),
-  ];
-}
-
-function namePart(
-  username: string,
-  isConstrained: boolean,
-  nameGroup: string,
-  part: (
-    apiGroup: string,
-    resource: string,
-    name: string,
-    subresource?: string,
-    namespace?: string,
-  ) => ResourceAttributes,
-): ResourceAttributes {
-  const nodeName = isConstrained ? nodeNameIn(username) : undefined;
-  if (nodeName !== undefined) {
-    return part(nameGroup, 'nodes', nodeName);
-  }
-  const serviceAccount = serviceAccountIn(username);
-  return serviceAccount === undefined
-    ? part(nameGroup, 'users', username)
-    : part(nameGroup, 'serviceaccounts', serviceAccount.name, '', serviceAccount.namespace);
-}
-
-/** What constrained impersonation never allows, whoever asks. */
-function forbiddenParts({ groups, extra }: WantedUser, parts: readonly Check[]): Check[] {
-  const [first] = parts;
-  if (first === undefined || first.attributes.kind !== 'resource') {
-    return [];
-  }
-  const { attributes } = first;
-  const at = (resource: string, name: string): ResourceAttributes => ({ ...attributes, resource, namespace: '', name });
-  const refused: Check[] = [];
-  if (groups.includes('')) {
-    refused.push({ attributes: at('groups', ''), never: 'impersonating the empty string group is not allowed' });
-  }
-  if (groups.includes(mastersGroup)) {
-    const never = 'impersonating the system:masters group is not allowed';
-    refused.push({ attributes: at('groups', mastersGroup), never });
-  }
-  for (const [key, values] of Object.entries(extra)) {
-    const never = extraFault(key, values);
-    if (never !== undefined) {
-      refused.push({ attributes: at('userextras', ''), never });
-    }
-  }
-  return refused;
-}
-
-function extraFault(key: string, values: readonly string[]): string | undefined {
-  if (key === '') {
-    return 'impersonating the empty string key in extra is not allowed';
-  }
-  const [host = '', ...path] = key.split('/');
-  if (host === '' || path.join('/') === '') {
-    const rule = 'must be a domain-prefixed path (such as "acme.io/foo")';
-    return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(key)}: ${rule}`;
-  }
-  const [hostFault] = dnsSubdomain(host);
-  if (hostFault !== undefined) {
-    return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(host)}: ${hostFault}`;
-  }
-  if (key !== key.toLowerCase()) {
-    return `impersonating a non-lowercase key in extra is not allowed: ${JSON.stringify(key)}`;
-  }
-  return values.includes('') ? 'impersonating the empty string value in extra is not allowed' : undefined;
 }
 
 function firstRefusal(list: readonly Check[], authorize: Authorizer, context: RulesContext): ApiError | undefined {

@@ -9,7 +9,7 @@ import type { ResourceAttributes, RulesContext } from '../api-server/rules.ts';
 import { type Authorizer, type Decision, groupResource, nodeOf } from './access.ts';
 import { nodeRules } from './bootstrap-roles.ts';
 import { objectAt, stringAt } from './fields.ts';
-import { isMirrorPod, mountsPodCertificate, mountsServiceAccountToken, nodeNameOf } from './pods.ts';
+import { automountsToken, isMirrorPod, mountsPodCertificate, nodeNameOf, tokenAudiences } from './pods.ts';
 import { ruleAllows } from './rbac.ts';
 
 const allowed: Decision = { allowed: true };
@@ -122,7 +122,9 @@ function mayReadServiceAccount(node: string, namespace: string, name: string, co
     return pods.length > 0;
   }
   const serviceAccount = context.objects.get('serviceaccounts', namespace, name);
-  return pods.some((pod) => mountsServiceAccountToken(pod, serviceAccount) || mountsPodCertificate(pod));
+  return pods.some(
+    (pod) => automountsToken(pod, serviceAccount) || tokenAudiences(pod).length > 0 || mountsPodCertificate(pod),
+  );
 }
 
 function podsUsing(node: string, namespace: string, serviceAccount: string, context: RulesContext): ApiObject[] {

@@ -4,19 +4,14 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
-import { ApiError, forbidden, notFound } from '../api-server/errors.ts';
+import { type ApiError, notFound } from '../api-server/errors.ts';
 import type { ApiObject } from '../api-server/objects.ts';
 import type { AdmissionRequest, RulesContext } from '../api-server/rules.ts';
 import { type Authorizer, groupResource, nodeOf } from './access.ts';
+import { refuse } from './admission.ts';
 import { objectAt, objectsAt, sameJson, stringAt, stringsAt } from './fields.ts';
-import {
-  csiDrivers,
-  isMirrorPod,
-  mirrorPodAnnotation,
-  mountsPodCertificate,
-  nodeNameOf,
-  tokenAudiences,
-} from './pods.ts';
+import { automountsToken, csiDrivers, isMirrorPod, mirrorPodAnnotation, nodeNameOf, tokenAudiences } from './pods.ts';
+import { restrictRequests } from './request-restriction.ts';
 
 /** What a TokenRequest without audiences asks for. */
 export const apiServerAudience = 'https://kubernetes.default.svc';
@@ -48,18 +43,6 @@ export function restrictNode(
     default:
       return undefined;
   }
-}
-
-/** A refusal names the object, or its prefix while it has no name yet. */
-function refuse({ attributes, object }: AdmissionRequest, why: string): ApiError {
-  const { apiGroup, resource } = attributes;
-  const named = attributes.name || stringAt(object?.metadata, 'name') || stringAt(object?.metadata, 'generateName');
-  return forbidden({ group: apiGroup, resource }, named || 'Unknown', why);
-}
-
-/** What a stale cache of the server's could explain is no refusal: the node may try again. */
-function retriable(message: string): ApiError {
-  return new ApiError(500, '', message);
 }
 
 function restrictPods(node: string, request: AdmissionRequest, context: RulesContext): ApiError | undefined {
@@ -205,126 +188,17 @@ function restrictTokens(
     : refuse(request, `${problem}, ${attributes.user.username} is not authorized to request tokens for this audience`);
 }
 
-/** True when a projected token of the pod, or the driver of one of its CSI volumes, is for this audience. */
+/**
+ * True when the pod has a use for a token of this audience: a projected one, the one that clusters add by themselves, or
+ * one that the driver of an inline CSI volume asks for.
+ */
 function podWants(pod: ApiObject, audience: string, context: RulesContext): boolean {
+  const account = stringAt(objectAt(pod, 'spec'), 'serviceAccountName');
+  const serviceAccount = context.objects.get('serviceaccounts', stringAt(pod.metadata, 'namespace'), account);
   const ofDrivers = csiDrivers(pod).flatMap((driver) => {
     const stored = context.objects.get('csidrivers.storage.k8s.io', '', driver);
     return objectsAt(objectAt(stored, 'spec'), 'tokenRequests').map((token) => stringAt(token, 'audience'));
   });
-  return [...tokenAudiences(pod), ...ofDrivers].some((wanted) => (wanted || apiServerAudience) === audience);
-}
-
-function restrictRequests(
-  node: string,
-  request: AdmissionRequest,
-  authorize: Authorizer,
-  context: RulesContext,
-): ApiError | undefined {
-  if (request.operation !== 'create') {
-    return refuse(request, `unexpected operation ${request.operation.toUpperCase()}`);
-  }
-  const { namespace, subresource } = request.attributes;
-  if (subresource !== '') {
-    return refuse(request, `unexpected subresource ${subresource}`);
-  }
-  const spec = objectAt(request.object, 'spec');
-  const claim = (field: string): string => stringAt(spec, field);
-  const podPath = JSON.stringify(`${namespace}/${claim('podName')}`);
-  if (claim('nodeName') !== node) {
-    const named = JSON.stringify(claim('nodeName'));
-    const why = `PodCertificateRequest.Spec.NodeName=${named}, which is not the requesting node ${JSON.stringify(node)}`;
-    return refuse(request, why);
-  }
-  const stored = context.objects.get('nodes', '', node);
-  if (stored === undefined) {
-    return missing('node', JSON.stringify(node), node);
-  }
-  if (claim('nodeUID') !== stored.metadata.uid) {
-    const uids = `${JSON.stringify(claim('nodeUID'))}, inconsistent with the running node ("${stored.metadata.uid}")`;
-    return retriable(`PodCertificateRequest for pod ${podPath} names node UID ${uids}`);
-  }
-  const pod = context.objects.get('pods', namespace, claim('podName'));
-  if (pod === undefined) {
-    return missing('pod', podPath, claim('podName'));
-  }
-  return (
-    podFault(request, pod, podPath, claim) ??
-    serviceAccountFault(request, pod, podPath, claim, context) ??
-    signerFault(request, pod, podPath, claim('signerName'), authorize, context)
-  );
-}
-
-type Claim = (field: string) => string;
-
-function missing(kind: string, path: string, name: string): ApiError {
-  return retriable(
-    `while retrieving ${kind} ${path} named in the PodCertificateRequest: ${kind.replace(' ', '')} ${JSON.stringify(name)} not found`,
-  );
-}
-
-function podFault(request: AdmissionRequest, pod: ApiObject, podPath: string, claim: Claim): ApiError | undefined {
-  if (claim('podUID') !== pod.metadata.uid) {
-    const uids = `contains pod UID ("${claim('podUID')}") which differs from running pod "${pod.metadata.uid}"`;
-    return retriable(`PodCertificateRequest for pod ${podPath} ${uids}`);
-  }
-  if (nodeNameOf(pod) !== claim('nodeName')) {
-    return refuse(
-      request,
-      `pod ${podPath} is not running on node "${claim('nodeName')}" named in the PodCertificateRequest`,
-    );
-  }
-  return isMirrorPod(pod) ? refuse(request, `pod ${podPath} is a mirror pod`) : undefined;
-}
-
-function serviceAccountFault(
-  request: AdmissionRequest,
-  pod: ApiObject,
-  podPath: string,
-  claim: Claim,
-  context: RulesContext,
-): ApiError | undefined {
-  const { namespace } = request.attributes;
-  const name = claim('serviceAccountName');
-  const actual = stringAt(objectAt(pod, 'spec'), 'serviceAccountName');
-  if (name !== actual) {
-    const names = `contains serviceAccountName ("${name}") that differs from running pod ("${actual}")`;
-    return refuse(request, `PodCertificateRequest for pod ${podPath} ${names}`);
-  }
-  const serviceAccount = context.objects.get('serviceaccounts', namespace, name);
-  if (serviceAccount === undefined) {
-    return missing('service account', JSON.stringify(`${namespace}/${name}`), name);
-  }
-  const uid = serviceAccount.metadata.uid;
-  if (claim('serviceAccountUID') !== uid) {
-    const uids = `"${claim('serviceAccountUID')}", which differs from the running service account ("${uid}")`;
-    return retriable(`PodCertificateRequest for pod ${podPath} names service account UID ${uids}`);
-  }
-  return undefined;
-}
-
-/** From 1.37 a node may ask only for what the pod's projected volumes name, unless it may ask any signer by role. */
-function signerFault(
-  request: AdmissionRequest,
-  pod: ApiObject,
-  podPath: string,
-  signerName: string,
-  authorize: Authorizer,
-  context: RulesContext,
-): ApiError | undefined {
-  if (context.kubernetes !== '1.37' || mountsPodCertificate(pod, signerName)) {
-    return undefined;
-  }
-  // The signer's name stands where a resource stands, as audiences of tokens do.
-  const mayAsk = ['certificates.k8s.io', ''].some(
-    (apiGroup) =>
-      authorize(
-        { ...request.attributes, verb: 'request-podcertificate-signer', apiGroup, resource: signerName, name: '' },
-        context,
-      ).allowed,
-  );
-  const problem = `pod ${podPath} does not mount a podCertificate source of signer ${JSON.stringify(signerName)}`;
-  const { username } = request.attributes.user;
-  return mayAsk
-    ? undefined
-    : refuse(request, `${problem}, and ${username} is not authorized to request certificates from this signer`);
+  const own = automountsToken(pod, serviceAccount) ? [apiServerAudience] : [];
+  return [...own, ...tokenAudiences(pod), ...ofDrivers].some((wanted) => (wanted || apiServerAudience) === audience);
 }

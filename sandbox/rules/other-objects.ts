@@ -13,6 +13,7 @@ import { dnsLabel, dnsSubdomain, pathSegment } from './names.ts';
 import { apiServerAudience } from './node-restriction.ts';
 
 const rbacGroup = 'rbac.authorization.k8s.io';
+const reviewGroups = ['authentication.k8s.io', 'authorization.k8s.io'];
 const shortestTokenSeconds = 600;
 const longestTokenSeconds = 2 ** 32;
 
@@ -57,11 +58,15 @@ export function defaultObject({ resource, object }: ValidationRequest): void {
   }
 }
 
-/** All faults of a new object. */
+/** All faults of a new object. Reviews are answered and not stored: they need no metadata. */
 export function createFaults({ resource, object }: ValidationRequest): FieldError[] {
   if (resource === 'serviceaccounts/token') {
     return tokenRequestFaults(object);
   }
+  return reviewGroups.includes(resource.slice(resource.indexOf('.') + 1)) ? [] : storedFaults(resource, object);
+}
+
+function storedFaults(resource: string, object: ApiObject): FieldError[] {
   return [...metadataFaults(object.metadata, metadataRules(resource)), ...specificFaults(resource, object)];
 }
 

@@ -25,14 +25,10 @@ export function mountsPodCertificate(pod: ApiObject, signerName?: string): boole
   );
 }
 
-/**
- * True when the pod's service account shows in its volumes: in a projected token, or in the one that a cluster adds
- * by itself unless the pod or the account says otherwise.
- */
-export function mountsServiceAccountToken(pod: ApiObject, serviceAccount: ApiObject | undefined): boolean {
-  const automount =
-    objectAt(pod, 'spec')['automountServiceAccountToken'] ?? serviceAccount?.['automountServiceAccountToken'] ?? true;
-  return automount === true || projectedSources(pod, 'serviceAccountToken').length > 0;
+/** True when a cluster adds a token of the pod's service account by itself: unless the pod or the account says no. */
+export function automountsToken(pod: ApiObject, serviceAccount: ApiObject | undefined): boolean {
+  const asked = objectAt(pod, 'spec')['automountServiceAccountToken'];
+  return (asked ?? serviceAccount?.['automountServiceAccountToken'] ?? true) === true;
 }
 
 /** The audiences of the projected tokens; the empty string for the API server's own. */

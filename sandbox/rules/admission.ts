@@ -1,0 +1,20 @@
+/**
+ * How admission answers when a change may not go on.
+ *
+ * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+ */
+import { ApiError, forbidden } from '../api-server/errors.ts';
+import type { AdmissionRequest } from '../api-server/rules.ts';
+import { stringAt } from './fields.ts';
+
+/** A refusal names the object, or its prefix while it has no name yet. */
+export function refuse({ attributes, object }: AdmissionRequest, why: string): ApiError {
+  const { apiGroup, resource } = attributes;
+  const named = attributes.name || stringAt(object?.metadata, 'name') || stringAt(object?.metadata, 'generateName');
+  return forbidden({ group: apiGroup, resource }, named || 'Unknown', why);
+}
+
+/** What a stale cache of the server's could explain is no refusal: the node may try again. */
+export function retriable(message: string): ApiError {
+  return new ApiError(500, '', message);
+}
