@@ -88,7 +88,7 @@ export function parseDeclaration(
   const faults: Fault[] = [];
   for (const name of Object.keys(volumeAttributes)) {
     if (name === 'sources' || name === 'defaultMode' || name.startsWith(kubeletAttributePrefix)) continue;
-    const message = `unknown attribute ${quote(name)}; known are sources and defaultMode`;
+    const message = `unknown attribute ${quote(name)}, known are sources and defaultMode`;
     faults.push({ field: 'volumeAttributes', message });
   }
   const sources = parseSources(volumeAttributes['sources'], faults);
@@ -97,11 +97,11 @@ export function parseDeclaration(
   return { ok: true, declaration: { sources, ...(defaultMode === undefined ? {} : { defaultMode }) } };
 }
 
-/** All faults as one message, a line each, cut to what an event and a gRPC status can carry. */
+/** All faults as one line, cut to what an event and a gRPC status can carry. */
 export function describeFaults(faults: readonly Fault[]): string {
   const shown = faults.slice(0, 20).map((fault) => `${fault.field}: ${fault.message}`);
   const more = faults.length - shown.length;
-  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
 function parseSources(text: string | undefined, faults: Fault[]): readonly Source[] {
@@ -160,7 +160,7 @@ function parseMode(text: string | undefined, sources: readonly Source[], faults:
   if ((mode & 0o007) !== 0 && keys.length > 0) {
     const octal = `0${mode.toString(8)}`;
     const where = keys.map((source) => `sources[${source.index}]`).join(', ');
-    const message = `${octal} would let everybody read the private key of ${where}; write "0440" or tighter, or leave it out`;
+    const message = `${octal} would let everybody read the private key of ${where}, write "0440" or tighter, or leave it out`;
     faults.push({ field: 'defaultMode', message });
   }
   return mode;

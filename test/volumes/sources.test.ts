@@ -144,7 +144,7 @@ test('a signer name must be a domain of two labels, a slash and a path', () => {
     assert.match(fault, /^sources\[0\]\.podCertificate\.signerName: must be a domain and a path/, signerName);
   }
   assert.match(certificateFaults({ signerName: '' })[0] ?? '', /signerName: is required/);
-  assert.match(certificateFaults({ signerName: 7 })[0] ?? '', /signerName: must be a string; put "7" in quotes/);
+  assert.match(certificateFaults({ signerName: 7 })[0] ?? '', /signerName: must be a string: put "7" in quotes/);
 });
 
 test('maxExpirationSeconds lies between an hour and 91 days, and within a day for kubernetes.io signers', () => {
@@ -174,7 +174,7 @@ test('annotation keys need a domain prefix, values must be strings, and 256 KiB 
     assert.match(fault, /^sources\[0\]\.podCertificate\.userAnnotations: key .* must have a domain prefix/, key);
   }
   const [number = ''] = certificateFaults({ userAnnotations: { 'example.com/on': true } });
-  assert.match(number, /"example.com\/on" must be strings; put them in quotes/);
+  assert.match(number, /"example.com\/on" must be strings: put them in quotes/);
   assert.match(certificateFaults({ userAnnotations: ['x'] })[0] ?? '', /userAnnotations: must be a mapping/);
 });
 
@@ -230,23 +230,23 @@ test('a podCertificate without any output path is refused', () => {
     'sources[0].podCertificate: needs at least one of credentialBundlePath, keyPath, certificateChainPath, leafPath, intermediatesPath',
   ]);
   assert.deepEqual(certificateFaults({ keyPath: 5 }), [
-    'sources[0].podCertificate.keyPath: must be a string; put "5" in quotes',
+    'sources[0].podCertificate.keyPath: must be a string: put "5" in quotes',
   ]);
 });
 
 test('a trust bundle is chosen by name or by signer, never both and never neither', () => {
   const path = 'p';
   assert.deepEqual(bundleFaults({ path, name: 'a', signerName: 'a.b/c' }), [
-    'sources[0].clusterTrustBundle: has both name and signerName; keep one',
+    'sources[0].clusterTrustBundle: has both name and signerName, keep one',
   ]);
   assert.deepEqual(bundleFaults({ path }), ['sources[0].clusterTrustBundle: needs either name or signerName']);
   assert.deepEqual(bundleFaults({ path, name: 'a', labelSelector: {} }), [
-    'sources[0].clusterTrustBundle.labelSelector: goes with signerName; leave it out beside name',
+    'sources[0].clusterTrustBundle.labelSelector: goes with signerName, leave it out beside name',
   ]);
   assert.match(bundleFaults({ path, name: 7 })[0] ?? '', /name: must be a string/);
   assert.match(bundleFaults({ path, signerName: 'x' })[0] ?? '', /signerName: must be a domain/);
   assert.match(bundleFaults({ name: 'a' })[0] ?? '', /path: is required/);
-  assert.match(bundleFaults({ name: 'a', path: [1] })[0] ?? '', /path: must be a string; put "a list" in quotes/);
+  assert.match(bundleFaults({ name: 'a', path: [1] })[0] ?? '', /path: must be a string: put "a list" in quotes/);
 });
 
 test('bundle names follow their signer, with colons', () => {
@@ -278,7 +278,7 @@ test('label selectors are checked down to their keys, operators and values', () 
   assert.deepEqual(faults({ matchExpressions: [{ key: '', operator: 'Is', values: ['+', 4] }] }), [
     '@.matchExpressions[0].key: must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ""',
     '@.matchExpressions[0].values[0]: value "+" must be at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends',
-    '@.matchExpressions[0].values[1]: must be a string; put "4" in quotes',
+    '@.matchExpressions[0].values[1]: must be a string: put "4" in quotes',
     '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not "Is"',
   ]);
   assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'In' }] }), [
@@ -330,17 +330,17 @@ test('a defaultMode that lets everybody read a private key is refused, and one f
   for (const path of ['keyPath', 'credentialBundlePath']) {
     for (const defaultMode of ['0644', '420', '0441']) {
       const [fault = ''] = faultsOf({ defaultMode, sources: withKey(path) });
-      assert.match(fault, /^defaultMode: 0\d+ would let everybody read the private key of sources\[0\]; write "0440"/);
+      assert.match(fault, /^defaultMode: 0\d+ would let everybody read the private key of sources\[0\], write "0440"/);
     }
     assert.deepEqual(faultsOf({ defaultMode: '0440', sources: withKey(path) }), []);
   }
   assert.deepEqual(faultsOf({ defaultMode: '0644', sources: withKey('certificateChainPath') }), []);
 });
 
-test('faults as one message are a line each, and many are cut', () => {
+test('faults as one message are one line, and many are cut', () => {
   const fault = { field: 'f', message: 'm' };
-  assert.equal(describeFaults([fault, fault]), 'f: m\nf: m');
-  const lines = describeFaults(Array(50).fill(fault)).split('\n');
-  assert.equal(lines.length, 21);
-  assert.equal(lines.at(-1), 'and 30 more');
+  assert.equal(describeFaults([fault, fault]), 'f: m; f: m');
+  const parts = describeFaults(Array(50).fill(fault)).split('; ');
+  assert.equal(parts.length, 21);
+  assert.equal(parts.at(-1), 'and 30 more');
 });

@@ -59,7 +59,7 @@ function readFilePath(mapping: Mapping, path: string, outputs: OutputPath[], fau
 function readSelect(mapping: Mapping, path: string, faults: Fault[]): ClusterTrustBundleSource['select'] | undefined {
   const given = (name: string) => (mapping.get(name) ?? '') !== '';
   if (given('name') === given('signerName')) {
-    const message = given('name') ? 'has both name and signerName; keep one' : 'needs either name or signerName';
+    const message = given('name') ? 'has both name and signerName, keep one' : 'needs either name or signerName';
     faults.push({ field: path, message });
   }
   const labelSelector = given('labelSelector')
@@ -67,7 +67,7 @@ function readSelect(mapping: Mapping, path: string, faults: Fault[]): ClusterTru
     : undefined;
   if (given('name')) {
     if (given('labelSelector')) {
-      faults.push({ field: `${path}.labelSelector`, message: 'goes with signerName; leave it out beside name' });
+      faults.push({ field: `${path}.labelSelector`, message: 'goes with signerName, leave it out beside name' });
     }
     return readName(mapping, path, faults);
   }
@@ -126,7 +126,7 @@ function readValues(mapping: Mapping, path: string, faults: Fault[]): readonly s
   const values: string[] = [];
   for (const [index, value] of readList(mapping, 'values', path, faults).entries()) {
     const message =
-      typeof value === 'string' ? labelValueFault(value) : `must be a string; put ${quote(value)} in quotes`;
+      typeof value === 'string' ? labelValueFault(value) : `must be a string: put ${quote(value)} in quotes`;
     if (message !== undefined) faults.push({ field: `${path}.values[${index}]`, message });
     values.push(String(value));
   }

@@ -41,7 +41,7 @@ export function readMapping(
   for (const key of value.keys()) {
     if (typeof key === 'string' && known.includes(key)) continue;
     const field = typeof key === 'string' && /^\w{1,64}$/.test(key) ? `${path}.${key}` : path;
-    faults.push({ field, message: `unknown field ${quote(key)}; known are ${known.join(', ')}` });
+    faults.push({ field, message: `unknown field ${quote(key)}, known are ${known.join(', ')}` });
   }
   return value;
 }
@@ -59,7 +59,7 @@ export function readList(mapping: Mapping, name: string, path: string, faults: F
 export function readString(mapping: Mapping, name: string, path: string, faults: Fault[]): string | undefined {
   const value = mapping.get(name) ?? '';
   if (typeof value === 'string') return value === '' ? undefined : value;
-  faults.push({ field: `${path}.${name}`, message: `must be a string; put ${quote(value)} in quotes` });
+  faults.push({ field: `${path}.${name}`, message: `must be a string: put ${quote(value)} in quotes` });
   return undefined;
 }
 
@@ -97,7 +97,7 @@ export function readStringMap(
   }
   for (const [key, entry] of value) {
     if (typeof key === 'string' && typeof entry === 'string') result.set(key, entry);
-    else faults.push({ field, message: `key and value of ${quote(key)} must be strings; put them in quotes` });
+    else faults.push({ field, message: `key and value of ${quote(key)} must be strings: put them in quotes` });
   }
   return result;
 }

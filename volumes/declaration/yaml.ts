@@ -21,7 +21,7 @@ export function readYaml(
     const problem = document.errors[0] ?? document.warnings[0];
     const message =
       problem?.code === 'MULTIPLE_DOCS'
-        ? 'must be one YAML document; remove the "---"'
+        ? 'must be one YAML document, remove the "---"'
         : problem === undefined
           ? findForbidden(document)
           : `is not valid YAML: ${firstLine(problem.message)}`;
@@ -40,7 +40,7 @@ function findForbidden(document: ReturnType<typeof parseDocument>): string | und
     return visit.BREAK;
   };
   visit(document, {
-    Alias: () => stop('must not use YAML aliases ("*name"); write the value out'),
+    Alias: () => stop('must not use YAML aliases ("*name"), write the value out'),
     Collection: (_key, _node, ancestors) =>
       ancestors.length > maxDepth ? stop(`must not be nested deeper than ${maxDepth} levels`) : undefined,
     Map: (_key, node, ancestors) => {

@@ -29,7 +29,7 @@ test('aliases are refused, so that no text grows when it is read', () => {
 test('duplicate keys, several documents, unknown tags and broken syntax are refused with a reason', () => {
   assert.equal(messageOf('a: 1\na: 2'), 'has the key "a" twice in one mapping');
   assert.equal(messageOf('- {x: {b: 1, b: 2}}'), 'has the key "b" twice in one mapping');
-  assert.equal(messageOf('a: 1\n---\nb: 2'), 'must be one YAML document; remove the "---"');
+  assert.equal(messageOf('a: 1\n---\nb: 2'), 'must be one YAML document, remove the "---"');
   assert.match(messageOf('a: !!js/function x'), /^is not valid YAML: Unresolved tag/);
   assert.match(messageOf('a: [1'), /^is not valid YAML: /);
   assert.match(messageOf('\tx: 1'), /^is not valid YAML: /);

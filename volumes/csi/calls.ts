@@ -1,0 +1,73 @@
+/**
+ * What all calls of the services share: deadline, cancellation, errors to statuses, and the drain on shutdown.
+ */
+import type { handleUnaryCall, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import type { Log } from './driver.ts';
+import { isExpected, statusOfError } from './status.ts';
+
+/** What a call's handler may need beside the request. */
+export interface CallContext {
+  /** When the caller stops waiting, milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Fires when the caller has given up, or the server cannot wait any longer. */
+  readonly signal: AbortSignal;
+}
+
+export interface Calls {
+  /** A gRPC handler from a function of the request. What the function throws becomes the call's status. */
+  handle<Request, Response>(
+    method: string,
+    handler: (request: Request, context: CallContext) => Promise<Response>,
+  ): handleUnaryCall<Request, Response>;
+  /** Fires the signals of all calls in flight, and of those that begin later. */
+  abort(): void;
+}
+
+/** A little less than the kubelet's own two minutes, for callers that give no deadline. */
+const defaultDeadlineMs = 110_000;
+
+export function createCalls(log: Log): Calls {
+  const shutdown = new AbortController();
+
+  function handle<Request, Response>(
+    method: string,
+    handler: (request: Request, context: CallContext) => Promise<Response>,
+  ): handleUnaryCall<Request, Response> {
+    return (call, callback) => {
+      answer(method, handler, call, callback).catch((error) => log.error({ method, error }, 'a call was not answered'));
+    };
+  }
+
+  async function answer<Request, Response>(
+    method: string,
+    handler: (request: Request, context: CallContext) => Promise<Response>,
+    call: ServerUnaryCall<Request, Response>,
+    callback: sendUnaryData<Response>,
+  ): Promise<void> {
+    const startedAt = Date.now();
+    const canceled = new AbortController();
+    const cancel = () => canceled.abort();
+    const signal = AbortSignal.any([canceled.signal, shutdown.signal]);
+    call.once('cancelled', cancel);
+    try {
+      const response = await handler(call.request, { deadline: deadlineOf(call.getDeadline(), startedAt), signal });
+      log.debug({ method, tookMs: Date.now() - startedAt }, 'call answered');
+      callback(null, response);
+    } catch (error) {
+      const { code, details } = statusOfError(error);
+      const fields = { method, tookMs: Date.now() - startedAt, code, details };
+      if (isExpected(error)) log.debug(fields, 'call answered with an error');
+      else log.error({ ...fields, error }, 'call failed');
+      callback({ code, details });
+    } finally {
+      call.removeListener('cancelled', cancel);
+    }
+  }
+
+  return { handle, abort: () => shutdown.abort() };
+}
+
+function deadlineOf(deadline: Date | number, startedAt: number): number {
+  const time = Number(deadline);
+  return Number.isFinite(time) ? time : startedAt + defaultDeadlineMs;
+}

@@ -1,0 +1,50 @@
+/**
+ * What the CSI services need from the rest of the agent.
+ */
+import type { VolumeDeclaration } from '../sources.ts';
+import type { PodReference } from '../volume.ts';
+
+/** A NodePublishVolume call whose fields have all been checked. */
+export interface PublishRequest {
+  readonly volumeId: string;
+  readonly targetPath: string;
+  /** The volume's name in the pod's spec, from the target path. */
+  readonly volumeName: string;
+  readonly pod: PodReference;
+  readonly declaration: VolumeDeclaration;
+  /** The pod's fsGroup (`volume_mount_group`). */
+  readonly mountGroup?: number;
+}
+
+/** What becomes of a publish call; `csi/status.ts` turns each into a gRPC status. */
+export type PublishOutcome =
+  /** The volume is mounted and every file is in it. */
+  | { readonly type: 'ready' }
+  /** Work goes on; the kubelet asks again. The message says what is waited for. */
+  | { readonly type: 'waiting'; readonly message: string }
+  /** The signer said no. It is asked again later, and the kubelet asks again. */
+  | { readonly type: 'refused'; readonly message: string }
+  /** Nothing will help but another declaration or another pod. No mount is left behind. */
+  | { readonly type: 'invalid'; readonly message: string }
+  /** Something is down or missing; the kubelet asks again. */
+  | { readonly type: 'unavailable'; readonly message: string };
+
+export interface VolumeDriver {
+  /**
+   * Makes the volume ready, or says before `deadline` (milliseconds since the epoch) why it is not yet. `signal` fires when the
+   * kubelet gives the call up.
+   */
+  publish(request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome>;
+  /** Ends everything of the volume. Idempotent. @throws VolumeError */
+  unpublish(volumeId: string, targetPath: string): Promise<void>;
+  /** True when volumes can be published; what Probe answers. */
+  ready(): boolean;
+}
+
+/** Takes log lines; a pino logger is one. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,131 @@
+/**
+ * The messages and services that a node driver exchanges with the kubelet, as protobuf descriptors: the part of CSI that this
+ * driver serves, and the kubelet's plugin registration. Field numbers are the contract; fields that are not read are
+ * left out, and protobuf skips them. Descriptors in code need no file beside the program, so they survive bundling.
+ *
+ * https://github.com/container-storage-interface/spec/blob/master/spec.md
+ * https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/#device-plugin-registration
+ */
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import { fromJSON } from '@grpc/proto-loader';
+
+type Namespace = Parameters<typeof fromJSON>[0];
+type Nested = NonNullable<Namespace['nested']>;
+type Field = readonly [type: string, id: number, more?: { readonly rule?: 'repeated'; readonly keyType?: string }];
+
+function message(fields: Readonly<Record<string, Field>>, more: object = {}): Nested[string] {
+  const entries = Object.entries(fields).map(([name, [type, id, rest]]) => [name, { type, id, ...rest }]);
+  return { fields: Object.fromEntries(entries), ...more };
+}
+
+function service(methods: readonly string[]): Nested[string] {
+  const entries = methods.map((name) => [name, { requestType: `${name}Request`, responseType: `${name}Response` }]);
+  return { methods: Object.fromEntries(entries) };
+}
+
+const repeated = { rule: 'repeated' } as const;
+const stringMap = { keyType: 'string' } as const;
+/** Calls that this driver does not serve need a name to be answered with UNIMPLEMENTED, and no fields. */
+const unserved = ['NodeStageVolume', 'NodeUnstageVolume', 'NodeGetVolumeStats', 'NodeExpandVolume'] as const;
+const emptyMessages = unserved.flatMap((name) => [`${name}Request`, `${name}Response`]);
+
+const csi: Nested = {
+  Identity: service(['GetPluginInfo', 'GetPluginCapabilities', 'Probe']),
+  Node: service(['NodePublishVolume', 'NodeUnpublishVolume', 'NodeGetCapabilities', 'NodeGetInfo', ...unserved]),
+
+  GetPluginInfoRequest: message({}),
+  GetPluginInfoResponse: message({
+    name: ['string', 1],
+    vendor_version: ['string', 2],
+    manifest: ['string', 3, stringMap],
+  }),
+  GetPluginCapabilitiesRequest: message({}),
+  GetPluginCapabilitiesResponse: message({}),
+  ProbeRequest: message({}),
+  ProbeResponse: message({ ready: ['google.protobuf.BoolValue', 1] }),
+
+  VolumeCapability: message(
+    { block: ['BlockVolume', 1], mount: ['MountVolume', 2], access_mode: ['AccessMode', 3] },
+    {
+      oneofs: { access_type: { oneof: ['block', 'mount'] } },
+      nested: {
+        BlockVolume: message({}),
+        MountVolume: message({
+          fs_type: ['string', 1],
+          mount_flags: ['string', 2, repeated],
+          volume_mount_group: ['string', 3],
+        }),
+        AccessMode: message({ mode: ['int32', 1] }),
+      },
+    },
+  ),
+  NodePublishVolumeRequest: message({
+    volume_id: ['string', 1],
+    target_path: ['string', 4],
+    volume_capability: ['VolumeCapability', 5],
+    readonly: ['bool', 6],
+    volume_context: ['string', 8, stringMap],
+  }),
+  NodePublishVolumeResponse: message({}),
+  NodeUnpublishVolumeRequest: message({ volume_id: ['string', 1], target_path: ['string', 2] }),
+  NodeUnpublishVolumeResponse: message({}),
+  NodeGetCapabilitiesRequest: message({}),
+  NodeGetCapabilitiesResponse: message({ capabilities: ['NodeServiceCapability', 1, repeated] }),
+  NodeServiceCapability: message(
+    { rpc: ['RPC', 1] },
+    {
+      oneofs: { type: { oneof: ['rpc'] } },
+      nested: {
+        RPC: message({ type: ['Type', 1] }, { nested: { Type: { values: { UNKNOWN: 0, VOLUME_MOUNT_GROUP: 6 } } } }),
+      },
+    },
+  ),
+  NodeGetInfoRequest: message({}),
+  NodeGetInfoResponse: message({ node_id: ['string', 1], max_volumes_per_node: ['int64', 2] }),
+  ...Object.fromEntries(emptyMessages.map((name) => [name, message({})])),
+};
+
+const pluginregistration: Nested = {
+  Registration: {
+    methods: {
+      GetInfo: { requestType: 'InfoRequest', responseType: 'PluginInfo' },
+      NotifyRegistrationStatus: { requestType: 'RegistrationStatus', responseType: 'RegistrationStatusResponse' },
+    },
+  },
+  InfoRequest: message({}),
+  PluginInfo: message({
+    type: ['string', 1],
+    name: ['string', 2],
+    endpoint: ['string', 3],
+    supported_versions: ['string', 4, repeated],
+  }),
+  RegistrationStatus: message({ plugin_registered: ['bool', 1], error: ['string', 2] }),
+  RegistrationStatusResponse: message({}),
+};
+
+const options = { keepCase: true, enums: String, longs: Number, defaults: true };
+const definitions = fromJSON(
+  {
+    nested: {
+      csi: { nested: { v1: { nested: csi } } },
+      pluginregistration: { nested: pluginregistration },
+      google: { nested: { protobuf: { nested: { BoolValue: message({ value: ['bool', 1] }) } } } },
+    },
+  },
+  options,
+);
+
+function definitionOf(name: string): ServiceDefinition {
+  const definition = definitions[name];
+  // Messages and enums carry a format, services do not.
+  if (definition === undefined || 'format' in definition) throw new TypeError(`${name} is not a service`);
+  return definition as ServiceDefinition;
+}
+
+/**
+ * The services, for servers and clients. Field names are as on the wire; absent fields read as their defaults, absent
+ * messages as null.
+ */
+export const identityService = definitionOf('csi.v1.Identity');
+export const nodeService = definitionOf('csi.v1.Node');
+export const registrationService = definitionOf('pluginregistration.Registration');

@@ -1,0 +1,103 @@
+/**
+ * Serves gRPC on a unix socket that only the agent's user may connect to, and that is never taken from a process that still
+ * serves it.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import { systemCode, toVolumeError, VolumeError } from '../errors.ts';
+import { lstat, removeTree } from '../files.ts';
+
+/** `sun_path` holds 108 bytes and ends with a NUL. */
+const maxSocketPathBytes = 107;
+const probeTimeoutMs = 2000;
+
+/** A socket in its place. */
+export interface ServedSocket {
+  /** False once the socket was removed or another one lies at its path. */
+  inPlace(): boolean;
+  /** Removes the socket from its path, if it is still this one. Connections live on. */
+  release(): void;
+}
+
+/**
+ * Binds the server to the path. A socket that nobody serves any more is replaced.
+ * @throws VolumeError SocketUnusable when another process serves it, or something that is not a socket lies there.
+ */
+export async function serveSocket(server: Server, socketPath: string): Promise<ServedSocket> {
+  try {
+    fs.mkdirSync(path.dirname(socketPath), { recursive: true, mode: 0o750 });
+    await removeStale(socketPath);
+    return await bind(server, socketPath);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw inUse(socketPath);
+    throw toVolumeError(error, `serving ${socketPath}`);
+  }
+}
+
+/**
+ * Binds inside a directory that nobody else can enter, sets the socket's mode, and only then links it to its path. Linking, not
+ * renaming: of two agents that start at once the second one fails. The kubelet's plugin watcher skips hidden directories.
+ */
+async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
+  const hidden = fs.mkdtempSync(path.join(path.dirname(socketPath), '.'));
+  const bound = path.join(hidden, 's');
+  try {
+    const longest = Math.max(Buffer.byteLength(bound), Buffer.byteLength(socketPath));
+    if (longest > maxSocketPathBytes) {
+      const message = `${socketPath} is ${longest - maxSocketPathBytes} bytes too long for a unix socket`;
+      throw new VolumeError('SocketUnusable', message);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const done = (error: Error | null) => (error === null ? resolve() : reject(error));
+      server.bindAsync(`unix:${bound}`, ServerCredentials.createInsecure(), done);
+    });
+    fs.chmodSync(bound, 0o600);
+    fs.linkSync(bound, socketPath);
+  } finally {
+    removeTree(hidden);
+  }
+  const own = lstat(socketPath);
+  const inPlace = () => {
+    const now = lstat(socketPath);
+    return now !== undefined && now.ino === own?.ino && now.dev === own.dev;
+  };
+  return {
+    inPlace,
+    release: () => {
+      if (inPlace()) fs.rmSync(socketPath, { force: true });
+    },
+  };
+}
+
+async function removeStale(socketPath: string): Promise<void> {
+  const before = lstat(socketPath);
+  if (before === undefined) return;
+  if (!before.isSocket()) {
+    throw new VolumeError('SocketUnusable', `${socketPath} is there and is not a socket; remove it`);
+  }
+  if (await isServed(socketPath)) throw inUse(socketPath);
+  // Only the socket that was found dead: another agent may have put its own there meanwhile.
+  if (lstat(socketPath)?.ino === before.ino) fs.rmSync(socketPath, { force: true });
+}
+
+function isServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = net.connect(socketPath);
+    const answer = (served: boolean) => {
+      connection.destroy();
+      resolve(served);
+    };
+    connection.setTimeout(probeTimeoutMs, () => answer(true));
+    connection.once('connect', () => answer(true));
+    connection.once('error', (error) => {
+      const code = systemCode(error);
+      answer(code !== 'ECONNREFUSED' && code !== 'ENOENT');
+    });
+  });
+}
+
+function inUse(socketPath: string): VolumeError {
+  return new VolumeError('SocketUnusable', `another process serves ${socketPath}; one agent per node and driver name`);
+}
