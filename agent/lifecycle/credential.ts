@@ -283,9 +283,10 @@ function pause(
   request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
 ): { readonly state: Pausing; readonly effects: readonly Effect[] } {
   const failures = attempt.failures + 1;
-  const timeLeft = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
+  const timeLeftMs = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
+  const nature = failure.kind === 'error' && failure.error.actor === 'nobody' ? 'passing' : 'lasting';
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
-  const until = at.now + pauseAfterFailure(failures, timeLeft, retryAfterMs, at.random);
+  const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
   const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
   effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
   const pausing: Attempt = { ...attempt, failures, since: at.now };

@@ -12,8 +12,14 @@ const fiveMinutes = 5 * minutes;
 const requestLifetime = 20 * minutes;
 /** The kubelet calls a refresh overdue ten minutes after beginRefreshAt. */
 const overdueAfter = 10 * minutes;
-const firstPause = 10 * seconds;
 const shortestPause = 1 * seconds;
+/** The first pause, by what failed. */
+const firstPauses = {
+  /** Something that is expected to pass by itself: a reply that was lost, a server that is starting. */
+  passing: 1 * seconds,
+  /** Something that somebody has to mend. */
+  lasting: 10 * seconds,
+} as const;
 const shortestPatience = 5 * seconds;
 
 /** The validity of a certificate, as far as pace depends on it. */
@@ -42,15 +48,26 @@ export function overdueTime(validity: Validity, refreshAt: number): number {
   return Math.min(validity.beginRefreshAt + overdueAfter, refreshAt + Math.max(0, validity.notAfter - refreshAt) / 2);
 }
 
+/** What a pause depends on. */
+export interface Setback {
+  /** Failures in a row, this one included: 1 or more. */
+  readonly failures: number;
+  readonly nature: keyof typeof firstPauses;
+  /** What is left of the certificate in the files; 0 or less: there is none, or it has expired. */
+  readonly timeLeftMs: number;
+  /** What the other side asked for with Retry-After, or 0. */
+  readonly retryAfterMs: number;
+}
+
 /**
- * How long to pause after the `failures`-th failure in a row (from 1): 10 s, doubling to 5 minutes, spread by a fifth
- * either way. While a certificate is still valid the pause is at most a tenth of the time it has left (but a second), so
- * attempts come faster as notAfter nears. A wish of the other side (Retry-After) is a lower bound.
+ * How long to pause after a failure: 1 s or 10 s, doubling to 5 minutes, spread by a fifth either way. While a certificate
+ * is still valid the pause is at most a tenth of the time it has left (but a second), so attempts come faster as notAfter
+ * nears. What the other side asks for is a lower bound.
  */
-export function pauseAfterFailure(failures: number, timeLeftMs: number, retryAfterMs: number, random: number): number {
-  const growing = Math.min(firstPause * 2 ** Math.min(failures - 1, 10), fiveMinutes);
+export function pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }: Setback, random: number): number {
+  const growing = Math.min(firstPauses[nature] * 2 ** Math.min(failures - 1, 10), fiveMinutes);
   const limit = timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : fiveMinutes;
-  return Math.round(Math.max(Math.min(growing, limit) * (0.8 + 0.4 * random), retryAfterMs, shortestPause));
+  return Math.round(Math.max(Math.min(growing, limit) * (0.8 + 0.4 * random), retryAfterMs));
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { overdueTime, patience, pauseAfterFailure, refreshTime } from '../../../agent/lifecycle/pace.ts';
+import { overdueTime, patience, pauseAfterFailure, refreshTime, type Setback } from '../../../agent/lifecycle/pace.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -47,23 +47,31 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, and always b
   );
 });
 
-test('pauses double from ten seconds to five minutes', () => {
-  const pauses = [1, 2, 3, 4, 5, 6, 7].map((failures) => pauseAfterFailure(failures, 0, 0, 0.5));
+const setback = { failures: 1, nature: 'lasting', timeLeftMs: 0, retryAfterMs: 0 } as const;
+const pause = (changes: Partial<Setback>, draw = 0.5): number => pauseAfterFailure({ ...setback, ...changes }, draw);
+
+test('pauses double from ten seconds to five minutes where somebody has to act', () => {
+  const pauses = [1, 2, 3, 4, 5, 6, 7].map((failures) => pause({ failures }));
   assert.deepEqual(pauses, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
 });
 
+test('pauses double from one second where the failure is expected to pass', () => {
+  const pauses = [1, 2, 3, 9, 10].map((failures) => pause({ failures, nature: 'passing' }));
+  assert.deepEqual(pauses, [1000, 2000, 4000, 256_000, 300_000]);
+});
+
 test('attempts come faster as notAfter nears', () => {
-  const pauses = [hour, 10 * minute, minute, 20_000, 1000].map((left) => pauseAfterFailure(9, left, 0, 0.5));
+  const pauses = [hour, 10 * minute, minute, 20_000, 1000].map((timeLeftMs) => pause({ failures: 9, timeLeftMs }));
   assert.deepEqual(pauses, [300_000, 60_000, 6000, 2000, 1000]);
 });
 
 test('what the other side asks for with Retry-After is waited for at least', () => {
-  assert.equal(pauseAfterFailure(1, 30_000, 90_000, 0), 90_000);
+  assert.equal(pause({ timeLeftMs: 30_000, retryAfterMs: 90_000 }, 0), 90_000);
 });
 
 test('pauses are spread by a fifth either way', () => {
-  assert.equal(pauseAfterFailure(1, 0, 0, 0), 8000);
-  assert.ok(pauseAfterFailure(1, 0, 0, 0.999) > 11_900);
+  assert.equal(pause({}, 0), 8000);
+  assert.ok(pause({}, 0.999) > 11_900);
 });
 
 test('a signer is waited for as long as the request lives, and half of the time that the certificate has left', () => {

@@ -1,0 +1,226 @@
+/**
+ * Lives one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
+ *
+ * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
+ * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
+ */
+import type { KeyType, PodCertificateSource } from '../../volumes/sources.ts';
+import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/volume.ts';
+import { AgentError } from '../errors.ts';
+import { unreachable } from '../unreachable.ts';
+import { begin, keyTypeOf, step, wakeTime } from './credential.ts';
+import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
+import type { Reporter } from './notices.ts';
+import type { Clock, Issuer, KeyMaker, Outcome, PodDirectory, Priority, PrivateKey } from './ports.ts';
+
+/** What credentials need from the rest of the agent. */
+export interface CredentialDependencies {
+  readonly keys: KeyMaker;
+  readonly pods: PodDirectory;
+  readonly issuer: Issuer;
+  readonly clock: Clock;
+  /** Draws from [0, 1). */
+  readonly random: () => number;
+  readonly report: Reporter;
+  /** The key type that a signer's refusal suggests, if it does. */
+  readonly suggestedKeyType: (reason: string, message: string) => KeyType | undefined;
+  /** Whether a suggested key type is used from now on; asked at every suggestion. */
+  readonly followSuggestedKeyType: () => boolean;
+}
+
+/** What a credential needs from its volume. */
+export interface CredentialHost {
+  /** Projects the answer as soon as the volume's other sources allow it, then calls `written`. */
+  project(index: number, content: { readonly status: IssuedStatus; readonly answer: IssuedChain }): void;
+  /** Forgets the request, its key and an answer that waits to be projected. */
+  discard(index: number): void;
+  /** The pod has ended. */
+  podEnded(): void;
+  /** The state is another one now. */
+  changed(): void;
+}
+
+export interface CredentialRunner {
+  readonly source: PodCertificateSource;
+  state(): CredentialState;
+  /** The answer is in the files. */
+  written(): void;
+  /** The pod has ended. */
+  end(): void;
+  /** Stops without a trace: nothing is discarded, so that the next run of the agent goes on here. */
+  stop(): void;
+}
+
+export function runCredential(
+  volume: OpenVolume,
+  source: PodCertificateSource,
+  host: CredentialHost,
+  dependencies: CredentialDependencies,
+): CredentialRunner {
+  const { keys, pods, issuer, clock, random, report } = dependencies;
+  const { record } = volume;
+  const { index, signerName } = source;
+  const stopping = new AbortController();
+  const events: CredentialEvent[] = [];
+  let state: CredentialState;
+  let stepping = false;
+  let cancelAlarm = (): void => {};
+  let unfollow = (): void => {};
+
+  const moment = (): Moment => ({ now: clock.now(), random: random() });
+
+  const dispatch = (event: CredentialEvent): void => {
+    events.push(event);
+    if (!stepping) advance();
+  };
+
+  /** Works off the waiting events; effects may add to them. */
+  const advance = (first?: Transition): void => {
+    stepping = true;
+    let transition = first;
+    for (;;) {
+      if (transition !== undefined) {
+        state = transition.state;
+        for (const effect of transition.effects) carryOut(effect);
+      }
+      const event = events.shift();
+      if (event === undefined || stopping.signal.aborted) break;
+      transition = step(state, event, moment());
+    }
+    stepping = false;
+    cancelAlarm();
+    const wake = stopping.signal.aborted ? undefined : wakeTime(state);
+    cancelAlarm = wake === undefined ? () => {} : clock.at(wake, () => dispatch({ type: 'timer' }));
+    host.changed();
+  };
+
+  const carryOut = (effect: Effect): void => {
+    switch (effect.type) {
+      case 'makeKey':
+        void makeKey(effect.keyType).then(dispatch);
+        return;
+      case 'submit':
+        void submit(effect.requestName, effect.priority).then(dispatch);
+        return;
+      case 'follow':
+        unfollow = issuer.follow(record.pod.namespace, effect.requestName, (outcome) => dispatch(judge(outcome)));
+        return;
+      case 'unfollow':
+        unfollow();
+        return;
+      case 'project':
+        host.project(index, { status: effect.status, answer: effect.answer });
+        return;
+      case 'discardPending':
+        host.discard(index);
+        return;
+      case 'notify':
+        report({ ...effect.news, volume: record, source: index, signerName, keyType: keyTypeOf(state) });
+        return;
+      default:
+        unreachable(effect);
+    }
+  };
+
+  const makeKey = async (keyType: KeyType): Promise<CredentialEvent> => {
+    let key: PrivateKey | undefined;
+    try {
+      key = await keys.generate(keyType);
+      const requestName = issuer.requestName(record.pod.uid, record.volumeName, index, key.spki);
+      // The volume may have been unpublished while the key was made.
+      if (!stopping.signal.aborted && state.name === 'generating') {
+        volume.savePending(index, { requestName, keyType, createdAt: clock.now() }, key.pkcs8);
+      }
+      return { type: 'keyMade', requestName };
+    } catch (error) {
+      return { type: 'keyFailed', error: asAgentError(error, 'the key could not be made or stored') };
+    } finally {
+      key?.destroy();
+    }
+  };
+
+  const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
+    let key: PrivateKey | undefined;
+    try {
+      const identity = await pods.identify(record.pod, stopping.signal);
+      if (identity.ended) return podEnded();
+      stopping.signal.throwIfAborted();
+      key = keys.restore(volume.readPendingKey(index));
+      const { maxExpirationSeconds, userAnnotations } = source;
+      const order = { requestName, identity, signerName, userAnnotations, priority };
+      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
+      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
+      return { type: 'submitted' };
+    } catch (error) {
+      if (error instanceof AgentError && error.code === 'PodGone') return podEnded();
+      return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
+    } finally {
+      key?.destroy();
+    }
+  };
+
+  const podEnded = (): CredentialEvent => {
+    host.podEnded();
+    return { type: 'podEnded' };
+  };
+
+  const judge = (outcome: Outcome): CredentialEvent => {
+    switch (outcome.type) {
+      case 'issued':
+        return check(outcome);
+      case 'denied':
+      case 'failed': {
+        const { type: kind, reason, message } = outcome;
+        const suggested = dependencies.suggestedKeyType(reason, message);
+        const followSuggestion = dependencies.followSuggestedKeyType() && suggested !== keyTypeOf(state);
+        const refusal = { type: 'refused', kind, reason, message, followSuggestion } as const;
+        return suggested === undefined ? refusal : { ...refusal, suggested };
+      }
+      case 'gone':
+        return { type: 'deleted' };
+      default:
+        return unreachable(outcome);
+    }
+  };
+
+  const check = (outcome: Outcome & { readonly type: 'issued' }): CredentialEvent => {
+    let key: PrivateKey | undefined;
+    try {
+      key = keys.restore(volume.readPendingKey(index));
+      return { type: 'accepted', answer: issuer.verify(outcome, key.spki, clock.now()) };
+    } catch (error) {
+      return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };
+    } finally {
+      key?.destroy();
+    }
+  };
+
+  const found = { held: projectedStatus(volume, index), pending: volume.pending(index) };
+  const first = begin(source.keyType, found, moment());
+  state = first.state;
+  advance(first);
+
+  return {
+    source,
+    state: () => state,
+    written: () => dispatch({ type: 'written' }),
+    end: () => dispatch({ type: 'podEnded' }),
+    stop() {
+      stopping.abort();
+      cancelAlarm();
+      unfollow();
+    },
+  };
+}
+
+/** The certificate in the files, when its files are all there. */
+function projectedStatus(volume: OpenVolume, index: number): IssuedStatus | undefined {
+  return volume.isProjected(index) ? volume.issued(index) : undefined;
+}
+
+/** Errors of the volume and of the agent itself get the agent's type; their message carries no secret. */
+function asAgentError(error: unknown, what: string): AgentError {
+  if (error instanceof AgentError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AgentError('Internal', `${what}: ${reason}`, { actor: 'nobody', cause: error });
+}

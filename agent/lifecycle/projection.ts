@@ -1,0 +1,131 @@
+/**
+ * From accepted certificates and trust anchors to a volume's files: the first time all sources together, from then on
+ * each by itself. What cannot be written is tried again with growing pauses; the files stay as they were.
+ */
+import type { IssuedChain, IssuedStatus, OpenVolume, SourceContent } from '../../volumes/volume.ts';
+import { pauseAfterFailure } from './pace.ts';
+import type { Clock } from './ports.ts';
+
+/** Content that waits to become files. A credential's private key lies in the volume, beside its request. */
+export type Staged =
+  | { readonly kind: 'credential'; readonly status: IssuedStatus; readonly answer: IssuedChain }
+  | { readonly kind: 'trustAnchors'; readonly certificates: readonly Uint8Array[] };
+
+export interface ProjectionOptions {
+  readonly clock: Clock;
+  /** Draws from [0, 1). */
+  readonly random: () => number;
+  /** A source's content is in the files; `first` when it had none before, `changed` when the files had to be written. */
+  readonly onWritten: (index: number, content: Staged, how: { first: boolean; changed: boolean }) => void;
+  /** A source's content could not be written and is tried again at `retryAt` (milliseconds since the epoch). */
+  readonly onNotWritten: (index: number, content: Staged, cause: unknown, retryAt: number) => void;
+  /** A request that is in the files could not be removed from the volume's state. */
+  readonly onLeftover: (index: number, cause: unknown) => void;
+}
+
+export interface Projection {
+  /** True when the source's files are in place. */
+  has(index: number): boolean;
+  /** Takes a source's new content, and writes it as soon as every source has some. */
+  stage(index: number, content: Staged): void;
+  /** Drops content that is not written yet. */
+  unstage(index: number): void;
+  /** Begins to write. What is staged before waits for this call. */
+  start(): void;
+  stop(): void;
+}
+
+export function createProjection(volume: OpenVolume, options: ProjectionOptions): Projection {
+  const { clock, random } = options;
+  const { sources } = volume.record.declaration;
+  const projected = new Set(sources.map(({ index }) => index).filter((index) => volume.isProjected(index)));
+  const staged = new Map<number, Staged>();
+  let running = false;
+  let failures = 0;
+  let cancelRetry = (): void => {};
+
+  const flush = (): void => {
+    if (!running || staged.size === 0) return;
+    const batch = new Map(staged);
+    let changed: boolean;
+    try {
+      // An answer that waits for other sources survives a restart of the agent.
+      saveAnswers(volume, batch);
+      if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) return;
+      changed = write(volume, batch) === 'written';
+    } catch (error) {
+      failures += 1;
+      const setback = { failures, nature: 'passing', timeLeftMs: 0, retryAfterMs: 0 } as const;
+      const retryAt = clock.now() + pauseAfterFailure(setback, random());
+      cancelRetry();
+      cancelRetry = clock.at(retryAt, flush);
+      for (const [index, content] of batch) options.onNotWritten(index, content, error, retryAt);
+      return;
+    }
+    failures = 0;
+    cancelRetry();
+    for (const [index, content] of batch) finish(index, content, changed);
+  };
+
+  const finish = (index: number, content: Staged, changed: boolean): void => {
+    const first = !projected.has(index);
+    projected.add(index);
+    if (staged.get(index) === content) staged.delete(index);
+    if (content.kind === 'credential') {
+      try {
+        volume.discardPending(index);
+      } catch (error) {
+        options.onLeftover(index, error);
+      }
+    }
+    options.onWritten(index, content, { first, changed });
+  };
+
+  return {
+    has: (index) => projected.has(index),
+    stage(index, content) {
+      staged.set(index, content);
+      flush();
+    },
+    unstage: (index) => {
+      staged.delete(index);
+    },
+    start() {
+      running = true;
+      flush();
+    },
+    stop() {
+      running = false;
+      cancelRetry();
+    },
+  };
+}
+
+function saveAnswers(volume: OpenVolume, batch: ReadonlyMap<number, Staged>): void {
+  for (const [index, content] of batch) {
+    if (content.kind === 'credential') volume.saveAnswer(index, content.answer);
+  }
+}
+
+/** Changes the files, then notes what they hold. The keys are in this process no longer than the call takes. */
+function write(volume: OpenVolume, batch: ReadonlyMap<number, Staged>): 'written' | 'unchanged' {
+  const keys: Uint8Array[] = [];
+  try {
+    const contents = new Map<number, SourceContent>();
+    for (const [index, content] of batch) contents.set(index, contentOf(volume, index, content, keys));
+    const result = volume.project(contents);
+    for (const [index, content] of batch) {
+      if (content.kind === 'credential') volume.saveIssued(index, content.status);
+    }
+    return result;
+  } finally {
+    for (const key of keys) key.fill(0);
+  }
+}
+
+function contentOf(volume: OpenVolume, index: number, content: Staged, keys: Uint8Array[]): SourceContent {
+  if (content.kind === 'trustAnchors') return content;
+  const privateKey = volume.readPendingKey(index);
+  keys.push(privateKey);
+  return { kind: 'credential', privateKey, certificates: content.answer.certificates };
+}

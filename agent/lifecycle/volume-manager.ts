@@ -1,0 +1,212 @@
+/**
+ * All volumes of this node: what the kubelet's publish and unpublish calls do, and what an earlier run of the agent left.
+ *
+ * There is no list of volumes other than the volumes themselves. This map holds the running ones; the store finds them
+ * again after a restart.
+ */
+import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
+import type {
+  FileOwner,
+  OpenVolume,
+  PodReference,
+  UnusableVolume,
+  VolumeRecord,
+  VolumeStore,
+} from '../../volumes/volume.ts';
+import { AgentError } from '../errors.ts';
+import type { CredentialSnapshot } from './notices.ts';
+import type { PodDirectory, PodIdentity } from './ports.ts';
+import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
+import type { VolumeStatus } from './volume-status.ts';
+
+/** How long until a volume that the kubelet does not know is looked at again when the API server did not answer. */
+const orphanRetryMs = 60_000;
+
+/** How long before its deadline a publish call answers, so that the answer arrives in time. */
+const answerMarginMs = 2_000;
+
+export interface VolumeManagerOptions extends VolumeDependencies {
+  readonly store: VolumeStore;
+  readonly pods: PodDirectory;
+  /** Whether the agent can serve: its watches are synced. */
+  readonly ready: () => boolean;
+}
+
+export interface VolumeManager extends VolumeDriver {
+  /** Takes up the volumes that an earlier run left; to be called once, before the first publish. */
+  recover(): Promise<{ readonly adopted: number; readonly unusable: readonly UnusableVolume[] }>;
+  snapshot(): { readonly volumes: number; readonly credentials: readonly CredentialSnapshot[] };
+  /** Stops all work and leaves every volume as it is. */
+  stop(): void;
+}
+
+interface Running {
+  readonly runner: VolumeRunner;
+  /** Aborted when the volume is unpublished or the agent stops: whoever waits for the volume waits no longer. */
+  readonly over: AbortController;
+}
+
+export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
+  const { store, pods, clock, report, ready, onFault } = options;
+  const running = new Map<string, Running>();
+  /** The last mount or unmount of each target path; the next one waits for it. */
+  const turns = new Map<string, Promise<unknown>>();
+
+  /** Runs one task at a time for each target path, in the order of the calls. */
+  const inTurn = <T>(targetPath: string, task: () => Promise<T>): Promise<T> => {
+    const turn = (turns.get(targetPath) ?? Promise.resolve()).then(task, task);
+    const last = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (turns.get(targetPath) === last) turns.delete(targetPath);
+      });
+    turns.set(targetPath, last);
+    return turn;
+  };
+
+  const run = (volume: OpenVolume): Running => {
+    const entry = { runner: runVolume(volume, options), over: new AbortController() };
+    running.set(volume.record.targetPath, entry);
+    return entry;
+  };
+
+  const halt = ({ runner, over }: Running): void => {
+    runner.stop();
+    over.abort();
+  };
+
+  /** The running volume, or a new one for a pod that exists. */
+  const open = async (request: PublishRequest, signal: AbortSignal): Promise<Running> => {
+    const present = running.get(request.targetPath);
+    if (present?.runner.isIntact()) return present;
+    // Somebody unmounted it or removed its files behind the agent's back: it is made anew.
+    if (present !== undefined) halt(present);
+    const identity = await pods.identify(request.pod, signal);
+    const record = recordOf(request, identity);
+    const entry = run(await store.create(record));
+    report({ volume: record, type: 'publishing' });
+    return entry;
+  };
+
+  const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
+    const startedAt = clock.now();
+    const timeUp = new AbortController();
+    const cancelAlarm = clock.at(deadline - answerMarginMs, () => timeUp.abort());
+    const patience = AbortSignal.any([signal, timeUp.signal]);
+    try {
+      const { runner, over } = await inTurn(request.targetPath, () => open(request, patience));
+      return await outcome(runner, request, startedAt, AbortSignal.any([patience, over.signal]));
+    } catch (error) {
+      if (error instanceof AgentError) return { type: 'unavailable', message: error.message };
+      throw error;
+    } finally {
+      cancelAlarm();
+    }
+  };
+
+  const outcome = async (
+    runner: VolumeRunner,
+    request: PublishRequest,
+    startedAt: number,
+    signal: AbortSignal,
+  ): Promise<PublishOutcome> => {
+    const { volumeId, pod } = runner.record;
+    if (volumeId !== request.volumeId || pod.uid !== request.pod.uid) {
+      const owner = `volume ${volumeId} of pod ${pod.namespace}/${pod.name} (${pod.uid})`;
+      return { type: 'invalid', message: `target_path ${request.targetPath} is in use by ${owner}` };
+    }
+    const wasReady = runner.status().type === 'ready';
+    const status = await settled(runner, signal);
+    if (status.type === 'ready' && !wasReady) {
+      report({ volume: runner.record, type: 'published', tookMs: Math.max(0, clock.now() - startedAt) });
+    }
+    return status;
+  };
+
+  const unpublish = async (targetPath: string): Promise<void> => {
+    const entry = running.get(targetPath);
+    if (entry !== undefined) halt(entry);
+    running.delete(targetPath);
+    await store.remove(targetPath);
+    if (entry !== undefined) report({ volume: entry.runner.record, type: 'unpublished' });
+  };
+
+  /** The kubelet will never unpublish this volume, so it goes when its pod is gone. */
+  const removeIfOrphaned = async (targetPath: string): Promise<void> => {
+    const entry = running.get(targetPath);
+    if (entry === undefined) return;
+    const { runner, over } = entry;
+    const pod = await presence(pods, runner.record.pod, over.signal);
+    if (over.signal.aborted || pod === 'there') return;
+    if (pod === 'unknown') {
+      const cancel = clock.at(clock.now() + orphanRetryMs, () => void removeIfOrphaned(targetPath));
+      over.signal.addEventListener('abort', cancel, { once: true });
+      return;
+    }
+    await inTurn(targetPath, () => unpublish(targetPath)).catch((error: unknown) =>
+      onFault(error, `the volume at ${targetPath}, which no pod has any more, could not be removed`),
+    );
+  };
+
+  return {
+    publish,
+    unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
+    ready,
+    async recover() {
+      const { volumes, unusable, unknownToKubelet = [] } = await store.recover();
+      for (const volume of volumes) run(volume);
+      for (const targetPath of unknownToKubelet) void removeIfOrphaned(targetPath);
+      return { adopted: volumes.length, unusable };
+    },
+    snapshot: () => ({
+      volumes: running.size,
+      credentials: [...running.values()].flatMap(({ runner }) => runner.snapshot()),
+    }),
+    stop() {
+      for (const entry of running.values()) halt(entry);
+      running.clear();
+    },
+  };
+}
+
+/** Whether the pod exists, as far as the API server can be asked. */
+async function presence(
+  pods: PodDirectory,
+  pod: PodReference,
+  signal: AbortSignal,
+): Promise<'there' | 'gone' | 'unknown'> {
+  try {
+    await pods.identify(pod, signal);
+    return 'there';
+  } catch (error) {
+    return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
+  }
+}
+
+/** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */
+function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
+  const gid = request.mountGroup ?? identity.fsGroup;
+  if (gid !== undefined) return { kind: 'group', gid };
+  return identity.runAsUser === undefined ? { kind: 'none' } : { kind: 'user', uid: identity.runAsUser };
+}
+
+function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
+  const { volumeId, targetPath, volumeName, pod, declaration } = request;
+  return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
+}
+
+/** Waits until the volume is ready or refused, or the signal says to wait no longer; gives the status then. */
+function settled(runner: VolumeRunner, signal: AbortSignal): Promise<VolumeStatus> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      stopListening();
+      signal.removeEventListener('abort', finish);
+      resolve(runner.status());
+    };
+    const stopListening = runner.onChange(() => {
+      if (runner.status().type !== 'waiting') finish();
+    });
+    signal.addEventListener('abort', finish);
+    if (runner.status().type !== 'waiting' || signal.aborted) finish();
+  });
+}

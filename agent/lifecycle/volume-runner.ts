@@ -1,0 +1,157 @@
+/**
+ * Lives one volume: its credentials, its trust anchors, and the projection that makes files of them.
+ *
+ * Before the first projection every source is waited for, since a container must not start without its files. From then
+ * on each source goes its own way: what changes is projected at once, and what cannot be renewed stays as it is.
+ */
+import type { ClusterTrustBundleSource } from '../../volumes/sources.ts';
+import type { OpenVolume, VolumeRecord } from '../../volumes/volume.ts';
+import { AgentError } from '../errors.ts';
+import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
+import type { CredentialSnapshot, Reporter } from './notices.ts';
+import type { Anchors, TrustAnchors } from './ports.ts';
+import { createProjection, type Staged } from './projection.ts';
+import { credentialSnapshot, type VolumeStatus, volumeStatus } from './volume-status.ts';
+
+export interface VolumeDependencies extends CredentialDependencies {
+  readonly trust: TrustAnchors;
+  /** Takes an error that nothing depends on, such as a file that could not be removed. */
+  readonly onFault: (error: unknown, what: string) => void;
+}
+
+export interface VolumeRunner {
+  readonly record: VolumeRecord;
+  status(): VolumeStatus;
+  /** Calls back when the status may have changed. @returns ends that. */
+  onChange(listener: () => void): () => void;
+  /** False when files that were written are there no more. */
+  isIntact(): boolean;
+  snapshot(): readonly CredentialSnapshot[];
+  /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
+  stop(): void;
+}
+
+export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies): VolumeRunner {
+  const { clock, random, report, trust, onFault } = dependencies;
+  const { record } = volume;
+  const { sources } = record.declaration;
+  const credentials = new Map<number, CredentialRunner>();
+  const missing = new Map<number, string>();
+  const subscriptions: (() => void)[] = [];
+  const listeners = new Set<() => void>();
+
+  const changed = (): void => {
+    for (const listener of [...listeners]) listener();
+  };
+
+  const onLeftover = (index: number, cause: unknown): void =>
+    onFault(cause, `the request of sources[${index}] could not be removed from ${record.targetPath}`);
+
+  const projection = createProjection(volume, {
+    clock,
+    random,
+    onWritten(index, content, { first, changed: rewritten }) {
+      if (content.kind === 'credential') credentials.get(index)?.written();
+      else if (first || rewritten) report(anchorsProjected(record, index, first, content.certificates.length));
+      changed();
+    },
+    onNotWritten: (index, content, cause, retryAt) =>
+      reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
+    onLeftover,
+  });
+
+  const stopTrust = (): void => {
+    for (const unsubscribe of subscriptions.splice(0)) unsubscribe();
+  };
+
+  const podEnded = (): void => {
+    stopTrust();
+    for (const credential of credentials.values()) credential.end();
+  };
+
+  const stop = (): void => {
+    stopTrust();
+    projection.stop();
+    for (const credential of credentials.values()) credential.stop();
+    listeners.clear();
+  };
+
+  const host = {
+    project: (index: number, content: Omit<Staged & { kind: 'credential' }, 'kind'>): void =>
+      projection.stage(index, { kind: 'credential', ...content }),
+    discard(index: number): void {
+      projection.unstage(index);
+      try {
+        volume.discardPending(index);
+      } catch (error) {
+        onLeftover(index, error);
+      }
+    },
+    podEnded,
+    changed,
+  };
+
+  const onAnchors = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
+    if (anchors.type === 'found' || source.optional) {
+      missing.delete(source.index);
+      const certificates = anchors.type === 'found' ? anchors.certificates : [];
+      projection.stage(source.index, { kind: 'trustAnchors', certificates });
+      return;
+    }
+    missing.set(source.index, anchors.message);
+    report({ volume: record, source: source.index, type: 'anchorsMissing', message: anchors.message });
+    changed();
+  };
+
+  for (const source of sources) {
+    if (source.kind === 'podCertificate') {
+      credentials.set(source.index, runCredential(volume, source, host, dependencies));
+    } else {
+      subscriptions.push(trust.subscribe(source, (anchors) => onAnchors(source, anchors)));
+    }
+  }
+  projection.start();
+
+  const unready = () =>
+    sources
+      .filter(({ index }) => !projection.has(index))
+      .map((source) => ({ source, credential: credentials.get(source.index), missing: missing.get(source.index) }));
+
+  return {
+    record,
+    status: () => volumeStatus(record, unready()),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    isIntact: () => sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
+    snapshot: () =>
+      [...credentials.values()].flatMap((credential) => credentialSnapshot(record, credential, clock.now()) ?? []),
+    stop,
+  };
+}
+
+function anchorsProjected(volume: VolumeRecord, source: number, first: boolean, certificates: number) {
+  return { type: 'anchorsProjected', volume, source, first, certificates } as const;
+}
+
+function reportNotWritten(
+  report: Reporter,
+  volume: VolumeRecord,
+  credential: CredentialRunner | undefined,
+  source: number,
+  content: Staged,
+  cause: unknown,
+  retryAt: number,
+): void {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `the files of ${volume.targetPath} could not be written: ${reason}`;
+  const error = new AgentError('Internal', message, { actor: 'cluster operator', cause });
+  if (content.kind === 'trustAnchors' || credential === undefined) {
+    report({ type: 'anchorsNotWritten', volume, source, error, retryAt });
+    return;
+  }
+  const { signerName } = credential.source;
+  const { keyType } = content.status;
+  report({ type: 'attemptFailed', volume, source, signerName, keyType, phase: 'write', error, retryAt });
+}

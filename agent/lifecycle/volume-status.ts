@@ -1,0 +1,169 @@
+/**
+ * What can be said of a volume: to the pod that waits for it (through the kubelet), and to whoever watches the agent.
+ */
+import type { ClusterTrustBundleSource, Source } from '../../volumes/sources.ts';
+import type { IssuedStatus, VolumeRecord } from '../../volumes/volume.ts';
+import { unreachable } from '../unreachable.ts';
+import { heldBy, keyTypeOf } from './credential.ts';
+import type { CredentialRunner } from './credential-runner.ts';
+import type { CredentialState, Failure } from './credential-state.ts';
+import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
+import { overdueTime } from './pace.ts';
+
+/** How a volume stands towards the pod that waits for it. */
+export type VolumeStatus =
+  /** All files are in place. */
+  | { readonly type: 'ready' }
+  /** Files are missing, and whoever they depend on has not answered yet. */
+  | { readonly type: 'waiting'; readonly message: string }
+  /** Files are missing, and somebody has to act before the next attempt can succeed. */
+  | { readonly type: 'refused'; readonly message: string };
+
+/** One source that is not in the files yet: what it waits for. */
+export interface Unready {
+  readonly source: Source;
+  readonly credential: CredentialRunner | undefined;
+  /** What is said of trust anchors that are not there. */
+  readonly missing: string | undefined;
+}
+
+/** The status of a volume of which the given sources are not in the files. */
+export function volumeStatus(record: VolumeRecord, unready: readonly Unready[]): VolumeStatus {
+  if (unready.length === 0) return { type: 'ready' };
+  const parts = unready.map((part) => ({ ...describe(record, part), field: `sources[${part.source.index}]` }));
+  const message = parts.map(({ field, text }) => `${field}: ${text}`).join('; ');
+  return { type: parts.some(({ refused }) => refused) ? 'refused' : 'waiting', message };
+}
+
+function describe(record: VolumeRecord, { source, credential, missing }: Unready): Description {
+  if (source.kind === 'clusterTrustBundle') return { refused: false, text: missing ?? lookingFor(source) };
+  return credential === undefined
+    ? { refused: false, text: `not asked for yet from signer ${source.signerName}` }
+    : describeCredential(record, source.signerName, credential.state());
+}
+
+interface Description {
+  readonly refused: boolean;
+  readonly text: string;
+}
+
+function describeCredential(record: VolumeRecord, signerName: string, state: CredentialState): Description {
+  const waiting = (text: string): Description => ({ refused: false, text });
+  const { namespace } = record.pod;
+  switch (state.name) {
+    case 'generating':
+      return waiting(`making a key for signer ${signerName}`);
+    case 'submitting':
+      return waiting(`creating request ${namespace}/${state.requestName} for signer ${signerName}`);
+    case 'awaiting':
+      return waiting(`still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`);
+    case 'projecting':
+      return waiting(`signer ${signerName} has answered; the certificate is written with the other sources`);
+    case 'pausing': {
+      const next = `asked again at ${new Date(state.until).toISOString()}`;
+      const { failure } = state;
+      const refused = failure.kind !== 'lost' && (failure.kind !== 'error' || failure.error.actor !== 'nobody');
+      return { refused, text: `signer ${signerName}: ${describeFailure(failure)} (${next})` };
+    }
+    case 'fresh':
+      return waiting(`the certificate of signer ${signerName} is being written`);
+    case 'ended':
+      return waiting('the pod has ended');
+    default:
+      return unreachable(state);
+  }
+}
+
+/** A failure in words, for its reader's next step. */
+export function describeFailure(failure: Failure): string {
+  switch (failure.kind) {
+    case 'denied':
+      return `the request was denied: ${failure.reason}: ${failure.message}`;
+    case 'failed':
+      return `the signer failed: ${failure.reason}: ${failure.message}`;
+    case 'lost':
+      return describeLoss(failure.why);
+    case 'error':
+      return failure.error.message;
+    default:
+      return unreachable(failure);
+  }
+}
+
+function describeLoss(why: 'deleted' | 'unanswered' | 'outdated'): string {
+  switch (why) {
+    case 'deleted':
+      return 'the request was deleted before it was answered';
+    case 'unanswered':
+      return 'the request was not answered';
+    case 'outdated':
+      return 'the certificate ran out while it waited for the other sources of the volume';
+    default:
+      return unreachable(why);
+  }
+}
+
+function lookingFor({ select }: ClusterTrustBundleSource): string {
+  return select.by === 'name'
+    ? `looking for ClusterTrustBundle ${select.name}`
+    : `looking for ClusterTrustBundles of signer ${select.signerName}`;
+}
+
+/**
+ * A credential as metrics and the status page show it at `now` (milliseconds since the epoch); undefined once its pod has
+ * ended, since nobody needs to act on it any more.
+ */
+export function credentialSnapshot(
+  record: VolumeRecord,
+  credential: CredentialRunner,
+  now: number,
+): CredentialSnapshot | undefined {
+  const state = credential.state();
+  if (state.name === 'ended') return undefined;
+  const { index, signerName } = credential.source;
+  const held = heldBy(state);
+  return {
+    volume: record,
+    source: index,
+    signerName,
+    keyType: keyTypeOf(state),
+    state: stateName(state, held, now),
+    ...(held === undefined ? {} : datesOf(held)),
+    ...requestOf(state),
+    ...(state.name === 'pausing' ? { nextAttemptAt: state.until, lastError: describeFailure(state.failure) } : {}),
+  };
+}
+
+/** The kubelet's six states: what the files hold counts first, then how the last attempt ended. */
+function stateName(state: CredentialState, held: IssuedStatus | undefined, now: number): CredentialStateName {
+  if (held !== undefined) {
+    if (now >= held.notAfter) return 'expired';
+    return now >= overdueTime(held, held.refreshAt) ? 'overdue_for_refresh' : 'fresh';
+  }
+  if (state.name !== 'pausing') return 'not_yet_issued';
+  const { kind } = state.failure;
+  return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
+}
+
+function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt }: IssuedStatus) {
+  return { serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+}
+
+function requestOf(state: CredentialState): { readonly requestName?: string } {
+  switch (state.name) {
+    case 'submitting':
+    case 'awaiting':
+      return { requestName: state.requestName };
+    case 'projecting':
+      return { requestName: state.status.requestName };
+    case 'pausing':
+      return state.resubmit === undefined ? {} : { requestName: state.resubmit };
+    case 'fresh':
+      return { requestName: state.held.requestName };
+    case 'generating':
+    case 'ended':
+      return {};
+    default:
+      return unreachable(state);
+  }
+}

@@ -1,0 +1,449 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AgentError } from '../../../agent/errors.ts';
+import type { OpenVolume } from '../../../volumes/volume.ts';
+import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
+
+const denial = { type: 'denied', reason: 'Policy', message: 'not on a Sunday' } as const;
+
+/** What a certificate of the test issuer looks like in a file. */
+const pem = (name: string): string =>
+  `-----BEGIN CERTIFICATE-----\n${Buffer.from(`certificate for ${name}`)
+    .toString('base64')
+    .replace(/(.{64})(?=.)/g, '$1\n')}\n-----END CERTIFICATE-----\n`;
+
+test('a publish call waits for the certificate and then finds key and chain in the volume', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  assert.equal(existsSync(join(request.targetPath, 'tls.pem')), false);
+  const name = await world.answer('issue');
+  assert.deepEqual(await published, { type: 'ready' });
+  assert.match(world.read(request, 'tls.pem'), /^-----BEGIN PRIVATE KEY-----\n/);
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)));
+});
+
+test('no file appears before there is one for every source', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  assert.deepEqual(readdirSync(request.targetPath), ['..agent']);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+  assert.deepEqual(
+    readdirSync(request.targetPath).filter((name) => !name.startsWith('..')),
+    ['ca.pem', 'tls.pem'],
+  );
+});
+
+test('two publish calls at once, and one after, make one request', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const both = [world.publish(request), world.publish(request)];
+  await world.answer('issue');
+  assert.deepEqual(await Promise.all(both), [{ type: 'ready' }, { type: 'ready' }]);
+  assert.deepEqual(await world.publish(request), { type: 'ready' });
+  assert.equal(world.submitted.length, 1);
+});
+
+test('a publish call that runs out of time names the signer and the request, and the next one does not ask again', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request, 30_000);
+  await world.until(() => world.followed.size > 0);
+  const [name] = world.followed.keys();
+  world.clock.advance(28_000);
+  const message = `sources[0]: still waiting for signer example.com/mesh, request shop/${name}`;
+  assert.deepEqual(await published, { type: 'waiting', message });
+  const again = world.publish(request, 30_000);
+  await world.answer('issue');
+  assert.deepEqual(await again, { type: 'ready' });
+  assert.equal(world.submitted.length, 1);
+  assert.ok(world.types().includes('waitingForSigner'));
+});
+
+test('a denied first issuance gives the signer’s reason, is asked again after its pause and not on every call', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  const first = await world.answer(denial);
+  const outcome = await published;
+  assert.equal(outcome.type, 'refused');
+  assert.match(
+    outcome.type === 'refused' ? outcome.message : '',
+    /denied: Policy: not on a Sunday \(asked again at 2026-/,
+  );
+  assert.equal((await world.publish(request)).type, 'refused');
+  assert.equal(world.submitted.length, 1);
+  assert.deepEqual(
+    world.manager.snapshot().credentials.map(({ state }) => state),
+    ['denied'],
+  );
+  world.clock.advance(10_000);
+  const second = await world.answer('issue');
+  assert.notEqual(second, first);
+  assert.deepEqual(await world.publish(request), { type: 'ready' });
+});
+
+test('a refused refresh leaves the certificate in place, is tried again, and holds up no other source', async (t) => {
+  const world = await createWorld(t);
+  const sources = [podCertificate(0, 'tls.pem'), podCertificate(1, 'other.pem'), trustBundle(2, 'ca.pem')];
+  const request = world.request('mtls', sources);
+  const published = world.publish(request);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.until(() => world.followed.size === 2);
+  await world.answer('issue');
+  await world.answer('issue');
+  await world.until(() => world.submitted.length === 2);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+  const before = world.read(request, 'tls.pem');
+  world.clock.advance(20 * hour);
+  await world.until(() => world.followed.size === 2);
+  const isFirst = (name: string): boolean => name.startsWith('mtls-0');
+  const [denied] = [...world.followed.keys()].filter(isFirst);
+  world.followed.get(denied ?? '')?.(denial);
+  world.followed.delete(denied ?? '');
+  const renewed = await world.answer('issue');
+  world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
+  assert.equal(world.read(request, 'tls.pem'), before);
+  assert.ok(world.read(request, 'other.pem').endsWith(pem(renewed)));
+  assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
+  world.clock.advance(10_000);
+  const last = await world.answer('issue');
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(last)));
+});
+
+test('a restart asks for nothing that is valid and refreshes at the time that was drawn before', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  await published;
+  const before = world.read(request, 'tls.pem');
+  const [drawn] = world.manager.snapshot().credentials;
+  await world.restart();
+  assert.deepEqual(await world.publish(request), { type: 'ready' });
+  assert.equal(world.read(request, 'tls.pem'), before);
+  assert.equal(world.manager.snapshot().credentials[0]?.refreshAt, drawn?.refreshAt);
+  assert.equal(world.submitted.length, 1);
+  world.clock.advance((drawn?.refreshAt ?? 0) - world.clock.now() - 1);
+  assert.equal(world.manager.snapshot().credentials[0]?.requestName, drawn?.requestName);
+  world.clock.advance(1);
+  const renewed = await world.answer('issue');
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+});
+
+test('a restart goes on with a pending request, under its name and with its key', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const abandoned = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  await world.restart();
+  assert.equal((await abandoned).type, 'waiting');
+  const published = world.publish(request);
+  await world.answer('issue');
+  assert.deepEqual(await published, { type: 'ready' });
+  const [first, second] = world.submitted;
+  assert.equal(second?.order.requestName, first?.order.requestName);
+  assert.deepEqual(second?.spki, first?.spki);
+});
+
+test('an answer that waits for another source survives a restart', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  void world.publish(request);
+  const name = await world.answer('issue');
+  await world.restart();
+  const published = world.publish(request);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)));
+  assert.equal(world.submitted.length, 1);
+});
+
+test('an answer that runs out while it waits for another source is asked for again', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  void world.publish(request);
+  const first = await world.answer('issue', hour);
+  world.clock.advance(hour + minute);
+  const second = await world.answer('issue');
+  assert.notEqual(second, first);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(second)));
+});
+
+test('a request that is deleted while pending is made anew, with another key', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer({ type: 'gone' });
+  world.clock.advance(12_000);
+  await world.answer('issue');
+  assert.deepEqual(await published, { type: 'ready' });
+  const [first, second] = world.submitted;
+  assert.notDeepEqual(second?.spki, first?.spki);
+});
+
+test('a signer that hangs during a refresh is asked again while the certificate is valid', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  await published;
+  world.clock.advance(20 * hour);
+  await world.until(() => world.followed.size > 0);
+  const [hanging] = world.followed.keys();
+  world.clock.advance(21 * minute);
+  await world.until(() => world.submitted.length === 3);
+  const renewed = await world.answer('issue');
+  assert.notEqual(renewed, hanging);
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+});
+
+test('a chain that fails its checks is refused with the reason', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  const times = { notBefore: 0, notAfter: 1, beginRefreshAt: 1 };
+  await world.answer({ type: 'issued', certificateChain: 'unusable', ...times });
+  const outcome = await published;
+  assert.match(outcome.type === 'refused' ? outcome.message : '', /the leaf holds another key/);
+  assert.deepEqual(readdirSync(request.targetPath), ['..agent']);
+});
+
+test('what the API server refuses for want of a permission reaches the waiting pod at once', async (t) => {
+  const world = await createWorld(t, {
+    onSubmit() {
+      throw new AgentError('Forbidden', 'cannot create podcertificaterequests', { actor: 'cluster operator' });
+    },
+  });
+  const outcome = await world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]));
+  assert.equal(outcome.type, 'refused');
+});
+
+test('a request whose reply was lost is submitted again under the same name with the same key', async (t) => {
+  let lost = 0;
+  const world = await createWorld(t, {
+    onSubmit() {
+      lost += 1;
+      if (lost < 3) throw new AgentError('Unavailable', 'connection reset', { actor: 'nobody' });
+    },
+  });
+  const published = world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]));
+  await world.until(() => lost === 1 && world.types().includes('attemptFailed'));
+  world.clock.advance(1000);
+  await world.until(() => lost === 2 && world.types().filter((type) => type === 'attemptFailed').length === 2);
+  world.clock.advance(2000);
+  await world.answer('issue');
+  assert.deepEqual(await published, { type: 'ready' });
+  assert.equal(new Set(world.submitted.map(({ order }) => order.requestName)).size, 1);
+  assert.equal(world.submitted.length, 3);
+});
+
+test('a pod that has ended is refreshed no more and keeps its files', async (t) => {
+  let ended = false;
+  const world = await createWorld(t, { identity: (identity) => ({ ...identity, ended }) });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const published = world.publish(request);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.until(() => world.followed.size > 0);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.answer('issue');
+  await published;
+  ended = true;
+  world.clock.advance(20 * hour);
+  await world.until(() => world.types().includes('podEnded'));
+  world.clock.advance(48 * hour);
+  assert.equal(world.submitted.length, 1);
+  assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
+  assert.deepEqual(world.manager.snapshot().credentials, []);
+});
+
+test('a pod that is not there any more gets no volume', async (t) => {
+  const world = await createWorld(t, {
+    identity() {
+      throw new AgentError('PodGone', 'no pod shop/web with that UID', { actor: 'nobody' });
+    },
+  });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  assert.deepEqual(await world.publish(request), { type: 'unavailable', message: 'no pod shop/web with that UID' });
+  assert.equal(existsSync(request.targetPath), false);
+});
+
+test('unpublish ends a waiting publish call, removes everything, and a late answer changes nothing', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  const [listener] = world.followed.values();
+  await world.manager.unpublish(request.volumeId, request.targetPath);
+  assert.equal((await published).type, 'waiting');
+  listener?.({ type: 'issued', certificateChain: 'late', notBefore: 0, notAfter: 1, beginRefreshAt: 1 });
+  world.clock.advance(hour);
+  assert.equal(existsSync(request.targetPath), false);
+  await world.manager.unpublish(request.volumeId, request.targetPath);
+  assert.deepEqual(world.manager.snapshot(), { volumes: 0, credentials: [] });
+});
+
+test('files that could not be written leave the old ones in place and are written later', async (t) => {
+  let full = false;
+  const world = await createWorld(t, {
+    store: (store) => ({
+      ...store,
+      async create(record) {
+        const volume = await store.create(record);
+        const project: OpenVolume['project'] = (contents) => {
+          if (full) throw new Error('ENOSPC: no space left on device');
+          return volume.project(contents);
+        };
+        return { ...volume, project };
+      },
+    }),
+  });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.answer('issue');
+  await published;
+  const before = world.read(request, 'tls.pem');
+  full = true;
+  world.clock.advance(20 * hour);
+  const renewed = await world.answer('issue');
+  world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
+  assert.equal(world.read(request, 'tls.pem'), before);
+  assert.ok(world.types().includes('anchorsNotWritten'));
+  full = false;
+  world.clock.advance(10_000);
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+  assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
+});
+
+test('a suggested key type is followed only where that is switched on', async (t) => {
+  const suggestion = { type: 'denied', reason: 'UnsupportedKeyType', message: 'use ED25519' } as const;
+  for (const followSuggestedKeyType of [false, true]) {
+    const world = await createWorld(t, { followSuggestedKeyType });
+    const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+    const published = world.publish(request);
+    await world.answer(suggestion);
+    if (!followSuggestedKeyType) assert.equal((await published).type, 'refused');
+    world.clock.advance(10_000);
+    await world.answer('issue');
+    await world.publish(request);
+    const [credential] = world.manager.snapshot().credentials;
+    assert.equal(credential?.keyType, followSuggestedKeyType ? 'ED25519' : 'ECDSAP256');
+    assert.ok(world.types().includes('keyTypeSuggested'));
+  }
+});
+
+test('missing trust anchors hold the pod back unless they are optional', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('trust', [trustBundle(0, 'ca.pem')]);
+  const published = world.publish(request, 30_000);
+  await world.until(() => world.manager.snapshot().volumes === 1);
+  world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
+  world.clock.advance(30_000);
+  assert.deepEqual(await published, { type: 'waiting', message: 'sources[0]: no bundle of example.com/mesh' });
+  const optional = world.request('optional', [trustBundle(0, 'ca.pem', true)]);
+  const ready = world.publish(optional);
+  await world.until(() => world.manager.snapshot().volumes === 2);
+  world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
+  assert.deepEqual(await ready, { type: 'ready' });
+  assert.equal(world.read(optional, 'ca.pem'), '');
+});
+
+test('trust anchors that vanish later leave the old file', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('trust', [trustBundle(0, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.manager.snapshot().volumes === 1);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await published;
+  const before = world.read(request, 'ca.pem');
+  world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
+  assert.equal(world.read(request, 'ca.pem'), before);
+  assert.deepEqual(await world.publish(request), { type: 'ready' });
+});
+
+test('a volume whose files somebody removed is made anew', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  await published;
+  rmSync(request.targetPath, { recursive: true });
+  const again = world.publish(request);
+  await world.answer('issue');
+  assert.deepEqual(await again, { type: 'ready' });
+  assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
+});
+
+test('a target path in use by another volume is refused', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  void world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  const outcome = await world.publish({ ...request, volumeId: 'csi-other' });
+  assert.equal(outcome.type, 'invalid');
+});
+
+test('the files belong to the pod’s fsGroup, else to the one user of its containers', async (t) => {
+  const world = await createWorld(t, { identity: (identity) => ({ ...identity, fsGroup: 2000, runAsUser: 1000 }) });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  void world.publish(request);
+  await world.until(() => world.notices.length > 0);
+  assert.deepEqual(world.notices[0]?.volume.owner, { kind: 'group', gid: 2000 });
+  const user = await createWorld(t, { identity: (identity) => ({ ...identity, runAsUser: 1000 }) });
+  void user.publish(user.request('mtls', [podCertificate(0, 'tls.pem')]));
+  await user.until(() => user.notices.length > 0);
+  assert.deepEqual(user.notices[0]?.volume.owner, { kind: 'user', uid: 1000 });
+});
+
+test('no private key stays in the agent’s memory once a step is done', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  assert.ok(world.secrets.length >= 2);
+  assert.ok(world.secrets.every((secret) => secret.every((byte) => byte === 0)));
+  await world.answer('issue');
+  await published;
+  assert.ok(world.secrets.length >= 3);
+  assert.ok(world.secrets.every((secret) => secret.every((byte) => byte === 0)));
+});
+
+test('a volume that the kubelet does not know any more goes when its pod is gone, and not before', async (t) => {
+  let answer: 'there' | 'away' | 'gone' = 'there';
+  let forgotten: readonly string[] = [];
+  const world = await createWorld(t, {
+    identity(identity) {
+      if (answer === 'away') throw new AgentError('Unavailable', 'connection refused', { actor: 'nobody' });
+      if (answer === 'gone') throw new AgentError('PodGone', 'no such pod', { actor: 'nobody' });
+      return identity;
+    },
+    store: (store) => ({
+      ...store,
+      recover: async () => ({ ...(await store.recover()), unknownToKubelet: forgotten }),
+    }),
+  });
+  const request = world.request('trust', [trustBundle(0, 'ca.pem', true)]);
+  void world.publish(request);
+  await world.until(() => world.manager.snapshot().volumes === 1);
+  forgotten = [request.targetPath];
+  await world.restart();
+  assert.ok(existsSync(request.targetPath));
+  answer = 'away';
+  await world.restart();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(existsSync(request.targetPath));
+  answer = 'gone';
+  world.clock.advance(minute);
+  await world.until(() => world.types().includes('unpublished'));
+  assert.equal(existsSync(request.targetPath), false);
+});

@@ -1,0 +1,232 @@
+/**
+ * A world for the lifecycle's runners: real keys and a real volume store in a directory; a clock, an issuer, trust anchors
+ * and pods that a test plays.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { AgentError } from '../../../agent/errors.ts';
+import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
+import type { Notice } from '../../../agent/lifecycle/notices.ts';
+import type {
+  Anchors,
+  CertificateOrder,
+  Clock,
+  Issuer,
+  KeyMaker,
+  Outcome,
+  PodIdentity,
+  PrivateKey,
+} from '../../../agent/lifecycle/ports.ts';
+import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
+import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
+import type { Source } from '../../../volumes/sources.ts';
+import { createVolumeStore } from '../../../volumes/store.ts';
+import type { VolumeStore } from '../../../volumes/volume.ts';
+
+export const minute = 60_000;
+export const hour = 60 * minute;
+
+/** A clock that stands still until the test moves it. */
+export interface ManualClock extends Clock {
+  /** Moves the time, ringing every alarm on the way at its own time. */
+  advance(milliseconds: number): void;
+}
+
+export function createManualClock(start: number): ManualClock {
+  let now = start;
+  const alarms = new Set<{ readonly time: number; readonly callback: () => void }>();
+  return {
+    now: () => now,
+    at(time, callback) {
+      const alarm = { time, callback };
+      alarms.add(alarm);
+      return () => alarms.delete(alarm);
+    },
+    advance(milliseconds) {
+      const end = now + milliseconds;
+      for (;;) {
+        const [next] = [...alarms].filter(({ time }) => time <= end).sort((one, other) => one.time - other.time);
+        if (next === undefined) break;
+        alarms.delete(next);
+        now = Math.max(now, next.time);
+        next.callback();
+      }
+      now = end;
+    },
+  };
+}
+
+/** A request that the issuer was given. */
+export interface Submitted {
+  readonly order: CertificateOrder;
+  readonly spki: Uint8Array;
+}
+
+export interface World {
+  readonly clock: ManualClock;
+  readonly notices: Notice[];
+  readonly submitted: Submitted[];
+  /** Requests that a listener waits for. */
+  readonly followed: Map<string, (outcome: Outcome) => void>;
+  /** Secrets that were in the agent's memory: PKCS#8 DER of every key made, restored or read. */
+  readonly secrets: Uint8Array[];
+  readonly faults: unknown[];
+  manager: VolumeManager;
+  /** Ends the agent as a crash would, and starts the next one. */
+  restart(): Promise<void>;
+  request(volumeName: string, sources: readonly Source[]): PublishRequest;
+  publish(request: PublishRequest, timeoutMs?: number): Promise<PublishOutcome>;
+  /** Resolves when the condition holds; the agent's work is asynchronous. */
+  until(condition: () => boolean): Promise<void>;
+  /** Answers the newest request that is waited for. @returns its name */
+  answer(outcome: Outcome | 'issue', lifetimeMs?: number): Promise<string>;
+  announce(anchors: Anchors): void;
+  read(request: PublishRequest, file: string): string;
+  types(): readonly string[];
+}
+
+export interface WorldOptions {
+  /** What the API server does with a request; throws to refuse. */
+  readonly onSubmit?: (order: CertificateOrder) => void;
+  readonly identity?: (identity: PodIdentity) => PodIdentity;
+  readonly followSuggestedKeyType?: boolean;
+  /** Stands between the agent and its volumes. */
+  readonly store?: (store: VolumeStore) => VolumeStore;
+}
+
+const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
+
+export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
+  const kubeletRoot = mkdtempSync(join(tmpdir(), 'lifecycle-'));
+  t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
+  const clock = createManualClock(Date.UTC(2026, 10, 21));
+  const listeners = new Set<(anchors: Anchors) => void>();
+  const world: World = {
+    clock,
+    notices: [],
+    submitted: [],
+    followed: new Map(),
+    secrets: [],
+    faults: [],
+    manager: undefined as never,
+    async restart() {
+      world.manager.stop();
+      world.followed.clear();
+      start();
+      await world.manager.recover();
+    },
+    request(volumeName, sources) {
+      const targetPath = join(kubeletRoot, `pods/${podUID}/volumes/kubernetes.io~csi/${volumeName}/mount`);
+      mkdirSync(dirname(targetPath), { recursive: true });
+      const pod = { namespace: 'shop', name: 'web', uid: podUID, serviceAccountName: 'web' };
+      return { volumeId: `csi-${volumeName}`, targetPath, volumeName, pod, declaration: { sources } };
+    },
+    publish: (request, timeoutMs = 110_000) =>
+      world.manager.publish(request, clock.now() + timeoutMs, new AbortController().signal),
+    async until(condition) {
+      while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+    },
+    async answer(outcome, lifetimeMs = 24 * hour) {
+      await world.until(() => world.followed.size > 0);
+      const [name, listener] = [...world.followed].at(-1) ?? [];
+      if (name === undefined || listener === undefined) throw new Error('no request is waited for');
+      world.followed.delete(name);
+      listener(outcome === 'issue' ? issued(name, clock.now(), lifetimeMs) : outcome);
+      return name;
+    },
+    announce(anchors) {
+      for (const listener of [...listeners]) listener(anchors);
+    },
+    read: (request, file) => readFileSync(join(request.targetPath, file), 'utf8'),
+    types: () => world.notices.map(({ type }) => type),
+  };
+
+  const keep = (key: PrivateKey): PrivateKey => {
+    world.secrets.push(key.pkcs8);
+    return key;
+  };
+  const maker = createKeyMaker();
+  const keys: KeyMaker = {
+    generate: async (keyType) => keep(await maker.generate(keyType)),
+    restore: (pkcs8) => keep(maker.restore(pkcs8)),
+  };
+
+  const issuer: Issuer = {
+    requestName: (uid, volumeName, index, spki) =>
+      `${volumeName}-${index}-${uid.slice(0, 4)}-${Buffer.from(spki).toString('hex').slice(-12)}`,
+    async submit(order, key, signal) {
+      signal.throwIfAborted();
+      world.submitted.push({ order, spki: Uint8Array.from(key.spki) });
+      options.onSubmit?.(order);
+    },
+    follow(_namespace, requestName, listener) {
+      world.followed.set(requestName, listener);
+      return () => world.followed.delete(requestName);
+    },
+    verify(outcome) {
+      const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
+      if (certificateChain === 'unusable') {
+        throw new AgentError('InvalidChain', 'the leaf holds another key', { actor: 'signer' });
+      }
+      const certificates = [Buffer.from(certificateChain)];
+      return { certificates, serialNumber: '0A', notBefore, notAfter, beginRefreshAt };
+    },
+  };
+
+  const identify = async (pod: PublishRequest['pod'], signal: AbortSignal): Promise<PodIdentity> => {
+    signal.throwIfAborted();
+    const identity = { pod, serviceAccountUID: 'sa', nodeName: 'node-a', nodeUID: 'node', ended: false };
+    return options.identity?.(identity) ?? identity;
+  };
+
+  const start = (): void => {
+    const store = createVolumeStore({ kubeletRoot, driverName: 'csi.example', mode: 'directory', now: clock.now });
+    world.manager = createVolumeManager({
+      keys,
+      issuer,
+      clock,
+      pods: { identify },
+      store: options.store?.(store) ?? store,
+      random: () => 0.5,
+      report: (notice) => world.notices.push(notice),
+      onFault: (fault) => world.faults.push(fault),
+      suggestedKeyType: (reason, message) =>
+        reason === 'UnsupportedKeyType' && message.includes('ED25519') ? 'ED25519' : undefined,
+      followSuggestedKeyType: () => options.followSuggestedKeyType ?? false,
+      trust: {
+        subscribe(_source, listener) {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
+      },
+      ready: () => true,
+    });
+  };
+  start();
+  t.after(() => world.manager.stop());
+  return world;
+}
+
+function issued(name: string, now: number, lifetimeMs: number): Outcome {
+  const certificateChain = `certificate for ${name}`;
+  const beginRefreshAt = now + lifetimeMs * 0.8;
+  return { type: 'issued', certificateChain, notBefore: now, notAfter: now + lifetimeMs, beginRefreshAt };
+}
+
+export function podCertificate(index: number, bundle: string): Source {
+  return {
+    kind: 'podCertificate',
+    index,
+    signerName: 'example.com/mesh',
+    keyType: 'ECDSAP256',
+    userAnnotations: {},
+    credentialBundlePath: bundle,
+  };
+}
+
+export function trustBundle(index: number, path: string, optional = false): Source {
+  const select = { by: 'signer', signerName: 'example.com/mesh' } as const;
+  return { kind: 'clusterTrustBundle', index, select, optional, path };
+}
