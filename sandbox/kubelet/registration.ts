@@ -1,0 +1,117 @@
+/**
+ * The kubelet's plugin watcher, for one CSI driver: sockets that appear in a directory are asked what they are, and told
+ * whether they are registered; a socket that disappears takes its plugin with it.
+ *
+ * https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/#device-plugin-registration
+ */
+import { watch } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { registrationService } from '../../volumes/csi/protocol.ts';
+import { callUnary } from './grpc.ts';
+
+export interface PluginWatcherOptions {
+  /** `<kubelet root>/plugins_registry`; it exists. */
+  readonly directory: string;
+  readonly driverName: string;
+  /** How long until a plugin that could not be registered is asked again. Default 1000. */
+  readonly retryMs?: number;
+  /** Told when the driver is registered (its endpoint) and when it is no more (undefined). */
+  readonly onChange?: (endpoint: string | undefined) => void;
+}
+
+export interface PluginWatcher {
+  /** The driver's CSI socket while it is registered. */
+  endpoint(): string | undefined;
+  close(): void;
+}
+
+interface PluginInfo {
+  readonly type?: string;
+  readonly name?: string;
+  readonly endpoint?: string;
+  readonly supported_versions?: readonly string[];
+}
+
+const callDeadlineMs = 10_000;
+
+export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
+  const { directory, driverName, retryMs = 1000, onChange = () => {} } = options;
+  const closing = new AbortController();
+  /** Socket that registered the driver, by path and inode: a socket made anew registers anew. */
+  let registered: { readonly socket: string; readonly endpoint: string } | undefined;
+  let working = false;
+  let again = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const change = (to: typeof registered) => {
+    const from = registered?.endpoint;
+    registered = to;
+    if (from !== to?.endpoint) onChange(to?.endpoint);
+  };
+
+  /** @returns the endpoint; undefined for a plugin of another kind or name. @throws Error when it does not answer. */
+  const register = async (socket: string): Promise<string | undefined> => {
+    const callOptions = { socket, deadlineMs: callDeadlineMs, signal: closing.signal };
+    const answer = await callUnary(registrationService, 'GetInfo', {}, callOptions);
+    if (answer.type === 'error') throw new Error(answer.message);
+    const info: PluginInfo = answer.reply;
+    if (info.type !== 'CSIPlugin' || info.name !== driverName || !info.endpoint) return undefined;
+    const good = info.supported_versions?.includes('1.0.0') === true;
+    const error = good ? '' : `unsupported versions ${info.supported_versions?.join()}`;
+    await callUnary(registrationService, 'NotifyRegistrationStatus', { plugin_registered: good, error }, callOptions);
+    return good ? info.endpoint : undefined;
+  };
+
+  /** One look at the directory. @returns false when a plugin has to be asked again. */
+  const look = async (): Promise<boolean> => {
+    let complete = true;
+    const sockets = await socketsIn(directory);
+    if (registered !== undefined && !sockets.has(registered.socket)) change(undefined);
+    for (const [socket, path] of sockets) {
+      if (registered !== undefined) break;
+      try {
+        const endpoint = await register(path);
+        if (endpoint !== undefined) change({ socket, endpoint });
+      } catch {
+        complete = false;
+      }
+    }
+    return complete;
+  };
+
+  const reconcile = async () => {
+    again = working;
+    if (working || closing.signal.aborted) return;
+    working = true;
+    clearTimeout(timer);
+    const complete = await look().catch(() => false);
+    working = false;
+    if (closing.signal.aborted) return;
+    if (again) void reconcile();
+    else if (!complete) timer = setTimeout(() => void reconcile(), retryMs);
+  };
+
+  const watcher = watch(directory, () => void reconcile());
+  watcher.on('error', () => void reconcile());
+  void reconcile();
+  return {
+    endpoint: () => registered?.endpoint,
+    close: () => {
+      closing.abort();
+      clearTimeout(timer);
+      watcher.close();
+    },
+  };
+}
+
+/** Sockets in a directory: path by path and inode. */
+async function socketsIn(directory: string): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name);
+    const info = await stat(path).catch(() => undefined);
+    if (info?.isSocket()) found.set(`${path} ${info.ino}`, path);
+  }
+  return found;
+}

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createCsiDriver } from '../../../sandbox/kubelet/csi.ts';
+import { type PluginWatcher, watchPlugins } from '../../../sandbox/kubelet/registration.ts';
+
+const driverName = 'csi.podcert.io';
+const signal = new AbortController().signal;
+let directory: string;
+let csiSocket: string;
+let registry: string;
+let watcher: PluginWatcher | undefined;
+const children: ChildProcess[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'csi-test-'));
+  csiSocket = join(directory, 'csi.sock');
+  registry = join(directory, 'registry');
+  mkdirSync(registry);
+});
+afterEach(async () => {
+  watcher?.close();
+  for (const child of children.splice(0)) {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) {
+      await new Promise((resolve) => child.once('exit', resolve));
+    }
+  }
+  rmSync(directory, { recursive: true });
+});
+
+interface Said {
+  readonly method: string;
+  readonly request: Readonly<Record<string, unknown>>;
+}
+
+/** Starts the driver's process. `next` is what it says next. */
+async function startDriver(...registration: string[]): Promise<{ next(): Promise<Said> }> {
+  const script = fileURLToPath(new URL('csi-process.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, csiSocket, ...registration], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<Said> => JSON.parse((await lines.next()).value ?? '{}');
+  assert.equal((await next()).method, 'ready');
+  return { next };
+}
+
+function request(answer?: string) {
+  return {
+    volumeId: 'csi-1',
+    targetPath: join(directory, 'mount'),
+    readOnly: true,
+    volumeContext: answer === undefined ? {} : { answer },
+    fsGroup: 2000,
+  };
+}
+
+test('a publish carries what a kubelet sends, the fsGroup to a driver that takes it', async () => {
+  const process = await startDriver();
+  const driver = createCsiDriver({ driverName, endpoint: () => csiSocket });
+  assert.deepEqual(await driver.publish(request(), signal), { type: 'done' });
+  const { request: published } = await process.next();
+  assert.equal(published['volume_id'], 'csi-1');
+  assert.equal(published['readonly'], true);
+  const mount = { mount_flags: [], fs_type: '', volume_mount_group: '2000' };
+  assert.deepEqual(published['volume_capability'], { access_mode: { mode: 1 }, mount });
+  assert.deepEqual(await driver.unpublish('csi-1', join(directory, 'mount'), signal), { type: 'done' });
+  assert.equal((await process.next()).method, 'NodeUnpublishVolume');
+});
+
+test('five codes mean that a publish may have happened, all others are final', async () => {
+  await startDriver();
+  const driver = createCsiDriver({ driverName, endpoint: () => csiSocket });
+  const uncertain = ['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'ABORTED'];
+  for (const code of [...uncertain, 'INVALID_ARGUMENT', 'INTERNAL', 'FAILED_PRECONDITION', 'UNKNOWN']) {
+    const result = await driver.publish(request(code), signal);
+    assert.ok(result.type === 'error');
+    assert.equal(result.final, !uncertain.includes(code), code);
+    assert.match(result.message, /^rpc error: code = [A-Z][A-Za-z]+ desc = as ordered$/);
+  }
+  const invalid = await driver.publish(request('INVALID_ARGUMENT'), signal);
+  assert.ok(invalid.type === 'error');
+  assert.match(invalid.message, /code = InvalidArgument /);
+});
+
+test('a driver that does not answer is given up at the deadline, and when the kubelet stops', async () => {
+  const process = await startDriver();
+  const impatient = createCsiDriver({ driverName, endpoint: () => csiSocket, deadlineMs: 300 });
+  const late = await impatient.publish(request('hang'), signal);
+  assert.ok(late.type === 'error' && !late.final);
+  assert.match(late.message, /code = DeadlineExceeded/);
+  await process.next();
+
+  const stopping = new AbortController();
+  const driver = createCsiDriver({ driverName, endpoint: () => csiSocket });
+  const pending = driver.publish(request('hang'), stopping.signal);
+  await process.next();
+  stopping.abort();
+  const ended = await pending;
+  assert.ok(ended.type === 'error' && !ended.final);
+  assert.match(ended.message, /code = Canceled/);
+});
+
+test('a driver that is not there is unavailable, one that is not registered is unknown', async () => {
+  const absent = await createCsiDriver({ driverName, endpoint: () => csiSocket }).publish(request(), signal);
+  assert.ok(absent.type === 'error' && !absent.final);
+  const unknown = await createCsiDriver({ driverName, endpoint: () => undefined }).publish(request(), signal);
+  assert.ok(unknown.type === 'error' && unknown.final);
+  assert.match(unknown.message, /not found in the list of registered CSI drivers/);
+});
+
+/** Watches the registry; `change` resolves with the next endpoint. */
+function startWatcher() {
+  const changes: (string | undefined)[] = [];
+  const waiting: (() => void)[] = [];
+  watcher = watchPlugins({
+    directory: registry,
+    driverName,
+    retryMs: 20,
+    onChange: (endpoint) => {
+      changes.push(endpoint);
+      for (const wake of waiting.splice(0)) wake();
+    },
+  });
+  const change = async (): Promise<string | undefined> => {
+    while (changes.length === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    return changes.shift();
+  };
+  return { watcher, change };
+}
+
+test('a driver is registered when its socket appears, and forgotten when it disappears', async () => {
+  const { watcher, change } = startWatcher();
+  assert.equal(watcher.endpoint(), undefined);
+  const socket = join(registry, 'driver.sock');
+  const process = await startDriver(socket, driverName, '1.0.0');
+  assert.equal(await change(), csiSocket);
+  assert.deepEqual(await process.next(), {
+    method: 'NotifyRegistrationStatus',
+    request: { plugin_registered: true, error: '' },
+  });
+  rmSync(socket);
+  assert.equal(await change(), undefined);
+  assert.equal(watcher.endpoint(), undefined);
+});
+
+test('a driver that is there already is registered, plugins of other names are left alone', async () => {
+  await startDriver(join(registry, 'driver.sock'), driverName, '1.0.0');
+  const other = spawn(process.execPath, [
+    fileURLToPath(new URL('csi-process.ts', import.meta.url)),
+    join(directory, 'other-csi.sock'),
+    join(registry, 'another.sock'),
+    'other.example.com',
+    '1.0.0',
+  ]);
+  children.push(other);
+  await new Promise((resolve) => other.stdout.once('data', resolve));
+  const { change } = startWatcher();
+  assert.equal(await change(), csiSocket);
+});
+
+test('a driver of a version that the kubelet does not know is told so', async () => {
+  startWatcher();
+  const process = await startDriver(join(registry, 'driver.sock'), driverName, '0.3.0');
+  const { request: told } = await process.next();
+  assert.equal(told['plugin_registered'], false);
+  assert.match(String(told['error']), /0\.3\.0/);
+});
