@@ -92,6 +92,8 @@ export class ApiError extends Error {
   /** Empty for a failure that the real server gives no reason for. */
   readonly reason: string;
   readonly details: StatusDetails | undefined;
+  /** metav1.ListMeta of the reply, where a list's failure says how to go on. */
+  listMetadata: JsonObject = {};
 
   constructor(code: number, reason: string, message: string, details?: StatusDetails) {
     super(message);
@@ -221,7 +223,7 @@ export function statusBody(error: ApiError): JsonObject {
   return {
     kind: 'Status',
     apiVersion: 'v1',
-    metadata: {},
+    metadata: error.listMetadata,
     status: 'Failure',
     message: error.message,
     ...(error.reason === '' ? {} : { reason: error.reason }),

@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology
  */
 import type { ApiObject, GroupResource } from './objects.ts';
-import type { KubernetesVersion } from './rules.ts';
+import type { KubernetesVersion, UserInfo } from './rules.ts';
 import { certificateSigningRequest, clusterTrustBundle, podCertificateRequest } from './schemas/certificates.ts';
 import * as core from './schemas/core.ts';
 import type { StructSchema } from './schemas/schema.ts';
@@ -34,6 +34,8 @@ export interface ResourceType {
   readonly names: 'subdomain' | 'label' | 'path segment';
   /** The resource whose objects these are in another form. */
   readonly storedAs: GroupResource;
+  /** Sets what the server decides about a new object, in place: its first status, above all. */
+  prepareForCreate(object: ApiObject, user: UserInfo): void;
 }
 
 /** A resource that answers a question and stores nothing. */
@@ -70,6 +72,10 @@ const selecting =
   (object: ApiObject): Readonly<Record<string, string>> =>
     Object.fromEntries(paths.map((path) => [path, fieldAt(object, path)]));
 
+function dropStatus(object: ApiObject): void {
+  delete object.status;
+}
+
 type Row = Pick<ResourceType, 'group' | 'resource' | 'singular' | 'kind' | 'namespaced' | 'schema'> &
   Partial<Omit<ResourceType, 'fields'>> & { readonly fieldPaths?: readonly string[] };
 
@@ -85,6 +91,7 @@ function resource(row: Row): ResourceType {
     deleteReturns: 'status',
     names: 'subdomain',
     storedAs: groupResource(row),
+    prepareForCreate: () => {},
     ...rest,
   };
 }
@@ -134,6 +141,12 @@ export const resourceTypes: readonly ResourceType[] = [
     fieldPaths: ['status.phase'],
     deleteReturns: 'object',
     names: 'label',
+    prepareForCreate: (namespace) => {
+      namespace.spec = { finalizers: ['kubernetes'] };
+      namespace.status = { phase: 'Active' };
+      const { name = '' } = namespace.metadata;
+      namespace.metadata.labels = { ...namespace.metadata.labels, 'kubernetes.io/metadata.name': name };
+    },
   }),
   resource({
     group: '',
@@ -167,6 +180,9 @@ export const resourceTypes: readonly ResourceType[] = [
       'status.nominatedNodeName',
     ],
     deleteReturns: 'object',
+    prepareForCreate: (pod) => {
+      pod.status = { phase: 'Pending', qosClass: 'BestEffort' };
+    },
   }),
   resource({
     group: '',
@@ -215,6 +231,7 @@ export const resourceTypes: readonly ResourceType[] = [
     statusSubresources: ['status'],
     fieldPaths: ['spec.signerName', 'spec.podName', 'spec.nodeName'],
     unconditionalUpdate: false,
+    prepareForCreate: dropStatus,
   }),
   resource({
     group: certificatesGroup,
@@ -238,6 +255,12 @@ export const resourceTypes: readonly ResourceType[] = [
     schema: certificateSigningRequest,
     statusSubresources: ['status', 'approval'],
     fieldPaths: ['spec.signerName'],
+    prepareForCreate: (request, user) => {
+      dropStatus(request);
+      const { username, uid = '', groups, extra } = user;
+      const extraValues = Object.entries(extra).map(([key, values]) => [key, [...values]]);
+      request.spec = { ...request.spec, username, uid, groups: [...groups], extra: Object.fromEntries(extraValues) };
+    },
   }),
   resource({
     group: rbacGroup,

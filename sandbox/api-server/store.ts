@@ -30,6 +30,8 @@ export interface Store extends ObjectReader {
   /** @returns the removed object, with the revision of its removal */
   remove(resource: GroupResource, namespace: string, name: string): ApiObject | undefined;
   byUid(uid: string): { readonly resource: GroupResource; readonly object: ApiObject } | undefined;
+  /** The objects that name an owner of this UID. */
+  dependents(ownerUid: string): readonly { readonly resource: GroupResource; readonly object: ApiObject }[];
   /**
    * The objects as they were at a revision, in order of namespace and name.
    * @returns `undefined` when that revision is compacted away
@@ -52,6 +54,7 @@ export function createStore(options: StoreOptions = {}): Store {
   const historyLimit = options.historyLimit ?? 20_000;
   const resources = new Map<GroupResource, Map<string, ApiObject>>();
   const uids = new Map<string, { readonly resource: GroupResource; readonly key: string }>();
+  const dependents = new Map<string, Map<string, { readonly resource: GroupResource; readonly key: string }>>();
   const listeners = new Set<(event: StoreEvent) => void>();
   let history: StoreEvent[] = [];
   let revision = 1;
@@ -75,14 +78,34 @@ export function createStore(options: StoreOptions = {}): Store {
     }
   };
 
+  /** Keeps the index of owners in step with an object that was added, changed or removed. */
+  const index = (resource: GroupResource, object: ApiObject, isThere: boolean): void => {
+    const place = { resource, key: keyOf(object) };
+    const { uid = '', ownerReferences = [] } = object.metadata;
+    if (isThere) {
+      uids.set(uid, place);
+    } else {
+      uids.delete(uid);
+    }
+    for (const owner of ownerReferences) {
+      const owned = dependents.get(owner.uid) ?? new Map();
+      if (isThere) {
+        dependents.set(owner.uid, owned.set(uid, place));
+      } else if (owned.delete(uid) && owned.size === 0) {
+        dependents.delete(owner.uid);
+      }
+    }
+  };
+
   const write = (resource: GroupResource, object: ApiObject, previous: ApiObject | undefined): ApiObject => {
     revision += 1;
     const stored = frozen({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } });
     const key = keyOf(stored);
     objectsOf(resource).set(key, stored);
-    if (stored.metadata.uid !== undefined) {
-      uids.set(stored.metadata.uid, { resource, key });
+    if (previous !== undefined) {
+      index(resource, previous, false);
     }
+    index(resource, stored, true);
     record({
       revision,
       resource,
@@ -106,6 +129,11 @@ export function createStore(options: StoreOptions = {}): Store {
       const object = place === undefined ? undefined : objectsOf(place.resource).get(place.key);
       return place === undefined || object === undefined ? undefined : { resource: place.resource, object };
     },
+    dependents: (ownerUid) =>
+      [...(dependents.get(ownerUid)?.values() ?? [])].flatMap(({ resource, key }) => {
+        const object = objectsOf(resource).get(key);
+        return object === undefined ? [] : [{ resource, object }];
+      }),
     create: (resource, object) => {
       const key = keyOf(object);
       if (objectsOf(resource).has(key)) {
@@ -128,9 +156,7 @@ export function createStore(options: StoreOptions = {}): Store {
       }
       revision += 1;
       objectsOf(resource).delete(key);
-      if (previous.metadata.uid !== undefined) {
-        uids.delete(previous.metadata.uid);
-      }
+      index(resource, previous, false);
       const removed = frozen({
         ...previous,
         metadata: { ...previous.metadata, resourceVersion: String(revision) },
