@@ -34,14 +34,20 @@ export interface Mounts {
   unmountAll(target: string): Promise<void>;
 }
 
+/** The programs that mount and unmount, by name or absolute path. */
+export interface MountPrograms {
+  readonly mount: string;
+  readonly umount: string;
+}
+
 /** @param source the name that the mounts carry in the mount table: the driver's. */
-export function createMounts(source: string): Mounts {
+export function createMounts(source: string, programs: MountPrograms = { mount: 'mount', umount: 'umount' }): Mounts {
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
 
   async function mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'> {
     const options = `size=${Math.ceil(sizeBytes / 1024)}k,mode=0700,nosuid,nodev,noexec`;
-    const attempt = (extra: string) => run('mount', ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
+    const attempt = (extra: string) => run(programs.mount, ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
     const first = await attempt(',noswap');
     const last = first.ok ? first : await attempt('');
     if (!last.ok) throw new VolumeError('MountFailed', `mounting a tmpfs at ${target}: ${last.message}`);
@@ -52,10 +58,10 @@ export function createMounts(source: string): Mounts {
   }
 
   async function unmount(target: string): Promise<void> {
-    let result = await run('umount', [target]);
+    let result = await run(programs.umount, [target]);
     for (let attempt = 1; !result.ok && attempt < busyRetries && at(target).length > 0; attempt += 1) {
       await delay(busyPauseMs);
-      result = await run('umount', [target]);
+      result = await run(programs.umount, [target]);
     }
     if (result.ok || at(target).length === 0) return;
     await detach(target, result.message);
@@ -70,7 +76,7 @@ export function createMounts(source: string): Mounts {
     const visible = at(target).at(-1);
     const root = lstat(target);
     if (visible !== undefined && isOwn(visible) && root?.isDirectory()) removeContents(target, root.dev);
-    const result = await run('umount', ['-l', target]);
+    const result = await run(programs.umount, ['-l', target]);
     if (!result.ok && at(target).length > 0) {
       throw new VolumeError('UnmountFailed', `unmounting ${target}: ${reason}; detaching it: ${result.message}`);
     }

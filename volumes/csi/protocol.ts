@@ -18,9 +18,18 @@ function message(fields: Readonly<Record<string, Field>>, more: object = {}): Ne
   return { fields: Object.fromEntries(entries), ...more };
 }
 
-function service(methods: readonly string[]): Nested[string] {
-  const entries = methods.map((name) => [name, { requestType: `${name}Request`, responseType: `${name}Response` }]);
+/** A service from its methods' names, each with the types of its request and response. */
+function service(methods: Readonly<Record<string, readonly [request: string, response: string]>>): Nested[string] {
+  const entries = Object.entries(methods).map(([name, [requestType, responseType]]) => [
+    name,
+    { requestType, responseType },
+  ]);
   return { methods: Object.fromEntries(entries) };
+}
+
+/** A service whose methods follow CSI's naming: `Probe` takes a ProbeRequest and answers a ProbeResponse. */
+function csiService(names: readonly string[]): Nested[string] {
+  return service(Object.fromEntries(names.map((name) => [name, [`${name}Request`, `${name}Response`]])));
 }
 
 const repeated = { rule: 'repeated' } as const;
@@ -30,8 +39,8 @@ const unserved = ['NodeStageVolume', 'NodeUnstageVolume', 'NodeGetVolumeStats', 
 const emptyMessages = unserved.flatMap((name) => [`${name}Request`, `${name}Response`]);
 
 const csi: Nested = {
-  Identity: service(['GetPluginInfo', 'GetPluginCapabilities', 'Probe']),
-  Node: service(['NodePublishVolume', 'NodeUnpublishVolume', 'NodeGetCapabilities', 'NodeGetInfo', ...unserved]),
+  Identity: csiService(['GetPluginInfo', 'GetPluginCapabilities', 'Probe']),
+  Node: csiService(['NodePublishVolume', 'NodeUnpublishVolume', 'NodeGetCapabilities', 'NodeGetInfo', ...unserved]),
 
   GetPluginInfoRequest: message({}),
   GetPluginInfoResponse: message({
@@ -86,12 +95,10 @@ const csi: Nested = {
 };
 
 const pluginregistration: Nested = {
-  Registration: {
-    methods: {
-      GetInfo: { requestType: 'InfoRequest', responseType: 'PluginInfo' },
-      NotifyRegistrationStatus: { requestType: 'RegistrationStatus', responseType: 'RegistrationStatusResponse' },
-    },
-  },
+  Registration: service({
+    GetInfo: ['InfoRequest', 'PluginInfo'],
+    NotifyRegistrationStatus: ['RegistrationStatus', 'RegistrationStatusResponse'],
+  }),
   InfoRequest: message({}),
   PluginInfo: message({
     type: ['string', 1],
