@@ -15,7 +15,7 @@ import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { createMonotonicClock } from './monotonic.ts';
 import { type CallWords, describeCall } from './paths.ts';
-import { type CallPriority, createThrottle, type ThrottleLoad } from './throttle.ts';
+import { type CallPriority, type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
 import { createTransport, type Reply, readBody, StaleConnectionError, TimeLimitError } from './transport.ts';
 
 /** As the agent's own account, or as the node it runs on. */
@@ -57,6 +57,8 @@ export interface ApiClient {
    * @returns when the server ended the watch in order. @throws AgentError
    */
   watch(request: WatchRequest, onFrame: (frame: unknown) => void): Promise<void>;
+  /** Changes how often the server is asked, from now on. */
+  setRate(rate: CallRate): void;
   load(): ThrottleLoad;
   /** Breaks off whatever is under way. */
   close(): void;
@@ -67,6 +69,7 @@ export interface CallReport {
   readonly verb: string;
   /** Resource and group, without names. */
   readonly resource: string;
+  readonly priority: CallPriority;
   /** HTTP status, or 0 when there was no reply. */
   readonly status: number;
   /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
@@ -182,7 +185,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     const { signal } = request;
     const ended = (): boolean => closed || signal?.aborted === true;
     const askedAt = clock.now();
-    const leave = await throttle.enter(request.priority ?? 'background', kind, signal);
+    const { priority = 'background' } = request;
+    const leave = await throttle.enter(priority, kind, signal);
     const startedAt = clock.now();
     let reported = false;
     const report = (status: number, reply?: Reply): void => {
@@ -191,7 +195,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         const serverTime = Date.parse(reply?.message.headers.date ?? '');
         const times = { tookMs: clock.now() - startedAt, waitedMs: startedAt - askedAt };
         const server = Number.isNaN(serverTime) ? {} : { serverTime };
-        onCall?.({ verb: call.verb, resource: call.kind, status, ...times, ...server });
+        onCall?.({ verb: call.verb, resource: call.kind, priority, status, ...times, ...server });
       }
     };
     try {
@@ -237,6 +241,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         }
       });
     },
+    setRate: throttle.setRate,
     load: throttle.load,
     close() {
       closed = true;

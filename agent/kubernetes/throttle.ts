@@ -10,13 +10,16 @@ export type CallPriority = 'first' | 'refresh' | 'background';
 
 const order = ['first', 'refresh', 'background'] as const;
 
-export interface ThrottleOptions {
-  /** Must not go back (`createMonotonicClock`). */
-  readonly clock: Clock;
+export interface CallRate {
   /** Calls a second in the long run. */
   readonly requestsPerSecond: number;
   /** Calls that may start at once after a quiet time. */
   readonly burst: number;
+}
+
+export interface ThrottleOptions extends CallRate {
+  /** Must not go back (`createMonotonicClock`). */
+  readonly clock: Clock;
   /** Calls under way at the same time. */
   readonly concurrency: number;
   /** Calls that may wait; beyond it the least important one is turned away. */
@@ -39,6 +42,7 @@ export interface Throttle {
   enter(priority: CallPriority, kind: 'call' | 'watch', signal: AbortSignal | undefined): Promise<() => void>;
   /** Starts no call for this long; a longer pause that runs already stays. */
   pause(durationMs: number): void;
+  setRate(rate: CallRate): void;
   load(): ThrottleLoad;
   /** Turns away whoever waits and whoever comes. */
   close(): void;
@@ -51,7 +55,8 @@ interface Waiter {
 }
 
 export function createThrottle(options: ThrottleOptions): Throttle {
-  const { clock, requestsPerSecond, burst, concurrency, queueLimit } = options;
+  const { clock, concurrency, queueLimit } = options;
+  let { requestsPerSecond, burst } = options;
   const queues: Readonly<Record<CallPriority, Waiter[]>> = { first: [], refresh: [], background: [] };
   let active = 0;
   let tokens = burst;
@@ -157,6 +162,11 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       }),
     pause(durationMs) {
       pausedUntil = Math.max(pausedUntil, clock.now() + durationMs);
+    },
+    setRate(rate) {
+      refill(clock.now());
+      ({ requestsPerSecond, burst } = rate);
+      drain();
     },
     load: () => ({ waiting: waiting(), active, pausedForMs: Math.max(0, pausedUntil - clock.now()) }),
     close() {

@@ -1,0 +1,275 @@
+/**
+ * Events on pods: what a pod's author sees in `kubectl describe pod`. Repetitions are counted in one Event object
+ * instead of filling the list, noisy pods are cut short, and nothing here ever holds up or fails its caller: what cannot
+ * be sent in time is dropped and counted.
+ *
+ * core/v1 Events are used: `kubectl describe` reads them on every version, and their count is patched in place.
+ * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+ */
+import { createHash } from 'node:crypto';
+import type { PodReference } from '../../volumes/volume.ts';
+import { AgentError } from '../errors.ts';
+import type { Clock } from '../lifecycle/ports.ts';
+import type { ApiClient } from './client.ts';
+import { createMonotonicClock } from './monotonic.ts';
+import { corePrefix, resourcePath } from './paths.ts';
+
+/** One thing to tell a pod's author. */
+export interface PodEvent {
+  readonly pod: Pick<PodReference, 'namespace' | 'name' | 'uid'>;
+  readonly type: 'Normal' | 'Warning';
+  /** One word in UpperCamelCase, at most 128 characters. */
+  readonly reason: string;
+  /** At most 1024 characters; a longer one is cut. */
+  readonly message: string;
+  /** What the event is about, within the pod: same pod, type, reason and series are counted as one. Default the message. */
+  readonly series?: string;
+}
+
+export interface EventRecorder {
+  /** Takes the event; never throws and never waits. */
+  record(event: PodEvent): void;
+  /** Sends what is left, for at most this long, and then ends. */
+  stop(deadlineMs: number): Promise<void>;
+  /** Events given up since the start: too many, or not accepted by the API server. */
+  dropped(): number;
+}
+
+export interface EventRecorderOptions {
+  readonly client: ApiClient;
+  /** The driver's name: `reportingComponent`. */
+  readonly driverName: string;
+  /** The node's name: `reportingInstance`, and the source's host. */
+  readonly nodeName: string;
+  /** Must not go back. Default `createMonotonicClock()`. */
+  readonly clock?: Clock;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly wallClock?: () => number;
+  /** New events a pod may have at once, and how long each takes to become available again. Default 10 and a minute. */
+  readonly perPod?: { readonly burst: number; readonly refillMs: number };
+  /** Events waiting to be sent. Default 500. */
+  readonly queueLimit?: number;
+  /** Shortest time between two counts of one series, milliseconds. Default 10 seconds. */
+  readonly repeatMs?: number;
+}
+
+/** Series and pods that are remembered. */
+const memory = 1_000;
+const maxMessageLength = 1_024;
+const maxAttempts = 5;
+
+interface Series {
+  readonly name: string;
+  readonly firstAt: string;
+  event: PodEvent;
+  lastAt: string;
+  count: number;
+  /** The count that the API server has. */
+  sent: number;
+  /** Monotonic time before which it is not sent again. */
+  notBefore: number;
+  queued: boolean;
+  /** Failed sendings since it was last recorded. */
+  attempts: number;
+}
+
+interface Allowance {
+  tokens: number;
+  at: number;
+}
+
+export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
+  const { client, clock = createMonotonicClock(), wallClock = Date.now } = options;
+  const { perPod = { burst: 10, refillMs: 60_000 }, queueLimit = 500, repeatMs = 10_000 } = options;
+  const ending = new AbortController();
+  const seriesByKey = new Map<string, Series>();
+  const allowances = new Map<string, Allowance>();
+  const queue: Series[] = [];
+  const idleListeners = new Set<() => void>();
+  let cancelWait = (): void => {};
+  let sending = false;
+  let stopping = false;
+  let dropped = 0;
+
+  function isAllowed(podUID: string): boolean {
+    const now = clock.now();
+    const known = allowances.get(podUID) ?? { tokens: perPod.burst, at: now };
+    const tokens = Math.min(perPod.burst, known.tokens + (now - known.at) / perPod.refillMs);
+    allowances.delete(podUID);
+    allowances.set(podUID, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
+    forgetOldest(allowances);
+    return tokens >= 1;
+  }
+
+  function record(event: PodEvent): void {
+    const key = keyOf(event);
+    const known = seriesByKey.get(key);
+    const fits = known?.queued === true || queue.length < queueLimit;
+    if (stopping || !fits || (known === undefined && !isAllowed(event.pod.uid))) {
+      dropped += 1;
+      return;
+    }
+    const at = new Date(wallClock()).toISOString();
+    const series: Series = known ?? {
+      ...{ name: nameFor(event, key, at), event, firstAt: at, lastAt: at },
+      ...{ count: 0, sent: 0, notBefore: clock.now(), queued: false, attempts: 0 },
+    };
+    seriesByKey.delete(key);
+    seriesByKey.set(key, series);
+    forgetOldest(seriesByKey);
+    Object.assign(series, { event, lastAt: at, count: series.count + 1, attempts: 0 });
+    enqueue(series);
+    pump();
+  }
+
+  function enqueue(series: Series): void {
+    if (!series.queued) {
+      series.queued = true;
+      queue.push(series);
+    }
+  }
+
+  /** Sends what is due, one at a time, and sleeps until the next is. */
+  function pump(): void {
+    cancelWait();
+    if (sending) {
+      return;
+    }
+    const due = stopping ? 0 : queue.findIndex((series) => series.notBefore <= clock.now());
+    const [series] = due < 0 ? [] : queue.splice(due, 1);
+    if (series !== undefined) {
+      sending = true;
+      series.queued = false;
+      void send(series).finally(() => {
+        sending = false;
+        pump();
+      });
+    } else if (queue.length > 0) {
+      cancelWait = clock.at(Math.min(...queue.map(({ notBefore }) => notBefore)), pump);
+    } else {
+      for (const listener of idleListeners) {
+        listener();
+      }
+    }
+  }
+
+  async function send(series: Series): Promise<void> {
+    const { count } = series;
+    series.notBefore = clock.now() + repeatMs;
+    try {
+      await (series.sent === 0 ? create(series) : patch(series));
+      series.sent = count;
+    } catch (error) {
+      series.attempts += 1;
+      if (isPassing(error) && !stopping && series.attempts < maxAttempts) {
+        enqueue(series);
+      } else if (series.count === count) {
+        dropped += 1;
+      }
+    }
+  }
+
+  async function create(series: Series): Promise<void> {
+    const path = pathOf(series.event.pod.namespace);
+    try {
+      const body = eventObject(series, options.driverName, options.nodeName);
+      await client.request({ method: 'POST', path, body, signal: ending.signal });
+    } catch (error) {
+      // The event is there already: the reply to an earlier attempt was lost.
+      if (!(error instanceof AgentError && error.code === 'Conflict')) {
+        throw error;
+      }
+    }
+  }
+
+  async function patch(series: Series): Promise<void> {
+    const path = pathOf(series.event.pod.namespace, series.name);
+    const { count, lastAt, event } = series;
+    const body = { count, lastTimestamp: lastAt, message: shorten(event.message) };
+    const contentType = 'application/merge-patch+json';
+    try {
+      await client.request({ method: 'PATCH', path, body, contentType, signal: ending.signal });
+    } catch (error) {
+      // The API server forgets events after an hour.
+      if (!(error instanceof AgentError && error.code === 'NotFound')) {
+        throw error;
+      }
+      await create(series);
+    }
+  }
+
+  async function stop(deadlineMs: number): Promise<void> {
+    stopping = true;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.at(clock.now() + deadlineMs, () => {
+        dropped += queue.splice(0).length;
+        ending.abort();
+      });
+      const finish = (): void => {
+        cancel();
+        resolve();
+      };
+      idleListeners.add(finish);
+      pump();
+    });
+  }
+
+  return { record, stop, dropped: () => dropped };
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof AgentError && error.code === 'Unavailable';
+}
+
+function keyOf({ pod, type, reason, message, series = message }: PodEvent): string {
+  return createHash('sha256')
+    .update(JSON.stringify([pod.uid, type, reason, series]))
+    .digest('hex');
+}
+
+/** Same series and moment, same name: a repeated create meets its own event. */
+function nameFor({ pod }: PodEvent, key: string, at: string): string {
+  const suffix = createHash('sha256')
+    .update(key + at)
+    .digest('hex')
+    .slice(0, 16);
+  return `${pod.name.slice(0, 236).replace(/[^a-z0-9]+$/, '')}.${suffix}`;
+}
+
+function eventObject(series: Series, driverName: string, nodeName: string): object {
+  const { name, firstAt, lastAt, count, event } = series;
+  const { namespace, name: podName, uid } = event.pod;
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name, namespace },
+    involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name: podName, uid },
+    type: event.type,
+    reason: event.reason,
+    message: shorten(event.message),
+    source: { component: driverName, host: nodeName },
+    reportingComponent: driverName,
+    reportingInstance: nodeName,
+    firstTimestamp: firstAt,
+    lastTimestamp: lastAt,
+    count,
+  };
+}
+
+function pathOf(namespace: string, name?: string): string {
+  return resourcePath(corePrefix, { namespace, resource: 'events', ...(name === undefined ? {} : { name }) });
+}
+
+function shorten(message: string): string {
+  return message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength - 1)}…`;
+}
+
+/** A Map keeps the order in which keys were set: the first is the one unused for longest. */
+function forgetOldest(map: Map<string, unknown>): void {
+  for (const key of map.keys()) {
+    if (map.size <= memory) {
+      return;
+    }
+    map.delete(key);
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Who a pod is: the identity that a certificate request must state and that the API server checks against the live
+ * objects, and what the pod says about the ownership of files.
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
+ */
+import type { PodReference } from '../../volumes/volume.ts';
+import { AgentError } from '../errors.ts';
+import type { Clock, PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
+import { createCache } from './cache.ts';
+import type { ApiClient, Persona } from './client.ts';
+import { createMonotonicClock } from './monotonic.ts';
+import type { KubernetesObject, Pod } from './objects.ts';
+import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
+
+export interface PodDirectoryOptions {
+  readonly client: ApiClient;
+  readonly nodeName: string;
+  /**
+   * As whom service accounts are read. A node may get just those whose token, or a podCertificate source, one of its pods
+   * mounts; a pod with neither needs `self`. Default `self`.
+   */
+  readonly readServiceAccountsAs?: Persona;
+  /** Must not go back. Default `createMonotonicClock()`. */
+  readonly clock?: Clock;
+  /** How long an answer is good for, milliseconds. Defaults: pod 2 s, service account 30 s, node 60 s. */
+  readonly keepMs?: { readonly pod: number; readonly serviceAccount: number; readonly node: number };
+}
+
+/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
+const mirrorAnnotation = 'kubernetes.io/config.mirror';
+
+/** Objects remembered of each kind. */
+const cacheSize = 512;
+
+export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
+  const { client, nodeName, readServiceAccountsAs = 'self', clock = createMonotonicClock() } = options;
+  const keepMs = options.keepMs ?? { pod: 2_000, serviceAccount: 30_000, node: 60_000 };
+
+  const reader =
+    <T>(as: Persona) =>
+    (path: string): Promise<T> =>
+      client.request<T>({ method: 'GET', path, as, priority: 'first' });
+  const remember = { clock, size: cacheSize };
+  const pods = createCache({ ...remember, keepMs: keepMs.pod, read: reader<Pod>('self') });
+  const serviceAccounts = createCache({
+    ...remember,
+    keepMs: keepMs.serviceAccount,
+    read: reader<KubernetesObject>(readServiceAccountsAs),
+  });
+  const nodes = createCache({ ...remember, keepMs: keepMs.node, read: reader<KubernetesObject>('self') });
+
+  async function getPod(reference: PodReference, signal: AbortSignal): Promise<Pod> {
+    const { namespace, name, uid } = reference;
+    const path = core({ namespace, resource: 'pods', name });
+    // A remembered pod of another UID may be the predecessor of this one.
+    const pod = await pods
+      .get(path, signal, (known) => known.metadata.uid === uid)
+      .catch((error: unknown) => {
+        throw isNotFound(error) ? goneError(reference, 'does not exist') : error;
+      });
+    if (pod.metadata.annotations?.[mirrorAnnotation] !== undefined) {
+      throw goneError(reference, 'is a static pod, for which the API server accepts no certificate requests');
+    }
+    if (pod.metadata.uid !== uid) {
+      throw goneError(reference, `has been replaced by one with UID ${pod.metadata.uid ?? '(none)'}`);
+    }
+    if (pod.spec?.nodeName !== nodeName) {
+      throw goneError(reference, `runs on node ${pod.spec?.nodeName ?? '(none)'}, not on ${nodeName}`);
+    }
+    return pod;
+  }
+
+  return {
+    async identify(reference, signal): Promise<PodIdentity> {
+      const pod = await getPod(reference, signal);
+      const { namespace } = reference;
+      const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';
+      const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
+      const [serviceAccount, node] = await Promise.all([
+        serviceAccounts.get(core(account), signal),
+        nodes.get(core({ resource: 'nodes', name: nodeName }), signal),
+      ]);
+      const fsGroup = pod.spec?.securityContext?.fsGroup;
+      const runAsUser = commonRunAsUser(pod);
+      return {
+        pod: { ...reference, serviceAccountName },
+        serviceAccountUID: uidOf(serviceAccount, `service account ${namespace}/${serviceAccountName}`),
+        nodeName,
+        nodeUID: uidOf(node, `node ${nodeName}`),
+        ended: pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed',
+        ...(fsGroup === undefined ? {} : { fsGroup }),
+        ...(runAsUser === undefined ? {} : { runAsUser }),
+      };
+    },
+  };
+}
+
+/**
+ * The user that every container runs as, init containers included, where all say so and say the same. A container's own
+ * securityContext goes before the pod's. Ephemeral containers cannot have one.
+ */
+export function commonRunAsUser(pod: Pod): number | undefined {
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const users = containers.map(
+    (container) => container.securityContext?.runAsUser ?? pod.spec?.securityContext?.runAsUser,
+  );
+  const [first] = users;
+  return users.every((user) => user === first) ? first : undefined;
+}
+
+function core(location: ResourceLocation): string {
+  return resourcePath(corePrefix, location);
+}
+
+function uidOf(object: KubernetesObject, what: string): string {
+  if (!object.metadata?.uid) {
+    throw new AgentError('Unavailable', `the API server's answer for ${what} has no UID`, { actor: 'nobody' });
+  }
+  return object.metadata.uid;
+}
+
+function goneError(pod: PodReference, why: string): AgentError {
+  return new AgentError('PodGone', `pod ${pod.namespace}/${pod.name} with UID ${pod.uid} ${why}`, { actor: 'nobody' });
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof AgentError && error.code === 'NotFound';
+}
