@@ -31,7 +31,6 @@ export const labelLimits = {
   verb: 10,
   resource: 20,
   code: 30,
-  priority: 2,
   version: 1,
   node_version: 1,
 } as const;
@@ -180,7 +179,7 @@ export const metricTable = {
     name: 'podcert_agent_api_throttle_duration_seconds',
     kind: 'histogram',
     help: "How long calls waited for the agent's own rate limit before they were sent.",
-    labels: ['priority'],
+    labels: [],
     buckets: callBuckets,
   },
   processCpu: {

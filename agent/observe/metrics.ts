@@ -25,7 +25,7 @@ export interface Metrics {
   count<K extends KeyOf<'counter'>>(key: K, labels: Labels<K>, by?: number): void;
   /** Adds a duration in seconds to a histogram; one that a clock change made negative counts as 0. Never throws. */
   observe<K extends KeyOf<'histogram'>>(key: K, labels: Labels<K>, seconds: number): void;
-  /** Names what the gauges are read from; before that they have no values. */
+  /** Names what the gauges are read from; before that they show an agent that holds nothing. */
   collectFrom(sources: MetricSources): void;
   /** All metrics as they stand now. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;

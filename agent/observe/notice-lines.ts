@@ -2,6 +2,7 @@
  * What a notice says in the log: its level, its message, and the fields that make it findable.
  */
 import type { CredentialNotice, Notice, TrustNotice, VolumeNotice } from '../lifecycle/notices.ts';
+import { unreachable } from '../unreachable.ts';
 import type { LogLevel } from './log.ts';
 import type { LogFields } from './log-fields.ts';
 import { timeText } from './time-text.ts';
@@ -87,7 +88,7 @@ function credentialLine(notice: CredentialNotice): Line {
     case 'podEnded':
       return { level: 'info', message: 'pod has ended, no more refreshes', fields: {} };
     default:
-      return notice satisfies never;
+      return unreachable(notice);
   }
 }
 
@@ -105,7 +106,7 @@ function trustLine(notice: TrustNotice): Line {
       return { level: 'warn', message: 'trust anchors not written', fields: { error, retryAt: timeText(retryAt) } };
     }
     default:
-      return notice satisfies never;
+      return unreachable(notice);
   }
 }
 
@@ -119,6 +120,6 @@ function volumeLine(notice: VolumeNotice): Line {
     case 'unpublished':
       return { level: 'info', message: 'volume removed', fields: { volumeId } };
     default:
-      return notice satisfies never;
+      return unreachable(notice);
   }
 }

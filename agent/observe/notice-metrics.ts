@@ -2,6 +2,7 @@
  * What a notice counts in: the metrics of requests, outcomes, durations and trust anchors.
  */
 import type { CredentialNotice, Notice, Phase, TrustNotice, VolumeNotice } from '../lifecycle/notices.ts';
+import { unreachable } from '../unreachable.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Most issuances whose phases are remembered; there are never as many credentials on a node. */
@@ -88,7 +89,7 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'podEnded':
         break;
       default:
-        notice satisfies never;
+        unreachable(notice);
     }
   };
 

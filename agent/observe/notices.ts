@@ -29,12 +29,13 @@ export function createReporter(options: {
   return (notice) => {
     const { level, message, fields } = lineOf(notice);
     log[level](message, fields);
+    countNotice(notice);
+    const event = describeForPod(notice);
+    if (event === undefined) return;
     try {
-      countNotice(notice);
-      const event = describeForPod(notice);
-      if (event !== undefined) events({ pod: notice.volume.pod, ...event });
+      events({ pod: notice.volume.pod, ...event });
     } catch (error) {
-      log.error('a notice could not be counted or told to its pod', { ...fields, error });
+      log.error('an event could not be handed on', { ...fields, reason: event.reason, error });
     }
   };
 }

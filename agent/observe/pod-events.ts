@@ -7,6 +7,7 @@
  */
 import type { AgentError, ErrorCode } from '../errors.ts';
 import type { CredentialNotice, Notice } from '../lifecycle/notices.ts';
+import { unreachable } from '../unreachable.ts';
 import { errorText, singleLine } from './redact.ts';
 import { timeText } from './time-text.ts';
 
@@ -19,8 +20,9 @@ export interface EventText {
 
 /** The API server refuses an event whose message is longer. */
 const maxMessageLength = 1_024;
-/** Leaves room for the rest of the message around what another side said. */
+/** Leave room for the rest of the message, whose end says what to do, around what others wrote. */
 const maxQuoteLength = 480;
+const maxNameLength = 100;
 
 /** The event that a notice deserves; undefined for what an author need not know. */
 export function describeForPod(notice: Notice): EventText | undefined {
@@ -67,7 +69,7 @@ function eventOf(notice: Notice): EventText | undefined {
     case 'unpublished':
       return undefined;
     default:
-      return notice satisfies never;
+      return unreachable(notice);
   }
 }
 
@@ -90,6 +92,11 @@ function requestOf(notice: CredentialNotice & { readonly requestName: string }):
   return `request ${notice.volume.pod.namespace}/${notice.requestName}`;
 }
 
+/** The signer's name, cut where it is so long that the message would not fit. */
+function signerOf(notice: CredentialNotice): string {
+  return singleLine(notice.signerName, maxNameLength);
+}
+
 /** What another side said, as one sentence in one line. */
 function quote(text: string): string {
   const line = singleLine(text, maxQuoteLength);
@@ -104,32 +111,33 @@ function moment(milliseconds: number): string {
 
 function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
   return normal('WaitingForSigner', [
-    `${place(notice)}: signer ${notice.signerName} has not answered ${requestOf(notice)}`,
+    `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,
-    `If this lasts, ask the cluster operator whether ${notice.signerName} runs and is spelt like this.`,
+    `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and is spelt like this.`,
   ]);
 }
 
 function projected(notice: CredentialNoticeOf<'projected'>): EventText {
-  const { first, signerName, serialNumber, notAfter, refreshAt } = notice;
+  const { first, serialNumber, notAfter, refreshAt } = notice;
   return normal(first ? 'Issued' : 'Rotated', [
-    `${place(notice)}: ${first ? 'certificate' : 'new certificate'} ${serialNumber} from ${signerName} is in the volume,`,
+    `${place(notice)}: ${first ? 'certificate' : 'new certificate'} ${serialNumber} from ${signerOf(notice)} is in the volume,`,
     `valid until ${moment(notAfter)}, renewed from ${moment(refreshAt)} on.`,
     first ? 'Nothing needs to be done.' : 'Programs that do not watch their files must be told to read them again.',
   ]);
 }
 
 function refused(notice: CredentialNoticeOf<'denied' | 'failed'>, reason: 'Denied' | 'Failed'): EventText {
-  const said = notice.reason === '' ? quote(notice.message) : `${notice.reason}: ${quote(notice.message)}`;
+  const word = notice.reason === '' ? '' : `${singleLine(notice.reason, maxNameLength)}: `;
+  const said = `${word}${quote(notice.message)}`;
   return warning(reason, [
-    `${place(notice)}: signer ${notice.signerName} ${notice.type} ${requestOf(notice)}: ${said}`,
+    `${place(notice)}: signer ${signerOf(notice)} ${notice.type} ${requestOf(notice)}: ${said}`,
     `Correct the source, or ask whoever runs the signer; the agent asks again at ${moment(notice.retryAt)}`,
     'and keeps a certificate that is in the volume.',
   ]);
 }
 
 function keyTypeSuggested(notice: CredentialNoticeOf<'keyTypeSuggested'>): EventText {
-  const said = `${place(notice)}: signer ${notice.signerName} does not take ${notice.keyType} keys and suggests ${notice.suggested}.`;
+  const said = `${place(notice)}: signer ${signerOf(notice)} does not take ${notice.keyType} keys and suggests ${notice.suggested}.`;
   return notice.followed
     ? normal('UnsupportedKeyType', [
         said,
@@ -142,18 +150,23 @@ function keyTypeSuggested(notice: CredentialNoticeOf<'keyTypeSuggested'>): Event
       ]);
 }
 
+const losses: Readonly<Record<CredentialNoticeOf<'requestLost'>['why'], string>> = {
+  deleted: 'was deleted before it was answered',
+  unanswered: 'was never answered and is given up',
+  outdated: 'was answered, but its certificate ran out before the other sources of the volume were ready',
+};
+
 function requestLost(notice: CredentialNoticeOf<'requestLost'>): EventText {
-  const why = notice.why === 'deleted' ? 'was deleted before it was answered' : 'was never answered and is given up';
   return warning('RequestLost', [
-    `${place(notice)}: ${requestOf(notice)} to signer ${notice.signerName} ${why}.`,
+    `${place(notice)}: ${requestOf(notice)} to signer ${signerOf(notice)} ${losses[notice.why]}.`,
     `The agent makes another at ${moment(notice.retryAt)};`,
-    `if this repeats, ask the cluster operator whether ${notice.signerName} runs.`,
+    `if this repeats, ask the cluster operator whether ${signerOf(notice)} runs.`,
   ]);
 }
 
 function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText {
   return warning('CertificateOverdueForRefresh', [
-    `${place(notice)}: the certificate from ${notice.signerName} should have been renewed ten minutes ago`,
+    `${place(notice)}: the certificate from ${signerOf(notice)} should have been renewed ten minutes ago`,
     `and expires at ${moment(notice.notAfter)}.`,
     'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
   ]);
@@ -161,7 +174,7 @@ function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText
 
 function expired(notice: CredentialNoticeOf<'expired'>): EventText {
   return warning('CertificateExpired', [
-    `${place(notice)}: the certificate from ${notice.signerName} expired at ${moment(notice.notAfter)}.`,
+    `${place(notice)}: the certificate from ${signerOf(notice)} expired at ${moment(notice.notAfter)}.`,
     'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
   ]);
 }
@@ -202,12 +215,12 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
 };
 
 function attemptFailed(notice: CredentialNoticeOf<'attemptFailed'>): EventText | undefined {
-  const { error, phase, retryAt, signerName } = notice;
+  const { error, phase, retryAt } = notice;
   const failure = failures[error.code];
   if (failure === undefined) return undefined;
   if (phase === 'write' && error.code === 'Internal') return notWritten(notice, 'certificate', error, retryAt);
   return warning(failure.reason, [
-    `${place(notice)}: certificate from ${signerName}: ${quote(errorText(error))}`,
+    `${place(notice)}: certificate from ${signerOf(notice)}: ${quote(errorText(error))}`,
     failure.action,
     `The agent tries again at ${moment(retryAt)}.`,
   ]);

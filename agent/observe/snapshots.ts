@@ -16,8 +16,8 @@ export interface WatchSnapshot {
   readonly name: string;
   /** How often it had to be started again, since it was created. */
   readonly restarts: number;
-  /** When it last heard from the API server, milliseconds since the epoch; absent: never yet. */
-  readonly lastEventAt?: number;
+  /** When it last heard from the API server, milliseconds since the epoch; undefined: never yet. */
+  readonly lastEventAt: number | undefined;
 }
 
 /** Labels of a series, with values that are already bounded. */

@@ -1,0 +1,44 @@
+/** A volume, a credential and a log that keeps its lines, for the tests of this room. */
+import { createLogger, type Logger, type LogLevel } from '../../../agent/observe/log.ts';
+import type { PodCertificateSource } from '../../../volumes/sources.ts';
+import type { VolumeRecord } from '../../../volumes/volume.ts';
+
+const source: PodCertificateSource = {
+  kind: 'podCertificate',
+  index: 0,
+  signerName: 'example.com/mesh',
+  keyType: 'ECDSAP256',
+  userAnnotations: {},
+  credentialBundlePath: 'credentials.pem',
+};
+
+export const volume: VolumeRecord = {
+  volumeId: 'csi-1',
+  targetPath: '/var/lib/kubelet/pods/u-1/volumes/kubernetes.io~csi/mtls/mount',
+  volumeName: 'mtls',
+  pod: { namespace: 'shop', name: 'web-0', uid: 'u-1', serviceAccountName: 'web' },
+  declaration: { sources: [source] },
+  owner: { kind: 'none' },
+};
+
+export const credential = { volume, source: 0, signerName: 'example.com/mesh', keyType: 'ECDSAP256' } as const;
+
+/** What every log line about `credential` carries. */
+export const credentialFields = {
+  namespace: 'shop',
+  pod: 'web-0',
+  podUID: 'u-1',
+  volume: 'mtls',
+  source: 0,
+  signerName: 'example.com/mesh',
+  keyType: 'ECDSAP256',
+};
+
+export type Entry = Readonly<Record<string, unknown>>;
+
+/** A JSON logger and the lines it has written, parsed. */
+export function createLogProbe(level: LogLevel = 'debug'): { readonly log: Logger; readonly entries: () => Entry[] } {
+  const lines: string[] = [];
+  const log = createLogger({ level, format: 'json', destination: { write: (line) => lines.push(line) } });
+  return { log, entries: () => lines.map((line) => JSON.parse(line) as Entry) };
+}
