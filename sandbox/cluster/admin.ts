@@ -1,0 +1,154 @@
+/**
+ * What tests and the demonstration do to a cluster, as its administrator: make and delete objects, wait for them.
+ */
+import { stringify } from 'yaml';
+import type { ApiClient } from '../../agent/kubernetes/client.ts';
+import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
+import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
+import { corePrefix, type ResourceLocation, resourcePath } from '../../agent/kubernetes/paths.ts';
+import { httpStatusOf, whenFound } from '../client.ts';
+import type { BoundPod, CsiVolumeSource } from '../kubelet/pod.ts';
+
+/** A volume of the agent's driver: its `sources` as YAML text, or as what is written in YAML. */
+export interface VolumeRequest {
+  readonly name: string;
+  readonly sources: string | readonly object[];
+  /** Default true, without which the driver refuses the volume. */
+  readonly readOnly?: boolean;
+  /** Further volume attributes: `defaultMode`. */
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+export interface PodRequest {
+  readonly name: string;
+  /** Default `default`. Namespace and service account are made when they are not there. */
+  readonly namespace?: string;
+  /** Default `default`. */
+  readonly serviceAccountName?: string;
+  readonly volumes: readonly VolumeRequest[];
+  readonly securityContext?: { readonly fsGroup?: number; readonly runAsUser?: number };
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface Event extends KubernetesObject {
+  readonly involvedObject?: { readonly name?: string; readonly uid?: string };
+  readonly type?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly count?: number;
+}
+
+export interface Admin {
+  readonly client: ApiClient;
+  /** Creates an object. @param prefix `/api/v1` or `/apis/<group>/<version>` */
+  create<T extends KubernetesObject>(prefix: string, location: ResourceLocation, object: object): Promise<T>;
+  /** The same, where it need not be new. */
+  ensure(prefix: string, location: ResourceLocation, object: object): Promise<void>;
+  /** Creates a pod on the cluster's node. */
+  createPod(request: PodRequest): Promise<BoundPod>;
+  /** Deletes a pod and waits until it is gone. */
+  deletePod(namespace: string, name: string): Promise<void>;
+  /** Waits until the pod runs: its volumes are mounted and its containers started. */
+  podRunning(namespace: string, name: string): Promise<BoundPod>;
+  /** Waits until an object, or its absence, is accepted. @param collection path of the collection */
+  waitFor<T extends KubernetesObject>(
+    collection: string,
+    name: string,
+    accept: (object: T | undefined) => boolean,
+  ): Promise<T | undefined>;
+  /** Events on a pod. */
+  events(namespace: string, podName: string): Promise<readonly Event[]>;
+}
+
+export function createAdmin(client: ApiClient, nodeName: string, driverName: string): Admin {
+  const podsIn = (namespace: string) => resourcePath(corePrefix, { namespace, resource: 'pods' });
+
+  const create: Admin['create'] = async (prefix, location, object) =>
+    await client.request({ method: 'POST', path: resourcePath(prefix, location), body: object });
+
+  const ensure: Admin['ensure'] = async (prefix, location, object) => {
+    await create(prefix, location, object).catch((error: unknown) => {
+      if (httpStatusOf(error) !== 409) throw error;
+    });
+  };
+
+  const waitFor: Admin['waitFor'] = <T extends KubernetesObject>(
+    collection: string,
+    name: string,
+    accept: (object: T | undefined) => boolean,
+  ) =>
+    new Promise<T | undefined>((resolve) => {
+      const watch = createListWatch<T>({
+        client,
+        path: async () => collection,
+        query: { fieldSelector: `metadata.name=${name}` },
+      });
+      watch.subscribe(() => {
+        const [object] = watch.list();
+        if (!watch.health().synced || !accept(object)) return;
+        watch.stop();
+        resolve(object);
+      });
+    });
+
+  return {
+    client,
+    create,
+    ensure,
+    createPod: async (request) => {
+      const { namespace = 'default', serviceAccountName = 'default' } = request;
+      await ensure(corePrefix, { resource: 'namespaces' }, { metadata: { name: namespace } });
+      const accounts: ResourceLocation = { namespace, resource: 'serviceaccounts' };
+      await ensure(corePrefix, accounts, { metadata: { name: serviceAccountName } });
+      const pod = podObject(request, nodeName, driverName);
+      return await create<BoundPod>(corePrefix, { namespace, resource: 'pods' }, pod);
+    },
+    deletePod: async (namespace, name) => {
+      const path = resourcePath(corePrefix, { namespace, resource: 'pods', name });
+      await client.request({ method: 'DELETE', path }).catch(whenFound);
+      await waitFor(podsIn(namespace), name, (pod) => pod === undefined);
+    },
+    podRunning: async (namespace, name) => {
+      const isRunning = (pod: BoundPod | undefined) => pod?.status?.phase === 'Running';
+      const pod = await waitFor<BoundPod>(podsIn(namespace), name, isRunning);
+      if (pod === undefined) throw new Error(`pod ${namespace}/${name} does not run`);
+      return pod;
+    },
+    waitFor,
+    events: async (namespace, podName) => {
+      const path = resourcePath(corePrefix, { namespace, resource: 'events' });
+      const query = { fieldSelector: `involvedObject.name=${podName}` };
+      const list = await client.request<{ readonly items?: readonly Event[] }>({ method: 'GET', path, query });
+      return list.items ?? [];
+    },
+  };
+}
+
+function podObject(request: PodRequest, nodeName: string, driverName: string): object {
+  const csi = (volume: VolumeRequest): CsiVolumeSource => ({
+    driver: driverName,
+    readOnly: volume.readOnly ?? true,
+    volumeAttributes: {
+      ...volume.attributes,
+      sources: typeof volume.sources === 'string' ? volume.sources : stringify(volume.sources),
+    },
+  });
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: request.name, labels: request.labels },
+    spec: {
+      nodeName,
+      serviceAccountName: request.serviceAccountName ?? 'default',
+      securityContext: request.securityContext,
+      containers: [
+        {
+          name: 'main',
+          image: 'sandbox.example.com/workload',
+          volumeMounts: request.volumes.map(({ name }) => ({ name, mountPath: `/var/run/${name}`, readOnly: true })),
+        },
+      ],
+      volumes: request.volumes.map((volume) => ({ name: volume.name, csi: csi(volume) })),
+    },
+  };
+}

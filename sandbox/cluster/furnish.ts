@@ -1,0 +1,63 @@
+/**
+ * What stands in a cluster before the agent comes: its node, its CSIDriver, permissions, and the agent's own pod with its
+ * token.
+ */
+import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
+import { corePrefix } from '../../agent/kubernetes/paths.ts';
+import type { ApiServer } from '../api-server/server.ts';
+import { kubeconfig } from '../api-server/tls.ts';
+import type { Admin } from './admin.ts';
+import { agentAccount, agentNamespace, permissionObjects } from './permissions.ts';
+
+/** Long enough for every run of a sandbox. */
+const agentTokenSeconds = 30 * 86400;
+
+export interface Furniture {
+  readonly nodeName: string;
+  readonly driverName: string;
+  /** Whether the agent makes its requests as its node, or as itself. */
+  readonly impersonateNode: boolean;
+}
+
+/** Makes the objects. @returns a kubeconfig (YAML) of the agent, whose token is bound to its pod on the node. */
+export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Furniture): Promise<string> {
+  const { nodeName, driverName, impersonateNode } = furniture;
+  const node = await admin.create<KubernetesObject>(
+    corePrefix,
+    { resource: 'nodes' },
+    { metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': nodeName } } },
+  );
+  const storage = '/apis/storage.k8s.io/v1';
+  await admin.create(storage, { resource: 'csidrivers' }, csiDriverObject(driverName));
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  for (const { resource, object } of permissionObjects(impersonateNode)) await admin.ensure(rbac, { resource }, object);
+  const accounts = { namespace: agentNamespace, resource: 'serviceaccounts' };
+  const account = await admin.create<KubernetesObject>(corePrefix, accounts, { metadata: { name: agentAccount } });
+  const name = `${agentAccount}-${nodeName}`;
+  const pod = await admin.createPod({
+    namespace: agentNamespace,
+    name,
+    serviceAccountName: agentAccount,
+    volumes: [],
+  });
+  const reference = ({ metadata }: KubernetesObject) => ({ name: metadata.name, uid: metadata.uid ?? '' });
+  const claims = {
+    namespace: agentNamespace,
+    serviceAccount: reference(account),
+    pod: reference(pod),
+    node: reference(node),
+  };
+  return agentConfig(apiServer, apiServer.issueToken(claims, { lifetimeSeconds: agentTokenSeconds }).token);
+}
+
+function csiDriverObject(name: string): object {
+  return {
+    metadata: { name, labels: { 'security.kubernetes.io/csi-ephemeral-volume-profile': 'restricted' } },
+    spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'] },
+  };
+}
+
+function agentConfig(apiServer: ApiServer, token: string): string {
+  const user = `system:serviceaccount:${agentNamespace}:${agentAccount}`;
+  return kubeconfig({ url: apiServer.url, caPem: apiServer.caPem, user, token, namespace: agentNamespace });
+}

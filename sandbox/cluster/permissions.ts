@@ -1,0 +1,79 @@
+/**
+ * What the parts of a sandbox may do: roles for the signers and for the agent, in each of the agent's identities.
+ *
+ * https://kubernetes.io/docs/reference/access-authn-authz/rbac/
+ */
+
+export const agentNamespace = 'kube-system';
+export const agentAccount = 'pod-certificate-agent';
+export const signerUser = 'sandbox-signer';
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const certificates = ['certificates.k8s.io'];
+const requests = ['podcertificaterequests'];
+
+const signerRules: readonly Rule[] = [
+  { apiGroups: certificates, resources: requests, verbs: ['get', 'list', 'watch'] },
+  { apiGroups: certificates, resources: ['podcertificaterequests/status'], verbs: ['update', 'patch'] },
+  { apiGroups: certificates, resources: ['signers'], verbs: ['sign', 'attest'] },
+  {
+    apiGroups: certificates,
+    resources: ['clustertrustbundles'],
+    verbs: ['get', 'list', 'watch', 'create', 'update', 'delete'],
+  },
+];
+
+const agentRules: readonly Rule[] = [
+  { apiGroups: [''], resources: ['pods', 'nodes', 'serviceaccounts'], verbs: ['get'] },
+  { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+  { apiGroups: certificates, resources: ['clustertrustbundles'], verbs: ['get', 'list', 'watch'] },
+];
+
+/** The agent makes its requests as itself. */
+const ownRequestRules: readonly Rule[] = [
+  { apiGroups: certificates, resources: requests, verbs: ['create', 'get', 'list', 'watch'] },
+];
+
+/** The agent makes its requests as the node it runs on, so that the API server checks them against the pod. */
+const nodeRequestRules: readonly Rule[] = [
+  { apiGroups: ['authentication.k8s.io'], resources: ['nodes'], verbs: ['impersonate:associated-node'] },
+  {
+    apiGroups: certificates,
+    resources: requests,
+    verbs: ['create', 'get', 'list', 'watch'].map((verb) => `impersonate-on:associated-node:${verb}`),
+  },
+];
+
+/**
+ * Nodes may ask for certificates of pods whose projected volumes do not name the signer: from 1.37 they need a permission
+ * for that, and the agent's pods name it in a CSI volume only.
+ */
+const nodeRules: readonly Rule[] = [
+  { apiGroups: certificates, resources: ['signers'], verbs: ['request-podcertificate-signer'] },
+];
+
+/** ClusterRoles and ClusterRoleBindings to create, with the resource each belongs to. */
+export function permissionObjects(impersonateNode: boolean): readonly { resource: string; object: object }[] {
+  const requestRules = impersonateNode ? nodeRequestRules : ownRequestRules;
+  const account = { kind: 'ServiceAccount', namespace: agentNamespace, name: agentAccount };
+  return [
+    ...roleAndBinding(signerUser, signerRules, { ...rbacGroup, kind: 'User', name: signerUser }),
+    ...roleAndBinding('sandbox-nodes', nodeRules, { ...rbacGroup, kind: 'Group', name: 'system:nodes' }),
+    ...roleAndBinding(agentAccount, [...agentRules, ...requestRules], account),
+  ];
+}
+
+const rbacGroup = { apiGroup: 'rbac.authorization.k8s.io' };
+
+function roleAndBinding(name: string, rules: readonly Rule[], subject: object) {
+  const roleRef = { ...rbacGroup, kind: 'ClusterRole', name };
+  return [
+    { resource: 'clusterroles', object: { metadata: { name }, rules } },
+    { resource: 'clusterrolebindings', object: { metadata: { name }, roleRef, subjects: [subject] } },
+  ];
+}
