@@ -39,6 +39,11 @@ export interface ListWatch<T extends KubernetesObject> {
   /** Ends everything; no listener is called afterwards. */
   stop(): void;
   health(): ListWatchHealth;
+  /**
+   * Lists numbered from 1: the one that began last, and the last one that was taken over; 0 for none. What existed when
+   * list n began is in it, so what is absent once n is taken over has been deleted.
+   */
+  lists(): { readonly begun: number; readonly taken: number };
 }
 
 export interface ListWatchOptions {
@@ -94,7 +99,8 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let inPages = true;
   /** Failures in a row. */
   let failures = 0;
-  let synced = false;
+  let listsBegun = 0;
+  let listTaken = 0;
   let lastEventAt: number | undefined;
   let restarts = 0;
   let lastError: AgentError | undefined;
@@ -137,6 +143,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   async function list(): Promise<void> {
     const collection = await path(signal);
+    listsBegun += 1;
     const found = new Map<string, T>();
     let version = '';
     let next: string | undefined;
@@ -160,7 +167,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     for (const [key, object] of found) {
       put(key, object);
     }
-    synced = true;
+    listTaken = listsBegun;
     emit({ type: 'synced' });
   }
 

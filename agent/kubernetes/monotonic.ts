@@ -15,10 +15,11 @@ export function createMonotonicClock(): Clock {
   return {
     now,
     at(time, callback) {
-      let timer: NodeJS.Timeout;
+      let timer: NodeJS.Timeout | undefined;
+      // Timers may ring a little early, and at most `longestTimerMs` from now: then the rest is waited for.
       const arm = (): void => {
-        const left = Math.ceil(time - now());
-        timer = setTimeout(left > longestTimerMs ? arm : callback, Math.min(Math.max(left, 0), longestTimerMs));
+        const leftMs = Math.min(Math.max(Math.ceil(time - now()), 0), longestTimerMs);
+        timer = setTimeout(() => (now() < time ? arm() : callback()), leftMs);
         timer.unref();
       };
       arm();
