@@ -16,7 +16,7 @@ export function helpText(): string {
   return `${[
     'Usage: pod-certificate-agent [options]',
     '',
-    'Gives the pods of one node mTLS certificates: makes keys, asks signers, writes the files, refreshes them.',
+    'Gives the pods of one node mTLS certificates: makes keys, asks signers, keeps the files fresh.',
     '',
     'Options:',
     `  --config FILE\n${wrap('YAML file with any of the options below, by their name in camelCase (nodeName: …). Flags win over the file.')}`,
