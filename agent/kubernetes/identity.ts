@@ -89,6 +89,7 @@ export function createIdentity(source: IdentitySource, options: IdentityOptions)
 
   /** One reading at a time; whoever comes meanwhile gets its result. */
   function load(): Promise<Loaded> {
+    checkedAt = clock.now();
     loading ??= read(source, clock.now(), loaded)
       .then((fresh) => {
         loaded = fresh;

@@ -271,7 +271,8 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       listeners.clear();
       stopping.abort();
     },
-    health: () => ({ synced, lastEventAt, restarts, lastError }),
+    health: () => ({ synced: listTaken > 0, lastEventAt, restarts, lastError }),
+    lists: () => ({ begun: listsBegun, taken: listTaken }),
   };
 }
 
