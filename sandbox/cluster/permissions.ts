@@ -50,11 +50,11 @@ const nodeRequestRules: readonly Rule[] = [
 ];
 
 /**
- * Nodes may ask for certificates of pods whose projected volumes do not name the signer: from 1.37 they need a permission
- * for that, and the agent's pods name it in a CSI volume only.
+ * Nodes may ask any signer: from 1.37 they need a permission for signers that a pod's projected volumes do not name, and
+ * the agent's pods name theirs in a CSI volume. The rule's resources are names of signers.
  */
 const nodeRules: readonly Rule[] = [
-  { apiGroups: certificates, resources: ['signers'], verbs: ['request-podcertificate-signer'] },
+  { apiGroups: certificates, resources: ['*'], verbs: ['request-podcertificate-signer'] },
 ];
 
 /** ClusterRoles and ClusterRoleBindings to create, with the resource each belongs to. */
