@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../lifecycle/ports.ts';
 import { createLineSplitter } from './lines.ts';
-import { type Reply, TimeLimitError } from './transport.ts';
+import { brokenError, isBroken, type Reply, TimeLimitError } from './transport.ts';
 
 /**
  * Reads frames until the server ends the stream in order.
@@ -23,6 +23,10 @@ export function readFrames(
   idleTimeoutMs: number,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (isBroken(reply)) {
+      reject(brokenError());
+      return;
+    }
     const split = createLineSplitter((line) => onFrame(parseFrame(line)), maxFrameBytes);
     let lastByteAt = clock.now();
     let cancelIdle = (): void => {};
@@ -51,7 +55,7 @@ export function readFrames(
     reply.message.on('error', reject);
     reply.message.on('close', () => {
       cancelIdle();
-      reject(new Error('the connection was closed in the middle of a watch'));
+      reject(brokenError());
     });
   });
 }

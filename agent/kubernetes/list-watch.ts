@@ -6,6 +6,7 @@
  */
 import { AgentError } from '../errors.ts';
 import type { Clock } from '../lifecycle/ports.ts';
+import { unreachable } from '../unreachable.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
 import { createMonotonicClock } from './monotonic.ts';
@@ -218,7 +219,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       case 'BOOKMARK':
         break;
       default:
-        throw new TypeError(`unknown watch event ${type satisfies never}`);
+        unreachable(type);
     }
   }
 

@@ -153,6 +153,10 @@ export function readBody(reply: Reply, maxBytes: number, clock: Clock, limitMs: 
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
+    if (isBroken(reply)) {
+      reject(brokenError());
+      return;
+    }
     const cancelLimit = clock.at(clock.now() + limitMs, () => {
       reply.destroy(new TimeLimitError(`the reply was not complete within ${limitMs} ms`));
     });
@@ -168,7 +172,16 @@ export function readBody(reply: Reply, maxBytes: number, clock: Clock, limitMs: 
     reply.message.on('error', reject);
     reply.message.on('close', () => {
       cancelLimit();
-      reject(new Error('the connection was closed before the reply was complete'));
+      reject(brokenError());
     });
   });
+}
+
+/** A connection may break between a reply's head and the reading of its body, and then says no more about it. */
+export function isBroken({ message }: Reply): boolean {
+  return message.destroyed && !message.readableEnded;
+}
+
+export function brokenError(): Error {
+  return new Error('the connection was closed before the reply was complete');
 }

@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import { AgentError } from '../../../agent/errors.ts';
 import { type CallReport, createApiClient } from '../../../agent/kubernetes/client.ts';
 import { apiFailureOf } from '../../../agent/kubernetes/failure.ts';
+import { readFrames } from '../../../agent/kubernetes/frames.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
+import { createMonotonicClock } from '../../../agent/kubernetes/monotonic.ts';
+import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
 import {
   clientOf,
   fixedIdentity,
@@ -239,6 +242,37 @@ test('a call ends when its caller ends it: waiting for its turn, for the reply, 
   running.abort();
   await assert.rejects(first, aborted);
   assert.equal(client.load().active, 0);
+});
+
+test('a call that is ended while its credentials are read is not sent', async (t) => {
+  const server = await startLoopback(t, ({ response }) => sendJson(response, 200, {}));
+  const ending = new AbortController();
+  const identity: Identity = {
+    ...identityFor(server),
+    async current() {
+      ending.abort();
+      return identityFor(server).current();
+    },
+  };
+  const call = clientOf(t, server, { identity }).request({ method: 'GET', path: pods, signal: ending.signal });
+  await assert.rejects(call, { code: 'Aborted' });
+  assert.equal(server.received.length, 0);
+});
+
+test('a connection that breaks between head and body of a reply is noticed', async (t) => {
+  const clock = createMonotonicClock();
+  const server = await startLoopback(t, ({ response }) => openWatch(response));
+  const transport = createTransport(clock);
+  t.after(() => transport.close());
+  const credentials = await identityFor(server).current();
+  const reply = await transport.send(credentials, { method: 'GET', path: pods, headers: {} }, undefined, 5_000);
+  reply.destroy(new Error('broken'));
+  reply.message.on('error', () => {});
+  await assert.rejects(readBody(reply, 1_000, clock, 5_000), /closed before the reply was complete/);
+  await assert.rejects(
+    readFrames(reply, () => {}, 1_000, clock, 5_000),
+    /closed before the reply was complete/,
+  );
 });
 
 test('closing the client ends what is under way and refuses what comes', async (t) => {

@@ -191,3 +191,33 @@ test('stop sends what is left, takes nothing more and ends at its deadline', asy
   await stopped;
   assert.equal(stuck.recorder.dropped(), 2);
 });
+
+test('a refused count is dropped, and the event is counted on', async (t) => {
+  let refuse = true;
+  const { server, recorder, clock } = await start(t, (received) =>
+    received.method === 'PATCH' && refuse ? sendStatus(received.response, 403, 'Forbidden') : accept(received),
+  );
+  recorder.record(event());
+  await server.nth(1);
+  recorder.record(event());
+  await quiet(() => clock.alarms() === 1);
+  clock.advance(10_000);
+  await quiet(() => recorder.dropped() === 1);
+  refuse = false;
+  recorder.record(event());
+  clock.advance(10_000);
+  assert.equal(bodyOf(await server.nth(3))['count'], 3);
+});
+
+test('what is remembered about pods is bounded: the one unheard of for longest is forgotten', async (t) => {
+  const { recorder } = await start(t, () => {}, { queueLimit: 5_000, perPod: { burst: 1, refillMs: 60_000 } });
+  const podEvent = (number: number, message: string): PodEvent =>
+    event({ pod: { ...pod, uid: `uid-${number}` }, message });
+  for (let number = 0; number <= 1_000; number += 1) {
+    recorder.record(podEvent(number, 'first'));
+  }
+  recorder.record(podEvent(1_000, 'second'));
+  assert.equal(recorder.dropped(), 1);
+  recorder.record(podEvent(0, 'second'));
+  assert.equal(recorder.dropped(), 1);
+});
