@@ -1,51 +1,62 @@
 /**
- * PodCertificateRequests as this node uses them: create, get, and one live copy of the node's own, through whichever
- * version the cluster serves. All of it is done as the node, where a node is impersonated.
+ * PodCertificateRequests at the API server: the calls the agent makes and the watch it follows, through whichever version
+ * the cluster serves. Both are made as the node where a node is impersonated, so that its limits apply.
+ *
+ * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  */
-import type { RequestApi, RequestCache } from '../issuance/ports.ts';
+import type { AgentError } from '../errors.ts';
+import type { Priority } from '../lifecycle/ports.ts';
 import type { ApiClient } from './client.ts';
 import type { Discovery, PodCertificateApi } from './discovery.ts';
-import { createListWatch, type ListWatch, type ListWatchOptions } from './list-watch.ts';
+import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { PodCertificateRequest } from './objects.ts';
 import { resourcePath } from './paths.ts';
 
-const as = 'node';
 const resource = 'podcertificaterequests';
 
-export function createRequestApi(client: ApiClient, discovery: Discovery): RequestApi {
+/** How a call stands among others, and what ends it. */
+export interface CallOptions {
+  readonly priority: Priority;
+  readonly signal: AbortSignal;
+}
+
+/** Creates and reads requests. Every call may throw an AgentError. */
+export function createRequestApi(client: ApiClient, discovery: Discovery) {
   return {
+    /** The version in use, looked up when it is not known. @throws AgentError ApiMissing */
     served: discovery.podCertificateRequests,
     notServed: discovery.notServed,
     stubRefused: discovery.stubRefused,
-    async create(api, body, call) {
-      const path = resourcePath(api.pathPrefix, { namespace: body.metadata.namespace ?? '', resource });
-      await client.request<PodCertificateRequest>({ method: 'POST', path, body, as, ...call });
+    async create({ pathPrefix }: PodCertificateApi, body: PodCertificateRequest, call: CallOptions): Promise<void> {
+      const path = resourcePath(pathPrefix, { resource, namespace: body.metadata.namespace ?? '' });
+      await client.request({ method: 'POST', path, body, as: 'node', ...call });
     },
-    get(api, namespace, name, call) {
-      const path = resourcePath(api.pathPrefix, { namespace, resource, name });
-      return client.request<PodCertificateRequest>({ method: 'GET', path, as, ...call });
+    get(
+      { pathPrefix }: PodCertificateApi,
+      namespace: string,
+      name: string,
+      call: CallOptions,
+    ): Promise<PodCertificateRequest> {
+      const path = resourcePath(pathPrefix, { resource, namespace, name });
+      return client.request({ method: 'GET', path, as: 'node', ...call });
     },
   };
 }
 
-/** The node's own requests, of all namespaces, with the numbers of its lists. */
-export function watchPodCertificateRequests(
+/** The requests of one node, live: the only selection that a node may watch. */
+export function watchRequests(
   client: ApiClient,
   discovery: Discovery,
   nodeName: string,
-  options: Partial<ListWatchOptions> = {},
-): ListWatch<PodCertificateRequest> & RequestCache {
+  onError: (error: AgentError) => void,
+): ListWatch<PodCertificateRequest> {
   let api: PodCertificateApi | undefined;
-  let listBegun = 0;
-  let listTaken = 0;
-  const watch = createListWatch<PodCertificateRequest>({
-    ...options,
+  return createListWatch<PodCertificateRequest>({
     client,
-    as,
+    as: 'node',
     query: { fieldSelector: `spec.nodeName=${nodeName}` },
+    onError,
     async path() {
-      // Asked for before a watch as well, so numbers are skipped: what counts is that none is used by two lists.
-      listBegun += 1;
       api = await discovery.podCertificateRequests();
       return resourcePath(api.pathPrefix, { resource });
     },
@@ -53,8 +64,4 @@ export function watchPodCertificateRequests(
       if (api !== undefined) discovery.notServed(api);
     },
   });
-  watch.subscribe((event) => {
-    if (event.type === 'synced') listTaken = listBegun;
-  });
-  return { ...watch, listBegun: () => listBegun, listTaken: () => listTaken };
 }

@@ -23,7 +23,7 @@ export interface CredentialDependencies {
   readonly random: () => number;
   readonly report: Reporter;
   /** The key type that a signer's refusal suggests, if it does. */
-  readonly suggestedKeyType: (reason: string, message: string) => KeyType | undefined;
+  readonly suggestedKeyType: (reason: string, message: string, refused: KeyType) => KeyType | undefined;
   /** Whether a suggested key type is used from now on; asked at every suggestion. */
   readonly followSuggestedKeyType: () => boolean;
 }
@@ -171,8 +171,8 @@ export function runCredential(
       case 'denied':
       case 'failed': {
         const { type: kind, reason, message } = outcome;
-        const suggested = dependencies.suggestedKeyType(reason, message);
-        const followSuggestion = dependencies.followSuggestedKeyType() && suggested !== keyTypeOf(state);
+        const suggested = dependencies.suggestedKeyType(reason, message, keyTypeOf(state));
+        const followSuggestion = dependencies.followSuggestedKeyType();
         const refusal = { type: 'refused', kind, reason, message, followSuggestion } as const;
         return suggested === undefined ? refusal : { ...refusal, suggested };
       }

@@ -23,10 +23,10 @@ export interface Calls {
   abort(): void;
 }
 
-/** A little less than the kubelet's own two minutes, for callers that give no deadline. */
-const defaultDeadlineMs = 110_000;
-
-export function createCalls(log: Log): Calls {
+/**
+ * @param publishTimeoutMs how long a call may take whose caller sets no deadline
+ */
+export function createCalls(log: Log, publishTimeoutMs: number): Calls {
   const shutdown = new AbortController();
 
   function handle<Request, Response>(
@@ -34,7 +34,7 @@ export function createCalls(log: Log): Calls {
     handler: (request: Request, context: CallContext) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
-      answer(method, handler, call, callback).catch((error) => log.error({ method, error }, 'a call was not answered'));
+      answer(method, handler, call, callback).catch((error) => log.error('a call was not answered', { method, error }));
     };
   }
 
@@ -50,14 +50,17 @@ export function createCalls(log: Log): Calls {
     const signal = AbortSignal.any([canceled.signal, shutdown.signal]);
     call.once('cancelled', cancel);
     try {
-      const response = await handler(call.request, { deadline: deadlineOf(call.getDeadline(), startedAt), signal });
-      log.debug({ method, tookMs: Date.now() - startedAt }, 'call answered');
+      const response = await handler(call.request, {
+        deadline: deadlineOf(call.getDeadline(), startedAt + publishTimeoutMs),
+        signal,
+      });
+      log.debug('call answered', { method, tookMs: Date.now() - startedAt });
       callback(null, response);
     } catch (error) {
       const { code, details } = statusOfError(error);
-      const fields = { method, tookMs: Date.now() - startedAt, code, details };
-      if (isExpected(error)) log.debug(fields, 'call answered with an error');
-      else log.error({ ...fields, error }, 'call failed');
+      const fields = { method, tookMs: Date.now() - startedAt, code, detail: details };
+      if (isExpected(error)) log.debug('call answered with an error', fields);
+      else log.error('call failed', { ...fields, error });
       callback({ code, details });
     } finally {
       call.removeListener('cancelled', cancel);
@@ -67,7 +70,7 @@ export function createCalls(log: Log): Calls {
   return { handle, abort: () => shutdown.abort() };
 }
 
-function deadlineOf(deadline: Date | number, startedAt: number): number {
+function deadlineOf(deadline: Date | number, otherwise: number): number {
   const time = Number(deadline);
-  return Number.isFinite(time) ? time : startedAt + defaultDeadlineMs;
+  return Number.isFinite(time) ? time : otherwise;
 }

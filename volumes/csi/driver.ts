@@ -41,10 +41,28 @@ export interface VolumeDriver {
   ready(): boolean;
 }
 
-/** Takes log lines; a pino logger is one. */
+/** What a log line of the CSI services may say beyond its message. */
+export interface LogFields {
+  /** gRPC method. */
+  readonly method?: string;
+  /** gRPC status code. */
+  readonly code?: number;
+  readonly tookMs?: number;
+  /** Path of a socket. */
+  readonly address?: string;
+  /** Path of a directory. */
+  readonly path?: string;
+  /** Name of the driver. */
+  readonly driver?: string;
+  /** What the other side was told, or what it told. */
+  readonly detail?: string;
+  readonly error?: unknown;
+}
+
+/** Takes log lines. */
 export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
 }

@@ -41,10 +41,13 @@ export interface Registration {
   state(): RegistrationState;
 }
 
+/** Calls of the kubelet's plugin watcher are answered from memory. */
+const callTimeoutMs = 1_000;
+
 export function createRegistration(options: RegistrationOptions): Registration {
   const { directory, driverName, log } = options;
   const socketPath = path.join(directory, `${driverName}-reg.sock`);
-  const calls = createCalls(log);
+  const calls = createCalls(log, callTimeoutMs);
   let state: RegistrationState = { type: 'waiting' };
   let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
   let watcher: ReturnType<typeof watch> | undefined;
@@ -69,8 +72,8 @@ export function createRegistration(options: RegistrationOptions): Registration {
       NotifyRegistrationStatus: calls.handle(
         'NotifyRegistrationStatus',
         async (status: { readonly plugin_registered: boolean; readonly error: string }) => {
-          if (status.plugin_registered) log.info({ driverName }, 'the kubelet registered the driver');
-          else log.error({ driverName, reason: status.error }, 'the kubelet rejected the driver');
+          if (status.plugin_registered) log.info('the kubelet registered the driver', { driver: driverName });
+          else log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
           setState(status.plugin_registered ? { type: 'registered' } : { type: 'rejected', error: status.error });
           return {};
         },
@@ -88,9 +91,9 @@ export function createRegistration(options: RegistrationOptions): Registration {
       served = undefined;
       try {
         await serve();
-        log.warn({ socketPath }, 'the registration socket was removed, and is put back');
+        log.warn('the registration socket was removed, and is put back', { address: socketPath });
       } catch (error) {
-        log.error({ socketPath, error }, 'the registration socket cannot be put back');
+        log.error('the registration socket cannot be put back', { address: socketPath, error });
         retry = setTimeout(restore, options.retryMs ?? 1000);
       }
     });
@@ -99,7 +102,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
   async function startWatching(): Promise<void> {
     watcher = watch(directory, { depth: 0, ignoreInitial: true });
     const opened = watcher;
-    opened.on('error', (error) => log.warn({ directory, error }, 'watching the registration directory failed'));
+    opened.on('error', (error) => log.warn('watching the registration directory failed', { path: directory, error }));
     await new Promise<void>((resolve) => opened.once('ready', () => resolve()));
     opened.on('unlink', restore);
     opened.on('unlinkDir', restore);
@@ -112,7 +115,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
     start: async () => {
       await serve();
       await startWatching();
-      log.info({ socketPath }, 'serving the registration socket');
+      log.info('serving the registration socket', { address: socketPath });
     },
     stop: async () => {
       stopped = true;

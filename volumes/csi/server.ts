@@ -19,6 +19,8 @@ export interface CsiServerOptions {
   readonly nodeName: string;
   readonly driver: VolumeDriver;
   readonly log: Log;
+  /** How long a call may take whose caller sets no deadline, milliseconds. */
+  readonly publishTimeoutMs: number;
 }
 
 export interface CsiServer {
@@ -35,7 +37,7 @@ export interface CsiServer {
 const answerMs = 500;
 
 export function createCsiServer(options: CsiServerOptions): CsiServer {
-  const calls = createCalls(options.log);
+  const calls = createCalls(options.log, options.publishTimeoutMs);
   const server = new Server();
   server.addService(identityService, createIdentityService(options, calls));
   server.addService(nodeService, createNodeService(options.driver, options.nodeName, calls));
@@ -44,7 +46,7 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   return {
     start: async () => {
       socket = await serveSocket(server, options.socketPath);
-      options.log.info({ socketPath: options.socketPath }, 'serving CSI');
+      options.log.info('serving CSI', { address: options.socketPath });
     },
     stop: async (graceMs) => {
       socket?.release();

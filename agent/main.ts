@@ -1,0 +1,92 @@
+#!/usr/bin/env node
+/**
+ * From the command line to a running agent: configuration, signals, exit codes.
+ *
+ * Exit codes: 0 after an orderly stop, `--help` or `--version`; 1 when the agent cannot run (a socket is in use, a
+ * directory cannot be written); 2 when the command line or the configuration file has faults.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Agent } from './agent.ts';
+import { type AgentConfiguration, type ParsedConfiguration, parseConfiguration } from './config.ts';
+import { createLogger, type Logger } from './observe/log.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** What of the process the program uses; tests hand it their own. */
+export interface Surroundings {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly stderr: { write(text: string): unknown };
+  /** Fires when the program is asked to stop. */
+  readonly stopping: AbortSignal;
+}
+
+/** Runs until it is asked to stop. @returns the exit code */
+export async function main({ argv, env, stdout, stderr, stopping }: Surroundings): Promise<number> {
+  const parse = (): ParsedConfiguration => parseConfiguration(argv, env, (path) => readFileSync(path, 'utf8'));
+  const parsed = parse();
+  switch (parsed.type) {
+    case 'help':
+      stdout.write(parsed.text);
+      return 0;
+    case 'version':
+      stdout.write(`${version}\n`);
+      return 0;
+    case 'invalid':
+      for (const fault of parsed.faults) stderr.write(`${fault}\n`);
+      stderr.write('Nothing was started; --help explains every option.\n');
+      return 2;
+    case 'run': {
+      const { logLevel: level, logFormat: format } = parsed.configuration;
+      const log = createLogger({ level, format, destination: stdout });
+      return await run(parsed.configuration, parse, log, stopping);
+    }
+    default:
+      return parsed satisfies never;
+  }
+}
+
+async function run(
+  configuration: AgentConfiguration,
+  parse: () => ParsedConfiguration,
+  log: Logger,
+  stopping: AbortSignal,
+): Promise<number> {
+  const { nodeName: node, driverName: driver } = configuration;
+  log.info('the agent starts', { version, node, driver });
+  keepMemoryOutOfCoreDumps(log);
+  let agent: Agent;
+  try {
+    // Loaded here, so that `--help` and a faulty command line answer at once.
+    const { startAgent } = await import('./agent.ts');
+    agent = await startAgent({ configuration, parse, log, version });
+  } catch (error) {
+    log.error('the agent cannot start', { error });
+    return 1;
+  }
+  log.info('the agent runs');
+  if (!stopping.aborted) await new Promise((resolve) => stopping.addEventListener('abort', resolve, { once: true }));
+  log.info('the agent stops; volumes stay as they are');
+  await agent.stop();
+  return 0;
+}
+
+/** Keys are in this memory while they are made. core(5): with an empty filter no mapping is written to a core dump. */
+function keepMemoryOutOfCoreDumps(log: Logger): void {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0');
+  } catch (error) {
+    log.warn('a core dump of the agent would hold its memory; limit core dumps to size 0', { error });
+  }
+}
+
+if (import.meta.main) {
+  const stopping = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
+  const { env, stdout, stderr } = process;
+  const code = await main({ argv: process.argv.slice(2), env, stdout, stderr, stopping: stopping.signal });
+  process.exitCode = code;
+}
