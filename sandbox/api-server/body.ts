@@ -4,8 +4,9 @@
 import { parse } from 'yaml';
 import type { Query } from './api.ts';
 import { DecodeError, decode } from './decode.ts';
-import { badRequest, unsupportedMediaType } from './errors.ts';
+import { badRequest, fieldError, invalid, unsupportedMediaType } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './objects.ts';
+import { parseProtobuf, protobufMediaType } from './protobuf.ts';
 import { groupVersion } from './resources.ts';
 import type { StructSchema } from './schemas/schema.ts';
 
@@ -29,27 +30,33 @@ export interface DecodedBody {
   readonly warnings: readonly string[];
 }
 
-const readable = ['application/json', 'application/yaml'];
+const readable = ['application/json', 'application/yaml', protobufMediaType];
+const fieldValidations = ['', 'Ignore', 'Strict', 'Warn'];
 
-/** @throws ApiError 400 or 415 */
-export function parseBody(body: Body): Json {
+/** @param kind what the body should hold, for the message @throws ApiError 400 or 415 */
+export function parseBody(body: Body, kind: string): Json {
   if (body.mediaType !== '' && !readable.includes(body.mediaType)) {
     throw unsupportedMediaType(
       `the body of the request was in an unknown format - accepted media types include: ${readable.join(', ')}`,
     );
   }
+  if (body.mediaType === protobufMediaType) {
+    return parseProtobuf(body.bytes);
+  }
   try {
     const text = body.bytes.toString('utf8');
     return (body.mediaType === 'application/yaml' ? parse(text) : JSON.parse(text)) as Json;
   } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
     throw badRequest(
-      `the object provided is unrecognized (must be of type ${body.mediaType || 'JSON'}): ${error instanceof Error ? error.message : String(error)}`,
+      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${why}`,
     );
   }
 }
 
 /** @throws ApiError 400: another kind, wrong types, or unknown fields where `fieldValidation=Strict` is asked for */
 export function decodeBody(body: Json, expected: Expected, query: Query): DecodedBody {
+  checkFieldValidation(query);
   const { kind, version, group, schema } = expected;
   const given = isObject(body) ? body : {};
   const givenKind = given.kind === undefined || given.kind === '' ? kind : String(given.kind);
@@ -66,12 +73,22 @@ export function decodeBody(body: Json, expected: Expected, query: Query): Decode
   try {
     const { object, unknownFields } = decode(schema, body);
     const complaints = unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`);
-    const mode = query.get('fieldValidation') ?? 'Warn';
+    const mode = query.get('fieldValidation') || 'Warn';
     if (mode === 'Strict' && complaints.length > 0) {
       throw badRequest(`${cannot}: strict decoding error: ${complaints.join(', ')}`);
     }
     return { object, warnings: mode === 'Ignore' ? [] : complaints };
   } catch (error) {
     throw error instanceof DecodeError ? badRequest(`${cannot}: ${error.message}`) : error;
+  }
+}
+
+/** @throws ApiError 422 */
+function checkFieldValidation(query: Query): void {
+  const mode = query.get('fieldValidation') ?? '';
+  if (!fieldValidations.includes(mode)) {
+    throw invalid({ group: 'meta.k8s.io', resource: 'CreateOptions' }, '', [
+      fieldError.notSupported('fieldValidation', mode, fieldValidations),
+    ]);
   }
 }

@@ -2,7 +2,7 @@
  * Between the one stored form of an object and the API version in which a client reads or writes it.
  */
 import { type Api, apiVersionOf, type Target } from './api.ts';
-import { prune } from './decode.ts';
+import { project } from './decode.ts';
 import { type ApiObject, isObject, type JsonObject } from './objects.ts';
 
 /** Field names of events.k8s.io/v1 and their names in core/v1, in which events are stored. */
@@ -22,17 +22,17 @@ function renamed(object: JsonObject, names: ReadonlyMap<string, string>): JsonOb
 
 /** The object in the version of the target, complete with apiVersion and kind. */
 export function present(api: Api, target: Target, stored: ApiObject): ApiObject {
-  const { apiVersion: _, kind: __, ...content } = stored;
+  const { apiVersion: _, kind: __, metadata: ___, ...content } = stored;
   const converted =
     target.type.group === 'events.k8s.io'
       ? renamed(content, new Map(eventFields.map(([newer, older]) => [older, newer])))
       : content;
-  const pruned = prune(target.type.schema(target.version, api.kubernetes), converted);
+  const projected = project(target.type.schema(target.version, api.kubernetes), converted);
   return {
     kind: target.type.kind,
     apiVersion: apiVersionOf(target),
-    ...(isObject(pruned) ? pruned : {}),
     metadata: stored.metadata,
+    ...(isObject(projected) ? projected : {}),
   };
 }
 

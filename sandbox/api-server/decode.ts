@@ -28,16 +28,19 @@ export function decode(schema: StructSchema, value: Json): Decoded {
   return { object, unknownFields };
 }
 
-/** Drops the fields that the schema does not have: a stored object as an older version shows it. */
-export function prune(schema: Schema, value: Json): Json {
+/**
+ * A stored value as a version of the API shows it: without the fields that the version does not have, with those that it
+ * shows even when they are not set.
+ */
+export function project(schema: Schema, value: Json): Json {
   if (schema.type === 'struct' && isObject(value)) {
-    const kept = Object.entries(value).flatMap(([name, part]) => {
+    const shown = Object.entries({ ...schema.zeros, ...value }).flatMap(([name, part]) => {
       const field = fieldOf(schema, name);
-      return field === undefined || part === undefined ? [] : [[name, prune(field, part)] as const];
+      return field === undefined || part === undefined ? [] : [[name, project(field, part)] as const];
     });
-    return Object.fromEntries(kept);
+    return Object.fromEntries(shown);
   }
-  return schema.type === 'list' && Array.isArray(value) ? value.map((item) => prune(schema.items, item)) : value;
+  return schema.type === 'list' && Array.isArray(value) ? value.map((item) => project(schema.items, item)) : value;
 }
 
 interface Place {

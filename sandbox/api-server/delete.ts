@@ -7,10 +7,10 @@
  */
 import { type Api, attributesOf, storedAs, type Target } from './api.ts';
 import { badRequest } from './errors.ts';
-import { checkPreconditions, timestamp } from './metadata.ts';
+import { checkDeletePreconditions, timestamp } from './metadata.ts';
 import { type ApiObject, isObject, type JsonObject } from './objects.ts';
 import type { Selection } from './selection.ts';
-import { admit, isDryRun, storedObject, subjectOf, type WriteRequest } from './write.ts';
+import { admit, isDryRun, kindSubject, storedObject, type WriteRequest } from './write.ts';
 
 /** What became of a deletion: the object's last state, and whether it is gone. */
 export interface Deleted {
@@ -23,13 +23,13 @@ export function deleteObject(api: Api, request: WriteRequest, options: JsonObjec
   const { target, info, user, query } = request;
   const stored = storedObject(api, request);
   const preconditions = isObject(options.preconditions) ? options.preconditions : {};
-  checkPreconditions(
+  checkDeletePreconditions(
     {
       uid: optionalText(preconditions.uid),
       resourceVersion: optionalText(preconditions.resourceVersion),
     },
     stored,
-    subjectOf(target),
+    kindSubject(target),
   );
   const attributes = attributesOf(info, user, query);
   admit(api, { phase: 'after validation', operation: 'delete', attributes, oldObject: stored });
@@ -82,7 +82,10 @@ function removeObject(api: Api, target: Target, stored: ApiObject): ApiObject {
       }
     }
   }
-  return api.store.remove(storedAs(target), namespace, name) ?? stored;
+  // Watchers of a pod see with its last state that, and when, it was deleted.
+  const ended = { deletionTimestamp: timestamp(api.now()), deletionGracePeriodSeconds: 0 };
+  const metadata = storedAs(target) === 'pods' ? { ...stored.metadata, ...ended } : stored.metadata;
+  return api.store.remove(storedAs(target), namespace, name, { ...stored, metadata }) ?? stored;
 }
 
 /** After an update: an object that waited for its finalizers goes when the last one is off. */

@@ -24,8 +24,8 @@ interface ServedResource {
   readonly kindGroup?: string;
 }
 
-/** @param accept not looked at: the plain form is what every client understands */
-export function discover(api: Api, path: string, _accept: string | undefined): Reply | undefined {
+/** Always the plain form: clients that ask for the aggregated one understand it too. */
+export function discover(api: Api, path: string): Reply | undefined {
   const body = document(api, path.replace(/\/$/, ''));
   return body === undefined ? undefined : { kind: 'json', code: 200, body };
 }
@@ -66,7 +66,12 @@ function version(api: Api): JsonObject {
   return {
     major,
     minor,
-    gitVersion: `v${api.kubernetes}.0-sandbox`,
+    emulationMajor: major,
+    emulationMinor: minor,
+    minCompatibilityMajor: major,
+    minCompatibilityMinor: String(Number(minor) - 1),
+    // Build metadata, not a pre-release: it must compare as the version it plays.
+    gitVersion: `v${api.kubernetes}.0+sandbox`,
     gitCommit: '0000000000000000000000000000000000000000',
     gitTreeState: 'clean',
     buildDate: '2026-01-01T00:00:00Z',
@@ -100,13 +105,15 @@ function resourceList(resources: readonly ServedResource[], group: string, apiVe
     kind: 'APIResourceList',
     apiVersion: 'v1',
     groupVersion: groupVersion(group, apiVersion),
-    resources: listed.map(({ group: _, version: __, kindGroup, ...served }) => ({
-      ...served,
-      verbs: [...served.verbs],
-      ...(kindGroup === undefined ? {} : { group: kindGroup, version: 'v1' }),
-      shortNames: [...(served.shortNames ?? [])],
-      categories: [...(served.categories ?? [])],
-    })),
+    resources: listed
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ group: _, version: __, kindGroup, shortNames, categories, ...served }) => ({
+        ...served,
+        verbs: [...served.verbs],
+        ...(kindGroup === undefined ? {} : { group: kindGroup, version: 'v1' }),
+        ...(shortNames === undefined ? {} : { shortNames: [...shortNames] }),
+        ...(categories === undefined ? {} : { categories: [...categories] }),
+      })),
   };
 }
 

@@ -58,7 +58,7 @@ export async function handleRequest(
     const reply =
       url.pathname === faultsPath
         ? controlFaults(context.faults, actor, info, body)
-        : route(context.api, { info, user: actor, query: url.searchParams, accept: request.headers.accept, body });
+        : route(context.api, { info, user: actor, query: url.searchParams, body });
     if (met.some(({ kind }) => kind === 'loseReply')) {
       request.socket.destroy();
       return;
@@ -151,7 +151,7 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   for await (const chunk of request) {
     length += chunk.length;
     if (length > bodyLimit) {
-      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${bodyLimit}`, {});
+      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${bodyLimit}`);
     }
     chunks.push(chunk);
   }

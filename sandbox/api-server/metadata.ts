@@ -19,7 +19,7 @@ import type { ApiObject, ObjectMeta } from './objects.ts';
 const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** A name from a prefix: five random characters more, the prefix cut to leave room for them. */
-export function generatedName(prefix: string): string {
+function generatedName(prefix: string): string {
   const suffix = Array.from({ length: 5 }, () => suffixAlphabet[randomInt(suffixAlphabet.length)]).join('');
   return `${prefix.slice(0, 58)}${suffix}`;
 }
@@ -38,7 +38,7 @@ export function inRequestNamespace(metadata: ObjectMeta, namespace: string): Obj
   return namespace === '' ? rest : { ...rest, namespace };
 }
 
-/** The metadata of a new object. @throws ApiError when it claims to be stored already */
+/** The metadata of a new object, before it has a name. @throws ApiError when it claims to be stored already */
 export function metadataForCreate(metadata: ObjectMeta, namespace: string, now: number): ObjectMeta {
   const {
     resourceVersion,
@@ -49,14 +49,12 @@ export function metadataForCreate(metadata: ObjectMeta, namespace: string, now: 
   if (resourceVersion !== undefined && resourceVersion !== '' && resourceVersion !== '0') {
     throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
   }
-  const name = rest.name === undefined || rest.name === '' ? undefined : rest.name;
-  const generated = name === undefined && rest.generateName ? generatedName(rest.generateName) : name;
-  return {
-    ...rest,
-    ...(generated === undefined ? {} : { name: generated }),
-    uid: randomUUID(),
-    creationTimestamp: timestamp(now),
-  };
+  return { ...rest, uid: randomUUID(), creationTimestamp: timestamp(now) };
+}
+
+/** The name of a new object: its own, or one made from its prefix; empty when it has neither. */
+export function nameForCreate({ name = '', generateName = '' }: ObjectMeta): string {
+  return name === '' && generateName !== '' ? generatedName(generateName) : name;
 }
 
 /** @throws ApiError 400 when the object has another name or namespace than the path */
@@ -80,6 +78,27 @@ export function checkPreconditions(
   }
   if (given.resourceVersion && given.resourceVersion !== '0' && given.resourceVersion !== resourceVersion) {
     throw staleUpdate(subject, name);
+  }
+}
+
+/** Checks what a deletion demands of the stored object. @throws ApiError 409 */
+export function checkDeletePreconditions(
+  given: { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined },
+  stored: ApiObject,
+  subject: ErrorSubject,
+): void {
+  const { name = '', uid, resourceVersion } = stored.metadata;
+  if (given.uid !== undefined && given.uid !== uid) {
+    const why = 'The object might have been deleted and then recreated';
+    throw conflict(
+      subject,
+      name,
+      `the UID in the precondition (${given.uid}) does not match the UID in record (${uid}). ${why}`,
+    );
+  }
+  if (given.resourceVersion !== undefined && given.resourceVersion !== resourceVersion) {
+    const head = `the ResourceVersion in the precondition (${given.resourceVersion}) does not match the ResourceVersion`;
+    throw conflict(subject, name, `${head} in record (${resourceVersion}). The object might have been modified`);
   }
 }
 

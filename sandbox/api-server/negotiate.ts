@@ -53,13 +53,7 @@ export function negotiate(accept: string | undefined): Representation {
   throw new ApiError(
     406,
     'NotAcceptable',
-    'only the following media types are accepted: application/json, application/yaml',
+    '406: Not Acceptable\n\nAvailable representations: application/json, application/yaml',
+    {},
   );
-}
-
-/** The name under which aggregated discovery is asked for, with what version of it; `undefined` when it is not. */
-export function aggregatedDiscoveryVersion(accept: string | undefined): 'v2' | 'v2beta1' | undefined {
-  const wish = wishes(accept ?? '').find(({ parameters }) => parameters.as === 'APIGroupDiscoveryList');
-  const version = wish?.parameters.v;
-  return version === 'v2' || version === 'v2beta1' ? version : undefined;
 }

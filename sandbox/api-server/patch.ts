@@ -31,7 +31,7 @@ export function patchObject(api: Api, request: WriteRequest, body: Body): Writte
 }
 
 function patcherFor(body: Body): (target: JsonObject) => Json {
-  const parsed = (): Json => parseBody({ ...body, mediaType: 'application/json' });
+  const parsed = (): Json => parseBody({ ...body, mediaType: 'application/json' }, 'patch');
   const objectPatch = (): JsonObject => {
     const patch = parsed();
     if (!isObject(patch)) {

@@ -44,12 +44,14 @@ function decodeToken(text: string): ContinueToken {
   } catch {
     // Falls through to the one refusal of whatever is not such a token.
   }
-  throw badRequest('continue key is not valid: the token was not made by this server');
+  throw badRequest('invalid continue token: continue key is not valid: it was not made by this server');
 }
 
 /** @throws ApiError 400, 410, 504 */
 export function listPage(api: Api, target: Target, selection: Selection, query: Query): Page {
-  const limit = Number(query.get('limit') ?? '0');
+  // Any state will do: the real server answers from its cache then, which does not page.
+  const isAnyState = query.get('resourceVersion') === '0' && !query.get('continue');
+  const limit = isAnyState ? 0 : Number(query.get('limit') ?? '0');
   if (!Number.isInteger(limit) || limit < 0) {
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(query.get('limit'))}: invalid syntax`);
   }
@@ -90,7 +92,7 @@ function listRevision(api: Api, query: Query): number {
   if (match === 'Exact' && given === '0') {
     throw refused('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
   }
-  const revision = parseRevision(given);
+  const revision = revisionForList(given);
   const isExact = match === 'Exact' || (match === '' && revision > 0 && Number(query.get('limit') ?? '0') > 0);
   if (revision > api.store.revision()) {
     throw tooLargeRevision(revision, api.store.revision());
@@ -98,19 +100,28 @@ function listRevision(api: Api, query: Query): number {
   return isExact ? revision : api.store.revision();
 }
 
-/** @throws ApiError 400 */
+/** @throws RangeError with the wording of both the list's and the watch's refusal */
 export function parseRevision(text: string): number {
   if (!/^\d*$/.test(text)) {
-    throw badRequest(
-      `Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    const shown = JSON.stringify(text);
+    throw new RangeError(
+      `resourceVersion: Invalid value: ${shown}: strconv.ParseUint: parsing ${shown}: invalid syntax`,
     );
   }
   return Number(text);
 }
 
+function revisionForList(text: string): number {
+  try {
+    return parseRevision(text);
+  } catch (error) {
+    throw badRequest(`invalid resource version: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** A client that has seen a newer state than this server has: it should come back in a moment. */
-function tooLargeRevision(revision: number, current: number): ApiError {
-  return new ApiError(504, 'Timeout', `Too large resource version: ${revision}, current: ${current}`, {
+export function tooLargeRevision(revision: number, current: number): ApiError {
+  return new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });

@@ -31,6 +31,12 @@ export type Reply =
       readonly target: Target;
       readonly items: readonly ApiObject[];
       readonly metadata: JsonObject;
+      readonly warnings?: readonly string[];
     }
   /** Events about stored objects, until the client goes or the server ends it. */
-  | { readonly kind: 'watch'; readonly target: Target; start(sink: WatchSink): () => void };
+  | {
+      readonly kind: 'watch';
+      readonly target: Target;
+      readonly warnings?: readonly string[];
+      start(sink: WatchSink): () => void;
+    };

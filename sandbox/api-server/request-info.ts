@@ -75,13 +75,13 @@ function placeOf(rest: readonly string[]): Place {
 }
 
 function collectionVerb(verb: string, name: string, url: URL): string {
-  if (verb === 'get' && isTrue(url.searchParams.get('watch'))) {
-    return 'watch';
-  }
   if (name !== '') {
     return verb;
   }
-  return verb === 'get' ? 'list' : verb === 'delete' ? 'deletecollection' : verb;
+  if (verb === 'get') {
+    return isTrue(url.searchParams.get('watch')) ? 'watch' : 'list';
+  }
+  return verb === 'delete' ? 'deletecollection' : verb;
 }
 
 /** A boolean query parameter: present and not one of the words for false. */

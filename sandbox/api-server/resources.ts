@@ -34,6 +34,8 @@ export interface ResourceType {
   readonly names: 'subdomain' | 'label' | 'path segment';
   /** The resource whose objects these are in another form. */
   readonly storedAs: GroupResource;
+  /** Warnings for those who use a version that is on its way out. */
+  readonly deprecations: Readonly<Record<string, string>>;
   /** Sets what the server decides about a new object, in place: its first status, above all. */
   prepareForCreate(object: ApiObject, user: UserInfo): void;
 }
@@ -73,7 +75,7 @@ const selecting =
     Object.fromEntries(paths.map((path) => [path, fieldAt(object, path)]));
 
 function dropStatus(object: ApiObject): void {
-  delete object.status;
+  object.status = {};
 }
 
 type Row = Pick<ResourceType, 'group' | 'resource' | 'singular' | 'kind' | 'namespaced' | 'schema'> &
@@ -92,8 +94,14 @@ function resource(row: Row): ResourceType {
     names: 'subdomain',
     storedAs: groupResource(row),
     prepareForCreate: () => {},
+    deprecations: {},
     ...rest,
   };
+}
+
+/** A namespaced resource whose objects, unlike those of most, are not selected by `metadata.namespace`. */
+function withoutNamespaceField(row: Row): ResourceType {
+  return { ...resource(row), fields: selecting(['metadata.name', ...(row.fieldPaths ?? [])]) };
 }
 
 const eventFields = [
@@ -219,7 +227,7 @@ export const resourceTypes: readonly ResourceType[] = [
     }),
     fields: newEventValues,
   },
-  resource({
+  withoutNamespaceField({
     group: certificatesGroup,
     resource: 'podcertificaterequests',
     singular: 'podcertificaterequest',
@@ -241,6 +249,9 @@ export const resourceTypes: readonly ResourceType[] = [
     namespaced: false,
     versions: (kubernetes) => (kubernetes === '1.37' ? ['v1', 'v1beta1'] : ['v1beta1', 'v1alpha1']),
     schema: clusterTrustBundle,
+    deprecations: {
+      v1alpha1: 'certificates.k8s.io/v1alpha1 ClusterTrustBundle is deprecated in v1.34+, unavailable in v1.37+',
+    },
     fieldPaths: ['spec.signerName'],
     unconditionalUpdate: false,
     names: 'path segment',

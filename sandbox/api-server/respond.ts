@@ -34,7 +34,12 @@ export function respond(
 ): (() => void) | undefined {
   switch (reply.kind) {
     case 'text':
-      response.writeHead(reply.code, { 'Content-Type': 'text/plain; charset=utf-8' }).end(reply.text);
+      response
+        .writeHead(reply.code, {
+          'Content-Type': 'text/plain; charset=utf-8',
+          'Content-Length': Buffer.byteLength(reply.text),
+        })
+        .end(reply.text);
       return undefined;
     case 'json':
       send(response, reply.code, reply.body, wishes, reply);
@@ -43,7 +48,7 @@ export function respond(
       send(response, reply.code, represented(api, reply.target, [reply.object], wishes), wishes, reply);
       return undefined;
     case 'list':
-      send(response, 200, representedList(api, reply, wishes), wishes, {});
+      send(response, 200, representedList(api, reply, wishes), wishes, reply);
       return undefined;
     case 'watch':
       return respondWatch(api, reply, response, wishes, losesEvent);
@@ -67,16 +72,19 @@ interface Extras {
 function send(response: ServerResponse, code: number, body: JsonObject, wishes: Wishes, extras: Extras): void {
   const isYaml = wishes.representation.encoding === 'yaml';
   const text = isYaml ? stringify(body) : `${JSON.stringify(body, null, wishes.pretty ? 2 : undefined)}\n`;
-  const warnings = (extras.warnings ?? []).map((warning) => `299 - ${JSON.stringify(warning)}`);
   response
     .writeHead(code, {
       'Content-Type': extras.contentType ?? (isYaml ? 'application/yaml' : 'application/json'),
       'Content-Length': Buffer.byteLength(text),
       'Cache-Control': 'no-cache, private',
-      ...(warnings.length === 0 ? {} : { Warning: warnings }),
+      ...warningHeaders(extras.warnings),
       ...extras.headers,
     })
     .end(text);
+}
+
+function warningHeaders(warnings: readonly string[] = []): Readonly<Record<string, string[]>> {
+  return warnings.length === 0 ? {} : { Warning: warnings.map((warning) => `299 - ${JSON.stringify(warning)}`) };
 }
 
 /** One object in the form asked for. */
@@ -144,7 +152,7 @@ function respondWatch(
       return object;
     }
     const stored: ApiObject = { ...object, metadata: object.metadata };
-    const presented = type === 'BOOKMARK' ? bookmark(target, stored) : present(api, target, stored);
+    const presented = present(api, target, stored);
     if (wishes.representation.as !== 'Table') {
       return wishes.representation.as === 'object' ? presented : partialMetadata(presented);
     }
@@ -153,7 +161,11 @@ function respondWatch(
     const { resourceVersion = '' } = stored.metadata;
     return table(storedAs(target), [{ stored, presented }], { resourceVersion }, options);
   };
-  response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
+  response.writeHead(200, {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-cache, private',
+    ...warningHeaders(reply.warnings),
+  });
   response.flushHeaders();
   return reply.start({
     send: (type, object) => {
@@ -167,11 +179,4 @@ function respondWatch(
     },
     end: () => response.end(),
   });
-}
-
-/** A bookmark is an object of the watched kind with nothing but a resourceVersion. */
-function bookmark(target: Target, stored: ApiObject): ApiObject {
-  const metadata = { ...stored.metadata, creationTimestamp: null } as unknown as ApiObject['metadata'];
-  const content = target.type.statusSubresources.length === 0 ? {} : { spec: {}, status: {} };
-  return { kind: target.type.kind, apiVersion: apiVersionOf(target), metadata, ...content };
 }

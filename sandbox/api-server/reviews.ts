@@ -170,9 +170,10 @@ export function requestToken(
       metadata: {
         name: account.metadata.name ?? '',
         namespace: account.metadata.namespace ?? '',
+        uid: account.metadata.uid ?? '',
         creationTimestamp: timestamp(api.now()),
       },
-      spec: { ...spec, audiences: aud, expirationSeconds: lifetimeSeconds },
+      spec: { boundObjectRef: null, ...spec, audiences: aud, expirationSeconds: lifetimeSeconds },
       status: { token, expirationTimestamp: timestamp(expiresAt) },
     },
     warnings,
@@ -199,7 +200,7 @@ function boundClaims(api: Api, account: ApiObject, bound: JsonObject | undefined
   const reference = { name: boundName, uid: object.metadata.uid ?? '' };
   if (typeof bound.uid === 'string' && bound.uid !== '' && bound.uid !== reference.uid) {
     const why = `the UID in the bound object reference (${bound.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
-    throw conflict({ group: '', resource }, boundName, why);
+    throw conflict({ group: '', resource: kind }, boundName, why);
   }
   if (resource === 'nodes') {
     return { ...claims, node: reference };

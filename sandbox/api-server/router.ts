@@ -27,7 +27,6 @@ export interface ApiRequest {
   readonly info: RequestInfo;
   readonly user: UserInfo;
   readonly query: Query;
-  readonly accept: string | undefined;
   readonly body: Body;
 }
 
@@ -35,7 +34,7 @@ export interface ApiRequest {
 export function route(api: Api, request: ApiRequest): Reply {
   const { info } = request;
   if (info.kind === 'path') {
-    return routePath(api, info.path, request);
+    return routePath(api, info.path);
   }
   const review = reviewTypes.find((type) => sameResource(type, info) && type.version === info.apiVersion);
   if (review !== undefined) {
@@ -48,10 +47,14 @@ export function route(api: Api, request: ApiRequest): Reply {
   if (info.subresource !== '' && !target.type.statusSubresources.includes(info.subresource)) {
     return routeSubresource(api, target, info, request);
   }
-  return routeResource(api, target, info, request);
+  const reply = routeResource(api, target, info, request);
+  const deprecation = target.type.deprecations[target.version];
+  return deprecation === undefined || reply.kind === 'text'
+    ? reply
+    : { ...reply, warnings: [...(reply.warnings ?? []), deprecation] };
 }
 
-function routePath(api: Api, path: string, request: ApiRequest): Reply {
+function routePath(api: Api, path: string): Reply {
   switch (path) {
     case '/healthz':
     case '/livez':
@@ -60,18 +63,19 @@ function routePath(api: Api, path: string, request: ApiRequest): Reply {
     default:
       break;
   }
-  const reply = discover(api, path, request.accept) ?? openApi(api, path);
-  if (reply === undefined) {
+  const isApi = path.startsWith('/api');
+  const reply = discover(api, path) ?? openApi(api, path);
+  if (reply === undefined && isApi) {
     throw noSuchPath();
   }
-  return reply;
+  return reply ?? { kind: 'text', code: 404, text: '404 page not found\n' };
 }
 
 function routeReview(api: Api, type: ReviewType, info: ResourceInfo, request: ApiRequest): Reply {
   if (info.verb !== 'create' || info.name !== '') {
     throw methodNotAllowed();
   }
-  const { object, warnings } = decodeBody(parseBody(request.body), type, request.query);
+  const { object, warnings } = decodeBody(parseBody(request.body, type.kind), type, request.query);
   return { kind: 'json', code: 201, body: answerReview(api, type, info, request.user, object), warnings };
 }
 
@@ -82,7 +86,11 @@ function routeSubresource(api: Api, target: Target, info: ResourceInfo, request:
   if (info.verb !== 'create') {
     throw methodNotAllowed();
   }
-  const { body, warnings } = requestToken(api, writeRequest(target, info, request), parseBody(request.body));
+  const { body, warnings } = requestToken(
+    api,
+    writeRequest(target, info, request),
+    parseBody(request.body, 'TokenRequest'),
+  );
   return { kind: 'json', code: 201, body, warnings };
 }
 
@@ -103,10 +111,10 @@ function routeResource(api: Api, target: Target, info: ResourceInfo, request: Ap
       return { kind: 'watch', target, start: (sink) => startWatch(api, target, selection, options, sink) };
     }
     case 'create':
-      return { kind: 'object', target, ...createObject(api, write, parseBody(request.body)) };
+      return { kind: 'object', target, ...createObject(api, write, parseBody(request.body, target.type.kind)) };
     case 'update':
       requireName(info);
-      return { kind: 'object', target, ...replaceObject(api, write, parseBody(request.body)) };
+      return { kind: 'object', target, ...replaceObject(api, write, parseBody(request.body, target.type.kind)) };
     case 'patch':
       requireName(info);
       return { kind: 'object', target, ...patchObject(api, write, request.body) };
@@ -145,7 +153,7 @@ function deleteOptionsOf(request: ApiRequest): JsonObject {
   if (request.body.bytes.length === 0) {
     return {};
   }
-  const { apiVersion: _, ...given } = parseBody(request.body) as JsonObject;
+  const { apiVersion: _, ...given } = parseBody(request.body, 'DeleteOptions') as JsonObject;
   const expected = { group: '', version: 'v1', kind: 'DeleteOptions', schema: deleteOptions };
   return decodeBody(given, expected, request.query).object;
 }

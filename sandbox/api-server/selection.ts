@@ -23,31 +23,26 @@ export interface Selection {
 export function selectionOf(target: Target, info: ResourceInfo, query: Query): Selection {
   const labels = parseLabelSelector(query.get('labelSelector') ?? '');
   const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
-  checkFields(target, fields, query.get('fieldSelector') ?? '');
-  // A watch on one object by path is a watch on its name.
-  const named: readonly FieldRequirement[] =
-    info.name === '' ? [] : [{ field: 'metadata.name', operator: '=', value: info.name }];
-  const required = [...fields, ...named];
+  checkFields(target, fields);
   const namespace = target.type.namespaced ? info.namespace || undefined : '';
   return {
     namespace,
     matches: (object) =>
       (namespace === undefined || (object.metadata.namespace ?? '') === namespace) &&
       matchesLabels(labels, object.metadata.labels) &&
-      matchesFields(required, target.type.fields(object)),
+      matchesFields(fields, target.type.fields(object)),
   };
 }
 
-function checkFields(target: Target, fields: readonly FieldRequirement[], selector: string): void {
+function checkFields(target: Target, fields: readonly FieldRequirement[]): void {
   const known = target.type.fields({ metadata: {} });
   for (const { field } of fields) {
     if (!Object.hasOwn(known, field)) {
       const isPlain = Object.keys(known).every((name) => name.startsWith('metadata.'));
       throw badRequest(
-        `Unable to find ${JSON.stringify(`${target.type.group === '' ? '' : `${target.type.group}/`}${target.version}, Resource=${target.type.resource}`)} that match label selector "", field selector ${JSON.stringify(selector)}: ` +
-          (isPlain
-            ? `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
-            : `field label not supported: ${field}`),
+        isPlain
+          ? `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
+          : `field label not supported: ${field}`,
       );
     }
   }

@@ -27,8 +27,11 @@ export interface Store extends ObjectReader {
   create(resource: GroupResource, object: ApiObject): ApiObject;
   /** Replaces an object. An object equal to the stored one is returned as stored and nothing happens. */
   update(resource: GroupResource, object: ApiObject): ApiObject;
-  /** @returns the removed object, with the revision of its removal */
-  remove(resource: GroupResource, namespace: string, name: string): ApiObject | undefined;
+  /**
+   * @param last the object's last state, where it is not the stored one
+   * @returns the removed object, with the revision of its removal
+   */
+  remove(resource: GroupResource, namespace: string, name: string, last?: ApiObject): ApiObject | undefined;
   byUid(uid: string): { readonly resource: GroupResource; readonly object: ApiObject } | undefined;
   /** The objects that name an owner of this UID. */
   dependents(ownerUid: string): readonly { readonly resource: GroupResource; readonly object: ApiObject }[];
@@ -148,7 +151,7 @@ export function createStore(options: StoreOptions = {}): Store {
       }
       return write(resource, object, previous);
     },
-    remove: (resource, namespace, name) => {
+    remove: (resource, namespace, name, last) => {
       const key = `${namespace}/${name}`;
       const previous = objectsOf(resource).get(key);
       if (previous === undefined) {
@@ -157,10 +160,8 @@ export function createStore(options: StoreOptions = {}): Store {
       revision += 1;
       objectsOf(resource).delete(key);
       index(resource, previous, false);
-      const removed = frozen({
-        ...previous,
-        metadata: { ...previous.metadata, resourceVersion: String(revision) },
-      });
+      const final = last ?? previous;
+      const removed = frozen({ ...final, metadata: { ...final.metadata, resourceVersion: String(revision) } });
       record({ revision, resource, type: 'DELETED', object: removed, previous });
       return removed;
     },

@@ -87,6 +87,13 @@ function nodeStatus(node: ApiObject): string {
   return node.spec?.unschedulable === true ? `${state},SchedulingDisabled` : state;
 }
 
+function address(node: ApiObject, type: string): string {
+  return at(
+    items(node.status?.addresses).find((known) => known.type === type),
+    'address',
+  );
+}
+
 function requestState(request: ApiObject): string {
   const states = items(request.status?.conditions).map((condition) => String(condition.type));
   return states.at(-1) ?? 'Pending';
@@ -115,6 +122,11 @@ const columnsOf: Readonly<Record<string, readonly Column[]>> = {
     column('Roles', () => '<none>'),
     ageColumn,
     column('Version', (node) => at(node.status, 'nodeInfo', 'kubeletVersion')),
+    column('Internal-IP', (node) => address(node, 'InternalIP'), 1),
+    column('External-IP', (node) => address(node, 'ExternalIP'), 1),
+    column('OS-Image', (node) => at(node.status, 'nodeInfo', 'osImage'), 1),
+    column('Kernel-Version', (node) => at(node.status, 'nodeInfo', 'kernelVersion'), 1),
+    column('Container-Runtime', (node) => at(node.status, 'nodeInfo', 'containerRuntimeVersion'), 1),
   ],
   pods: [
     nameColumn,
@@ -132,7 +144,7 @@ const columnsOf: Readonly<Record<string, readonly Column[]>> = {
     column('Nominated Node', (pod) => at(pod.status, 'nominatedNodeName'), 1),
     column('Readiness Gates', () => '<none>', 1),
   ],
-  serviceaccounts: [nameColumn, column('Secrets', (account) => items(account.secrets).length), ageColumn],
+  serviceaccounts: [nameColumn, ageColumn],
   events: [
     column('Last Seen', (event, now) =>
       age(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp, now),

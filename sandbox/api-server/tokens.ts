@@ -132,7 +132,7 @@ function authenticateClaims(
 ): Authentication {
   const accepted = audiences.filter((audience) => Array.isArray(payload.aud) && payload.aud.includes(audience));
   if (accepted.length === 0) {
-    return { authenticated: false, why: `token audiences ${JSON.stringify(payload.aud)} is invalid for the target` };
+    return { authenticated: false, why: `[invalid bearer token, ${audienceMismatch(payload.aud, audiences)}]` };
   }
   if (Number(payload.exp) * 1000 <= now) {
     return { authenticated: false, why: 'service account token has expired' };
@@ -143,6 +143,10 @@ function authenticateClaims(
     return { authenticated: false, why: gone };
   }
   return { authenticated: true, user: userOf(claims, String(payload.jti)), audiences: accepted };
+}
+
+function audienceMismatch(given: unknown, wanted: readonly string[]): string {
+  return `token audiences ${JSON.stringify(given)} is invalid for the target audiences ${JSON.stringify(wanted)}`;
 }
 
 function claimsOf(payload: JsonObject): ServiceAccountClaims {

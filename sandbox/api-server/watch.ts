@@ -4,9 +4,9 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 import { type Api, type Query, storedAs, type Target } from './api.ts';
-import { type ApiError, expired, fieldError, invalid, statusBody } from './errors.ts';
+import { ApiError, expired, fieldError, invalid, statusBody } from './errors.ts';
 import type { ApiObject, JsonObject } from './objects.ts';
-import { parseRevision } from './read.ts';
+import { parseRevision, tooLargeRevision } from './read.ts';
 import { isTrue } from './request-info.ts';
 import type { Selection } from './selection.ts';
 import type { StoreEvent } from './store.ts';
@@ -32,7 +32,9 @@ export interface WatchOptions {
 }
 
 /** Pause between bookmarks, milliseconds. */
-export const bookmarkIntervalMs = 60_000;
+const bookmarkIntervalMs = 60_000;
+/** How long before its end a watch gets its last bookmark, milliseconds. */
+const lastBookmarkLeadMs = 2000;
 const initialEventsEnd = { 'k8s.io/initial-events-end': 'true' };
 
 /** @throws ApiError 400, 422 */
@@ -50,11 +52,20 @@ export function watchOptions(query: Query): WatchOptions {
   }
   const timeoutSeconds = Number(query.get('timeoutSeconds') ?? '0');
   return {
-    revision: parseRevision(query.get('resourceVersion') ?? ''),
+    revision: revisionForWatch(query.get('resourceVersion') ?? ''),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
     initialEvents: initialEvents !== null && isTrue(initialEvents),
     timeoutMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : (1800 + Math.random() * 1800) * 1000,
   };
+}
+
+/** The real server answers a watch from nonsense with a bare 500. @throws ApiError 500 */
+function revisionForWatch(text: string): number {
+  try {
+    return parseRevision(text);
+  } catch (error) {
+    throw new ApiError(500, '', error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** Starts a watch. @returns ends it without a word, for when the client has gone */
@@ -75,7 +86,7 @@ export function startWatch(
     }
     const type = typeFor(selection, event);
     if (type !== undefined) {
-      sink.send(type, { ...event.object });
+      sink.send(type, shownObject(type, event));
     }
   };
   const bookmark = (annotations?: Readonly<Record<string, string>>): void => {
@@ -85,6 +96,15 @@ export function startWatch(
     });
   };
 
+  const refuse = (error: ApiError): (() => void) => {
+    sink.send('ERROR', statusBody(error));
+    sink.end();
+    return () => {};
+  };
+
+  if (options.initialEvents && options.revision > store.revision()) {
+    return refuse(tooLargeRevision(options.revision, store.revision()));
+  }
   if (options.revision === 0 || options.initialEvents) {
     for (const object of store.list(resource, selection.namespace).filter(selection.matches)) {
       sink.send('ADDED', object);
@@ -96,26 +116,26 @@ export function startWatch(
   } else {
     const missed = store.eventsAfter(resource, options.revision);
     if (missed === undefined) {
-      sink.send('ERROR', statusBody(tooOld(options.revision, store.compactedRevision())));
-      sink.end();
-      return () => {};
+      return refuse(tooOld(options.revision, store.compactedRevision()));
     }
     for (const event of missed) {
       deliver(event);
     }
   }
   const unsubscribe = store.subscribe(deliver);
-  const bookmarks = options.bookmarks ? setInterval(bookmark, bookmarkIntervalMs) : undefined;
+  const bookmarks = options.bookmarks ? setInterval(() => bookmark(), bookmarkIntervalMs) : undefined;
+  // So that the next watch can begin where this one ends.
+  const lastBookmark = options.bookmarks
+    ? setTimeout(() => bookmark(), Math.max(0, options.timeoutMs - lastBookmarkLeadMs))
+    : undefined;
   const stop = (): void => {
     unsubscribe();
     clearInterval(bookmarks);
+    clearTimeout(lastBookmark);
     clearTimeout(timeout);
   };
   const timeout = setTimeout(() => {
     stop();
-    if (options.bookmarks) {
-      bookmark();
-    }
     sink.end();
   }, options.timeoutMs);
   return stop;
@@ -129,6 +149,14 @@ function typeFor(selection: Selection, event: StoreEvent): 'ADDED' | 'MODIFIED' 
     return after ? 'MODIFIED' : 'DELETED';
   }
   return after ? 'ADDED' : undefined;
+}
+
+/** An object that leaves a selection is shown as it was while it still belonged to it. */
+function shownObject(type: WatchEventType, event: StoreEvent): ApiObject {
+  const left = type === 'DELETED' && event.type === 'MODIFIED' ? event.previous : undefined;
+  return left === undefined
+    ? event.object
+    : { ...left, metadata: { ...left.metadata, resourceVersion: String(event.revision) } };
 }
 
 function tooOld(revision: number, compacted: number): ApiError {

@@ -14,6 +14,7 @@ import {
   checkPreconditions,
   metadataForCreate,
   metadataForUpdate,
+  nameForCreate,
   unconditionalUpdateError,
   validateMetadataUpdate,
 } from './metadata.ts';
@@ -59,6 +60,7 @@ export function createObject(api: Api, request: WriteRequest, body: Json): Writt
   const attributes = { ...attributesOf(info, user, query), name };
   api.rules.default(validationRequest(request, attempt), rulesContext(api));
   admit(api, { phase: 'before validation', operation: 'create', attributes, object: attempt });
+  attempt.metadata.name = nameForCreate(attempt.metadata);
   const errors = api.rules.validateCreate(validationRequest(request, attempt), rulesContext(api));
   refuseInvalid(target, attempt, errors);
   admit(api, { phase: 'after validation', operation: 'create', attributes, object: attempt });
@@ -89,7 +91,7 @@ export function updateObject(api: Api, request: WriteRequest, old: ApiObject, gi
   const { resourceVersion } = given.metadata;
   const isUnconditional = resourceVersion === undefined || resourceVersion === '' || resourceVersion === '0';
   if (isUnconditional && !target.type.unconditionalUpdate) {
-    throw invalid(kindSubject(target), info.name, [unconditionalUpdateError()]);
+    throw invalid(subjectOf(target), info.name, [unconditionalUpdateError()]);
   }
   checkPreconditions(given.metadata, old, subjectOf(target));
   const isStatus = target.type.statusSubresources.includes(info.subresource);
@@ -118,7 +120,7 @@ export function updateObject(api: Api, request: WriteRequest, old: ApiObject, gi
 /** Through a status subresource, only the status changes. */
 function withStatusOf(old: ApiObject, given: ApiObject): ApiObject {
   const { status: _, ...rest } = old;
-  return given.status === undefined ? rest : { ...rest, status: given.status };
+  return { ...rest, status: given.status ?? {} };
 }
 
 /** Outside of it, everything else does. */
@@ -128,7 +130,7 @@ function withoutStatusOf(target: Target, old: ApiObject, given: ApiObject): ApiO
     return { ...given, metadata };
   }
   const { status: _, ...rest } = given;
-  return { ...rest, metadata, ...(old.status === undefined ? {} : { status: old.status }) };
+  return { ...rest, metadata, status: old.status ?? {} };
 }
 
 /** The stored object that a request names. @throws ApiError 404 */

@@ -48,18 +48,23 @@ export function podCertificateRequest(version: string, kubernetes: KubernetesVer
     nodeName: text('Name of the node that the pod runs on.'),
     nodeUID: text('UID of that node.'),
   };
+  const proofs = proofFields(version, kubernetes);
   const spec = struct(
     `${prefix}.PodCertificateRequestSpec`,
     'What is asked for. All fields are immutable.',
     {
       ...identity,
       maxExpirationSeconds: int32('Longest acceptable lifetime; the signer may choose a shorter one. Default 86400.'),
-      ...proofFields(version, kubernetes),
+      ...proofs,
       ...(version === 'v1alpha1'
         ? {}
         : { unverifiedUserAnnotations: map(text(), 'Passed on from the pod to the signer, checked by nobody.') }),
     },
     [...Object.keys(identity), ...(version === 'v1' ? ['stubPKCS10Request'] : [])],
+    {
+      ...Object.fromEntries(Object.keys(identity).map((field) => [field, ''])),
+      ...Object.fromEntries(Object.keys(proofs).map((field) => [field, null])),
+    },
   );
   const status = struct(`${prefix}.PodCertificateRequestStatus`, 'The answer of the signer.', {
     conditions: list(condition, 'At most one of Issued, Denied and Failed.'),
@@ -73,6 +78,7 @@ export function podCertificateRequest(version: string, kubernetes: KubernetesVer
     'A request for a certificate on behalf of a pod, made by its node and answered by a signer.',
     { spec, status },
     ['spec'],
+    { spec: {}, status: {} },
   );
 }
 
@@ -86,12 +92,14 @@ export function clusterTrustBundle(version: string): StructSchema {
       trustBundle: text('CA certificates in PEM.'),
     },
     ['trustBundle'],
+    { trustBundle: '' },
   );
   return kindOf(
     `${prefix}.ClusterTrustBundle`,
     'A set of X.509 trust anchors that every service account may read.',
     { spec },
     ['spec'],
+    { spec: {} },
   );
 }
 
@@ -111,6 +119,7 @@ export function certificateSigningRequest(): StructSchema {
       extra: map(list(text()), 'Set by the server.'),
     },
     ['request', 'signerName'],
+    { request: null, signerName: '' },
   );
   const requestCondition = struct(
     `${prefix}.CertificateSigningRequestCondition`,
@@ -129,5 +138,8 @@ export function certificateSigningRequest(): StructSchema {
     conditions: list(requestCondition, 'At most one of each type.'),
     certificate: bytes('The certificates in PEM, leaf first.'),
   });
-  return kindOf(`${prefix}.CertificateSigningRequest`, 'A request for a certificate.', { spec, status }, ['spec']);
+  return kindOf(`${prefix}.CertificateSigningRequest`, 'A request for a certificate.', { spec, status }, ['spec'], {
+    spec: {},
+    status: {},
+  });
 }

@@ -11,18 +11,32 @@ const rbac = 'io.k8s.api.rbac.v1';
 const authentication = 'io.k8s.api.authentication.v1';
 const authorization = 'io.k8s.api.authorization.v1';
 
-export const namespace = kindOf(`${core}.Namespace`, 'A scope for names.', {
-  spec: any('Finalizers of the namespace.'),
-  status: any('Phase of the namespace.'),
-});
-export const node = kindOf(`${core}.Node`, 'A machine of the cluster.', {
-  spec: any('Provider, taints and pod network.'),
-  status: any('Addresses, capacity, conditions and versions.'),
-});
-export const pod = kindOf(`${core}.Pod`, 'Containers that run together on a node.', {
-  spec: any('Containers, volumes and where they run.'),
-  status: any('Phase, conditions and the state of the containers.'),
-});
+const specAndStatus = { spec: {}, status: {} };
+
+export const namespace = kindOf(
+  `${core}.Namespace`,
+  'A scope for names.',
+  { spec: any('Finalizers of the namespace.'), status: any('Phase of the namespace.') },
+  [],
+  specAndStatus,
+);
+export const node = kindOf(
+  `${core}.Node`,
+  'A machine of the cluster.',
+  { spec: any('Provider, taints and pod network.'), status: any('Addresses, capacity, conditions and versions.') },
+  [],
+  specAndStatus,
+);
+export const pod = kindOf(
+  `${core}.Pod`,
+  'Containers that run together on a node.',
+  {
+    spec: any('Containers, volumes and where they run.'),
+    status: any('Phase, conditions and the state of the containers.'),
+  },
+  [],
+  specAndStatus,
+);
 
 const objectReference = struct(`${core}.ObjectReference`, 'A reference to an object.', {
   apiVersion: text('API version of the object.'),
@@ -63,6 +77,15 @@ export const event = kindOf(
     reportingInstance: text('Instance of that controller.'),
   },
   ['metadata', 'involvedObject'],
+  {
+    involvedObject: {},
+    source: {},
+    firstTimestamp: null,
+    lastTimestamp: null,
+    eventTime: null,
+    reportingComponent: '',
+    reportingInstance: '',
+  },
 );
 
 export const newEvent = kindOf(
@@ -85,6 +108,13 @@ export const newEvent = kindOf(
     deprecatedCount: int32('As `count` of core/v1.'),
   },
   ['eventTime'],
+  {
+    eventTime: null,
+    regarding: {},
+    deprecatedSource: {},
+    deprecatedFirstTimestamp: null,
+    deprecatedLastTimestamp: null,
+  },
 );
 
 const policyRule = struct(

@@ -5,6 +5,8 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
  */
 
+import type { Json } from '../objects.ts';
+
 export type Schema =
   /** `byte` is base64, `date-time` RFC 3339. */
   | { readonly type: 'string'; readonly format?: 'byte' | 'date-time'; readonly description: string }
@@ -24,6 +26,8 @@ export interface StructSchema {
   readonly fields: Readonly<Record<string, Schema>>;
   /** Fields that OpenAPI lists as required. Whether they are there is checked by validation, not by decoding. */
   readonly required: readonly string[];
+  /** What is shown for fields that are not set, where the real server shows them all the same. */
+  readonly zeros: Readonly<Record<string, Json>>;
 }
 
 export const text = (description = ''): Schema => ({ type: 'string', description });
@@ -41,8 +45,9 @@ export function struct(
   description: string,
   fields: Readonly<Record<string, Schema>>,
   required: readonly string[] = [],
+  zeros: Readonly<Record<string, Json>> = {},
 ): StructSchema {
-  return { type: 'struct', name, description, fields, required };
+  return { type: 'struct', name, description, fields, required, zeros };
 }
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
@@ -101,6 +106,7 @@ export function kindOf(
   description: string,
   fields: Readonly<Record<string, Schema>>,
   required: readonly string[] = [],
+  zeros: Readonly<Record<string, Json>> = {},
 ): StructSchema {
   return struct(
     name,
@@ -112,6 +118,7 @@ export function kindOf(
       ...fields,
     },
     required,
+    zeros,
   );
 }
 
