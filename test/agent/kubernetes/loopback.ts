@@ -36,6 +36,8 @@ export interface Loopback {
   readonly received: Received[];
   /** Connections accepted so far. */
   connections(): number;
+  /** Connections that are open now. */
+  openConnections(): number;
   handle: Handler;
   /** Resolves with the count-th request (from 1) that matches, past or future. */
   nth(count: number, matches?: (received: Received) => boolean): Promise<Received>;
@@ -122,6 +124,7 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
     caKey: key,
     received,
     connections: () => connections,
+    openConnections: () => sockets.size,
     handle,
     nth: (count, matches = () => true) =>
       new Promise((resolve) => {
