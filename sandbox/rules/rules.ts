@@ -3,10 +3,11 @@
  *
  * https://kubernetes.io/docs/concepts/security/controlling-access/
  */
-import { type ApiError, type FieldError, fieldError, forbidden } from '../api-server/errors.ts';
+import { type ApiError, type FieldError, fieldError } from '../api-server/errors.ts';
 import type { ApiObject } from '../api-server/objects.ts';
 import type { AdmissionRequest, Rules, RulesContext, ValidationRequest } from '../api-server/rules.ts';
 import { type Authorizer, anyOf, authorizeMasters, groupResource } from './access.ts';
+import { refuse } from './admission.ts';
 import * as bundles from './cluster-trust-bundle.ts';
 import { objectAt, sameJson, stringAt } from './fields.ts';
 import { impersonate } from './impersonation.ts';
@@ -41,8 +42,14 @@ export function createRules(options: RulesOptions = {}): Rules {
         others.defaultObject(request);
       }
     },
-    admit: (request, context) =>
-      restrictNode(request, authorize, context) ?? attestationFault(request, authorize, context),
+    admit: (request, context) => {
+      if (request.phase === 'before validation') {
+        return restrictNode(request, authorize, context);
+      }
+      return request.operation === 'delete'
+        ? restrictNode(request, authorize, context)
+        : attestationFault(request, authorize, context);
+    },
     validateCreate: (request, context) => createFaults(request, context),
     validateUpdate: (request, old) => updateFaults(request, old),
     validateStatusUpdate: (request, old, context) =>
@@ -110,17 +117,7 @@ function attestationFault(
   if (!changes || mayActFor(authorize, attributes.user, 'attest', signerName, context)) {
     return undefined;
   }
-  // The real server looks at this after validation: a faulty object is answered with its faults.
-  const { apiGroup, apiVersion, resource, user } = attributes;
-  const validation: ValidationRequest = { user, resource: bundlesResource, version: apiVersion, object };
-  const faults =
-    oldObject === undefined ? bundles.createFaults(validation) : bundles.updateFaults(validation, oldObject);
-  if (faults.length > 0) {
-    return undefined;
-  }
-  const name = attributes.name || stringAt(object.metadata, 'name') || stringAt(object.metadata, 'generateName');
-  const why = `user not permitted to attest for signerName ${JSON.stringify(signerName)}`;
-  return forbidden({ group: apiGroup, resource }, name, why);
+  return refuse(request, `user not permitted to attest for signerName ${JSON.stringify(signerName)}`);
 }
 
 /** A bundle without what the garbage collector and the server itself change. */

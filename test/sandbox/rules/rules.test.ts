@@ -1,0 +1,55 @@
+/**
+ * Every case of the rules, in every version of Kubernetes and of the API that it holds for.
+ */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createRules } from '../../../sandbox/rules/rules.ts';
+import { bundleCases } from './cases/bundles.ts';
+import type { RuleCase } from './cases/case.ts';
+import { creationCases } from './cases/creation.ts';
+import { keyCases } from './cases/creation-keys.ts';
+import { impersonationCases } from './cases/impersonation.ts';
+import { createKeys } from './cases/keys.ts';
+import { nodeCases } from './cases/nodes.ts';
+import { otherCases } from './cases/others.ts';
+import { restrictionCases } from './cases/restriction.ts';
+import { statusCases } from './cases/status.ts';
+import { createCertificates, createWorld, expectedIn, judge, servedVersions } from './world.ts';
+
+const now = Date.UTC(2026, 10, 21, 10);
+const keys = createKeys();
+const certificates = createCertificates(now);
+const rules = createRules();
+
+function run(title: string, cases: readonly RuleCase[]): void {
+  describe(title, () => {
+    for (const one of cases) {
+      test(`The API server ${one.name}`, async () => {
+        const served = servedVersions.filter(({ kubernetes }) => one.kubernetes?.includes(kubernetes) ?? true);
+        assert.notEqual(served.length, 0, 'the case holds for some version');
+        for (const version of served) {
+          const world = createWorld(version, keys, certificates, now);
+          const expected = expectedIn(one, world);
+          const judged = judge(rules, one, await one.request(world), world);
+          const where = `Kubernetes ${version.kubernetes}, ${version.requestVersion}: ${judged.message}`;
+          assert.equal(judged.code, expected.code, where);
+          if (expected.causes !== undefined) {
+            assert.deepEqual(judged.causes, expected.causes, where);
+          }
+          if (expected.says !== undefined) {
+            assert.ok(judged.message.includes(expected.says), `${where} says: ${expected.says}`);
+          }
+        }
+      });
+    }
+  });
+}
+
+run('Keys in PodCertificateRequests', keyCases);
+run('Creation of PodCertificateRequests', creationCases);
+run('Updates of PodCertificateRequests', statusCases);
+run('ClusterTrustBundles', bundleCases);
+run('Access of nodes', nodeCases);
+run('Restriction of nodes', restrictionCases);
+run('Impersonation', impersonationCases);
+run('Other objects', otherCases);
