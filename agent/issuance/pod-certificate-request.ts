@@ -119,9 +119,7 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache)
         report(outcomeOf(event.object) ?? (event.type === 'deleted' ? { type: 'gone' } : undefined));
       }
     });
-    queueMicrotask(() => {
-      if (!ended) look();
-    });
+    queueMicrotask(look);
     return end;
   }
 

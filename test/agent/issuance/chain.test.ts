@@ -15,6 +15,7 @@ const now = Date.parse('2026-11-21T10:00:00Z');
 const times = { notBefore: now, notAfter: now + 24 * hourMs, beginRefreshAt: now + 12 * hourMs };
 const spkiOf = () => generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' });
 const spki = spkiOf();
+const pemOf = (der: Buffer) => `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
 
 let root: TestAuthority;
 let intermediate: TestAuthority;
@@ -110,13 +111,19 @@ describe('a chain is refused when', () => {
 
   it('bytes follow a certificate inside its block', () => {
     const der = Buffer.concat([new X509Certificate(leaf).raw, Buffer.from('secret')]);
-    const padded = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
-    refuses(issued(padded), /certificate 1 of 1 is not an X.509 certificate/);
+    refuses(issued(pemOf(der)), /certificate 1 of 1 is not an X.509 certificate/);
   });
 
   it('its leaf holds another key', async () => {
     const other = await intermediate.issueLeaf({ spki: spkiOf(), ...times, subject: 'CN=other' });
     refuses(issued(other + intermediate.pem), /certificate 1 of 2 \(CN=other\) does not hold the public key/);
+  });
+
+  it('its leaf holds a key of a kind that nobody knows', () => {
+    const der = new X509Certificate(leaf).raw;
+    // 1.3.101.112, Ed25519, becomes 1.3.101.127.
+    der[der.indexOf(Buffer.from('06032b6570', 'hex')) + 4] = 0x7f;
+    refuses(issued(pemOf(der) + intermediate.pem), /certificate 1 of 2 \(no subject\) does not hold the public key/);
   });
 
   it('its leaf is not first', () => {
