@@ -4,7 +4,7 @@
  *
  * A private key is held as a node:crypto `KeyObject`: OpenSSL's memory, which it overwrites when the object is
  * collected, and which prints as nothing. OpenSSL also writes the PKCS#8, so no secret passes through a string, as it
- * would through a JWK.
+ * would through a JWK. The raw formats that this needs came with Node 24.15.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { AgentError } from '../errors.ts';
