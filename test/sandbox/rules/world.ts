@@ -148,9 +148,9 @@ export interface Judgement {
 
 /** Puts a case to the rules as a server does: impersonate, authorize, default, admit, validate. */
 export function judge(rules: Rules, { user, impersonate }: RuleCase, request: CaseRequest, world: World): Judgement {
-  const before = 'path' in request || request.before === undefined ? [] : [storedBefore(request, request.before)];
+  const stored = 'path' in request || request.before === undefined ? [] : [storedBefore(request, request.before)];
   const context: RulesContext = {
-    objects: objectReader(world, before),
+    objects: objectReader(world, stored),
     now: world.now,
     kubernetes: world.kubernetes,
     timeScale: 1,
@@ -165,11 +165,19 @@ export function judge(rules: Rules, { user, impersonate }: RuleCase, request: Ca
   if (!decision.allowed) {
     return judgement(refusal(attributes, decision.reason));
   }
-  if ('path' in request || attributes.kind === 'path' || request.body === undefined) {
-    return { code: 200, message: '', causes: [] };
+  if ('path' in request || attributes.kind === 'path') {
+    return success;
   }
-  return judgeChange(rules, request, attributes, request.body, context);
+  const { before, body, verb } = request;
+  if (verb === 'delete' && before !== undefined) {
+    const deletion = { phase: 'after validation', operation: 'delete', attributes, oldObject: before } as const;
+    const refused = rules.admit(deletion, context);
+    return refused === undefined ? success : judgement(refused);
+  }
+  return body === undefined ? success : judgeChange(rules, request, attributes, body, context);
 }
+
+const success: Judgement = { code: 200, message: '', causes: [] };
 
 type ResourceRequest = Exclude<CaseRequest, { readonly path: string }>;
 
@@ -207,7 +215,7 @@ function judgeChange(
     return judgement(invalid(subject, object.metadata.name ?? '', faults));
   }
   const refused = rules.admit({ phase: 'after validation', ...change }, context);
-  return refused === undefined ? { code: 200, message: '', causes: [] } : judgement(refused);
+  return refused === undefined ? success : judgement(refused);
 }
 
 function judgement(error: ApiError): Judgement {

@@ -362,6 +362,40 @@ const writingCases: RuleCase[] = [
   ),
 ];
 
+/** A node's deletion, eviction or other write of a pod on node-a. */
+function podRequest(
+  name: string,
+  user: UserName,
+  request: { readonly verb: 'create' | 'delete'; readonly subresource?: string },
+  expected: Expected,
+): RuleCase {
+  const stored = { ...pod(), spec: { nodeName: 'node-a' } };
+  const objects = request.verb === 'delete' ? { before: stored } : { body: pod() };
+  return {
+    name,
+    user,
+    request: () => ({ resource: 'pods', version: 'v1', namespace: 'default', name: 'web-a', ...request, ...objects }),
+    expected,
+  };
+}
+
+const removalCases: RuleCase[] = [
+  podRequest('lets a node delete its pod', 'node-a', { verb: 'delete' }, good),
+  podRequest(
+    'does not let a node delete a pod elsewhere',
+    'node-b',
+    { verb: 'delete' },
+    refused('node "node-b" can only delete pods with spec.nodeName set to itself'),
+  ),
+  podRequest('lets a node evict its pod', 'node-a', { verb: 'create', subresource: 'eviction' }, good),
+  podRequest(
+    'does not let a node evict a pod elsewhere',
+    'node-b',
+    { verb: 'create', subresource: 'eviction' },
+    refused('node node-b can only evict pods with spec.nodeName set to itself'),
+  ),
+];
+
 export const otherCases: readonly RuleCase[] = [
   ...podCases,
   ...nameCases,
@@ -370,4 +404,5 @@ export const otherCases: readonly RuleCase[] = [
   ...eventCases,
   ...mirrorCases,
   ...writingCases,
+  ...removalCases,
 ];
