@@ -17,6 +17,8 @@ export interface OpenOptions {
   readonly now: () => number;
   /** Hears of state that cannot be understood; it counts as absent. */
   readonly report: (problem: string) => void;
+  /** True once the volume was removed by this agent. */
+  readonly isRemoved: () => boolean;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -33,10 +35,10 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
 
   const state = prepare(record, access.directory, options);
 
-  /** tmpfs gives each mount its own device number, so a volume that was unmounted or mounted over is another one. */
+  /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function assertStillThere(): void {
     const now = lstat(root);
-    if (now?.dev === identity?.dev && now?.ino === identity?.ino) return;
+    if (!options.isRemoved() && now?.dev === identity?.dev && now?.ino === identity?.ino) return;
     throw new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
   }
 

@@ -53,12 +53,17 @@ export function hasState(root: string): boolean {
   return lstat(path.join(root, stateDirectory)) !== undefined;
 }
 
-/** The volume's record, or nothing when there is none. @throws VolumeError Corrupt when it cannot be understood. */
+/**
+ * The volume's record, or nothing when there is none.
+ * @throws VolumeError Corrupt when it cannot be understood, Tampered when it is not where the agent puts it.
+ */
 export function readRecord(root: string): VolumeRecord | undefined {
   const directory = path.join(root, stateDirectory);
-  if (lstat(directory) === undefined) return undefined;
-  assertOwnDirectory(directory);
-  return readJson(path.join(directory, recordFile), decodeRecord);
+  return guarded(`reading the state of ${root}`, () => {
+    if (lstat(directory) === undefined) return undefined;
+    assertOwnDirectory(directory);
+    return readJson(path.join(directory, recordFile), decodeRecord);
+  });
 }
 
 /**
@@ -67,9 +72,11 @@ export function readRecord(root: string): VolumeRecord | undefined {
  */
 export function openState(root: string, report: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
-  if (lstat(directory) === undefined) makeDirectory(directory, directoryAccess);
-  assertOwnDirectory(directory);
-  setAccess(directory, directoryAccess);
+  guarded(`opening the state of ${root}`, () => {
+    if (lstat(directory) === undefined) makeDirectory(directory, directoryAccess);
+    assertOwnDirectory(directory);
+    setAccess(directory, directoryAccess);
+  });
 
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);

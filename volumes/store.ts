@@ -35,9 +35,21 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const report = options.report ?? (() => undefined);
   const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
   const inTurn = createTurns();
+  let saidSwappable = false;
+  /** One mark for all open handles on a volume; its kernel's numbers may be given to the next volume at the same path. */
+  const marks = new Map<string, { removed: boolean }>();
+
+  function invalidate(targetPath: string): void {
+    const mark = marks.get(targetPath);
+    if (mark !== undefined) mark.removed = true;
+    marks.delete(targetPath);
+  }
 
   function open(record: VolumeRecord, writeRecord: boolean): OpenVolume {
+    const mark = marks.get(record.targetPath) ?? { removed: false };
+    marks.set(record.targetPath, mark);
     return openVolume(record, {
+      isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
       report: (problem) => report(record.targetPath, problem),
@@ -50,15 +62,19 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
     if (found.type === 'volume') return open(record, !isDeepStrictEqual(found.record, record));
+    invalidate(record.targetPath);
     try {
       if (lstat(record.targetPath) === undefined) makeDirectory(record.targetPath, { mode: 0o750 });
       if (mounts !== undefined) {
         const memory = await mounts.mount(record.targetPath, sizeLimitBytes(record.declaration));
-        if (memory === 'swappable') report(record.targetPath, 'this kernel has no noswap: keys may be swapped to disk');
+        if (memory === 'swappable' && !saidSwappable) {
+          saidSwappable = true;
+          report(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
+        }
       }
       return open(record, true);
     } catch (error) {
-      await remove(record.targetPath);
+      await remove(record.targetPath).catch((failed) => report(record.targetPath, String(failed)));
       throw error;
     }
   }
@@ -66,6 +82,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   async function remove(targetPath: string): Promise<void> {
     parseTargetPath(kubeletRoot, targetPath);
     assertNoSymlink(kubeletRoot, targetPath);
+    // First, so that nothing is written while the unmount is under way.
+    invalidate(targetPath);
     await mounts?.unmountAll(realPath(kubeletRoot, targetPath));
     removeTree(targetPath);
   }

@@ -104,8 +104,8 @@ export function createRegistration(options: RegistrationOptions): Registration {
     const opened = watcher;
     opened.on('error', (error) => log.warn('watching the registration directory failed', { path: directory, error }));
     await new Promise<void>((resolve) => opened.once('ready', () => resolve()));
-    opened.on('unlink', restore);
-    opened.on('unlinkDir', restore);
+    // Any event: a removal and what follows it may arrive as one change.
+    opened.on('all', restore);
     // A removal between serving and watching went unseen.
     restore();
     await restoring;

@@ -22,7 +22,7 @@ export interface ServedSocket {
 }
 
 /**
- * Binds the server to the path. A socket that nobody serves any more is replaced.
+ * Binds the server to the path. A socket that nobody serves any more is replaced. On failure the server is shut down.
  * @throws VolumeError SocketUnusable when another process serves it, or something that is not a socket lies there.
  */
 export async function serveSocket(server: Server, socketPath: string): Promise<ServedSocket> {
@@ -31,6 +31,8 @@ export async function serveSocket(server: Server, socketPath: string): Promise<S
     await removeStale(socketPath);
     return await bind(server, socketPath);
   } catch (error) {
+    // It may listen already, where nobody can find it.
+    server.forceShutdown();
     if (systemCode(error) === 'EEXIST') throw inUse(socketPath);
     throw toVolumeError(error, `serving ${socketPath}`);
   }

@@ -1,0 +1,108 @@
+/** The plugin watcher's side of registration, played by a separate process. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createRegistration, type RegistrationState } from '../../../volumes/csi/registration.ts';
+import { temporaryDirectory } from '../support.ts';
+import { call, makeLog } from './support.ts';
+
+function makeRegistration(t: TestContext, directory = path.join(temporaryDirectory(t), 'plugins_registry')) {
+  const states: RegistrationState[] = [];
+  const { log, lines } = makeLog();
+  const registration = createRegistration({
+    directory,
+    driverName: 'csi.test',
+    endpoint: '/var/lib/kubelet/plugins/csi.test/csi.sock',
+    log,
+    onState: (state) => states.push(state),
+    retryMs: 10,
+  });
+  t.after(() => registration.stop());
+  return { directory, socketPath: path.join(directory, 'csi.test-reg.sock'), registration, states, log, lines };
+}
+
+/** Waits until a file system event or a short pause makes the condition true. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test('the kubelet is told name, endpoint and version, and its verdict is kept', async (t) => {
+  const { socketPath, registration, states } = makeRegistration(t);
+  await registration.start();
+  assert.deepEqual(registration.state(), { type: 'waiting' });
+  assert.deepEqual((await call(t, socketPath, 'Registration', 'GetInfo')).response, {
+    type: 'CSIPlugin',
+    name: 'csi.test',
+    endpoint: '/var/lib/kubelet/plugins/csi.test/csi.sock',
+    supported_versions: ['1.0.0'],
+  });
+  const notify = (status: object) => call(t, socketPath, 'Registration', 'NotifyRegistrationStatus', status);
+  assert.deepEqual(await notify({ plugin_registered: false, error: 'name taken' }), { response: {} });
+  assert.deepEqual(registration.state(), { type: 'rejected', error: 'name taken' });
+  await notify({ plugin_registered: true });
+  assert.deepEqual(states, [{ type: 'rejected', error: 'name taken' }, { type: 'registered' }]);
+});
+
+test('the socket comes back when it is removed, again and again, and goes on shutdown', async (t) => {
+  const { directory, socketPath, registration, lines } = makeRegistration(t);
+  await registration.start();
+  for (let round = 0; round < 3; round += 1) {
+    fs.unlinkSync(socketPath);
+    await until(() => fs.existsSync(socketPath));
+    assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+  }
+  assert.equal(lines.filter((line) => line.level === 'warn').length, 3);
+  await registration.stop();
+  assert.deepEqual(fs.readdirSync(directory), []);
+  await registration.stop();
+});
+
+test('the socket comes back when its whole directory is removed, more than once', async (t) => {
+  const { directory, socketPath, registration } = makeRegistration(t);
+  await registration.start();
+  for (let round = 0; round < 2; round += 1) {
+    fs.rmSync(directory, { recursive: true });
+    await until(() => fs.existsSync(socketPath));
+  }
+  fs.unlinkSync(socketPath);
+  await until(() => fs.existsSync(socketPath));
+  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+});
+
+test('a second agent refuses the registration socket, and does not remove it when it stops', async (t) => {
+  const first = makeRegistration(t);
+  await first.registration.start();
+  const second = makeRegistration(t, first.directory);
+  await assert.rejects(second.registration.start(), { code: 'SocketUnusable' });
+  await second.registration.stop();
+  assert(fs.existsSync(first.socketPath));
+});
+
+test('when something else takes the place of the socket, the agent waits until it is gone', async (t) => {
+  const { socketPath, registration, lines } = makeRegistration(t);
+  await registration.start();
+  const other = net.createServer();
+  fs.unlinkSync(socketPath);
+  other.listen(socketPath);
+  await once(other, 'listening');
+  await until(() => lines.some((line) => line.level === 'error'));
+  other.close();
+  await once(other, 'close');
+  await until(() => fs.existsSync(socketPath));
+  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+});
+
+test('a stop while the socket cannot be put back ends the trying', async (t) => {
+  const { socketPath, registration, lines } = makeRegistration(t);
+  await registration.start();
+  fs.unlinkSync(socketPath);
+  fs.writeFileSync(socketPath, 'in the way');
+  await until(() => lines.some((line) => line.message.includes('cannot be put back')));
+  await registration.stop();
+  fs.unlinkSync(socketPath);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert(!fs.existsSync(socketPath));
+});

@@ -1,0 +1,299 @@
+/** The CSI socket, called by a separate process as the kubelet calls it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import { createCsiServer } from '../../../volumes/csi/server.ts';
+import { VolumeError } from '../../../volumes/errors.ts';
+import { createVolumeStore } from '../../../volumes/store.ts';
+import {
+  anchors,
+  makeTarget,
+  modeOf,
+  mountPointsBelow,
+  mountSkip,
+  podUID,
+  rootSkip,
+  temporaryDirectory,
+} from '../support.ts';
+import { call, makeDriver, makeLog, publishRequest, startCall, targetPath } from './support.ts';
+
+/** A server on a socket of its own, stopped after the test. */
+async function serve(t: TestContext, driver: VolumeDriver, directory = temporaryDirectory(t)) {
+  const socketPath = path.join(directory, 'plugin', 'csi.sock');
+  const { log, lines } = makeLog();
+  const server = createCsiServer({
+    socketPath,
+    driverName: 'csi.test',
+    version: '1.2.3',
+    nodeName: 'node-1',
+    driver,
+    log,
+    publishTimeoutMs: 60_000,
+  });
+  await server.start();
+  t.after(() => server.stop(100));
+  return { socketPath, server, lines };
+}
+
+test('a kubelet learns who the plugin is, what it can do, and when it is ready', async (t) => {
+  const { driver, published } = makeDriver();
+  const { socketPath } = await serve(t, driver);
+  const ask = async (service: string, method: string) => (await call(t, socketPath, service, method)).response;
+  assert.deepEqual(await ask('Identity', 'GetPluginInfo'), { name: 'csi.test', vendor_version: '1.2.3', manifest: {} });
+  assert.deepEqual(await ask('Identity', 'GetPluginCapabilities'), {});
+  assert.deepEqual(await ask('Identity', 'Probe'), { ready: { value: false } });
+  assert.deepEqual(await ask('Node', 'NodeGetCapabilities'), {
+    capabilities: [{ rpc: { type: 'VOLUME_MOUNT_GROUP' } }],
+  });
+  assert.deepEqual(await ask('Node', 'NodeGetInfo'), { node_id: 'node-1', max_volumes_per_node: 0 });
+  await call(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
+  assert.equal(published.length, 1);
+  assert.deepEqual(await ask('Identity', 'Probe'), { ready: { value: true } });
+});
+
+test('calls that this driver does not serve answer UNIMPLEMENTED', async (t) => {
+  const { socketPath } = await serve(t, makeDriver().driver);
+  for (const method of ['NodeStageVolume', 'NodeGetVolumeStats', 'NodeExpandVolume']) {
+    assert.equal((await call(t, socketPath, 'Node', method)).code, 12, method);
+  }
+});
+
+test('publish hands over the request, its deadline and a signal', async (t) => {
+  const { driver, published } = makeDriver();
+  const { socketPath } = await serve(t, driver);
+  const startedAt = Date.now();
+  const capability = { mount: { volume_mount_group: '2000' } };
+  const answer = await call(
+    t,
+    socketPath,
+    'Node',
+    'NodePublishVolume',
+    publishRequest({ volume_capability: capability }),
+  );
+  assert.deepEqual(answer, { response: {} });
+  const [asked] = published;
+  assert.equal(asked?.request.mountGroup, 2000);
+  assert.equal(asked?.request.pod.uid, podUID);
+  const deadline = asked?.deadline ?? 0;
+  assert(deadline > startedAt && deadline <= Date.now() + 5000);
+  assert.equal(asked?.signal.aborted, false);
+  await startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 0).answer;
+  assert((published[1]?.deadline ?? Infinity) <= Date.now() + 60_000);
+});
+
+test('each outcome and error arrives with its code and message', async (t) => {
+  let outcome = async (): Promise<PublishOutcome> => ({ type: 'waiting', message: 'still waiting for signer x' });
+  const { driver } = makeDriver(() => outcome());
+  const { socketPath, lines } = await serve(t, driver);
+  const publish = () => call(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
+  assert.deepEqual(await publish(), { code: 10, details: 'still waiting for signer x' });
+  outcome = async () => {
+    throw new VolumeError('NoSpace', 'no room');
+  };
+  assert.deepEqual(await publish(), { code: 8, details: 'no room' });
+  outcome = async () => {
+    throw new Error('secret detail');
+  };
+  assert.deepEqual(await publish(), { code: 14, details: "a fault in the agent itself; the agent's log has it" });
+  assert.deepEqual(
+    lines.filter((line) => line.level === 'error').map((line) => line.message),
+    ['call failed'],
+  );
+});
+
+test('a bad call is answered with every fault and reaches nobody', async (t) => {
+  const { driver, published, unpublished } = makeDriver();
+  const { socketPath } = await serve(t, driver);
+  const answer = await call(t, socketPath, 'Node', 'NodePublishVolume', {});
+  assert.equal(answer.code, 3);
+  for (const part of ['volume_id', 'target_path', 'volume_capability', 'readOnly: true', 'podInfoOnMount', 'sources']) {
+    assert(answer.details?.includes(part), part);
+  }
+  assert.equal((await call(t, socketPath, 'Node', 'NodeUnpublishVolume', { volume_id: 'x' })).code, 3);
+  assert.deepEqual([published.length, unpublished.length], [0, 0]);
+  const request = { volume_id: 'csi-1', target_path: targetPath };
+  assert.deepEqual(await call(t, socketPath, 'Node', 'NodeUnpublishVolume', request), { response: {} });
+  assert.deepEqual(unpublished, [`csi-1 ${targetPath}`]);
+});
+
+test('a kubelet that gives up fires the signal of its call', async (t) => {
+  const fired = Promise.withResolvers<void>();
+  const { driver } = makeDriver();
+  const waiting: VolumeDriver = {
+    ...driver,
+    publish: (_request, _deadline, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          fired.resolve();
+          resolve({ type: 'waiting', message: 'late' });
+        });
+        client.child.kill('SIGKILL');
+      }),
+  };
+  const { socketPath } = await serve(t, waiting);
+  const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
+  await fired.promise;
+});
+
+test('a shutdown removes the socket, lets a call end, and then ends', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<PublishOutcome>();
+  const { driver } = makeDriver(() => {
+    asked.resolve();
+    return release.promise;
+  });
+  const { socketPath, server } = await serve(t, driver);
+  const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
+  await asked.promise;
+  const stopped = server.stop(60_000);
+  assert(!fs.existsSync(socketPath));
+  release.resolve({ type: 'ready' });
+  assert.deepEqual(await client.answer, { response: {} });
+  await stopped;
+  await server.stop(0);
+});
+
+test('a call that does not end is told to, shortly before the grace period is over', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const { driver } = makeDriver();
+  const endless: VolumeDriver = {
+    ...driver,
+    publish: (_request, _deadline, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve({ type: 'unavailable', message: 'the agent is shutting down' }));
+        asked.resolve();
+      }),
+  };
+  const { socketPath, server } = await serve(t, endless);
+  const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 60_000);
+  await asked.promise;
+  await server.stop(1000);
+  assert.deepEqual(await client.answer, { code: 14, details: 'the agent is shutting down' });
+});
+
+test('a call that ends for nothing is cut off at the end of the grace period', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const { driver } = makeDriver(() => {
+    asked.resolve();
+    return new Promise(() => undefined);
+  });
+  const { socketPath, server } = await serve(t, driver);
+  const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 60_000);
+  await asked.promise;
+  await server.stop(50);
+  assert.notEqual((await client.answer).code, undefined);
+});
+
+test("nobody but the agent's user may connect", async (t) => {
+  const { socketPath } = await serve(t, makeDriver().driver);
+  assert.equal(modeOf(socketPath), '600');
+  assert.deepEqual(fs.readdirSync(path.dirname(socketPath)), ['csi.sock']);
+});
+
+test('another user is turned away', { skip: rootSkip }, async (t) => {
+  const { socketPath } = await serve(t, makeDriver().driver);
+  fs.chmodSync(path.dirname(socketPath), 0o755);
+  const script = `require('net').connect(${JSON.stringify(socketPath)}).on('error', (e) => console.log(e.code)).on('connect', function () { console.log('in'); this.end(); })`;
+  const node = fs.realpathSync(process.execPath);
+  let output: string;
+  try {
+    output = execFileSync(node, ['-e', script], {
+      uid: 65534,
+      gid: 65534,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).toString();
+  } catch {
+    t.skip('another user cannot run Node from where it is installed');
+    return;
+  }
+  assert.equal(output.trim(), 'EACCES');
+});
+
+test('a second agent refuses to take the socket, and the first goes on serving', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { socketPath } = await serve(t, makeDriver().driver, directory);
+  await assert.rejects(serve(t, makeDriver().driver, directory), {
+    code: 'SocketUnusable',
+    message: /another process serves .*csi\.sock; one agent per node/,
+  });
+  assert.deepEqual((await call(t, socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
+});
+
+test('two agents that start at once do not both get the socket', async (t) => {
+  const directory = temporaryDirectory(t);
+  const results = await Promise.allSettled([1, 2, 3].map(() => serve(t, makeDriver().driver, directory)));
+  assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
+  for (const result of results) {
+    if (result.status === 'rejected') assert.equal(result.reason.code, 'SocketUnusable');
+  }
+});
+
+test('a socket that a dead agent left is replaced, and a file that is no socket is not', async (t) => {
+  const directory = temporaryDirectory(t);
+  const socketPath = path.join(directory, 'plugin', 'csi.sock');
+  fs.mkdirSync(path.dirname(socketPath));
+  const listener = net.createServer().listen(socketPath);
+  await once(listener, 'listening');
+  // Closing removes a listener's socket; a second name for it stays behind as a dead one.
+  fs.linkSync(socketPath, `${socketPath}.kept`);
+  listener.close();
+  await once(listener, 'close');
+  fs.renameSync(`${socketPath}.kept`, socketPath);
+  const { server } = await serve(t, makeDriver().driver, directory);
+  assert.equal((await call(t, socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
+  await server.stop(100);
+
+  fs.writeFileSync(socketPath, 'notes');
+  const refused = { code: 'SocketUnusable', message: /is there and is not a socket; remove it/ };
+  await assert.rejects(serve(t, makeDriver().driver, directory), refused);
+  assert.equal(fs.readFileSync(socketPath, 'utf8'), 'notes');
+});
+
+test('a stop before the start is nothing, and a path too long for a socket is an error', async (t) => {
+  const { driver } = makeDriver();
+  const { log } = makeLog();
+  const options = { driverName: 'csi.test', version: '1', nodeName: 'n', driver, log, publishTimeoutMs: 1000 };
+  const socketPath = path.join(temporaryDirectory(t), 'x'.repeat(120));
+  const server = createCsiServer({ ...options, socketPath });
+  await assert.rejects(server.start(), { code: 'SocketUnusable', message: /bytes too long for a unix socket/ });
+  await server.stop(10);
+});
+
+for (const mode of ['directory', 'tmpfs'] as const) {
+  const skip = mode === 'tmpfs' && mountSkip;
+  test(`publish and unpublish through the socket fill and clear a volume (${mode})`, { skip }, async (t) => {
+    const root = temporaryDirectory(t);
+    const target = makeTarget(root);
+    const store = createVolumeStore({ kubeletRoot: root, driverName: 'csi.test', mode });
+    const driver: VolumeDriver = {
+      publish: async ({ mountGroup, ...record }) => {
+        const owner =
+          mountGroup === undefined ? { kind: 'none' as const } : { kind: 'group' as const, gid: mountGroup };
+        const volume = await store.create({ ...record, owner });
+        volume.project(new Map([[0, anchors(1)]]));
+        return { type: 'ready' };
+      },
+      unpublish: (_volumeId, targetPathOfCall) => store.remove(targetPathOfCall),
+      ready: () => true,
+    };
+    const { socketPath } = await serve(t, driver);
+    const publish = publishRequest({ target_path: target });
+    for (let repeat = 0; repeat < 2; repeat += 1) {
+      assert.deepEqual(await call(t, socketPath, 'Node', 'NodePublishVolume', publish), { response: {} });
+    }
+    assert.match(fs.readFileSync(path.join(target, 'ca.pem'), 'utf8'), /BEGIN CERTIFICATE/);
+    const elsewhere = publishRequest({ target_path: targetPath });
+    assert.equal((await call(t, socketPath, 'Node', 'NodePublishVolume', elsewhere)).code, 3);
+    const unpublish = { volume_id: publish.volume_id, target_path: target };
+    for (let repeat = 0; repeat < 2; repeat += 1) {
+      assert.deepEqual(await call(t, socketPath, 'Node', 'NodeUnpublishVolume', unpublish), { response: {} });
+    }
+    assert(!fs.existsSync(target));
+    assert.deepEqual(mountPointsBelow(root), []);
+  });
+}

@@ -1,0 +1,93 @@
+/** What tests of the services share: a client in a process of its own, requests, and a log that remembers. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import { podUID } from '../support.ts';
+
+/** What the client printed. */
+export interface Answer {
+  readonly response?: Record<string, unknown>;
+  readonly code?: number;
+  readonly details?: string;
+}
+
+/** Starts a client process for one call. */
+export function startCall(
+  t: TestContext,
+  socket: string,
+  service: string,
+  method: string,
+  request = {},
+  deadlineMs = 5000,
+) {
+  const program = path.join(import.meta.dirname, 'client.ts');
+  const child = spawn(process.execPath, [
+    program,
+    socket,
+    service,
+    method,
+    JSON.stringify(request),
+    String(deadlineMs),
+  ]);
+  t.after(() => child.kill('SIGKILL'));
+  child.stderr.pipe(process.stderr);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async (): Promise<Answer> => JSON.parse((await lines.next()).value ?? '{"details":"no answer"}');
+  return { child, answer: answer(), exit: once(child, 'exit') };
+}
+
+export function call(t: TestContext, socket: string, service: string, method: string, request = {}): Promise<Answer> {
+  return startCall(t, socket, service, method, request).answer;
+}
+
+export const targetPath = `/var/lib/kubelet/pods/${podUID}/volumes/kubernetes.io~csi/mtls/mount`;
+
+/** A publish call as a kubelet makes it. */
+export function publishRequest(more: object = {}, context: Record<string, string> = {}) {
+  return {
+    volume_id: 'csi-0123456789abcdef',
+    target_path: targetPath,
+    volume_capability: { mount: { fs_type: '', volume_mount_group: '' }, access_mode: { mode: 1 } },
+    readonly: true,
+    volume_context: {
+      'csi.storage.k8s.io/pod.name': 'web-0',
+      'csi.storage.k8s.io/pod.namespace': 'shop',
+      'csi.storage.k8s.io/pod.uid': podUID,
+      'csi.storage.k8s.io/serviceAccount.name': 'web',
+      'csi.storage.k8s.io/ephemeral': 'true',
+      sources: '[{clusterTrustBundle: {name: roots, path: ca.pem}}]',
+      ...context,
+    },
+    ...more,
+  };
+}
+
+/** A driver that answers what it is told to, and remembers what it was asked. */
+export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => ({ type: 'ready' })) {
+  const published: { readonly request: PublishRequest; readonly deadline: number; readonly signal: AbortSignal }[] = [];
+  const unpublished: string[] = [];
+  const driver: VolumeDriver = {
+    publish: (request, deadline, signal) => {
+      published.push({ request, deadline, signal });
+      return outcome();
+    },
+    unpublish: async (volumeId, target) => {
+      unpublished.push(`${volumeId} ${target}`);
+    },
+    ready: () => published.length > 0,
+  };
+  return { driver, published, unpublished };
+}
+
+/** A log that keeps its lines. */
+export function makeLog() {
+  const lines: { readonly level: string; readonly message: string }[] = [];
+  const at = (level: string) => (message: string) => {
+    lines.push({ level, message });
+  };
+  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return { log, lines };
+}

@@ -1,0 +1,469 @@
+/**
+ * Volumes on a node: made and removed in every order, found again after a restart, never outside the kubelet's root. Each test
+ * runs in directory mode, and with real tmpfs mounts where this run may mount.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createMounts } from '../../volumes/mounts.ts';
+import { createVolumeStore } from '../../volumes/store.ts';
+import type { FileOwner, OpenVolume, VolumeRecord } from '../../volumes/volume.ts';
+import {
+  anchors,
+  credential,
+  makeRecord,
+  makeTarget,
+  modeOf,
+  mountPointsBelow,
+  mountSkip,
+  podUID,
+  temporaryDirectory,
+} from './support.ts';
+
+type Mode = 'tmpfs' | 'directory';
+const driverName = 'csi.test';
+
+/** A kubelet's root with the directories of one volume, and stores on it. */
+function setUp(t: TestContext, mode: Mode) {
+  const root = temporaryDirectory(t);
+  const targetPath = makeTarget(root);
+  const problems: string[] = [];
+  const restart = (kubeletRoot = root) =>
+    createVolumeStore({ kubeletRoot, driverName, mode, report: (_target, problem) => problems.push(problem) });
+  const mounted = () => mountPointsBelow(root).length;
+  return { root, targetPath, record: makeRecord(targetPath), store: restart(), restart, problems, mounted };
+}
+
+/** Runs a test in both modes. */
+function inBothModes(name: string, body: (t: TestContext, mode: Mode) => Promise<void>): void {
+  test(`${name} (directory)`, (t) => body(t, 'directory'));
+  test(`${name} (tmpfs)`, { skip: mountSkip }, (t) => body(t, 'tmpfs'));
+}
+
+function fill(volume: OpenVolume, generation = 1): void {
+  volume.project(
+    new Map([
+      [0, credential(generation)],
+      [1, anchors(generation)],
+    ]),
+  );
+}
+
+const status = {
+  requestName: 'req',
+  keyType: 'ED25519',
+  serialNumber: '01',
+  notBefore: 1,
+  notAfter: 3,
+  beginRefreshAt: 2,
+  refreshAt: 2,
+} as const;
+
+inBothModes('a volume is made, filled, and removed without a trace', async (t, mode) => {
+  const { targetPath, record, store, mounted } = setUp(t, mode);
+  const volume = await store.create(record);
+  assert.equal(mounted(), mode === 'tmpfs' ? 1 : 0);
+  assert(!volume.isProjected(0));
+  fill(volume);
+  assert(volume.isProjected(0) && volume.isProjected(1));
+  assert.match(fs.readFileSync(path.join(targetPath, 'credentials.pem'), 'utf8'), /^-----BEGIN PRIVATE KEY-----\n/);
+  await store.remove(targetPath);
+  assert(!fs.existsSync(targetPath));
+  assert.equal(mounted(), 0);
+});
+
+inBothModes('making a volume again changes nothing in it', async (t, mode) => {
+  const { targetPath, record, store, restart, mounted } = setUp(t, mode);
+  fill(await store.create(record));
+  const before = fs.readlinkSync(path.join(targetPath, '..data'));
+  const again = await restart().create(record);
+  assert(again.isProjected(0));
+  assert.equal(fs.readlinkSync(path.join(targetPath, '..data')), before);
+  assert(mounted() <= 1);
+});
+
+inBothModes('removing is right whatever the state: absent, empty, made, removed twice', async (t, mode) => {
+  const { root, targetPath, record, store } = setUp(t, mode);
+  await store.remove(targetPath);
+  fs.mkdirSync(targetPath);
+  await store.remove(targetPath);
+  assert(!fs.existsSync(targetPath));
+  await store.create(record);
+  await Promise.all([store.remove(targetPath), store.remove(targetPath)]);
+  fs.rmSync(path.join(root, 'pods'), { recursive: true });
+  await store.remove(targetPath);
+});
+
+inBothModes('calls for one volume that come at the same time take turns', async (t, mode) => {
+  const { targetPath, record, store, mounted } = setUp(t, mode);
+  await Promise.all([store.create(record), store.create(record), store.remove(targetPath), store.create(record)]);
+  assert.equal(mounted(), mode === 'tmpfs' ? 1 : 0);
+  assert(fs.existsSync(path.join(targetPath, '..agent', 'volume.json')));
+});
+
+inBothModes('a restart finds its volumes, with everything that was pending', async (t, mode) => {
+  const { record, store, restart } = setUp(t, mode);
+  const volume = await store.create(record);
+  fill(volume);
+  volume.saveIssued(0, status);
+  volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
+  const { volumes, unusable } = await restart().recover();
+  assert.deepEqual(unusable, []);
+  const [found] = volumes;
+  assert.deepEqual(found?.record, record);
+  assert.deepEqual(found?.issued(0), status);
+  assert.equal(found?.pending(0)?.requestName, 'next');
+  assert.deepEqual([...(found?.readPendingKey(0) ?? [])], [7]);
+  assert(found?.isProjected(0));
+  found?.discardPending(0);
+  assert.equal(found?.pending(0), undefined);
+});
+
+inBothModes('a restart clears what an interrupted write left', async (t, mode) => {
+  const { targetPath, record, store, restart } = setUp(t, mode);
+  const volume = await store.create(record);
+  fill(volume);
+  fs.mkdirSync(path.join(targetPath, '..2026_11_21_09_00_00.000000001'));
+  fs.symlinkSync('..2026_11_21_09_00_00.000000001', path.join(targetPath, '..data_tmp'));
+  fs.writeFileSync(path.join(targetPath, '..agent', 'pending-0.0000000000000000.key'), 'orphan');
+  const before = fs.readlinkSync(path.join(targetPath, '..data'));
+  const { volumes } = await restart().recover();
+  assert(volumes[0]?.isProjected(0));
+  assert.deepEqual(fs.readdirSync(path.join(targetPath, '..agent')), ['volume.json']);
+  assert.deepEqual(
+    fs
+      .readdirSync(targetPath)
+      .filter((name) => /^\.\.[\dd]/.test(name))
+      .toSorted(),
+    [before, '..data'].toSorted(),
+  );
+});
+
+inBothModes('an answer is kept until it is projected', async (t, mode) => {
+  const { record, store, restart } = setUp(t, mode);
+  const volume = await store.create(record);
+  const issued = { ...status, certificates: [Uint8Array.of(1)] };
+  volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
+  const { requestName: _name, keyType: _type, refreshAt: _at, ...chain } = issued;
+  volume.saveAnswer(0, chain);
+  const { volumes } = await restart().recover();
+  assert.deepEqual(volumes[0]?.pending(0)?.issued, chain);
+});
+
+inBothModes('what is found and cannot be used is named with the reason', async (t, mode) => {
+  const { root, targetPath, record, store, restart } = setUp(t, mode);
+  await store.create(record);
+  const second = makeTarget(root, 'second');
+  await store.create(makeRecord(second, { volumeName: 'second' }));
+  fs.writeFileSync(path.join(second, '..agent', 'volume.json'), 'broken');
+  const third = makeTarget(root, 'third');
+  await store.create(makeRecord(third, { volumeName: 'third' }));
+  fs.copyFileSync(path.join(targetPath, '..agent', 'volume.json'), path.join(third, '..agent', 'volume.json'));
+  const fourth = makeTarget(root, 'fourth');
+  await store.create(makeRecord(fourth, { volumeName: 'fourth' }));
+  fs.rmSync(path.join(fourth, '..agent', 'volume.json'));
+  const { volumes, unusable } = await restart().recover();
+  assert.equal(volumes.length, 1);
+  const reasons = new Map(unusable.map((place) => [place.targetPath, place.reason]));
+  assert.match(reasons.get(second) ?? '', /volume\.json is unusable: it is not JSON/);
+  assert.match(reasons.get(third) ?? '', /belongs to another pod or volume/);
+  assert.match(reasons.get(fourth) ?? '', /holds no record of its volume/);
+  for (const target of [second, third, fourth]) await restart().remove(target);
+});
+
+inBothModes('a volume whose record is broken is taken over with its files', async (t, mode) => {
+  const { targetPath, record, store, restart } = setUp(t, mode);
+  const volume = await store.create(record);
+  fill(volume);
+  volume.saveIssued(0, status);
+  fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
+  const again = await restart().create(record);
+  assert(again.isProjected(0));
+  assert.deepEqual(again.issued(0), status);
+  assert.deepEqual((await restart().recover()).volumes[0]?.record, record);
+});
+
+inBothModes(
+  'a volume of another incarnation is cleared away, and a changed record replaces the stored one',
+  async (t, mode) => {
+    const { targetPath, record, store, restart } = setUp(t, mode);
+    fill(await store.create(record));
+    const changed: VolumeRecord = { ...record, owner: { kind: 'group', gid: 7 } };
+    assert((await restart().create(changed)).isProjected(0));
+    assert.deepEqual((await restart().recover()).volumes[0]?.record, changed);
+    const other = await restart().create({ ...record, volumeId: 'csi-other' });
+    assert(!other.isProjected(0));
+    assert.deepEqual(fs.readdirSync(targetPath), ['..agent']);
+  },
+);
+
+inBothModes(
+  'target paths that are not of this pod, volume and kubelet are refused before anything is touched',
+  async (t, mode) => {
+    const { root, targetPath, record, store, mounted } = setUp(t, mode);
+    const refused: VolumeRecord[] = [
+      { ...record, pod: { ...record.pod, uid: 'another' } },
+      { ...record, volumeName: 'another' },
+      ...[`${targetPath}/..`, '/tmp/x', `${root}/../x`, `${targetPath}/../../../../../../etc`].map((target) => ({
+        ...record,
+        targetPath: target,
+      })),
+    ];
+    for (const each of refused) await assert.rejects(store.create(each), { code: 'InvalidTarget' });
+    for (const target of ['/', '/etc', `${targetPath}/..`, '']) {
+      await assert.rejects(store.remove(target), { code: 'InvalidTarget' }, target);
+    }
+    assert(!fs.existsSync(targetPath));
+    assert.equal(mounted(), 0);
+  },
+);
+
+inBothModes('a symlink in the target path is never followed', async (t, mode) => {
+  const { root, targetPath, record, store, mounted } = setUp(t, mode);
+  const victim = path.join(root, 'victim');
+  fs.mkdirSync(victim);
+  fs.writeFileSync(path.join(victim, 'file'), '');
+  fs.symlinkSync(victim, targetPath);
+  await assert.rejects(store.create(record), { code: 'InvalidTarget' });
+  await assert.rejects(store.remove(targetPath), { code: 'InvalidTarget' });
+  fs.unlinkSync(targetPath);
+  fs.rmdirSync(path.dirname(targetPath));
+  fs.symlinkSync(victim, path.dirname(targetPath));
+  await assert.rejects(store.create(record), { code: 'InvalidTarget' });
+  await assert.rejects(store.remove(targetPath), { code: 'InvalidTarget' });
+  assert.deepEqual(fs.readdirSync(victim), ['file']);
+  assert.equal(mounted(), 0);
+});
+
+inBothModes('without the directory that the kubelet makes there is nothing to publish into', async (t, mode) => {
+  const { root, targetPath, record, restart } = setUp(t, mode);
+  fs.rmdirSync(path.dirname(targetPath));
+  await assert.rejects(restart().create(record), { code: 'NoParent' });
+  fs.rmSync(root, { recursive: true });
+  await assert.rejects(restart().create(record), { name: 'VolumeError' });
+});
+
+inBothModes('a volume that fails to open leaves nothing behind', async (t, mode) => {
+  const { targetPath, record, store, mounted } = setUp(t, mode);
+  // An uncloneable record fails when it is stored, after the mount.
+  const circular: Record<string, string> = {};
+  Object.defineProperty(circular, 'self', { enumerable: true, get: () => circular });
+  const [first, second] = record.declaration.sources;
+  assert(first?.kind === 'podCertificate' && second !== undefined);
+  const broken = { ...record, declaration: { sources: [{ ...first, userAnnotations: circular }, second] } };
+  await assert.rejects(store.create(broken), { name: 'VolumeError' });
+  assert(!fs.existsSync(targetPath));
+  assert.equal(mounted(), 0);
+});
+
+inBothModes('a removed volume is not written to any more', async (t, mode) => {
+  const { targetPath, record, store } = setUp(t, mode);
+  const volume = await store.create(record);
+  await store.remove(targetPath);
+  assert.throws(() => fill(volume), { code: 'Gone' });
+  assert.throws(() => volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 1 }, Uint8Array.of(1)), {
+    code: 'Gone',
+  });
+  const next = await store.create(record);
+  assert.throws(() => volume.issued(0), { code: 'Gone' });
+  fill(next);
+  assert.throws(() => next.isProjected(9), RangeError);
+});
+
+inBothModes('keys in the buffers of a projection are overwritten, and the files hold them', async (t, mode) => {
+  const { targetPath, record, store } = setUp(t, mode);
+  const volume = await store.create(record);
+  const content = credential(5);
+  assert(content.kind === 'credential');
+  volume.project(new Map([[0, content]]));
+  assert(
+    content.privateKey.every((byte) => byte === 5),
+    "the caller's own buffer stays the caller's",
+  );
+  assert.match(fs.readFileSync(path.join(targetPath, 'parts/key.pem'), 'latin1'), /BQUFBQUF/);
+  assert.equal(volume.project(new Map([[0, credential(5)]])), 'unchanged');
+  assert.equal(volume.project(new Map([[1, anchors(1)]])), 'written');
+  assert(volume.isProjected(0));
+});
+
+test('in tmpfs mode files belong to whom the pod says', { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const expected: [FileOwner, string, string][] = [
+    [{ kind: 'group', gid: 2000 }, '640 0:2000', '750 0:2000'],
+    [{ kind: 'user', uid: 1000 }, '600 1000:0', '700 1000:0'],
+    [{ kind: 'none' }, '600 0:0', '755 0:0'],
+  ];
+  for (const [owner, key, root] of expected) {
+    fill(await store.create({ ...record, owner }));
+    const show = (file: string) => {
+      const { uid, gid } = fs.statSync(file);
+      return `${modeOf(file)} ${uid}:${gid}`;
+    };
+    assert.equal(show(path.join(targetPath, 'credentials.pem')), key);
+    assert.equal(show(targetPath), root);
+    assert.equal(show(path.join(targetPath, '..data')), root);
+    assert.equal(show(path.join(targetPath, '..agent')), '700 0:0');
+    await store.remove(targetPath);
+  }
+});
+
+test("a pod's process reads its files, and others and the agent's state stay closed", {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const read = (file: string, uid: number, gid: number) => {
+    try {
+      execFileSync('cat', [path.join(targetPath, file)], { uid, gid, stdio: 'pipe' });
+      return 'read';
+    } catch {
+      return 'denied';
+    }
+  };
+  fill(await store.create({ ...record, owner: { kind: 'group', gid: 2000 } }));
+  assert.equal(read('credentials.pem', 1000, 2000), 'read');
+  assert.equal(read('credentials.pem', 1000, 1000), 'denied');
+  assert.equal(read('trust-anchors.pem', 1000, 1000), 'denied');
+  assert.equal(read('..agent/volume.json', 1000, 2000), 'denied');
+  await store.remove(targetPath);
+  fill(await store.create({ ...record, owner: { kind: 'user', uid: 1000 } }));
+  assert.equal(read('parts/key.pem', 1000, 3000), 'read');
+  assert.equal(read('parts/key.pem', 1001, 3000), 'denied');
+  assert.equal(read('..agent/volume.json', 1000, 3000), 'denied');
+  await store.remove(targetPath);
+  fill(await store.create(record));
+  assert.equal(read('trust-anchors.pem', 1001, 3000), 'read');
+  assert.equal(read('parts/key.pem', 1001, 3000), 'denied');
+});
+
+test('a volume mounted twice, the second time by accident, is found and comes off whole', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
+  fill(await store.create(record));
+  await createMounts(driverName).mount(targetPath, 4096);
+  assert.equal(mounted(), 2);
+  assert((await restart().create(record)).isProjected(0));
+  assert.equal(mounted(), 1);
+  await createMounts(driverName).mount(targetPath, 4096);
+  await restart().remove(targetPath);
+  assert.equal(mounted(), 0);
+});
+
+test('a mount that was made and never filled is used', { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
+  fs.mkdirSync(targetPath);
+  await createMounts(driverName).mount(targetPath, 64 * 1024);
+  assert.match((await restart().recover()).unusable[0]?.reason ?? '', /holds no record/);
+  fill(await store.create(record));
+  assert.equal(mounted(), 1);
+});
+
+test("a mount that is not this driver's is left alone when publishing", { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
+  fs.mkdirSync(targetPath);
+  await createMounts('somebody').mount(targetPath, 4096);
+  await assert.rejects(store.create(record), { code: 'Foreign', message: /tmpfs mounted that is not this driver's/ });
+  assert.deepEqual(await restart().recover(), { volumes: [], unusable: [], unknownToKubelet: [] });
+  assert.equal(mounted(), 1);
+  await store.remove(targetPath);
+  assert.equal(mounted(), 0);
+});
+
+test('a busy volume is removed all the same', { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  fill(await store.create(record));
+  const child = spawn(process.execPath, ['-e', "process.stdout.write('in'); process.stdin.resume();"], {
+    cwd: targetPath,
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  await store.remove(targetPath);
+  assert(!fs.existsSync(targetPath));
+  assert.equal(mounted(), 0);
+  assert.deepEqual(fs.readdirSync(`/proc/${child.pid}/cwd`), []);
+});
+
+test('a mount that an outsider took off is not written below', { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const volume = await store.create(record);
+  execFileSync('umount', [targetPath]);
+  assert.throws(() => fill(volume), { code: 'Gone' });
+  assert.deepEqual(fs.readdirSync(targetPath), []);
+  assert((await store.create(record)).record);
+});
+
+test('more trust anchors than fit leave the old ones, and the next smaller set is written', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const volume = await store.create(record);
+  fill(volume);
+  assert.throws(() => volume.project(new Map([[1, anchors(2, 8 * 1024 * 1024)]])), { code: 'NoSpace' });
+  assert(volume.isProjected(0) && volume.isProjected(1));
+  for (const generation of [3, 4, 5]) {
+    assert.equal(volume.project(new Map([[1, anchors(generation, 1024 * 768)]])), 'written');
+  }
+  assert(fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 1024 * 1024);
+});
+
+test('a kubelet root that is a symlink works, and so does recovery through it', { skip: mountSkip }, async (t) => {
+  const { root, record, restart, mounted } = setUp(t, 'tmpfs');
+  const link = path.join(path.dirname(root), `${path.basename(root)}-link`);
+  fs.symlinkSync(root, link);
+  t.after(() => fs.unlinkSync(link));
+  const linked = makeRecord(record.targetPath.replace(root, link));
+  const store = restart(`${link}/`);
+  fill(await store.create(linked));
+  assert((await store.create(linked)).isProjected(0));
+  assert.equal(mounted(), 1);
+  assert.deepEqual((await restart(link).recover()).volumes[0]?.record, linked);
+  await store.remove(linked.targetPath);
+  assert.equal(mounted(), 0);
+});
+
+test('volumes that the kubelet keeps no notes on are named', { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store, restart } = setUp(t, 'tmpfs');
+  await store.create(record);
+  assert.deepEqual((await restart().recover()).unknownToKubelet, [targetPath]);
+  fs.writeFileSync(path.join(path.dirname(targetPath), 'vol_data.json'), '{}');
+  assert.deepEqual((await restart().recover()).unknownToKubelet, []);
+});
+
+test('a directory tree without volumes, or with strange names, gives nothing', async (t) => {
+  const { root, restart } = setUp(t, 'directory');
+  fs.mkdirSync(path.join(root, 'pods', 'strange name', 'volumes', 'kubernetes.io~csi', 'v', 'mount', '..agent'), {
+    recursive: true,
+  });
+  fs.writeFileSync(path.join(root, 'pods', 'file'), '');
+  assert.deepEqual(await restart().recover(), { volumes: [], unusable: [], unknownToKubelet: [] });
+  fs.rmSync(path.join(root, 'pods'), { recursive: true });
+  assert.deepEqual((await restart().recover()).volumes, []);
+});
+
+test('without the right to read the tree, recovery says so', {
+  skip: process.geteuid?.() === 0 && 'root may read everything',
+}, async (t) => {
+  const { root, restart } = setUp(t, 'directory');
+  const pods = path.join(root, 'pods');
+  fs.chmodSync(pods, 0);
+  t.after(() => fs.chmodSync(pods, 0o755));
+  await assert.rejects(restart().recover(), { name: 'VolumeError', message: /searching .* for volumes/ });
+});
+
+test('250 mounted volumes are found again, whole', { skip: mountSkip }, async (t) => {
+  const { root, store, restart } = setUp(t, 'tmpfs');
+  const records = Array.from({ length: 250 }, (_, index) => {
+    const uid = `${podUID}-${index}`;
+    const record = makeRecord(makeTarget(root, 'mtls', uid));
+    return { ...record, volumeId: `csi-${index}`, pod: { ...record.pod, uid } };
+  });
+  for (const volume of await Promise.all(records.map((record) => store.create(record)))) fill(volume);
+  const { volumes, unusable } = await restart().recover();
+  assert.deepEqual(unusable, []);
+  assert.equal(volumes.length, 250);
+  assert(volumes.every((volume) => volume.isProjected(0) && volume.isProjected(1)));
+  await Promise.all(records.map((record) => store.remove(record.targetPath)));
+});
