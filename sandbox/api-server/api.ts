@@ -3,7 +3,7 @@
  */
 import type { GroupResource } from './objects.ts';
 import type { RequestInfo, ResourceInfo } from './request-info.ts';
-import { groupVersion, type ResourceType, type ReviewType } from './resources.ts';
+import { groupVersion, type ResourceType, type ReviewType } from './resource-type.ts';
 import type {
   KubernetesVersion,
   RequestAttributes,

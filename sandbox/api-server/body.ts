@@ -7,7 +7,7 @@ import { DecodeError, decode } from './decode.ts';
 import { badRequest, fieldError, invalid, unsupportedMediaType } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './objects.ts';
 import { parseProtobuf, protobufMediaType } from './protobuf.ts';
-import { groupVersion } from './resources.ts';
+import { groupVersion } from './resource-type.ts';
 import type { StructSchema } from './schemas/schema.ts';
 
 export interface Body {

@@ -102,7 +102,7 @@ function decodeEntries(value: JsonObject, place: Place, schemaOf: (name: string)
   return Object.fromEntries(decoded);
 }
 
-function decodeString(format: 'byte' | 'date-time' | undefined, value: string): string {
+function decodeString(format: 'byte' | 'date-time' | 'micro-time' | undefined, value: string): string {
   if (format === 'byte') {
     const bad = /[^A-Za-z0-9+/=\r\n]/.exec(value);
     const compact = value.replaceAll(/[\r\n]/g, '');
@@ -110,11 +110,14 @@ function decodeString(format: 'byte' | 'date-time' | undefined, value: string): 
       throw new DecodeError(`illegal base64 data at input byte ${bad?.index ?? compact.length - (compact.length % 4)}`);
     }
   }
-  if (format === 'date-time' && !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/.test(value)) {
+  if (format === undefined || format === 'byte') {
+    return value;
+  }
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/.test(value)) {
     const shown = JSON.stringify(value);
     throw new DecodeError(`parsing time ${shown} as "2006-01-02T15:04:05Z07:00": cannot parse ${shown} as "2006"`);
   }
-  return value;
+  return format === 'micro-time' ? value : new Date(value).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 function isInteger(value: Json, format: 'int32' | 'int64'): value is number {
@@ -137,7 +140,7 @@ function typeName(value: Json): string {
 function goType(schema: Schema): string {
   switch (schema.type) {
     case 'string':
-      return schema.format === 'byte' ? '[]uint8' : schema.format === 'date-time' ? 'v1.Time' : 'string';
+      return schema.format === 'byte' ? '[]uint8' : schema.format === undefined ? 'string' : 'v1.Time';
     case 'integer':
       return schema.format;
     case 'boolean':

@@ -6,7 +6,8 @@
 import type { Api } from './api.ts';
 import type { JsonObject } from './objects.ts';
 import type { Reply } from './reply.ts';
-import { groupVersion, type ResourceType, reviewTypes } from './resources.ts';
+import { groupVersion, type ResourceType } from './resource-type.ts';
+import { reviewTypes } from './resources.ts';
 
 const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 

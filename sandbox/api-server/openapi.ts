@@ -6,7 +6,8 @@
 import type { Api } from './api.ts';
 import type { JsonObject } from './objects.ts';
 import type { Reply } from './reply.ts';
-import { groupVersion, type ResourceType, type ReviewType, reviewTypes } from './resources.ts';
+import { groupVersion, type ResourceType, type ReviewType } from './resource-type.ts';
+import { reviewTypes } from './resources.ts';
 import type { Schema, StructSchema } from './schemas/schema.ts';
 
 /** A kind in one version, with where it is served. */
@@ -63,7 +64,7 @@ function document(api: Api, kinds: readonly ServedKind[]): JsonObject {
   }
   return {
     openapi: '3.0.0',
-    info: { title: 'Kubernetes', version: `v${api.kubernetes}.0` },
+    info: { title: 'Kubernetes', version: api.kubernetes },
     paths: Object.fromEntries(kinds.flatMap(pathsOf)),
     components: { schemas },
   };
@@ -94,7 +95,7 @@ function property(schema: Schema): JsonObject {
   const description = schema.description === '' ? {} : { description: schema.description };
   switch (schema.type) {
     case 'string':
-      return { ...description, type: 'string', ...(schema.format === undefined ? {} : { format: schema.format }) };
+      return { ...description, type: 'string', ...stringFormat(schema.format) };
     case 'integer':
       return { ...description, type: 'integer', format: schema.format };
     case 'boolean':
@@ -110,6 +111,10 @@ function property(schema: Schema): JsonObject {
     default:
       return schema satisfies never;
   }
+}
+
+function stringFormat(format: 'byte' | 'date-time' | 'micro-time' | undefined): JsonObject {
+  return format === undefined ? {} : { format: format === 'byte' ? format : 'date-time' };
 }
 
 /** Enough of the paths for clients to learn that `fieldValidation` and `dryRun` are understood. */

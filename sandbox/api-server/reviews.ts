@@ -11,9 +11,9 @@ import { badRequest, conflict, fieldError, invalid, notFound } from './errors.ts
 import { timestamp } from './metadata.ts';
 import { type ApiObject, isObject, type Json, type JsonObject } from './objects.ts';
 import type { ResourceInfo } from './request-info.ts';
-import type { ReviewType } from './resources.ts';
+import type { ReviewType } from './resource-type.ts';
 import type { RequestAttributes, UserInfo } from './rules.ts';
-import { tokenRequest } from './schemas/core.ts';
+import { tokenRequest } from './schemas/reviews.ts';
 import { apiAudience, type ServiceAccountClaims } from './tokens.ts';
 import { admit, storedObject, type WriteRequest } from './write.ts';
 

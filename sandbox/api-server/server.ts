@@ -82,6 +82,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
   const context = { api, faults, closing: closing.signal };
   const server = createServer({ cert: credentials.certificatePem, key: credentials.keyPem, keepAlive: true });
+  // Idle connections stay, as at the real server; clients with pooled connections count on it.
+  server.keepAliveTimeout = 180_000;
   server.on('request', (request, response) => {
     if (!connections.isFrozen(request.socket)) {
       void handleRequest(context, request, response);

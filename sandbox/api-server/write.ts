@@ -20,7 +20,7 @@ import {
 } from './metadata.ts';
 import type { ApiObject, Json, JsonObject } from './objects.ts';
 import type { ResourceInfo } from './request-info.ts';
-import { groupResource } from './resources.ts';
+import { groupResource } from './resource-type.ts';
 import type { AdmissionRequest, ResourceAttributes, UserInfo, ValidationRequest } from './rules.ts';
 
 /** A request to write, decoded as far as the path goes. */

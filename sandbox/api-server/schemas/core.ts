@@ -4,12 +4,10 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/
  */
-import { any, bool, int32, int64, kindOf, list, map, type StructSchema, struct, text, time } from './schema.ts';
+import { any, bool, int32, int64, kindOf, list, microTime, type StructSchema, struct, text, time } from './schema.ts';
 
 const core = 'io.k8s.api.core.v1';
 const rbac = 'io.k8s.api.rbac.v1';
-const authentication = 'io.k8s.api.authentication.v1';
-const authorization = 'io.k8s.api.authorization.v1';
 
 const specAndStatus = { spec: {}, status: {} };
 
@@ -69,7 +67,7 @@ export const event = kindOf(
     lastTimestamp: time('When it was last seen.'),
     count: int32('How often it was seen.'),
     type: text('Normal or Warning.'),
-    eventTime: time('When it was first seen, to the microsecond.'),
+    eventTime: microTime('When it was first seen, to the microsecond.'),
     series: any('Count and last time of a series.'),
     action: text('What was done or failed.'),
     related: objectReference,
@@ -92,7 +90,7 @@ export const newEvent = kindOf(
   'io.k8s.api.events.v1.Event',
   'Something that happened to an object.',
   {
-    eventTime: time('When it was first seen, to the microsecond.'),
+    eventTime: microTime('When it was first seen, to the microsecond.'),
     series: any('Count and last time of a series.'),
     reportingController: text('Controller that reported it.'),
     reportingInstance: text('Instance of that controller.'),
@@ -174,106 +172,6 @@ export const csiDriver = kindOf(
       nodeAllocatableUpdatePeriodSeconds: int64('How often the limit of volumes is refreshed.'),
       serviceAccountTokenInSecrets: bool('Whether tokens come in the secrets of a call.'),
     }),
-  },
-  ['spec'],
-);
-
-export const tokenRequest = kindOf(
-  `${authentication}.TokenRequest`,
-  'Asks for a token of a service account.',
-  {
-    spec: struct(
-      `${authentication}.TokenRequestSpec`,
-      'What the token is for.',
-      {
-        audiences: list(text(), 'Who accepts the token.'),
-        expirationSeconds: int64('Wished-for lifetime; at least 600.'),
-        boundObjectRef: struct(`${authentication}.BoundObjectReference`, 'The object with which the token dies.', {
-          kind: text('Pod, Node or Secret.'),
-          apiVersion: text(),
-          name: text(),
-          uid: text(),
-        }),
-      },
-      ['audiences'],
-    ),
-    status: any('The token and when it expires.'),
-  },
-  ['spec'],
-);
-
-const userInfo = struct(`${authentication}.UserInfo`, 'A user.', {
-  username: text(),
-  uid: text(),
-  groups: list(text()),
-  extra: map(list(text())),
-});
-
-export const tokenReview = kindOf(
-  `${authentication}.TokenReview`,
-  'Asks whose a token is.',
-  {
-    spec: struct(`${authentication}.TokenReviewSpec`, 'The token.', { token: text(), audiences: list(text()) }),
-    status: struct(`${authentication}.TokenReviewStatus`, 'Whose it is.', {
-      authenticated: bool(),
-      user: userInfo,
-      audiences: list(text()),
-      error: text(),
-    }),
-  },
-  ['spec'],
-);
-
-export const selfSubjectReview = kindOf(`${authentication}.SelfSubjectReview`, 'Asks who the caller is.', {
-  status: struct(`${authentication}.SelfSubjectReviewStatus`, 'The caller.', { userInfo }),
-});
-
-const accessFields = {
-  resourceAttributes: struct(`${authorization}.ResourceAttributes`, 'A request for a resource.', {
-    namespace: text(),
-    verb: text(),
-    group: text(),
-    version: text(),
-    resource: text(),
-    subresource: text(),
-    name: text(),
-    fieldSelector: any(),
-    labelSelector: any(),
-  }),
-  nonResourceAttributes: struct(`${authorization}.NonResourceAttributes`, 'A request for another path.', {
-    path: text(),
-    verb: text(),
-  }),
-};
-
-export function accessReview(kind: 'SubjectAccessReview' | 'LocalSubjectAccessReview' | 'SelfSubjectAccessReview') {
-  const user = { user: text(), groups: list(text()), extra: map(list(text())), uid: text() };
-  const specKind = kind === 'SelfSubjectAccessReview' ? 'SelfSubjectAccessReviewSpec' : 'SubjectAccessReviewSpec';
-  return kindOf(
-    `${authorization}.${kind}`,
-    'Asks whether a user may do something.',
-    {
-      spec: struct(`${authorization}.${specKind}`, 'Who and what.', {
-        ...accessFields,
-        ...(kind === 'SelfSubjectAccessReview' ? {} : user),
-      }),
-      status: struct(`${authorization}.SubjectAccessReviewStatus`, 'The answer.', {
-        allowed: bool(),
-        denied: bool(),
-        reason: text(),
-        evaluationError: text(),
-      }),
-    },
-    ['spec'],
-  );
-}
-
-export const selfSubjectRulesReview = kindOf(
-  `${authorization}.SelfSubjectRulesReview`,
-  'Asks what the caller may do in a namespace.',
-  {
-    spec: struct(`${authorization}.SelfSubjectRulesReviewSpec`, 'The namespace.', { namespace: text() }),
-    status: any('The rules.'),
   },
   ['spec'],
 );

@@ -8,8 +8,12 @@
 import type { Json } from '../objects.ts';
 
 export type Schema =
-  /** `byte` is base64, `date-time` RFC 3339. */
-  | { readonly type: 'string'; readonly format?: 'byte' | 'date-time'; readonly description: string }
+  /** `byte` is base64, `date-time` RFC 3339 in whole seconds, `micro-time` the same with microseconds. */
+  | {
+      readonly type: 'string';
+      readonly format?: 'byte' | 'date-time' | 'micro-time';
+      readonly description: string;
+    }
   | { readonly type: 'integer'; readonly format: 'int32' | 'int64'; readonly description: string }
   | { readonly type: 'boolean'; readonly description: string }
   | { readonly type: 'map'; readonly values: Schema; readonly description: string }
@@ -33,6 +37,7 @@ export interface StructSchema {
 export const text = (description = ''): Schema => ({ type: 'string', description });
 export const bytes = (description = ''): Schema => ({ type: 'string', format: 'byte', description });
 export const time = (description = ''): Schema => ({ type: 'string', format: 'date-time', description });
+export const microTime = (description = ''): Schema => ({ type: 'string', format: 'micro-time', description });
 export const int32 = (description = ''): Schema => ({ type: 'integer', format: 'int32', description });
 export const int64 = (description = ''): Schema => ({ type: 'integer', format: 'int64', description });
 export const bool = (description = ''): Schema => ({ type: 'boolean', description });
