@@ -9,6 +9,8 @@ import { corePrefix, type ResourceLocation, resourcePath } from '../../agent/kub
 import { httpStatusOf, whenFound } from '../client.ts';
 import type { BoundPod, CsiVolumeSource } from '../kubelet/pod.ts';
 
+const longestWaitMs = 120_000;
+
 /** A volume of the agent's driver: its `sources` as YAML text, or as what is written in YAML. */
 export interface VolumeRequest {
   readonly name: string;
@@ -50,7 +52,10 @@ export interface Admin {
   deletePod(namespace: string, name: string): Promise<void>;
   /** Waits until the pod runs: its volumes are mounted and its containers started. */
   podRunning(namespace: string, name: string): Promise<BoundPod>;
-  /** Waits until an object, or its absence, is accepted. @param collection path of the collection */
+  /**
+   * Waits until an object, or its absence, is accepted. @param collection path of the collection
+   * @throws Error after two minutes
+   */
   waitFor<T extends KubernetesObject>(
     collection: string,
     name: string,
@@ -77,15 +82,20 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
     name: string,
     accept: (object: T | undefined) => boolean,
   ) =>
-    new Promise<T | undefined>((resolve) => {
+    new Promise<T | undefined>((resolve, reject) => {
       const watch = createListWatch<T>({
         client,
         path: async () => collection,
         query: { fieldSelector: `metadata.name=${name}` },
       });
+      const giveUp = setTimeout(() => {
+        watch.stop();
+        reject(new Error(`${collection}/${name} is not as expected: ${JSON.stringify(watch.list()[0]?.metadata)}`));
+      }, longestWaitMs);
       watch.subscribe(() => {
         const [object] = watch.list();
         if (!watch.health().synced || !accept(object)) return;
+        clearTimeout(giveUp);
         watch.stop();
         resolve(object);
       });

@@ -41,6 +41,8 @@ export interface LeafOrder {
 export interface Authority {
   /** Distinguished name of the root. */
   readonly rootName: string;
+  /** Distinguished name of the intermediate: the issuer of every leaf. */
+  readonly intermediateName: string;
   /** The root's certificate, PEM. */
   readonly rootPem: string;
   /** The intermediate's certificate, PEM. */
@@ -64,6 +66,7 @@ export async function createAuthority(name: string, now: number): Promise<Author
   const intermediate = await createCertificateAuthority(`CN=${name} intermediate`, now, root);
   return {
     rootName: root.certificate.subject,
+    intermediateName: intermediate.certificate.subject,
     rootPem: pem(root.certificate),
     intermediatePem: pem(intermediate.certificate),
     issue: async (order) => pem(await createLeaf(order, intermediate)),

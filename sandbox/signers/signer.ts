@@ -57,6 +57,8 @@ export interface Signer {
   /** @throws Error when no next root has been published. */
   issueFromNext(): void;
   withdrawOldRoots(): Promise<void>;
+  /** When the last certificate of an authority that signs no more runs out, milliseconds since the epoch; 0 for none. */
+  oldCertificatesEnd(): number;
   /** All three steps; the old root stays trusted until its last certificate has expired. @throws when aborted. */
   rotateAuthority(options: RotationOptions): Promise<void>;
   close(): void;
@@ -116,6 +118,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
     publishNextRoot,
     issueFromNext: generations.switchToNext,
     withdrawOldRoots,
+    oldCertificatesEnd: generations.lastOldNotAfter,
     rotateAuthority: async ({ overlapMs, signal, onStep }) => {
       const either = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
       await publishNextRoot();

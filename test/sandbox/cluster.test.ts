@@ -29,12 +29,12 @@ afterEach(async () => {
   for (const client of clients.splice(0)) client.close();
   await cluster?.close();
   cluster = undefined;
-  if (driver !== undefined) {
+  if (driver !== undefined && driver.exitCode === null) {
     const exited = new Promise((resolve) => driver?.once('exit', resolve));
     driver.kill('SIGKILL');
     await exited;
-    driver = undefined;
   }
+  driver = undefined;
   rmSync(directory, { recursive: true });
 });
 
@@ -47,7 +47,10 @@ async function startDriver(...args: string[]): Promise<void> {
   const script = fileURLToPath(new URL('kubelet/csi-process.ts', import.meta.url));
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   driver = child;
-  await new Promise((resolve) => child.stdout.once('data', resolve));
+  await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('exit', () => reject(new Error('the driver ended')));
+  });
 }
 
 /** A client of the agent's service account that can impersonate its node. */
