@@ -168,7 +168,8 @@ function bindingFaults(binding: ApiObject, isNamespaced: boolean): FieldError[] 
   const roleRef = objectAt(binding, 'roleRef');
   const kinds = isNamespaced ? ['Role', 'ClusterRole'] : ['ClusterRole'];
   const faults: FieldError[] = [];
-  if (stringAt(roleRef, 'apiGroup') !== rbacGroup) {
+  // An empty group stands for the group of roles.
+  if (![rbacGroup, ''].includes(stringAt(roleRef, 'apiGroup'))) {
     faults.push(fieldError.notSupported('roleRef.apiGroup', stringAt(roleRef, 'apiGroup'), [rbacGroup]));
   }
   if (!kinds.includes(stringAt(roleRef, 'kind'))) {

@@ -118,6 +118,15 @@ test('An anonymous user is impersonated as unauthenticated', () => {
   assert.deepEqual(userOf(result).groups, ['system:unauthenticated']);
 });
 
+test('A node gets the group of nodes', () => {
+  const { result } = as(
+    { 'impersonate-user': 'system:node:n' },
+    'impersonate-on:arbitrary-node:get /metrics',
+    'impersonate:arbitrary-node authentication.k8s.io/nodes n',
+  );
+  assert.deepEqual(userOf(result).groups, ['system:nodes', 'system:authenticated']);
+});
+
 test('A service account gets the groups of its namespace', () => {
   const username = 'system:serviceaccount:ns:robot';
   const { result } = as(

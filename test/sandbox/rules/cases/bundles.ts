@@ -111,9 +111,6 @@ const namingCases: RuleCase[] = [
   ),
   named('refuses a bad name after the prefix', 'example.com:foo:A', { signerName }, bad('metadata.name')),
   named('refuses a bad signer', 'example:foo:x', { signerName: 'example/foo' }, bad('spec.signerName')),
-  named('refuses a namespace', 'plain', {}, bad('metadata.namespace', undefined, 'FieldValueForbidden'), {
-    namespace: 'default',
-  }),
 ];
 
 function update(name: string, user: UserName, spec: JsonObject, metadata: JsonObject, expected: Expected): RuleCase {

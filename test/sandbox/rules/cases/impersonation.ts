@@ -130,7 +130,6 @@ export const impersonationCases: readonly RuleCase[] = [
       says: 'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"system:nodes"}, Extra:map[string][]string(nil)} without impersonating a user name',
     },
   ),
-  impersonated('lets an administrator act as a node', 'admin', asNodeA, listOnNode, allowed),
   impersonated(
     'lets an administrator act as anyone',
     'admin',

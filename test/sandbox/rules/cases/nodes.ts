@@ -144,10 +144,10 @@ const readingCases: RuleCase[] = [
   ask(
     'does not let a node change a service account',
     'node-a',
-    'create',
+    'update',
     'serviceaccounts',
     { namespace, name: 'web' },
-    refused('can only create token subresource of serviceaccount'),
+    refused('can only create tokens for individual service accounts'),
   ),
   ask('lets a node write events', 'node-a', 'patch', 'events', { namespace, name: 'web-a.1' }, allowed),
   ask(

@@ -415,7 +415,12 @@ function update(name: string, change: JsonObject, metadata: JsonObject, expected
 
 const specCases: RuleCase[] = [
   update('takes new labels', {}, { labels: { a: 'b' } }, good),
-  update('refuses a bad label on update', {}, { labels: { a: 'b c' } }, bad('metadata.labels')),
+  update(
+    'refuses a bad label on update',
+    {},
+    { labels: { a: 'b c' } },
+    { code: 422, says: 'metadata.labels: Invalid value: "b c"' },
+  ),
   update('keeps the spec', { maxExpirationSeconds: 7200 }, {}, bad('spec', 'field is immutable')),
   update(
     'keeps the key',
