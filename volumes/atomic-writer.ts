@@ -119,11 +119,19 @@ function isSameFile(current: string, file: ProjectedFile): boolean {
     (file.uid ?? stats.uid) === stats.uid &&
     (file.gid ?? stats.gid) === stats.gid;
   if (!sameAccess || stats.size !== file.bytes.length) return false;
-  const bytes = readRegularFile(stored, file.bytes.length);
+  const bytes = readIfPermitted(stored, file.bytes.length);
+  const same = bytes?.equals(file.bytes) ?? false;
+  bytes?.fill(0);
+  return same;
+}
+
+/** Without root's rights, a file whose mode denies its own owner can be written anew, but not compared. */
+function readIfPermitted(stored: string, maxBytes: number): Buffer | undefined {
   try {
-    return bytes.equals(file.bytes);
-  } finally {
-    bytes.fill(0);
+    return readRegularFile(stored, maxBytes);
+  } catch (error) {
+    if (systemCode(error) === 'EACCES') return undefined;
+    throw error;
   }
 }
 

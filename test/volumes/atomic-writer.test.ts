@@ -176,6 +176,14 @@ test('a path that cannot be created fails the write and changes nothing', (t) =>
   assert.throws(() => repair(path.join(root, 'absent')), { code: 'FileSystem' });
 });
 
+test('a mode that denies the owner itself can be written again and again', (t) => {
+  const root = temporaryDirectory(t);
+  const closed = (text: string) => change({}, { files: [{ path: 'a', bytes: Buffer.from(text), mode: 0 }] });
+  assert.equal(writeAtomically(root, closed('1')), 'written');
+  assert.equal(writeAtomically(root, closed('1')), process.geteuid?.() === 0 ? 'unchanged' : 'written');
+  assert.equal(writeAtomically(root, closed('2')), 'written');
+});
+
 test('a first write that fails leaves nothing visible', (t) => {
   const root = temporaryDirectory(t);
   assert.throws(() => writeAtomically(root, change({ a: '1', ['x'.repeat(300)]: '' })), { code: 'FileSystem' });

@@ -3,7 +3,7 @@
  */
 import type { handleUnaryCall, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Log } from './driver.ts';
-import { isExpected, statusOfError } from './status.ts';
+import { type CallStatus, isExpected, statusOfError } from './status.ts';
 
 /** What a call's handler may need beside the request. */
 export interface CallContext {
@@ -25,8 +25,9 @@ export interface Calls {
 
 /**
  * @param publishTimeoutMs how long a call may take whose caller sets no deadline
+ * @param opened calls that come before this is fulfilled wait for it; what it is rejected with is their answer.
  */
-export function createCalls(log: Log, publishTimeoutMs: number): Calls {
+export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<void>): Calls {
   const shutdown = new AbortController();
 
   function handle<Request, Response>(
@@ -50,6 +51,7 @@ export function createCalls(log: Log, publishTimeoutMs: number): Calls {
     const signal = AbortSignal.any([canceled.signal, shutdown.signal]);
     call.once('cancelled', cancel);
     try {
+      await opened;
       const response = await handler(call.request, {
         deadline: deadlineOf(call.getDeadline(), startedAt + publishTimeoutMs),
         signal,
@@ -57,7 +59,7 @@ export function createCalls(log: Log, publishTimeoutMs: number): Calls {
       log.debug('call answered', { method, tookMs: Date.now() - startedAt });
       callback(null, response);
     } catch (error) {
-      const { code, details } = statusOfError(error);
+      const { code, details } = presentable(statusOfError(error));
       const fields = { method, tookMs: Date.now() - startedAt, code, detail: details };
       if (isExpected(error)) log.debug('call answered with an error', fields);
       else log.error('call failed', { ...fields, error });
@@ -73,4 +75,21 @@ export function createCalls(log: Log, publishTimeoutMs: number): Calls {
 function deadlineOf(deadline: Date | number, otherwise: number): number {
   const time = Number(deadline);
   return Number.isFinite(time) ? time : otherwise;
+}
+
+/** A status message travels percent-encoded in a header of limited size. */
+const maxDetailsLength = 4096;
+
+/**
+ * Messages may hold what a signer or a pod's author wrote: half a character would make the encoding fail and leave the call
+ * unanswered, and control characters would break the event it ends up in.
+ */
+function presentable({ code, details }: CallStatus): CallStatus {
+  return {
+    code,
+    details: details
+      .slice(0, maxDetailsLength)
+      .toWellFormed()
+      .replace(/\p{Cc}+/gu, ' '),
+  };
 }

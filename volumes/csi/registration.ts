@@ -47,7 +47,7 @@ const callTimeoutMs = 1_000;
 export function createRegistration(options: RegistrationOptions): Registration {
   const { directory, driverName, log } = options;
   const socketPath = path.join(directory, `${driverName}-reg.sock`);
-  const calls = createCalls(log, callTimeoutMs);
+  const calls = createCalls(log, callTimeoutMs, Promise.resolve());
   let state: RegistrationState = { type: 'waiting' };
   let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
   let watcher: ReturnType<typeof watch> | undefined;

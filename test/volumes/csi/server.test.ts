@@ -6,7 +6,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Client, credentials } from '@grpc/grpc-js';
 import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import { nodeService } from '../../../volumes/csi/protocol.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
 import { VolumeError } from '../../../volumes/errors.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
@@ -92,6 +94,10 @@ test('each outcome and error arrives with its code and message', async (t) => {
   const { socketPath, lines } = await serve(t, driver);
   const publish = () => call(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
   assert.deepEqual(await publish(), { code: 10, details: 'still waiting for signer x' });
+  outcome = async () => ({ type: 'refused', message: `denied:\nno \ud800${'ü'.repeat(5000)}` });
+  const refused = await publish();
+  assert.equal(refused.code, 10);
+  assert.match(refused.details ?? '', /^denied: no \ufffdü{4000,4096}$/);
   outcome = async () => {
     throw new VolumeError('NoSpace', 'no room');
   };
@@ -156,6 +162,41 @@ test('a shutdown removes the socket, lets a call end, and then ends', async (t) 
   assert.deepEqual(await client.answer, { response: {} });
   await stopped;
   await server.stop(0);
+});
+
+/** A call over a connection on which it is known to have arrived: a later call was answered. */
+async function arrivedCall(t: TestContext, socketPath: string) {
+  const client = new Client(`unix:${socketPath}`, credentials.createInsecure());
+  t.after(() => client.close());
+  const send = (method: string, request: object) =>
+    new Promise<number>((resolve) => {
+      const definition = nodeService[method];
+      assert(definition !== undefined);
+      const { path: name, requestSerialize, responseDeserialize } = definition;
+      client.makeUnaryRequest(name, requestSerialize, responseDeserialize, request, (error) =>
+        resolve(error?.code ?? 0),
+      );
+    });
+  const code = send('NodePublishVolume', publishRequest());
+  assert.equal(await send('NodeStageVolume', {}), 12);
+  return { code };
+}
+
+test('calls that come between claim and start wait for the start, or for the shutdown', async (t) => {
+  const { driver, published } = makeDriver();
+  const { log } = makeLog();
+  for (const end of ['start', 'stop'] as const) {
+    const socketPath = path.join(temporaryDirectory(t), 'csi.sock');
+    const identity = { driverName: 'csi.test', version: '1', nodeName: 'n' };
+    const server = createCsiServer({ ...identity, socketPath, driver, log, publishTimeoutMs: 60_000 });
+    t.after(() => server.stop(0));
+    await server.claim();
+    const { code } = await arrivedCall(t, socketPath);
+    assert.equal(published.length, end === 'start' ? 0 : 1);
+    await (end === 'start' ? server.start() : server.stop(1000));
+    assert.equal(await code, end === 'start' ? 0 : 14);
+    assert.equal(published.length, 1);
+  }
 });
 
 test('a call that does not end is told to, shortly before the grace period is over', async (t) => {
