@@ -64,7 +64,7 @@ export const options = {
   driverName: valued({
     type: subdomain({ maxLength: 63 }),
     default: 'csi.podcert.io',
-    description: 'Name of the CSI driver, as in the CSIDriver object and in the pods’ volumes.',
+    description: 'Name of the CSI driver, as in the CSIDriver object and in the volumes of pods.',
     reloadable: false,
   }),
   kubeletRoot: valued({

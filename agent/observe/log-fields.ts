@@ -14,7 +14,7 @@ export const logFields = {
   targetPath: 'directory that the kubelet binds into the containers',
   source: "index in the volume's `sources` list",
   signerName: 'signer that is asked',
-  keyType: 'key type as in the volume’s declaration',
+  keyType: "key type as in the volume's declaration",
   request: 'name of the certificate request',
   serial: 'serial number of the leaf, upper-case hexadecimal',
   notBefore: 'RFC 3339 time',

@@ -84,7 +84,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   return {
     count: (key, labels, by = 1) => count(key, labels, by),
     observe: (key, labels, seconds) => {
-      if (!Number.isNaN(seconds)) histograms.get(key)?.observe(bound(labels), Math.max(0, seconds));
+      if (Number.isFinite(seconds)) histograms.get(key)?.observe(bound(labels), Math.max(0, seconds));
     },
     collectFrom: (given) => {
       sources = given;

@@ -61,7 +61,7 @@ function replace(file: string, text: string): void {
 
 const valuesOf = ({ logLevel, burst, volumeMode }: AgentConfiguration) => [logLevel, burst, volumeMode];
 
-describe('watching the configuration', () => {
+describe('watching the configuration', { timeout: 60_000 }, () => {
   test('reports new values of options that may change, again and again, however the file is written', async (t) => {
     const file = join(makeDirectory(t), 'config.yaml');
     writeFileSync(file, 'logLevel: info\n');

@@ -166,7 +166,7 @@ describe('metrics', () => {
 
   test('take no harm from durations that a clock change spoiled', async (t) => {
     const metrics = open(t);
-    for (const seconds of [-5, Number.NaN, 0.02]) metrics.observe('propagation', {}, seconds);
+    for (const seconds of [-5, Number.NaN, Number.POSITIVE_INFINITY, 0.02]) metrics.observe('propagation', {}, seconds);
     for (const by of [-1, Number.NaN, 0]) metrics.count('processCpu', {}, by);
     assert.deepEqual(await samples(metrics, 'podcert_agent_propagation_duration_seconds_count'), [
       'podcert_agent_propagation_duration_seconds_count 2',
