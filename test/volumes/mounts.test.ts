@@ -90,8 +90,7 @@ test('a busy volume is emptied and detached, so that no key outlives the pod', {
   await mounts.mount(target, 64 * 1024);
   fs.mkdirSync(path.join(target, '..agent'));
   fs.writeFileSync(path.join(target, '..agent', 'key'), 'secret');
-  fs.mkdirSync(path.join(target, 'held'));
-  const child = await occupy(t, path.join(target, 'held'));
+  const child = await occupy(t, target);
   const view = `/proc/${child.pid}/cwd`;
   await mounts.unmount(target);
   assert.deepEqual(mounts.at(target), []);
