@@ -237,7 +237,7 @@ const mirrorCases: RuleCase[] = [
   mirrored('takes a mirror pod of a node', () => ({}), good),
   mirrored(
     'refuses a pod of a node that is no mirror',
-    () => ({ metadata: { annotations: {} } }),
+    () => ({ spec: { serviceAccountName: 'web' }, metadata: { annotations: {} } }),
     refused('node "node-a" can only create mirror pods'),
   ),
   mirrored(
