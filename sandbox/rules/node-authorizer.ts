@@ -88,7 +88,6 @@ function authorizePods(node: string, attributes: ResourceAttributes, context: Ru
     case ':delete':
     case 'status:update':
     case 'status:patch':
-    case 'eviction:create':
       // Admission narrows these to mirror pods and to pods bound to the node.
       return allowed;
     default:

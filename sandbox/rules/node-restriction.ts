@@ -64,22 +64,11 @@ function restrictPods(node: string, request: AdmissionRequest, context: RulesCon
         ? refuse(request, `node ${self} can only delete pods with spec.nodeName set to itself`)
         : undefined;
     case 'status':
-      if (oldObject !== undefined && nodeNameOf(oldObject) !== node) {
-        return refuse(request, `node ${self} can only update pod status for pods with spec.nodeName set to itself`);
-      }
-      return sameJson(objectAt(object?.metadata, 'labels'), objectAt(oldObject?.metadata, 'labels'))
-        ? undefined
-        : refuse(request, `node ${self} cannot update labels through pod status`);
-    case 'eviction': {
-      const pod = context.objects.get('pods', attributes.namespace, attributes.name);
-      return pod !== undefined && nodeNameOf(pod) !== node
-        ? refuse(request, `node ${node} can only evict pods with spec.nodeName set to itself`)
+      return oldObject !== undefined && nodeNameOf(oldObject) !== node
+        ? refuse(request, `node ${self} can only update pod status for pods with spec.nodeName set to itself`)
         : undefined;
-    }
-    default: {
-      const what = JSON.stringify(attributes.subresource);
-      return refuse(request, `unexpected pod subresource ${what}, only 'status' and 'eviction' are allowed`);
-    }
+    default:
+      return undefined;
   }
 }
 

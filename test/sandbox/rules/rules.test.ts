@@ -4,16 +4,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createRules } from '../../../sandbox/rules/rules.ts';
-import { bundleCases } from './cases/bundles.ts';
+import { allCases } from './cases/all.ts';
 import type { RuleCase } from './cases/case.ts';
-import { creationCases } from './cases/creation.ts';
-import { keyCases } from './cases/creation-keys.ts';
-import { impersonationCases } from './cases/impersonation.ts';
 import { createKeys } from './cases/keys.ts';
-import { nodeCases } from './cases/nodes.ts';
-import { otherCases } from './cases/others.ts';
-import { restrictionCases } from './cases/restriction.ts';
-import { statusCases } from './cases/status.ts';
 import { createCertificates, createWorld, expectedIn, judge, servedVersions } from './world.ts';
 
 const now = Date.UTC(2026, 10, 21, 10);
@@ -45,11 +38,6 @@ function run(title: string, cases: readonly RuleCase[]): void {
   });
 }
 
-run('Keys in PodCertificateRequests', keyCases);
-run('Creation of PodCertificateRequests', creationCases);
-run('Updates of PodCertificateRequests', statusCases);
-run('ClusterTrustBundles', bundleCases);
-run('Access of nodes', nodeCases);
-run('Restriction of nodes', restrictionCases);
-run('Impersonation', impersonationCases);
-run('Other objects', otherCases);
+for (const [title, cases] of Object.entries(allCases)) {
+  run(title, cases);
+}
