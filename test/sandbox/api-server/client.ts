@@ -75,7 +75,7 @@ export interface WatchEvent {
 }
 
 export interface Watch {
-  /** The next event, or `undefined` when the server has ended the watch. */
+  /** The next event, or `undefined` when the server has ended the watch or the connection is broken. */
   next(): Promise<WatchEvent | undefined>;
   close(): void;
 }
@@ -92,7 +92,7 @@ export async function watch(target: Target, path: string, options: RequestOption
   const lines = createInterface({ input: response })[Symbol.asyncIterator]();
   return {
     next: async () => {
-      const line = await lines.next();
+      const line = await lines.next().catch(() => ({ done: true }) as const);
       return line.done === true ? undefined : (JSON.parse(line.value) as WatchEvent);
     },
     close: () => response.destroy(),
