@@ -97,6 +97,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const apiServer = await startApiServer({ rules: createRules(), kubernetes, timeScale });
   const access = createAccess(directory, apiServer);
   const signers = createSigners(apiServer, timeScale);
+  const closing = new AbortController();
   let node: RunningNode | undefined;
   const stopKubelet = async () => {
     const stopping = node;
@@ -106,6 +107,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   let closed: Promise<void> | undefined;
   const close = () => {
     closed ??= (async () => {
+      closing.abort();
       signers.close();
       await stopKubelet();
       access.close();
@@ -116,7 +118,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 
   try {
     const adminConfig = await access.user('admin', 'admin', ['system:masters']);
-    const admin = createAdmin(access.client(adminConfig, 'sandbox-admin'), nodeName, driverName);
+    const admin = createAdmin(access.client(adminConfig, 'sandbox-admin'), nodeName, driverName, closing.signal);
     const kubeconfigs: Kubeconfigs = {
       admin: adminConfig,
       agent: await access.save('agent', await furnish(admin, apiServer, { nodeName, driverName, impersonateNode })),

@@ -65,7 +65,8 @@ export interface Admin {
   events(namespace: string, podName: string): Promise<readonly Event[]>;
 }
 
-export function createAdmin(client: ApiClient, nodeName: string, driverName: string): Admin {
+/** @param closing ends all waiting */
+export function createAdmin(client: ApiClient, nodeName: string, driverName: string, closing: AbortSignal): Admin {
   const podsIn = (namespace: string) => resourcePath(corePrefix, { namespace, resource: 'pods' });
 
   const create: Admin['create'] = async (prefix, location, object) =>
@@ -88,15 +89,23 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
         path: async () => collection,
         query: { fieldSelector: `metadata.name=${name}` },
       });
-      const giveUp = setTimeout(() => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        closing.removeEventListener('abort', giveUp);
         watch.stop();
-        reject(new Error(`${collection}/${name} is not as expected: ${JSON.stringify(watch.list()[0]?.metadata)}`));
-      }, longestWaitMs);
+      };
+      const giveUp = (): void => {
+        settle();
+        const state = closing.aborted ? 'the cluster was closed' : JSON.stringify(watch.list()[0]);
+        reject(new Error(`waited for ${collection}/${name}: ${state}`));
+      };
+      const timer = setTimeout(giveUp, longestWaitMs);
+      closing.addEventListener('abort', giveUp, { once: true });
+      if (closing.aborted) giveUp();
       watch.subscribe(() => {
         const [object] = watch.list();
         if (!watch.health().synced || !accept(object)) return;
-        clearTimeout(giveUp);
-        watch.stop();
+        settle();
         resolve(object);
       });
     });

@@ -178,11 +178,12 @@ function lookAround({ options, narrator, cluster, agent, logFile }: Stage): void
 
 /** Waits for a promise or the signal, whichever comes first. @throws the signal's reason */
 async function aborting<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  signal.throwIfAborted();
   const ended = Promise.withResolvers<never>();
   const end = () => ended.reject(signal.reason);
   signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
   try {
+    // The race listens to both, so neither is left with a rejection that nobody handles.
     return await Promise.race([promise, ended.promise]);
   } finally {
     signal.removeEventListener('abort', end);

@@ -179,6 +179,13 @@ test('a driver that registers itself is found through the registration directory
   await running.admin.podRunning('demo', 'web');
 });
 
+test('closing ends what waits', async () => {
+  const running = await start({ kubelet: 'none' });
+  const waiting = running.admin.podRunning('demo', 'nowhere');
+  await running.close();
+  await assert.rejects(waiting, /the cluster was closed/);
+});
+
 test('kubeconfig files can be read by their owner only', async () => {
   const running = await start({ kubelet: 'none', signers: [] });
   for (const path of Object.values(running.kubeconfigs)) assert.equal(statSync(path).mode & 0o777, 0o600);
