@@ -180,5 +180,8 @@ function related(node: string, { name }: ResourceAttributes, isRelated: boolean)
 
 /** True when one of the field selector's terms is `spec.nodeName=<node>`. */
 function selectsNode({ fieldSelector = '' }: ResourceAttributes, node: string): boolean {
-  return fieldSelector.split(',').some((term) => /^\s*spec\.nodeName\s*==?\s*(.*?)\s*$/.exec(term)?.[1] === node);
+  return fieldSelector.split(',').some((term) => {
+    const [field, value, ...more] = term.split(/==?/).map((part) => part.trim());
+    return field === 'spec.nodeName' && value === node && more.length === 0;
+  });
 }

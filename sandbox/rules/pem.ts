@@ -22,7 +22,7 @@ const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 /** The well-formed blocks of a text, in order. */
 export function pemBlocks(text: string): PemBlock[] {
   const blocks: PemBlock[] = [];
-  const lines = text.split('\n').map((line) => line.replace(/\r?$/, '').replace(/[ \t]+$/, ''));
+  const lines = text.split('\n').map(withoutTrailingSpace);
   let start: number | undefined;
   for (const [index, line] of lines.entries()) {
     // The last BEGIN before an END opens the block: earlier ones without an END of their own are text.
@@ -37,6 +37,15 @@ export function pemBlocks(text: string): PemBlock[] {
     }
   }
   return blocks;
+}
+
+/** A pattern would take quadratic time on a long run of spaces that does not end the line. */
+function withoutTrailingSpace(line: string): string {
+  let end = line.endsWith('\r') ? line.length - 1 : line.length;
+  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) {
+    end -= 1;
+  }
+  return line.slice(0, end);
 }
 
 /** @param lines from the BEGIN line to the END line */

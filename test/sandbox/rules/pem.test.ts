@@ -41,3 +41,7 @@ test('Headers are noticed and do not belong to the data', () => {
   assert.equal(found?.hasHeaders, true);
   assert.deepEqual(found?.bytes, Buffer.from('xyz'));
 });
+
+test('A long run of spaces within a line costs no more than its length', { timeout: 5000 }, () => {
+  assert.deepEqual(types(`${' '.repeat(1024 * 1024)}x\n${block('A')}`), ['A']);
+});
