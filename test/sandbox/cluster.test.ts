@@ -15,6 +15,9 @@ import type { KubernetesVersion } from '../../sandbox/api-server/rules.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 
+/** A test that waits for something that never comes fails instead of hanging. */
+const limit = { timeout: 60_000 };
+
 const signerName = 'example.com/mesh';
 const volumes = [{ name: 'mtls', sources: '[]' }];
 let directory: string;
@@ -118,7 +121,7 @@ async function request(running: Cluster, kubernetes: KubernetesVersion, pod: Bou
 }
 
 for (const kubernetes of ['1.34', '1.35', '1.36', '1.37'] as const) {
-  test(`on Kubernetes ${kubernetes} the agent's account may ask, and the signer answers`, async () => {
+  test(`on Kubernetes ${kubernetes} the agent's account may ask, and the signer answers`, limit, async () => {
     const running = await start({ kubernetes });
     const pod = await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
     const status = await request(running, kubernetes, pod);
@@ -128,14 +131,14 @@ for (const kubernetes of ['1.34', '1.35', '1.36', '1.37'] as const) {
   });
 }
 
-test('a wrong answer, which the API server would refuse, stands in the status all the same', async () => {
+test('a wrong answer, which the API server would refuse, stands in the status all the same', limit, async () => {
   const running = await start({ signers: [{ signerName, behaviour: { type: 'garbage' } }] });
   const pod = await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
   const status = await request(running, '1.36', pod);
   assert.match(Buffer.from(status?.certificateChain?.split('\n')[1] ?? '', 'base64').toString(), /not a certificate/);
 });
 
-test('an exchange of authorities goes through the API: one root, both, the new one', async () => {
+test('an exchange of authorities goes through the API: one root, both, the new one', limit, async () => {
   const running = await start({ timeScale: 3600, signers: [{ signerName, lifetimeSeconds: 2 }] });
   const signer = running.signer(signerName);
   const roots = async () => {
@@ -152,26 +155,30 @@ test('an exchange of authorities goes through the API: one root, both, the new o
   assert.equal(await roots(), signer.authority().rootPem);
 });
 
-test('a pod runs once its volume is published, says why it does not yet, and is gone after its deletion', async () => {
-  const running = await start();
-  const pod = await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
-  while ((await running.admin.events('demo', 'web')).length === 0) await new Promise((done) => setTimeout(done, 20));
-  const [event] = await running.admin.events('demo', 'web');
-  assert.equal(event?.reason, 'FailedMount');
-  assert.equal(event?.involvedObject?.uid, pod.metadata.uid);
+test(
+  'a pod runs once its volume is published, says why it does not yet, and is gone after its deletion',
+  limit,
+  async () => {
+    const running = await start();
+    const pod = await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
+    while ((await running.admin.events('demo', 'web')).length === 0) await new Promise((done) => setTimeout(done, 20));
+    const [event] = await running.admin.events('demo', 'web');
+    assert.equal(event?.reason, 'FailedMount');
+    assert.equal(event?.involvedObject?.uid, pod.metadata.uid);
 
-  await startDriver(running.csiSocket);
-  await running.admin.podRunning('demo', 'web');
-  const target = join(running.kubeletRoot, `pods/${pod.metadata.uid}/volumes/kubernetes.io~csi/mtls/mount`);
-  assert.ok(existsSync(target));
+    await startDriver(running.csiSocket);
+    await running.admin.podRunning('demo', 'web');
+    const target = join(running.kubeletRoot, `pods/${pod.metadata.uid}/volumes/kubernetes.io~csi/mtls/mount`);
+    assert.ok(existsSync(target));
 
-  await running.stopKubelet();
-  running.startKubelet();
-  await running.admin.deletePod('demo', 'web');
-  assert.equal(existsSync(target), false);
-});
+    await running.stopKubelet();
+    running.startKubelet();
+    await running.admin.deletePod('demo', 'web');
+    assert.equal(existsSync(target), false);
+  },
+);
 
-test('a driver that registers itself is found through the registration directory', async () => {
+test('a driver that registers itself is found through the registration directory', limit, async () => {
   const running = await start({ kubelet: { backoffFactor: 0.02, registration: true } });
   await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
   const registrationSocket = join(running.registrationDirectory, 'driver.sock');
@@ -179,14 +186,14 @@ test('a driver that registers itself is found through the registration directory
   await running.admin.podRunning('demo', 'web');
 });
 
-test('closing ends what waits', async () => {
+test('closing ends what waits', limit, async () => {
   const running = await start({ kubelet: 'none' });
   const waiting = running.admin.podRunning('demo', 'nowhere');
   await running.close();
   await assert.rejects(waiting, /the cluster was closed/);
 });
 
-test('kubeconfig files can be read by their owner only', async () => {
+test('kubeconfig files can be read by their owner only', limit, async () => {
   const running = await start({ kubelet: 'none', signers: [] });
   for (const path of Object.values(running.kubeconfigs)) assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.throws(() => running.signer('other.example.com/x'), /there is no signer/);

@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { createCsiDriver } from '../../../sandbox/kubelet/csi.ts';
 import { type PluginWatcher, watchPlugins } from '../../../sandbox/kubelet/registration.ts';
 
+/** A test that waits for something that never comes fails instead of hanging. */
+const limit = { timeout: 60_000 };
+
 const driverName = 'csi.podcert.io';
 const signal = new AbortController().signal;
 let directory: string;
@@ -60,7 +63,7 @@ function request(answer?: string) {
   };
 }
 
-test('a publish carries what a kubelet sends, the fsGroup to a driver that takes it', async () => {
+test('a publish carries what a kubelet sends, the fsGroup to a driver that takes it', limit, async () => {
   const process = await startDriver();
   const driver = createCsiDriver({ driverName, endpoint: () => csiSocket });
   assert.deepEqual(await driver.publish(request(), signal), { type: 'done' });
@@ -73,7 +76,7 @@ test('a publish carries what a kubelet sends, the fsGroup to a driver that takes
   assert.equal((await process.next()).method, 'NodeUnpublishVolume');
 });
 
-test('five codes mean that a publish may have happened, all others are final', async () => {
+test('five codes mean that a publish may have happened, all others are final', limit, async () => {
   await startDriver();
   const driver = createCsiDriver({ driverName, endpoint: () => csiSocket });
   const uncertain = ['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'ABORTED'];
@@ -88,7 +91,7 @@ test('five codes mean that a publish may have happened, all others are final', a
   assert.match(invalid.message, /code = InvalidArgument /);
 });
 
-test('a driver that does not answer is given up at the deadline, and when the kubelet stops', async () => {
+test('a driver that does not answer is given up at the deadline, and when the kubelet stops', limit, async () => {
   const process = await startDriver();
   const impatient = createCsiDriver({ driverName, endpoint: () => csiSocket, deadlineMs: 300 });
   const late = await impatient.publish(request('hang'), signal);
@@ -106,7 +109,7 @@ test('a driver that does not answer is given up at the deadline, and when the ku
   assert.match(ended.message, /code = Canceled/);
 });
 
-test('a driver that is not there is unavailable, one that is not registered is unknown', async () => {
+test('a driver that is not there is unavailable, one that is not registered is unknown', limit, async () => {
   const absent = await createCsiDriver({ driverName, endpoint: () => csiSocket }).publish(request(), signal);
   assert.ok(absent.type === 'error' && !absent.final);
   const unknown = await createCsiDriver({ driverName, endpoint: () => undefined }).publish(request(), signal);
@@ -134,7 +137,7 @@ function startWatcher() {
   return { watcher, change };
 }
 
-test('a driver is registered when its socket appears, and forgotten when it disappears', async () => {
+test('a driver is registered when its socket appears, and forgotten when it disappears', limit, async () => {
   const { watcher, change } = startWatcher();
   assert.equal(watcher.endpoint(), undefined);
   const socket = join(registry, 'driver.sock');
@@ -149,7 +152,7 @@ test('a driver is registered when its socket appears, and forgotten when it disa
   assert.equal(watcher.endpoint(), undefined);
 });
 
-test('a driver that is there already is registered, plugins of other names are left alone', async () => {
+test('a driver that is there already is registered, plugins of other names are left alone', limit, async () => {
   await startDriver(join(registry, 'driver.sock'), driverName, '1.0.0');
   const other = spawn(process.execPath, [
     fileURLToPath(new URL('csi-process.ts', import.meta.url)),
@@ -164,7 +167,7 @@ test('a driver that is there already is registered, plugins of other names are l
   assert.equal(await change(), csiSocket);
 });
 
-test('a driver of a version that the kubelet does not know is told so', async () => {
+test('a driver of a version that the kubelet does not know is told so', limit, async () => {
   startWatcher();
   const process = await startDriver(join(registry, 'driver.sock'), driverName, '0.3.0');
   const { request: told } = await process.next();

@@ -25,6 +25,9 @@ import type {
   StatusPatch,
 } from '../../../sandbox/kubelet/ports.ts';
 
+/** A test that waits for something that never comes fails instead of hanging. */
+const limit = { timeout: 60_000 };
+
 const driverName = 'csi.podcert.io';
 const nodeName = 'node-1';
 let root: string;
@@ -142,7 +145,7 @@ function surroundings(answers: readonly CsiResult[] = []) {
 const error = (message: string, final: boolean): CsiResult => ({ type: 'error', final, message });
 const is = (type: Call['type'] | KubeletNotice['type']) => (entry: Call | KubeletNotice) => entry.type === type;
 
-test('a volume is published as a kubelet does it, then the pod runs', async () => {
+test('a volume is published as a kubelet does it, then the pod runs', limit, async () => {
   const { calls, notices, start } = surroundings();
   const live = pod({ securityContext: { fsGroup: 2000 } });
   start().changed(live);
@@ -174,7 +177,7 @@ test('a volume is published as a kubelet does it, then the pod runs', async () =
   assert.equal(data.volumeLifecycleMode, 'Ephemeral');
 });
 
-test('containers start when all volumes are there, and stop before they go', async () => {
+test('containers start when all volumes are there, and stop before they go', limit, async () => {
   const { calls, notices, start } = surroundings();
   const steps: string[] = [];
   const csi = { driver: driverName, readOnly: true };
@@ -202,7 +205,7 @@ test('containers start when all volumes are there, and stop before they go', asy
   assert.deepEqual(readdirSync(join(root, 'pods')), []);
 });
 
-test('a failing publish is retried with doubling pauses and told to the pod', async () => {
+test('a failing publish is retried with doubling pauses and told to the pod', limit, async () => {
   const failures = Array.from({ length: 10 }, () => error('rpc error: code = Aborted desc = waiting', false));
   const { calls, notices, pauses, start } = surroundings(failures);
   start().changed(pod());
@@ -216,26 +219,30 @@ test('a failing publish is retried with doubling pauses and told to the pod', as
   });
 });
 
-test('after a final error on a first publish the directory goes, after one that may have happened it stays', async () => {
-  for (const final of [true, false]) {
-    const { calls, start } = surroundings([error('no', final)]);
-    const live = pod();
-    const held = Promise.withResolvers<void>();
-    const listener = start({ backoff: { firstMs: 1, longestMs: 1, pause: () => held.promise } });
-    listener.changed(live);
-    await calls.until(is('warn'));
-    assert.equal(existsSync(volumePath(live)), !final);
-    listener.changed(deleting(live));
-    held.resolve();
-    await calls.until(is('remove'));
-    // Nothing to unpublish where nothing can have happened.
-    assert.equal(calls.entries.filter(is('unpublish')).length, final ? 0 : 1);
-    assert.equal(existsSync(volumePath(live)), false);
-    await kubelet?.close();
-  }
-});
+test(
+  'after a final error on a first publish the directory goes, after one that may have happened it stays',
+  limit,
+  async () => {
+    for (const final of [true, false]) {
+      const { calls, start } = surroundings([error('no', final)]);
+      const live = pod();
+      const held = Promise.withResolvers<void>();
+      const listener = start({ backoff: { firstMs: 1, longestMs: 1, pause: () => held.promise } });
+      listener.changed(live);
+      await calls.until(is('warn'));
+      assert.equal(existsSync(volumePath(live)), !final);
+      listener.changed(deleting(live));
+      held.resolve();
+      await calls.until(is('remove'));
+      // Nothing to unpublish where nothing can have happened.
+      assert.equal(calls.entries.filter(is('unpublish')).length, final ? 0 : 1);
+      assert.equal(existsSync(volumePath(live)), false);
+      await kubelet?.close();
+    }
+  },
+);
 
-test('files that a driver leaves in the target after a final error are not removed', async () => {
+test('files that a driver leaves in the target after a final error are not removed', limit, async () => {
   const { calls, driver, start } = surroundings([error('no', true)]);
   const live = pod();
   const publish: CsiDriver['publish'] = (request, signal) => {
@@ -248,7 +255,7 @@ test('files that a driver leaves in the target after a final error are not remov
   assert.ok(existsSync(join(volumePath(live), 'mount', 'left')));
 });
 
-test('a pod that has ended is unpublished and stays until it is deleted', async () => {
+test('a pod that has ended is unpublished and stays until it is deleted', limit, async () => {
   const { calls, notices, start } = surroundings();
   const live = pod();
   const listener = start();
@@ -262,7 +269,7 @@ test('a pod that has ended is unpublished and stays until it is deleted', async 
   await calls.until(is('remove'));
 });
 
-test('a pod that vanishes is unpublished, and nothing is said to the API server about it', async () => {
+test('a pod that vanishes is unpublished, and nothing is said to the API server about it', limit, async () => {
   const { calls, notices, start } = surroundings();
   const live = pod();
   const listener = start();
@@ -275,7 +282,7 @@ test('a pod that vanishes is unpublished, and nothing is said to the API server 
   assert.equal(calls.entries.some(is('remove')), false);
 });
 
-test('a kubelet that starts again publishes live volumes anew and keeps them whatever the answer', async () => {
+test('a kubelet that starts again publishes live volumes anew and keeps them whatever the answer', limit, async () => {
   const before = surroundings();
   const live = pod();
   before.start().changed(live);
@@ -291,7 +298,7 @@ test('a kubelet that starts again publishes live volumes anew and keeps them wha
   assert.ok(existsSync(join(volumePath(live), 'mount')));
 });
 
-test('a kubelet that starts again unpublishes the volumes of its driver whose pods are gone', async () => {
+test('a kubelet that starts again unpublishes the volumes of its driver whose pods are gone', limit, async () => {
   const before = surroundings();
   const [kept, gone] = [pod(), pod()];
   const listener = before.start();
@@ -320,7 +327,7 @@ test('a kubelet that starts again unpublishes the volumes of its driver whose po
   for (const path of [volumePath(kept), foreign, torn]) assert.ok(existsSync(path));
 });
 
-test('containers that cannot start are retried and told', async () => {
+test('containers that cannot start are retried and told', limit, async () => {
   const { calls, notices, start } = surroundings();
   let attempts = 0;
   const startContainers = async () => {
@@ -333,7 +340,7 @@ test('containers that cannot start are retried and told', async () => {
   assert.deepEqual(calls.entries.find(is('warn')), { type: 'warn', reason: 'Failed', message: 'Error: no such image' });
 });
 
-test('stopping ends a call that is under way and leaves the volume', async () => {
+test('stopping ends a call that is under way and leaves the volume', limit, async () => {
   const { calls, driver, start } = surroundings();
   const asked = Promise.withResolvers<void>();
   const publish: CsiDriver['publish'] = (_request, signal) =>

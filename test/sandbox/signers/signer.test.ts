@@ -9,6 +9,9 @@ import type { ClusterTrustBundle, PodCertificateRequest } from '../../../agent/k
 import type { RequestListener, RequestStatus, SignerApi, WriteResult } from '../../../sandbox/signers/ports.ts';
 import { type RotationStep, type SignerOptions, startSigner } from '../../../sandbox/signers/signer.ts';
 
+/** A test that waits for something that never comes fails instead of hanging. */
+const limit = { timeout: 60_000 };
+
 const directory = mkdtempSync(join(tmpdir(), 'signer-test-'));
 after(() => rmSync(directory, { recursive: true }));
 
@@ -140,7 +143,7 @@ function opensslVerify(rootPem: string, chain: string, purpose: string): string 
 
 for (const type of Object.keys(keys)) {
   for (const form of ['stub request', 'public key'] as const) {
-    test(`OpenSSL verifies the chain issued for a ${type} ${form}`, async () => {
+    test(`OpenSSL verifies the chain issued for a ${type} ${form}`, limit, async () => {
       const spec =
         form === 'stub request' ? { stubPKCS10Request: certificateRequest(type) } : { pkixPublicKey: spki(type) };
       const { status, server } = await ask({}, request(spec));
@@ -159,7 +162,7 @@ for (const type of Object.keys(keys)) {
   }
 }
 
-test('the status says the times of the leaf, with the refresh at the fraction asked for', async () => {
+test('the status says the times of the leaf, with the refresh at the fraction asked for', limit, async () => {
   const now = () => Date.parse('2026-03-01T12:00:00.900Z');
   const { status } = await ask(
     { now, lifetimeSeconds: 7200, refreshAtFraction: 0.75 },
@@ -173,15 +176,19 @@ test('the status says the times of the leaf, with the refresh at the fraction as
   assert.equal(Date.parse(leaf?.validTo ?? ''), Date.parse('2026-03-01T14:00:00Z'));
 });
 
-test('a certificate lives no longer than the request allows, and its refresh keeps ten minutes from both ends', async () => {
-  const asked = request({ pkixPublicKey: spki('ED25519'), maxExpirationSeconds: 3600 });
-  const { status } = await ask({ refreshAtFraction: 0.99 }, asked);
-  const at = (time: string | undefined) => Date.parse(time ?? '') / 1000;
-  assert.equal(at(status.notAfter) - at(status.notBefore), 3600);
-  assert.equal(at(status.notAfter) - at(status.beginRefreshAt), 600);
-});
+test(
+  'a certificate lives no longer than the request allows, and its refresh keeps ten minutes from both ends',
+  limit,
+  async () => {
+    const asked = request({ pkixPublicKey: spki('ED25519'), maxExpirationSeconds: 3600 });
+    const { status } = await ask({ refreshAtFraction: 0.99 }, asked);
+    const at = (time: string | undefined) => Date.parse(time ?? '') / 1000;
+    assert.equal(at(status.notAfter) - at(status.notBefore), 3600);
+    assert.equal(at(status.notAfter) - at(status.beginRefreshAt), 600);
+  },
+);
 
-test('the time scale shortens the default lifetime and the margins of the refresh', async () => {
+test('the time scale shortens the default lifetime and the margins of the refresh', limit, async () => {
   const asked = request({ pkixPublicKey: spki('ED25519') });
   const { status } = await ask({ timeScale: 600, refreshAtFraction: 0 }, asked);
   const at = (time: string | undefined) => Date.parse(time ?? '') / 1000;
@@ -189,7 +196,7 @@ test('the time scale shortens the default lifetime and the margins of the refres
   assert.equal(at(status.beginRefreshAt) - at(status.notBefore), 1);
 });
 
-test('a stub request with a subject is denied', async () => {
+test('a stub request with a subject is denied', limit, async () => {
   const keyFile = join(directory, 'named.pem');
   writeFileSync(keyFile, keyPair('ECDSAP256').privateKey.export({ type: 'pkcs8', format: 'pem' }));
   const stub = execFileSync('openssl', ['req', '-new', '-key', keyFile, '-subj', '/CN=me', '-outform', 'DER']);
@@ -198,7 +205,7 @@ test('a stub request with a subject is denied', async () => {
   assert.match(status.conditions?.[0]?.message ?? '', /empty subject/);
 });
 
-test('denying and failing signers set the condition with their reason and nothing else', async () => {
+test('denying and failing signers set the condition with their reason and nothing else', limit, async () => {
   for (const [type, expected] of [
     ['denying', 'Denied'],
     ['failing', 'Failed'],
@@ -216,7 +223,7 @@ test('denying and failing signers set the condition with their reason and nothin
   }
 });
 
-test('a signer of some key types denies the others with a suggestion and issues for its own', async () => {
+test('a signer of some key types denies the others with a suggestion and issues for its own', limit, async () => {
   const behaviour = { type: 'onlyKeyTypes', supported: ['ECDSAP256', 'ED25519'] } as const;
   const denied = await ask({ behaviour }, request({ pkixPublicKey: spki('RSA3072') }));
   assert.equal(denied.status.conditions?.[0]?.reason, 'UnsupportedKeyType');
@@ -225,7 +232,7 @@ test('a signer of some key types denies the others with a suggestion and issues 
   assert.equal(issued.status.conditions?.[0]?.type, 'Issued');
 });
 
-test('wrong answers go through the back door: another key, the wrong order, garbage, skewed times', async () => {
+test('wrong answers go through the back door: another key, the wrong order, garbage, skewed times', limit, async () => {
   const answers = new Map<string, RequestStatus>();
   for (const behaviour of [
     { type: 'wrongKey' },
@@ -248,7 +255,7 @@ test('wrong answers go through the back door: another key, the wrong order, garb
   assert.ok(Date.parse(leafOf('clockSkewed')?.validTo ?? '') < Date.now());
 });
 
-test('a slow signer answers after its delay, and not at all once it is closed', async () => {
+test('a slow signer answers after its delay, and not at all once it is closed', limit, async () => {
   const behaviour = { type: 'slow', delayMs: 30 } as const;
   const started = performance.now();
   await ask({ behaviour }, request({ pkixPublicKey: spki('ED25519') }));
@@ -266,25 +273,29 @@ test('a slow signer answers after its delay, and not at all once it is closed', 
   assert.deepEqual(problems, []);
 });
 
-test('requests that a silent signer left are answered once it speaks, deleted and answered ones are not', async () => {
-  const server = fakeApi();
-  const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'silent' } });
-  const listener = await server.following;
-  const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
-  assert.ok(kept && deleted && answered);
-  for (const each of [kept, deleted, answered]) listener.changed(each);
-  listener.deleted(deleted);
-  listener.changed({ ...answered, status: { conditions: [{ type: 'Issued', status: 'True' }] } });
-  await new Promise(setImmediate);
-  signer.setBehaviour({ type: 'instant' });
-  await server.status();
-  await new Promise(setImmediate);
-  assert.equal(server.written.length, 1);
-  assert.equal(signer.issued(), 1);
-  signer.close();
-});
+test(
+  'requests that a silent signer left are answered once it speaks, deleted and answered ones are not',
+  limit,
+  async () => {
+    const server = fakeApi();
+    const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'silent' } });
+    const listener = await server.following;
+    const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
+    assert.ok(kept && deleted && answered);
+    for (const each of [kept, deleted, answered]) listener.changed(each);
+    listener.deleted(deleted);
+    listener.changed({ ...answered, status: { conditions: [{ type: 'Issued', status: 'True' }] } });
+    await new Promise(setImmediate);
+    signer.setBehaviour({ type: 'instant' });
+    await server.status();
+    await new Promise(setImmediate);
+    assert.equal(server.written.length, 1);
+    assert.equal(signer.issued(), 1);
+    signer.close();
+  },
+);
 
-test('a status is written again when the API server is away, and not again when it is refused', async () => {
+test('a status is written again when the API server is away, and not again when it is refused', limit, async () => {
   const problems: string[] = [];
   const server = fakeApi((attempt) =>
     attempt === 1 ? { type: 'retry', message: 'away' } : { type: 'refused', message: 'no' },
@@ -300,7 +311,7 @@ test('a status is written again when the API server is away, and not again when 
   signer.close();
 });
 
-test('an exchange of authorities trusts both roots while certificates of both are about', async () => {
+test('an exchange of authorities trusts both roots while certificates of both are about', limit, async () => {
   let clock = Date.parse('2026-03-01T12:00:00Z');
   const server = fakeApi();
   const signer = await startSigner({

@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { type Authority, createAuthority } from '../../../sandbox/signers/authority.ts';
 import { parseReport, type Report } from '../../../sandbox/workloads/report.ts';
 
+/** A test that waits for something that never comes fails instead of hanging. */
+const limit = { timeout: 60_000 };
+
 let directory: string;
 const children: ChildProcess[] = [];
 
@@ -107,7 +110,7 @@ async function startPair() {
   return { server, client };
 }
 
-test('server and client learn each other, and neither a new leaf nor a new root fails a request', async () => {
+test('server and client learn each other, and neither a new leaf nor a new root fails a request', limit, async () => {
   const old = await createAuthority('mesh 1', Date.now());
   await projectBundle('server', old, old.rootPem);
   await projectBundle('client', old, old.rootPem);
@@ -148,7 +151,7 @@ test('server and client learn each other, and neither a new leaf nor a new root 
   assert.deepEqual([...server.reports, ...client.reports].filter(is('failure')), []);
 });
 
-test('key and chain in separate files serve as well as a bundle', async () => {
+test('key and chain in separate files serve as well as a bundle', limit, async () => {
   const authority = await createAuthority('mesh', Date.now());
   const { key, chain } = await credential(authority, 'server');
   project(join(directory, 'server'), { 'key.pem': key, 'chain.pem': chain, 'trust-anchors.pem': authority.rootPem });
@@ -161,7 +164,7 @@ test('key and chain in separate files serve as well as a bundle', async () => {
   await client.until(is('counters', (report) => report.fresh > 0 && report.failed === 0));
 });
 
-test('a client of an untrusted authority fails its requests, and both sides say so', async () => {
+test('a client of an untrusted authority fails its requests, and both sides say so', limit, async () => {
   const authority = await createAuthority('mesh', Date.now());
   const stranger = await createAuthority('stranger', Date.now());
   await projectBundle('server', authority, authority.rootPem);
@@ -172,7 +175,7 @@ test('a client of an untrusted authority fails its requests, and both sides say 
   assert.deepEqual(server.reports.filter(is('peer')), []);
 });
 
-test('a server with another identity than the expected one is refused', async () => {
+test('a server with another identity than the expected one is refused', limit, async () => {
   const authority = await createAuthority('mesh', Date.now());
   await projectBundle('server', authority, authority.rootPem);
   await projectBundle('client', authority, authority.rootPem);
@@ -184,7 +187,7 @@ test('a server with another identity than the expected one is refused', async ()
   assert.match(failure.message, /the server is spiffe:\/\/example\.com\/ns\/demo\/sa\/server, not/);
 });
 
-test('a missing volume ends a workload with an error', async () => {
+test('a missing volume ends a workload with an error', limit, async () => {
   const child = start('server', ['--volume', join(directory, 'nowhere')]);
   assert.equal(await child.exit, 1);
 });
