@@ -2,8 +2,11 @@
  * The agent, put together: the one file that knows every room. It starts in the order in which things are needed (what an
  * earlier run left, the API server, the kubelet's calls) and stops in the reverse order.
  */
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { createRegistration } from '../volumes/csi/registration.ts';
 import { createCsiServer } from '../volumes/csi/server.ts';
+import { assertMountPropagation, readMountTable } from '../volumes/mount-table.ts';
 import { createVolumeStore } from '../volumes/store.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './config.ts';
 import { type ConfigurationChange, watchConfiguration } from './configuration/watch.ts';
@@ -147,7 +150,6 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     ready: synced,
     onFault: (error, what) => log.error(what, { error }),
   });
-  onClose(() => manager.stop());
   metrics.collectFrom({
     credentials: () => manager.snapshot().credentials,
     volumes: () => manager.snapshot().volumes,
@@ -176,6 +178,15 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     }
   };
 
+  const csi = createCsiServer({
+    socketPath: configuration.csiSocket,
+    driverName,
+    version,
+    nodeName,
+    driver: manager,
+    log,
+    publishTimeoutMs: configuration.publishTimeoutMs,
+  });
   const registration =
     configuration.registrationDir === undefined
       ? undefined
@@ -201,6 +212,17 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
   };
 
   try {
+    if (configuration.volumeMode === 'tmpfs') {
+      assertMountPropagation(readMountTable(), realpathSync(join(kubeletRoot, 'pods')));
+    }
+    // A second agent on the node must find the socket taken before it touches the volumes of the first.
+    await csi.claim();
+    onClose(async () => {
+      const drained = csi.stop(configuration.shutdownGraceMs);
+      // Calls that wait for a signer are answered now; the kubelet asks the next agent.
+      manager.stop();
+      await drained;
+    });
     await keys.warmUp();
     const { adopted, unusable } = await manager.recover();
     if (adopted > 0) log.info('volumes of an earlier run are taken up', { count: adopted });
@@ -225,19 +247,9 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
       onError: (error) => log.warn('the configuration file cannot be watched', { error }),
     });
     onClose(() => watching.close());
-    const csi = createCsiServer({
-      socketPath: configuration.csiSocket,
-      driverName,
-      version,
-      nodeName,
-      driver: manager,
-      log,
-      publishTimeoutMs: configuration.publishTimeoutMs,
-    });
     await csi.start();
-    onClose(() => csi.stop(configuration.shutdownGraceMs));
-    await registration?.start();
     onClose(async () => registration?.stop());
+    await registration?.start();
     return { observeAddress: observe?.address, stop };
   } catch (error) {
     await stop();

@@ -57,7 +57,7 @@ export interface ListWatchOptions {
   /** Objects a page. Default 250. */
   readonly pageSize?: number;
   /**
-   * Longest silence of a watch. The server sends a bookmark about every minute, so the default of 65 seconds is a dead
+   * Longest silence of a watch. The server sends a bookmark about every minute, so the default of 60 seconds is a dead
    * connection, or a cluster so quiet that connecting again costs nothing.
    */
   readonly idleTimeoutMs?: number;
@@ -87,7 +87,7 @@ const shortestWatchMs = 1_000;
 const priority = 'first';
 
 export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions): ListWatch<T> {
-  const { client, path, as = 'self', pageSize = 250, idleTimeoutMs = 65_000 } = options;
+  const { client, path, as = 'self', pageSize = 250, idleTimeoutMs = 60_000 } = options;
   const { clock = createMonotonicClock(), wallClock = Date.now, random = Math.random } = options;
   const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
   const stopping = new AbortController();

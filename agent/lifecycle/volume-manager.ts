@@ -49,6 +49,7 @@ interface Running {
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { store, pods, clock, report, ready, onFault } = options;
   const running = new Map<string, Running>();
+  let stopped = false;
   /** The last mount or unmount of each target path; the next one waits for it. */
   const turns = new Map<string, Promise<unknown>>();
 
@@ -83,7 +84,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     if (present !== undefined) halt(present);
     const identity = await pods.identify(request.pod, signal);
     const record = recordOf(request, identity);
-    const entry = run(await store.create(record));
+    const volume = await store.create(record);
+    // The next agent finds what has just been made.
+    if (stopped) throw new AgentError('Unavailable', 'the agent is shutting down', { actor: 'nobody' });
+    const entry = run(volume);
     report({ volume: record, type: 'publishing' });
     return entry;
   };
@@ -163,6 +167,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       credentials: [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     }),
     stop() {
+      stopped = true;
       for (const entry of running.values()) halt(entry);
       running.clear();
     },

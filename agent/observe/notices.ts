@@ -13,6 +13,8 @@ import { describeForPod, type EventText } from './pod-events.ts';
 /** An event to be recorded on a pod. The message is one line of at most 1024 characters. */
 export interface PodEvent extends EventText {
   readonly pod: PodReference;
+  /** The volume's source that it is about: the same reason again for the same series is a repetition, whatever it says. */
+  readonly series: string;
 }
 
 /** Takes an event; it returns at once, and merging and rate limiting are its business. */
@@ -32,8 +34,10 @@ export function createReporter(options: {
     countNotice(notice);
     const event = describeForPod(notice);
     if (event === undefined) return;
+    const { pod, volumeName } = notice.volume;
+    const series = 'source' in notice ? `${volumeName}/${notice.source}` : volumeName;
     try {
-      events({ pod: notice.volume.pod, ...event });
+      events({ pod, series, ...event });
     } catch (error) {
       log.error('an event could not be handed on', { ...fields, reason: event.reason, error });
     }

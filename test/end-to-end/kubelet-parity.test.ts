@@ -1,0 +1,307 @@
+/**
+ * What the kubelet does with podCertificate and clusterTrustBundle sources, row by row, and what this agent does where the
+ * kubelet falls short: seen from outside, with a whole cluster and a whole agent.
+ */
+import assert from 'node:assert/strict';
+import { createPrivateKey } from 'node:crypto';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { keyTypes } from '../../volumes/sources.ts';
+import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
+
+const volumes = [{ name: 'mtls', sources: usualSources }];
+
+/** Rotations within seconds: time at the API server runs six hundred times as fast. */
+function fastNode(t: TestContext, flags: readonly string[] = []): Promise<TestNode> {
+  const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
+  return startNode(t, { timeScale: 600, signers, flags });
+}
+
+test('every key type gives a pod a key, a chain and anchors that OpenSSL’s TLS accepts together', async (t) => {
+  const node = await startNode(t);
+  for (const keyType of keyTypes) {
+    const paths = { keyPath: 'key.pem', certificateChainPath: 'chain.pem', leafPath: 'leaf.pem' };
+    const sources = [
+      {
+        podCertificate: {
+          signerName,
+          keyType,
+          credentialBundlePath: 'tls.pem',
+          intermediatesPath: 'ca/int.pem',
+          ...paths,
+        },
+      },
+      usualSources[1] ?? {},
+    ];
+    await node.cluster.admin.createPod({ name: keyType.toLowerCase(), volumes: [{ name: 'mtls', sources }] });
+  }
+  for (const keyType of keyTypes) {
+    const pod = await node.cluster.admin.podRunning('default', keyType.toLowerCase());
+    const key = createPrivateKey(node.read(pod, 'key.pem'));
+    assert.ok(node.leaf(pod, 'leaf.pem').checkPrivateKey(key));
+    assert.equal(node.read(pod, 'tls.pem'), node.read(pod, 'key.pem') + node.read(pod, 'chain.pem'));
+    assert.equal(node.read(pod, 'chain.pem'), node.read(pod, 'leaf.pem') + node.read(pod, 'ca/int.pem'));
+  }
+});
+
+test('each source of each volume of each pod has a certificate of its own, asked for with an owner reference to the pod', async (t) => {
+  const node = await startNode(t);
+  const twice = [
+    ...usualSources,
+    { podCertificate: { signerName, keyType: 'ED25519', credentialBundlePath: 'other.pem' } },
+  ];
+  const both = [
+    { name: 'mtls', sources: twice },
+    { name: 'more', sources: usualSources },
+  ];
+  for (const name of ['one', 'two']) await node.cluster.admin.createPod({ name, volumes: both });
+  const pods = await Promise.all(['one', 'two'].map((name) => node.cluster.admin.podRunning('default', name)));
+  const requests = node.requests();
+  assert.equal(requests.length, 6);
+  const uids = pods.map(({ metadata }) => metadata.uid);
+  for (const { metadata, spec } of requests) {
+    assert.ok(uids.includes(spec.podUID));
+    assert.deepEqual(metadata.ownerReferences, [
+      { apiVersion: 'v1', kind: 'Pod', name: spec.podName, uid: spec.podUID },
+    ]);
+  }
+  const serials = pods.flatMap((pod) => ['tls.pem', 'other.pem'].map((file) => node.leaf(pod, file).serialNumber));
+  assert.equal(new Set(serials).size, 4);
+});
+
+test('a reply that is lost leaves no duplicate: the request is found again under its name', async (t) => {
+  const node = await startNode(t);
+  const match = { verb: 'create', resource: 'podcertificaterequests' };
+  node.cluster.apiServer.faults.add({ kind: 'loseReply', match, count: 2 });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  assert.equal(node.requests().length, 1);
+  assert.equal(node.requests()[0]?.spec.podUID, pod.metadata.uid);
+});
+
+test('the first mount succeeds at the first call: no FailedMount event, and an event that says what was issued', async (t) => {
+  const node = await startNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.podRunning('default', 'web');
+  const issued = await node.event('web', 'Issued');
+  assert.match(issued.message ?? '', /valid until/);
+  assert.ok(!node.reasons('web').includes('FailedMount'));
+});
+
+test('an RSA-4096 key holds up no other pod', async (t) => {
+  const node = await startNode(t);
+  const rsa = [{ podCertificate: { signerName, keyType: 'RSA4096', credentialBundlePath: 'tls.pem' } }];
+  const names = ['rsa-1', 'rsa-2', 'rsa-3'];
+  for (const name of names) await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: rsa }] });
+  await Promise.all(
+    names.map((name) => node.logged((line) => line.message === 'volume asked for' && line['pod'] === name)),
+  );
+  await node.cluster.admin.createPod({ name: 'quick', volumes });
+  await node.cluster.admin.podRunning('default', 'quick');
+  await Promise.all(names.map((name) => node.cluster.admin.podRunning('default', name)));
+  const order = node.lines.filter((line) => line.message === 'certificate written').map((line) => line['pod']);
+  assert.notEqual(order.at(-1), 'quick');
+});
+
+test('a refresh comes between beginRefreshAt and its jitter’s end, and reaches the files with its watch event', async (t) => {
+  const node = await fastNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const before = node.leaf(pod).serialNumber;
+  const first = await node.logged(written('web', true));
+  const request = node.requests().find(({ metadata }) => metadata.name === first['request']);
+  const begin = Date.parse(request?.status?.beginRefreshAt ?? '');
+  const end = Date.parse(request?.status?.notAfter ?? '');
+  const planned = Date.parse(String(first['refreshAt']));
+  assert.ok(planned >= begin && planned <= begin + (end - begin) / 10 + 1000, `${planned - begin}`);
+  const renewed = await node.logged(written('web', false));
+  assert.ok(Date.parse(String(renewed['time'])) >= planned);
+  assert.equal(node.leaf(pod).serialNumber, String(renewed['serial']));
+  assert.notEqual(node.leaf(pod).serialNumber, before);
+  await node.event('web', 'Rotated');
+});
+
+test('a pod whose first request is denied starts once the signer’s policy is mended', async (t) => {
+  const node = await startNode(t);
+  const signer = node.cluster.signer(signerName);
+  signer.setBehaviour({ type: 'denying', reason: 'Policy', message: 'ask the platform team' });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.event('web', 'FailedMount');
+  const denied = await node.event('web', 'Denied');
+  assert.match(denied.message ?? '', /ask the platform team/);
+  signer.setBehaviour({ type: 'instant' });
+  await node.cluster.admin.podRunning('default', 'web');
+});
+
+test('a failed signer is an event of its own', async (t) => {
+  const node = await startNode(t);
+  node.cluster.signer(signerName).setBehaviour({ type: 'failing', reason: 'Hsm', message: 'the HSM is away' });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const failed = await node.event('web', 'Failed');
+  assert.match(failed.message ?? '', /the HSM is away/);
+  assert.match(await node.metrics(), /podcert_agent_credentials\{signer_name="example.com\/mesh",state="failed"\} 1/);
+});
+
+test('a denied refresh leaves the certificate in place and the anchors live, and succeeds when the signer allows it', async (t) => {
+  const node = await fastNode(t);
+  const signer = node.cluster.signer(signerName);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const before = node.read(pod, 'tls.pem');
+  const anchors = node.read(pod, 'ca.pem');
+  signer.setBehaviour({ type: 'denying', reason: 'Policy', message: 'not now' });
+  await node.logged((line) => line['reason'] === 'Policy');
+  await signer.publishNextRoot();
+  await node.logged((line) => line.message === 'trust anchors changed');
+  assert.equal(node.read(pod, 'tls.pem'), before);
+  assert.notEqual(node.read(pod, 'ca.pem'), anchors);
+  signer.setBehaviour({ type: 'instant' });
+  await node.logged(written('web', false));
+  assert.notEqual(node.read(pod, 'tls.pem'), before);
+});
+
+test('a certificate whose signer hangs is called overdue, then expired, by event and metric, and stays in the files', async (t) => {
+  const node = await fastNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const before = node.read(pod, 'tls.pem');
+  node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
+  await node.event('web', 'CertificateOverdueForRefresh');
+  assert.match(
+    await node.metrics(),
+    /podcert_agent_credentials\{signer_name="example.com\/mesh",state="overdue_for_refresh"\} 1/,
+  );
+  await node.event('web', 'CertificateExpired');
+  assert.match(await node.metrics(), /podcert_agent_credentials\{signer_name="example.com\/mesh",state="expired"\} 1/);
+  assert.equal(node.read(pod, 'tls.pem'), before);
+});
+
+test('a request that is deleted while pending is noticed by the watch and made anew', async (t) => {
+  const node = await startNode(t);
+  const signer = node.cluster.signer(signerName);
+  signer.setBehaviour({ type: 'silent' });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const asked = await node.logged((line) => line.message === 'certificate requested');
+  signer.setBehaviour({ type: 'slow', delayMs: 0 });
+  signer.setBehaviour({ type: 'silent' });
+  const name = String(asked['request']);
+  const path = `/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests/${name}`;
+  const pending = node.requests().some(({ metadata, status }) => metadata.name === name && !status?.conditions);
+  if (pending) await node.cluster.admin.client.request({ method: 'DELETE', path });
+  signer.setBehaviour({ type: 'instant' });
+  await node.cluster.admin.podRunning('default', 'web');
+});
+
+test('a restart of the agent asks for nothing, and restarted containers find their files with the signer away', async (t) => {
+  const node = await startNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const before = node.read(pod, 'tls.pem');
+  await node.stopAgent();
+  node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
+  await node.startAgent();
+  await node.logged((line) => line.message === 'volumes of an earlier run are taken up');
+  assert.equal(node.read(pod, 'tls.pem'), before);
+  assert.equal(node.requests().length, 1);
+});
+
+test('pods that have completed are refreshed no more', async (t) => {
+  const node = await fastNode(t);
+  await node.cluster.admin.createPod({ name: 'job', volumes });
+  await node.cluster.admin.podRunning('default', 'job');
+  // A kubelet that is away leaves the volume mounted: it is the agent that has to notice.
+  await node.cluster.stopKubelet();
+  const path = '/api/v1/namespaces/default/pods/job/status';
+  const contentType = 'application/merge-patch+json';
+  await node.cluster.admin.client.request({
+    method: 'PATCH',
+    path,
+    contentType,
+    body: { status: { phase: 'Succeeded' } },
+  });
+  await node.logged((line) => line.message === 'pod has ended, no more refreshes');
+  const asked = node.lines.findLastIndex((line) => line.message === 'certificate requested');
+  const ended = node.lines.findIndex((line) => line.message === 'pod has ended, no more refreshes');
+  assert.ok(asked < ended);
+});
+
+test('anchors are written when they change, in stable order, and not otherwise', async (t) => {
+  const node = await startNode(t);
+  const [, anchors] = usualSources;
+  await node.cluster.admin.createPod({ name: 'trust', volumes: [{ name: 'mtls', sources: [anchors ?? {}] }] });
+  const pod = await node.cluster.admin.podRunning('default', 'trust');
+  const data = (): string => readlinkSync(join(node.volume(pod), '..data'));
+  const before = data();
+  const path = '/apis/certificates.k8s.io/v1beta1/clustertrustbundles/example.com:mesh:anchors';
+  const contentType = 'application/merge-patch+json';
+  await node.cluster.admin.client.request({
+    method: 'PATCH',
+    path,
+    contentType,
+    body: { metadata: { labels: { x: 'y' } } },
+  });
+  const signer = node.cluster.signer(signerName);
+  await signer.publishNextRoot();
+  await node.logged((line) => line.message === 'trust anchors changed' && line['certificates'] === 2);
+  const changes = node.lines.filter((line) => line.message === 'trust anchors changed');
+  assert.equal(changes.length, 1);
+  assert.notEqual(data(), before);
+  const two = node.read(pod, 'ca.pem');
+  await node.stopAgent();
+  await node.startAgent();
+  assert.equal(node.read(pod, 'ca.pem'), two);
+});
+
+test('a suggested key type is told to the pod, and followed where that is switched on', async (t) => {
+  const node = await startNode(t, {
+    signers: [{ signerName, behaviour: { type: 'onlyKeyTypes', supported: ['ED25519'] } }],
+    flags: ['--follow-suggested-key-type'],
+  });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  assert.equal(node.leaf(pod).publicKey.asymmetricKeyType, 'ed25519');
+  await node.event('web', 'UnsupportedKeyType');
+});
+
+test('no private key is readable by others, whatever the pod asks for', async (t) => {
+  const node = await startNode(t);
+  const sources = [
+    { podCertificate: { signerName, keyType: 'ED25519', keyPath: 'key.pem', certificateChainPath: 'chain.pem' } },
+  ];
+  const attributes = { defaultMode: '0444' };
+  await node.cluster.admin.createPod({ name: 'wide', volumes: [{ name: 'mtls', sources, attributes }] });
+  const refused = await node.event('wide', 'FailedMount');
+  assert.match(refused.message ?? '', /defaultMode: /);
+  await node.cluster.admin.createPod({ name: 'usual', volumes: [{ name: 'mtls', sources }] });
+  const pod = await node.cluster.admin.podRunning('default', 'usual');
+  assert.equal(statSync(join(node.volume(pod), 'key.pem')).mode & 0o007, 0);
+});
+
+test('key and chain in files of their own change in one step', async (t) => {
+  const node = await fastNode(t);
+  const sources = [
+    { podCertificate: { signerName, keyType: 'ED25519', keyPath: 'key.pem', certificateChainPath: 'chain.pem' } },
+  ];
+  await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  await node.logged(written('web', false));
+  const names = readdirSync(node.volume(pod));
+  for (const name of ['key.pem', 'chain.pem']) {
+    assert.equal(readlinkSync(join(node.volume(pod), name)), `..data/${name}`);
+  }
+  assert.equal(names.filter((name) => /^\.\.\d{4}_/.test(name)).length, 1);
+  const key = createPrivateKey(node.read(pod, 'key.pem'));
+  assert.ok(node.leaf(pod, 'chain.pem').checkPrivateKey(key));
+});
+
+test('how long issuance took, in which phase, and what came of it is in the metrics', async (t) => {
+  const node = await startNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.podRunning('default', 'web');
+  const metrics = await node.metrics();
+  for (const phase of ['key', 'request', 'signer', 'write']) {
+    assert.match(metrics, new RegExp(`podcert_.*_seconds_count\\{.*phase="${phase}".*\\} 1`), phase);
+  }
+  assert.match(metrics, /podcert_agent_credentials\{signer_name="example.com\/mesh",state="fresh"\} 1/);
+});
