@@ -227,7 +227,11 @@ test(
       const { calls, start } = surroundings([error('no', final)]);
       const live = pod();
       const held = Promise.withResolvers<void>();
-      const listener = start({ backoff: { firstMs: 1, longestMs: 1, pause: () => held.promise } });
+      const pause = async (_ms: number, signal: AbortSignal) => {
+        signal.addEventListener('abort', () => held.resolve(), { once: true });
+        await held.promise;
+      };
+      const listener = start({ backoff: { firstMs: 1, longestMs: 1, pause } });
       listener.changed(live);
       await calls.until(is('warn'));
       assert.equal(existsSync(volumePath(live)), !final);
