@@ -273,27 +273,36 @@ test('a slow signer answers after its delay, and not at all once it is closed', 
   assert.deepEqual(problems, []);
 });
 
-test(
-  'requests that a silent signer left are answered once it speaks, deleted and answered ones are not',
-  limit,
-  async () => {
-    const server = fakeApi();
-    const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'silent' } });
-    const listener = await server.following;
-    const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
-    assert.ok(kept && deleted && answered);
-    for (const each of [kept, deleted, answered]) listener.changed(each);
-    listener.deleted(deleted);
-    listener.changed({ ...answered, status: { conditions: [{ type: 'Issued', status: 'True' }] } });
-    await new Promise(setImmediate);
-    signer.setBehaviour({ type: 'instant' });
-    await server.status();
-    await new Promise(setImmediate);
-    assert.equal(server.written.length, 1);
-    assert.equal(signer.issued(), 1);
-    signer.close();
-  },
-);
+test('a request that changes while its answer is on the way is answered once', limit, async () => {
+  const server = fakeApi();
+  const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'slow', delayMs: 10 } });
+  const listener = await server.following;
+  const asked = request({ pkixPublicKey: spki('ED25519') });
+  listener.changed(asked);
+  listener.changed({ ...asked, metadata: { ...asked.metadata, labels: { changed: 'yes' } } });
+  await server.status();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(server.written.length, 1);
+  signer.close();
+});
+
+test('a silent signer that speaks again answers what it left, not what was deleted or answered', limit, async () => {
+  const server = fakeApi();
+  const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'silent' } });
+  const listener = await server.following;
+  const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
+  assert.ok(kept && deleted && answered);
+  for (const each of [kept, deleted, answered]) listener.changed(each);
+  listener.deleted(deleted);
+  listener.changed({ ...answered, status: { conditions: [{ type: 'Issued', status: 'True' }] } });
+  await new Promise(setImmediate);
+  signer.setBehaviour({ type: 'instant' });
+  await server.status();
+  await new Promise(setImmediate);
+  assert.equal(server.written.length, 1);
+  assert.equal(signer.issued(), 1);
+  signer.close();
+});
 
 test('a status is written again when the API server is away, and not again when it is refused', limit, async () => {
   const problems: string[] = [];
