@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import { optionsTable } from '../../agent/configuration/help.ts';
+import { keyTypes, parseDeclaration } from '../../volumes/sources.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const reference = read('docs/reference.md');
+
+test('the reference has the table of options as it is; `node test/docs/options-table.ts` prints it', () => {
+  assert.ok(reference.includes(optionsTable().trim()));
+});
+
+test('the reference names every event that a pod can get', () => {
+  const source = read('agent/observe/pod-events.ts');
+  const reasons = [...source.matchAll(/(?:warning|normal)\('(\w+)'|reason: '(\w+)'/g)].map(
+    (match) => match[1] ?? match[2],
+  );
+  assert.ok(reasons.length > 10);
+  for (const reason of reasons) assert.ok(reference.includes(`\`${reason}\``), `${reason} is not in docs/reference.md`);
+});
+
+test('the reference names every field of a source and every key type', () => {
+  const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
+  const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath'];
+  for (const word of [...fields, ...paths, ...keyTypes]) assert.ok(reference.includes(`\`${word}\``), word);
+});
+
+test('the pod in the README asks for what the agent accepts', () => {
+  const [, yaml = ''] = /```yaml\n([\s\S]+?)```/.exec(read('README.md')) ?? [];
+  const pod: { spec: { volumes: { csi: { volumeAttributes: Record<string, string> } }[] } } = parse(yaml);
+  const parsed = parseDeclaration(pod.spec.volumes[0]?.csi.volumeAttributes ?? {});
+  assert.ok(parsed.ok);
+  assert.deepEqual(
+    parsed.declaration.sources.map(({ kind }) => kind),
+    ['podCertificate', 'clusterTrustBundle'],
+  );
+});
+
+test('every link between the documents leads somewhere', () => {
+  const documents = ['README.md', 'ARCHITECTURE.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+  for (const document of documents.filter((name) => name.endsWith('.md'))) {
+    for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+      assert.ok(existsSync(join(root, dirname(document), target)), `${document} → ${target}`);
+    }
+  }
+});
