@@ -57,6 +57,19 @@ export function apiFailureOf(error: unknown): ApiFailure | undefined {
   return isApiFailure(cause) ? cause : undefined;
 }
 
+/**
+ * True when the node authorizer refused a node the reading of an object because nothing connects the two. To a node,
+ * that is the answer for what does not exist (never a 404), and for a moment also for what was made just now; a missing
+ * role reads otherwise.
+ * https://kubernetes.io/docs/reference/access-authn-authz/node/
+ */
+export function isUnrelatedToNode(error: unknown): boolean {
+  const failure = apiFailureOf(error);
+  return (
+    failure?.httpStatus === 403 && /no relationship found between node '[^']*' and this object/.test(failure.message)
+  );
+}
+
 /** True when the server's certificate was not accepted: the CA may have been rotated. */
 export function isTlsFault(error: unknown): boolean {
   return tlsFaults.has(codeOf(error));

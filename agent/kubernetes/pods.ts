@@ -9,6 +9,7 @@ import { AgentError } from '../errors.ts';
 import type { Clock, PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
+import { isUnrelatedToNode } from './failure.ts';
 import { createMonotonicClock } from './monotonic.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
@@ -42,13 +43,52 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     (path: string): Promise<T> =>
       client.request<T>({ method: 'GET', path, as, priority: 'first' });
   const remember = { clock, size: cacheSize };
-  const pods = createCache({ ...remember, keepMs: keepMs.pod, read: reader<Pod>('self') });
+  const readPod = reader<Pod>('self');
+  const pods = createCache({
+    ...remember,
+    keepMs: keepMs.pod,
+    read: (path) =>
+      readPod(path).catch((error: unknown) => {
+        if (isUnrelatedToNode(error)) return findPod(path, error);
+        throw error;
+      }),
+  });
+  const readServiceAccount = reader<KubernetesObject>(readServiceAccountsAs);
   const serviceAccounts = createCache({
     ...remember,
     keepMs: keepMs.serviceAccount,
-    read: reader<KubernetesObject>(readServiceAccountsAs),
+    read: (path) =>
+      readServiceAccount(path).catch((error: unknown) => {
+        // Its pod was there a moment ago: either the authorizer has not seen that yet, or the next look will not find it.
+        throw isUnrelatedToNode(error) ? notYetRelated(path, error) : error;
+      }),
   });
   const nodes = createCache({ ...remember, keepMs: keepMs.node, read: reader<KubernetesObject>('self') });
+
+  /**
+   * A node that may not read a pod does not learn whether it exists. The list of the node's pods tells: it is let in by
+   * its selector and complete as of now.
+   */
+  async function findPod(path: string, refusal: unknown): Promise<Pod> {
+    const [collection, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)];
+    const query = { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${decodeURIComponent(name)}` };
+    const list = await client
+      .request<{ readonly items?: readonly Pod[] | null }>({
+        method: 'GET',
+        path: collection,
+        query,
+        priority: 'first',
+      })
+      // Not this node's list either: the refusal says who was asked for and why not.
+      .catch((error: unknown) => {
+        throw error instanceof AgentError && error.code === 'Forbidden' ? refusal : error;
+      });
+    const [pod] = list.items ?? [];
+    if (pod === undefined) {
+      throw new AgentError('NotFound', 'the pod is not among those of its node', { actor: 'nobody', cause: refusal });
+    }
+    return pod;
+  }
 
   async function getPod(reference: PodReference, signal: AbortSignal): Promise<Pod> {
     const { namespace, name, uid } = reference;
@@ -118,6 +158,11 @@ function uidOf(object: KubernetesObject, what: string): string {
     throw new AgentError('Unavailable', `the API server's answer for ${what} has no UID`, { actor: 'nobody' });
   }
   return object.metadata.uid;
+}
+
+function notYetRelated(path: string, cause: unknown): AgentError {
+  const message = `the API server does not let the node read ${path} yet`;
+  return new AgentError('Unavailable', message, { actor: 'nobody', cause });
 }
 
 function goneError(pod: PodReference, why: string): AgentError {

@@ -4,10 +4,11 @@
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  */
-import type { AgentError } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import type { Priority } from '../lifecycle/ports.ts';
 import type { ApiClient } from './client.ts';
 import type { Discovery, PodCertificateApi } from './discovery.ts';
+import { isUnrelatedToNode } from './failure.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { PodCertificateRequest } from './objects.ts';
 import { resourcePath } from './paths.ts';
@@ -31,14 +32,20 @@ export function createRequestApi(client: ApiClient, discovery: Discovery) {
       const path = resourcePath(pathPrefix, { resource, namespace: body.metadata.namespace ?? '' });
       await client.request({ method: 'POST', path, body, as: 'node', ...call });
     },
-    get(
+    async get(
       { pathPrefix }: PodCertificateApi,
       namespace: string,
       name: string,
       call: CallOptions,
     ): Promise<PodCertificateRequest> {
       const path = resourcePath(pathPrefix, { resource, namespace, name });
-      return client.request({ method: 'GET', path, as: 'node', ...call });
+      try {
+        return await client.request<PodCertificateRequest>({ method: 'GET', path, as: 'node', ...call });
+      } catch (cause) {
+        if (!isUnrelatedToNode(cause)) throw cause;
+        const message = `the API server does not show the node its request ${namespace}/${name} yet, or any more`;
+        throw new AgentError('Unavailable', message, { actor: 'nobody', cause });
+      }
     },
   };
 }

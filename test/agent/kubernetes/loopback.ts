@@ -140,9 +140,11 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
       }),
     breakConnections,
     async close() {
-      breakConnections();
+      const closed = once(server, 'close');
+      // First no new connections: a client whose call was broken off at once makes another.
       server.close();
-      await once(server, 'close');
+      breakConnections();
+      await closed;
     },
   };
   t.after(() => (server.listening ? loopback.close() : undefined));

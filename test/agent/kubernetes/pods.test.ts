@@ -103,6 +103,68 @@ test('a service account or node that is missing, or has no UID, is named', async
   await assert.rejects(node.identify(), { code: 'Unavailable', message: /node worker-1 has no UID/ });
 });
 
+/** A server that answers a node as the node authorizer lets it, which has seen nothing of these paths. */
+async function startUnrelated(t: TestContext, unseen: readonly string[], pods: readonly Pod[] | undefined) {
+  const objects: Objects = {
+    [podPath]: pod(),
+    [accountPath]: { metadata: { name: 'cart', uid: 'account-uid' } },
+    [nodePath]: { metadata: { name: 'worker-1', uid: 'node-uid' } },
+  };
+  const server = await startLoopback(t, ({ path, query, response }) => {
+    if (path === '/api/v1/namespaces/shop/pods' && pods !== undefined) {
+      assert.equal(query.get('fieldSelector'), 'spec.nodeName=worker-1,metadata.name=web');
+      return sendJson(response, 200, { kind: 'PodList', metadata: {}, items: pods });
+    }
+    const object = objects[path];
+    return object === undefined || unseen.includes(path)
+      ? sendStatus(response, 403, 'Forbidden', refusal(path))
+      : sendJson(response, 200, object);
+  });
+  const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
+  return { server, identify: () => directory.identify(web, new AbortController().signal) };
+}
+
+function refusal(path: string): string {
+  const what = path.includes('/pods') ? 'pods' : 'serviceaccounts';
+  const why = "no relationship found between node 'worker-1' and this object";
+  return `${what} is forbidden: User "system:node:worker-1" cannot get resource "${what}" in API group "": ${why}`;
+}
+
+test('to a node, a pod that it may not read and that is not in its list is PodGone', async (t) => {
+  const { identify } = await startUnrelated(t, [podPath], []);
+  await assert.rejects(identify(), { code: 'PodGone', message: /pod shop\/web with UID uid-1 does not exist/ });
+});
+
+test('a pod that the node authorizer has not seen yet is found in the list of the node', async (t) => {
+  const { identify, server } = await startUnrelated(t, [podPath], [pod()]);
+  assert.equal((await identify()).serviceAccountUID, 'account-uid');
+  assert.equal(count(server, '/api/v1/namespaces/shop/pods'), 1);
+});
+
+test('a service account that the node authorizer has not seen yet is worth another try', async (t) => {
+  const { identify } = await startUnrelated(t, [accountPath], []);
+  await assert.rejects(identify(), {
+    code: 'Unavailable',
+    actor: 'nobody',
+    message: /does not let the node read .*cart yet/,
+  });
+});
+
+test('credentials of another node are told by the first refusal, and are not mistaken for a pod that is gone', async (t) => {
+  const { identify } = await startUnrelated(t, [podPath], undefined);
+  await assert.rejects(identify(), { code: 'Forbidden', actor: 'cluster operator', message: /no relationship found/ });
+});
+
+test('a missing role is Forbidden and asks nothing more', async (t) => {
+  const server = await startLoopback(t, ({ response }) => {
+    sendStatus(response, 403, 'Forbidden', 'pods "web" is forbidden: User "x" cannot get resource "pods"');
+  });
+  const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
+  const identified = directory.identify(web, new AbortController().signal);
+  await assert.rejects(identified, { code: 'Forbidden', actor: 'cluster operator' });
+  assert.equal(server.received.length, 1);
+});
+
 test('a burst of questions costs one call for each object, and answers are remembered for their time only', async (t) => {
   const { identify, server, time } = await start(t, { [podPath]: pod() });
   await Promise.all([identify(), identify(), identify()]);
