@@ -130,7 +130,17 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
 
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   let followSuggestedKeyType = configuration.followSuggestedKeyType;
+  const registration =
+    configuration.registrationDir === undefined
+      ? undefined
+      : createRegistration({
+          directory: configuration.registrationDir,
+          driverName,
+          endpoint: configuration.csiSocket,
+          log,
+        });
   const synced = (): boolean => requests.health().synced;
+  const registered = (): boolean => registration === undefined || registration.state().type === 'registered';
   const manager = createVolumeManager({
     clock,
     keys,
@@ -147,7 +157,7 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     report: createReporter({ log, metrics, events: events.record }),
     suggestedKeyType,
     followSuggestedKeyType: () => followSuggestedKeyType,
-    ready: synced,
+    ready: () => synced() && registered(),
     onFault: (error, what) => log.error(what, { error }),
   });
   metrics.collectFrom({
@@ -187,18 +197,8 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     log,
     publishTimeoutMs: configuration.publishTimeoutMs,
   });
-  const registration =
-    configuration.registrationDir === undefined
-      ? undefined
-      : createRegistration({
-          directory: configuration.registrationDir,
-          driverName,
-          endpoint: configuration.csiSocket,
-          log,
-        });
   const readiness = (): readonly HealthCheck[] => {
     const state = registration?.state();
-    const registered = state === undefined || state.type === 'registered';
     const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
     return [
       ...preflight.checks(),
@@ -207,14 +207,12 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
         synced(),
         requests.health().lastError?.message ?? 'the first list is under way',
       ),
-      check('kubelet-registration', registered, reason),
+      check('kubelet-registration', registered(), reason),
     ];
   };
 
   try {
-    if (configuration.volumeMode === 'tmpfs') {
-      assertMountPropagation(readMountTable(), realpathSync(join(kubeletRoot, 'pods')));
-    }
+    if (configuration.volumeMode === 'tmpfs') assertMountPropagation(readMountTable(), podsDirectory(kubeletRoot));
     // A second agent on the node must find the socket taken before it touches the volumes of the first.
     await csi.claim();
     onClose(async () => {
@@ -240,6 +238,10 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
             health: { live: () => [], ready: readiness },
           });
     onClose(async () => observe?.close());
+    if (observe !== undefined) {
+      const { host, port } = observe.address;
+      log.info('serving metrics and health', { address: `${host}:${port}` });
+    }
     const watching = await watchConfiguration({
       configuration,
       parse,
@@ -254,6 +256,19 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** Where the kubelet keeps its pods, by its real path. @throws Error that says what to set */
+function podsDirectory(kubeletRoot: string): string {
+  const directory = join(kubeletRoot, 'pods');
+  try {
+    return realpathSync(directory);
+  } catch (cause) {
+    const message =
+      `${directory} cannot be found: set kubelet-root to the kubelet's --root-dir, ` +
+      "and mount that directory at the same path into the agent's container";
+    throw new Error(message, { cause });
   }
 }
 

@@ -29,11 +29,13 @@ const waitingNoticeAfterMs = 10_000;
 /** Takes up a credential: a new one, or what an earlier run of the agent left. */
 export function begin(keyType: KeyType, { held, pending }: Found, at: Moment): Transition {
   const attempt: Attempt = { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
-  if (pending?.issued !== undefined && pending.issued.notAfter > at.now) {
+  // A request that the files hold already was only not cleared away any more.
+  const isDone = pending !== undefined && pending.requestName === held?.requestName;
+  if (!isDone && pending?.issued !== undefined && pending.issued.notAfter > at.now) {
     const resumed = { ...attempt, keyType: pending.keyType };
     return project(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
   }
-  if (pending !== undefined && pending.issued === undefined) {
+  if (!isDone && pending !== undefined && pending.issued === undefined) {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
   }
   const leftover: Effect[] = pending === undefined ? [] : [{ type: 'discardPending' }];

@@ -89,6 +89,8 @@ export function createRegistration(options: RegistrationOptions): Registration {
       clearTimeout(retry);
       served?.server.forceShutdown();
       served = undefined;
+      // The kubelet forgets a plugin whose socket goes, and asks the new one.
+      setState({ type: 'waiting' });
       try {
         await serve();
         log.warn('the registration socket was removed, and is put back', { address: socketPath });
