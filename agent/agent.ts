@@ -26,6 +26,7 @@ import { createRequestApi, watchRequests } from './kubernetes/requests.ts';
 import { createSystemClock } from './lifecycle/clock.ts';
 import { createVolumeManager } from './lifecycle/volume-manager.ts';
 import { createCallObserver } from './observe/api-calls.ts';
+import { createSkewMeter } from './observe/clock-skew.ts';
 import { createObserveServer, type HealthCheck } from './observe/http.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -65,7 +66,8 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
 
   const clock = createSystemClock();
   const monotonic = createMonotonicClock();
-  const metrics = createMetrics({ version });
+  const metrics = createMetrics({ version, podMetrics: configuration.podMetrics });
+  const skew = createSkewMeter(Date.now);
   onClose(() => metrics.close());
 
   const warn = (message: string) => (error: AgentError) => log.warn(message, { error });
@@ -82,7 +84,7 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     requestsPerSecond: configuration.requestsPerSecond,
     burst: configuration.burst,
     concurrency: configuration.maxConcurrentRequests,
-    onCall: createCallObserver(metrics),
+    onCall: createCallObserver(metrics, skew),
     ...(configuration.impersonateNode ? { impersonateNode: nodeName } : {}),
   });
   onClose(() => client.close());
@@ -160,14 +162,6 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     ready: () => synced() && registered(),
     onFault: (error, what) => log.error(what, { error }),
   });
-  metrics.collectFrom({
-    credentials: () => manager.snapshot().credentials,
-    volumes: () => manager.snapshot().volumes,
-    watches: () => [
-      { name: 'podcertificaterequests', ...requests.health() },
-      ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
-    ],
-  });
 
   const applyChange = (change: ConfigurationChange): void => {
     switch (change.type) {
@@ -210,6 +204,18 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
       check('kubelet-registration', registered(), reason),
     ];
   };
+
+  metrics.collectFrom({
+    credentials: () => manager.snapshot().credentials,
+    volumes: () => manager.snapshot().volumes,
+    watches: () => [
+      { name: 'podcertificaterequests', ...requests.health() },
+      ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
+    ],
+    load: client.load,
+    clockSkew: skew.seconds,
+    readiness,
+  });
 
   try {
     if (configuration.volumeMode === 'tmpfs') assertMountPropagation(readMountTable(), podsDirectory(kubeletRoot));

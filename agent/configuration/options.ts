@@ -152,6 +152,12 @@ export const options = {
     description: 'Where metrics and health are served; empty switches it off.',
     reloadable: false,
   }),
+  podMetrics: valued({
+    type: toggle(),
+    default: 'false',
+    description: 'Export the expiry of each certificate by pod and volume; at most 1000 series.',
+    reloadable: false,
+  }),
   shutdownGrace: valued({
     type: duration({ min: '0s', max: '10m' }),
     default: '10s',

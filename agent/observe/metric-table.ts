@@ -33,6 +33,11 @@ export const labelLimits = {
   code: 30,
   version: 1,
   node_version: 1,
+  check: 10,
+  namespace: 1_000,
+  pod: 1_000,
+  volume: 1_000,
+  source: 1_000,
 } as const;
 export type LabelName = keyof typeof labelLimits;
 
@@ -73,6 +78,18 @@ export const metricTable = {
     kind: 'gauge',
     help: 'Volumes that the agent looks after.',
     labels: [],
+  },
+  credentialExpiry: {
+    name: 'podcert_agent_credential_expiry_timestamp_seconds',
+    kind: 'gauge',
+    help: 'When the certificate of one source of one volume expires, as Unix time; only with --pod-metrics.',
+    labels: ['namespace', 'pod', 'volume', 'source', 'signer_name'],
+  },
+  readiness: {
+    name: 'podcert_agent_readiness_check',
+    kind: 'gauge',
+    help: 'Whether a check of /readyz is well (1) or not (0).',
+    labels: ['check'],
   },
   publishDuration: {
     name: 'podcert_agent_publish_duration_seconds',
@@ -181,6 +198,30 @@ export const metricTable = {
     help: "How long calls waited for the agent's own rate limit before they were sent.",
     labels: [],
     buckets: callBuckets,
+  },
+  apiQueue: {
+    name: 'podcert_agent_api_queue_length',
+    kind: 'gauge',
+    help: 'Calls to the API server that wait for their turn.',
+    labels: [],
+  },
+  apiActive: {
+    name: 'podcert_agent_api_calls_in_flight',
+    kind: 'gauge',
+    help: 'Calls to the API server under way; watches do not count.',
+    labels: [],
+  },
+  apiPause: {
+    name: 'podcert_agent_api_pause_seconds',
+    kind: 'gauge',
+    help: 'How much longer the agent makes no call because the API server asked for a pause (Retry-After).',
+    labels: [],
+  },
+  clockSkew: {
+    name: 'podcert_agent_clock_skew_seconds',
+    kind: 'gauge',
+    help: "How far the node's clock is ahead of the API server's, give or take a second; negative: behind.",
+    labels: [],
   },
   processCpu: {
     name: 'process_cpu_seconds_total',

@@ -8,7 +8,15 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { CredentialSnapshot } from '../lifecycle/notices.ts';
 import { type KeyOf, type LabelName, type Labels, labelLimits, type MetricKey, metricTable } from './metric-table.ts';
 import { createProcessProbe } from './process-probe.ts';
-import { createWatchCounter, type Sample, sampleCredentials, type WatchSnapshot } from './snapshots.ts';
+import {
+  type ApiLoad,
+  createWatchCounter,
+  type Sample,
+  sampleCredentials,
+  sampleExpiries,
+  sampleLoad,
+  type WatchSnapshot,
+} from './snapshots.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
 export interface MetricSources {
@@ -18,6 +26,12 @@ export interface MetricSources {
   volumes(): number;
   /** Every list and watch. */
   watches(): readonly WatchSnapshot[];
+  /** How busy the way to the API server is. */
+  load(): ApiLoad;
+  /** Seconds by which this clock is ahead of the API server's; undefined: not known. */
+  clockSkew(): number | undefined;
+  /** The checks of `/readyz`. */
+  readiness(): readonly { readonly name: string; readonly ok: boolean }[];
 }
 
 export interface Metrics {
@@ -39,8 +53,9 @@ const maxLabelLength = 316;
 /**
  * Creates all metrics of the table.
  * @param options.version the agent's version, for the build information
+ * @param options.podMetrics true for series that name pods and volumes
  */
-export function createMetrics(options: { readonly version: string }): Metrics {
+export function createMetrics(options: { readonly version: string; readonly podMetrics?: boolean }): Metrics {
   const registry = new Registry();
   const counters = new Map<MetricKey, Counter>();
   const gauges = new Map<MetricKey, Gauge>();
@@ -57,6 +72,8 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   };
   const replaceAll = (key: MetricKey, samples: readonly Sample[]): void => {
     gauges.get(key)?.reset();
+    // A gauge without labels is 0 after that; what is not known has no sample at all.
+    if (samples.length === 0) gauges.get(key)?.remove({});
     for (const { labels, value } of samples) gauges.get(key)?.set({ ...labels }, value);
   };
   gauges.get('buildInfo')?.set(bound({ version: options.version, node_version: process.version }), 1);
@@ -65,13 +82,23 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   const restarts = createWatchCounter();
   let sources: MetricSources | undefined;
 
-  const collectSources = ({ credentials, volumes, watches }: MetricSources): void => {
-    const samples = sampleCredentials(credentials(), (signerName) => bound({ signer_name: signerName }));
+  const collectSources = (given: MetricSources): void => {
+    const credentials = given.credentials();
+    const samples = sampleCredentials(credentials, (signerName) => bound({ signer_name: signerName }));
     replaceAll('credentials', samples.states);
     replaceAll('nearestExpiry', samples.nearestExpiry);
     replaceAll('nearestRefresh', samples.nearestRefresh);
-    replaceAll('volumes', [{ labels: {}, value: volumes() }]);
-    const current = restarts(watches(), (watch) => bound({ watch }));
+    replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
+    // What names pods is made anew at each scrape, so that no pod is remembered here.
+    if (options.podMetrics) replaceAll('credentialExpiry', sampleExpiries(credentials));
+    for (const [key, value] of entries(sampleLoad(given.load()))) replaceAll(key, [{ labels: {}, value }]);
+    const skew = given.clockSkew();
+    replaceAll('clockSkew', skew === undefined ? [] : [{ labels: {}, value: skew }]);
+    replaceAll(
+      'readiness',
+      given.readiness().map(({ name, ok }) => ({ labels: bound({ check: name }), value: ok ? 1 : 0 })),
+    );
+    const current = restarts(given.watches(), (watch) => bound({ watch }));
     for (const { labels, value } of current.restarts) counters.get('watchRestarts')?.inc({ ...labels }, value);
     replaceAll('watchLastEvent', current.lastEvents);
   };

@@ -1,6 +1,6 @@
 /**
  * From what the agent holds to samples of gauges: credentials by signer and state, the nearest expiry and refresh of each
- * signer, the watches.
+ * signer, the watches, the way to the API server.
  */
 import type { CredentialSnapshot, CredentialStateName } from '../lifecycle/notices.ts';
 
@@ -18,6 +18,16 @@ export interface WatchSnapshot {
   readonly restarts: number;
   /** When it last heard from the API server, milliseconds since the epoch; undefined: never yet. */
   readonly lastEventAt: number | undefined;
+}
+
+/** Calls to the API server as they stand. */
+export interface ApiLoad {
+  /** Calls that wait for their turn. */
+  readonly waiting: number;
+  /** Calls under way. */
+  readonly active: number;
+  /** What is left of a pause that the server asked for. */
+  readonly pausedForMs: number;
 }
 
 /** Labels of a series, with values that are already bounded. */
@@ -67,6 +77,23 @@ export function sampleCredentials(
     nearestExpiry: all.flatMap(({ labels, expiry }) => sampleTime(labels, expiry)),
     nearestRefresh: all.flatMap(({ labels, refresh }) => sampleTime(labels, refresh)),
   };
+}
+
+/** Most credentials that have a series of their own. */
+const maxSeriesOfPods = 1_000;
+
+/** The expiry of each certificate that a volume holds, by pod and volume; of many the first thousand. */
+export function sampleExpiries(credentials: readonly CredentialSnapshot[]): readonly Sample[] {
+  return credentials.slice(0, maxSeriesOfPods).flatMap(({ volume, source, signerName, notAfter }) => {
+    const { namespace, name: pod } = volume.pod;
+    const labels = { namespace, pod, volume: volume.volumeName, source: String(source), signer_name: signerName };
+    return sampleTime(labels, notAfter ?? Number.POSITIVE_INFINITY);
+  });
+}
+
+/** The values of the gauges on the way to the API server, by their key in the metric table. */
+export function sampleLoad(load: ApiLoad): Readonly<Record<'apiQueue' | 'apiActive' | 'apiPause', number>> {
+  return { apiQueue: load.waiting, apiActive: load.active, apiPause: load.pausedForMs / 1_000 };
 }
 
 function totalsOf(signers: Map<string, SignerTotals>, labels: BoundLabels): SignerTotals {

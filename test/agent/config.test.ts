@@ -44,6 +44,7 @@ describe('the configuration', () => {
       logLevel: 'info',
       logFormat: 'auto',
       metricsAddress: { host: '127.0.0.1', port: 9808 },
+      podMetrics: false,
       shutdownGraceMs: 10_000,
       configFile: undefined,
     });
@@ -69,7 +70,7 @@ describe('the configuration', () => {
       ],
       ...['--publish-timeout=1m30s', '--requests-per-second=0.5', '--burst=1', '--max-concurrent-requests=3'],
       ...['--max-concurrent-rsa=2', '--follow-suggested-key-type', '--log-level=debug', '--log-format=text'],
-      ...['--metrics-address=[::1]:0', '--shutdown-grace=0s'],
+      ...['--metrics-address=[::1]:0', '--pod-metrics', '--shutdown-grace=0s'],
     ]);
     assert.deepEqual(given, {
       nodeName: 'node-2',
@@ -89,6 +90,7 @@ describe('the configuration', () => {
       logLevel: 'debug',
       logFormat: 'text',
       metricsAddress: { host: '::1', port: 0 },
+      podMetrics: true,
       shutdownGraceMs: 0,
       configFile: undefined,
     });

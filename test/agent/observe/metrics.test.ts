@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { createCallObserver } from '../../../agent/observe/api-calls.ts';
+import { createSkewMeter } from '../../../agent/observe/clock-skew.ts';
 import { type MetricRow, metricTable } from '../../../agent/observe/metric-table.ts';
 import { createMetrics, type MetricSources, type Metrics } from '../../../agent/observe/metrics.ts';
 import { metricsDocument } from './metrics-document.ts';
 import { credential } from './subjects.ts';
 
-function open(t: TestContext): Metrics {
-  const metrics = createMetrics({ version: '1.2.3' });
+function open(t: TestContext, podMetrics = false): Metrics {
+  const metrics = createMetrics({ version: '1.2.3', podMetrics });
   t.after(() => metrics.close());
   return metrics;
 }
@@ -23,6 +24,9 @@ const sources = (given: Partial<MetricSources>): MetricSources => ({
   credentials: () => [],
   volumes: () => 0,
   watches: () => [],
+  load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
+  clockSkew: () => undefined,
+  readiness: () => [],
   ...given,
 });
 
@@ -156,6 +160,53 @@ describe('metrics', () => {
     assert.ok(expiry.includes('podcert_agent_nearest_expiry_timestamp_seconds{signer_name="other"} 898'));
   });
 
+  test('show how busy the way to the API server is, how far the clocks are apart, and what is ready', async (t) => {
+    const metrics = open(t);
+    let skew: number | undefined;
+    metrics.collectFrom(
+      sources({
+        load: () => ({ waiting: 7, active: 2, pausedForMs: 1_500 }),
+        clockSkew: () => skew,
+        readiness: () => [
+          { name: 'node', ok: true },
+          { name: 'watch', ok: false },
+        ],
+      }),
+    );
+    const own = async (name: string) => (await samples(metrics, `podcert_agent_${name}`)).map((line) => line.slice(14));
+    assert.deepEqual(await own('api_queue_length'), ['api_queue_length 7']);
+    assert.deepEqual(await own('api_calls_in_flight'), ['api_calls_in_flight 2']);
+    assert.deepEqual(await own('api_pause_seconds'), ['api_pause_seconds 1.5']);
+    assert.deepEqual(await own('readiness_check'), [
+      'readiness_check{check="node"} 1',
+      'readiness_check{check="watch"} 0',
+    ]);
+    assert.deepEqual(await own('clock_skew_seconds'), []);
+    skew = -2;
+    assert.deepEqual(await own('clock_skew_seconds'), ['clock_skew_seconds -2']);
+  });
+
+  test('name pods and volumes only where that is switched on, and forget them when they are gone', async (t) => {
+    const name = 'podcert_agent_credential_expiry_timestamp_seconds';
+    let credentials = Array.from({ length: 1_001 }, (_, index) => ({
+      ...credential,
+      source: index,
+      state: 'fresh' as const,
+      notAfter: 9_000_000,
+    }));
+    for (const podMetrics of [false, true]) {
+      const metrics = open(t, podMetrics);
+      metrics.collectFrom(sources({ credentials: () => credentials }));
+      const series = await samples(metrics, name);
+      assert.equal(series.length, podMetrics ? 1_000 : 0);
+      if (!podMetrics) continue;
+      const labels = 'namespace="shop",pod="web-0",volume="mtls",source="0",signer_name="example.com/mesh"';
+      assert.equal(series[0], `${name}{${labels}} 9000`);
+      credentials = [];
+      assert.deepEqual(await samples(metrics, name), []);
+    }
+  });
+
   test('keep a label value from breaking the format', async (t) => {
     const metrics = open(t);
     metrics.count('requests', { signer_name: 'a"b\nc\\d' });
@@ -198,14 +249,21 @@ describe('metrics', () => {
 
   test('measure calls to the API server, those without a reply under code error', async (t) => {
     const metrics = open(t);
-    const observe = createCallObserver(metrics);
+    const skew = createSkewMeter(() => 10_000);
+    const observe = createCallObserver(metrics, skew);
     observe({ verb: 'create', resource: 'podcertificaterequests', status: 201, tookMs: 30, waitedMs: 200 });
     observe({ verb: 'create', resource: 'podcertificaterequests', status: 0, tookMs: 3_000, waitedMs: 0 });
+    assert.equal(skew.seconds(), undefined);
+    observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 0, waitedMs: 0, serverTime: 6_500 });
+    assert.equal(skew.seconds(), 3);
+    observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 1_001, waitedMs: 0, serverTime: 1_000 });
+    assert.equal(skew.seconds(), 3);
     const name = 'podcert_agent_api_request_duration_seconds_sum';
     const labels = 'verb="create",resource="podcertificaterequests"';
     assert.deepEqual(await samples(metrics, name), [
       `${name}{${labels},code="201"} 0.03`,
       `${name}{${labels},code="error"} 3`,
+      `${name}{verb="get",resource="pods",code="200"} 1.001`,
     ]);
     assert.deepEqual(await samples(metrics, 'podcert_agent_api_throttle_duration_seconds_sum'), [
       'podcert_agent_api_throttle_duration_seconds_sum 0.2',

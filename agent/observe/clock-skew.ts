@@ -1,0 +1,33 @@
+/**
+ * How far the node's clock is from the API server's, by the Date header of its replies. A node that is ahead refreshes too
+ * early, one that is behind too late, and its pods refuse certificates that are not yet valid by their clock.
+ *
+ * https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
+ */
+
+export interface SkewMeter {
+  /**
+   * Takes the reply to a call, just after it has come.
+   * @param serverTime the Date header, milliseconds since the epoch, in whole seconds
+   * @param tookMs from sending to now; a reply that took long says too little and is passed over
+   */
+  observe(serverTime: number, tookMs: number): void;
+  /** Seconds by which this clock is ahead, by the last reply; undefined before the first. Right to about a second. */
+  seconds(): number | undefined;
+}
+
+/** A call that took longer leaves open when in that time the server looked at its clock. */
+const longestCallMs = 1_000;
+/** The header has no fraction of a second: on average half of one is missing. */
+const missingFractionMs = 500;
+
+/** @param wallClock milliseconds since the epoch */
+export function createSkewMeter(wallClock: () => number): SkewMeter {
+  let skewMs: number | undefined;
+  return {
+    observe: (serverTime, tookMs) => {
+      if (tookMs <= longestCallMs) skewMs = wallClock() - tookMs / 2 - (serverTime + missingFractionMs);
+    },
+    seconds: () => (skewMs === undefined ? undefined : skewMs / 1_000),
+  };
+}
