@@ -72,7 +72,8 @@ export function startControllers(api: Api): Controllers {
   };
 }
 
-function createDefaultServiceAccount(api: Api, namespace: string): void {
+/** Every namespace has a service account `default`; nothing happens where it is there already. */
+export function createDefaultServiceAccount(api: Api, namespace: string): void {
   const isThere = api.store.get('namespaces', '', namespace) !== undefined;
   if (isThere && api.store.get('serviceaccounts', namespace, 'default') === undefined) {
     const metadata = { name: 'default', namespace, uid: randomUUID(), creationTimestamp: timestamp(api.now()) };

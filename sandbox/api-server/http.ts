@@ -44,6 +44,8 @@ export async function handleRequest(
   response: ServerResponse,
 ): Promise<void> {
   let wishes = plainWishes;
+  // A client may go at any moment, also between two writes; 'close' follows and everything is released there.
+  response.on('error', () => response.destroy());
   try {
     const url = new URL(request.url ?? '/', 'https://localhost');
     const info = requestInfo(request.method ?? 'GET', url);

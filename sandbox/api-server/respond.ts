@@ -172,6 +172,9 @@ function respondWatch(
       if (type !== 'ERROR' && type !== 'BOOKMARK' && losesEvent()) {
         return;
       }
+      if (response.destroyed) {
+        return;
+      }
       response.write(`${JSON.stringify({ type, object: shown(type, object) })}\n`);
       if (response.writableLength > slowWatchLimit) {
         response.destroy();

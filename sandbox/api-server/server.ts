@@ -13,7 +13,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Api, ServedType } from './api.ts';
 import { type Connections, trackConnections } from './connections.ts';
-import { startControllers } from './controllers.ts';
+import { createDefaultServiceAccount, startControllers } from './controllers.ts';
 import { createFaults, type Faults, type ServerSwitches } from './faults.ts';
 import { handleRequest } from './http.ts';
 import { timestamp } from './metadata.ts';
@@ -77,8 +77,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const now = (): number => clock() + switchboard.clockOffsetMs();
   const api: Api = { store, rules, tokens, kubernetes, timeScale, now, served: switchboard.served };
   const faults = createFaults(switchboard.switches);
+  const controllers = startControllers(api);
   for (const name of ['default', 'kube-system']) {
     createNamespace(store, name, now());
+    createDefaultServiceAccount(api, name);
   }
   const context = { api, faults, closing: closing.signal };
   const server = createServer({ cert: credentials.certificatePem, key: credentials.keyPem, keepAlive: true });
@@ -95,7 +97,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
-  const controllers = startControllers(api);
   const { port } = server.address() as AddressInfo;
   const url = `https://127.0.0.1:${port}`;
   let closed: Promise<unknown> | undefined;

@@ -2,7 +2,8 @@
  * The store behind the API server: every object of every resource, one revision counter over all of them, and a bounded
  * history of changes from which watches start and consistent pages are read.
  *
- * Objects go in without a resourceVersion and come out with one; what is stored is frozen and replaced, never changed.
+ * Objects go in without a resourceVersion and come out with one. What is handed in is frozen with all it holds: stored
+ * objects are replaced, never changed.
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -168,6 +169,9 @@ export function createStore(options: StoreOptions = {}): Store {
     listAt: (resource, namespace, at) => {
       if (at < compacted) {
         return undefined;
+      }
+      if (at >= revision) {
+        return current(resource, namespace);
       }
       const then = new Map(objectsOf(resource));
       for (const event of history.toReversed()) {

@@ -35,6 +35,8 @@ export interface WatchOptions {
 const bookmarkIntervalMs = 60_000;
 /** How long before its end a watch gets its last bookmark, milliseconds. */
 const lastBookmarkLeadMs = 2000;
+/** Timers run no longer than this; a watch that should is ended earlier, as any watch may be. */
+const longestTimerMs = 2 ** 31 - 1;
 const initialEventsEnd = { 'k8s.io/initial-events-end': 'true' };
 
 /** @throws ApiError 400, 422 */
@@ -55,7 +57,7 @@ export function watchOptions(query: Query): WatchOptions {
     revision: revisionForWatch(query.get('resourceVersion') ?? ''),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
     initialEvents: initialEvents !== null && isTrue(initialEvents),
-    timeoutMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : (1800 + Math.random() * 1800) * 1000,
+    timeoutMs: Math.min(longestTimerMs, (timeoutSeconds > 0 ? timeoutSeconds : 1800 + Math.random() * 1800) * 1000),
   };
 }
 
