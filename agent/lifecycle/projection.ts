@@ -35,6 +35,14 @@ export interface Projection {
   stop(): void;
 }
 
+/** What is written in one step, by source. */
+type Batch = ReadonlyMap<number, Staged>;
+
+interface Failed {
+  readonly batch: Batch;
+  readonly cause: unknown;
+}
+
 export function createProjection(volume: OpenVolume, options: ProjectionOptions): Projection {
   const { clock, random } = options;
   const { sources } = volume.record.declaration;
@@ -44,27 +52,42 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   let failures = 0;
   let cancelRetry = (): void => {};
 
-  const flush = (): void => {
-    if (!running || staged.size === 0) return;
-    const batch = new Map(staged);
+  /** The first time all sources together; from then on one by one, so that what one cannot write holds up no other. */
+  const batches = (): readonly Batch[] => {
+    const isLive = sources.every(({ index }) => projected.has(index));
+    return isLive ? [...staged].map((entry) => new Map([entry])) : [new Map(staged)];
+  };
+
+  /** Writes what can be written now. @returns what went wrong, if anything. */
+  const attempt = (batch: Batch): readonly Failed[] => {
     let changed: boolean;
     try {
       // An answer that waits for other sources survives a restart of the agent.
       saveAnswers(volume, batch);
-      if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) return;
+      if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) return [];
       changed = write(volume, batch) === 'written';
-    } catch (error) {
-      failures += 1;
-      const setback = { failures, nature: 'passing', timeLeftMs: 0, retryAfterMs: 0 } as const;
-      const retryAt = clock.now() + pauseAfterFailure(setback, random());
-      cancelRetry();
-      cancelRetry = clock.at(retryAt, flush);
-      for (const [index, content] of batch) options.onNotWritten(index, content, error, retryAt);
+    } catch (cause) {
+      return [{ batch, cause }];
+    }
+    for (const [index, content] of batch) finish(index, content, changed);
+    return [];
+  };
+
+  const flush = (): void => {
+    if (!running || staged.size === 0) return;
+    cancelRetry();
+    const failed = batches().flatMap(attempt);
+    if (failed.length === 0) {
+      failures = 0;
       return;
     }
-    failures = 0;
-    cancelRetry();
-    for (const [index, content] of batch) finish(index, content, changed);
+    failures += 1;
+    const setback = { failures, nature: 'passing', timeLeftMs: 0, retryAfterMs: 0 } as const;
+    const retryAt = clock.now() + pauseAfterFailure(setback, random());
+    cancelRetry = clock.at(retryAt, flush);
+    for (const { batch, cause } of failed) {
+      for (const [index, content] of batch) options.onNotWritten(index, content, cause, retryAt);
+    }
   };
 
   const finish = (index: number, content: Staged, changed: boolean): void => {
@@ -101,14 +124,14 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   };
 }
 
-function saveAnswers(volume: OpenVolume, batch: ReadonlyMap<number, Staged>): void {
+function saveAnswers(volume: OpenVolume, batch: Batch): void {
   for (const [index, content] of batch) {
     if (content.kind === 'credential') volume.saveAnswer(index, content.answer);
   }
 }
 
 /** Changes the files, then notes what they hold. The keys are in this process no longer than the call takes. */
-function write(volume: OpenVolume, batch: ReadonlyMap<number, Staged>): 'written' | 'unchanged' {
+function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
   const keys: Uint8Array[] = [];
   try {
     const contents = new Map<number, SourceContent>();

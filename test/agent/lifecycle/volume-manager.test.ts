@@ -325,6 +325,35 @@ test('files that could not be written leave the old ones in place and are writte
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
 });
 
+test('a source whose files cannot be written holds up no other', async (t) => {
+  let broken = false;
+  const world = await createWorld(t, {
+    store: (store) => ({
+      ...store,
+      async create(record) {
+        const volume = await store.create(record);
+        const project: OpenVolume['project'] = (contents) => {
+          if (broken && contents.has(0)) throw new Error('EIO: i/o error, write');
+          return volume.project(contents);
+        };
+        return { ...volume, project };
+      },
+    }),
+  });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.answer('issue');
+  await published;
+  world.clock.advance(20 * hour);
+  broken = true;
+  await world.answer('issue');
+  assert.ok(world.types().includes('attemptFailed'));
+  world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
+  assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
+});
+
 test('a suggested key type is followed only where that is switched on', async (t) => {
   const suggestion = { type: 'denied', reason: 'UnsupportedKeyType', message: 'use ED25519' } as const;
   for (const followSuggestedKeyType of [false, true]) {
