@@ -11,6 +11,7 @@ import { createVolumeStore } from '../volumes/store.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './config.ts';
 import { type ConfigurationChange, watchConfiguration } from './configuration/watch.ts';
 import type { AgentError } from './errors.ts';
+import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { createKeyMaker } from './keys/key-maker.ts';
@@ -70,7 +71,8 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
   const skew = createSkewMeter(Date.now);
   onClose(() => metrics.close());
 
-  const warn = (message: string) => (error: AgentError) => log.warn(message, { error });
+  const warn = (message: string) =>
+    onceAWhile((error, repeated) => log[repeated ? 'debug' : 'warn'](message, { error }));
   const identity = createIdentity(
     configuration.kubeconfig === undefined
       ? { kind: 'inCluster' }
@@ -131,7 +133,7 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
   onClose(() => preflight.stop());
 
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
-  let followSuggestedKeyType = configuration.followSuggestedKeyType;
+  let { allowedSigners, followSuggestedKeyType } = configuration;
   const registration =
     configuration.registrationDir === undefined
       ? undefined
@@ -148,7 +150,10 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     keys,
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
-    issuer: createPodCertificateIssuer(createRequestApi(client, discovery), requests),
+    issuer: withAllowList(
+      createPodCertificateIssuer(createRequestApi(client, discovery), requests),
+      () => allowedSigners,
+    ),
     store: createVolumeStore({
       kubeletRoot,
       driverName,
@@ -168,7 +173,7 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
       case 'changed':
         log.setLevel(change.configuration.logLevel);
         client.setRate(change.configuration);
-        followSuggestedKeyType = change.configuration.followSuggestedKeyType;
+        ({ allowedSigners, followSuggestedKeyType } = change.configuration);
         log.info('the configuration file has changed', { option: change.options });
         return;
       case 'restartNeeded':
@@ -280,6 +285,19 @@ function podsDirectory(kubeletRoot: string): string {
 
 function check(name: string, ok: boolean, message: string): HealthCheck {
   return ok ? { name, ok } : { name, ok, message };
+}
+
+/** How long the same error is a repetition. */
+const repetitionMs = 600_000;
+
+/** Tells whether an error says what the one before it said a short while ago, as in a retry every few seconds. */
+function onceAWhile(tell: (error: AgentError, repeated: boolean) => void): (error: AgentError) => void {
+  let last = { message: '', at: Number.NEGATIVE_INFINITY };
+  return (error) => {
+    const repeated = error.message === last.message && performance.now() - last.at < repetitionMs;
+    if (!repeated) last = { message: error.message, at: performance.now() };
+    tell(error, repeated);
+  };
 }
 
 function once(task: () => Promise<void>): () => Promise<void> {

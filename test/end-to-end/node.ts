@@ -30,6 +30,8 @@ export interface TestNode {
   read(pod: BoundPod, file: string): string;
   /** The leaf in a file of the pod's volume. */
   leaf(pod: BoundPod, file?: string): X509Certificate;
+  /** Body of a GET at the agent's HTTP endpoint. */
+  get(path: string): Promise<string>;
   metrics(): Promise<string>;
   stopAgent(): Promise<void>;
   startAgent(): Promise<void>;
@@ -88,17 +90,18 @@ export async function startNode(t: TestContext, options: NodeOptions = {}): Prom
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi', name, 'mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
     leaf: (pod, file = 'tls.pem') => new X509Certificate(firstCertificate(node.read(pod, file))),
-    async metrics() {
+    async get(path) {
       const { host, port } = agent?.observeAddress ?? { host: '', port: 0 };
-      const response = await fetch(`http://${host}:${port}/metrics`);
+      const response = await fetch(`http://${host}:${port}${path}`);
       return response.text();
     },
+    metrics: () => node.get('/metrics'),
     async stopAgent() {
       await agent?.stop();
       agent = undefined;
     },
     async startAgent() {
-      const parse = () => parseConfiguration(argvFor(cluster, flags), {}, () => '');
+      const parse = () => parseConfiguration(argvFor(cluster, flags), {}, (path) => readFileSync(path, 'utf8'));
       agent = await startAgent({ configuration: configured(parse()), parse, log, version: '0.0.0-test' });
     },
     requests: () => stored<PodCertificateRequest>(cluster, 'podcertificaterequests.certificates.k8s.io'),
