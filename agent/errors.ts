@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'Unavailable'
   /** The API server answered 401 or 403. */
   | 'Forbidden'
+  /** The operator's allow-list does not let the pod's namespace ask the signer. */
+  | 'SignerNotAllowed'
   /** The API server judged the request invalid (400, 422). */
   | 'Rejected'
   /** The object does not exist (404). */

@@ -4,6 +4,8 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { isAbsolute, normalize, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { type AllowList, readAllowList } from '../issuance/allow-list.ts';
 
 /** What a value was read as, or why it cannot be. */
 export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: string };
@@ -151,6 +153,24 @@ export function subdomain(options: { readonly maxLength: number }): OptionType<s
         ? read(text)
         : fault(`must be ${accepts} (lower-case letters, digits, "-" and "."), not ${quoted(text)}`),
   });
+}
+
+/** Rules that say which namespaces may ask which signers: a YAML list, on the command line as text. */
+export function allowList(): OptionType<AllowList> {
+  return {
+    placeholder: 'RULES',
+    accepts: 'a list of { namespaces: […], signers: […] }',
+    read: (written) => readAllowList(typeof written === 'string' ? yamlOf(written) : written),
+  };
+}
+
+/** Undefined for what is no YAML. */
+function yamlOf(text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 0 });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where to listen. */

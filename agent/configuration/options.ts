@@ -3,6 +3,7 @@
  */
 import { logFormats, logLevels } from '../observe/log.ts';
 import {
+  allowList,
   choice,
   duration,
   filePath,
@@ -127,6 +128,13 @@ export const options = {
     default: '1',
     description: 'RSA keys made at the same time; each keeps one processor busy for up to seconds.',
     reloadable: false,
+  }),
+  allowedSigners: valued({
+    type: allowList(),
+    default: '[{namespaces: ["*"], signers: ["*"]}]',
+    description:
+      'Which namespaces may ask which signers; what no rule allows is refused, and the pod is told by an event. A namespace may end in *; a signer is a name, domain/* or *.',
+    reloadable: true,
   }),
   followSuggestedKeyType: valued({
     type: toggle(),

@@ -189,6 +189,10 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
     reason: 'RequestForbidden',
     action: 'Ask the cluster operator to give the agent on this node the permission that the message names.',
   },
+  SignerNotAllowed: {
+    reason: 'SignerNotAllowed',
+    action: 'Name another signer in the source, or ask the cluster operator to allow this one.',
+  },
   InvalidChain: {
     reason: 'InvalidChain',
     action: 'Ask whoever runs the signer to correct it; the certificate was refused and the files stay as they were.',

@@ -40,6 +40,7 @@ describe('the configuration', () => {
       burst: 50,
       maxConcurrentRequests: 16,
       maxConcurrentRsa: 1,
+      allowedSigners: [{ namespaces: ['*'], signers: ['*'] }],
       followSuggestedKeyType: false,
       logLevel: 'info',
       logFormat: 'auto',
@@ -70,6 +71,7 @@ describe('the configuration', () => {
       ],
       ...['--publish-timeout=1m30s', '--requests-per-second=0.5', '--burst=1', '--max-concurrent-requests=3'],
       ...['--max-concurrent-rsa=2', '--follow-suggested-key-type', '--log-level=debug', '--log-format=text'],
+      '--allowed-signers=[{namespaces: [shop], signers: [example.com/*]}]',
       ...['--metrics-address=[::1]:0', '--pod-metrics', '--shutdown-grace=0s'],
     ]);
     assert.deepEqual(given, {
@@ -86,6 +88,7 @@ describe('the configuration', () => {
       burst: 1,
       maxConcurrentRequests: 3,
       maxConcurrentRsa: 2,
+      allowedSigners: [{ namespaces: ['shop'], signers: ['example.com/*'] }],
       followSuggestedKeyType: true,
       logLevel: 'debug',
       logFormat: 'text',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  allowList,
   choice,
   duration,
   filePath,
@@ -106,6 +107,17 @@ describe('a value', () => {
       ['/a', '/a'],
     ]);
     refuses(filePath(), ['', 'a\0'], /^must be a path, not /);
+  });
+
+  test('of an allow-list is a list, on the command line as YAML text', () => {
+    const rules = [{ namespaces: ['*'], signers: ['example.com/*'] }];
+    accepts(allowList(), [
+      [rules, rules],
+      ['[{namespaces: ["*"], signers: [example.com/*]}]', rules],
+      ['[]', []],
+    ]);
+    refuses(allowList(), ['', '[', 'shop', '&a [*a]', null, {}], /^must be a list/);
+    refuses(allowList(), ['[{namespaces: [shop]}]'], /^\[0\]\.signers must be/);
   });
 
   test('of a listening address is host and port, or nothing', () => {

@@ -360,6 +360,7 @@ describe('a failed attempt', () => {
   const expected: Readonly<Record<ErrorCode, string | undefined>> = {
     Rejected: 'RequestRejected',
     Forbidden: 'RequestForbidden',
+    SignerNotAllowed: 'SignerNotAllowed',
     InvalidChain: 'InvalidChain',
     ApiMissing: 'CertificateAPIMissing',
     NotFound: 'ObjectMissing',
