@@ -12,6 +12,7 @@ import {
   selecting,
   withoutNamespaceField,
 } from './resource-type.ts';
+import { validatingAdmissionPolicy, validatingAdmissionPolicyBinding } from './schemas/admission.ts';
 import { certificateSigningRequest, clusterTrustBundle, podCertificateRequest } from './schemas/certificates.ts';
 import * as core from './schemas/core.ts';
 import * as reviews from './schemas/reviews.ts';
@@ -225,6 +226,23 @@ export const resourceTypes: readonly ResourceType[] = [
     namespaced: false,
     schema: () => core.roleBinding('ClusterRoleBinding'),
     names: 'path segment',
+  }),
+  resource({
+    group: 'admissionregistration.k8s.io',
+    resource: 'validatingadmissionpolicies',
+    singular: 'validatingadmissionpolicy',
+    kind: 'ValidatingAdmissionPolicy',
+    namespaced: false,
+    schema: () => validatingAdmissionPolicy,
+    statusSubresources: ['status'],
+  }),
+  resource({
+    group: 'admissionregistration.k8s.io',
+    resource: 'validatingadmissionpolicybindings',
+    singular: 'validatingadmissionpolicybinding',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    namespaced: false,
+    schema: () => validatingAdmissionPolicyBinding,
   }),
   resource({
     group: 'storage.k8s.io',

@@ -7,6 +7,7 @@
 import { type FieldError, fieldError } from '../api-server/errors.ts';
 import type { ApiObject, JsonObject } from '../api-server/objects.ts';
 import type { ValidationRequest } from '../api-server/rules.ts';
+import { bindingsResource, policiesResource, policyBindingFaults, policyFaults } from './admission-policy-faults.ts';
 import { isFieldSet, numberAt, objectAt, objectsAt, stringAt, stringsAt } from './fields.ts';
 import { invalids, type MetadataRules, metadataFaults, mutableMetadataFaults } from './metadata.ts';
 import { dnsLabel, dnsSubdomain, pathSegment } from './names.ts';
@@ -23,6 +24,8 @@ const clusterScoped = [
   `clusterroles.${rbacGroup}`,
   `clusterrolebindings.${rbacGroup}`,
   'csidrivers.storage.k8s.io',
+  policiesResource,
+  bindingsResource,
 ];
 const namedByPathSegment = [
   'events',
@@ -92,6 +95,10 @@ function specificFaults(resource: string, object: ApiObject): FieldError[] {
     case `rolebindings.${rbacGroup}`:
     case `clusterrolebindings.${rbacGroup}`:
       return bindingFaults(object, resource.startsWith('rolebindings.'));
+    case policiesResource:
+      return policyFaults(objectAt(object, 'spec'));
+    case bindingsResource:
+      return policyBindingFaults(objectAt(object, 'spec'));
     default:
       return [];
   }

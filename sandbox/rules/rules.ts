@@ -8,6 +8,7 @@ import type { ApiObject } from '../api-server/objects.ts';
 import type { AdmissionRequest, Rules, RulesContext, ValidationRequest } from '../api-server/rules.ts';
 import { type Authorizer, anyOf, authorizeMasters, groupResource } from './access.ts';
 import { refuse } from './admission.ts';
+import { refusedByPolicy } from './admission-policy.ts';
 import * as bundles from './cluster-trust-bundle.ts';
 import { objectAt, sameJson, stringAt } from './fields.ts';
 import { impersonate } from './impersonation.ts';
@@ -46,9 +47,11 @@ export function createRules(options: RulesOptions = {}): Rules {
       if (request.phase === 'before validation') {
         return restrictNode(request, authorize, context);
       }
-      return request.operation === 'delete'
-        ? restrictNode(request, authorize, context)
-        : attestationFault(request, authorize, context);
+      const refused =
+        request.operation === 'delete'
+          ? restrictNode(request, authorize, context)
+          : attestationFault(request, authorize, context);
+      return refused ?? refusedByPolicy(request, context);
     },
     validateCreate: (request, context) => createFaults(request, context),
     validateUpdate: (request, old) => updateFaults(request, old),
