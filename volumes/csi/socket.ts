@@ -43,7 +43,8 @@ export async function serveSocket(server: Server, socketPath: string): Promise<S
  * renaming: of two agents that start at once the second one fails. The kubelet's plugin watcher skips hidden directories.
  */
 async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
-  const hidden = fs.mkdtempSync(path.join(path.dirname(socketPath), '.'));
+  // Beside the socket: what is mounted into the agent's container may be this one directory.
+  const hidden = fs.mkdtempSync(path.join(path.dirname(socketPath), '.bind-'));
   const bound = path.join(hidden, 's');
   try {
     const longest = Math.max(Buffer.byteLength(bound), Buffer.byteLength(socketPath));

@@ -295,6 +295,16 @@ test('a socket that a dead agent left is replaced, and a file that is no socket 
   assert.equal(fs.readFileSync(socketPath, 'utf8'), 'notes');
 });
 
+test('a socket is made inside its directory: what lies above may not be in the container', async (t) => {
+  const directory = temporaryDirectory(t);
+  fs.mkdirSync(path.join(directory, 'plugin'));
+  const longAgo = new Date(0);
+  fs.utimesSync(directory, longAgo, longAgo);
+  await serve(t, makeDriver().driver, directory);
+  assert.equal(fs.statSync(directory).mtimeMs, 0);
+  assert.deepEqual(fs.readdirSync(path.join(directory, 'plugin')), ['csi.sock']);
+});
+
 test('a stop before the start is nothing, and a path too long for a socket is an error', async (t) => {
   const { driver } = makeDriver();
   const { log } = makeLog();
