@@ -12,6 +12,7 @@ import type {
   RulesContext,
   UserInfo,
 } from './rules.ts';
+import { parseFieldSelector, requiredName } from './selectors.ts';
 import type { Store } from './store.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -67,6 +68,7 @@ export function attributesOf(info: RequestInfo, user: UserInfo, query: Query): R
   const [fieldSelector, labelSelector] = [query.get('fieldSelector'), query.get('labelSelector')];
   return {
     ...info,
+    ...(info.verb === 'list' || info.verb === 'watch' ? { name: selectedName(fieldSelector ?? '') } : {}),
     user,
     ...(fieldSelector === null || fieldSelector === '' ? {} : { fieldSelector }),
     ...(labelSelector === null || labelSelector === '' ? {} : { labelSelector }),
@@ -81,4 +83,14 @@ export function storedAs(target: Target): GroupResource {
 /** `certificates.k8s.io/v1beta1`. */
 export function apiVersionOf(target: Target): string {
   return groupVersion(target.type.group, target.version);
+}
+
+/** A list or watch of one object by its name counts as a request for that object. */
+function selectedName(fieldSelector: string): string {
+  try {
+    return requiredName(parseFieldSelector(fieldSelector)) ?? '';
+  } catch {
+    // Whoever may list is told what is wrong with the selector; whoever may not is refused first.
+    return '';
+  }
 }

@@ -206,16 +206,8 @@ export function invalid(subject: ErrorSubject, name: string, errors: readonly Fi
   );
 }
 
-export function tooManyRequests(message: string, retryAfterSeconds: number): ApiError {
-  return new ApiError(429, 'TooManyRequests', message, { retryAfterSeconds });
-}
-
 export function internalError(message: string): ApiError {
   return new ApiError(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
-}
-
-export function serviceUnavailable(message: string): ApiError {
-  return new ApiError(503, 'ServiceUnavailable', message);
 }
 
 /** The error as the body of a reply. */

@@ -150,7 +150,8 @@ function wishesOf(request: IncomingMessage, url: URL): Wishes {
 async function readBody(request: IncomingMessage): Promise<Body> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request) {
+  // The rest of a body that is too large is read and dropped, so that the reply reaches a client that is still sending.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     length += chunk.length;
     if (length > bodyLimit) {
       throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${bodyLimit}`);

@@ -49,6 +49,7 @@ test('the rules see the attributes that the real server derives from a request',
   );
   await call(target, `${group}/namespaces/n/podcertificaterequests?labelSelector=x`, { method: 'DELETE' });
   await call(target, '/api/v1/namespaces/n');
+  await call(target, '/api/v1/nodes?fieldSelector=metadata.name%3Dnode-a');
   const parts = seen.map((attributes) => {
     assert.equal(attributes.kind, 'resource');
     const { user: _, kind: __, ...rest } = attributes;
@@ -65,6 +66,16 @@ test('the rules see the attributes that the real server derives from a request',
     { ...requests, verb: 'watch', namespace: '', fieldSelector: 'spec.nodeName=a' },
     { ...requests, verb: 'deletecollection', namespace: 'n', labelSelector: 'x' },
     { apiGroup: '', apiVersion: 'v1', resource: 'namespaces', subresource: '', verb: 'get', namespace: 'n', name: 'n' },
+    {
+      apiGroup: '',
+      apiVersion: 'v1',
+      resource: 'nodes',
+      subresource: '',
+      verb: 'list',
+      namespace: '',
+      name: 'node-a',
+      fieldSelector: 'metadata.name=node-a',
+    },
   ]);
 });
 
