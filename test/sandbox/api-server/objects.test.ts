@@ -309,3 +309,16 @@ test('a body larger than the real server takes is refused with 413', async (t) =
   const body = JSON.stringify({ metadata: { name: 'x', annotations: { a: 'x'.repeat(3 * 1024 * 1024) } } });
   assert.equal((await call(target, pods, { method: 'POST', body })).status, 413);
 });
+
+test('a watch gets a bookmark before it ends, where bookmarks are wanted', async (t) => {
+  const { server, target } = await startSandbox(t);
+  const resourceVersion = String(server.store.revision());
+  const query = `watch=1&timeoutSeconds=1&allowWatchBookmarks=true&resourceVersion=${resourceVersion}`;
+  const events = await watch(target, `${pods}?${query}`);
+  const bookmark = await events.next();
+  assert.deepEqual(bookmark, {
+    type: 'BOOKMARK',
+    object: { kind: 'Pod', apiVersion: 'v1', metadata: { resourceVersion }, spec: {}, status: {} },
+  });
+  assert.equal(await events.next(), undefined);
+});
