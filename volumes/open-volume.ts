@@ -36,10 +36,13 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
   const state = prepare(record, access.directory, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
-  function assertStillThere(): void {
+  function isInPlace(): boolean {
     const now = lstat(root);
-    if (!options.isRemoved() && now?.dev === identity?.dev && now?.ino === identity?.ino) return;
-    throw new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
+    return !options.isRemoved() && now?.dev === identity?.dev && now?.ino === identity?.ino;
+  }
+
+  function assertStillThere(): void {
+    if (!isInPlace()) throw new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
   }
 
   function source(index: number): Source {
@@ -76,6 +79,7 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     discardPending: ifThere(state.discardPending),
     issued: ifThere(state.issued),
     saveIssued: ifThere(state.saveIssued),
+    isInPlace,
     isProjected: (index) => isComplete(root, sourcePaths(source(index))),
     project,
   };

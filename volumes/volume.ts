@@ -89,6 +89,8 @@ export interface OpenVolume {
   discardPending(index: number): void;
   issued(index: number): IssuedStatus | undefined;
   saveIssued(index: number, status: IssuedStatus): void;
+  /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
+  isInPlace(): boolean;
   /** True when every file of the source is in place. */
   isProjected(index: number): boolean;
   /**

@@ -77,24 +77,34 @@ export function runCredential(
   /** Works off the waiting events; effects may add to them. */
   const advance = (first?: Transition): void => {
     stepping = true;
-    let transition = first;
-    for (;;) {
-      if (transition !== undefined) {
-        state = transition.state;
-        for (const effect of transition.effects) carryOut(effect);
+    try {
+      let transition = first;
+      for (;;) {
+        if (transition !== undefined) {
+          // What is told happened to this key type, also where the signer suggested another for what comes next.
+          const keyType = keyTypeOf(state);
+          state = transition.state;
+          for (const effect of transition.effects) carryOut(effect, keyType);
+        }
+        const event = events.shift();
+        if (event === undefined || stopping.signal.aborted) break;
+        transition = step(state, event, moment());
       }
-      const event = events.shift();
-      if (event === undefined || stopping.signal.aborted) break;
-      transition = step(state, event, moment());
+    } finally {
+      // Also after a fault of the agent itself: the credential goes on from the state it is in.
+      stepping = false;
+      setAlarm();
     }
-    stepping = false;
-    cancelAlarm();
-    const wake = stopping.signal.aborted ? undefined : wakeTime(state);
-    cancelAlarm = wake === undefined ? () => {} : clock.at(wake, () => dispatch({ type: 'timer' }));
     host.changed();
   };
 
-  const carryOut = (effect: Effect): void => {
+  const setAlarm = (): void => {
+    cancelAlarm();
+    const wake = stopping.signal.aborted ? undefined : wakeTime(state);
+    cancelAlarm = wake === undefined ? () => {} : clock.at(wake, () => dispatch({ type: 'timer' }));
+  };
+
+  const carryOut = (effect: Effect, keyType: KeyType): void => {
     switch (effect.type) {
       case 'makeKey':
         void makeKey(effect.keyType).then(dispatch);
@@ -115,7 +125,7 @@ export function runCredential(
         host.discard(index);
         return;
       case 'notify':
-        report({ ...effect.news, volume: record, source: index, signerName, keyType: keyTypeOf(state) });
+        report({ ...effect.news, volume: record, source: index, signerName, keyType });
         return;
       default:
         unreachable(effect);

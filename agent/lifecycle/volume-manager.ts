@@ -73,6 +73,17 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   const halt = ({ runner, over }: Running): void => {
     runner.stop();
+  /** A volume that fails keeps no other from being taken up. */
+  const takeUp = (volume: OpenVolume): UnusableVolume | undefined => {
+    try {
+      run(volume);
+      return undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { targetPath: volume.record.targetPath, reason };
+    }
+  };
+
     over.abort();
   };
 
@@ -81,7 +92,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const present = running.get(request.targetPath);
     if (present?.runner.isIntact()) return present;
     // Somebody unmounted it or removed its files behind the agent's back: it is made anew.
-    if (present !== undefined) halt(present);
+    if (present !== undefined) {
+      halt(present);
+      running.delete(request.targetPath);
+    }
     const identity = await pods.identify(request.pod, signal);
     const record = recordOf(request, identity);
     const volume = await store.create(record);
@@ -143,7 +157,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const pod = await presence(pods, runner.record.pod, over.signal);
     if (over.signal.aborted || pod === 'there') return;
     if (pod === 'unknown') {
-      const cancel = clock.at(clock.now() + orphanRetryMs, () => void removeIfOrphaned(targetPath));
+      const cancel = clock.at(clock.now() + orphanRetryMs, () => {
+        over.signal.removeEventListener('abort', cancel);
+        void removeIfOrphaned(targetPath);
+      });
       over.signal.addEventListener('abort', cancel, { once: true });
       return;
     }
@@ -158,9 +175,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     ready,
     async recover() {
       const { volumes, unusable, unknownToKubelet = [] } = await store.recover();
-      for (const volume of volumes) run(volume);
+      const broken = volumes.flatMap((volume) => takeUp(volume) ?? []);
       for (const targetPath of unknownToKubelet) void removeIfOrphaned(targetPath);
-      return { adopted: volumes.length, unusable };
+      return { adopted: volumes.length - broken.length, unusable: [...unusable, ...broken] };
     },
     snapshot: () => ({
       volumes: running.size,

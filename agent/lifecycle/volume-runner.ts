@@ -24,7 +24,7 @@ export interface VolumeRunner {
   status(): VolumeStatus;
   /** Calls back when the status may have changed. @returns ends that. */
   onChange(listener: () => void): () => void;
-  /** False when files that were written are there no more. */
+  /** False when the volume, or files that were written, are there no more. */
   isIntact(): boolean;
   snapshot(): readonly CredentialSnapshot[];
   /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
@@ -99,18 +99,26 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
       return;
     }
     missing.set(source.index, anchors.message);
+    // A pod does not start with anchors that were withdrawn while it waited for its other sources.
+    if (!projection.has(source.index)) projection.unstage(source.index);
     report({ volume: record, source: source.index, type: 'anchorsMissing', message: anchors.message });
     changed();
   };
 
-  for (const source of sources) {
-    if (source.kind === 'podCertificate') {
-      credentials.set(source.index, runCredential(volume, source, host, dependencies));
-    } else {
-      subscriptions.push(trust.subscribe(source, (anchors) => onAnchors(source, anchors)));
+  try {
+    for (const source of sources) {
+      if (source.kind === 'podCertificate') {
+        credentials.set(source.index, runCredential(volume, source, host, dependencies));
+      } else {
+        subscriptions.push(trust.subscribe(source, (anchors) => onAnchors(source, anchors)));
+      }
     }
+    projection.start();
+  } catch (error) {
+    // What has begun must not go on without an owner.
+    stop();
+    throw error;
   }
-  projection.start();
 
   const unready = () =>
     sources
@@ -124,7 +132,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    isIntact: () => sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
+    isIntact: () =>
+      volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     snapshot: () =>
       [...credentials.values()].flatMap((credential) => credentialSnapshot(record, credential, clock.now()) ?? []),
     stop,

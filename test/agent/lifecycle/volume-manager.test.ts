@@ -476,3 +476,101 @@ test('a volume that the kubelet does not know any more goes when its pod is gone
   await world.until(() => world.types().includes('unpublished'));
   assert.equal(existsSync(request.targetPath), false);
 });
+
+test('one volume of an earlier run that cannot be taken up keeps no other from it', async (t) => {
+  const world = await createWorld(t, {
+    store: (store) => ({
+      ...store,
+      async recover() {
+        const found = await store.recover();
+        const volumes = found.volumes.map((volume) => {
+          const isBroken = volume.record.volumeName === 'broken';
+          const pending: OpenVolume['pending'] = (index) => {
+            if (isBroken && index === 1) throw new Error('the volume was unmounted or replaced');
+            return volume.pending(index);
+          };
+          return { ...volume, pending };
+        });
+        return { ...found, volumes };
+      },
+    }),
+  });
+  const broken = world.request('broken', [podCertificate(0, 'tls.pem'), podCertificate(1, 'other.pem')]);
+  const good = world.request('good', [podCertificate(0, 'tls.pem')]);
+  void world.publish(broken);
+  void world.publish(good);
+  await world.until(() => world.followed.size === 3);
+  world.manager.stop();
+  world.followed.clear();
+  world.manager = world.nextManager();
+  const { adopted, unusable } = await world.manager.recover();
+  assert.equal(adopted, 1);
+  assert.deepEqual(unusable, [{ targetPath: broken.targetPath, reason: 'the volume was unmounted or replaced' }]);
+  await world.until(() => world.followed.size > 0);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(
+    [...world.followed.keys()].map((name) => name.slice(0, 6)),
+    ['good-0'],
+  );
+});
+
+test('a volume that was removed while its signer was waited for is made anew', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const first = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  rmSync(request.targetPath, { recursive: true });
+  const again = world.publish(request);
+  assert.equal((await first).type, 'waiting');
+  await world.answer('issue');
+  assert.deepEqual(await again, { type: 'ready' });
+  assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
+});
+
+test('trust anchors that vanish before the first certificate hold the pod back', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  world.announce({ type: 'found', certificates: [Buffer.from('withdrawn root')] });
+  world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
+  await world.answer('issue');
+  assert.deepEqual(readdirSync(request.targetPath), ['..agent']);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+});
+
+test('what is told of a refusal names the key type that was refused, also when another is tried at once', async (t) => {
+  const world = await createWorld(t, { followSuggestedKeyType: true });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer({ type: 'denied', reason: 'UnsupportedKeyType', message: 'use ED25519' });
+  await world.answer('issue');
+  await published;
+  const told = world.notices.flatMap((notice) => ('keyType' in notice ? [[notice.type, notice.keyType]] : []));
+  assert.deepEqual(told, [
+    ['keyMade', 'ECDSAP256'],
+    ['requested', 'ECDSAP256'],
+    ['denied', 'ECDSAP256'],
+    ['keyTypeSuggested', 'ECDSAP256'],
+    ['keyMade', 'ED25519'],
+    ['requested', 'ED25519'],
+    ['answered', 'ED25519'],
+    ['projected', 'ED25519'],
+  ]);
+});
+
+test('a fault while an answer is told does not keep the credential from what comes next', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size > 0);
+  world.onNotice = ({ type }) => {
+    if (type === 'denied') throw new Error('a fault of the reporter');
+  };
+  await assert.rejects(world.answer(denial), /a fault of the reporter/);
+  world.clock.advance(10_000);
+  await world.answer('issue');
+  await published;
+  assert.deepEqual(await world.publish(request), { type: 'ready' });
+});

@@ -74,6 +74,10 @@ export interface World {
   readonly secrets: Uint8Array[];
   readonly faults: unknown[];
   manager: VolumeManager;
+  /** Another manager of the same volumes, for the agent's next run. */
+  nextManager(): VolumeManager;
+  /** Hears every notice after it was noted. */
+  onNotice: (notice: Notice) => void;
   /** Ends the agent as a crash would, and starts the next one. */
   restart(): Promise<void>;
   request(volumeName: string, sources: readonly Source[]): PublishRequest;
@@ -111,10 +115,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     secrets: [],
     faults: [],
     manager: undefined as never,
+    nextManager: () => createManager(),
+    onNotice: () => undefined,
     async restart() {
       world.manager.stop();
       world.followed.clear();
-      start();
+      world.manager = createManager();
       await world.manager.recover();
     },
     request(volumeName, sources) {
@@ -181,16 +187,19 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     return options.identity?.(identity) ?? identity;
   };
 
-  const start = (): void => {
+  const createManager = (): VolumeManager => {
     const store = createVolumeStore({ kubeletRoot, driverName: 'csi.example', mode: 'directory', now: clock.now });
-    world.manager = createVolumeManager({
+    return createVolumeManager({
       keys,
       issuer,
       clock,
       pods: { identify },
       store: options.store?.(store) ?? store,
       random: () => 0.5,
-      report: (notice) => world.notices.push(notice),
+      report: (notice) => {
+        world.notices.push(notice);
+        world.onNotice(notice);
+      },
       onFault: (fault) => world.faults.push(fault),
       suggestedKeyType: (reason, message) =>
         reason === 'UnsupportedKeyType' && message.includes('ED25519') ? 'ED25519' : undefined,
@@ -204,7 +213,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       ready: () => true,
     });
   };
-  start();
+  world.manager = createManager();
   t.after(() => world.manager.stop());
   return world;
 }
