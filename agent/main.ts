@@ -6,13 +6,13 @@
  * directory cannot be written); 2 when the command line or the configuration file has faults.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+// Imported, not read: the bundle has it inside.
+import packageJson from '../package.json' with { type: 'json' };
 import type { Agent } from './agent.ts';
 import { type AgentConfiguration, type ParsedConfiguration, parseConfiguration } from './config.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+const { version } = packageJson;
 
 /** What of the process the program uses; tests hand it their own. */
 export interface Surroundings {
