@@ -1,0 +1,201 @@
+/**
+ * A node as it is in production, as far as one machine can play it: the agent is a process of its own, volumes are tmpfs
+ * mounts below a kubelet root that is mounted shared, and the driver registers itself. It takes root with the right to mount;
+ * `mountSkip` says why not, where that is missing.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
+import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster.ts';
+import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
+import { mountPointsBelow } from '../volumes/support.ts';
+import { type Line, signerName } from './node.ts';
+
+const agentProgram = join(import.meta.dirname, '../../agent/main.ts');
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** The agent, from outside. */
+export interface AgentProcess {
+  readonly pid: number;
+  /** Every line that it has logged. */
+  readonly lines: readonly Line[];
+  readonly exit: Promise<Exit>;
+  /** All that it wrote, standard error included. */
+  output(): string;
+  /** The first line, logged already or yet to come, that is accepted. @throws when the agent ends before that. */
+  logged(accept: (line: Line) => boolean): Promise<Line>;
+  /** What it serves under this path. */
+  get(path: string): Promise<{ readonly status: number; readonly text: string }>;
+  /** Resolves when it says that it is ready. */
+  ready(): Promise<void>;
+  /** Sends a signal and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<Exit>;
+}
+
+export interface RealNode {
+  readonly cluster: Cluster;
+  readonly directory: string;
+  /** Starts an agent, beside one that runs if there is one, and does not wait for it. */
+  spawnAgent(flags?: readonly string[]): AgentProcess;
+  /** Starts an agent and waits until it is ready. */
+  startAgent(flags?: readonly string[]): Promise<AgentProcess>;
+  /** Directory that the pod's containers would see. */
+  volume(pod: BoundPod): string;
+  read(pod: BoundPod, file: string): string;
+  /** All requests that were ever created, as they were then, in order. */
+  readonly created: readonly PodCertificateRequest[];
+  /** The requests that are there now: the API server deletes them after fifteen minutes of its time. */
+  requests(): readonly PodCertificateRequest[];
+  /** Mount points of volumes. */
+  mounts(): readonly string[];
+}
+
+export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'directory'> {
+  /** Default true. */
+  readonly shared?: boolean;
+}
+
+/** A directory that is a mount of its own, as a kubelet's root is in the agent's container. */
+export function mountedDirectory(t: TestContext, propagation: 'shared' | 'private'): string {
+  const directory = mkdtempSync(join(tmpdir(), 'n-'));
+  execFileSync('mount', ['--bind', directory, directory]);
+  t.after(() => {
+    for (const mountPoint of mountPointsBelow(directory).reverse()) execFileSync('umount', ['-l', mountPoint]);
+    execFileSync('umount', ['-l', directory]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+  // Private first: shared then means a group of its own, whatever the mount above it belongs to.
+  execFileSync('mount', ['--make-rprivate', directory]);
+  if (propagation === 'shared') execFileSync('mount', ['--make-rshared', directory]);
+  return directory;
+}
+
+export async function startRealNode(t: TestContext, options: RealNodeOptions = {}): Promise<RealNode> {
+  const { shared = true, ...clusterOptions } = options;
+  const running = new Set<AgentProcess>();
+  const closing: (() => Promise<void>)[] = [];
+  // Before the directory's own clean-up: hooks run in the order in which they were registered.
+  t.after(async () => {
+    for (const agent of running) await agent.end('SIGKILL');
+    for (const close of closing) await close();
+  });
+  const directory = mountedDirectory(t, shared ? 'shared' : 'private');
+  const cluster = await startCluster({
+    signers: [{ signerName }],
+    ...clusterOptions,
+    kubelet: clusterOptions.kubelet ?? { registration: true, backoffFactor: 0.02 },
+    directory,
+  });
+  closing.push(() => cluster.close());
+  mkdirSync(join(cluster.kubeletRoot, 'pods'));
+  const created: PodCertificateRequest[] = [];
+  cluster.apiServer.store.subscribe(({ resource, type, object }) => {
+    // The store keeps plain JSON; which type it has, the resource says.
+    if (type === 'ADDED' && resource === requestsResource) created.push(object as unknown as PodCertificateRequest);
+  });
+
+  const node: RealNode = {
+    cluster,
+    directory,
+    created,
+    spawnAgent(flags = []) {
+      const agent = spawnAgent([...argvFor(cluster), ...flags]);
+      running.add(agent);
+      void agent.exit.then(() => running.delete(agent));
+      return agent;
+    },
+    async startAgent(flags) {
+      const agent = node.spawnAgent(flags);
+      await agent.ready();
+      return agent;
+    },
+    volume: ({ metadata }) =>
+      join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount'),
+    read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
+    requests: () => cluster.apiServer.store.list(requestsResource) as unknown as readonly PodCertificateRequest[],
+    mounts: () => mountPointsBelow(cluster.kubeletRoot),
+  };
+  return node;
+}
+
+const requestsResource = 'podcertificaterequests.certificates.k8s.io';
+
+function argvFor(cluster: Cluster): string[] {
+  return [
+    ...['--kubeconfig', cluster.kubeconfigs.agent, '--node-name', cluster.nodeName],
+    ...['--kubelet-root', cluster.kubeletRoot, '--csi-socket', cluster.csiSocket],
+    ...['--registration-dir', cluster.registrationDirectory, '--volume-mode', 'tmpfs'],
+    ...['--metrics-address', '127.0.0.1:0', '--log-level', 'debug', '--log-format', 'json'],
+    ...['--requests-per-second', '1000', '--burst', '1000'],
+    ...(cluster.impersonateNode ? ['--impersonate-node'] : []),
+  ];
+}
+
+/** Runs the agent's program. */
+function spawnAgent(argv: readonly string[]): AgentProcess {
+  const child = spawn(process.execPath, [agentProgram, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const kill = (): boolean => child.kill('SIGKILL');
+  process.once('exit', kill);
+  const lines: Line[] = [];
+  const written: string[] = [];
+  const waiting = new Set<() => void>();
+  const look = (): void => {
+    for (const listener of [...waiting]) listener();
+  };
+  let ended: Exit | undefined;
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    written.push(text);
+    if (text.startsWith('{')) lines.push(JSON.parse(text));
+    look();
+  });
+  createInterface({ input: child.stderr }).on('line', (text) => written.push(text));
+  // 'close' comes when all output was read, 'exit' may come before that.
+  const exit = once(child, 'close').then(([code, signal]): Exit => {
+    process.off('exit', kill);
+    ended = { code, signal };
+    look();
+    return ended;
+  });
+  const agent: AgentProcess = {
+    pid: child.pid ?? 0,
+    lines,
+    exit,
+    output: () => written.join('\n'),
+    logged: (accept) =>
+      new Promise((resolve, reject) => {
+        const listener = (): void => {
+          const found = lines.find(accept);
+          if (found === undefined && ended === undefined) return;
+          waiting.delete(listener);
+          if (found !== undefined) resolve(found);
+          else reject(new Error(`the agent ended before the line came:\n${written.slice(-20).join('\n')}`));
+        };
+        waiting.add(listener);
+        listener();
+      }),
+    async get(path) {
+      const { address } = await agent.logged((line) => line.message === 'serving metrics and health');
+      const response = await fetch(`http://${String(address)}${path}`);
+      return { status: response.status, text: await response.text() };
+    },
+    async ready() {
+      while ((await agent.get('/readyz')).status !== 200) await sleep(20);
+    },
+    end(signal) {
+      if (ended === undefined) child.kill(signal);
+      return exit;
+    },
+  };
+  return agent;
+}

@@ -1,0 +1,111 @@
+/**
+ * What a restart of the agent costs its pods: nothing. Agents are processes that end in every way, volumes are real.
+ */
+import assert from 'node:assert/strict';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { mountSkip } from '../volumes/support.ts';
+import { signerName, usualSources, written } from './node.ts';
+import { type AgentProcess, startRealNode } from './real-node.ts';
+
+const volumes = [{ name: 'mtls', sources: usualSources }];
+const quickSigner = 'example.com/quick';
+const quickVolumes = [
+  {
+    name: 'mtls',
+    sources: [{ podCertificate: { signerName: quickSigner, keyType: 'ED25519', credentialBundlePath: 'tls.pem' } }],
+  },
+];
+
+test('agents that are killed or stopped leave the volumes as they are; the next one asks for nothing and goes on refreshing', {
+  skip: mountSkip,
+}, async (t) => {
+  const signers = [{ signerName, lifetimeSeconds: 600 }];
+  const node = await startRealNode(t, { timeScale: 600, signers });
+  await node.cluster.addSigner({ signerName: quickSigner, lifetimeSeconds: 12, refreshAtFraction: 0.1 });
+  let agent = await node.startAgent();
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.createPod({ name: 'quick', volumes: quickVolumes });
+  const web = await node.cluster.admin.podRunning('default', 'web');
+  const quick = await node.cluster.admin.podRunning('default', 'quick');
+  const before = { bundle: node.read(web, 'tls.pem'), data: readlinkSync(join(node.volume(web), '..data')) };
+  const requestsOf = (signer: string) => node.created.filter(({ spec }) => spec.signerName === signer).length;
+
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    const exit = await agent.end(signal);
+    assert.deepEqual(exit, signal === 'SIGTERM' ? { code: 0, signal: null } : { code: null, signal });
+    assert.equal(node.mounts().length, 2);
+    assert.equal(existsSync(node.cluster.csiSocket), signal === 'SIGKILL');
+    assert.equal(readdirSync(node.cluster.registrationDirectory).length, signal === 'SIGKILL' ? 1 : 0);
+    agent = await node.startAgent();
+    const adopted = await agent.logged((line) => line.message === 'certificate adopted' && line['pod'] === 'web');
+    assert.equal(adopted['signerName'], signerName);
+    const renewed = await agent.logged(written('quick', false));
+    assert.equal(leafOf(node.read(quick, 'tls.pem')).serialNumber, renewed['serial']);
+    assert.equal(node.read(web, 'tls.pem'), before.bundle);
+    assert.equal(readlinkSync(join(node.volume(web), '..data')), before.data);
+    assert.equal(requestsOf(signerName), 1);
+    assert.ok(!agent.lines.some((line) => line.level === 'error' && line['pod'] !== 'quick'), agent.output());
+  }
+
+  await node.cluster.admin.deletePod('default', 'web');
+  await node.cluster.admin.deletePod('default', 'quick');
+  assert.deepEqual(node.mounts(), []);
+  assert.deepEqual(readdirSync(join(node.cluster.kubeletRoot, 'pods')), []);
+});
+
+test('a request that is on its way outlives agents, and a call that waits for it ends when its agent is told to stop', {
+  skip: mountSkip,
+}, async (t) => {
+  const node = await startRealNode(t, { signers: [{ signerName, behaviour: { type: 'silent' } }] });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.createPod({ name: 'gone', volumes });
+  const asked = (agent: AgentProcess, pod: string) =>
+    agent.logged((line) => line.message === 'certificate requested' && line['pod'] === pod);
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    const agent = await node.startAgent();
+    await asked(agent, 'web');
+    await asked(agent, 'gone');
+    const { code } = await agent.end(signal);
+    assert.equal(code, signal === 'SIGTERM' ? 0 : null);
+  }
+  const agent = await node.startAgent();
+  await agent.logged((line) => line.message === 'request resumed' && line['pod'] === 'web');
+  // Unpublish ends the request that is waited for; what the signer says later changes nothing.
+  await node.cluster.admin.deletePod('default', 'gone');
+  node.cluster.signer(signerName).setBehaviour({ type: 'instant' });
+  const web = await node.cluster.admin.podRunning('default', 'web');
+  const bundle = node.read(web, 'tls.pem');
+  assert.ok(leafOf(bundle).checkPrivateKey(createPrivateKey(bundle)));
+  assert.equal(node.created.length, 2);
+  assert.deepEqual(node.mounts(), [node.volume(web)]);
+});
+
+test('250 volumes are taken up without one request, and no byte of them changes', { skip: mountSkip }, async (t) => {
+  const node = await startRealNode(t);
+  const first = await node.startAgent();
+  const names = Array.from({ length: 250 }, (_, index) => `web-${index}`);
+  for (const name of names) await node.cluster.admin.createPod({ name, volumes });
+  const pods = await Promise.all(names.map((name) => node.cluster.admin.podRunning('default', name)));
+  await first.end('SIGKILL');
+  const contents = () => pods.map((pod) => [node.read(pod, 'tls.pem'), node.read(pod, 'ca.pem'), dataOf(pod)]);
+  const dataOf = (pod: (typeof pods)[number]) => readlinkSync(join(node.volume(pod), '..data'));
+  const before = contents();
+  const created = node.created.length;
+  const startedAt = performance.now();
+  const second = await node.startAgent();
+  t.diagnostic(`ready ${Math.round(performance.now() - startedAt)} ms after the start of the process`);
+  assert.equal(second.lines.filter((line) => line.message === 'certificate adopted').length, 250);
+  // Anchors come with the watch: when they are there they are compared, and not written.
+  await node.cluster.admin.createPod({ name: 'last', volumes });
+  await node.cluster.admin.podRunning('default', 'last');
+  assert.equal(node.created.length, created + 1);
+  assert.deepEqual(contents(), before);
+  assert.equal(node.mounts().length, 251);
+});
+
+function leafOf(bundle: string): X509Certificate {
+  return new X509Certificate(bundle.slice(bundle.indexOf('-----BEGIN CERTIFICATE')));
+}
