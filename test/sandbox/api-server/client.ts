@@ -2,7 +2,7 @@
  * A plain HTTPS client for tests: one request, or one watch, as it goes over the wire.
  */
 import type { IncomingMessage } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest, type RequestOptions as ServerOptions } from 'node:https';
 import { createInterface } from 'node:readline';
 import type { JsonObject, ObjectMeta } from '../../../sandbox/api-server/objects.ts';
 
@@ -10,8 +10,12 @@ import type { JsonObject, ObjectMeta } from '../../../sandbox/api-server/objects
 export interface Target {
   readonly url: string;
   readonly caPem: string;
-  /** Token of a user in system:masters. */
+  /** Token of a user in system:masters; empty where `tls` or `headers` say who asks. */
   readonly token: string;
+  /** A client certificate, or how the server's own is checked. */
+  readonly tls?: Pick<ServerOptions, 'cert' | 'key' | 'pfx' | 'passphrase' | 'servername' | 'rejectUnauthorized'>;
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
 export interface Answer {
@@ -37,11 +41,13 @@ function open(target: Target, path: string, options: RequestOptions): Promise<In
   const sent = httpsRequest(
     new URL(path, target.url),
     {
+      ...target.tls,
       method,
       ca: target.caPem,
       agent: options.agent ?? new Agent({ keepAlive: false }),
       headers: {
-        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+        ...target.headers,
+        ...(token === null || token === '' ? {} : { Authorization: `Bearer ${token}` }),
         ...(raw === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(raw) }),
         ...headers,
       },

@@ -27,7 +27,17 @@ for (const served of servedVersions) {
     t.after(() => server.close());
     const agent = new Agent({ keepAlive: true });
     t.after(() => agent.destroy());
-    const target = { url: server.url, caPem: server.caPem, token: tokens['admin'] ?? '', tokens, agent };
+    const targets = Object.entries(tokens).map(([name, token]) => [
+      name,
+      { url: server.url, caPem: server.caPem, token },
+    ]);
+    const target = {
+      url: server.url,
+      caPem: server.caPem,
+      token: tokens['admin'] ?? '',
+      users: Object.fromEntries(targets),
+      agent,
+    };
     const uids = await createObjects(target);
     const uid: World['uid'] = (kind, name) => uids.get(`${kind}/${name}`) ?? '';
     const world = { ...createWorld(served, keys, certificates, now), uid };

@@ -10,10 +10,20 @@ import type { CaseRequest, Expected, RuleCase, UserName, World } from './cases/c
 import { storedObjects } from './cases/objects.ts';
 import type { Judgement } from './world.ts';
 
-/** An API server and a token for each user; without one the user is anonymous. */
+/** An API server as its administrator sees it, and as each user does; a user that is not among them is anonymous. */
 export interface ReplayTarget extends Target {
-  readonly tokens: Readonly<Partial<Record<UserName, string>>>;
+  readonly users: Readonly<Partial<Record<UserName, Target>>>;
   readonly agent: Agent;
+  /** What the cases' objects are called on this server. Absent: as in the cases. */
+  readonly names?: Names;
+}
+
+/** Objects under other names than in the cases, so that they disturb nobody on a server with other users. */
+export interface Names {
+  /** Text of a request, its path or its JSON. */
+  outgoing(text: string): string;
+  /** JSON of a reply. */
+  incoming(text: string): string;
 }
 
 type ResourceRequest = Exclude<CaseRequest, { readonly path: string }>;
@@ -49,10 +59,10 @@ export async function createObjects(target: ReplayTarget): Promise<ReadonlyMap<s
           spec: { ...object.spec, serviceAccountName: '' },
         }
       : object;
-    const token = isMirror ? target.tokens['node-a'] : target.token;
+    const user = isMirror ? userOf(target, 'node-a') : target;
     const path = pathOf(resource, 'v1', metadata.namespace ?? '');
-    const made = await send(target, path, 'POST', token, body);
-    const stored = made.status === 409 ? await send(target, `${path}/${metadata.name}`, 'GET', target.token) : made;
+    const made = await send(target, path, 'POST', user, body);
+    const stored = made.status === 409 ? await send(target, `${path}/${metadata.name}`, 'GET', target) : made;
     if (stored.status >= 300) {
       throw new Error(`${kind} ${metadata.name}: ${stored.body['message']}`);
     }
@@ -64,7 +74,7 @@ export async function createObjects(target: ReplayTarget): Promise<ReadonlyMap<s
 /** Sends a case's request and reads the answer. */
 export async function replay(target: ReplayTarget, one: RuleCase, world: World): Promise<Judgement> {
   const request = await one.request(world);
-  const token = target.tokens[one.user];
+  const user = userOf(target, one.user);
   const headers = Object.fromEntries(
     Object.entries(one.impersonate ?? {}).map(([name, value]) => [
       name,
@@ -72,20 +82,20 @@ export async function replay(target: ReplayTarget, one: RuleCase, world: World):
     ]),
   );
   if ('path' in request) {
-    return judgement(await send(target, request.path, 'GET', token, undefined, headers));
+    return judgement(await send(target, request.path, 'GET', user, undefined, headers));
   }
   const { before } = request;
   const stored = before === undefined ? undefined : await store(target, request, before);
   try {
-    if (request.verb === 'watch' && (await canWatch(target, urlOf(request), token, headers))) {
+    if (request.verb === 'watch' && (await canWatch(target, urlOf(request), user, headers))) {
       return success;
     }
     const body = bodyOf(request, stored?.object);
-    const answer = await send(target, urlOf(request), methods[request.verb], token, body, headers);
+    const answer = await send(target, urlOf(request), methods[request.verb], user, body, headers);
     return isLetIn(request, answer.status) ? success : judgement(answer);
   } finally {
     if (stored?.isNew === true) {
-      await send(target, objectPath(request), 'DELETE', target.token);
+      await send(target, objectPath(request), 'DELETE', target);
     }
   }
 }
@@ -102,11 +112,12 @@ const success: Judgement = { code: 200, message: '', causes: [] };
 async function canWatch(
   target: ReplayTarget,
   path: string,
-  token: string | undefined,
+  user: Target,
   headers: Readonly<Record<string, string | string[]>>,
 ): Promise<boolean> {
   try {
-    (await watch(target, path, { token: token ?? null, headers })).close();
+    const url = target.names?.outgoing(path) ?? path;
+    (await watch(user, url, { headers: { ...user.headers, ...headers } })).close();
     return true;
   } catch {
     return false;
@@ -120,15 +131,15 @@ interface Stored {
 
 async function store(target: ReplayTarget, request: ResourceRequest, before: ApiObject): Promise<Stored> {
   const { namespace = '', resource, version } = request;
-  const made = await send(target, pathOf(resource, version, namespace), 'POST', target.token, before);
+  const made = await send(target, pathOf(resource, version, namespace), 'POST', target, before);
   if (made.status === 409) {
-    return { object: (await send(target, objectPath(request), 'GET', target.token)).body as JsonObject, isNew: false };
+    return { object: (await send(target, objectPath(request), 'GET', target)).body as JsonObject, isNew: false };
   }
   if (before.status === undefined) {
     return { object: made.body as JsonObject, isNew: true };
   }
   const withStatus = { ...made.body, status: before.status };
-  const updated = await send(target, `${objectPath(request)}/status`, 'PUT', target.token, withStatus);
+  const updated = await send(target, `${objectPath(request)}/status`, 'PUT', target, withStatus);
   return { object: updated.body as JsonObject, isNew: true };
 }
 
@@ -182,17 +193,30 @@ function urlOf(request: ResourceRequest): string {
   return `${path}${subresource === undefined ? '' : `/${subresource}`}?${query}`;
 }
 
+function userOf(target: ReplayTarget, name: UserName): Target {
+  return target.users[name] ?? { url: target.url, caPem: target.caPem, token: '' };
+}
+
 async function send(
   target: ReplayTarget,
   path: string,
   method: string,
-  token: string | undefined,
+  user: Target,
   body?: JsonObject,
   headers: Readonly<Record<string, string | string[]>> = {},
 ): Promise<Answer> {
-  const type: Record<string, string> = method === 'PATCH' ? { 'Content-Type': 'application/merge-patch+json' } : {};
-  const { agent } = target;
-  return await call(target, path, { method, token: token ?? null, body, agent, headers: { ...headers, ...type } });
+  const type: Record<string, string> = {
+    'Content-Type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+  };
+  const { agent, names } = target;
+  const outgoing = (text: string): string => names?.outgoing(text) ?? text;
+  const answer = await call(user, outgoing(path), {
+    method,
+    body: body === undefined ? undefined : outgoing(JSON.stringify(body)),
+    agent,
+    headers: { ...headers, ...(body === undefined ? {} : type) },
+  });
+  return names === undefined ? answer : { ...answer, body: JSON.parse(names.incoming(JSON.stringify(answer.body))) };
 }
 
 function judgement({ status, body }: Answer): Judgement {
