@@ -4,12 +4,7 @@
  */
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import type { PodCertificateRequest } from '../kubernetes/objects.ts';
-import type { Priority } from '../lifecycle/ports.ts';
-
-export interface CallOptions {
-  readonly priority: Priority;
-  readonly signal: AbortSignal;
-}
+import type { CallOptions } from '../lifecycle/ports.ts';
 
 /** The API `podcertificaterequests` in the version that the cluster serves. Every call may throw an AgentError. */
 export interface RequestApi {

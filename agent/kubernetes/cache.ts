@@ -2,7 +2,7 @@
  * Remembers answers for a little while, so that a burst of questions about one object costs one call.
  */
 import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
+import type { CallOptions, Clock, Priority } from '../lifecycle/ports.ts';
 
 export interface CacheOptions<T> {
   /** Must not go back. */
@@ -11,7 +11,8 @@ export interface CacheOptions<T> {
   readonly keepMs: number;
   /** Answers remembered; the oldest is forgotten first. */
   readonly size: number;
-  readonly read: (key: string) => Promise<T>;
+  /** @param priority of whoever asks first */
+  readonly read: (key: string, priority: Priority) => Promise<T>;
 }
 
 export interface Cache<T> {
@@ -20,7 +21,7 @@ export interface Cache<T> {
    * @param isGood judges a remembered answer; one that it does not like is asked for anew.
    * @throws what `read` throws, or AgentError Aborted when the signal fires first.
    */
-  get(key: string, signal: AbortSignal, isGood?: (answer: T) => boolean): Promise<T>;
+  get(key: string, call: CallOptions, isGood?: (answer: T) => boolean): Promise<T>;
 }
 
 interface Entry<T> {
@@ -32,8 +33,8 @@ export function createCache<T>({ clock, keepMs, size, read }: CacheOptions<T>): 
   /** In the order of asking. */
   const entries = new Map<string, Entry<T>>();
 
-  function ask(key: string): Promise<T> {
-    const entry = { answer: read(key), askedAt: clock.now() };
+  function ask(key: string, priority: Priority): Promise<T> {
+    const entry = { answer: read(key, priority), askedAt: clock.now() };
     entries.delete(key);
     entries.set(key, entry);
     entry.answer.catch(() => {
@@ -47,20 +48,22 @@ export function createCache<T>({ clock, keepMs, size, read }: CacheOptions<T>): 
     return entry.answer;
   }
 
-  async function find(key: string, isGood: (answer: T) => boolean): Promise<T> {
+  async function find(key: string, priority: Priority, isGood: (answer: T) => boolean): Promise<T> {
     const known = entries.get(key);
     if (known === undefined || clock.now() - known.askedAt >= keepMs) {
-      return ask(key);
+      return ask(key, priority);
     }
     const answer = await known.answer;
     if (isGood(answer)) {
       return answer;
     }
     const newer = entries.get(key);
-    return newer === undefined || newer === known ? ask(key) : newer.answer;
+    return newer === undefined || newer === known ? ask(key, priority) : newer.answer;
   }
 
-  return { get: (key, signal, isGood = () => true) => unlessAborted(find(key, isGood), signal) };
+  return {
+    get: (key, { priority, signal }, isGood = () => true) => unlessAborted(find(key, priority, isGood), signal),
+  };
 }
 
 /** The call goes on for the others who wait for it when one of them leaves. */

@@ -6,7 +6,7 @@
  */
 import type { PodReference } from '../../volumes/volume.ts';
 import { AgentError } from '../errors.ts';
-import type { Clock, PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
+import type { CallOptions, Clock, PodDirectory, PodIdentity, Priority } from '../lifecycle/ports.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { isUnrelatedToNode } from './failure.ts';
@@ -15,7 +15,7 @@ import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
 
 export interface PodDirectoryOptions {
-  readonly client: ApiClient;
+  readonly client: Pick<ApiClient, 'request'>;
   readonly nodeName: string;
   /**
    * As whom service accounts are read. A node may get just those whose token, or a podCertificate source, one of its pods
@@ -40,16 +40,16 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
 
   const reader =
     <T>(as: Persona) =>
-    (path: string): Promise<T> =>
-      client.request<T>({ method: 'GET', path, as, priority: 'first' });
+    (path: string, priority: Priority): Promise<T> =>
+      client.request<T>({ method: 'GET', path, as, priority });
   const remember = { clock, size: cacheSize };
   const readPod = reader<Pod>('self');
   const pods = createCache({
     ...remember,
     keepMs: keepMs.pod,
-    read: (path) =>
-      readPod(path).catch((error: unknown) => {
-        if (isUnrelatedToNode(error)) return findPod(path, error);
+    read: (path, priority) =>
+      readPod(path, priority).catch((error: unknown) => {
+        if (isUnrelatedToNode(error)) return findPod(path, priority, error);
         throw error;
       }),
   });
@@ -57,8 +57,8 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   const serviceAccounts = createCache({
     ...remember,
     keepMs: keepMs.serviceAccount,
-    read: (path) =>
-      readServiceAccount(path).catch((error: unknown) => {
+    read: (path, priority) =>
+      readServiceAccount(path, priority).catch((error: unknown) => {
         // Its pod was there a moment ago: either the authorizer has not seen that yet, or the next look will not find it.
         throw isUnrelatedToNode(error) ? notYetRelated(path, error) : error;
       }),
@@ -69,16 +69,11 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
    * A node that may not read a pod does not learn whether it exists. The list of the node's pods tells: it is let in by
    * its selector and complete as of now.
    */
-  async function findPod(path: string, refusal: unknown): Promise<Pod> {
+  async function findPod(path: string, priority: Priority, refusal: unknown): Promise<Pod> {
     const [collection, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)];
     const query = { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${decodeURIComponent(name)}` };
     const list = await client
-      .request<{ readonly items?: readonly Pod[] | null }>({
-        method: 'GET',
-        path: collection,
-        query,
-        priority: 'first',
-      })
+      .request<{ readonly items?: readonly Pod[] | null }>({ method: 'GET', path: collection, query, priority })
       // Not this node's list either: the refusal says who was asked for and why not.
       .catch((error: unknown) => {
         throw error instanceof AgentError && error.code === 'Forbidden' ? refusal : error;
@@ -90,12 +85,12 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     return pod;
   }
 
-  async function getPod(reference: PodReference, signal: AbortSignal): Promise<Pod> {
+  async function getPod(reference: PodReference, call: CallOptions): Promise<Pod> {
     const { namespace, name, uid } = reference;
     const path = core({ namespace, resource: 'pods', name });
     // A remembered pod of another UID may be the predecessor of this one.
     const pod = await pods
-      .get(path, signal, (known) => known.metadata.uid === uid)
+      .get(path, call, (known) => known.metadata.uid === uid)
       .catch((error: unknown) => {
         throw isNotFound(error) ? goneError(reference, 'does not exist') : error;
       });
@@ -112,14 +107,14 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   }
 
   return {
-    async identify(reference, signal): Promise<PodIdentity> {
-      const pod = await getPod(reference, signal);
+    async identify(reference, call): Promise<PodIdentity> {
+      const pod = await getPod(reference, call);
       const { namespace } = reference;
       const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';
       const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
       const [serviceAccount, node] = await Promise.all([
-        serviceAccounts.get(core(account), signal),
-        nodes.get(core({ resource: 'nodes', name: nodeName }), signal),
+        serviceAccounts.get(core(account), call),
+        nodes.get(core({ resource: 'nodes', name: nodeName }), call),
       ]);
       const fsGroup = pod.spec?.securityContext?.fsGroup;
       const runAsUser = commonRunAsUser(pod);

@@ -5,7 +5,7 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  */
 import { AgentError } from '../errors.ts';
-import type { Priority } from '../lifecycle/ports.ts';
+import type { CallOptions } from '../lifecycle/ports.ts';
 import type { ApiClient } from './client.ts';
 import type { Discovery, PodCertificateApi } from './discovery.ts';
 import { isUnrelatedToNode } from './failure.ts';
@@ -14,12 +14,6 @@ import type { PodCertificateRequest } from './objects.ts';
 import { resourcePath } from './paths.ts';
 
 const resource = 'podcertificaterequests';
-
-/** How a call stands among others, and what ends it. */
-export interface CallOptions {
-  readonly priority: Priority;
-  readonly signal: AbortSignal;
-}
 
 /** Creates and reads requests. Every call may throw an AgentError. */
 export function createRequestApi(client: ApiClient, discovery: Discovery) {

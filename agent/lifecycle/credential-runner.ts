@@ -152,7 +152,7 @@ export function runCredential(
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      const identity = await pods.identify(record.pod, stopping.signal);
+      const identity = await pods.identify(record.pod, { priority, signal: stopping.signal });
       if (identity.ended) return podEnded();
       stopping.signal.throwIfAborted();
       key = keys.restore(volume.readPendingKey(index));

@@ -41,13 +41,19 @@ export interface PodIdentity {
   readonly runAsUser?: number;
 }
 
-export interface PodDirectory {
-  /** @throws AgentError PodGone when no pod of that name and UID exists on this node. */
-  identify(pod: PodReference, signal: AbortSignal): Promise<PodIdentity>;
+/** Where a call stands among others that wait for the API server: first issuances go before refreshes. */
+export type Priority = 'first' | 'refresh';
+
+/** What a call to the API server is made for, and what ends it. */
+export interface CallOptions {
+  readonly priority: Priority;
+  readonly signal: AbortSignal;
 }
 
-/** Where a request stands among others that wait for the API server: first issuances go before refreshes. */
-export type Priority = 'first' | 'refresh';
+export interface PodDirectory {
+  /** @throws AgentError PodGone when no pod of that name and UID exists on this node. */
+  identify(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
+}
 
 /** A certificate to ask for. */
 export interface CertificateOrder {

@@ -71,8 +71,6 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     return entry;
   };
 
-  const halt = ({ runner, over }: Running): void => {
-    runner.stop();
   /** A volume that fails keeps no other from being taken up. */
   const takeUp = (volume: OpenVolume): UnusableVolume | undefined => {
     try {
@@ -86,6 +84,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
     over.abort();
   };
+  const halt = ({ runner, over }: Running): void => {
+    runner.stop();
 
   /** The running volume, or a new one for a pod that exists. */
   const open = async (request: PublishRequest, signal: AbortSignal): Promise<Running> => {
@@ -96,7 +96,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       halt(present);
       running.delete(request.targetPath);
     }
-    const identity = await pods.identify(request.pod, signal);
+    const identity = await pods.identify(request.pod, { priority: 'first', signal });
     const record = recordOf(request, identity);
     const volume = await store.create(record);
     // The next agent finds what has just been made.
@@ -198,7 +198,7 @@ async function presence(
   signal: AbortSignal,
 ): Promise<'there' | 'gone' | 'unknown'> {
   try {
-    await pods.identify(pod, signal);
+    await pods.identify(pod, { priority: 'refresh', signal });
     return 'there';
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCache } from '../../../agent/kubernetes/cache.ts';
 
-const signal = new AbortController().signal;
+const call = callOf(new AbortController().signal);
+
+function callOf(signal: AbortSignal) {
+  return { priority: 'first', signal } as const;
+}
 
 function scripted(size = 10) {
   const time = { now: 0 };
@@ -23,22 +27,22 @@ function scripted(size = 10) {
 test('one who leaves does not take the answer from the others', async () => {
   const { cache, asked, open } = scripted();
   const leaving = new AbortController();
-  const first = cache.get('a', leaving.signal);
-  const second = cache.get('a', signal);
+  const first = cache.get('a', callOf(leaving.signal));
+  const second = cache.get('a', call);
   leaving.abort();
   await assert.rejects(first, { code: 'Aborted' });
   open[0]?.resolve('answer');
   assert.equal(await second, 'answer');
   assert.deepEqual(asked, ['a']);
-  await assert.rejects(cache.get('a', AbortSignal.abort()), { code: 'Aborted' });
+  await assert.rejects(cache.get('a', callOf(AbortSignal.abort())), { code: 'Aborted' });
 });
 
 test('a fault is told to all who wait and not remembered', async () => {
   const { cache, asked, open } = scripted();
-  const both = [cache.get('a', signal), cache.get('a', signal)];
+  const both = [cache.get('a', call), cache.get('a', call)];
   open[0]?.reject(new Error('away'));
   await Promise.all(both.map((one) => assert.rejects(one, /away/)));
-  const again = cache.get('a', signal);
+  const again = cache.get('a', call);
   open[1]?.resolve('back');
   assert.equal(await again, 'back');
   assert.equal(asked.length, 2);
@@ -46,11 +50,11 @@ test('a fault is told to all who wait and not remembered', async () => {
 
 test('many who do not like the remembered answer share the new one', async () => {
   const { cache, asked, open } = scripted();
-  const known = cache.get('a', signal);
+  const known = cache.get('a', call);
   open[0]?.resolve('old');
   await known;
   const likes = (answer: string): boolean => answer !== 'old';
-  const both = [cache.get('a', signal, likes), cache.get('a', signal, likes)];
+  const both = [cache.get('a', call, likes), cache.get('a', call, likes)];
   await new Promise(setImmediate);
   open[1]?.resolve('new');
   assert.deepEqual(await Promise.all(both), ['new', 'new']);
@@ -60,7 +64,7 @@ test('many who do not like the remembered answer share the new one', async () =>
 test('the oldest answers are forgotten when there are too many', async () => {
   const { cache, asked, open } = scripted(2);
   for (const key of ['a', 'b', 'c', 'b', 'c', 'a']) {
-    const answer = cache.get(key, signal);
+    const answer = cache.get(key, call);
     open.at(-1)?.resolve(key);
     assert.equal(await answer, key);
   }

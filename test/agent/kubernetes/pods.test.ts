@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { ApiRequest } from '../../../agent/kubernetes/client.ts';
 import type { Pod } from '../../../agent/kubernetes/objects.ts';
 import { commonRunAsUser, createPodDirectory, type PodDirectoryOptions } from '../../../agent/kubernetes/pods.ts';
+import type { CallOptions, Priority } from '../../../agent/lifecycle/ports.ts';
 import type { PodReference } from '../../../volumes/volume.ts';
 import { clientOf, type Loopback, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
@@ -34,8 +36,12 @@ async function start(t: TestContext, objects: Objects, options: Partial<PodDirec
     server,
     all,
     time,
-    identify: (reference = web) => directory.identify(reference, new AbortController().signal),
+    identify: (reference = web) => directory.identify(reference, callFor('first')),
   };
+}
+
+function callFor(priority: Priority): CallOptions {
+  return { priority, signal: new AbortController().signal };
 }
 
 function count(server: Loopback, wanted: string): number {
@@ -67,6 +73,20 @@ test('service accounts are read as the node where that is configured', async (t)
   await identify();
   const as = Object.fromEntries(server.received.map(({ path, headers }) => [path, headers['impersonate-user']]));
   assert.deepEqual(as, { [podPath]: undefined, [accountPath]: 'system:node:worker-1', [nodePath]: undefined });
+});
+
+test('what is asked for a refresh stands behind what is asked for a first certificate', async () => {
+  const asked: (string | undefined)[] = [];
+  const request = async <T>({ path, priority }: ApiRequest): Promise<T> => {
+    asked.push(priority);
+    const object: unknown = path === podPath ? pod() : { metadata: { uid: 'some-uid' } };
+    return object as T;
+  };
+  for (const priority of ['refresh', 'first'] as const) {
+    const directory = createPodDirectory({ client: { request }, nodeName: 'worker-1' });
+    await directory.identify(web, callFor(priority));
+  }
+  assert.deepEqual(asked, ['refresh', 'refresh', 'refresh', 'first', 'first', 'first']);
 });
 
 test('a pod that has ended says so', async (t) => {
@@ -121,7 +141,7 @@ async function startUnrelated(t: TestContext, unseen: readonly string[], pods: r
       : sendJson(response, 200, object);
   });
   const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
-  return { server, identify: () => directory.identify(web, new AbortController().signal) };
+  return { server, identify: () => directory.identify(web, callFor('first')) };
 }
 
 function refusal(path: string): string {
@@ -160,7 +180,7 @@ test('a missing role is Forbidden and asks nothing more', async (t) => {
     sendStatus(response, 403, 'Forbidden', 'pods "web" is forbidden: User "x" cannot get resource "pods"');
   });
   const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
-  const identified = directory.identify(web, new AbortController().signal);
+  const identified = directory.identify(web, callFor('first'));
   await assert.rejects(identified, { code: 'Forbidden', actor: 'cluster operator' });
   assert.equal(server.received.length, 1);
 });

@@ -11,6 +11,7 @@ import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
 import type {
   Anchors,
+  CallOptions,
   CertificateOrder,
   Clock,
   Issuer,
@@ -181,7 +182,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
   };
 
-  const identify = async (pod: PublishRequest['pod'], signal: AbortSignal): Promise<PodIdentity> => {
+  const identify = async (pod: PublishRequest['pod'], { signal }: CallOptions): Promise<PodIdentity> => {
     signal.throwIfAborted();
     const identity = { pod, serviceAccountUID: 'sa', nodeName: 'node-a', nodeUID: 'node', ended: false };
     return options.identity?.(identity) ?? identity;
