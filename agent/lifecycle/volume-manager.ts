@@ -82,10 +82,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
   };
 
-    over.abort();
-  };
   const halt = ({ runner, over }: Running): void => {
     runner.stop();
+    over.abort();
+  };
 
   /** The running volume, or a new one for a pod that exists. */
   const open = async (request: PublishRequest, signal: AbortSignal): Promise<Running> => {
