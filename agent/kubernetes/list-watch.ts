@@ -57,8 +57,9 @@ export interface ListWatchOptions {
   /** Objects a page. Default 250. */
   readonly pageSize?: number;
   /**
-   * Longest silence of a watch. The server sends a bookmark about every minute, so the default of 60 seconds is a dead
-   * connection, or a cluster so quiet that connecting again costs nothing.
+   * Longest silence of a watch, default 70 seconds. The server sends a bookmark a minute after the last, looking once a
+   * second: anything shorter would connect again and again where nothing happens. A peer that has vanished is found
+   * sooner, by TCP keep-alive (`transport.ts`); this finds one that holds the connection and says nothing.
    */
   readonly idleTimeoutMs?: number;
   /** First and longest pause after a failure. Default 0.25 and 30 seconds. */
@@ -87,7 +88,7 @@ const shortestWatchMs = 1_000;
 const priority = 'first';
 
 export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions): ListWatch<T> {
-  const { client, path, as = 'self', pageSize = 250, idleTimeoutMs = 60_000 } = options;
+  const { client, path, as = 'self', pageSize = 250, idleTimeoutMs = 70_000 } = options;
   const { clock = createMonotonicClock(), wallClock = Date.now, random = Math.random } = options;
   const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
   const stopping = new AbortController();

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/errors.ts';
+import type { CallReport } from '../../../agent/kubernetes/client.ts';
 import {
   createListWatch,
   type ListWatch,
@@ -22,6 +24,7 @@ import {
   type Thing,
   thing,
 } from './loopback.ts';
+import { createManualClock } from './manual-clock.ts';
 
 interface Subject {
   readonly server: Loopback;
@@ -34,8 +37,12 @@ interface Subject {
 
 const fast = { first: 5, longest: 20 };
 
-async function start(t: TestContext, handle: Handler, options: Partial<ListWatchOptions> = {}): Promise<Subject> {
-  const server = await startLoopback(t, handle);
+async function start(
+  t: TestContext,
+  handle: Handler | Loopback,
+  options: Partial<ListWatchOptions> = {},
+): Promise<Subject> {
+  const server = typeof handle === 'function' ? await startLoopback(t, handle) : handle;
   const errors: AgentError[] = [];
   const watch = createListWatch<Thing>({
     client: clientOf(t, server),
@@ -260,6 +267,32 @@ test('a connection on which nothing comes any more is replaced from the last res
   const again = await server.nth(2, isWatch);
   assert.equal(again.query.get('resourceVersion'), '4');
   assert.equal(server.received.filter(isList).length, 1);
+});
+
+test('a quiet watch is not taken for dead before its bookmark comes, a little over a minute after it began', async (t) => {
+  const clock = createManualClock();
+  let reply: ServerResponse | undefined;
+  const server = await startLoopback(t, ({ query, response }) => {
+    if (!query.get('watch')) {
+      sendList(response, 3, []);
+      return;
+    }
+    reply = response;
+    openWatch(response);
+  });
+  const opened = Promise.withResolvers<void>();
+  const onCall = ({ verb }: CallReport): void => (verb === 'watch' ? opened.resolve() : undefined);
+  const { told, errors } = await start(t, server, { client: clientOf(t, server, { clock, onCall }), clock });
+  await opened.promise;
+  clock.advance(62_000);
+  assert.ok(reply);
+  sendEvent(reply, 'BOOKMARK', { metadata: { resourceVersion: '4' } });
+  sendEvent(reply, 'ADDED', thing('a', 5));
+  await told('added a');
+  assert.equal(errors.length, 0);
+  clock.advance(70_000);
+  while (errors.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.match(errors[0]?.message ?? '', /silent for 70000 ms/);
 });
 
 test('a frame that is no watch event leads to a new connection', async (t) => {
