@@ -9,6 +9,7 @@ import { createCsiServer } from '../volumes/csi/server.ts';
 import { assertMountPropagation, readMountTable } from '../volumes/mount-table.ts';
 import { createVolumeStore } from '../volumes/store.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './config.ts';
+import { flagLines } from './configuration/flags.ts';
 import { type ConfigurationChange, watchConfiguration } from './configuration/watch.ts';
 import type { AgentError } from './errors.ts';
 import { withAllowList } from './issuance/allow-list.ts';
@@ -28,7 +29,8 @@ import { createSystemClock } from './lifecycle/clock.ts';
 import { createVolumeManager } from './lifecycle/volume-manager.ts';
 import { createCallObserver } from './observe/api-calls.ts';
 import { createSkewMeter } from './observe/clock-skew.ts';
-import { createObserveServer, type HealthCheck } from './observe/http.ts';
+import { openEndpoint } from './observe/endpoint.ts';
+import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createReporter } from './observe/notices.ts';
@@ -66,6 +68,7 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
   });
 
   const clock = createSystemClock();
+  const startedAt = clock.now();
   const monotonic = createMonotonicClock();
   const metrics = createMetrics({ version, podMetrics: configuration.podMetrics });
   const skew = createSkewMeter(Date.now);
@@ -168,10 +171,12 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     onFault: (error, what) => log.error(what, { error }),
   });
 
+  let inForce = configuration;
   const applyChange = (change: ConfigurationChange): void => {
     switch (change.type) {
       case 'changed':
-        log.setLevel(change.configuration.logLevel);
+        inForce = change.configuration;
+        log.setLevel(inForce.logLevel);
         client.setRate(change.configuration);
         ({ allowedSigners, followSuggestedKeyType } = change.configuration);
         log.info('the configuration file has changed', { option: change.options });
@@ -242,11 +247,18 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     const observe =
       metricsAddress === undefined
         ? undefined
-        : await createObserveServer({
+        : await openEndpoint({
             address: metricsAddress,
-            metrics,
-            log,
-            health: { live: () => [], ready: readiness },
+            auth: configuration.metricsAuth,
+            certFile: configuration.tlsCertFile,
+            keyFile: configuration.tlsKeyFile,
+            sources: {
+              metrics,
+              health: { live: () => [], ready: readiness },
+              status: { version, nodeName, driverName, startedAt, now: clock.now, volumes: manager.describe },
+              flags: () => flagLines(inForce),
+            },
+            ...{ client, clock, monotonic, log },
           });
     onClose(async () => observe?.close());
     if (observe !== undefined) {

@@ -51,7 +51,7 @@ export function parseConfiguration(
   const { values, faults } = readValues((key) => commandLine.written.get(key) ?? file.written?.get(key), env);
   // What a file that cannot be read would have said is not known, so nothing is missing yet.
   const missing = file.written === undefined ? [] : missingValues(values);
-  const all = [...commandLine.faults, ...file.faults, ...faults, ...missing];
+  const all = [...commandLine.faults, ...file.faults, ...faults, ...missing, ...incompletePairs(values)];
   if (all.length > 0) return { type: 'invalid', faults: all };
   const { publishTimeout, shutdownGrace, noRegistration, registrationDir, ...rest } = values;
   return {
@@ -139,6 +139,12 @@ function missingValues(values: OptionValues): readonly string[] {
       ? [`${flagOf(key)}: is required${environment ? ` (or ${environment} in the environment)` : ''}`]
       : [];
   });
+}
+
+/** A certificate is of no use without its key, nor the other way round. */
+function incompletePairs({ tlsCertFile, tlsKeyFile }: OptionValues): readonly string[] {
+  const both = `${flagOf('tlsCertFile')} and ${flagOf('tlsKeyFile')} belong together`;
+  return (tlsCertFile === undefined) === (tlsKeyFile === undefined) ? [] : [`${both}, and only one of them is given`];
 }
 
 function fromEnvironment(

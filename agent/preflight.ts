@@ -4,7 +4,7 @@
  */
 import type { AgentError } from './errors.ts';
 import type { Clock } from './lifecycle/ports.ts';
-import type { HealthCheck } from './observe/http.ts';
+import type { HealthCheck } from './observe/health.ts';
 
 /** Pause between two attempts. */
 const retryMs = 15_000;

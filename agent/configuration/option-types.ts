@@ -180,24 +180,19 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** A loopback `host:port`, or nothing for "do not listen". `localhost` is 127.0.0.1, whatever a resolver says. */
-export function loopbackAddress(): OptionType<ListenAddress | undefined> {
+/** An IP address with port, or nothing for "do not listen". `localhost` is 127.0.0.1, whatever a resolver says. */
+export function listenAddress(): OptionType<ListenAddress | undefined> {
   return textType({
     placeholder: 'HOST:PORT',
-    accepts: 'a loopback address with port, such as 127.0.0.1:9808 or [::1]:9808, or nothing',
+    accepts: 'an IP address with port, such as 127.0.0.1:9808 or [::1]:9808, or nothing',
     parse: (text) => {
       if (text === '') return read(undefined);
       const [, ipv6, name, port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
-      const host = ipv6 ?? (name === 'localhost' ? '127.0.0.1' : name);
-      if (host === undefined || host === '' || Number(port) > 65_535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) {
-        return fault(`must be host:port, such as 127.0.0.1:9808, not ${quoted(text)}`);
-      }
-      const isLoopback = host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-      return isLoopback
+      const host = ipv6 ?? (name === 'localhost' ? '127.0.0.1' : name) ?? '';
+      const isAddress = ipv6 === undefined ? isIPv4(host) : isIP(ipv6) === 6;
+      return isAddress && Number(port) <= 65_535
         ? read({ host, port: Number(port) })
-        : fault(
-            `must be a loopback address (127.0.0.1, [::1] or localhost), since whoever reaches it may read it, not ${quoted(text)}`,
-          );
+        : fault(`must be an IP address with port, such as 127.0.0.1:9808, not ${quoted(text)}`);
     },
   });
 }

@@ -1,13 +1,14 @@
 /**
  * Every option of the agent, one row each. Parsing, validation, `--help` and the reference are derived from the rows.
  */
+import { authModes } from '../observe/access.ts';
 import { logFormats, logLevels } from '../observe/log.ts';
 import {
   allowList,
   choice,
   duration,
   filePath,
-  loopbackAddress,
+  listenAddress,
   nodePath,
   type OptionType,
   quantity,
@@ -155,9 +156,28 @@ export const options = {
     reloadable: false,
   }),
   metricsAddress: optional({
-    type: loopbackAddress(),
+    type: listenAddress(),
     default: '127.0.0.1:9808',
-    description: 'Where metrics and health are served; empty switches it off.',
+    description:
+      'Where metrics, health and status are served; empty switches it off. Beyond loopback addresses it is HTTPS and asks for a bearer token.',
+    reloadable: false,
+  }),
+  metricsAuth: valued({
+    type: choice(authModes),
+    default: 'auto',
+    description:
+      'When metrics and status ask for a bearer token, which is checked with TokenReview and SubjectAccessReview: auto everywhere but on loopback addresses, token there too.',
+    reloadable: false,
+  }),
+  tlsCertFile: optional({
+    type: filePath(),
+    description:
+      'Certificate chain (PEM) of the metrics address, read again when it changes; without it, HTTPS uses a self-signed one.',
+    reloadable: false,
+  }),
+  tlsKeyFile: optional({
+    type: filePath(),
+    description: 'Private key (PEM) of tls-cert-file.',
     reloadable: false,
   }),
   podMetrics: valued({

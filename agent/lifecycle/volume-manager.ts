@@ -17,7 +17,7 @@ import { AgentError } from '../errors.ts';
 import type { CredentialSnapshot } from './notices.ts';
 import type { PodDirectory, PodIdentity } from './ports.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
-import type { VolumeStatus } from './volume-status.ts';
+import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
 
 /** How long until a volume that the kubelet does not know is looked at again when the API server did not answer. */
 const orphanRetryMs = 60_000;
@@ -36,6 +36,8 @@ export interface VolumeManager extends VolumeDriver {
   /** Takes up the volumes that an earlier run left; to be called once, before the first publish. */
   recover(): Promise<{ readonly adopted: number; readonly unusable: readonly UnusableVolume[] }>;
   snapshot(): { readonly volumes: number; readonly credentials: readonly CredentialSnapshot[] };
+  /** Every volume as it stands. */
+  describe(): readonly VolumeSnapshot[];
   /** Stops all work and leaves every volume as it is. */
   stop(): void;
 }
@@ -183,6 +185,12 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       volumes: running.size,
       credentials: [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     }),
+    describe: () =>
+      [...running.values()].map(({ runner }) => ({
+        volume: runner.record,
+        status: runner.status(),
+        credentials: runner.snapshot(),
+      })),
     stop() {
       stopped = true;
       for (const entry of running.values()) halt(entry);

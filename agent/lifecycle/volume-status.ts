@@ -19,6 +19,14 @@ export type VolumeStatus =
   /** Files are missing, and somebody has to act before the next attempt can succeed. */
   | { readonly type: 'refused'; readonly message: string };
 
+/** One volume as it stands, for the status page. */
+export interface VolumeSnapshot {
+  readonly volume: VolumeRecord;
+  readonly status: VolumeStatus;
+  /** Its podCertificate sources; one that has not been looked at yet is missing. */
+  readonly credentials: readonly CredentialSnapshot[];
+}
+
 /** One source that is not in the files yet: what it waits for. */
 export interface Unready {
   readonly source: Source;

@@ -1,30 +1,18 @@
 /**
- * The agent's HTTP endpoint: `/metrics` for Prometheus, `/livez`, `/healthz` and `/readyz` for probes, in the manner of
- * Kubernetes' own components. It asks for no credentials, so it listens on loopback addresses only.
+ * The agent's HTTP endpoint: connections, TLS, and who may ask what. `routes.ts` answers.
  *
- * https://kubernetes.io/docs/reference/using-api/health-checks/
+ * On a loopback address it may be read by whoever is on the node; elsewhere it speaks TLS and asks for a bearer token, as
+ * Kubernetes' own components do. Probes have no token and get an answer without details.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, isIPv4 } from 'node:net';
+import { unreachable } from '../unreachable.ts';
+import type { AccessCheck, Verdict } from './access.ts';
+import type { CertificateSource } from './certificate-files.ts';
 import type { Logger } from './log.ts';
-import type { Metrics } from './metrics.ts';
-
-/** One thing that must be well. */
-export interface HealthCheck {
-  /** In lower case with dashes, as in `?verbose` output. */
-  readonly name: string;
-  readonly ok: boolean;
-  /** What is wrong, in one line; not shown when all is well. */
-  readonly message?: string;
-}
-
-/** What the probes ask, answered from memory, at once. */
-export interface Health {
-  /** Checks that only a restart of the agent can mend. */
-  live(): readonly HealthCheck[];
-  /** Checks that must hold before the agent can serve volumes. */
-  ready(): readonly HealthCheck[];
-}
+import { type Reply, textReply } from './reply.ts';
+import type { Route } from './routes.ts';
 
 export interface ObserveServer {
   /** Where it listens. */
@@ -33,39 +21,44 @@ export interface ObserveServer {
   close(): Promise<void>;
 }
 
+export interface ObserveServerOptions {
+  /** A host and a port, 0 for any that is free. */
+  readonly address: { readonly host: string; readonly port: number };
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly log: Logger;
+  /** Absent: without TLS. */
+  readonly certificate?: CertificateSource;
+  /** Absent: whoever reaches the address may read it. */
+  readonly access?: AccessCheck;
+}
+
 /** A reply still under way this long after `close` is cut off. */
 const closeGraceMs = 1_000;
 const maxConnections = 64;
 const methods = 'GET, HEAD';
-
-interface Reply {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 8_192,
+} as const;
 
 /**
  * Starts to serve.
- * @param options.address a loopback host and a port, 0 for any that is free
  * @throws the error of `listen`, such as EADDRINUSE
  */
-export async function createObserveServer(options: {
-  readonly address: { readonly host: string; readonly port: number };
-  readonly metrics: Metrics;
-  readonly health: Health;
-  readonly log: Logger;
-}): Promise<ObserveServer> {
+export async function createObserveServer(options: ObserveServerOptions): Promise<ObserveServer> {
   const { address, log } = options;
-  const routes = createRoutes(options.metrics, options.health);
-  const server = createServer(
-    { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 75_000, maxHeaderSize: 8_192 },
-    (request, response) => {
-      answer(routes, request, response).catch((error: unknown) => {
+  const server = listenerOf(options, (request, response) => {
+    answer(options, request).then(
+      (reply) => send(request, response, reply),
+      (error: unknown) => {
         log.error('a request to the HTTP endpoint failed', { path: pathOf(request), error });
-        send(request, response, text(500, 'internal error'));
-      });
-    },
-  );
+        send(request, response, textReply(500, 'internal error'));
+      },
+    );
+  });
   server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -93,63 +86,68 @@ export async function createObserveServer(options: {
   };
 }
 
-type Route = (query: URLSearchParams) => Reply | Promise<Reply>;
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-function createRoutes(metrics: Metrics, health: Health): ReadonlyMap<string, Route> {
-  let rendering: Promise<Reply> | undefined;
-  const render = async (): Promise<Reply> => {
-    const { contentType, body } = await metrics.render();
-    return { status: 200, contentType, body };
-  };
-  const live: Route = (query) => healthReply('livez', health.live(), query);
-  return new Map<string, Route>([
-    // Scrapes that come while one is being rendered share its result.
-    [
-      '/metrics',
-      () => {
-        rendering ??= render().finally(() => {
-          rendering = undefined;
-        });
-        return rendering;
-      },
-    ],
-    ['/livez', live],
-    ['/healthz', live],
-    ['/readyz', (query) => healthReply('readyz', health.ready(), query)],
-  ]);
+function listenerOf({ certificate, log }: ObserveServerOptions, handler: Handler): Server {
+  if (certificate === undefined) return createServer(limits, handler);
+  const { current } = certificate;
+  const server = createTlsServer({ ...limits, ...current, handshakeTimeout: 5_000, minVersion: 'TLSv1.2' }, handler);
+  certificate.onChange((next) => {
+    server.setSecureContext({ ...next, minVersion: 'TLSv1.2' });
+    log.info('the HTTP endpoint has a new certificate');
+  });
+  return server;
 }
 
-/** Short when all is well and nothing else is asked; else every check on its line, and 503 when one of them fails. */
-function healthReply(name: string, checks: readonly HealthCheck[], query: URLSearchParams): Reply {
-  const failed = checks.some((check) => !check.ok);
-  if (!failed && !query.has('verbose')) return text(200, 'ok');
-  const lines = checks.map((check) =>
-    check.ok ? `[+]${check.name} ok` : `[-]${check.name} failed: ${check.message ?? 'no reason given'}`,
-  );
-  return text(failed ? 503 : 200, [...lines, `${name} check ${failed ? 'failed' : 'passed'}`].join('\n'));
+/** True for addresses that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-function text(status: number, line: string): Reply {
-  return { status, contentType: 'text/plain; charset=utf-8', body: `${line}\n` };
+async function answer({ routes, access }: ObserveServerOptions, request: IncomingMessage): Promise<Reply> {
+  const path = pathOf(request);
+  const route = routes.get(path);
+  const method = request.method ?? '';
+  if (access === undefined && !isOwnName(request.headers.host))
+    return textReply(421, 'not an address of this endpoint');
+  if (route === undefined) return textReply(404, 'not found');
+  if (method !== 'GET' && method !== 'HEAD') return textReply(405, `only ${methods}`, { Allow: methods });
+  const verdict = access === undefined ? 'allowed' : await judge(access, request, method.toLowerCase(), path);
+  if (verdict !== 'allowed' && !route.open) return refusal(verdict);
+  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
+  return route.answer({ query, accept: request.headers.accept ?? '', told: verdict === 'allowed' });
+}
+
+/**
+ * A page of another site can make a browser on the machine ask here under the site's own name (DNS rebinding) and read the
+ * answer, where no token is asked for. So only names of the machine itself are answered.
+ */
+function isOwnName(host: string | undefined): boolean {
+  if (host === undefined) return true;
+  const name = host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
+  return name === 'localhost' || isLoopback(name);
+}
+
+function judge(access: AccessCheck, request: IncomingMessage, verb: string, path: string): Promise<Verdict> {
+  const [, token] = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '') ?? [];
+  return token === undefined ? Promise.resolve('unauthenticated') : access(token, verb, path);
+}
+
+function refusal(verdict: Exclude<Verdict, 'allowed'>): Reply {
+  switch (verdict) {
+    case 'unauthenticated':
+      return textReply(401, 'a bearer token is needed', { 'WWW-Authenticate': 'Bearer' });
+    case 'forbidden':
+      return textReply(403, 'the token is good, and its holder has no permission for this path');
+    case 'unknown':
+      return textReply(503, 'the API server cannot be asked who this is', { 'Retry-After': '5' });
+    default:
+      return unreachable(verdict);
+  }
 }
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? '/').split('?', 1)[0] ?? '/';
-}
-
-async function answer(
-  routes: ReadonlyMap<string, Route>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const route = routes.get(pathOf(request));
-  if (route === undefined) return send(request, response, text(404, 'not found'));
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('Allow', methods);
-    return send(request, response, text(405, `only ${methods}`));
-  }
-  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
-  send(request, response, await route(query));
 }
 
 function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
@@ -158,6 +156,7 @@ function send(request: IncomingMessage, response: ServerResponse, reply: Reply):
     'Content-Length': Buffer.byteLength(reply.body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    ...reply.headers,
   };
   // A body that came with the request is not read; the connection cannot be used again after it.
   const isUnread = request.method !== 'GET' && request.method !== 'HEAD';

@@ -5,7 +5,7 @@ import {
   choice,
   duration,
   filePath,
-  loopbackAddress,
+  listenAddress,
   nodePath,
   type OptionType,
   quantity,
@@ -121,12 +121,14 @@ describe('a value', () => {
   });
 
   test('of a listening address is host and port, or nothing', () => {
-    accepts(loopbackAddress(), [
+    accepts(listenAddress(), [
       ['', undefined],
       ['127.0.0.1:9808', { host: '127.0.0.1', port: 9808 }],
       ['127.1.2.3:0', { host: '127.1.2.3', port: 0 }],
       ['localhost:80', { host: '127.0.0.1', port: 80 }],
       ['[::1]:65535', { host: '::1', port: 65_535 }],
+      ['0.0.0.0:9808', { host: '0.0.0.0', port: 9808 }],
+      ['[::]:9808', { host: '::', port: 9808 }],
     ]);
     const malformed = [
       '9808',
@@ -140,8 +142,7 @@ describe('a value', () => {
       'a:65536',
       'a:-1',
     ];
-    refuses(loopbackAddress(), malformed, /^must be host:port, such as /);
-    refuses(loopbackAddress(), ['[fe80::1]:1', '128.0.0.1:1', '127.1:1'], /^must be a loopback address/);
+    refuses(listenAddress(), [...malformed, '127.1:1', 'node-1:80'], /^must be an IP address with port, such as /);
   });
 
   test('that is refused is quoted in part only when it is long', () => {

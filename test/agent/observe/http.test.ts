@@ -3,17 +3,25 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { createObserveServer, type Health, type HealthCheck } from '../../../agent/observe/http.ts';
+import type { Health, HealthCheck } from '../../../agent/observe/health.ts';
+import { createObserveServer } from '../../../agent/observe/http.ts';
 import type { Metrics } from '../../../agent/observe/metrics.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
-import { createLogProbe } from './subjects.ts';
+import { createRoutes } from '../../../agent/observe/routes.ts';
+import { createLogProbe, statusSources } from './subjects.ts';
 
 async function open(t: TestContext, given: { readonly health?: Partial<Health>; readonly metrics?: Metrics } = {}) {
   const metrics = given.metrics ?? createMetrics({ version: '1' });
   t.after(() => metrics.close());
   const { log, entries } = createLogProbe();
   const health: Health = { live: () => [], ready: () => [], ...given.health };
-  const server = await createObserveServer({ address: { host: '127.0.0.1', port: 0 }, metrics, health, log });
+  const routes = createRoutes({
+    metrics,
+    health,
+    status: statusSources(),
+    flags: () => ['--log-level=info', '--burst=50'],
+  });
+  const server = await createObserveServer({ address: { host: '127.0.0.1', port: 0 }, routes, log });
   t.after(() => server.close());
   const { host, port } = server.address;
   const get = async (path: string, init?: RequestInit) => {
@@ -63,6 +71,27 @@ describe('the HTTP endpoint', () => {
     assert.equal((await get('/livez')).status, 200);
   });
 
+  test('lists the options in force', async (t) => {
+    const { get } = await open(t);
+    assert.equal((await get('/flagz')).body, '--log-level=info\n--burst=50\n');
+  });
+
+  test('answers under names of this machine only, so that no web site reads it through a browser', async (t) => {
+    const { host, port } = await open(t);
+    const statusFor = async (name: string): Promise<number | undefined> => {
+      const outgoing = request({ host, port, path: '/livez', headers: { Host: name } }).end();
+      const [response] = await once(outgoing, 'response');
+      response.resume();
+      return response.statusCode;
+    };
+    for (const name of ['localhost', `localhost:${port}`, '127.0.0.1:9808', '[::1]:9808']) {
+      assert.equal(await statusFor(name), 200, name);
+    }
+    for (const name of ['evil.example', '127.0.0.1.evil.example', '[::2]', '10.0.0.1:9808']) {
+      assert.equal(await statusFor(name), 421, name);
+    }
+  });
+
   test('answers HEAD like GET, without the body', async (t) => {
     const { get } = await open(t);
     const { status, headers, body } = await get('/livez', { method: 'HEAD' });
@@ -71,7 +100,7 @@ describe('the HTTP endpoint', () => {
 
   test('knows no other path and no other method, and does not read what is sent to it', async (t) => {
     const { get } = await open(t);
-    for (const path of ['/', '/metrics/', '/statusz', '//livez', '/livez/../metrics%00']) {
+    for (const path of ['/', '/metrics/', '/statusz/', '//livez', '/livez/../metrics%00']) {
       assert.equal((await get(path)).status, 404, path);
     }
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
@@ -125,7 +154,7 @@ describe('the HTTP endpoint', () => {
       return [];
     };
     const { host, port, get } = await open(t, { metrics: counting, health: { live } });
-    const line = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: agent\r\n\r\n`;
+    const line = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     const sockets = [connect(port, host), connect(port, host)];
     for (const socket of sockets) {
       t.after(() => socket.destroy());
@@ -166,11 +195,8 @@ describe('the HTTP endpoint', () => {
 
   test('says why it cannot start', async (t) => {
     const { host, port } = await open(t);
-    const metrics = createMetrics({ version: '1' });
-    t.after(() => metrics.close());
     const { log } = createLogProbe();
-    const health: Health = { live: () => [], ready: () => [] };
-    await assert.rejects(createObserveServer({ address: { host, port }, metrics, health, log }), {
+    await assert.rejects(createObserveServer({ address: { host, port }, routes: new Map(), log }), {
       code: 'EADDRINUSE',
     });
   });

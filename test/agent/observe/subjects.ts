@@ -1,5 +1,8 @@
 /** A volume, a credential and a log that keeps its lines, for the tests of this room. */
+
+import type { VolumeSnapshot } from '../../../agent/lifecycle/volume-status.ts';
 import { createLogger, type Logger, type LogLevel } from '../../../agent/observe/log.ts';
+import type { StatusSources } from '../../../agent/observe/status/document.ts';
 import type { PodCertificateSource } from '../../../volumes/sources.ts';
 import type { VolumeRecord } from '../../../volumes/volume.ts';
 
@@ -41,4 +44,11 @@ export function createLogProbe(level: LogLevel = 'debug'): { readonly log: Logge
   const lines: string[] = [];
   const log = createLogger({ level, format: 'json', destination: { write: (line) => lines.push(line) } });
   return { log, entries: () => lines.map((line) => JSON.parse(line) as Entry) };
+}
+
+/** What a status is made from: an agent on node-1 that started an hour ago and holds the given volumes. */
+export function statusSources(volumes: readonly VolumeSnapshot[] = []): Omit<StatusSources, 'ready'> {
+  const now = Date.UTC(2026, 10, 22, 10, 0, 0);
+  const names = { version: '1.2.3', nodeName: 'node-1', driverName: 'csi.example.com' };
+  return { ...names, startedAt: now - 3_600_000, now: () => now, volumes: () => volumes };
 }

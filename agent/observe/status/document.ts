@@ -1,0 +1,156 @@
+/**
+ * What `/statusz` tells, as one JSON document: the agent, its readiness, and each volume with its pod and its sources as
+ * they stand. The text and the page are made from it. Nothing in it is secret: a certificate's serial number, dates and
+ * names are what every peer of the pod sees in a handshake.
+ *
+ * Moments are RFC 3339 in UTC.
+ */
+import type { ClusterTrustBundleSource, PodCertificateSource } from '../../../volumes/sources.ts';
+import type { CredentialSnapshot, CredentialStateName } from '../../lifecycle/notices.ts';
+import type { VolumeSnapshot } from '../../lifecycle/volume-status.ts';
+import type { HealthCheck } from '../health.ts';
+import { singleLine } from '../redact.ts';
+import { timeText } from '../time-text.ts';
+
+/** What is read at each request; answered from memory, at once. */
+export interface StatusSources {
+  readonly version: string;
+  readonly nodeName: string;
+  readonly driverName: string;
+  /** When the agent started, milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  ready(): readonly HealthCheck[];
+  volumes(): readonly VolumeSnapshot[];
+}
+
+export interface StatusDocument {
+  readonly version: string;
+  readonly node: string;
+  readonly driver: string;
+  readonly startedAt: string;
+  /** When this was told. */
+  readonly now: string;
+  readonly ready: boolean;
+  readonly checks: readonly HealthCheck[];
+  /** Credentials by state; every state has an entry. */
+  readonly states: Readonly<Record<CredentialStateName, number>>;
+  readonly volumes: readonly VolumeEntry[];
+}
+
+export interface VolumeEntry {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly podUID: string;
+  readonly volume: string;
+  /** `ready`: all files are in place. `waiting` and `refused` come with a message. */
+  readonly status: 'ready' | 'waiting' | 'refused';
+  readonly message?: string;
+  readonly credentials: readonly CredentialEntry[];
+  readonly trustAnchors: readonly TrustAnchorEntry[];
+}
+
+export interface CredentialEntry {
+  /** Position in the volume's `sources`. */
+  readonly source: number;
+  readonly signerName: string;
+  readonly keyType: string;
+  readonly files: readonly string[];
+  readonly state: CredentialStateName;
+  readonly request?: string;
+  readonly serial?: string;
+  readonly notBefore?: string;
+  readonly notAfter?: string;
+  /** When the next certificate is asked for. */
+  readonly refreshAt?: string;
+  readonly lastError?: string;
+  readonly nextAttemptAt?: string;
+}
+
+export interface TrustAnchorEntry {
+  readonly source: number;
+  /** The bundle's or the signer's name. */
+  readonly of: string;
+  readonly optional: boolean;
+  readonly file: string;
+}
+
+/** Longest text that somebody else wrote, in characters. */
+const maxTextLength = 500;
+
+/** The document as of now. */
+export function statusDocument(sources: StatusSources): StatusDocument {
+  const checks = sources.ready();
+  const volumes = sources.volumes().map(volumeEntry);
+  const states = { not_yet_issued: 0, fresh: 0, overdue_for_refresh: 0, expired: 0, denied: 0, failed: 0 };
+  for (const { state } of volumes.flatMap(({ credentials }) => credentials)) states[state] += 1;
+  return {
+    version: sources.version,
+    node: sources.nodeName,
+    driver: sources.driverName,
+    startedAt: timeText(sources.startedAt),
+    now: timeText(sources.now()),
+    ready: checks.every(({ ok }) => ok),
+    checks: checks.map(({ name, ok, message }) =>
+      ok || message === undefined ? { name, ok } : { name, ok, message: singleLine(message, maxTextLength) },
+    ),
+    states,
+    volumes,
+  };
+}
+
+function volumeEntry({ volume, status, credentials }: VolumeSnapshot): VolumeEntry {
+  const { pod, volumeName, declaration } = volume;
+  const known = new Map(credentials.map((credential) => [credential.source, credential]));
+  return {
+    namespace: pod.namespace,
+    pod: pod.name,
+    podUID: pod.uid,
+    volume: volumeName,
+    status: status.type,
+    ...(status.type === 'ready' ? {} : { message: singleLine(status.message, maxTextLength) }),
+    credentials: declaration.sources
+      .filter((source) => source.kind === 'podCertificate')
+      .map((source) => credentialEntry(source, known.get(source.index))),
+    trustAnchors: declaration.sources
+      .filter((source) => source.kind === 'clusterTrustBundle')
+      .map((source) => trustAnchorEntry(source)),
+  };
+}
+
+function credentialEntry(source: PodCertificateSource, credential: CredentialSnapshot | undefined): CredentialEntry {
+  const { index, signerName, keyType } = source;
+  const paths = [
+    source.credentialBundlePath,
+    source.keyPath,
+    source.certificateChainPath,
+    source.leafPath,
+    source.intermediatesPath,
+  ];
+  const files = paths.filter((path) => path !== undefined);
+  if (credential === undefined) return { source: index, signerName, keyType, files, state: 'not_yet_issued' };
+  const { requestName, serialNumber, lastError } = credential;
+  return {
+    source: index,
+    signerName,
+    keyType: credential.keyType,
+    files,
+    state: credential.state,
+    ...(requestName === undefined ? {} : { request: requestName }),
+    ...(serialNumber === undefined ? {} : { serial: serialNumber }),
+    ...moment('notBefore', credential.notBefore),
+    ...moment('notAfter', credential.notAfter),
+    ...moment('refreshAt', credential.refreshAt),
+    ...(lastError === undefined ? {} : { lastError: singleLine(lastError, maxTextLength) }),
+    ...moment('nextAttemptAt', credential.nextAttemptAt),
+  };
+}
+
+function moment<K extends string>(key: K, time: number | undefined): { readonly [P in K]?: string } {
+  return (time === undefined ? {} : { [key]: timeText(time) }) as { readonly [P in K]?: string };
+}
+
+function trustAnchorEntry({ index, select, optional, path }: ClusterTrustBundleSource): TrustAnchorEntry {
+  return { source: index, of: select.by === 'name' ? select.name : select.signerName, optional, file: path };
+}

@@ -1,0 +1,38 @@
+/**
+ * HTML from template literals, safe by construction: whatever is put into a template is escaped, unless a template made
+ * it. Attribute values must stand in double quotes.
+ *
+ * https://html.spec.whatwg.org/multipage/parsing.html
+ */
+
+/** HTML that a template made. */
+export interface Html {
+  readonly html: string;
+}
+
+type Part = string | number | undefined | Html | readonly Html[];
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** The template's tag. Undefined puts nothing. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return { html: strings.map((text, index) => text + render(parts[index])).join('') };
+}
+
+function render(part: Part): string {
+  if (part === undefined) return '';
+  if (typeof part === 'number') return String(part);
+  if (typeof part === 'string') return part.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+  return 'html' in part ? part.html : part.map((each) => each.html).join('');
+}
+
+/** Text of the agent's own that must stand as it is: a style sheet, a script. */
+export function verbatim(text: string): Html {
+  return { html: text };
+}

@@ -1,0 +1,107 @@
+/**
+ * Which credentials the status page shows, and in which order, by the query of its address. The server selects, so that
+ * filter and sorting work without scripts and an address that is passed on shows the same.
+ */
+import type { CredentialEntry, StatusDocument, VolumeEntry } from './document.ts';
+
+/** One line of the page: a credential with its volume, or a volume that has none. */
+export interface Row {
+  readonly volume: VolumeEntry;
+  readonly credential?: CredentialEntry;
+}
+
+export const sortKeys = ['attention', 'pod', 'signer', 'key', 'state', 'expiry', 'next'] as const;
+export type SortKey = (typeof sortKeys)[number];
+
+export interface Selection {
+  /** Words that must all occur in a line, in any column, in lower case. */
+  readonly words: readonly string[];
+  /** As it was typed. */
+  readonly filter: string;
+  /** A state, or empty for all. */
+  readonly state: string;
+  readonly sort: SortKey;
+}
+
+const maxFilterLength = 200;
+
+/** Reads `filter`, `state` and `sort`; what is not understood is left out. */
+export function readSelection(query: URLSearchParams): Selection {
+  const filter = (query.get('filter') ?? '').slice(0, maxFilterLength);
+  const sort = sortKeys.find((key) => key === query.get('sort')) ?? 'attention';
+  const words = filter
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
+  return { words, filter, state: query.get('state') ?? '', sort };
+}
+
+/** What needs a person first. */
+const urgency = ['expired', 'denied', 'failed', 'overdue_for_refresh', 'not_yet_issued', 'refused', 'waiting', 'fresh'];
+
+/** The state of a line: its credential's, else its volume's. */
+export function stateOf({ volume, credential }: Row): string {
+  return credential?.state ?? volume.status;
+}
+
+export function selectRows(document: StatusDocument, { words, state, sort }: Selection): readonly Row[] {
+  const rows = document.volumes.flatMap((volume): readonly Row[] =>
+    volume.credentials.length === 0 ? [{ volume }] : volume.credentials.map((credential) => ({ volume, credential })),
+  );
+  return rows
+    .filter((row) => (state === '' || stateOf(row) === state) && words.every((word) => textOf(row).includes(word)))
+    .map((row) => ({ row, key: `${sortText(row, sort)}\0${podText(row)}` }))
+    .sort((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : 0))
+    .map(({ row }) => row);
+}
+
+function textOf(row: Row): string {
+  const { volume, credential } = row;
+  const { namespace, pod, podUID, message } = volume;
+  const own = [credential?.signerName, credential?.keyType, credential?.serial, credential?.request];
+  const anchors = volume.trustAnchors.map(({ of }) => of);
+  return [
+    `${namespace}/${pod}`,
+    podUID,
+    volume.volume,
+    stateOf(row),
+    ...own,
+    credential?.lastError,
+    message,
+    ...anchors,
+  ]
+    .filter((text) => text !== undefined)
+    .join('\n')
+    .toLowerCase();
+}
+
+function podText({ volume, credential }: Row): string {
+  return `${volume.namespace}/${volume.pod}/${volume.volume}/${credential?.source ?? ''}`;
+}
+
+/** RFC 3339 times in UTC sort as text; what has no time comes last. */
+const last = '~';
+
+function sortText(row: Row, sort: SortKey): string {
+  const { volume, credential } = row;
+  switch (sort) {
+    case 'attention': {
+      const place = urgency.indexOf(stateOf(row));
+      return `${place < 0 ? urgency.length : place}${credential?.notAfter ?? last}`;
+    }
+    case 'pod':
+      return '';
+    case 'signer':
+      return credential?.signerName ?? volume.trustAnchors[0]?.of ?? last;
+    case 'key':
+      return credential?.keyType ?? last;
+    case 'state':
+      return stateOf(row);
+    case 'expiry':
+      return credential?.notAfter ?? last;
+    case 'next':
+      return credential?.nextAttemptAt ?? credential?.refreshAt ?? last;
+    default:
+      return sort satisfies never;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * `/statusz`: the status in the form that is asked for, as `?format=` says or else by the Accept header. A browser gets
+ * the page, a program that asks for JSON gets JSON, curl gets text.
+ */
+import { type Reply, textReply } from '../reply.ts';
+import { type StatusSources, statusDocument } from './document.ts';
+import { pagePolicy, statusPage } from './page.ts';
+import { readSelection } from './selection.ts';
+import { statusText } from './text.ts';
+
+const formats = ['text', 'json', 'html'] as const;
+type Format = (typeof formats)[number];
+
+/** @param accept the request's Accept header, or nothing */
+export function statusReply(sources: StatusSources, query: URLSearchParams, accept: string): Reply {
+  const format = formatOf(query.get('format'), accept);
+  if (format === undefined) return textReply(400, `format must be one of ${formats.join(', ')}`);
+  const document = statusDocument(sources);
+  const headers = { Vary: 'Accept' };
+  switch (format) {
+    case 'text':
+      return textReply(200, statusText(document).trimEnd(), headers);
+    case 'json':
+      return { status: 200, contentType: 'application/json', body: `${JSON.stringify(document)}\n`, headers };
+    case 'html': {
+      const body = statusPage(document, readSelection(query));
+      const policy = { 'Content-Security-Policy': pagePolicy, 'Referrer-Policy': 'no-referrer' };
+      return { status: 200, contentType: 'text/html; charset=utf-8', body, headers: { ...headers, ...policy } };
+    }
+    default:
+      return format satisfies never;
+  }
+}
+
+function formatOf(asked: string | null, accept: string): Format | undefined {
+  if (asked !== null) return formats.find((format) => format === asked);
+  if (/\btext\/html\b/i.test(accept)) return 'html';
+  return /\bapplication\/json\b/i.test(accept) ? 'json' : 'text';
+}

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { VolumeSnapshot } from '../../../../agent/lifecycle/volume-status.ts';
+import type { HealthCheck } from '../../../../agent/observe/health.ts';
+import { pagePolicy } from '../../../../agent/observe/status/page.ts';
+import { fromNow, spanText } from '../../../../agent/observe/status/span-text.ts';
+import { statusReply } from '../../../../agent/observe/status/status.ts';
+import { statusSources } from '../subjects.ts';
+import { anchorsOnly, fresh, hours, now, podWith } from './volumes.ts';
+
+const unwell: readonly HealthCheck[] = [
+  { name: 'node', ok: true, message: 'not shown' },
+  { name: 'certificate-api', ok: false, message: 'not served\nhere' },
+];
+
+function ask(volumes: readonly VolumeSnapshot[], query: string, accept = '', checks: readonly HealthCheck[] = []) {
+  const sources = { ...statusSources(volumes), ready: () => checks };
+  return statusReply(sources, new URLSearchParams(query), accept);
+}
+
+/** The pods of the page's lines, in their order. */
+function podsOn(body: string): readonly string[] {
+  return [...body.matchAll(/<tr>\n<td>([^<]*)<br>/g)].map(([, pod = '']) => pod);
+}
+
+const refused = podWith(
+  'web-2',
+  { state: 'denied', lastError: 'the request was denied: Policy: not\nyou', nextAttemptAt: now + 90_000 },
+  'sources[0]: denied',
+);
+const expired = podWith('web-3', { ...fresh, state: 'expired', notAfter: now - hours, refreshAt: now - 2 * hours });
+const all = [podWith('web-1', fresh), refused, expired, anchorsOnly];
+
+describe('the status', () => {
+  test('comes in the form that is asked for, or that the Accept header prefers', () => {
+    const typeOf = (query: string, accept?: string): string => ask([], query, accept).contentType.split(';')[0] ?? '';
+    assert.equal(typeOf('', 'text/html,application/xhtml+xml,*/*;q=0.8'), 'text/html');
+    assert.equal(typeOf('', 'application/json'), 'application/json');
+    assert.equal(typeOf('', '*/*'), 'text/plain');
+    assert.equal(typeOf(''), 'text/plain');
+    assert.equal(typeOf('format=json', 'text/html'), 'application/json');
+    assert.deepEqual(
+      [ask([], 'format=xml').status, ask([], 'format=xml').body],
+      [400, 'format must be one of text, json, html\n'],
+    );
+  });
+
+  test('as JSON names agent, checks, states, and each volume with its pod and sources', () => {
+    const document = JSON.parse(ask(all, 'format=json', '', unwell).body);
+    assert.deepEqual([document.version, document.node, document.driver], ['1.2.3', 'node-1', 'csi.example.com']);
+    assert.deepEqual([document.startedAt, document.now], ['2026-11-22T09:00:00.000Z', '2026-11-22T10:00:00.000Z']);
+    assert.equal(document.ready, false);
+    assert.deepEqual(document.checks, [
+      { name: 'node', ok: true },
+      { name: 'certificate-api', ok: false, message: 'not served here' },
+    ]);
+    assert.deepEqual(document.states, {
+      not_yet_issued: 0,
+      fresh: 1,
+      overdue_for_refresh: 0,
+      expired: 1,
+      denied: 1,
+      failed: 0,
+    });
+    const pod = { namespace: 'shop', podUID: 'u-1', volume: 'mtls' };
+    const trustAnchors = [{ source: 1, of: 'example.com/mesh', optional: true, file: 'ca.pem' }];
+    const common = { source: 0, signerName: 'example.com/mesh', keyType: 'ECDSAP256', files: ['credentials.pem'] };
+    assert.deepEqual(document.volumes[0], {
+      ...{ ...pod, pod: 'web-1', status: 'ready', trustAnchors },
+      credentials: [
+        {
+          ...common,
+          state: 'fresh',
+          request: 'pc-1',
+          serial: '4ABCDEF0123456789ABCDEF012345678',
+          notBefore: '2026-11-22T04:00:00.000Z',
+          notAfter: '2026-11-23T04:00:00.000Z',
+          refreshAt: '2026-11-22T20:03:00.000Z',
+        },
+      ],
+    });
+    assert.deepEqual(document.volumes[1], {
+      ...{ ...pod, pod: 'web-2', status: 'refused', message: 'sources[0]: denied', trustAnchors },
+      credentials: [
+        {
+          ...common,
+          state: 'denied',
+          lastError: 'the request was denied: Policy: not you',
+          nextAttemptAt: '2026-11-22T10:01:30.000Z',
+        },
+      ],
+    });
+    assert.deepEqual(document.volumes[3].credentials, []);
+    assert.equal(document.volumes[3].trustAnchors[0].of, 'example.com:mesh:roots');
+  });
+
+  test('shows a source that nobody has looked at yet as not yet issued', () => {
+    const unseen = { ...podWith('web-1', {}), credentials: [] };
+    const [volume] = JSON.parse(ask([unseen], 'format=json').body).volumes;
+    assert.equal(volume.credentials[0].state, 'not_yet_issued');
+  });
+
+  test('as text is a table with a line for each credential and each volume without one', () => {
+    const lines = ask(all, '', '', unwell).body.split('\n');
+    assert.deepEqual(lines.slice(0, 6), [
+      'pod-certificate-agent 1.2.3, node node-1, driver csi.example.com',
+      'started 1 h ago, told at 2026-11-22T10:00:00.000Z',
+      'not ready',
+      '  certificate-api: not served here',
+      '4 volumes; credentials: not_yet_issued 0, fresh 1, overdue_for_refresh 0, expired 1, denied 1, failed 0',
+      '',
+    ]);
+    const cells = lines.slice(6, -1).map((line) => line.split(/ {2,}/));
+    assert.deepEqual(cells[1]?.slice(0, 8), [
+      ...['shop', 'web-1', 'mtls[0]', 'example.com/mesh', 'ECDSAP256', 'fresh', 'in 18 h', 'in 10 h 3 min'],
+    ]);
+    assert.deepEqual(cells[2]?.slice(5), [
+      'denied',
+      '-',
+      'in 1 min 30 s',
+      '-',
+      'the request was denied: Policy: not you',
+    ]);
+    assert.deepEqual(cells[3]?.slice(5, 7), ['expired', '1 h ago']);
+    assert.deepEqual(cells[4]?.slice(1, 6), ['client', 'trust', 'example.com:mesh:roots', '-', 'waiting']);
+    assert.deepEqual(ask([], '').body.split('\n').slice(2), ['ready', ...ask([], '').body.split('\n').slice(3)]);
+  });
+});
+
+describe('the status page', () => {
+  test('shows what needs a person first, and sorts by any column', () => {
+    const sorted = (sort: string): readonly string[] => podsOn(ask(all, `format=html&sort=${sort}`).body);
+    assert.deepEqual(podsOn(ask(all, 'format=html').body), ['web-3', 'web-2', 'client', 'web-1']);
+    assert.deepEqual(sorted('pod'), ['client', 'web-1', 'web-2', 'web-3']);
+    assert.deepEqual(sorted('expiry'), ['web-3', 'web-1', 'client', 'web-2']);
+    assert.deepEqual(sorted('next'), ['web-3', 'web-2', 'web-1', 'client']);
+    assert.deepEqual(sorted('state'), ['web-2', 'web-3', 'web-1', 'client']);
+    assert.deepEqual(sorted('signer'), ['web-1', 'web-2', 'web-3', 'client']);
+    assert.deepEqual(sorted('key'), ['web-1', 'web-2', 'web-3', 'client']);
+    assert.deepEqual(sorted('nonsense'), ['web-3', 'web-2', 'client', 'web-1']);
+  });
+
+  test('filters by words in any column and by state, and keeps both in its form', () => {
+    const found = (query: string): readonly string[] => podsOn(ask(all, `format=html&${query}`).body);
+    assert.deepEqual(found('filter=WEB-1'), ['web-1']);
+    assert.deepEqual(found('filter=shop+policy'), ['web-2']);
+    assert.deepEqual(found('filter=4abcdef'), ['web-3', 'web-1']);
+    assert.deepEqual(found('filter=nowhere'), []);
+    assert.deepEqual(found('state=expired'), ['web-3']);
+    const { body } = ask(all, 'format=html&filter=web&state=expired&sort=expiry');
+    assert.match(body, /name="filter" value="web"/);
+    assert.match(body, /<option selected>expired<\/option>/);
+    assert.match(body, /<th scope="col" aria-sort="ascending"><a href="\?filter=web&amp;state=expired&amp;sort=expiry/);
+    assert.match(body, /1 of 4 lines/);
+  });
+
+  test('marks on a bar from notBefore to notAfter how much has passed, the refresh and now', () => {
+    const { body } = ask([podWith('web-1', fresh)], 'format=html');
+    // 6 of 24 hours have passed, the refresh comes after 16.05 of them; the bar is 190 wide.
+    assert.match(body, /<rect class="spent" y="3" width="47.5"/);
+    assert.match(body, /<rect class="due" x="127.1"/);
+    assert.match(body, /<rect class="now" x="47.5"/);
+    assert.match(
+      body,
+      /aria-label="from 2026-11-22T04:00:00.000Z to 2026-11-23T04:00:00.000Z, refresh at 2026-11-22T20/,
+    );
+    const late = ask([expired], 'format=html').body;
+    assert.match(late, /class="gone"/);
+    assert.match(late, /expired 1 h ago/);
+    assert.match(late, /<rect class="now" x="188"/);
+  });
+
+  test('escapes whatever others wrote', () => {
+    const hostile = '<script>alert("1")</script>&\'';
+    const volume = podWith(hostile, { ...fresh, lastError: hostile, serialNumber: hostile }, hostile);
+    const { body } = ask([volume], `format=html&filter=${encodeURIComponent(hostile)}`, '', [
+      { name: hostile, ok: false, message: hostile },
+    ]);
+    assert.ok(!body.includes('<script>alert'));
+    assert.match(body, /&lt;script&gt;alert\(&quot;1&quot;\)&lt;\/script&gt;&amp;&#39;/);
+  });
+
+  test('allows nothing but its own style and script, by their hashes, and no page to frame it', () => {
+    const { headers, body } = ask(all, 'format=html');
+    assert.equal(headers?.['Content-Security-Policy'], pagePolicy);
+    assert.match(pagePolicy, /^default-src 'none'; script-src 'sha256-[^']+='; style-src 'sha256-[^']+=';/);
+    assert.match(pagePolicy, /frame-ancestors 'none'$/);
+    assert.doesNotMatch(body, /\bstyle="|\bon[a-z]+="|https?:\/\//);
+  });
+
+  test('shows at most a thousand lines and says how many there are', () => {
+    const many = Array.from({ length: 1_002 }, (_, index) => podWith(`web-${index}`, fresh));
+    const { body } = ask(many, 'format=html');
+    assert.equal(podsOn(body).length, 1_000);
+    assert.match(body, /1002 of 1002 lines/);
+    assert.match(body, /2 more lines: narrow the filter/);
+  });
+});
+
+test('spans of time are told in their two largest units', () => {
+  const cases: readonly (readonly [number, string])[] = [
+    [0, '0 s'],
+    [999, '0 s'],
+    [65_000, '1 min 5 s'],
+    [3_600_000, '1 h'],
+    [90_061_000, '1 d 1 h'],
+    [86_405_000, '1 d'],
+  ];
+  for (const [ms, text] of cases) assert.equal(spanText(ms), text);
+  assert.equal(fromNow(5_000, 0), 'in 5 s');
+  assert.equal(fromNow(0, 5_000), '5 s ago');
+  assert.equal(fromNow(5_000, 4_500), 'now');
+});
