@@ -75,10 +75,11 @@ export async function createObjects(target: ReplayTarget): Promise<ReadonlyMap<s
 export async function replay(target: ReplayTarget, one: RuleCase, world: World): Promise<Judgement> {
   const request = await one.request(world);
   const user = userOf(target, one.user);
+  const named = (value: string): string => target.names?.outgoing(value) ?? value;
   const headers = Object.fromEntries(
     Object.entries(one.impersonate ?? {}).map(([name, value]) => [
       name,
-      typeof value === 'string' ? value : [...value],
+      typeof value === 'string' ? named(value) : value.map(named),
     ]),
   );
   if ('path' in request) {

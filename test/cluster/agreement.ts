@@ -1,0 +1,81 @@
+/**
+ * Agreement: every good and bad request that the sandbox's rules are tested with is judged the same by this server. That is
+ * what allows to believe tests against the sandbox.
+ */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { allCases } from '../sandbox/rules/cases/all.ts';
+import type { RuleCase, World } from '../sandbox/rules/cases/case.ts';
+import { createKeys } from '../sandbox/rules/cases/keys.ts';
+import { difference, replay } from '../sandbox/rules/replay.ts';
+import { createCertificates, createWorld, expectedIn } from '../sandbox/rules/world.ts';
+import type { Ground } from './ground.ts';
+import type { Offers } from './server.ts';
+
+/** A server's caches learn of new objects a little later; a node is refused until then. */
+const patienceMs = 5_000;
+const lookAgainMs = 200;
+
+export function agreement(ground: () => Ground): void {
+  describe('The server judges as the sandbox does', () => {
+    const keys = createKeys();
+    const now = Math.floor(Date.now() / 1000) * 1000;
+    const certificates = createCertificates(now);
+    for (const [title, cases] of Object.entries(allCases)) {
+      test(title, async (t) => {
+        const { offers, replayTarget, uid } = ground();
+        if (title === 'ClusterTrustBundles' && offers.bundleApi === undefined) return t.skip('the server serves none');
+        for (const world of worlds(offers, keys, certificates, now)) {
+          const asked = cases.filter(({ kubernetes }) => kubernetes?.includes(world.kubernetes) ?? true);
+          const others = cases.length - asked.length;
+          if (others > 0) t.diagnostic(`${others} cases are not about Kubernetes ${world.kubernetes}`);
+          assert.deepEqual(await differences(asked, { ...world, uid }, replayTarget), [], world.requestVersion);
+        }
+      });
+    }
+  });
+}
+
+async function differences(
+  cases: readonly RuleCase[],
+  world: World,
+  target: Ground['replayTarget'],
+): Promise<string[]> {
+  const all: string[] = [];
+  for (const one of cases) {
+    const found = await lastingDifference(world, one, target);
+    if (found !== undefined) all.push(`${one.name}: ${found}`);
+  }
+  return all;
+}
+
+function worlds(
+  offers: Offers,
+  keys: ReturnType<typeof createKeys>,
+  certificates: ReturnType<typeof createCertificates>,
+  now: number,
+): World[] {
+  const bundleVersion = versionOf(offers.bundleApi?.apiVersion ?? 'v1beta1');
+  const versions = [...new Set(offers.requestApis.map(({ apiVersion }) => versionOf(apiVersion)))];
+  return versions.map((requestVersion) =>
+    createWorld({ kubernetes: offers.kubernetes, requestVersion, bundleVersion }, keys, certificates, now),
+  );
+}
+
+function versionOf(apiVersion: string): string {
+  return apiVersion.slice(apiVersion.indexOf('/') + 1);
+}
+
+async function lastingDifference(
+  world: World,
+  one: RuleCase,
+  target: Ground['replayTarget'],
+): Promise<string | undefined> {
+  const until = Date.now() + patienceMs;
+  for (;;) {
+    const found = difference(expectedIn(one, world), await replay(target, one, world));
+    if (found === undefined || Date.now() >= until) return found;
+    await sleep(lookAgainMs);
+  }
+}
