@@ -1,0 +1,139 @@
+/**
+ * An agent that is killed after any of its effects: the next one goes on, and nothing is asked for twice. Between two
+ * effects nothing outside the process changes, so a death after each of them is a death at every boundary. (What a death within
+ * an effect leaves is replayed call by call in `crash-replay.test.ts`.)
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { createIdentity } from '../../agent/kubernetes/identity.ts';
+import { createMonotonicClock } from '../../agent/kubernetes/monotonic.ts';
+import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
+import { type Cluster, startCluster } from '../../sandbox/cluster.ts';
+import { parseDeclaration } from '../../volumes/sources.ts';
+import { mountSkip } from '../volumes/support.ts';
+import type { CrashPlan, Phase, Round } from './crash-child.ts';
+import { signerName } from './node.ts';
+import { mountedDirectory } from './real-node.ts';
+
+const sources = [
+  { podCertificate: { signerName, keyType: 'ECDSAP256', keyPath: 'key.pem', certificateChainPath: 'chain.pem' } },
+  { clusterTrustBundle: { signerName, labelSelector: {}, path: 'ca.pem' } },
+];
+/** The effects of an issuance, in their order. A refresh has the same but for the first. */
+const effects = [
+  'create',
+  'generate',
+  'savePending',
+  'submit',
+  'verify',
+  'saveAnswer',
+  'project',
+  'saveIssued',
+  'discardPending',
+];
+
+test('after a death at any point of an issuance or a refresh the next agent goes on, with no request more', {
+  skip: mountSkip,
+}, async (t) => {
+  const { cluster, directory, created } = await startCrashCluster(t);
+  const access = await accessOf(cluster);
+  const deaths = new Set<string>();
+  let left: CrashPlan['left'];
+  for (let dieAfter = 1; ; dieAfter += 1) {
+    const next = await makeRound(cluster, join(directory, `r${dieAfter}`));
+    const end = await runChild(t, { ...access, ...(left === undefined ? {} : { left }), next, dieAfter });
+    if (left !== undefined) assertWhole(left, left.phase, created);
+    if (end.signal === null) {
+      assertWhole(next, 'refresh', created);
+      break;
+    }
+    assert.equal(end.signal, 'SIGKILL', end.errors);
+    if (end.phase === 'refresh') assertPair(next);
+    deaths.add(`${end.phase} ${end.effects.at(-1)}`);
+    left = { ...next, phase: end.phase };
+  }
+  const all = [...effects.map((effect) => `issuance ${effect}`), ...effects.slice(1).map((one) => `refresh ${one}`)];
+  assert.deepEqual([...deaths].sort(), all.sort());
+});
+
+async function startCrashCluster(t: TestContext) {
+  let cluster: Cluster | undefined;
+  t.after(() => cluster?.close());
+  const directory = mountedDirectory(t, 'shared');
+  cluster = await startCluster({ signers: [{ signerName }], directory, kubelet: 'none' });
+  const created: PodCertificateRequest[] = [];
+  cluster.apiServer.store.subscribe(({ resource, type, object }) => {
+    if (type !== 'ADDED' || resource !== 'podcertificaterequests.certificates.k8s.io') return;
+    created.push(object as unknown as PodCertificateRequest);
+  });
+  return { cluster, directory, created };
+}
+
+/** What a child needs to reach the API server as the agent. */
+async function accessOf(cluster: Cluster): Promise<Omit<CrashPlan, 'next' | 'dieAfter'>> {
+  const { nodeName, impersonateNode, driverName, kubeconfigs } = cluster;
+  const identity = createIdentity({ kind: 'kubeconfig', path: kubeconfigs.agent }, { clock: createMonotonicClock() });
+  const { server, tls, headers } = await identity.current();
+  return { server, ca: String(tls.ca), headers, nodeName, impersonateNode, driverName };
+}
+
+/** A pod, and its volume as a kubelet prepares it. */
+async function makeRound(cluster: Cluster, kubeletRoot: string): Promise<Round> {
+  const name = `web-${kubeletRoot.split('/').at(-1)}`;
+  const { metadata } = await cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources }] });
+  const uid = metadata.uid ?? '';
+  const targetPath = join(kubeletRoot, 'pods', uid, 'volumes/kubernetes.io~csi/mtls/mount');
+  mkdirSync(dirname(targetPath), { recursive: true });
+  writeFileSync(join(dirname(targetPath), 'vol_data.json'), '{}');
+  const declared = parseDeclaration({ sources: JSON.stringify(sources) });
+  assert.ok(declared.ok);
+  const pod = { namespace: 'default', name, uid, serviceAccountName: 'default' };
+  const { declaration } = declared;
+  return { kubeletRoot, request: { volumeId: `csi-${name}`, targetPath, volumeName: 'mtls', pod, declaration } };
+}
+
+async function runChild(t: TestContext, plan: CrashPlan) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), JSON.stringify(plan)]);
+  t.after(() => child.kill('SIGKILL'));
+  const [output, errors, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>,
+  ]);
+  assert.ok(signal !== null || code === 0, errors);
+  const lines = output.trimEnd().split('\n');
+  const begun = lines.findLast((line) => line.startsWith('phase '));
+  const phase: Phase = begun === 'phase refresh' ? 'refresh' : 'issuance';
+  const effectsDone = lines.filter((line) => line.startsWith('effect ')).map((line) => line.slice('effect '.length));
+  return { signal, phase, errors, effects: effectsDone };
+}
+
+/** The volume holds the newest certificate that was asked for, nothing was asked for twice, and nothing is left over. */
+function assertWhole(round: Round, phase: Phase, created: readonly PodCertificateRequest[]): void {
+  const { targetPath, pod } = round.request;
+  const asked = created.filter(({ spec }) => spec.podUID === pod.uid);
+  assert.equal(asked.length, phase === 'issuance' ? 1 : 2, targetPath);
+  assertPair(round);
+  const state = JSON.parse(readFileSync(join(targetPath, '..agent', 'issued-0.json'), 'utf8'));
+  assert.equal(state.issued.requestName, asked.at(-1)?.metadata.name);
+  assert.equal(state.issued.serialNumber, leaf(round).serialNumber);
+  assert.match(readFileSync(join(targetPath, 'ca.pem'), 'utf8'), /BEGIN CERTIFICATE/);
+  assert.deepEqual(readdirSync(join(targetPath, '..agent')).sort(), ['issued-0.json', 'volume.json']);
+  assert.equal(readdirSync(targetPath).filter((name) => /^\.\.\d/.test(name)).length, 1);
+}
+
+/** Key and certificate belong together. */
+function assertPair(round: Round): void {
+  const key = createPrivateKey(readFileSync(join(round.request.targetPath, 'key.pem')));
+  assert.ok(leaf(round).checkPrivateKey(key));
+}
+
+function leaf({ request }: Round): X509Certificate {
+  return new X509Certificate(readFileSync(join(request.targetPath, 'chain.pem')));
+}

@@ -1,0 +1,146 @@
+/**
+ * The agent among the others on its node: the kubelet's plugin watcher, a second agent, callers with hostile paths, memory that
+ * runs out, mounts that do not reach the pods.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { callUnary } from '../../sandbox/kubelet/grpc.ts';
+import { nodeService } from '../../volumes/csi/protocol.ts';
+import { call, publishRequest } from '../volumes/csi/support.ts';
+import { mountSkip, podUID } from '../volumes/support.ts';
+import { signerName, usualSources } from './node.ts';
+import { startRealNode } from './real-node.ts';
+
+const volumes = [{ name: 'mtls', sources: usualSources }];
+
+test('an agent on its node', { skip: mountSkip }, async (t) => {
+  const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
+  const node = await startRealNode(t, { timeScale: 600, signers });
+  const { cluster } = node;
+  await cluster.stopKubelet();
+  const agent = node.spawnAgent();
+
+  await t.test('is ready once the kubelet has its driver, and again after its socket was removed', async () => {
+    await agent.logged((line) => line.message === 'the agent runs');
+    const before = await agent.get('/readyz?verbose');
+    assert.equal(before.status, 503);
+    assert.match(before.text, /\[-\]kubelet-registration failed: the kubelet has not registered the driver yet/);
+    assert.equal((await agent.get('/livez')).status, 200);
+    assert.equal(await probe(t, cluster.csiSocket), false);
+    cluster.startKubelet();
+    await agent.ready();
+    assert.match((await agent.get('/readyz?verbose')).text, /\[\+\]certificate-request-watch ok/);
+    assert.equal(await probe(t, cluster.csiSocket), true);
+
+    const socket = join(cluster.registrationDirectory, `${cluster.driverName}-reg.sock`);
+    const registrations = () => agent.lines.filter((line) => line.message === 'the kubelet registered the driver');
+    assert.equal(registrations().length, 1);
+    rmSync(socket);
+    await agent.logged((line) => line.message === 'the registration socket was removed, and is put back');
+    await agent.logged(() => registrations().length === 2);
+    assert.ok(existsSync(socket));
+    await agent.ready();
+  });
+
+  await t.test('is left alone by a second agent, which ends at once and says why', async () => {
+    await cluster.admin.createPod({ name: 'web', volumes });
+    const pod = await cluster.admin.podRunning('default', 'web');
+    const anchors = node.read(pod, 'ca.pem');
+    const second = node.spawnAgent();
+    assert.deepEqual(await second.exit, { code: 1, signal: null });
+    const refused = second.lines.find((line) => line.message === 'the agent cannot start');
+    assert.match(String(refused?.['error']), /another process serves .*csi\.sock; one agent per node and driver name/);
+    assert.ok(!second.lines.some((line) => line.message === 'certificate adopted'));
+    assert.equal(node.read(pod, 'ca.pem'), anchors);
+    assert.equal((await agent.get('/readyz')).status, 200);
+    await cluster.admin.deletePod('default', 'web');
+    assert.deepEqual(node.mounts(), []);
+  });
+
+  await t.test('mounts, writes and removes nothing beyond a pod’s volume, whatever path it is given', async () => {
+    const pods = join(cluster.kubeletRoot, 'pods');
+    const outside = join(node.directory, 'outside');
+    mkdirSync(join(outside, 'mount'), { recursive: true });
+    writeFileSync(join(outside, 'mount', 'precious'), 'stays');
+    mkdirSync(join(pods, podUID, 'volumes/kubernetes.io~csi'), { recursive: true });
+    symlinkSync(outside, join(pods, podUID, 'volumes/kubernetes.io~csi/planted'));
+    const hostile = [
+      `${pods}/${podUID}/volumes/kubernetes.io~csi/planted/mount`,
+      `${pods}/${podUID}/volumes/kubernetes.io~csi/../../../../../outside/mount`,
+      `${pods}/../../outside/mount`,
+      `${pods}/${podUID}/volumes/kubernetes.io~csi/mtls/../planted/mount`,
+      `${outside}/mount`,
+      '/var/lib/other/pods/x/volumes/kubernetes.io~csi/mtls/mount',
+      `${pods}/${podUID}/volumes/kubernetes.io~csi/mtls/mount/..agent`,
+    ];
+    for (const target_path of hostile) {
+      for (const method of ['NodePublishVolume', 'NodeUnpublishVolume']) {
+        const options = { socket: cluster.csiSocket, deadlineMs: 60_000, signal: t.signal };
+        const answer = await callUnary(nodeService, method, publishRequest({ target_path }), options);
+        assert.equal(answer.type, 'error', `${method} ${target_path}`);
+      }
+    }
+    assert.equal(readFileSync(join(outside, 'mount', 'precious'), 'utf8'), 'stays');
+    assert.deepEqual(readdirSync(join(outside, 'mount')), ['precious']);
+    assert.deepEqual(node.mounts(), []);
+  });
+
+  await t.test('keeps the old files of a volume without room, and writes the new ones once there is room', async () => {
+    await cluster.admin.createPod({ name: 'full', volumes });
+    const pod = await cluster.admin.podRunning('default', 'full');
+    const before = { bundle: node.read(pod, 'tls.pem'), anchors: node.read(pod, 'ca.pem') };
+    const filler = join(node.volume(pod), 'filler');
+    fillUp(filler);
+    await cluster.signer(signerName).publishNextRoot();
+    const failed = await agent.logged((line) => line.message === 'trust anchors not written');
+    assert.match(String(failed['error']), /ENOSPC/);
+    await agent.logged((line) => line.message === 'attempt failed' && line['phase'] === 'key');
+    assert.deepEqual({ bundle: node.read(pod, 'tls.pem'), anchors: node.read(pod, 'ca.pem') }, before);
+    rmSync(filler);
+    await agent.logged((line) => line.message === 'trust anchors changed');
+    await agent.logged((line) => line.message === 'certificate renewed');
+    assert.notEqual(node.read(pod, 'tls.pem'), before.bundle);
+    assert.notEqual(node.read(pod, 'ca.pem'), before.anchors);
+  });
+
+  await t.test('takes its sockets away when it stops, and nothing else', async () => {
+    assert.deepEqual(await agent.end('SIGTERM'), { code: 0, signal: null });
+    assert.deepEqual(readdirSync(cluster.registrationDirectory), []);
+    assert.ok(!existsSync(cluster.csiSocket));
+    assert.equal(node.mounts().length, 1);
+  });
+});
+
+test('an agent whose mounts would not reach the pods does not start, and says what to set', {
+  skip: mountSkip,
+}, async (t) => {
+  const node = await startRealNode(t, { shared: false });
+  const agent = node.spawnAgent();
+  assert.deepEqual(await agent.exit, { code: 1, signal: null });
+  assert.match(agent.output(), /pods is not mounted shared.*mountPropagation: Bidirectional/);
+  rmSync(join(node.cluster.kubeletRoot, 'pods'), { recursive: true });
+  const lost = node.spawnAgent();
+  assert.deepEqual(await lost.exit, { code: 1, signal: null });
+  assert.match(lost.output(), /pods cannot be found: set kubelet-root/);
+  assert.ok(!existsSync(node.cluster.csiSocket));
+});
+
+async function probe(t: TestContext, socket: string): Promise<boolean> {
+  const { response } = await call(t, socket, 'Identity', 'Probe');
+  const ready = response?.['ready'] as { readonly value: boolean } | undefined;
+  return ready?.value === true;
+}
+
+/** Takes all the room that the file's file system has. */
+function fillUp(file: string): void {
+  const block = Buffer.alloc(4096);
+  for (;;) {
+    try {
+      writeFileSync(file, block, { flag: 'a' });
+    } catch {
+      return;
+    }
+  }
+}
