@@ -4,11 +4,7 @@
  * https://www.rfc-editor.org/rfc/rfc7468 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import { X509Certificate } from 'node:crypto';
-
-const block = /^-----BEGIN ([^-\r\n]*)-----[ \t]*\r?\n([\s\S]*?)^-----END \1-----/gm;
-
-/** RFC 1421 headers: no base64 line has a colon; a header goes on in lines that begin with a space. */
-const headerLine = /^(.*:.*|[ \t].*)$/gm;
+import { readCertificateBlocks } from '../pem.ts';
 
 /**
  * Reads a bundle. Text between blocks and headers within them are dropped.
@@ -17,24 +13,14 @@ const headerLine = /^(.*:.*|[ \t].*)$/gm;
  * @throws Error that names the block at fault, by its position from 1, and never quotes it.
  */
 export function readTrustBundle(pem: string): Uint8Array[] {
-  const certificates = [...pem.matchAll(block)].map(([, label = '', body = ''], index) => {
-    if (label !== 'CERTIFICATE') {
-      throw new Error(`block ${index + 1} is not a CERTIFICATE`);
-    }
-    return readCertificate(body, index + 1);
-  });
-  const begun = pem.match(/^-----BEGIN /gm)?.length ?? 0;
-  if (begun !== certificates.length) {
-    throw new Error(`${begun} blocks begin and ${certificates.length} are complete`);
-  }
-  if (certificates.length === 0) {
+  const blocks = readCertificateBlocks(pem);
+  if (blocks.length === 0) {
     throw new Error('it holds no certificate');
   }
-  return certificates;
+  return blocks.map((der, index) => readCertificate(der, index + 1));
 }
 
-function readCertificate(body: string, position: number): Uint8Array {
-  const der = Buffer.from(body.replace(headerLine, '').replace(/\s+/g, ''), 'base64');
+function readCertificate(der: Uint8Array, position: number): Uint8Array {
   try {
     // `raw` is what the parser understood: bytes that follow the certificate are left out.
     return new Uint8Array(new X509Certificate(der).raw);
