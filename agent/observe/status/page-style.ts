@@ -34,6 +34,7 @@ thead th { border-top: 0; font-weight: 600; white-space: nowrap; }
 thead a { text-decoration: none; } thead a:hover { text-decoration: underline; }
 th[aria-sort] a::after { content: " \\2193"; }
 td { overflow-wrap: anywhere; }
+td.name { min-width: 11rem; } td.files { min-width: 18rem; }
 td.tight { white-space: nowrap; overflow-wrap: normal; }
 code { font: 12px/1.4 ui-monospace, monospace; }
 svg { display: block; width: 190px; height: 14px; margin: 0.2rem 0; }

@@ -135,10 +135,10 @@ function tableRow(row: Row, now: number): Html {
   const { volume, credential } = row;
   const state = stateOf(row);
   return html`<tr>
-<td>${volume.pod}<br><span class="soft">${volume.namespace}</span></td>
-<td>${volume.volume}${credential === undefined ? undefined : html`<span class="soft">[${credential.source}]</span>`}
+<td class="name">${volume.pod}<br><span class="soft">${volume.namespace}</span></td>
+<td class="files">${volume.volume}${credential === undefined ? undefined : html`<span class="soft">[${credential.source}]</span>`}
 ${credential?.files.map((file) => html`<br><code>${file}</code>`)}${volume.trustAnchors.map(anchorLine)}</td>
-<td>${credential?.signerName}</td>
+<td class="name">${credential?.signerName}</td>
 <td class="tight">${credential?.keyType}${serialLine(credential)}</td>
 <td><span class="${stateClasses[state] ?? ''}">${state}</span>${troubleLines(volume, credential)}</td>
 <td class="tight">${validity(credential, now)}</td>
@@ -147,8 +147,8 @@ ${credential?.files.map((file) => html`<br><code>${file}</code>`)}${volume.trust
 `;
 }
 
-function anchorLine({ of, file, optional }: TrustAnchorEntry): Html {
-  return html`<br><code>${file}</code> <span class="soft">anchors of ${of}${optional ? ', optional' : ''}</span>`;
+function anchorLine({ of, file }: TrustAnchorEntry): Html {
+  return html`<br><code>${file}</code> <span class="soft">anchors of ${of}</span>`;
 }
 
 function serialLine(credential: CredentialEntry | undefined): Html | undefined {

@@ -20,7 +20,7 @@ function ask(volumes: readonly VolumeSnapshot[], query: string, accept = '', che
 
 /** The pods of the page's lines, in their order. */
 function podsOn(body: string): readonly string[] {
-  return [...body.matchAll(/<tr>\n<td>([^<]*)<br>/g)].map(([, pod = '']) => pod);
+  return [...body.matchAll(/<tr>\n<td class="name">([^<]*)<br>/g)].map(([, pod = '']) => pod);
 }
 
 const refused = podWith(
