@@ -99,13 +99,16 @@ export interface WorldOptions {
   readonly followSuggestedKeyType?: boolean;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
+  /** A kubelet root that its owner removes, for volumes that are mounted; absent: volumes in directories. */
+  readonly mountedBelow?: string;
 }
 
 const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
-  const kubeletRoot = mkdtempSync(join(tmpdir(), 'lifecycle-'));
-  t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
+  const kubeletRoot = options.mountedBelow ?? mkdtempSync(join(tmpdir(), 'lifecycle-'));
+  const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
+  if (mode === 'directory') t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
   const clock = createManualClock(Date.UTC(2026, 10, 21));
   const listeners = new Set<(anchors: Anchors) => void>();
   const world: World = {
@@ -189,7 +192,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   };
 
   const createManager = (): VolumeManager => {
-    const store = createVolumeStore({ kubeletRoot, driverName: 'csi.example', mode: 'directory', now: clock.now });
+    const store = createVolumeStore({ kubeletRoot, driverName: 'csi.example', mode, now: clock.now });
     return createVolumeManager({
       keys,
       issuer,
