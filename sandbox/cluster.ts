@@ -19,8 +19,8 @@ import { createSandboxClient } from './client.ts';
 import { type Admin, createAdmin } from './cluster/admin.ts';
 import { furnish } from './cluster/furnish.ts';
 import { type KubeletSettings, type RunningNode, runNode } from './cluster/node.ts';
-import { signerUser } from './cluster/permissions.ts';
-import { createRules } from './rules/rules.ts';
+import { type AgentIdentity, agentPermissions, type ClusterObject, signerUser } from './cluster/permissions.ts';
+import { createRules, type RulesOptions } from './rules/rules.ts';
 import { createSignerApi } from './signers/api.ts';
 import type { SignerApi, WriteUnchecked } from './signers/ports.ts';
 import { type Signer, type SignerOptions, startSigner } from './signers/signer.ts';
@@ -43,13 +43,19 @@ export interface ClusterOptions {
   readonly driverName?: string;
   /** Absent: a kubelet that calls the driver's socket with a real kubelet's pauses. `none`: no kubelet. */
   readonly kubelet?: KubeletSettings | 'none';
+  /** Default: as its node where the cluster knows that (1.36 and newer), else as its service account. */
+  readonly agentIdentity?: AgentIdentity;
+  /** Roles, bindings and policies for the agent, in place of those that its identity needs. */
+  readonly agentObjects?: readonly ClusterObject[];
+  /** Asked about what the cluster's own authorizers do not allow. */
+  readonly authorizer?: RulesOptions['authorizer'];
 }
 
 /** Kubeconfig files of the cluster's users. */
 export interface Kubeconfigs {
   /** May do everything. */
   readonly admin: string;
-  /** The agent's service account, with a token bound to its pod on the node. */
+  /** The agent's service account, with a token bound to its pod on the node; or the kubelet's, where that is its identity. */
   readonly agent: string;
   /** `system:node:<node>`. */
   readonly kubelet: string;
@@ -67,7 +73,7 @@ export interface Cluster {
   /** Where the kubelet expects the driver. */
   readonly csiSocket: string;
   readonly registrationDirectory: string;
-  /** True when the agent may impersonate its node (1.36 and newer), and may make requests only so. */
+  /** True when the agent makes its requests as its node, by impersonation. */
   readonly impersonateNode: boolean;
   /** @throws Error when there is no signer of that name. */
   signer(signerName: string): Signer;
@@ -92,9 +98,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     registrationDirectory: join(directory, 'kubelet', 'plugins_registry'),
     csiSocket: join(directory, 'csi.sock'),
   };
-  const impersonateNode = kubernetes === '1.36' || kubernetes === '1.37';
+  const canImpersonate = kubernetes === '1.36' || kubernetes === '1.37';
+  const { agentIdentity = canImpersonate ? 'impersonatedNode' : 'serviceAccount' } = options;
+  const impersonateNode = agentIdentity === 'impersonatedNode';
+  const { agentObjects = agentPermissions(agentIdentity), authorizer } = options;
   await mkdir(places.registrationDirectory, { recursive: true });
-  const apiServer = await startApiServer({ rules: createRules(), kubernetes, timeScale });
+  const apiServer = await startApiServer({ rules: createRules(authorizer && { authorizer }), kubernetes, timeScale });
   const access = createAccess(directory, apiServer);
   const signers = createSigners(apiServer, timeScale);
   const closing = new AbortController();
@@ -119,10 +128,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   try {
     const adminConfig = await access.user('admin', 'admin', ['system:masters']);
     const admin = createAdmin(access.client(adminConfig, 'sandbox-admin'), nodeName, driverName, closing.signal);
+    const kubelet = await access.user('kubelet', `system:node:${nodeName}`, ['system:nodes']);
+    const account = await access.save('agent', await furnish(admin, apiServer, { nodeName, driverName, agentObjects }));
     const kubeconfigs: Kubeconfigs = {
       admin: adminConfig,
-      agent: await access.save('agent', await furnish(admin, apiServer, { nodeName, driverName, impersonateNode })),
-      kubelet: await access.user('kubelet', `system:node:${nodeName}`, ['system:nodes']),
+      agent: agentIdentity === 'kubelet' ? kubelet : account,
+      kubelet,
       signer: await access.user('signer', signerUser, []),
     };
     const signerApi = createSignerApi(access.client(kubeconfigs.signer, 'sandbox-signer'));

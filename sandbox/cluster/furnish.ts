@@ -7,7 +7,7 @@ import { corePrefix } from '../../agent/kubernetes/paths.ts';
 import type { ApiServer } from '../api-server/server.ts';
 import { kubeconfig } from '../api-server/tls.ts';
 import type { Admin } from './admin.ts';
-import { agentAccount, agentNamespace, permissionObjects } from './permissions.ts';
+import { agentAccount, agentNamespace, basicPermissions, type ClusterObject } from './permissions.ts';
 
 /** Long enough for every run of a sandbox. */
 const agentTokenSeconds = 30 * 86400;
@@ -15,13 +15,13 @@ const agentTokenSeconds = 30 * 86400;
 export interface Furniture {
   readonly nodeName: string;
   readonly driverName: string;
-  /** Whether the agent makes its requests as its node, or as itself. */
-  readonly impersonateNode: boolean;
+  /** What gives the agent its permissions, or limits them. */
+  readonly agentObjects: readonly ClusterObject[];
 }
 
 /** Makes the objects. @returns a kubeconfig (YAML) of the agent, whose token is bound to its pod on the node. */
 export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Furniture): Promise<string> {
-  const { nodeName, driverName, impersonateNode } = furniture;
+  const { nodeName, driverName, agentObjects } = furniture;
   const node = await admin.create<KubernetesObject>(
     corePrefix,
     { resource: 'nodes' },
@@ -29,8 +29,9 @@ export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Fur
   );
   const storage = '/apis/storage.k8s.io/v1';
   await admin.create(storage, { resource: 'csidrivers' }, csiDriverObject(driverName));
-  const rbac = '/apis/rbac.authorization.k8s.io/v1';
-  for (const { resource, object } of permissionObjects(impersonateNode)) await admin.ensure(rbac, { resource }, object);
+  for (const { prefix, resource, object } of [...basicPermissions(), ...agentObjects]) {
+    await admin.ensure(prefix, { resource }, object);
+  }
   const accounts = { namespace: agentNamespace, resource: 'serviceaccounts' };
   const account = await admin.create<KubernetesObject>(corePrefix, accounts, { metadata: { name: agentAccount } });
   const name = `${agentAccount}-${nodeName}`;

@@ -57,23 +57,40 @@ const nodeRules: readonly Rule[] = [
   { apiGroups: certificates, resources: ['*'], verbs: ['request-podcertificate-signer'] },
 ];
 
-/** ClusterRoles and ClusterRoleBindings to create, with the resource each belongs to. */
-export function permissionObjects(impersonateNode: boolean): readonly { resource: string; object: object }[] {
-  const requestRules = impersonateNode ? nodeRequestRules : ownRequestRules;
-  const account = { kind: 'ServiceAccount', namespace: agentNamespace, name: agentAccount };
+/** As whom the agent makes its requests; `kubelet`: with the node's own credentials, in everything. */
+export type AgentIdentity = 'impersonatedNode' | 'serviceAccount' | 'kubelet';
+
+/** A cluster-scoped object to create, and where. */
+export interface ClusterObject {
+  /** `/apis/<group>/<version>`. */
+  readonly prefix: string;
+  readonly resource: string;
+  readonly object: object;
+}
+
+/** What the sandbox's own signers and nodes may do. */
+export function basicPermissions(): readonly ClusterObject[] {
   return [
     ...roleAndBinding(signerUser, signerRules, { ...rbacGroup, kind: 'User', name: signerUser }),
     ...roleAndBinding('sandbox-nodes', nodeRules, { ...rbacGroup, kind: 'Group', name: 'system:nodes' }),
-    ...roleAndBinding(agentAccount, [...agentRules, ...requestRules], account),
   ];
+}
+
+/** What the agent may do, unless somebody knows better. */
+export function agentPermissions(identity: AgentIdentity): readonly ClusterObject[] {
+  if (identity === 'kubelet') return [];
+  const requestRules = identity === 'impersonatedNode' ? nodeRequestRules : ownRequestRules;
+  const account = { kind: 'ServiceAccount', namespace: agentNamespace, name: agentAccount };
+  return roleAndBinding(agentAccount, [...agentRules, ...requestRules], account);
 }
 
 const rbacGroup = { apiGroup: 'rbac.authorization.k8s.io' };
 
-function roleAndBinding(name: string, rules: readonly Rule[], subject: object) {
+function roleAndBinding(name: string, rules: readonly Rule[], subject: object): readonly ClusterObject[] {
   const roleRef = { ...rbacGroup, kind: 'ClusterRole', name };
+  const prefix = '/apis/rbac.authorization.k8s.io/v1';
   return [
-    { resource: 'clusterroles', object: { metadata: { name }, rules } },
-    { resource: 'clusterrolebindings', object: { metadata: { name }, roleRef, subjects: [subject] } },
+    { prefix, resource: 'clusterroles', object: { metadata: { name }, rules } },
+    { prefix, resource: 'clusterrolebindings', object: { metadata: { name }, roleRef, subjects: [subject] } },
   ];
 }
