@@ -47,3 +47,62 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "pca.usesToken" -}}
 {{- if ne .Values.identity.mode "kubelet" }}true{{ end }}
 {{- end }}
+
+{{- define "pca.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{/* The part of the agent's configuration that it reads at its start: a change rolls the DaemonSet. */}}
+{{- define "pca.fixedConfiguration" -}}
+driverName: {{ .Values.driverName | quote }}
+kubeletRoot: {{ .Values.kubeletRoot | quote }}
+{{- if eq .Values.identity.mode "impersonatedNode" }}
+impersonateNode: true
+{{- else if eq .Values.identity.mode "kubelet" }}
+kubeconfig: {{ .Values.identity.kubelet.kubeconfig | quote }}
+{{- end }}
+publishTimeout: {{ .Values.publishTimeout }}
+maxConcurrentRequests: {{ .Values.rateLimits.maxConcurrentRequests }}
+maxConcurrentRsa: {{ .Values.rateLimits.maxConcurrentRsa }}
+logFormat: {{ .Values.logging.format }}
+metricsAddress: {{ printf "%s:%v" .Values.endpoint.host .Values.endpoint.port | quote }}
+{{- if .Values.endpoint.tlsSecret }}
+tlsCertFile: /etc/pod-certificate-agent/tls/tls.crt
+tlsKeyFile: /etc/pod-certificate-agent/tls/tls.key
+{{- end }}
+podMetrics: {{ .Values.metrics.perPod }}
+{{- end }}
+
+{{/* The part that takes effect while the agent runs. */}}
+{{- define "pca.reloadableConfiguration" -}}
+logLevel: {{ .Values.logging.level }}
+requestsPerSecond: {{ .Values.rateLimits.requestsPerSecond }}
+burst: {{ .Values.rateLimits.burst }}
+followSuggestedKeyType: {{ .Values.followSuggestedKeyType }}
+allowedSigners: {{ toJson .Values.allowedSigners }}
+{{- end }}
+
+{{/* Health asks for no token. A loopback address is asked on the node, whose network the pod then uses. */}}
+{{- define "pca.probe" -}}
+{{- $root := index . 0 -}}
+{{- $loopback := or (hasPrefix "127." $root.Values.endpoint.host) (eq $root.Values.endpoint.host "[::1]") -}}
+httpGet:
+  path: {{ index . 1 }}
+  port: endpoint
+  scheme: {{ if $loopback }}HTTP{{ else }}HTTPS{{ end }}
+  {{- if $loopback }}
+  {{- if not $root.Values.hostNetwork }}
+  {{- fail "endpoint.host is a loopback address, which the kubelet's probes reach with hostNetwork only" }}
+  {{- end }}
+  host: {{ $root.Values.endpoint.host | trimPrefix "[" | trimSuffix "]" | quote }}
+  {{- end }}
+{{- end }}
+
+{{/* The service account whose token Prometheus sends. */}}
+{{- define "pca.scraperName" -}}
+{{- printf "%s-scraper" (include "pca.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}

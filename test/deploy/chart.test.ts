@@ -1,0 +1,342 @@
+/**
+ * The Helm chart, rendered over a matrix of values: every object is of the types of the Kubernetes API, and keeps the
+ * promises of docs/security.md.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { isMap, isScalar, type Pair, parse, parseDocument } from 'yaml';
+import { parseConfiguration } from '../../agent/config.ts';
+import { options } from '../../agent/configuration/options.ts';
+import { chartDirectory, renderChart } from '../../deploy/chart.ts';
+import { manifestFile, manifestText } from '../../deploy/manifest.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { matrix, modes, samples, valuesOf } from './matrix.ts';
+import { one, type Rendered, render, typeFaults, withoutHelm } from './objects.ts';
+
+const skip = withoutHelm;
+const read = (file: string): string => readFileSync(join(chartDirectory, file), 'utf8');
+const inMode = (mode: string) => render({ values: valuesOf({ 'identity.mode': mode }) });
+
+/** Kinds that the Kubernetes API itself does not have. */
+const foreign: Readonly<Record<string, string>> = {
+  PodMonitor: 'monitoring.coreos.com/v1',
+  PrometheusRule: 'monitoring.coreos.com/v1',
+  SecurityContextConstraints: 'security.openshift.io/v1',
+};
+
+interface Rule {
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+interface Container {
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly securityContext: Readonly<Record<string, unknown>> & { readonly capabilities: unknown };
+  readonly resources: { readonly requests: object; readonly limits: object };
+  readonly volumeMounts: readonly {
+    readonly name: string;
+    readonly mountPath: string;
+    readonly mountPropagation?: string;
+    readonly readOnly?: boolean;
+  }[];
+  readonly [probe: `${string}Probe`]: { readonly httpGet: Readonly<Record<string, unknown>> };
+}
+
+interface DaemonSetSpec {
+  readonly updateStrategy: object;
+  readonly template: {
+    readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+    readonly spec: Readonly<Record<string, unknown>> & {
+      readonly containers: readonly [Container];
+      readonly volumes: readonly { readonly name: string; readonly hostPath?: { readonly path: string } }[];
+    };
+  };
+}
+
+const daemonSet = (objects: readonly Rendered[]) => one(objects, 'DaemonSet')['spec'] as DaemonSetSpec;
+const podSpec = (objects: readonly Rendered[]) => daemonSet(objects).template.spec;
+const agentRules = (objects: readonly Rendered[]) =>
+  one(objects, 'ClusterRole', 'pod-certificate-agent')['rules'] as readonly Rule[];
+
+/** What the agent in these objects would run with. */
+function configurationOf(objects: readonly Rendered[]) {
+  const [configMap] = objects.filter(
+    ({ kind, metadata }) => kind === 'ConfigMap' && !/-dashboard$/.test(metadata.name),
+  );
+  const { 'config.yaml': file = '' } = (configMap?.['data'] ?? {}) as Record<string, string>;
+  const { args } = podSpec(objects).containers[0];
+  const parsed = parseConfiguration(args, { NODE_NAME: 'node-1' }, () => file);
+  assert.equal(parsed.type, 'run', JSON.stringify(parsed));
+  assert.ok(parsed.type === 'run');
+  return { configuration: parsed.configuration, file };
+}
+
+describe('the chart', { skip }, () => {
+  for (const { title, values } of matrix) {
+    test(`renders objects that the API knows, and a configuration that the agent takes, with ${title}`, () => {
+      const objects = render({ values });
+      for (const object of objects) {
+        const group = foreign[object.kind];
+        if (group === undefined) assert.deepEqual(typeFaults(object), []);
+        else assert.equal(object.apiVersion, group);
+        assert.match(object.metadata.name, /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+        assert.equal(object.metadata.labels?.['app.kubernetes.io/instance'], 'pod-certificate-agent');
+      }
+      const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+      assert.deepEqual(names, [...new Set(names)]);
+      configurationOf(objects);
+      keepsItsPromises(objects);
+    });
+  }
+
+  test('documents every value, refuses any other, and each one shows in what is rendered', () => {
+    const document = parseDocument(read('values.yaml'));
+    const documented = leavesOf(document.contents, '', document.commentBefore);
+    assert.deepEqual(
+      documented.filter(({ comment }) => comment.trim() === '').map(({ path }) => path),
+      [],
+    );
+    assert.deepEqual(
+      [...new Set(samples.map(({ path }) => path))].toSorted(),
+      documented.map(({ path }) => path).toSorted(),
+    );
+    for (const { path, value, with: needed = {} } of samples) {
+      const plain = renderChart({ values: valuesOf(needed) });
+      const changed = renderChart({ values: valuesOf({ ...needed, [path]: value }) });
+      assert.notDeepEqual(changed, plain, path);
+      assert.equal(renderChart({ values: valuesOf({ [`${path}X`]: value }) }).type, 'refused', `${path}X`);
+    }
+  });
+
+  test('refuses values that would only fail on the cluster', () => {
+    const wrong: Readonly<Record<string, unknown>> = {
+      'identity.mode': 'node',
+      'image.digest': 'sha256:abc',
+      kubeletRoot: 'var/lib/kubelet',
+      driverName: 'CSI',
+      allowedSigners: [{ namespaces: ['shop'], signers: ['example.com*'] }],
+      'rateLimits.maxConcurrentRsa': 3,
+      'logging.level': 'trace',
+      publishTimeout: 110,
+      'endpoint.host': 'localhost',
+      maxUnavailable: 0,
+      terminationGracePeriodSeconds: 5,
+      extraArgs: ['log-level=debug'],
+      'serviceAccount.create': false,
+      'metrics.podMonitor': { enabled: true, createToken: false },
+    };
+    for (const [path, value] of Object.entries(wrong)) {
+      assert.equal(renderChart({ values: valuesOf({ [path]: value }) }).type, 'refused', path);
+    }
+    // Without the node's network the probes would ask in vain.
+    assert.equal(renderChart({ values: valuesOf({ 'endpoint.host': '127.0.0.1' }) }).type, 'refused');
+  });
+
+  test('has the version of the package', () => {
+    const chart = parse(read('Chart.yaml'));
+    assert.deepEqual([chart.version, chart.appVersion], [packageJson.version, packageJson.version]);
+  });
+
+  test('is the plain manifest, with its defaults; `npm run manifest` writes it', () => {
+    assert.equal(readFileSync(manifestFile, 'utf8'), manifestText());
+  });
+
+  test('rolls the agents for what they read at their start, and for nothing else', () => {
+    const checksum = (paths: Readonly<Record<string, unknown>>) =>
+      daemonSet(render({ values: valuesOf(paths) })).template.metadata.annotations['checksum/configuration'];
+    const { file } = configurationOf(render());
+    const reloadable = Object.keys(parse(file)).filter((key) => Reflect.get(options, key).reloadable);
+    assert.deepEqual(reloadable, [
+      'logLevel',
+      'requestsPerSecond',
+      'burst',
+      'followSuggestedKeyType',
+      'allowedSigners',
+    ]);
+    const live = { 'logging.level': 'debug', 'rateLimits.burst': 9, allowedSigners: [] };
+    assert.equal(checksum(live), checksum({}));
+    assert.notEqual(checksum({ 'metrics.perPod': true }), checksum({}));
+  });
+
+  test('passes the allow-list on as it is, the empty one that allows nothing too', () => {
+    assert.deepEqual(configurationOf(render({ values: { allowedSigners: [] } })).configuration.allowedSigners, []);
+    const rules = [{ namespaces: ['shop'], signers: ['example.com/*'] }];
+    assert.deepEqual(
+      configurationOf(render({ values: { allowedSigners: rules } })).configuration.allowedSigners,
+      rules,
+    );
+  });
+});
+
+describe('the identity mode', { skip }, () => {
+  const own = [
+    { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
+    { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get'] },
+    { apiGroups: [''], resources: ['nodes'], verbs: ['get'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+    { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+    { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+  ];
+  const requests = { apiGroups: ['certificates.k8s.io'], resources: ['podcertificaterequests'] };
+  const verbs = ['create', 'get', 'list', 'watch'];
+
+  test('impersonatedNode may ask for certificates as its own node only, and has no policy', () => {
+    const objects = inMode('impersonatedNode');
+    assert.deepEqual(agentRules(objects), [
+      { apiGroups: ['authentication.k8s.io'], resources: ['nodes'], verbs: ['impersonate:associated-node'] },
+      { ...requests, verbs: verbs.map((verb) => `impersonate-on:associated-node:${verb}`) },
+      ...own,
+    ]);
+    assert.equal(objects.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy')).length, 0);
+    assert.equal(configurationOf(objects).configuration.impersonateNode, true);
+  });
+
+  test('serviceAccount may ask itself, and a policy holds it to its node', () => {
+    const objects = inMode('serviceAccount');
+    assert.deepEqual(agentRules(objects), [{ ...requests, verbs }, ...own]);
+    const policy = one(objects, 'ValidatingAdmissionPolicy');
+    const text = JSON.stringify(policy['spec']);
+    assert.match(text, /"failurePolicy":"Fail"/);
+    assert.match(text, /system:serviceaccount:kube-system:pod-certificate-agent/);
+    for (const field of ['nodeName', 'nodeUID']) assert.match(text, new RegExp(`object\\.spec\\.${field} == `));
+    assert.deepEqual(one(objects, 'ValidatingAdmissionPolicyBinding')['spec'], {
+      policyName: policy.metadata.name,
+      validationActions: ['Deny'],
+    });
+    assert.equal(configurationOf(objects).configuration.impersonateNode, false);
+  });
+
+  test('kubelet has no permission and no token of its own, and reads the kubelet’s files', () => {
+    const objects = inMode('kubelet');
+    const roles = objects.filter(({ kind }) => kind === 'ClusterRole').map(({ metadata }) => metadata.name);
+    assert.deepEqual(roles, ['pod-certificate-agent-metrics-reader', 'pod-certificate-agent-status-reader']);
+    assert.equal(podSpec(objects)['automountServiceAccountToken'], false);
+    const mounts = podSpec(objects).containers[0].volumeMounts.filter(({ name }) => name.startsWith('kube'));
+    assert.deepEqual(
+      mounts.map(({ mountPath, readOnly }) => [mountPath, readOnly]),
+      [
+        ['/etc/kubernetes/kubelet.conf', true],
+        ['/var/lib/kubelet/pki', true],
+      ],
+    );
+    assert.equal(configurationOf(objects).configuration.kubeconfig, '/etc/kubernetes/kubelet.conf');
+  });
+
+  test('lets nobody ask about tokens when metrics are off', () => {
+    for (const mode of modes) {
+      const objects = render({ values: valuesOf({ 'identity.mode': mode, 'metrics.enabled': false }) });
+      assert.doesNotMatch(JSON.stringify(objects), /tokenreviews|metrics-reader/);
+    }
+  });
+});
+
+describe('metrics', { skip }, () => {
+  test('may be read by those who are named, and by nobody else', () => {
+    const readers = [{ kind: 'ServiceAccount', name: 'prometheus', namespace: 'monitoring' }];
+    const objects = render({ values: valuesOf({ 'metrics.readers': readers }) });
+    const name = 'pod-certificate-agent-metrics-reader';
+    assert.deepEqual(one(objects, 'ClusterRole', name)['rules'], [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }]);
+    assert.deepEqual(one(objects, 'ClusterRoleBinding', name)['subjects'], readers);
+    assert.equal(render().filter(({ kind }) => kind === 'ClusterRoleBinding').length, 1);
+  });
+
+  test('are scraped with a token that is good for them alone', () => {
+    const objects = render({ values: valuesOf({ 'metrics.podMonitor.enabled': true }) });
+    const scraper = 'pod-certificate-agent-scraper';
+    assert.deepEqual(one(objects, 'ClusterRoleBinding', 'pod-certificate-agent-metrics-reader')['subjects'], [
+      { kind: 'ServiceAccount', name: scraper, namespace: 'kube-system' },
+    ]);
+    const bound = JSON.stringify(objects.filter(({ kind }) => kind === 'ClusterRoleBinding'));
+    assert.equal(bound.split(scraper).length - 1, 1);
+    assert.match(JSON.stringify(one(objects, 'PodMonitor')), /"authorization":\{"type":"Bearer"/);
+  });
+
+  test('come with the alerts and the dashboard that the chart’s files hold', () => {
+    const objects = render({
+      values: valuesOf({ 'metrics.prometheusRule.enabled': true, 'metrics.dashboard.enabled': true }),
+    });
+    assert.deepEqual(one(objects, 'PrometheusRule')['spec'], parse(read('files/alerts.yaml')));
+    const { data } = one(objects, 'ConfigMap', 'pod-certificate-agent-dashboard') as unknown as {
+      data: Record<string, string>;
+    };
+    assert.deepEqual(JSON.parse(data['pod-certificate-agent.json'] ?? ''), JSON.parse(read('files/dashboard.json')));
+  });
+});
+
+/** What docs/security.md promises, whatever the values. */
+function keepsItsPromises(objects: readonly Rendered[]): void {
+  for (const role of objects.filter(({ kind }) => /Role$/.test(kind))) {
+    for (const rule of role['rules'] as readonly Rule[]) {
+      const words = [
+        ...(rule.apiGroups ?? []),
+        ...(rule.resources ?? []),
+        ...(rule.nonResourceURLs ?? []),
+        ...rule.verbs,
+      ];
+      assert.ok(!words.some((word) => word.includes('*')), `a wildcard in ${role.metadata.name}`);
+      assert.ok(!words.includes('secrets'), `secrets in ${role.metadata.name}`);
+    }
+  }
+  const spec = podSpec(objects);
+  for (const field of ['hostPID', 'hostIPC', 'shareProcessNamespace']) assert.equal(spec[field], undefined);
+  assert.deepEqual(spec['securityContext'], {
+    runAsUser: 0,
+    runAsGroup: 0,
+    seccompProfile: { type: 'RuntimeDefault' },
+  });
+  assert.equal(spec.containers.length, 1);
+  const [agent] = spec.containers;
+  assert.deepEqual(agent.securityContext, {
+    privileged: true,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'], add: ['SYS_ADMIN', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'] },
+  });
+  // Privileged for this one, and for nothing else.
+  assert.deepEqual(
+    agent.volumeMounts.filter(({ mountPropagation }) => mountPropagation !== undefined).map(({ name }) => name),
+    ['pods'],
+  );
+  const hostPaths = spec.volumes.flatMap(({ hostPath }) => hostPath?.path ?? []);
+  assert.ok(
+    hostPaths.every((path) => path.split('/').length > 2),
+    `too much of the node: ${hostPaths.join(' ')}`,
+  );
+  assert.ok(!hostPaths.some((path) => path === configurationOf(objects).configuration.kubeletRoot));
+  for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'] as const) {
+    const { httpGet } = agent[probe] ?? { httpGet: {} };
+    assert.equal(httpGet['port'], 'endpoint');
+    assert.equal(httpGet['path'], probe === 'readinessProbe' ? '/readyz' : '/livez');
+  }
+  assert.ok(agent.resources.requests);
+  assert.equal(typeof spec['priorityClassName'], 'string');
+  const { spec: driver } = one(objects, 'CSIDriver') as unknown as { spec: object };
+  assert.deepEqual(driver, {
+    attachRequired: false,
+    podInfoOnMount: true,
+    volumeLifecycleModes: ['Ephemeral'],
+    fsGroupPolicy: 'None',
+    storageCapacity: false,
+  });
+}
+
+interface Leaf {
+  readonly path: string;
+  readonly comment: string;
+}
+
+/** Every value in values.yaml that is no mapping with keys of its own to document, with the comment above it. */
+function leavesOf(node: unknown, prefix: string, headComment: string | null | undefined): readonly Leaf[] {
+  assert.ok(isMap(node));
+  return node.items.flatMap((pair: Pair, index) => {
+    assert.ok(isScalar(pair.key));
+    const path = `${prefix}${String(pair.key.value)}`;
+    const above = pair.key.commentBefore ?? (index === 0 ? (node.commentBefore ?? headComment) : '') ?? '';
+    const isGroup = isMap(pair.value) && pair.value.items.length > 0 && above === '';
+    return isGroup ? leavesOf(pair.value, `${path}.`, undefined) : [{ path, comment: above }];
+  });
+}
