@@ -3,7 +3,16 @@
  * runs out, mounts that do not reach the pods.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { callUnary } from '../../sandbox/kubelet/grpc.ts';
@@ -58,6 +67,26 @@ test('an agent on its node', { skip: mountSkip }, async (t) => {
     await cluster.admin.deletePod('default', 'web');
     assert.deepEqual(node.mounts(), []);
   });
+
+  await t.test(
+    'gives the files to the pod’s group, else to the one user of its containers, and keys to nobody else',
+    async () => {
+      const owners = [
+        { name: 'group', securityContext: { fsGroup: 2000, runAsUser: 1000 }, expected: '0:2000 640' },
+        { name: 'user', securityContext: { runAsUser: 1000 }, expected: '1000:0 600' },
+        { name: 'nobody', expected: '0:0 600' },
+      ];
+      for (const { name, securityContext } of owners) {
+        await cluster.admin.createPod({ name, volumes, ...(securityContext === undefined ? {} : { securityContext }) });
+      }
+      for (const { name, expected } of owners) {
+        const pod = await cluster.admin.podRunning('default', name);
+        const { uid, gid, mode } = statSync(join(node.volume(pod), 'tls.pem'));
+        assert.equal(`${uid}:${gid} ${(mode & 0o7777).toString(8)}`, expected, name);
+        await cluster.admin.deletePod('default', name);
+      }
+    },
+  );
 
   await t.test('mounts, writes and removes nothing beyond a pod’s volume, whatever path it is given', async () => {
     const pods = join(cluster.kubeletRoot, 'pods');
