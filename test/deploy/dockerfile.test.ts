@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+
+const root = join(import.meta.dirname, '../..');
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+
+interface Instruction {
+  readonly word: string;
+  readonly rest: string;
+}
+
+/** Instructions without comments, continuation lines joined. */
+const instructions: readonly Instruction[] = read('Dockerfile')
+  .replace(/^#.*\n/gm, '')
+  .replace(/\\\n\s*/g, '')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line) => ({ word: line.split(' ', 1)[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }));
+const all = (word: string): readonly string[] => instructions.filter((i) => i.word === word).map(({ rest }) => rest);
+
+/** What the first stage copies from the context. */
+const copied = all('COPY')
+  .filter((rest) => !rest.startsWith('--from'))
+  .flatMap((rest) => rest.split(' ').slice(0, -1));
+
+describe('the Dockerfile', () => {
+  test('has two stages on one base, which a release pins by digest', () => {
+    assert.deepEqual(all('FROM'), [`--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`, `${'$'}{NODE_IMAGE}`]);
+    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'));
+    assert.match(read('Dockerfile'), /NODE_IMAGE=node:24-slim@sha256:…/);
+  });
+
+  test('starts the bundle without a shell, as root, with room for file operations', () => {
+    const [entrypoint = ''] = all('ENTRYPOINT');
+    const words: readonly string[] = JSON.parse(entrypoint);
+    assert.equal(words[0], '/usr/local/bin/node');
+    const script = words.at(-1) ?? '';
+    assert.deepEqual(all('CMD'), []);
+    assert.deepEqual(all('USER'), ['0:0']);
+    assert.match(all('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
+    const [destination = ''] = all('COPY').flatMap((rest) =>
+      rest.startsWith('--from') ? (rest.split(' ').at(-1) ?? '') : [],
+    );
+    assert.equal(`${destination}${basename(script)}`, script);
+    // The flags are known to the Node that the agent is made for.
+    const flags = words.slice(1, -1);
+    assert.equal(spawnSync(process.execPath, [...flags, '-e', '0']).status, 0);
+  });
+
+  test('leaves no package manager behind, adds nothing from the network, and checks that mount is there', () => {
+    const final = instructions.slice(instructions.findLastIndex(({ word }) => word === 'FROM'));
+    const text = final.map(({ rest }) => rest).join('\n');
+    assert.doesNotMatch(text, /apt-get|curl|wget|npm (ci|install)/);
+    for (const name of ['npm', 'npx', 'corepack', 'yarn']) assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
+    assert.match(text, /mount --version && umount --version/);
+    assert.ok(!all('ADD').length);
+  });
+
+  test('says what the image is, from arguments of the build', () => {
+    const labels = all('LABEL').join(' ');
+    for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
+      assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
+    }
+    assert.ok(all('ARG').some((rest) => rest.startsWith('VERSION=')));
+  });
+
+  test('copies what the bundle is made from, all of it and through .dockerignore', (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'context-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const [everything, ...allowed] = read('.dockerignore')
+      .replace(/^#.*\n/gm, '')
+      .trimEnd()
+      .split('\n');
+    assert.equal(everything, '*');
+    assert.deepEqual(allowed.toSorted(), copied.map((path) => `!${path.replace(/\/$/, '')}`).toSorted());
+    for (const path of copied) {
+      mkdirSync(dirname(join(directory, path)), { recursive: true });
+      cpSync(join(root, path), join(directory, path), { recursive: true });
+    }
+    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+    const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
+    assert.equal(result.status, 0, result.stderr);
+    for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) assert.ok(existsSync(join(directory, 'dist', file)));
+  });
+});
