@@ -101,7 +101,8 @@ test('an RSA-4096 key holds up no other pod', async (t) => {
   await node.cluster.admin.podRunning('default', 'quick');
   await Promise.all(names.map((name) => node.cluster.admin.podRunning('default', name)));
   const order = node.lines.filter((line) => line.message === 'certificate written').map((line) => line['pod']);
-  assert.notEqual(order.at(-1), 'quick');
+  // The keys are made one after the other, each in about a second: before the second one is there, the other pod is.
+  assert.ok(order.indexOf('quick') < 2, order.join());
 });
 
 test('a refresh comes between beginRefreshAt and its jitter’s end, and reaches the files with its watch event', async (t) => {
@@ -116,7 +117,8 @@ test('a refresh comes between beginRefreshAt and its jitter’s end, and reaches
   const planned = Date.parse(String(first['refreshAt']));
   assert.ok(planned >= begin && planned <= begin + (end - begin) / 10 + 1000, `${planned - begin}`);
   const renewed = await node.logged(written('web', false));
-  assert.ok(Date.parse(String(renewed['time'])) >= planned);
+  const lateMs = Date.parse(String(renewed['time'])) - planned;
+  assert.ok(lateMs >= 0 && lateMs < (end - planned) / 2, `${lateMs}`);
   assert.equal(node.leaf(pod).serialNumber, String(renewed['serial']));
   assert.notEqual(node.leaf(pod).serialNumber, before);
   await node.event('web', 'Rotated');
@@ -183,14 +185,16 @@ test('a request that is deleted while pending is noticed by the watch and made a
   signer.setBehaviour({ type: 'silent' });
   await node.cluster.admin.createPod({ name: 'web', volumes });
   const asked = await node.logged((line) => line.message === 'certificate requested');
-  signer.setBehaviour({ type: 'slow', delayMs: 0 });
-  signer.setBehaviour({ type: 'silent' });
   const name = String(asked['request']);
   const path = `/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests/${name}`;
-  const pending = node.requests().some(({ metadata, status }) => metadata.name === name && !status?.conditions);
-  if (pending) await node.cluster.admin.client.request({ method: 'DELETE', path });
+  await node.cluster.admin.client.request({ method: 'DELETE', path });
+  const lost = await node.logged((line) => line.message === 'request lost' && line['request'] === name);
+  assert.equal(lost['reason'], 'deleted');
   signer.setBehaviour({ type: 'instant' });
   await node.cluster.admin.podRunning('default', 'web');
+  const names = node.requests().map(({ metadata }) => metadata.name);
+  assert.equal(names.length, 1);
+  assert.notEqual(names[0], name);
 });
 
 test('a restart of the agent asks for nothing, and restarted containers find their files with the signer away', async (t) => {
@@ -203,13 +207,23 @@ test('a restart of the agent asks for nothing, and restarted containers find the
   await node.startAgent();
   await node.logged((line) => line.message === 'volumes of an earlier run are taken up');
   assert.equal(node.read(pod, 'tls.pem'), before);
-  assert.equal(node.requests().length, 1);
+  // What the agent would ask for after its start, it has asked for when a pod that came later is asked for.
+  await node.cluster.admin.createPod({ name: 'later', volumes });
+  await node.logged((line) => line.message === 'certificate requested' && line['pod'] === 'later');
+  assert.deepEqual(
+    node
+      .requests()
+      .map(({ spec }) => spec.podName)
+      .sort(),
+    ['later', 'web'],
+  );
+  assert.equal(node.read(pod, 'tls.pem'), before);
 });
 
 test('pods that have completed are refreshed no more', async (t) => {
   const node = await fastNode(t);
-  await node.cluster.admin.createPod({ name: 'job', volumes });
-  await node.cluster.admin.podRunning('default', 'job');
+  for (const name of ['job', 'server']) await node.cluster.admin.createPod({ name, volumes });
+  for (const name of ['job', 'server']) await node.cluster.admin.podRunning('default', name);
   // A kubelet that is away leaves the volume mounted: it is the agent that has to notice.
   await node.cluster.stopKubelet();
   const path = '/api/v1/namespaces/default/pods/job/status';
@@ -221,9 +235,13 @@ test('pods that have completed are refreshed no more', async (t) => {
     body: { status: { phase: 'Succeeded' } },
   });
   await node.logged((line) => line.message === 'pod has ended, no more refreshes');
-  const asked = node.lines.findLastIndex((line) => line.message === 'certificate requested');
-  const ended = node.lines.findIndex((line) => line.message === 'pod has ended, no more refreshes');
-  assert.ok(asked < ended);
+  const ended = node.lines.length;
+  for (let renewals = 0; renewals < 2; renewals += 1) {
+    const seen = node.lines.length;
+    await node.logged((line) => written('server', false)(line) && node.lines.indexOf(line) >= seen);
+  }
+  const asked = node.lines.slice(ended).filter((line) => line.message === 'certificate requested');
+  assert.deepEqual([...new Set(asked.map((line) => line['pod']))], ['server']);
 });
 
 test('anchors are written when they change, in stable order, and not otherwise', async (t) => {
@@ -248,9 +266,14 @@ test('anchors are written when they change, in stable order, and not otherwise',
   assert.equal(changes.length, 1);
   assert.notEqual(data(), before);
   const two = node.read(pod, 'ca.pem');
+  const written = data();
   await node.stopAgent();
   await node.startAgent();
+  // One watch serves both pods, and tells the earlier one first.
+  await node.cluster.admin.createPod({ name: 'later', volumes: [{ name: 'mtls', sources: [anchors ?? {}] }] });
+  await node.cluster.admin.podRunning('default', 'later');
   assert.equal(node.read(pod, 'ca.pem'), two);
+  assert.equal(data(), written);
 });
 
 test('a suggested key type is told to the pod, and followed where that is switched on', async (t) => {
@@ -261,7 +284,8 @@ test('a suggested key type is told to the pod, and followed where that is switch
   await node.cluster.admin.createPod({ name: 'web', volumes });
   const pod = await node.cluster.admin.podRunning('default', 'web');
   assert.equal(node.leaf(pod).publicKey.asymmetricKeyType, 'ed25519');
-  await node.event('web', 'UnsupportedKeyType');
+  const told = await node.event('web', 'UnsupportedKeyType');
+  assert.match(told.message ?? '', /does not take ECDSAP256 keys and suggests ED25519/);
 });
 
 test('no private key is readable by others, whatever the pod asks for', async (t) => {
