@@ -1,0 +1,226 @@
+/**
+ * The alerts, judged by Prometheus itself over what agents in each state really export; the dashboard and the runbooks beside
+ * them.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parse, stringify } from 'yaml';
+import { type MetricRow, metricTable } from '../../agent/observe/metric-table.ts';
+import {
+  type Expectation,
+  hasPromtool,
+  inputSeries,
+  instance,
+  type Rule,
+  type Stage,
+  testRules,
+} from '../support/promtool.ts';
+import { signerName, startNode, type TestNode, usualSources } from './node.ts';
+
+const root = new URL('../../', import.meta.url);
+const files = new URL('deploy/helm/pod-certificate-agent/files/', root);
+const rulesPath = fileURLToPath(new URL('alerts.yaml', files));
+const rules: readonly Rule[] = parse(readFileSync(rulesPath, 'utf8')).groups[0].rules;
+const dashboard = JSON.parse(readFileSync(new URL('dashboard.json', files), 'utf8'));
+const noPromtool = hasPromtool() ? false : 'there is no promtool on this machine';
+
+const volumes = [{ name: 'mtls', sources: usualSources }];
+const signer_name = signerName;
+
+/** A scrape, held for some minutes. */
+async function scrape(node: TestNode, minutes: number): Promise<Stage> {
+  return { text: await node.metrics(), at: Date.now(), minutes };
+}
+
+function judge(stages: readonly Stage[], expectations: readonly Expectation[], hears = true): void {
+  testRules(rulesPath, rules, inputSeries(stages, hears), expectations);
+}
+
+function silence(alert: string, atMinute: number): Expectation {
+  return { alert, atMinute, fires: [] };
+}
+
+async function withPod(t: TestContext, options?: Parameters<typeof startNode>[1]): Promise<TestNode> {
+  const node = await startNode(t, options);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.podRunning('default', 'web');
+  return node;
+}
+
+test('nobody is woken by an agent that is well', { skip: noPromtool }, async (t) => {
+  const node = await withPod(t);
+  const stages = [await scrape(node, 30)];
+  judge(
+    stages,
+    rules.flatMap(({ alert }) => [silence(alert, 5), silence(alert, 25)]),
+  );
+});
+
+test('certificates that are overdue, then expired, are alerts', { skip: noPromtool }, async (t) => {
+  const signers = [{ signerName, lifetimeSeconds: 8, refreshAtFraction: 0.2 }];
+  const node = await withPod(t, { timeScale: 600, signers });
+  node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
+  await node.event('web', 'CertificateOverdueForRefresh');
+  const overdue = await scrape(node, 10);
+  await node.event('web', 'CertificateExpired');
+  const expired = await scrape(node, 10);
+  const labels = { signer_name, instance };
+  const alert = 'PodCertificateOverdueForRefresh';
+  const fires = [{ labels: { ...labels, state: 'overdue_for_refresh' }, value: '1' }];
+  judge(
+    [overdue, expired],
+    [
+      silence(alert, 4),
+      { alert, atMinute: 6, fires },
+      silence(alert, 12),
+      silence('PodCertificateExpired', 9),
+      {
+        alert: 'PodCertificateExpired',
+        atMinute: 12,
+        fires: [{ labels: { ...labels, state: 'expired' }, value: '1' }],
+      },
+    ],
+  );
+});
+
+test('a certificate that nobody refreshes is an alert minutes before it expires', { skip: noPromtool }, async (t) => {
+  const node = await withPod(t, { signers: [{ signerName, lifetimeSeconds: 3_600 }] });
+  const alert = 'PodCertificateExpiringSoon';
+  judge(
+    [await scrape(node, 70)],
+    [
+      silence(alert, 50),
+      { alert, atMinute: 55, fires: [{ labels: { signer_name, instance }, value: '' }] },
+      silence(alert, 62),
+    ],
+  );
+});
+
+test('a signer that does not answer a first request for ten minutes is an alert', { skip: noPromtool }, async (t) => {
+  const node = await startNode(t);
+  node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.logged((line) => line.message === 'certificate requested');
+  const alert = 'PodCertificateNotIssued';
+  judge(
+    [await scrape(node, 20)],
+    [silence(alert, 9), { alert, atMinute: 11, fires: [{ labels: { signer_name }, value: '1' }] }],
+  );
+});
+
+for (const [type, alert] of [
+  ['denying', 'PodCertificateSignerDenies'],
+  ['failing', 'PodCertificateSignerFails'],
+] as const) {
+  test(`a signer that is ${type} is an alert once it goes on`, { skip: noPromtool }, async (t) => {
+    const node = await startNode(t);
+    const reason = 'Policy';
+    node.cluster.signer(signerName).setBehaviour({ type, reason, message: 'no' });
+    const stages: Stage[] = [];
+    for (const name of ['one', 'two']) {
+      await node.cluster.admin.createPod({ name, volumes });
+      await node.logged((line) => line['reason'] === reason && line['pod'] === name);
+      stages.push(await scrape(node, 15));
+    }
+    judge(stages, [
+      silence(alert, 14),
+      { alert, atMinute: 26, fires: [{ labels: { signer_name, reason }, value: '' }] },
+    ]);
+  });
+}
+
+test('an agent that is not ready is an alert that names the check', { skip: noPromtool }, async (t) => {
+  const node = await startNode(t);
+  await node.stopAgent();
+  const match = { resource: 'podcertificaterequests' };
+  node.cluster.apiServer.faults.add({ kind: 'error', code: 403, match });
+  await node.startAgent();
+  const alert = 'PodCertificateAgentNotReady';
+  const check = 'certificate-request-watch';
+  const { text, at, minutes } = await scrape(node, 20);
+  // Other checks may not have been made yet at this moment; they are not what this is about.
+  const others = /^podcert_agent_readiness_check\{check="(?!certificate-request-watch).*\n/gm;
+  judge(
+    [{ text: text.replace(others, ''), at, minutes }],
+    [silence(alert, 4), { alert, atMinute: 6, fires: [{ labels: { check, instance }, value: '0' }] }],
+  );
+});
+
+test('a watch that hears nothing, and a clock that is off, are alerts', { skip: noPromtool }, async (t) => {
+  const node = await withPod(t);
+  const stage = await scrape(node, 20);
+  const watches = [...stage.text.matchAll(/^podcert_agent_watch_last_event_timestamp_seconds\{watch="(.*)"\}/gm)];
+  assert.equal(watches.length, 2);
+  const stale = watches.map(([, watch = '']) => ({ labels: { watch, instance }, value: '' }));
+  judge(
+    [stage],
+    [silence('PodCertificateWatchStale', 6), { alert: 'PodCertificateWatchStale', atMinute: 10, fires: stale }],
+    false,
+  );
+  assert.match(stage.text, /^podcert_agent_clock_skew_seconds -?[\d.]+$/m);
+  const text = stage.text.replace(/^(podcert_agent_clock_skew_seconds) .*$/m, '$1 -45.5');
+  const fires = [{ labels: { instance }, value: '45.5' }];
+  judge(
+    [{ ...stage, text }],
+    [silence('PodCertificateClockSkew', 9), { alert: 'PodCertificateClockSkew', atMinute: 11, fires }],
+  );
+});
+
+test('no agent at all is an alert', { skip: noPromtool }, () => {
+  const alert = 'PodCertificateAgentsAbsent';
+  judge([], [silence(alert, 9), { alert, atMinute: 11, fires: [{ labels: {}, value: '' }] }]);
+});
+
+const rows: readonly MetricRow[] = Object.values(metricTable);
+const exported = new Set(
+  rows.flatMap(({ name, kind }) =>
+    kind === 'histogram' ? ['_bucket', '_sum', '_count'].map((end) => name + end) : [name],
+  ),
+);
+
+interface Panel {
+  readonly title: string;
+  readonly targets?: readonly { readonly expr: string }[];
+}
+const panels: readonly Panel[] = dashboard.panels;
+const queries = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
+
+test('alerts and panels name metrics that are exported, and no others', () => {
+  const variables = dashboard.templating.list.map(({ query }: { query: unknown }) => JSON.stringify(query)).join(' ');
+  const texts = [...rules.map(({ expr }) => expr), ...queries.map(({ expr }) => expr), variables];
+  for (const text of texts) {
+    const names = [...text.matchAll(/\b(?:podcert|process|nodejs)_\w+/g)].map(([name]) => name);
+    for (const name of names) assert.ok(exported.has(name), `${name} in ${text}`);
+  }
+  for (const { title, expr } of queries) assert.match(expr, /\b(podcert|process|nodejs)_/, title);
+});
+
+test('every panel’s query is one that Prometheus understands', { skip: noPromtool }, () => {
+  const records = queries.map(({ expr }, index) => ({
+    record: `panel:${index}`,
+    expr: expr.replaceAll('$__rate_interval', '5m').replace(/\$\w+/g, '.*'),
+  }));
+  const directory = mkdtempSync(join(tmpdir(), 'dashboard-'));
+  const path = join(directory, 'rules.yaml');
+  writeFileSync(path, stringify({ groups: [{ name: 'panels', rules: records }] }));
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', path], { encoding: 'utf8' });
+  rmSync(directory, { recursive: true });
+  assert.equal(status, 0, `${stdout}${stderr}`);
+});
+
+test('every alert has a runbook section of its name, and every section an alert', () => {
+  const document = readFileSync(new URL('docs/runbooks.md', root), 'utf8');
+  const sections = [...document.matchAll(/^## (\w+)$/gm)].map(([, name]) => name);
+  assert.deepEqual(
+    rules.map(({ alert }) => alert),
+    sections,
+  );
+  for (const { alert, annotations } of rules) {
+    assert.equal(annotations['runbook'], `docs/runbooks.md#${alert.toLowerCase()}`);
+  }
+});
