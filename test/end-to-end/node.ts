@@ -31,7 +31,7 @@ export interface TestNode {
   /** The leaf in a file of the pod's volume. */
   leaf(pod: BoundPod, file?: string): X509Certificate;
   /** Body of a GET at the agent's HTTP endpoint. */
-  get(path: string): Promise<string>;
+  get(path: string, headers?: Readonly<Record<string, string>>): Promise<string>;
   metrics(): Promise<string>;
   stopAgent(): Promise<void>;
   startAgent(): Promise<void>;
@@ -90,9 +90,9 @@ export async function startNode(t: TestContext, options: NodeOptions = {}): Prom
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi', name, 'mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
     leaf: (pod, file = 'tls.pem') => new X509Certificate(firstCertificate(node.read(pod, file))),
-    async get(path) {
+    async get(path, headers = {}) {
       const { host, port } = agent?.observeAddress ?? { host: '', port: 0 };
-      const response = await fetch(`http://${host}:${port}${path}`);
+      const response = await fetch(`http://${host}:${port}${path}`, { headers });
       return response.text();
     },
     metrics: () => node.get('/metrics'),

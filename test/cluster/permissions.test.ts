@@ -1,0 +1,101 @@
+/**
+ * The chart's permissions are enough and no more: with exactly them the agent issues, refreshes and reports; with any one
+ * verb of any one rule taken away, something that it does is refused.
+ */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { RequestAttributes, UserInfo } from '../../sandbox/api-server/rules.ts';
+import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
+import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
+import type { Authorizer } from '../../sandbox/rules/access.ts';
+import { signerName, startNode, usualSources } from '../end-to-end/node.ts';
+import { boundRules, chartObjects, without } from './chart.ts';
+
+const nodeName = 'node-1';
+const agentUsers = [`system:serviceaccount:${agentNamespace}:${agentAccount}`, `system:node:${nodeName}`];
+const admin: UserInfo = { username: 'admin', groups: ['system:masters'], extra: {} };
+const requests = 'podcertificaterequests';
+
+/** Takes note of what the cluster's own authorizers do not allow the agent, and allows nothing itself. */
+function watchRefusals() {
+  const { promise: first, resolve } = Promise.withResolvers<string>();
+  const authorizer: Authorizer = (attributes) => {
+    if (agentUsers.includes(attributes.user.username)) resolve(wordsOf(attributes));
+    return { allowed: false, reason: '' };
+  };
+  return { authorizer, first };
+}
+
+function wordsOf(attributes: RequestAttributes): string {
+  const { verb } = attributes;
+  if (attributes.kind === 'path') return `${verb} ${attributes.path}`;
+  const { apiGroup, resource } = attributes;
+  return `${verb} ${apiGroup === '' ? resource : `${resource}.${apiGroup}`}`;
+}
+
+/** All that the agent does at an API server. @returns what was refused first, or nothing when all of it went well */
+async function live(
+  t: TestContext,
+  agentIdentity: AgentIdentity,
+  agentObjects: readonly ClusterObject[],
+): Promise<string | undefined> {
+  const refusals = watchRefusals();
+  const node = await startNode(t, {
+    ...{ nodeName, agentIdentity, agentObjects, authorizer: refusals.authorizer },
+    timeScale: 600,
+    signers: [{ signerName, lifetimeSeconds: 6, refreshAtFraction: 0.2 }],
+    flags: ['--metrics-auth', 'token'],
+  });
+  const { admin: kubectl, apiServer } = node.cluster;
+  const everything = async (): Promise<undefined> => {
+    const Authorization = `Bearer ${apiServer.userToken(admin)}`;
+    assert.match(await node.get('/metrics', { Authorization }), /^# HELP /);
+    await kubectl.createPod({ name: 'web', volumes: [{ name: 'mtls', sources: usualSources }] });
+    await kubectl.podRunning('default', 'web');
+    await node.event('web', 'Issued');
+    await node.event('web', 'Rotated');
+    await lines('certificate renewed', 2);
+    // The reply to a request is lost, and until the signer answers the watch does not show it: it is looked up.
+    node.cluster.signer(signerName).setBehaviour({ type: 'slow', delayMs: 700 });
+    const match = { resource: requests, user: agentUsers[agentIdentity === 'kubelet' ? 1 : 0] ?? '' };
+    apiServer.faults.add({ kind: 'loseReply', match: { ...match, verb: 'create' }, count: 1 });
+    apiServer.faults.add({ kind: 'dropWatchEvents', match: { ...match, verb: 'watch' } });
+    await lines('certificate requested', 4);
+    apiServer.faults.clear();
+    await lines('certificate renewed', 3);
+    // What has been counted is sent at the latest when the agent stops.
+    await node.stopAgent();
+    const rotated = await node.event('web', 'Rotated');
+    assert.ok((rotated.count ?? 0) > 1, 'repeated events are counted');
+  };
+  /** The agent has logged this so often. */
+  const lines = async (message: string, count: number): Promise<void> => {
+    await node.logged(() => node.lines.filter((line) => line.message === message).length >= count);
+  };
+  return await Promise.race([refusals.first, everything()]);
+}
+
+for (const mode of ['impersonatedNode', 'serviceAccount', 'kubelet'] as const) {
+  const chart = chartObjects(mode);
+  const title = `with the permissions of identity mode ${mode}`;
+  if (chart.type === 'missing') {
+    test(`${title} the agent does all its work`, { skip: chart.reason }, () => {});
+    continue;
+  }
+  const { objects } = chart;
+  test(`${title} the agent issues, refreshes, reports events and shows metrics`, async (t) => {
+    assert.equal(await live(t, mode, objects), undefined, 'refused');
+  });
+
+  for (const rule of boundRules(objects)) {
+    for (const verb of rule.verbs) {
+      for (const resource of rule.resources) {
+        const group = rule.apiGroups.find((each) => each !== '');
+        const words = `${verb} ${group === undefined ? resource : `${resource}.${group}`}`;
+        test(`${title} but ${words} the agent cannot do all its work`, async (t) => {
+          assert.equal(await live(t, mode, without(objects, rule, verb)), words);
+        });
+      }
+    }
+  }
+}
