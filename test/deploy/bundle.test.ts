@@ -1,17 +1,23 @@
 /**
- * The bundle, run as the image runs it: one file, far from any package, in a process of its own.
+ * The bundle, run as the image and the plain manifest run it: one file, far from any package, in a process of its own, with
+ * the configuration that the manifest mounts.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { bundleAgent } from '../../deploy/bundle.ts';
+import { manifestFile } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { startCluster } from '../../sandbox/cluster.ts';
+import { objectsIn, one } from './objects.ts';
 
 const signerName = 'example.com/mesh';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP384', credentialBundlePath: 'tls.pem' } }];
@@ -35,13 +41,21 @@ describe('the bundle', () => {
     assert.equal(await text(child.stdout), `${packageJson.version}\n`);
   });
 
-  test('issues a certificate and stops in order', async (t) => {
+  test('issues a certificate, answers the probes and nobody else, and stops in order', async (t) => {
     const cluster = await startCluster({ directory, signers: [{ signerName }] });
     t.after(() => cluster.close());
+    const { data } = one(objectsIn(readFileSync(manifestFile, 'utf8')), 'ConfigMap') as unknown as {
+      data: Record<string, string>;
+    };
+    const configuration = join(directory, 'config.yaml');
+    writeFileSync(configuration, data['config.yaml'] ?? '');
+    const port = await freePort();
     const child = run([
-      ...['--kubeconfig', cluster.kubeconfigs.agent, '--impersonate-node', '--node-name', cluster.nodeName],
-      ...['--kubelet-root', cluster.kubeletRoot, '--csi-socket', cluster.csiSocket, '--no-registration'],
-      ...['--volume-mode', 'directory', '--metrics-address', ''],
+      ...['--config', configuration, '--node-name', cluster.nodeName],
+      // What only this machine has otherwise.
+      ...['--kubeconfig', cluster.kubeconfigs.agent, '--kubelet-root', cluster.kubeletRoot],
+      ...['--csi-socket', cluster.csiSocket, '--no-registration', '--volume-mode', 'directory'],
+      ...['--metrics-address', `0.0.0.0:${port}`],
     ]);
     const ended = once(child, 'exit');
     t.after(() => child.kill('SIGKILL'));
@@ -51,6 +65,9 @@ describe('the bundle', () => {
     const volume = join(cluster.kubeletRoot, 'pods', pod.metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount');
     const bundle = readFileSync(join(volume, 'tls.pem'), 'utf8');
     assert.match(bundle, /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----/);
+    // As the kubelet asks, which believes any certificate and has no token.
+    for (const path of ['/livez', '/readyz']) assert.equal(await statusOf(port, path), 200, path);
+    for (const path of ['/metrics', '/statusz', '/flagz']) assert.equal(await statusOf(port, path), 401, path);
     child.kill('SIGTERM');
     assert.deepEqual(await ended, [0, null]);
     assert.match(await log, /"message":"the agent stops/);
@@ -63,3 +80,19 @@ describe('the bundle', () => {
     assert.doesNotMatch(licenses, /^(typescript|esbuild|fast-check) /m);
   });
 });
+
+async function statusOf(port: number, path: string): Promise<number | undefined> {
+  const call = get({ host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false });
+  const [response]: IncomingMessage[] = await once(call, 'response');
+  response?.resume();
+  return response?.statusCode;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
