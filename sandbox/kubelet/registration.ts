@@ -38,7 +38,7 @@ const callDeadlineMs = 10_000;
 export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
   const { directory, driverName, retryMs = 1000, onChange = () => {} } = options;
   const closing = new AbortController();
-  /** Socket that registered the driver, by path and inode: a socket made anew registers anew. */
+  /** Socket that registered the driver; a socket made anew registers anew. */
   let registered: { readonly socket: string; readonly endpoint: string } | undefined;
   let working = false;
   let again = false;
@@ -105,13 +105,13 @@ export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
   };
 }
 
-/** Sockets in a directory: path by path and inode. */
+/** Sockets in a directory: path by path, inode and birth, since the next socket may get the number of the one that went. */
 async function socketsIn(directory: string): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const info = await stat(path).catch(() => undefined);
-    if (info?.isSocket()) found.set(`${path} ${info.ino}`, path);
+    if (info?.isSocket()) found.set(`${path} ${info.ino} ${info.birthtimeMs}`, path);
   }
   return found;
 }
