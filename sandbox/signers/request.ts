@@ -20,15 +20,16 @@ export type RequestedKey =
  * this one.
  */
 export function requestedKey(request: PodCertificateRequest): RequestedKey {
+  // What is not used is absent, empty, or null: v1beta1 shows bytes that are not set as null.
   const { stubPKCS10Request, pkixPublicKey } = request.spec;
-  if (stubPKCS10Request !== undefined) {
+  if (stubPKCS10Request) {
     const stub = new Pkcs10CertificateRequest(Buffer.from(stubPKCS10Request, 'base64'));
     if (stub.subject !== '' || stub.attributes.length > 0 || stub.extensions.length > 0) {
       return { type: 'unusable', message: 'spec.stubPKCS10Request must have an empty subject and no attributes' };
     }
     return { type: 'key', publicKey: new Uint8Array(stub.publicKey.rawData) };
   }
-  if (pkixPublicKey === undefined) return { type: 'unusable', message: 'the request holds no public key' };
+  if (!pkixPublicKey) return { type: 'unusable', message: 'the request holds no public key' };
   return { type: 'key', publicKey: Buffer.from(pkixPublicKey, 'base64') };
 }
 

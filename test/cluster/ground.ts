@@ -6,6 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { Agent } from 'node:https';
 import { isObject, type JsonObject } from '../../sandbox/api-server/objects.ts';
 import type { UserInfo } from '../../sandbox/api-server/rules.ts';
+import { createSignerApi } from '../../sandbox/signers/api.ts';
+import { type Signer, startSigner } from '../../sandbox/signers/signer.ts';
+import type { PodReference } from '../../volumes/volume.ts';
 import { type Answer, call, type Target } from '../sandbox/api-server/client.ts';
 import type { UserName } from '../sandbox/rules/cases/case.ts';
 import { storedObjects, users } from '../sandbox/rules/cases/objects.ts';
@@ -30,6 +33,11 @@ export interface Ground {
     serviceAccount: string,
     pod?: { readonly name: string; readonly uid: string },
   ): Promise<string>;
+  /** The pod `web-a` of the cases. */
+  readonly web: PodReference;
+  readonly nodeName: string;
+  /** A signer of the sandbox's, started at its first use. */
+  signer(): Promise<Signer>;
   /** Removes everything. Idempotent. */
   clear(): Promise<void>;
 }
@@ -61,7 +69,9 @@ export async function prepareGround(kubeconfigPath: string): Promise<Ground> {
     made.push(`${collection}/${nameOf(answer.body)}`);
     return answer.body as JsonObject;
   };
+  let signing: Promise<Signer> | undefined;
   const clear = once(async () => {
+    (await signing?.catch(() => undefined))?.close();
     await removeAll(send, names, made);
     access.close();
     agent.destroy();
@@ -77,6 +87,12 @@ export async function prepareGround(kubeconfigPath: string): Promise<Ground> {
       ...{ access, offers, names, create, tokenFor, clear },
       replayTarget: { ...target, users: { ...target.users, ...(await agents()) } },
       uid: (kind, name) => uids.get(`${kind}/${name}`) ?? '',
+      web: { namespace: names.namespace, name: 'web-a', uid: uids.get('Pod/web-a') ?? '', serviceAccountName: 'web' },
+      nodeName: `${names.mark}-node-a`,
+      signer: () => {
+        signing ??= startSuiteSigner(access, offers, names, (path) => made.push(path));
+        return signing;
+      },
     };
     return ground;
 
@@ -108,6 +124,24 @@ export async function prepareGround(kubeconfigPath: string): Promise<Ground> {
     await clear();
     throw error;
   }
+}
+
+/** @param note takes the path of the trust bundle, which is to be removed with the rest */
+async function startSuiteSigner(
+  access: Access,
+  { bundleApi }: Offers,
+  { mark }: SuiteNames,
+  note: (path: string) => void,
+): Promise<Signer> {
+  const api = createSignerApi(access.client(access.admin));
+  const signer = await startSigner({
+    signerName: `suite.podcert.example/${mark}`,
+    api: bundleApi === undefined ? { ...api, applyTrustBundle: async () => {} } : api,
+  });
+  if (bundleApi !== undefined) {
+    note(`${bundleApi.pathPrefix}/clustertrustbundles/${encodeURIComponent(signer.trustBundleName)}`);
+  }
+  return signer;
 }
 
 function plainUsers(access: Access, names: SuiteNames): Partial<Record<UserName, Target>> {

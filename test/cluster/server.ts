@@ -61,3 +61,8 @@ function apisOf(version: string, preferred: PodCertificateApi): readonly PodCert
   const knowsStub = version === 'v1beta1' && preferred.evidence === 'stub';
   return knowsStub ? [stub, keyAndProof] : [keyAndProof];
 }
+
+/** The versions that serve PodCertificateRequests, newest first: `v1beta1`. */
+export function versionsOf({ requestApis }: Offers): readonly string[] {
+  return [...new Set(requestApis.map(({ apiVersion }) => apiVersion.slice(apiVersion.indexOf('/') + 1)))];
+}

@@ -4,6 +4,8 @@
 import { after, before, describe } from 'node:test';
 import { agreement } from './agreement.ts';
 import { type Ground, prepareGround } from './ground.ts';
+import { identities } from './identities.ts';
+import { keysAreTaken } from './keys.ts';
 
 export interface SuiteOptions {
   /** Path of a kubeconfig of an administrator, known once the suite begins. */
@@ -26,6 +28,8 @@ export function clusterSuite({ kubeconfig, onGround }: SuiteOptions): void {
       onGround?.(ground.clear);
     });
     after(() => ground?.clear());
+    keysAreTaken(standing);
+    identities(standing);
     agreement(standing);
   });
 }
