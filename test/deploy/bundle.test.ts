@@ -3,14 +3,14 @@
  * the configuration that the manifest mounts.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { bundleAgent } from '../../deploy/bundle.ts';
@@ -36,9 +36,12 @@ describe('the bundle', () => {
   before(() => bundleAgent(output));
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  test('knows its version', async () => {
-    const child = run(['--version']);
-    assert.equal(await text(child.stdout), `${packageJson.version}\n`);
+  test('knows its version, also when it is started through a link in its own right', async () => {
+    assert.equal(await text(run(['--version']).stdout), `${packageJson.version}\n`);
+    const link = join(directory, 'pod-certificate-agent');
+    symlinkSync(join(output, 'agent.mjs'), link);
+    const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
+    assert.equal(spawnSync(link, ['--version'], { env, encoding: 'utf8' }).stdout, `${packageJson.version}\n`);
   });
 
   test('issues a certificate, answers the probes and nobody else, and stops in order', async (t) => {

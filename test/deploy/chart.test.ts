@@ -105,11 +105,14 @@ describe('the chart', { skip }, () => {
       [...new Set(samples.map(({ path }) => path))].toSorted(),
       documented.map(({ path }) => path).toSorted(),
     );
-    for (const { path, value, with: needed = {} } of samples) {
-      const plain = renderChart({ values: valuesOf(needed) });
+    const byDefault = renderChart();
+    for (const { path, value, with: needed } of samples) {
+      const plain = needed === undefined ? byDefault : renderChart({ values: valuesOf(needed) });
       const changed = renderChart({ values: valuesOf({ ...needed, [path]: value }) });
       assert.notDeepEqual(changed, plain, path);
-      assert.equal(renderChart({ values: valuesOf({ [`${path}X`]: value }) }).type, 'refused', `${path}X`);
+    }
+    for (const path of ['replicas', 'image.name', 'metrics.podMonitor.enable']) {
+      assert.equal(renderChart({ values: valuesOf({ [path]: true }) }).type, 'refused', path);
     }
   });
 
@@ -225,6 +228,20 @@ describe('the identity mode', { skip }, () => {
       ],
     );
     assert.equal(configurationOf(objects).configuration.kubeconfig, '/etc/kubernetes/kubelet.conf');
+  });
+
+  test('lets nodes ask the signers that are named, where requests are made as a node', () => {
+    const withSigner = (mode: string) =>
+      render({ values: valuesOf({ 'identity.mode': mode, 'identity.nodeSigners': ['example.com/mesh'] }) });
+    for (const mode of ['impersonatedNode', 'kubelet']) {
+      assert.deepEqual(one(withSigner(mode), 'ClusterRole', 'pod-certificate-agent-nodes')['rules'], [
+        { ...requests, resources: ['example.com/mesh'], verbs: ['request-podcertificate-signer'] },
+      ]);
+      const { subjects } = one(withSigner(mode), 'ClusterRoleBinding', 'pod-certificate-agent-nodes');
+      assert.deepEqual(subjects, [{ kind: 'Group', name: 'system:nodes', apiGroup: 'rbac.authorization.k8s.io' }]);
+      assert.doesNotMatch(JSON.stringify(inMode(mode)), /request-podcertificate-signer/);
+    }
+    assert.doesNotMatch(JSON.stringify(withSigner('serviceAccount')), /request-podcertificate-signer/);
   });
 
   test('lets nobody ask about tokens when metrics are off', () => {

@@ -28,6 +28,7 @@ export const samples: readonly Sample[] = [
   { path: 'identity.mode', value: 'serviceAccount' },
   { path: 'identity.kubelet.kubeconfig', value: '/var/lib/kubelet/kubeconfig', with: kubelet },
   { path: 'identity.kubelet.directories', value: ['/etc/pki', '/var/lib/pki'], with: kubelet },
+  { path: 'identity.nodeSigners', value: ['example.com/mesh'] },
   { path: 'serviceAccount.create', value: false, with: { 'serviceAccount.name': 'mine' } },
   { path: 'serviceAccount.name', value: 'mine' },
   { path: 'serviceAccount.annotations', value: { 'example.com/a': 'b' } },
