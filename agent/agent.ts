@@ -243,24 +243,20 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     for (const { targetPath, reason } of unusable) {
       log.error('a volume of an earlier run cannot be taken up; it is left as it is', { targetPath, detail: reason });
     }
-    const { metricsAddress } = configuration;
+    const { metricsAddress, localAddress } = configuration;
+    const sources = {
+      metrics,
+      health: { live: () => [], ready: readiness },
+      status: { version, nodeName, driverName, startedAt, now: clock.now, volumes: manager.describe },
+      flags: () => flagLines(inForce),
+    };
+    const shared = { sources, client, clock, monotonic, log };
+    const { metricsAuth: auth, tlsCertFile: certFile, tlsKeyFile: keyFile } = configuration;
     const observe =
-      metricsAddress === undefined
-        ? undefined
-        : await openEndpoint({
-            address: metricsAddress,
-            auth: configuration.metricsAuth,
-            certFile: configuration.tlsCertFile,
-            keyFile: configuration.tlsKeyFile,
-            sources: {
-              metrics,
-              health: { live: () => [], ready: readiness },
-              status: { version, nodeName, driverName, startedAt, now: clock.now, volumes: manager.describe },
-              flags: () => flagLines(inForce),
-            },
-            ...{ client, clock, monotonic, log },
-          });
+      metricsAddress && (await openEndpoint({ ...shared, address: metricsAddress, auth, certFile, keyFile }));
     onClose(async () => observe?.close());
+    const local = localAddress && (await openEndpoint({ ...shared, address: localAddress, auth: 'auto' }));
+    onClose(async () => local?.close());
     if (observe !== undefined) {
       const { host, port } = observe.address;
       log.info('serving metrics and health', { address: `${host}:${port}` });

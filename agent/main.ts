@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 // Imported, not read: the bundle has it inside.
 import packageJson from '../package.json' with { type: 'json' };
 import type { Agent } from './agent.ts';
+import { isCommand } from './cli/names.ts';
 import { type AgentConfiguration, type ParsedConfiguration, parseConfiguration } from './config.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 
@@ -26,6 +27,11 @@ export interface Surroundings {
 
 /** Runs until it is asked to stop. @returns the exit code */
 export async function main({ argv, env, stdout, stderr, stopping }: Surroundings): Promise<number> {
+  const [first = '', ...rest] = argv;
+  if (isCommand(first)) {
+    const { runCommand } = await import('./cli/commands.ts');
+    return runCommand(first, rest, { stdout, stderr, stopping });
+  }
   const parse = (): ParsedConfiguration => parseConfiguration(argv, env, (path) => readFileSync(path, 'utf8'));
   const parsed = parse();
   switch (parsed.type) {

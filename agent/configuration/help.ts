@@ -15,6 +15,8 @@ export function helpText(): string {
   });
   return `${[
     'Usage: pod-certificate-agent [options]',
+    '       pod-certificate-agent status [--help]        what the agent on this node looks after',
+    '       pod-certificate-agent inspect DIR [--help]   whether the files of a volume are of use',
     '',
     'Gives the pods of one node mTLS certificates: makes keys, asks signers, keeps the files fresh.',
     '',

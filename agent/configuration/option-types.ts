@@ -196,3 +196,18 @@ export function listenAddress(): OptionType<ListenAddress | undefined> {
     },
   });
 }
+
+/** A loopback address with port, or nothing. */
+export function loopbackAddress(): OptionType<ListenAddress | undefined> {
+  const address = listenAddress();
+  return {
+    placeholder: 'HOST:PORT',
+    accepts: 'a loopback address with port, such as 127.0.0.1:9809, or nothing',
+    read: (written) => {
+      const reading = address.read(written);
+      const host = reading.ok ? (reading.value?.host ?? '::1') : '::1';
+      const isLoopback = host === '::1' || host.startsWith('127.');
+      return isLoopback ? reading : fault(`must be a loopback address, such as 127.0.0.1:9809, not ${quoted(written)}`);
+    },
+  };
+}

@@ -9,6 +9,7 @@ import {
   duration,
   filePath,
   listenAddress,
+  loopbackAddress,
   nodePath,
   type OptionType,
   quantity,
@@ -160,6 +161,13 @@ export const options = {
     default: '127.0.0.1:9808',
     description:
       'Where metrics, health and status are served; empty switches it off. Beyond loopback addresses it is HTTPS and asks for a bearer token.',
+    reloadable: false,
+  }),
+  localAddress: optional({
+    type: loopbackAddress(),
+    default: '',
+    description:
+      'Loopback address where the same is served over HTTP without a token, for people on the node or in the pod while metrics-address asks for one.',
     reloadable: false,
   }),
   metricsAuth: valued({

@@ -13,8 +13,8 @@ export interface EndpointOptions {
   readonly address: { readonly host: string; readonly port: number };
   readonly auth: AuthMode;
   /** Absolute paths; both or neither. */
-  readonly certFile: string | undefined;
-  readonly keyFile: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
   readonly sources: RouteSources;
   /** Asks the API server about tokens. */
   readonly client: ReviewClient;

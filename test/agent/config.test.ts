@@ -45,6 +45,7 @@ describe('the configuration', () => {
       logLevel: 'info',
       logFormat: 'auto',
       metricsAddress: { host: '127.0.0.1', port: 9808 },
+      localAddress: undefined,
       metricsAuth: 'auto',
       tlsCertFile: undefined,
       tlsKeyFile: undefined,
@@ -75,7 +76,7 @@ describe('the configuration', () => {
       ...['--publish-timeout=1m30s', '--requests-per-second=0.5', '--burst=1', '--max-concurrent-requests=3'],
       ...['--max-concurrent-rsa=2', '--follow-suggested-key-type', '--log-level=debug', '--log-format=text'],
       '--allowed-signers=[{namespaces: [shop], signers: [example.com/*]}]',
-      ...['--metrics-address=[::1]:0', '--pod-metrics', '--metrics-auth=token'],
+      ...['--metrics-address=[::1]:0', '--pod-metrics', '--metrics-auth=token', '--local-address=localhost:9809'],
       ...['--tls-cert-file=/tls/tls.crt', '--tls-key-file=/tls/tls.key', '--shutdown-grace=0s'],
     ]);
     assert.deepEqual(given, {
@@ -97,6 +98,7 @@ describe('the configuration', () => {
       logLevel: 'debug',
       logFormat: 'text',
       metricsAddress: { host: '::1', port: 0 },
+      localAddress: { host: '127.0.0.1', port: 9809 },
       metricsAuth: 'token',
       tlsCertFile: '/tls/tls.crt',
       tlsKeyFile: '/tls/tls.key',

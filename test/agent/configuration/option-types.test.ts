@@ -6,6 +6,7 @@ import {
   duration,
   filePath,
   listenAddress,
+  loopbackAddress,
   nodePath,
   type OptionType,
   quantity,
@@ -143,6 +144,20 @@ describe('a value', () => {
       'a:-1',
     ];
     refuses(listenAddress(), [...malformed, '127.1:1', 'node-1:80'], /^must be an IP address with port, such as /);
+  });
+
+  test('of a loopback address is one that only this machine reaches', () => {
+    accepts(loopbackAddress(), [
+      ['', undefined],
+      ['localhost:80', { host: '127.0.0.1', port: 80 }],
+      ['[::1]:1', { host: '::1', port: 1 }],
+    ]);
+    refuses(
+      loopbackAddress(),
+      ['0.0.0.0:1', '[::]:1', '10.0.0.1:1', '[::ffff:127.0.0.1]:1'],
+      /^must be a loopback address/,
+    );
+    refuses(loopbackAddress(), ['127.0.0.1'], /^must be an IP address with port/);
   });
 
   test('that is refused is quoted in part only when it is long', () => {

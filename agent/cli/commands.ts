@@ -1,0 +1,90 @@
+/**
+ * The program's subcommands, for people: `status` asks the node's agent, `inspect` looks at a volume. Neither starts an agent.
+ *
+ * Exit codes: 0 all is well; 1 it is not (no agent answers, or something in the volume is wrong); 2 the command line has
+ * faults, or the directory cannot be read.
+ */
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { inspect } from './inspect.ts';
+import type { CommandName } from './names.ts';
+import { status } from './status.ts';
+
+export interface CommandSurroundings {
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly stderr: { write(text: string): unknown };
+  /** Fires when the program is asked to stop. */
+  readonly stopping: AbortSignal;
+}
+
+const usage = {
+  status: `Usage: pod-certificate-agent status [options]
+
+Shows what this node's agent looks after: each volume with pod, signer, state, expiry and last error.
+
+  --address HOST:PORT   where the agent serves its status without asking for a token, on this machine
+                        (default: 127.0.0.1:9808, then 127.0.0.1:9809)
+  --output table|json   (default: table)
+  --watch               again every two seconds, until stopped
+`,
+  inspect: `Usage: pod-certificate-agent inspect DIR [options]
+
+Looks at the files of a projected volume, this agent's or the kubelet's: does the key belong to the leaf, does the
+chain lead to the trust anchors, when does it expire, who may read the key. Needs no agent and no privileges.
+
+  --anchors FILE        trust anchors (PEM) to use instead of those in DIR
+  --output text|json    (default: text)
+  --strict              warnings count as failures
+Exit code: 0 all is well, 1 something is wrong, 2 DIR cannot be read.
+`,
+} as const;
+
+const options = {
+  status: {
+    address: { type: 'string' },
+    output: { type: 'string', default: 'table' },
+    watch: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+  inspect: {
+    anchors: { type: 'string' },
+    output: { type: 'string', default: 'text' },
+    strict: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+} as const satisfies Record<CommandName, ParseArgsOptionsConfig>;
+
+/** @param argv the arguments after the command's name @returns the exit code */
+export async function runCommand(
+  name: CommandName,
+  argv: readonly string[],
+  surroundings: CommandSurroundings,
+): Promise<number> {
+  const { stdout, stderr } = surroundings;
+  const refuse = (fault: string): number => {
+    stderr.write(`${fault}\npod-certificate-agent ${name} --help explains every option.\n`);
+    return 2;
+  };
+  try {
+    if (name === 'status') {
+      const { values } = parseArgs({ args: [...argv], options: options.status });
+      const { address, output, watch, help } = values;
+      if (help) return print(stdout, usage.status);
+      if (output !== 'table' && output !== 'json') return refuse('--output must be table or json');
+      return await status({ address, output, watch }, surroundings);
+    }
+    const { values, positionals } = parseArgs({ args: [...argv], options: options.inspect, allowPositionals: true });
+    const { anchors, output, strict, help } = values;
+    const [directory, ...more] = positionals;
+    if (help) return print(stdout, usage.inspect);
+    if (directory === undefined || more.length > 0) return refuse('one directory must be named');
+    if (output !== 'text' && output !== 'json') return refuse('--output must be text or json');
+    return inspect({ directory, anchors, output, strict, now: Date.now() }, surroundings);
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : 'the command failed');
+  }
+}
+
+function print(stdout: CommandSurroundings['stdout'], text: string): number {
+  stdout.write(text);
+  return 0;
+}

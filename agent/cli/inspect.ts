@@ -1,0 +1,60 @@
+/**
+ * `pod-certificate-agent inspect DIR`: what is in a projected volume, and whether it is of use.
+ */
+
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { errorText, singleLine } from '../observe/redact.ts';
+import { readCertificateBlocks } from '../pem.ts';
+import type { CommandSurroundings } from './commands.ts';
+import { readContents } from './credentials.ts';
+import { type Finding, judge } from './findings.ts';
+import { readVolumeFiles } from './volume-files.ts';
+
+export interface InspectOptions {
+  readonly directory: string;
+  /** File with trust anchors to use instead of the volume's. */
+  readonly anchors: string | undefined;
+  readonly output: 'text' | 'json';
+  /** True: a warning is a failure. */
+  readonly strict: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** @returns the exit code */
+export function inspect(options: InspectOptions, { stdout, stderr }: CommandSurroundings): number {
+  const { directory, output, strict, now } = options;
+  let findings: readonly Finding[];
+  try {
+    findings = look(directory, options.anchors, now);
+  } catch (error) {
+    stderr.write(`${singleLine(errorText(error), 500)}\n`);
+    return 2;
+  }
+  const failed = findings.some(({ level }) => level === 'fail' || (strict && level === 'warn'));
+  stdout.write(output === 'json' ? `${JSON.stringify({ ok: !failed, findings })}\n` : text(findings, failed));
+  return failed ? 1 : 0;
+}
+
+function look(directory: string, anchorsPath: string | undefined, now: number): readonly Finding[] {
+  const given =
+    anchorsPath === undefined
+      ? undefined
+      : readCertificateBlocks(readFileSync(anchorsPath, 'utf8')).map((der) => new X509Certificate(der));
+  const files = readVolumeFiles(directory);
+  try {
+    const contents = readContents(files);
+    return judge(given === undefined ? contents : { ...contents, anchors: given }, now);
+  } finally {
+    for (const file of files) if (file.type === 'read') file.bytes.fill(0);
+  }
+}
+
+function text(findings: readonly Finding[], failed: boolean): string {
+  const lines = findings.map(({ level, path, message }) => {
+    const where = path === undefined ? '' : `${singleLine(path, 200)}: `;
+    return `${level.padEnd(4)}  ${where}${message}`;
+  });
+  return `${[...lines, failed ? 'not well' : 'well'].join('\n')}\n`;
+}

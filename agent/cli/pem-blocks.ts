@@ -1,0 +1,40 @@
+/**
+ * Every block of a PEM text (RFC 7468) with its label: keys and certificates may stand in one file. The blocks are views on the
+ * given bytes, so that a key is never copied into a string.
+ *
+ * https://www.rfc-editor.org/rfc/rfc7468
+ */
+
+export interface PemBlock {
+  /** Such as `CERTIFICATE` or `PRIVATE KEY`. */
+  readonly label: string;
+  /** The block with its BEGIN and END lines. */
+  readonly bytes: Buffer;
+}
+
+const beginning = '-----BEGIN ';
+const dashes = '-----';
+const longestLabel = 64;
+
+/** The complete blocks in their order; text between them, and what is begun and not ended, is left out. */
+export function pemBlocks(text: Buffer): readonly PemBlock[] {
+  const blocks: PemBlock[] = [];
+  let position = 0;
+  for (;;) {
+    const start = text.indexOf(beginning, position);
+    if (start < 0) return blocks;
+    const labelStart = start + beginning.length;
+    const labelEnd = text.indexOf(dashes, labelStart);
+    if (labelEnd < 0) return blocks;
+    position = labelEnd + dashes.length;
+    if (labelEnd - labelStart > longestLabel) continue;
+    const label = text.toString('latin1', labelStart, labelEnd);
+    const end = `-----END ${label}-----`;
+    const endStart = text.indexOf(end, position);
+    // Another block that begins before this one ends: the first has no end of its own.
+    const next = text.indexOf(beginning, position);
+    if (endStart < 0 || (next >= 0 && next < endStart)) continue;
+    position = endStart + end.length;
+    blocks.push({ label, bytes: text.subarray(start, position) });
+  }
+}
