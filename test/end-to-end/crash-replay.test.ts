@@ -23,6 +23,7 @@ const fewestCalls = 20;
 
 test('an issuance that dies before any of its changes is finished by the next run with the same request', {
   skip: mountSkip,
+  timeout: 120_000,
 }, async (t) => {
   const { world, death, root } = await makeMortalWorld(t);
   for (let call = 1; ; call += 1) {
@@ -47,6 +48,7 @@ test('an issuance that dies before any of its changes is finished by the next ru
 
 test('a refresh that dies before any of its changes keeps the old files or has the new ones, and is finished by the next run', {
   skip: mountSkip,
+  timeout: 120_000,
 }, async (t) => {
   const { world, death } = await makeMortalWorld(t);
   for (let call = 1; ; call += 1) {

@@ -3,6 +3,7 @@
  * runs out, mounts that do not reach the pods.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { callUnary } from '../../sandbox/kubelet/grpc.ts';
 import { nodeService } from '../../volumes/csi/protocol.ts';
 import { call, publishRequest } from '../volumes/csi/support.ts';
@@ -24,7 +26,7 @@ import { startRealNode } from './real-node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
 
-test('an agent on its node', { skip: mountSkip }, async (t) => {
+test('an agent on its node', { skip: mountSkip, timeout: 120_000 }, async (t) => {
   const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
   const node = await startRealNode(t, { timeScale: 600, signers });
   const { cluster } = node;
@@ -123,13 +125,15 @@ test('an agent on its node', { skip: mountSkip }, async (t) => {
     const filler = join(node.volume(pod), 'filler');
     fillUp(filler);
     await cluster.signer(signerName).publishNextRoot();
-    const failed = await agent.logged((line) => line.message === 'trust anchors not written');
+    const said = (message: string, field = {}) =>
+      agent.logged((line) => isDeepStrictEqual(line, { ...line, pod: 'full', message, ...field }));
+    const failed = await said('trust anchors not written');
     assert.match(String(failed['error']), /ENOSPC/);
-    await agent.logged((line) => line.message === 'attempt failed' && line['phase'] === 'key');
+    await said('attempt failed', { phase: 'key' });
     assert.deepEqual({ bundle: node.read(pod, 'tls.pem'), anchors: node.read(pod, 'ca.pem') }, before);
     rmSync(filler);
-    await agent.logged((line) => line.message === 'trust anchors changed');
-    await agent.logged((line) => line.message === 'certificate renewed');
+    await said('trust anchors changed');
+    await said('certificate renewed');
     assert.notEqual(node.read(pod, 'tls.pem'), before.bundle);
     assert.notEqual(node.read(pod, 'ca.pem'), before.anchors);
   });
@@ -144,12 +148,15 @@ test('an agent on its node', { skip: mountSkip }, async (t) => {
 
 test('an agent whose mounts would not reach the pods does not start, and says what to set', {
   skip: mountSkip,
+  timeout: 120_000,
 }, async (t) => {
   const node = await startRealNode(t, { shared: false });
   const agent = node.spawnAgent();
   assert.deepEqual(await agent.exit, { code: 1, signal: null });
   assert.match(agent.output(), /pods is not mounted shared.*mountPropagation: Bidirectional/);
-  rmSync(join(node.cluster.kubeletRoot, 'pods'), { recursive: true });
+  const pods = join(node.cluster.kubeletRoot, 'pods');
+  execFileSync('umount', [pods]);
+  rmSync(pods, { recursive: true });
   const lost = node.spawnAgent();
   assert.deepEqual(await lost.exit, { code: 1, signal: null });
   assert.match(lost.output(), /pods cannot be found: set kubelet-root/);

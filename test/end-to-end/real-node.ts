@@ -66,19 +66,24 @@ export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'director
   readonly shared?: boolean;
 }
 
-/** A directory that is a mount of its own, as a kubelet's root is in the agent's container. */
+/** A directory that is a mount of its own; what is mounted below it goes with it. */
 export function mountedDirectory(t: TestContext, propagation: 'shared' | 'private'): string {
   const directory = mkdtempSync(join(tmpdir(), 'n-'));
-  execFileSync('mount', ['--bind', directory, directory]);
   t.after(() => {
     for (const mountPoint of mountPointsBelow(directory).reverse()) execFileSync('umount', ['-l', mountPoint]);
     execFileSync('umount', ['-l', directory]);
     rmSync(directory, { recursive: true, force: true });
   });
+  mountOnItself(directory, propagation);
+  return directory;
+}
+
+function mountOnItself(directory: string, propagation: 'shared' | 'private'): void {
+  mkdirSync(directory, { recursive: true });
+  execFileSync('mount', ['--bind', directory, directory]);
   // Private first: shared then means a group of its own, whatever the mount above it belongs to.
   execFileSync('mount', ['--make-rprivate', directory]);
   if (propagation === 'shared') execFileSync('mount', ['--make-rshared', directory]);
-  return directory;
 }
 
 export async function startRealNode(t: TestContext, options: RealNodeOptions = {}): Promise<RealNode> {
@@ -90,7 +95,7 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
     for (const agent of running) await agent.end('SIGKILL');
     for (const close of closing) await close();
   });
-  const directory = mountedDirectory(t, shared ? 'shared' : 'private');
+  const directory = mountedDirectory(t, 'private');
   const cluster = await startCluster({
     signers: [{ signerName }],
     ...clusterOptions,
@@ -98,7 +103,9 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
     directory,
   });
   closing.push(() => cluster.close());
-  mkdirSync(join(cluster.kubeletRoot, 'pods'));
+  // As in the agent's container: the directories are mounts of their own, and the root above them is not there.
+  mountOnItself(join(cluster.kubeletRoot, 'pods'), shared ? 'shared' : 'private');
+  mountOnItself(cluster.registrationDirectory, 'private');
   const created: PodCertificateRequest[] = [];
   cluster.apiServer.store.subscribe(({ resource, type, object }) => {
     // The store keeps plain JSON; which type it has, the resource says.
@@ -124,7 +131,7 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
     requests: () => cluster.apiServer.store.list(requestsResource) as unknown as readonly PodCertificateRequest[],
-    mounts: () => mountPointsBelow(cluster.kubeletRoot),
+    mounts: () => mountPointsBelow(join(cluster.kubeletRoot, 'pods')),
   };
   return node;
 }
