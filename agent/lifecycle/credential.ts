@@ -286,13 +286,18 @@ function pause(
 ): { readonly state: Pausing; readonly effects: readonly Effect[] } {
   const failures = attempt.failures + 1;
   const timeLeftMs = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
-  const nature = failure.kind === 'error' && failure.error.actor === 'nobody' ? 'passing' : 'lasting';
+  const nature = isPassing(failure) ? 'passing' : 'lasting';
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
   const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
   const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
   effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
   const pausing: Attempt = { ...attempt, failures, since: at.now };
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
+}
+
+/** True when nobody has to act before another attempt can succeed. */
+function isPassing(failure: Failure): boolean {
+  return failure.kind === 'lost' || (failure.kind === 'error' && failure.error.actor === 'nobody');
 }
 
 function newsOf(failure: Failure, requestName: string, retryAt: number): CredentialNews {
