@@ -136,7 +136,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     publish: (request, timeoutMs = 110_000) =>
       world.manager.publish(request, clock.now() + timeoutMs, new AbortController().signal),
     async until(condition) {
-      while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+      const giveUpAt = performance.now() + 20_000;
+      while (!condition()) {
+        if (performance.now() > giveUpAt) throw new Error('what the test waits for does not happen');
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     },
     async answer(outcome, lifetimeMs = 24 * hour) {
       await world.until(() => world.followed.size > 0);
