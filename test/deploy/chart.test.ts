@@ -218,7 +218,7 @@ describe('the identity mode', { skip }, () => {
     const objects = inMode('kubelet');
     const roles = objects.filter(({ kind }) => kind === 'ClusterRole').map(({ metadata }) => metadata.name);
     assert.deepEqual(roles, ['pod-certificate-agent-metrics-reader', 'pod-certificate-agent-status-reader']);
-    assert.equal(podSpec(objects)['automountServiceAccountToken'], false);
+    assert.ok(!podSpec(objects).volumes.some(({ name }) => name === 'token'));
     const mounts = podSpec(objects).containers[0].volumeMounts.filter(({ name }) => name.startsWith('kube'));
     assert.deepEqual(
       mounts.map(({ mountPath, readOnly }) => [mountPath, readOnly]),
@@ -228,6 +228,17 @@ describe('the identity mode', { skip }, () => {
       ],
     );
     assert.equal(configurationOf(objects).configuration.kubeconfig, '/etc/kubernetes/kubelet.conf');
+  });
+
+  test('gives the agent a token for an hour where it needs one', () => {
+    for (const mode of ['impersonatedNode', 'serviceAccount']) {
+      const spec = podSpec(inMode(mode));
+      const mount = spec.containers[0].volumeMounts.find(({ name }) => name === 'token');
+      assert.equal(mount?.mountPath, '/var/run/secrets/kubernetes.io/serviceaccount');
+      const volume = spec.volumes.find(({ name }) => name === 'token');
+      // 3607 is the one number whose tokens the API server makes last for a year.
+      assert.match(JSON.stringify(volume), /"serviceAccountToken":\{"path":"token","expirationSeconds":3600\}/);
+    }
   });
 
   test('lets nodes ask the signers that are named, where requests are made as a node', () => {
@@ -301,6 +312,7 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
   }
   const spec = podSpec(objects);
   for (const field of ['hostPID', 'hostIPC', 'shareProcessNamespace']) assert.equal(spec[field], undefined);
+  assert.equal(spec['automountServiceAccountToken'], false);
   assert.deepEqual(spec['securityContext'], {
     runAsUser: 0,
     runAsGroup: 0,
