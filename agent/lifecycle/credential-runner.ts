@@ -36,6 +36,8 @@ export interface CredentialHost {
   discard(index: number): void;
   /** The pod has ended. */
   podEnded(): void;
+  /** Takes a fault of the agent itself; never throws. */
+  fault(index: number, error: unknown): void;
   /** The state is another one now. */
   changed(): void;
 }
@@ -90,11 +92,12 @@ export function runCredential(
         if (event === undefined || stopping.signal.aborted) break;
         transition = step(state, event, moment());
       }
-    } finally {
-      // Also after a fault of the agent itself: the credential goes on from the state it is in.
-      stepping = false;
-      setAlarm();
+    } catch (error) {
+      // A fault of the agent itself costs no other credential anything, and this one goes on from the state it is in.
+      host.fault(index, error);
     }
+    stepping = false;
+    setAlarm();
     host.changed();
   };
 

@@ -88,6 +88,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
       }
     },
     podEnded,
+    fault: (index: number, error: unknown): void =>
+      onFault(error, `a fault while looking after sources[${index}] of ${record.targetPath}`),
     changed,
   };
 
