@@ -50,8 +50,14 @@ const agentUsers: Readonly<Partial<Record<UserName, string>>> = {
   'agent with classic impersonation': 'agent-legacy',
 };
 
-/** @throws AgentError when the cluster cannot be reached or does not serve PodCertificateRequests */
-export async function prepareGround(kubeconfigPath: string): Promise<Ground> {
+/**
+ * @param onBegin told how to take everything away, before anything is made
+ * @throws AgentError when the cluster cannot be reached or does not serve PodCertificateRequests
+ */
+export async function prepareGround(
+  kubeconfigPath: string,
+  onBegin: (clear: () => Promise<void>) => void = () => {},
+): Promise<Ground> {
   const access = await openAccess(kubeconfigPath);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const names = createNames(`pct-${randomBytes(3).toString('hex')}`);
@@ -61,7 +67,9 @@ export async function prepareGround(kubeconfigPath: string): Promise<Ground> {
   const send = (path: string, method: string, body?: unknown): Promise<Answer> =>
     call(admin, path, { method, body, agent });
 
+  let cleared = false;
   const create: Ground['create'] = async (collection, object) => {
+    if (cleared) throw new Error('the suite has ended');
     const metadata = isObject(object['metadata']) ? object['metadata'] : {};
     const labels = { ...(isObject(metadata['labels']) ? metadata['labels'] : {}), [suiteLabel.key]: suiteLabel.value };
     const answer = await send(collection, 'POST', { ...object, metadata: { ...metadata, labels } });
@@ -71,12 +79,14 @@ export async function prepareGround(kubeconfigPath: string): Promise<Ground> {
   };
   let signing: Promise<Signer> | undefined;
   const clear = once(async () => {
+    cleared = true;
     (await signing?.catch(() => undefined))?.close();
     await removeAll(send, names, made);
     access.close();
     agent.destroy();
   });
 
+  onBegin(clear);
   try {
     const offers = await findOffers(access);
     const target: ReplayTarget = { ...admin, agent, names, users: plainUsers(access, names) };

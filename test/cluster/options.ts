@@ -4,12 +4,15 @@
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { PodRun } from './pods.ts';
 
 export interface Options {
   readonly kubeconfig: string;
   /** Runs pods on a node of the cluster, too. */
-  readonly withAgent: boolean;
+  readonly withAgent: PodRun | undefined;
 }
+
+const defaultImage = 'registry.k8s.io/e2e-test-images/busybox:1.36.1-1';
 
 export const help = `Proves that a cluster gives the pod certificate agent what it needs, and that it judges
 certificate requests as the project's sandbox does.
@@ -18,6 +21,8 @@ certificate requests as the project's sandbox does.
 
   --kubeconfig <file>  How to reach the cluster, as an administrator. Default: $KUBECONFIG, then ~/.kube/config.
   --with-agent         Also run pods with certificates on a node. The agent must be installed in the cluster.
+  --driver-name <name> Name of its CSI driver. Default: csi.podcert.io.
+  --image <image>      An image with sh, test and grep for those pods. Default: ${defaultImage}.
   --help               This text.
 
 It makes nodes that no machine is behind, namespaces, service accounts, roles, requests and trust bundles whose names
@@ -34,11 +39,14 @@ export function parseOptions(args: readonly string[], environment: NodeJS.Proces
     options: {
       kubeconfig: { type: 'string' },
       'with-agent': { type: 'boolean', default: false },
+      'driver-name': { type: 'string', default: 'csi.podcert.io' },
+      image: { type: 'string', default: defaultImage },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return 'help';
   const [first = ''] = (environment['KUBECONFIG'] ?? '').split(delimiter);
   const kubeconfig = values.kubeconfig ?? (first || join(homedir(), '.kube', 'config'));
-  return { kubeconfig, withAgent: values['with-agent'] };
+  const { image, 'driver-name': driverName, 'with-agent': withAgent } = values;
+  return { kubeconfig, withAgent: withAgent ? { driverName, image } : undefined };
 }

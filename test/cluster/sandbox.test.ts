@@ -1,23 +1,22 @@
 /**
  * The suite passes against the sandbox: what it proves on a cluster is what tests against the sandbox count on.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
-import { type Cluster, startCluster } from '../../sandbox/cluster.ts';
+import { startNode, type TestNode } from '../end-to-end/node.ts';
 import { clusterSuite } from './suite.ts';
 
 describe('The suite against the sandbox', () => {
-  let cluster: Cluster | undefined;
-  let directory = '';
+  const closers: (() => unknown)[] = [];
+  let node: TestNode | undefined;
   before(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'suite-'));
-    cluster = await startCluster({ directory });
+    node = await startNode({ after: (closer) => void closers.push(closer) });
   });
   after(async () => {
-    await cluster?.close();
-    rmSync(directory, { recursive: true, force: true });
+    for (const close of closers) await close();
   });
-  clusterSuite({ kubeconfig: () => cluster?.kubeconfigs.admin ?? '' });
+  clusterSuite({
+    kubeconfig: () => node?.cluster.kubeconfigs.admin ?? '',
+    compact: () => node?.cluster.apiServer.faults.compact(),
+    withAgent: { driverName: 'csi.podcert.io' },
+  });
 });

@@ -6,17 +6,21 @@ import { agreement } from './agreement.ts';
 import { type Ground, prepareGround } from './ground.ts';
 import { identities } from './identities.ts';
 import { keysAreTaken } from './keys.ts';
+import { type PodRun, podsRun } from './pods.ts';
+import { watches } from './watches.ts';
 
 export interface SuiteOptions {
   /** Path of a kubeconfig of an administrator, known once the suite begins. */
   readonly kubeconfig: () => string;
   /** Also runs pods, on a node with a kubelet and the agent. */
-  readonly withAgent?: boolean;
+  readonly withAgent?: PodRun | undefined;
+  /** Makes the server forget what happened so far, where that can be had. */
+  readonly compact?: (() => void) | undefined;
   /** Told how to take everything away at once, should the process be stopped in the middle. */
   readonly onGround?: (clear: () => Promise<void>) => void;
 }
 
-export function clusterSuite({ kubeconfig, onGround }: SuiteOptions): void {
+export function clusterSuite({ kubeconfig, onGround, withAgent, compact }: SuiteOptions): void {
   describe('A cluster for the agent', () => {
     let ground: Ground | undefined;
     const standing = (): Ground => {
@@ -24,12 +28,13 @@ export function clusterSuite({ kubeconfig, onGround }: SuiteOptions): void {
       return ground;
     };
     before(async () => {
-      ground = await prepareGround(kubeconfig());
-      onGround?.(ground.clear);
+      ground = await prepareGround(kubeconfig(), onGround);
     });
     after(() => ground?.clear());
     keysAreTaken(standing);
     identities(standing);
+    watches(standing, compact);
     agreement(standing);
+    podsRun(standing, withAgent);
   });
 }

@@ -5,7 +5,6 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { type AgentConfiguration, parseConfiguration } from '../../agent/config.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
@@ -53,7 +52,12 @@ export const usualSources = [
   { clusterTrustBundle: { signerName, labelSelector: {}, path: 'ca.pem' } },
 ];
 
-export async function startNode(t: TestContext, options: NodeOptions = {}): Promise<TestNode> {
+/** What is told how to end what a test has started. */
+export interface Closing {
+  after(close: () => Promise<void>): void;
+}
+
+export async function startNode(t: Closing, options: NodeOptions = {}): Promise<TestNode> {
   const { flags = [], ...clusterOptions } = options;
   const directory = mkdtempSync(join(tmpdir(), 'node-'));
   const cluster = await startCluster({ signers: [{ signerName }], ...clusterOptions, directory });
