@@ -3,25 +3,23 @@
  * Nothing here waits, writes or asks; `credential-runner.ts` does. The states are drawn in `credential-state.ts`.
  */
 import type { KeyType } from '../../volumes/sources.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
+import type { IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
 import { unreachable } from '../unreachable.ts';
+import { elapsed, generate, notify, pause, project, submit, warn, warningTime } from './credential-moves.ts';
 import type {
   Attempt,
   Awaiting,
   CredentialEvent,
-  CredentialNews,
   CredentialState,
   Effect,
-  Failure,
   Found,
   Generating,
   Moment,
-  Pausing,
   Projecting,
   Submitting,
   Transition,
 } from './credential-state.ts';
-import { overdueTime, patience, pauseAfterFailure, refreshTime } from './pace.ts';
+import { patience } from './pace.ts';
 
 /** How long a signer may take before the pod is told that it is being waited for. */
 const waitingNoticeAfterMs = 10_000;
@@ -231,7 +229,7 @@ function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
     return { state: unanswered.state, effects: [...effects, { type: 'unfollow' }, ...unanswered.effects] };
   }
   if (at.now < attempt.since) {
-    // The wall clock was set back: what is left of the patience is counted from the new time.
+    // The wall clock was set back: the patience begins anew, at the new time.
     const shifted = { ...attempt, since: at.now };
     return { state: { ...state, attempt: shifted, giveUpAt: at.now + (giveUpAt - attempt.since) }, effects };
   }
@@ -239,79 +237,6 @@ function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
   if (state.announced || waitedMs < waitingNoticeAfterMs) return { state: { ...state, attempt }, effects };
   const waiting = notify({ type: 'waitingForSigner', requestName, waitedMs });
   return { state: { ...state, attempt, announced: true }, effects: [...effects, waiting] };
-}
-
-/** A new key, and with it a new request. */
-function generate(attempt: Attempt, at: Moment, before: readonly Effect[] = []): Transition {
-  return {
-    state: { name: 'generating', attempt: { ...attempt, since: at.now } },
-    effects: [...before, { type: 'makeKey', keyType: attempt.keyType }],
-  };
-}
-
-function submit(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
-  const priority = attempt.held === undefined ? 'first' : 'refresh';
-  return {
-    state: { name: 'submitting', attempt: { ...attempt, since: at.now }, requestName },
-    effects: [...before, { type: 'submit', requestName, priority }],
-  };
-}
-
-function project(
-  attempt: Attempt,
-  requestName: string,
-  answer: IssuedChain,
-  at: Moment,
-  before: readonly Effect[],
-): Transition {
-  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
-  const refreshAt = refreshTime(answer, at.now, at.random);
-  const { keyType } = attempt;
-  const status = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
-  return {
-    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, status },
-    effects: [...before, { type: 'project', status, answer }],
-  };
-}
-
-/**
- * Counts a failure and waits. With `resubmit` the same request is tried again; otherwise it is forgotten, and
- * `requestName` says in the notice which one it was.
- */
-function pause(
-  attempt: Attempt,
-  failure: Failure,
-  at: Moment,
-  request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
-): { readonly state: Pausing; readonly effects: readonly Effect[] } {
-  const failures = attempt.failures + 1;
-  const timeLeftMs = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
-  const nature = isPassing(failure) ? 'passing' : 'lasting';
-  const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
-  const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
-  const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
-  effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
-  const pausing: Attempt = { ...attempt, failures, since: at.now };
-  return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
-}
-
-/** True when nobody has to act before another attempt can succeed. */
-function isPassing(failure: Failure): boolean {
-  return failure.kind === 'lost' || (failure.kind === 'error' && failure.error.actor === 'nobody');
-}
-
-function newsOf(failure: Failure, requestName: string, retryAt: number): CredentialNews {
-  switch (failure.kind) {
-    case 'denied':
-    case 'failed':
-      return { type: failure.kind, requestName, reason: failure.reason, message: failure.message, retryAt };
-    case 'lost':
-      return { type: 'requestLost', requestName, why: failure.why, retryAt };
-    case 'error':
-      return { type: 'attemptFailed', phase: failure.phase, error: failure.error, retryAt };
-    default:
-      return unreachable(failure);
-  }
 }
 
 function end(state: CredentialState): Transition {
@@ -322,33 +247,8 @@ function end(state: CredentialState): Transition {
   };
 }
 
-/** When the next warning about the held certificate is due. */
-function warningTime({ held, warned }: Attempt): number | undefined {
-  if (held === undefined || warned === 'expired') return undefined;
-  return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
-}
-
-/** Says once that the refresh of the held certificate is late, and once that the certificate has expired. */
-function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
-  const { held } = attempt;
-  const due = warningTime(attempt);
-  if (held === undefined || due === undefined || at.now < due) return { attempt, effects: [] };
-  const { notAfter } = held;
-  return at.now >= notAfter
-    ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
-    : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
-}
-
-function notify(news: CredentialNews): Effect {
-  return { type: 'notify', news };
-}
-
 function resume(pending: PendingRequest): Effect {
   return notify({ type: 'resumed', requestName: pending.requestName });
-}
-
-function elapsed(attempt: Attempt, at: Moment): number {
-  return Math.max(0, at.now - attempt.since);
 }
 
 function earliest(...times: readonly (number | undefined)[]): number {

@@ -1,0 +1,110 @@
+/**
+ * The moves that several states of a credential's life share: to a new key, to the API server, into the files, into a
+ * pause; and the warnings about the certificate in the files. `credential.ts` says when each is made.
+ */
+import type { IssuedChain } from '../../volumes/volume.ts';
+import { unreachable } from '../unreachable.ts';
+import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
+import { overdueTime, pauseAfterFailure, refreshTime } from './pace.ts';
+
+/** A new key, and with it a new request. `before`: effects that come first. */
+export function generate(attempt: Attempt, at: Moment, before: readonly Effect[] = []): Transition {
+  return {
+    state: { name: 'generating', attempt: { ...attempt, since: at.now } },
+    effects: [...before, { type: 'makeKey', keyType: attempt.keyType }],
+  };
+}
+
+/** The request goes to the API server. `before`: effects that come first. */
+export function submit(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
+  const priority = attempt.held === undefined ? 'first' : 'refresh';
+  return {
+    state: { name: 'submitting', attempt: { ...attempt, since: at.now }, requestName },
+    effects: [...before, { type: 'submit', requestName, priority }],
+  };
+}
+
+/** The answer goes into the files, with its refresh time drawn. `before`: effects that come first. */
+export function project(
+  attempt: Attempt,
+  requestName: string,
+  answer: IssuedChain,
+  at: Moment,
+  before: readonly Effect[],
+): Transition {
+  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
+  const refreshAt = refreshTime(answer, at.now, at.random);
+  const { keyType } = attempt;
+  const status = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  return {
+    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, status },
+    effects: [...before, { type: 'project', status, answer }],
+  };
+}
+
+/**
+ * Counts a failure and waits. With `resubmit` the same request is tried again; otherwise it is forgotten, and
+ * `requestName` says in the notice which one it was.
+ */
+export function pause(
+  attempt: Attempt,
+  failure: Failure,
+  at: Moment,
+  request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
+): { readonly state: Pausing; readonly effects: readonly Effect[] } {
+  const failures = attempt.failures + 1;
+  const timeLeftMs = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
+  const nature = isPassing(failure) ? 'passing' : 'lasting';
+  const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
+  const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
+  const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
+  effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
+  const pausing: Attempt = { ...attempt, failures, since: at.now };
+  return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
+}
+
+/** True when nobody has to act before another attempt can succeed. */
+function isPassing(failure: Failure): boolean {
+  return failure.kind === 'lost' || (failure.kind === 'error' && failure.error.actor === 'nobody');
+}
+
+function newsOf(failure: Failure, requestName: string, retryAt: number): CredentialNews {
+  switch (failure.kind) {
+    case 'denied':
+    case 'failed':
+      return { type: failure.kind, requestName, reason: failure.reason, message: failure.message, retryAt };
+    case 'lost':
+      return { type: 'requestLost', requestName, why: failure.why, retryAt };
+    case 'error':
+      return { type: 'attemptFailed', phase: failure.phase, error: failure.error, retryAt };
+    default:
+      return unreachable(failure);
+  }
+}
+
+/** When the next warning about the held certificate is due. */
+export function warningTime({ held, warned }: Attempt): number | undefined {
+  if (held === undefined || warned === 'expired') return undefined;
+  return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
+}
+
+/** Says once that the refresh of the held certificate is late, and once that the certificate has expired. */
+export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
+  const { held } = attempt;
+  const due = warningTime(attempt);
+  if (held === undefined || due === undefined || at.now < due) return { attempt, effects: [] };
+  const { notAfter } = held;
+  return at.now >= notAfter
+    ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
+    : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
+}
+
+/** Tells what happened. */
+export function notify(news: CredentialNews): Effect {
+  return { type: 'notify', news };
+}
+
+/** How long the present step has taken, in milliseconds. */
+export function elapsed(attempt: Attempt, at: Moment): number {
+  return Math.max(0, at.now - attempt.since);
+}
