@@ -83,7 +83,7 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
 }
 
 /** A failure in words, for its reader's next step. */
-export function describeFailure(failure: Failure): string {
+function describeFailure(failure: Failure): string {
   switch (failure.kind) {
     case 'denied':
       return `the request was denied: ${failure.reason}: ${failure.message}`;

@@ -30,7 +30,7 @@ export function timestamp(now: number): string {
 }
 
 /** @throws ApiError 400 when the object names another namespace than the path */
-export function inRequestNamespace(metadata: ObjectMeta, namespace: string): ObjectMeta {
+function inRequestNamespace(metadata: ObjectMeta, namespace: string): ObjectMeta {
   if (metadata.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }

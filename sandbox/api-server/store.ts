@@ -207,11 +207,6 @@ export function keyOf(object: ApiObject): string {
   return `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
 }
 
-/** The revision in an object's resourceVersion. */
-export function revisionOf(object: ApiObject): number {
-  return Number(object.metadata.resourceVersion ?? '0');
-}
-
 function inNamespace(objects: Iterable<ApiObject>, namespace: string | undefined): ApiObject[] {
   return [...objects].filter((object) => namespace === undefined || (object.metadata.namespace ?? '') === namespace);
 }

@@ -65,7 +65,7 @@ export function identityLines(views: Views): readonly string[] {
 }
 
 /** A serial number's last digits, enough to tell two apart. */
-export function shortSerial(serial: string): string {
+function shortSerial(serial: string): string {
   return `…${serial.slice(-8)}`;
 }
 

@@ -14,7 +14,7 @@ export interface DerElement {
 }
 
 /** The tag of a SEQUENCE. */
-export const sequenceTag = 0x30;
+const sequenceTag = 0x30;
 
 /** The element that the bytes begin with; nothing when they are too short or its length is not in shortest form. */
 export function firstElement(bytes: Buffer): DerElement | undefined {

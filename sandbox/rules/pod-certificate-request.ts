@@ -45,7 +45,7 @@ const everywhere = [
 const keyPair = ['pkixPublicKey', 'proofOfPossession'];
 
 /** The spec fields of an API version; the server drops all others. */
-export function requestFields(version: string, kubernetes: KubernetesVersion): readonly string[] {
+function requestFields(version: string, kubernetes: KubernetesVersion): readonly string[] {
   switch (version) {
     case 'v1alpha1':
       return [...everywhere, ...keyPair];
