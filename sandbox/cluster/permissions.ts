@@ -68,20 +68,27 @@ export interface ClusterObject {
   readonly object: object;
 }
 
-/** What the sandbox's own signers and nodes may do. */
-export function basicPermissions(): readonly ClusterObject[] {
-  return [
-    ...roleAndBinding(signerUser, signerRules, { ...rbacGroup, kind: 'User', name: signerUser }),
-    ...roleAndBinding('sandbox-nodes', nodeRules, { ...rbacGroup, kind: 'Group', name: 'system:nodes' }),
-  ];
+/** What the sandbox's own signers may do. */
+export function signerPermissions(): readonly ClusterObject[] {
+  return roleAndBinding(signerUser, signerRules, { ...rbacGroup, kind: 'User', name: signerUser });
 }
 
 /** What the agent may do, unless somebody knows better. */
 export function agentPermissions(identity: AgentIdentity): readonly ClusterObject[] {
-  if (identity === 'kubelet') return [];
-  const requestRules = identity === 'impersonatedNode' ? nodeRequestRules : ownRequestRules;
   const account = { kind: 'ServiceAccount', namespace: agentNamespace, name: agentAccount };
-  return roleAndBinding(agentAccount, [...agentRules, ...requestRules], account);
+  const forAccount = (requestRules: readonly Rule[]): readonly ClusterObject[] =>
+    roleAndBinding(agentAccount, [...agentRules, ...requestRules], account);
+  const forNodes = roleAndBinding('sandbox-nodes', nodeRules, { ...rbacGroup, kind: 'Group', name: 'system:nodes' });
+  switch (identity) {
+    case 'impersonatedNode':
+      return [...forAccount(nodeRequestRules), ...forNodes];
+    case 'serviceAccount':
+      return forAccount(ownRequestRules);
+    case 'kubelet':
+      return forNodes;
+    default:
+      return identity satisfies never;
+  }
 }
 
 const rbacGroup = { apiGroup: 'rbac.authorization.k8s.io' };

@@ -32,16 +32,20 @@ const collections: Readonly<Record<string, Omit<ClusterObject, 'object'>>> = {
   ValidatingAdmissionPolicyBinding: { prefix: admission, resource: 'validatingadmissionpolicybindings' },
 };
 
-/** The release's name is that of the agent's service account, its namespace kube-system: those of the sandbox, too. */
-export function chartObjects(mode: AgentIdentity): ChartObjects {
-  const rendering = renderChart({ values: { identity: { mode } } });
+/**
+ * The release's name is that of the agent's service account, its namespace kube-system: those of the sandbox, too.
+ * @param nodeSigners signers that nodes may ask, which they need a permission for from Kubernetes 1.37 on
+ */
+export function chartObjects(mode: AgentIdentity, nodeSigners: readonly string[] = []): ChartObjects {
+  const rendering = renderChart({ values: { identity: { mode, nodeSigners } } });
   switch (rendering.type) {
     case 'rendered':
       return { type: 'objects', objects: permissionsIn(rendering.yaml) };
     case 'refused':
       throw new Error(rendering.message);
     case 'missing': {
-      if (mode !== 'impersonatedNode') return { type: 'missing', reason: 'helm is not here to render this mode' };
+      if (mode !== 'impersonatedNode' || nodeSigners.length > 0)
+        return { type: 'missing', reason: 'helm is not here to render this' };
       const manifest = readFileSync(join(chartDirectory, '../../manifest.yaml'), 'utf8');
       return { type: 'objects', objects: permissionsIn(manifest) };
     }
