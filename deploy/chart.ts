@@ -17,8 +17,8 @@ export interface RenderOptions {
   readonly values?: unknown;
   /** Default 1.36.0. */
   readonly kubernetes?: string;
-  /** More flags for `helm template`. */
-  readonly flags?: readonly string[];
+  /** Default: this project's. */
+  readonly chart?: string;
 }
 
 /** Rendered YAML, or what helm said against it. `missing`: there is no helm on this machine. */
@@ -28,10 +28,11 @@ export type Rendering =
   | { readonly type: 'missing' };
 
 /** Runs helm from PATH, or the program that HELM names. */
-export function renderChart({ values = {}, kubernetes = '1.36.0', flags = [] }: RenderOptions = {}): Rendering {
+export function renderChart(options: RenderOptions = {}): Rendering {
+  const { values = {}, kubernetes = '1.36.0', chart = chartDirectory } = options;
   const args = [
-    ...['template', release.name, chartDirectory, '--namespace', release.namespace],
-    ...['--kube-version', kubernetes, '--values', '-', ...flags],
+    ...['template', release.name, chart, '--namespace', release.namespace],
+    ...['--kube-version', kubernetes, '--values', '-'],
   ];
   const result = spawnSync(process.env['HELM'] ?? 'helm', args, { input: JSON.stringify(values), encoding: 'utf8' });
   if (result.error !== undefined) return { type: 'missing' };

@@ -3,8 +3,9 @@
  * promises of docs/security.md.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { isMap, isScalar, type Pair, parse, parseDocument } from 'yaml';
 import { parseConfiguration } from '../../agent/config.ts';
@@ -260,6 +261,38 @@ describe('the identity mode', { skip }, () => {
       const objects = render({ values: valuesOf({ 'identity.mode': mode, 'metrics.enabled': false }) });
       assert.doesNotMatch(JSON.stringify(objects), /tokenreviews|metrics-reader/);
     }
+  });
+});
+
+describe('the notes after an installation', { skip }, () => {
+  /** Notes are rendered by an installation only; a copy of the chart shows them as one more object. */
+  const notes = (kubernetes: string, values: Readonly<Record<string, unknown>> = {}): string => {
+    const chart = join(mkdtempSync(join(tmpdir(), 'chart-')), basename(chartDirectory));
+    cpSync(chartDirectory, chart, { recursive: true });
+    const text = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}';
+    writeFileSync(join(chart, 'templates/notes.yaml'), `kind: Notes\nmetadata: { name: notes }\ntext: ${text}\n`);
+    const { text: rendered } = one(render({ kubernetes, values: valuesOf(values), chart }), 'Notes');
+    rmSync(dirname(chart), { recursive: true });
+    return String(rendered);
+  };
+
+  test('say what the cluster lacks for the values that were chosen', () => {
+    assert.match(notes('1.33.0'), /WARNING: Kubernetes v1\.33\.0 has no PodCertificateRequests/);
+    assert.match(notes('1.34.0'), /certificates\.k8s\.io\/v1alpha1\/podcertificaterequests=true/);
+    assert.match(notes('1.35.0'), /WARNING: .* impersonatedNode needs 1\.36/);
+    assert.match(notes('1.35.0'), /certificates\.k8s\.io\/v1beta1\/podcertificaterequests=true/);
+    assert.match(notes('1.37.0'), /WARNING: .*identity\.nodeSigners/s);
+  });
+
+  test('warn of nothing where nothing is amiss', () => {
+    const pinned = { 'image.digest': `sha256:${'0'.repeat(64)}` };
+    const quiet = [
+      notes('1.35.0', { ...pinned, 'identity.mode': 'serviceAccount' }),
+      notes('1.36.0', pinned),
+      notes('1.37.0', { ...pinned, 'identity.nodeSigners': ['example.com/mesh'] }),
+    ];
+    for (const text of quiet) assert.doesNotMatch(text, /WARNING|not pinned/);
+    assert.match(notes('1.36.0'), /not pinned/);
   });
 });
 

@@ -74,7 +74,7 @@ metricsAddress: {{ printf "%s:%v" .Values.endpoint.host .Values.endpoint.port | 
 tlsCertFile: /etc/pod-certificate-agent/tls/tls.crt
 tlsKeyFile: /etc/pod-certificate-agent/tls/tls.key
 {{- end }}
-{{- if not .Values.hostNetwork }}
+{{- if and (not .Values.hostNetwork) (ne (int .Values.endpoint.port) 9809) }}
 # The pod's own loopback address: for `kubectl exec … status` and `kubectl port-forward`.
 localAddress: 127.0.0.1:9809
 {{- end }}
