@@ -1,6 +1,6 @@
 /**
- * A node as it is in production, as far as one machine can play it: the agent is a process of its own, volumes are tmpfs
- * mounts below a kubelet root that is mounted shared, and the driver registers itself. It takes root with the right to mount;
+ * A node as it is in production, as far as one machine can play it: the agent is a process with mounts of its own, volumes are
+ * tmpfs mounts in a directory that is mounted shared, and the driver registers itself. It takes root with the right to mount;
  * `mountSkip` says why not, where that is missing.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -149,9 +149,13 @@ function argvFor(cluster: Cluster): string[] {
   ];
 }
 
-/** Runs the agent's program. */
+/**
+ * Runs the agent's program in a mount namespace of its own, as a container has one: what it mounts reaches the node by
+ * propagation only, and the namespace ends with it.
+ */
 function spawnAgent(argv: readonly string[]): AgentProcess {
-  const child = spawn(process.execPath, [agentProgram, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const program = ['--mount', '--propagation', 'unchanged', process.execPath, agentProgram];
+  const child = spawn('unshare', [...program, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   const lines: Line[] = [];
