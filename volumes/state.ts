@@ -23,7 +23,7 @@ import {
   encodeRecord,
   type StoredPending,
 } from './state-format.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest, VolumeRecord } from './volume.ts';
+import type { OpenVolume, PendingRequest, VolumeRecord } from './volume.ts';
 
 const stateDirectory = '..agent';
 const recordFile = 'volume.json';
@@ -35,15 +35,12 @@ const maxKeyBytes = 64 * 1024;
 const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 
 /** One volume's state. All methods throw VolumeError. */
-export interface VolumeState {
+export interface VolumeState
+  extends Pick<
+    OpenVolume,
+    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'issued' | 'saveIssued'
+  > {
   writeRecord(record: VolumeRecord): void;
-  pending(index: number): PendingRequest | undefined;
-  savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
-  saveAnswer(index: number, issued: IssuedChain): void;
-  readPendingKey(index: number): Uint8Array;
-  discardPending(index: number): void;
-  issued(index: number): IssuedStatus | undefined;
-  saveIssued(index: number, status: IssuedStatus): void;
   /** Clears away what an interrupted change left. */
   repair(): void;
 }

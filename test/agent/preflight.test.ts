@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AgentError } from '../../agent/errors.ts';
 import { startPreflight } from '../../agent/preflight.ts';
-import { createManualClock } from './lifecycle/world.ts';
+import { createManualClock } from '../support/manual-clock.ts';
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 

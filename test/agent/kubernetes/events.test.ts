@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createEventRecorder, type EventRecorderOptions, type PodEvent } from '../../../agent/kubernetes/events.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import { clientOf, type Handler, type Received, sendJson, sendStatus, startLoopback } from './loopback.ts';
-import { createManualClock } from './manual-clock.ts';
 
 const pod = { namespace: 'shop', name: 'web', uid: 'uid-1' };
 const events = '/api/v1/namespaces/shop/events';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/errors.ts';
 import { createIdentity, type IdentitySource } from '../../../agent/kubernetes/identity.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   isWatch,
@@ -15,7 +16,6 @@ import {
   sendStatus,
   startLoopback,
 } from './loopback.ts';
-import { createManualClock } from './manual-clock.ts';
 
 function start(source: IdentitySource) {
   const clock = createManualClock();

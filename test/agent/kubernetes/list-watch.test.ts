@@ -10,6 +10,7 @@ import {
   type ListWatchEvent,
   type ListWatchOptions,
 } from '../../../agent/kubernetes/list-watch.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   type Handler,
@@ -24,7 +25,6 @@ import {
   type Thing,
   thing,
 } from './loopback.ts';
-import { createManualClock } from './manual-clock.ts';
 
 interface Subject {
   readonly server: Loopback;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CallPriority, createThrottle, type ThrottleOptions } from '../../../agent/kubernetes/throttle.ts';
-import { createManualClock } from './manual-clock.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 
 const settled = (): Promise<void> => new Promise(setImmediate);
 

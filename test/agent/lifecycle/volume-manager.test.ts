@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/errors.ts';
-import type { OpenVolume } from '../../../volumes/volume.ts';
+import type { OpenVolume, VolumeStore } from '../../../volumes/volume.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
 
 const denial = { type: 'denied', reason: 'Policy', message: 'not on a Sunday' } as const;
@@ -13,6 +13,23 @@ const pem = (name: string): string =>
   `-----BEGIN CERTIFICATE-----\n${Buffer.from(`certificate for ${name}`)
     .toString('base64')
     .replace(/(.{64})(?=.)/g, '$1\n')}\n-----END CERTIFICATE-----\n`;
+
+type Contents = Parameters<OpenVolume['project']>[0];
+
+/** A store whose volumes fail to write what is picked. */
+function failingWrites(fails: (contents: Contents) => boolean): (store: VolumeStore) => VolumeStore {
+  return (store) => ({
+    ...store,
+    async create(record) {
+      const volume = await store.create(record);
+      const project = (contents: Contents) => {
+        if (fails(contents)) throw new Error('ENOSPC: no space left on device');
+        return volume.project(contents);
+      };
+      return { ...volume, project };
+    },
+  });
+}
 
 test('a publish call waits for the certificate and then finds key and chain in the volume', async (t) => {
   const world = await createWorld(t);
@@ -294,19 +311,7 @@ test('unpublish ends a waiting publish call, removes everything, and a late answ
 
 test('files that could not be written leave the old ones in place and are written later', async (t) => {
   let full = false;
-  const world = await createWorld(t, {
-    store: (store) => ({
-      ...store,
-      async create(record) {
-        const volume = await store.create(record);
-        const project: OpenVolume['project'] = (contents) => {
-          if (full) throw new Error('ENOSPC: no space left on device');
-          return volume.project(contents);
-        };
-        return { ...volume, project };
-      },
-    }),
-  });
+  const world = await createWorld(t, { store: failingWrites(() => full) });
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
   const published = world.publish(request);
   await world.until(() => world.followed.size > 0);
@@ -328,19 +333,7 @@ test('files that could not be written leave the old ones in place and are writte
 
 test('a source whose files cannot be written holds up no other', async (t) => {
   let broken = false;
-  const world = await createWorld(t, {
-    store: (store) => ({
-      ...store,
-      async create(record) {
-        const volume = await store.create(record);
-        const project: OpenVolume['project'] = (contents) => {
-          if (broken && contents.has(0)) throw new Error('EIO: i/o error, write');
-          return volume.project(contents);
-        };
-        return { ...volume, project };
-      },
-    }),
-  });
+  const world = await createWorld(t, { store: failingWrites((contents) => broken && contents.has(0)) });
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
   const published = world.publish(request);
   await world.until(() => world.followed.size > 0);

@@ -13,7 +13,6 @@ import type {
   Anchors,
   CallOptions,
   CertificateOrder,
-  Clock,
   Issuer,
   KeyMaker,
   Outcome,
@@ -25,39 +24,10 @@ import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver
 import type { Source } from '../../../volumes/sources.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
 import type { VolumeStore } from '../../../volumes/volume.ts';
+import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
 export const minute = 60_000;
 export const hour = 60 * minute;
-
-/** A clock that stands still until the test moves it. */
-export interface ManualClock extends Clock {
-  /** Moves the time, ringing every alarm on the way at its own time. */
-  advance(milliseconds: number): void;
-}
-
-export function createManualClock(start: number): ManualClock {
-  let now = start;
-  const alarms = new Set<{ readonly time: number; readonly callback: () => void }>();
-  return {
-    now: () => now,
-    at(time, callback) {
-      const alarm = { time, callback };
-      alarms.add(alarm);
-      return () => alarms.delete(alarm);
-    },
-    advance(milliseconds) {
-      const end = now + milliseconds;
-      for (;;) {
-        const [next] = [...alarms].filter(({ time }) => time <= end).sort((one, other) => one.time - other.time);
-        if (next === undefined) break;
-        alarms.delete(next);
-        now = Math.max(now, next.time);
-        next.callback();
-      }
-      now = end;
-    },
-  };
-}
 
 /** A request that the issuer was given. */
 export interface Submitted {
