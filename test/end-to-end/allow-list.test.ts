@@ -5,19 +5,25 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { signerName, startNode, usualSources } from './node.ts';
+import { type TestContext, test } from 'node:test';
+import { signerName, startNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
 
-test('a namespace that may not ask a signer gets an event instead of a request, until the file allows it', async (t) => {
+/** A configuration file that lets one namespace ask. */
+function allowListFile(t: TestContext): { readonly path: string; allow(namespace: string): void } {
   const directory = mkdtempSync(join(tmpdir(), 'allow-list-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const file = join(directory, 'config.yaml');
-  const write = (namespace: string) =>
-    writeFileSync(file, `allowedSigners:\n- namespaces: [${namespace}]\n  signers: [example.com/*]\n`);
-  write('elsewhere');
-  const node = await startNode(t, { flags: ['--config', file] });
+  const path = join(directory, 'config.yaml');
+  const allow = (namespace: string) =>
+    writeFileSync(path, `allowedSigners:\n- namespaces: [${namespace}]\n  signers: [example.com/*]\n`);
+  return { path, allow };
+}
+
+test('a namespace that may not ask a signer gets an event instead of a request, until the file allows it', async (t) => {
+  const file = allowListFile(t);
+  file.allow('elsewhere');
+  const node = await startNode(t, { flags: ['--config', file.path] });
 
   await node.cluster.admin.createPod({ name: 'refused', volumes });
   const event = await node.event('refused', 'SignerNotAllowed');
@@ -25,9 +31,28 @@ test('a namespace that may not ask a signer gets an event instead of a request, 
   assert.match(event.message ?? '', new RegExp(`namespace default may not ask signer ${signerName}`));
   assert.deepEqual(node.requests(), []);
 
-  write('default');
+  file.allow('default');
   await node.logged((line) => line.message === 'the configuration file has changed');
   await node.cluster.admin.createPod({ name: 'allowed', volumes });
   const pod = await node.cluster.admin.podRunning('default', 'allowed');
   assert.match(node.read(pod, 'tls.pem'), /BEGIN PRIVATE KEY/);
+});
+
+test('a volume of an earlier run keeps its certificate and gets no other, once its namespace may not ask any more', async (t) => {
+  const file = allowListFile(t);
+  file.allow('default');
+  const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
+  const node = await startNode(t, { timeScale: 600, signers, flags: ['--config', file.path] });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.logged(written('web', true));
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  await node.stopAgent();
+  const { serialNumber } = node.leaf(pod);
+  const asked = node.requests().length;
+
+  file.allow('elsewhere');
+  await node.startAgent();
+  await node.event('web', 'SignerNotAllowed');
+  assert.equal(node.leaf(pod).serialNumber, serialNumber);
+  assert.ok(node.requests().length <= asked);
 });
