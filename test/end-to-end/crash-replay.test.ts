@@ -1,6 +1,6 @@
 /**
- * A crash at any instruction: an issuance and a refresh on real tmpfs, replayed once for every call that changes a file system
- * or a mount, with the process dead before that call. A write is left half done. The dead process changes nothing any more; what
+ * A crash at any instruction: an issuance, a refresh and an unpublish, in directories and on real tmpfs, replayed once for every
+ * call that changes a file system or a mount, with the process dead before that call. A write is left half done. The dead process changes nothing any more; what
  * it left is taken up by the next run, which must end with a whole volume and ask for nothing twice.
  *
  * The death is played in this process: from that call on, whatever would change something fails or never returns.
@@ -21,57 +21,91 @@ const lifetimeMs = 24 * hour;
 /** The kubelet's mount call and the files of one volume: fewer would mean that the deaths are not where they should be. */
 const fewestCalls = 20;
 
-test('an issuance that dies before any of its changes is finished by the next run with the same request', {
-  skip: mountSkip,
-  timeout: 120_000,
-}, async (t) => {
-  const { world, death, root } = await makeMortalWorld(t);
+inBothModes(
+  'an issuance that dies before any of its changes is finished by the next run with the same request',
+  async (t, mode) => {
+    const { world, death, root } = await makeMortalWorld(t, mode);
+    for (let call = 1; ; call += 1) {
+      const request = world.request(`issue-${call}`, sources);
+      death.comeBefore(call);
+      void world.publish(request).catch(() => undefined);
+      await drive(world, () => death.came() || isReady(world));
+      const survived = !death.came();
+      await nextRun(world, death);
+      const outcome = world.publish(request);
+      await drive(world, () => isReady(world));
+      assert.equal((await outcome).type, 'ready');
+      assertWhole(world, request, 1);
+      await world.manager.unpublish(request.volumeId, request.targetPath);
+      assert.deepEqual(mountPointsBelow(root), []);
+      if (survived) {
+        t.diagnostic(`${call - 1} deaths`);
+        return assert.ok(call > fewestCalls, String(call));
+      }
+    }
+  },
+);
+
+inBothModes(
+  'a refresh that dies before any of its changes leaves the old or the new files, and is finished',
+  async (t, mode) => {
+    const { world, death } = await makeMortalWorld(t, mode);
+    for (let call = 1; ; call += 1) {
+      const request = world.request(`refresh-${call}`, sources);
+      const issued = world.publish(request);
+      await drive(world, () => isReady(world));
+      await issued;
+      const first = world.read(request, 'tls.pem');
+      death.comeBefore(call);
+      world.clock.advance(0.9 * lifetimeMs);
+      await drive(world, () => death.came() || isRenewed(world, request, first));
+      const survived = !death.came();
+      assert.ok(keysOf(world, request).includes(keyIn(world, request)));
+      await nextRun(world, death);
+      await drive(world, () => isRenewed(world, request, first));
+      assertWhole(world, request, 2);
+      await world.manager.unpublish(request.volumeId, request.targetPath);
+      if (survived) {
+        t.diagnostic(`${call - 1} deaths`);
+        return assert.ok(call > fewestCalls, String(call));
+      }
+    }
+  },
+);
+
+inBothModes('an unpublish that dies before any of its changes is repeated, and nothing is left', async (t, mode) => {
+  const { world, death, root } = await makeMortalWorld(t, mode);
   for (let call = 1; ; call += 1) {
-    const request = world.request(`issue-${call}`, sources);
+    const request = world.request(`remove-${call}`, sources);
+    const issued = world.publish(request);
+    await drive(world, () => isReady(world));
+    await issued;
     death.comeBefore(call);
-    void world.publish(request).catch(() => undefined);
-    await drive(world, () => death.came() || isReady(world));
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+    };
+    void world.manager.unpublish(request.volumeId, request.targetPath).then(end, end);
+    await world.until(() => ended || death.came());
     const survived = !death.came();
     await nextRun(world, death);
-    const outcome = world.publish(request);
-    await drive(world, () => isReady(world));
-    assert.equal((await outcome).type, 'ready');
-    assertWhole(world, request, 1);
     await world.manager.unpublish(request.volumeId, request.targetPath);
+    assert.ok(!fs.existsSync(request.targetPath));
     assert.deepEqual(mountPointsBelow(root), []);
     if (survived) {
       t.diagnostic(`${call - 1} deaths`);
-      return assert.ok(call > fewestCalls, String(call));
+      return;
     }
   }
 });
 
-test('a refresh that dies before any of its changes keeps the old files or has the new ones, and is finished by the next run', {
-  skip: mountSkip,
-  timeout: 120_000,
-}, async (t) => {
-  const { world, death } = await makeMortalWorld(t);
-  for (let call = 1; ; call += 1) {
-    const request = world.request(`refresh-${call}`, sources);
-    const issued = world.publish(request);
-    await drive(world, () => isReady(world));
-    await issued;
-    const first = world.read(request, 'tls.pem');
-    death.comeBefore(call);
-    world.clock.advance(0.9 * lifetimeMs);
-    await drive(world, () => death.came() || isRenewed(world, request, first));
-    const survived = !death.came();
-    assert.ok(keysOf(world, request).includes(keyIn(world, request)));
-    await nextRun(world, death);
-    await drive(world, () => isRenewed(world, request, first));
-    assertWhole(world, request, 2);
-    await world.manager.unpublish(request.volumeId, request.targetPath);
-    if (survived) {
-      t.diagnostic(`${call - 1} deaths`);
-      return assert.ok(call > fewestCalls, String(call));
-    }
-  }
-});
+type Mode = 'tmpfs' | 'directory';
+
+function inBothModes(name: string, body: (t: TestContext, mode: Mode) => Promise<void>): void {
+  const timeout = 120_000;
+  test(`${name} (directory)`, { timeout }, (t) => body(t, 'directory'));
+  test(`${name} (tmpfs)`, { timeout, skip: mountSkip }, (t) => body(t, 'tmpfs'));
+}
 
 /** A process that can die. */
 interface Death {
@@ -82,9 +116,9 @@ interface Death {
   undo(): void;
 }
 
-async function makeMortalWorld(t: TestContext) {
+async function makeMortalWorld(t: TestContext, mode: Mode) {
   const root = temporaryDirectory(t);
-  const world = await createWorld(t, { mountedBelow: root });
+  const world = await createWorld(t, mode === 'tmpfs' ? { mountedBelow: root } : {});
   return { world, death: makeMortal(t), root };
 }
 
