@@ -1,0 +1,37 @@
+/** What a credential makes of what an earlier run left in its volume, where histories do not look. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { begin } from '../../../agent/lifecycle/credential.ts';
+import type { IssuedStatus, PendingRequest } from '../../../volumes/volume.ts';
+import { hour } from './world.ts';
+
+const now = Date.UTC(2026, 10, 21);
+const validity = { serialNumber: '0A', notBefore: now, notAfter: now + 24 * hour, beginRefreshAt: now + 12 * hour };
+const held: IssuedStatus = { ...validity, requestName: 'req-1', keyType: 'ED25519', refreshAt: now + 12.01 * hour };
+const pending: PendingRequest = {
+  requestName: 'req-1',
+  keyType: 'ED25519',
+  createdAt: now,
+  issued: { ...validity, certificates: [Uint8Array.of(48)] },
+};
+
+test('a request that the files hold already is cleared away, and its drawn refresh time stays', () => {
+  for (const left of [pending, { requestName: 'req-1', keyType: 'ED25519', createdAt: now } as const]) {
+    const { state, effects } = begin('ED25519', { held, pending: left }, { now: now + hour, random: 0.9 });
+    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', held });
+    assert.deepEqual(
+      effects.map(({ type }) => type),
+      ['discardPending', 'notify'],
+    );
+  }
+});
+
+test('an answer that the files do not hold yet is projected, beside a certificate that they do hold', () => {
+  const next = { ...pending, requestName: 'req-2' };
+  const { state, effects } = begin('ED25519', { held, pending: next }, { now: now + hour, random: 0.9 });
+  assert.equal(state.name, 'projecting');
+  assert.deepEqual(
+    effects.map(({ type }) => type),
+    ['notify', 'project'],
+  );
+});
