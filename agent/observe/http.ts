@@ -34,7 +34,7 @@ export interface ObserveServerOptions {
 
 /** A reply still under way this long after `close` is cut off. */
 const closeGraceMs = 1_000;
-const maxConnections = 64;
+const maxConnections = 256;
 const methods = 'GET, HEAD';
 const limits = {
   headersTimeout: 5_000,
@@ -113,9 +113,16 @@ async function answer({ routes, access }: ObserveServerOptions, request: Incomin
   if (route === undefined) return textReply(404, 'not found');
   if (method !== 'GET' && method !== 'HEAD') return textReply(405, `only ${methods}`, { Allow: methods });
   const verdict = access === undefined ? 'allowed' : await judge(access, request, method.toLowerCase(), path);
-  if (verdict !== 'allowed' && !route.open) return refusal(verdict);
+  if (verdict !== 'allowed' && !route.open) return lastReply(refusal(verdict));
   const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
-  return route.answer({ query, accept: request.headers.accept ?? '', told: verdict === 'allowed' });
+  const told = verdict === 'allowed';
+  const reply = await route.answer({ query, accept: request.headers.accept ?? '', told });
+  return told ? reply : lastReply(reply);
+}
+
+/** Who has no good token keeps no connection either: there is a limited number of them, and probes need theirs. */
+function lastReply(reply: Reply): Reply {
+  return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
 }
 
 /**

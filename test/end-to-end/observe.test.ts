@@ -3,7 +3,11 @@
  * agree, from a whole node.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../../agent/cli/commands.ts';
 import type { CredentialEntry, StatusDocument } from '../../agent/observe/status/document.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
@@ -227,6 +231,24 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
   ]);
   assert.deepEqual(messages('debug').toSorted(), ['certificate accepted', 'key made']);
   assert.deepEqual([...messages('warn'), ...messages('error')], []);
+});
+
+test('the level of the log changes while the agent runs, and /flagz tells it', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'observe-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'agent.yaml');
+  writeFileSync(file, 'logLevel: debug\n');
+  const node = await startNode(t, { flags: ['--config', file] });
+  assert.match(await node.get('/flagz'), /^--log-level=debug$/m);
+  writeFileSync(file, 'logLevel: warn\n');
+  const { admin } = node.cluster;
+  while (!/^--log-level=warn$/m.test(await node.get('/flagz'))) await sleep(20);
+  await admin.createPod({ name: 'web', volumes });
+  await admin.podRunning('default', 'web');
+  assert.deepEqual(
+    node.lines.filter((line) => line['pod'] === 'web'),
+    [],
+  );
 });
 
 test('the status command and inspect find a node and its volume well', async (t) => {

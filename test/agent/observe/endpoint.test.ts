@@ -100,11 +100,14 @@ describe('the endpoint', () => {
     for (const path of ['/metrics', '/statusz', '/flagz']) {
       const anonymous = await get(path);
       assert.deepEqual([anonymous.status, anonymous.headers.get('www-authenticate')], [401, 'Bearer'], path);
+      assert.equal(anonymous.headers.get('connection'), 'close');
       assert.equal((await get(path, 'Bearer stranger')).status, 401);
       assert.equal((await get(path, 'Basic prometheus')).status, 401);
       assert.equal((await get(path, 'Bearer somebody')).status, 403);
-      assert.equal((await get(path, 'Bearer prometheus')).status, 200);
+      const known = await get(path, 'Bearer prometheus');
+      assert.deepEqual([known.status, known.headers.get('connection')], [200, 'keep-alive']);
     }
+    assert.equal((await get('/livez')).headers.get('connection'), 'close');
   });
 
   test('fails closed when the API server is away, and says so in the log once', async (t) => {
