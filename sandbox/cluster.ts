@@ -19,7 +19,13 @@ import { createSandboxClient } from './client.ts';
 import { type Admin, createAdmin } from './cluster/admin.ts';
 import { furnish } from './cluster/furnish.ts';
 import { type KubeletSettings, type RunningNode, runNode } from './cluster/node.ts';
-import { type AgentIdentity, agentPermissions, type ClusterObject, signerUser } from './cluster/permissions.ts';
+import {
+  type AgentIdentity,
+  agentPermissions,
+  type ClusterObject,
+  nodePermissions,
+  signerUser,
+} from './cluster/permissions.ts';
 import { createRules, type RulesOptions } from './rules/rules.ts';
 import { createSignerApi } from './signers/api.ts';
 import type { SignerApi, WriteUnchecked } from './signers/ports.ts';
@@ -45,7 +51,7 @@ export interface ClusterOptions {
   readonly kubelet?: KubeletSettings | 'none';
   /** Default: as its node where the cluster knows that (1.36 and newer), else as its service account. */
   readonly agentIdentity?: AgentIdentity;
-  /** Roles, bindings and policies for the agent, in place of those that its identity needs. */
+  /** Roles, bindings and policies for the agent and its node, in place of those that its identity needs. */
   readonly agentObjects?: readonly ClusterObject[];
   /** Asked about what the cluster's own authorizers do not allow. */
   readonly authorizer?: RulesOptions['authorizer'];
@@ -101,7 +107,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const canImpersonate = kubernetes === '1.36' || kubernetes === '1.37';
   const { agentIdentity = canImpersonate ? 'impersonatedNode' : 'serviceAccount' } = options;
   const impersonateNode = agentIdentity === 'impersonatedNode';
-  const { agentObjects = agentPermissions(agentIdentity), authorizer } = options;
+  const { agentObjects = [...agentPermissions(agentIdentity), ...nodePermissions()], authorizer } = options;
   await mkdir(places.registrationDirectory, { recursive: true });
   const apiServer = await startApiServer({ rules: createRules(authorizer && { authorizer }), kubernetes, timeScale });
   const access = createAccess(directory, apiServer);

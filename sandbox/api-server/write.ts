@@ -97,7 +97,10 @@ export function updateObject(api: Api, request: WriteRequest, old: ApiObject, gi
   const isStatus = target.type.statusSubresources.includes(info.subresource);
   const updated = structuredClone(isStatus ? withStatusOf(old, given) : withoutStatusOf(target, old, given));
   const attributes = attributesOf(info, user, query);
-  api.rules.default(validationRequest(request, updated), rulesContext(api));
+  if (!isStatus) {
+    // Of a status update only the status counts; the rest stays as it was stored, in whatever version that was.
+    api.rules.default(validationRequest(request, updated), rulesContext(api));
+  }
   const admission = { operation: 'update', attributes, object: updated, oldObject: old } as const;
   admit(api, { phase: 'before validation', ...admission });
   const validate = isStatus ? api.rules.validateStatusUpdate : api.rules.validateUpdate;

@@ -75,20 +75,15 @@ export function signerPermissions(): readonly ClusterObject[] {
 
 /** What the agent may do, unless somebody knows better. */
 export function agentPermissions(identity: AgentIdentity): readonly ClusterObject[] {
+  if (identity === 'kubelet') return [];
+  const requestRules = identity === 'impersonatedNode' ? nodeRequestRules : ownRequestRules;
   const account = { kind: 'ServiceAccount', namespace: agentNamespace, name: agentAccount };
-  const forAccount = (requestRules: readonly Rule[]): readonly ClusterObject[] =>
-    roleAndBinding(agentAccount, [...agentRules, ...requestRules], account);
-  const forNodes = roleAndBinding('sandbox-nodes', nodeRules, { ...rbacGroup, kind: 'Group', name: 'system:nodes' });
-  switch (identity) {
-    case 'impersonatedNode':
-      return [...forAccount(nodeRequestRules), ...forNodes];
-    case 'serviceAccount':
-      return forAccount(ownRequestRules);
-    case 'kubelet':
-      return forNodes;
-    default:
-      return identity satisfies never;
-  }
+  return roleAndBinding(agentAccount, [...agentRules, ...requestRules], account);
+}
+
+/** What nodes may do beyond what every cluster lets them. */
+export function nodePermissions(): readonly ClusterObject[] {
+  return roleAndBinding('sandbox-nodes', nodeRules, { ...rbacGroup, kind: 'Group', name: 'system:nodes' });
 }
 
 const rbacGroup = { apiGroup: 'rbac.authorization.k8s.io' };

@@ -100,7 +100,7 @@ export async function prepareGround(
       web: { namespace: names.namespace, name: 'web-a', uid: uids.get('Pod/web-a') ?? '', serviceAccountName: 'web' },
       nodeName: `${names.mark}-node-a`,
       signer: () => {
-        signing ??= startSuiteSigner(access, offers, names, (path) => made.push(path));
+        signing ??= startSuiteSigner(ground, (path) => made.push(path));
         return signing;
       },
     };
@@ -137,15 +137,26 @@ export async function prepareGround(
 }
 
 /** @param note takes the path of the trust bundle, which is to be removed with the rest */
-async function startSuiteSigner(
-  access: Access,
-  { bundleApi }: Offers,
-  { mark }: SuiteNames,
-  note: (path: string) => void,
-): Promise<Signer> {
+async function startSuiteSigner(ground: Ground, note: (path: string) => void): Promise<Signer> {
+  const { access, names } = ground;
+  const { bundleApi, kubernetes } = ground.offers;
+  const signerName = `suite.podcert.example/${names.mark}`;
+  if (kubernetes === '1.37') {
+    // The suite's pods do not name the signer in a projected volume; then nodes need to be allowed it.
+    const [name, group] = [`${names.mark}-nodes`, 'rbac.authorization.k8s.io'];
+    const rules = [
+      { apiGroups: ['certificates.k8s.io'], resources: [signerName], verbs: ['request-podcertificate-signer'] },
+    ];
+    await ground.create(`/apis/${group}/v1/clusterroles`, { metadata: { name }, rules });
+    await ground.create(`/apis/${group}/v1/clusterrolebindings`, {
+      metadata: { name },
+      roleRef: { apiGroup: group, kind: 'ClusterRole', name },
+      subjects: [{ apiGroup: group, kind: 'Group', name: 'system:nodes' }],
+    });
+  }
   const api = createSignerApi(access.client(access.admin));
   const signer = await startSigner({
-    signerName: `suite.podcert.example/${mark}`,
+    signerName,
     api: bundleApi === undefined ? { ...api, applyTrustBundle: async () => {} } : api,
   });
   if (bundleApi !== undefined) {

@@ -59,7 +59,9 @@ function apisOf(version: string, preferred: PodCertificateApi): readonly PodCert
   const keyAndProof = { ...api, evidence: 'keyAndProof', userAnnotations } as const;
   if (version === 'v1') return [stub];
   const knowsStub = version === 'v1beta1' && preferred.evidence === 'stub';
-  return knowsStub ? [stub, keyAndProof] : [keyAndProof];
+  if (!knowsStub) return [keyAndProof];
+  // Where v1 is served signers read v1, which has no field for a key without a stub request.
+  return preferred.apiVersion.endsWith('/v1') ? [stub] : [stub, keyAndProof];
 }
 
 /** The versions that serve PodCertificateRequests, newest first: `v1beta1`. */
