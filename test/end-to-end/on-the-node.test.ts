@@ -55,6 +55,13 @@ test('an agent on its node', { skip: mountSkip, timeout: 120_000 }, async (t) =>
     await agent.ready();
   });
 
+  await t.test('needs no more than mounting, giving files away and passing by their modes', async () => {
+    const [, effective = ''] = /^CapEff:\t(\w+)$/m.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8')) ?? [];
+    // capabilities(7): CHOWN, DAC_OVERRIDE, FOWNER and SYS_ADMIN by their numbers.
+    const few = [0, 1, 3, 21].reduce((mask, capability) => mask | (1n << BigInt(capability)), 0n);
+    assert.equal(BigInt(`0x${effective}`), few);
+  });
+
   await t.test('is left alone by a second agent, which ends at once and says why', async () => {
     await cluster.admin.createPod({ name: 'web', volumes });
     const pod = await cluster.admin.podRunning('default', 'web');

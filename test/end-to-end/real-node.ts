@@ -149,13 +149,19 @@ function argvFor(cluster: Cluster): string[] {
   ];
 }
 
+/** What the chart's container may do. */
+const capabilities = '-all,+sys_admin,+chown,+fowner,+dac_override';
+const contain = `mount -o remount,bind,ro / && exec setpriv --bounding-set ${capabilities} "$@"`;
+
 /**
- * Runs the agent's program in a mount namespace of its own, as a container has one: what it mounts reaches the node by
- * propagation only, and the namespace ends with it.
+ * Runs the agent's program as in the chart's container: in a mount namespace of its own, so that what it mounts reaches the node
+ * by propagation only and the namespace ends with it; on a root that is read-only; and with those few capabilities.
  */
 function spawnAgent(argv: readonly string[]): AgentProcess {
-  const program = ['--mount', '--propagation', 'unchanged', process.execPath, agentProgram];
-  const child = spawn('unshare', [...program, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const program = ['sh', '-c', contain, 'sh', process.execPath, agentProgram, ...argv];
+  const child = spawn('unshare', ['--mount', '--propagation', 'unchanged', ...program], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   const lines: Line[] = [];
