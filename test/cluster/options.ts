@@ -22,7 +22,7 @@ certificate requests as the project's sandbox does.
   --kubeconfig <file>  How to reach the cluster, as an administrator. Default: $KUBECONFIG, then ~/.kube/config.
   --with-agent         Also run pods with certificates on a node. The agent must be installed in the cluster.
   --driver-name <name> Name of its CSI driver. Default: csi.podcert.io.
-  --image <image>      An image with sh, test and grep for those pods. Default: ${defaultImage}.
+  --image <image>      An image with sh, test, grep and find for those pods. Default: ${defaultImage}.
   --help               This text.
 
 It makes nodes that no machine is behind, namespaces, service accounts, roles, requests and trust bundles whose names

@@ -13,7 +13,7 @@ import type { Ground } from './ground.ts';
 export interface PodRun {
   /** Of the agent. */
   readonly driverName: string;
-  /** Image with `sh`, `test` and `grep`. Absent: nothing looks at the files, as the node runs no containers. */
+  /** Image with `sh`, `test`, `grep` and `find`. Absent: nothing looks at the files, as the node runs no containers. */
   readonly image?: string;
 }
 
