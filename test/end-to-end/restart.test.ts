@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mountSkip } from '../volumes/support.ts';
@@ -55,6 +55,37 @@ test('agents that are killed or stopped leave the volumes as they are; the next 
   await node.cluster.admin.deletePod('default', 'quick');
   assert.deepEqual(node.mounts(), []);
   assert.deepEqual(readdirSync(join(node.cluster.kubeletRoot, 'pods')), []);
+});
+
+test('a kubelet that restarts finds driver and volumes as they were, and a volume that it has forgotten goes with its pod', {
+  skip: mountSkip,
+  timeout: 120_000,
+}, async (t) => {
+  const node = await startRealNode(t);
+  const { cluster } = node;
+  const agent = await node.startAgent();
+  for (const name of ['web', 'lost', 'kept']) await cluster.admin.createPod({ name, volumes });
+  const web = await cluster.admin.podRunning('default', 'web');
+  const lost = await cluster.admin.podRunning('default', 'lost');
+  const kept = await cluster.admin.podRunning('default', 'kept');
+  const before = readlinkSync(join(node.volume(web), '..data'));
+  const count = (message: string, method?: string) =>
+    agent.lines.filter((line) => line.message === message && line['method'] === method).length;
+  await cluster.stopKubelet();
+  const published = count('call answered', 'NodePublishVolume');
+  cluster.startKubelet();
+  await agent.logged(() => count('the kubelet registered the driver') === 2);
+  await agent.logged(() => count('call answered', 'NodePublishVolume') === published + 3);
+  assert.equal(readlinkSync(join(node.volume(web), '..data')), before);
+  assert.equal(node.created.length, 3);
+
+  await cluster.stopKubelet();
+  await agent.end('SIGKILL');
+  for (const pod of [lost, kept]) rmSync(join(node.volume(pod), '..', 'vol_data.json'));
+  cluster.apiServer.store.remove('pods', 'default', 'lost');
+  const next = node.spawnAgent();
+  await next.logged((line) => line.message === 'volume removed' && line['pod'] === 'lost');
+  assert.deepEqual(node.mounts().toSorted(), [node.volume(web), node.volume(kept)].toSorted());
 });
 
 test('a request that is on its way outlives agents, and a call that waits for it ends when its agent is told to stop', {
