@@ -89,7 +89,8 @@ export async function prepareGround(
   onBegin(clear);
   try {
     const offers = await findOffers(access);
-    const target: ReplayTarget = { ...admin, agent, names, users: plainUsers(access, names) };
+    const labels = { [suiteLabel.key]: suiteLabel.value };
+    const target: ReplayTarget = { ...admin, agent, names, labels, users: plainUsers(access, names) };
     made.push(...pathsOfCases(names));
     const uids = await createObjects(target);
     const tokenFor = tokens(send);

@@ -16,6 +16,8 @@ export interface ReplayTarget extends Target {
   readonly agent: Agent;
   /** What the cases' objects are called on this server. Absent: as in the cases. */
   readonly names?: Names;
+  /** Set on the objects that are made before the cases. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** Objects under other names than in the cases, so that they disturb nobody on a server with other users. */
@@ -52,13 +54,14 @@ export async function createObjects(target: ReplayTarget): Promise<ReadonlyMap<s
       controller: true,
     };
     // Real clusters let only nodes create mirror pods, and not with a service account.
+    const labelled = target.labels === undefined ? metadata : { ...metadata, labels: { ...target.labels } };
     const body = isMirror
       ? {
           ...object,
-          metadata: { ...metadata, ownerReferences: [owner] },
+          metadata: { ...labelled, ownerReferences: [owner] },
           spec: { ...object.spec, serviceAccountName: '' },
         }
-      : object;
+      : { ...object, metadata: labelled };
     const user = isMirror ? userOf(target, 'node-a') : target;
     const path = pathOf(resource, 'v1', metadata.namespace ?? '');
     const made = await send(target, path, 'POST', user, body);
