@@ -146,7 +146,11 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
           endpoint: configuration.csiSocket,
           log,
         });
-  const synced = (): boolean => requests.health().synced;
+  /** A watch that is cut off comes back by itself; one that is forbidden brings no answers until somebody allows it. */
+  const synced = (): boolean => {
+    const { synced: isListed, lastError } = requests.health();
+    return isListed && lastError?.code !== 'Forbidden';
+  };
   const registered = (): boolean => registration === undefined || registration.state().type === 'registered';
   const manager = createVolumeManager({
     clock,
@@ -168,6 +172,7 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
     suggestedKeyType,
     followSuggestedKeyType: () => followSuggestedKeyType,
     ready: () => synced() && registered(),
+    hindrance: () => requests.health().lastError?.message,
     onFault: (error, what) => log.error(what, { error }),
   });
 

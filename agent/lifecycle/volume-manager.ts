@@ -30,6 +30,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly pods: PodDirectory;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
+  /** Why answers cannot arrive, where something keeps them away; told to pods that wait. */
+  readonly hindrance?: () => string | undefined;
 }
 
 export interface VolumeManager extends VolumeDriver {
@@ -49,7 +51,7 @@ interface Running {
 }
 
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
-  const { store, pods, clock, report, ready, onFault } = options;
+  const { store, pods, clock, report, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
   /** The last mount or unmount of each target path; the next one waits for it. */
@@ -140,7 +142,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     if (status.type === 'ready' && !wasReady) {
       report({ volume: runner.record, type: 'published', tookMs: Math.max(0, clock.now() - startedAt) });
     }
-    return status;
+    const why = status.type === 'waiting' ? hindrance?.() : undefined;
+    return status.type === 'waiting' && why !== undefined
+      ? { type: 'waiting', message: `${status.message}; ${why}` }
+      : status;
   };
 
   const unpublish = async (targetPath: string): Promise<void> => {

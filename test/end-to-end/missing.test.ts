@@ -37,6 +37,30 @@ test('a permission that is missing is named in the log and in the pod’s event,
   await node.cluster.admin.podRunning('default', 'web');
 });
 
+test('a watch that is forbidden makes the agent unready, and the pod starts once it is allowed', async (t) => {
+  const node = await startNode(t);
+  await node.stopAgent();
+  const message = 'podcertificaterequests.certificates.k8s.io is forbidden: no rule';
+  const match = { verb: 'watch', resource: 'podcertificaterequests' };
+  const remove = node.cluster.apiServer.faults.add({ kind: 'error', code: 403, reason: 'Forbidden', message, match });
+  const before = node.lines.length;
+  await node.startAgent();
+  await node.logged(
+    (line) =>
+      line.message === 'the watch of certificate requests was interrupted' &&
+      line['errorCode'] === 'Forbidden' &&
+      node.lines.indexOf(line) >= before,
+  );
+  assert.match(
+    await node.get('/readyz?verbose'),
+    /certificate-request-watch failed: .* does not let .* watch podcertificaterequests/,
+  );
+  remove();
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.podRunning('default', 'web');
+  assert.match(await node.get('/readyz?verbose'), /certificate-request-watch ok/);
+});
+
 test('a node object that is missing is named, and the agent works once it is there', async (t) => {
   const node = await startNode(t);
   await node.stopAgent();

@@ -83,6 +83,22 @@ test('a publish call that runs out of time names the signer and the request, and
   assert.ok(world.types().includes('waitingForSigner'));
 });
 
+test('a pod that waits is told why no answer can arrive', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request, 30_000);
+  await world.until(() => world.followed.size > 0);
+  world.hindrance = 'the API server does not let the node watch podcertificaterequests';
+  world.clock.advance(28_000);
+  const outcome = await published;
+  assert.equal(outcome.type, 'waiting');
+  const message = outcome.type === 'waiting' ? outcome.message : '';
+  assert.match(message, /^sources\[0\]: still waiting for signer .*; the API server does not let the node watch/);
+  const again = world.publish(request);
+  await world.answer('issue');
+  assert.deepEqual(await again, { type: 'ready' });
+});
+
 test('a denied first issuance gives the signer’s reason, is asked again after its pause and not on every call', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);

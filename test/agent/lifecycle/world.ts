@@ -49,6 +49,8 @@ export interface World {
   nextManager(): VolumeManager;
   /** Hears every notice after it was noted. */
   onNotice: (notice: Notice) => void;
+  /** Why no answers arrive. */
+  hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
   restart(): Promise<void>;
   request(volumeName: string, sources: readonly Source[]): PublishRequest;
@@ -91,6 +93,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
+    hindrance: undefined,
     async restart() {
       world.manager.stop();
       world.followed.clear();
@@ -189,6 +192,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         },
       },
       ready: () => true,
+      hindrance: () => world.hindrance,
     });
   };
   world.manager = createManager();
