@@ -146,10 +146,10 @@ export async function startAgent({ configuration, parse, log, version }: AgentOp
           endpoint: configuration.csiSocket,
           log,
         });
-  /** A watch that is cut off comes back by itself; one that is forbidden brings no answers until somebody allows it. */
+  /** A watch that is cut off comes back by itself; one that is forbidden or not served brings no answers until somebody acts. */
   const synced = (): boolean => {
     const { synced: isListed, lastError } = requests.health();
-    return isListed && lastError?.code !== 'Forbidden';
+    return isListed && lastError?.actor !== 'cluster operator';
   };
   const registered = (): boolean => registration === undefined || registration.state().type === 'registered';
   const manager = createVolumeManager({

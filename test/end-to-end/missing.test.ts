@@ -61,6 +61,18 @@ test('a watch that is forbidden makes the agent unready, and the pod starts once
   assert.match(await node.get('/readyz?verbose'), /certificate-request-watch ok/);
 });
 
+test('an API that is switched off under a running agent makes it unready', async (t) => {
+  const node = await startNode(t);
+  await node.logged((line) => line.message === 'the cluster serves PodCertificateRequests');
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.podRunning('default', 'web');
+  const { faults } = node.cluster.apiServer;
+  faults.unserve('certificates.k8s.io', 'v1beta1', 'podcertificaterequests');
+  faults.dropConnections();
+  await node.logged((line) => line['errorCode'] === 'ApiMissing');
+  assert.match(await node.get('/readyz?verbose'), /certificate-request-watch failed: .*does not serve/);
+});
+
 test('a node object that is missing is named, and the agent works once it is there', async (t) => {
   const node = await startNode(t);
   await node.stopAgent();
