@@ -220,9 +220,13 @@ async function removeAll(
       await send(collection, 'DELETE', { gracePeriodSeconds: 0, propagationPolicy: 'Background' });
     }
   }
+  const left: string[] = [];
   for (const path of made.toReversed()) {
-    await send(path, 'DELETE', { gracePeriodSeconds: 0, propagationPolicy: 'Background' });
+    const { status } = await send(path, 'DELETE', { gracePeriodSeconds: 0, propagationPolicy: 'Background' });
+    // 409: a namespace that is being ended already.
+    if (status >= 300 && status !== 404 && status !== 409) left.push(`${path} (HTTP ${status})`);
   }
+  if (left.length > 0) throw new Error(`could not be removed: ${left.join(', ')}`);
 }
 
 function nameOf(object: Answer['body']): string {

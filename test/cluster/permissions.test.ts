@@ -3,7 +3,7 @@
  * verb of any one rule taken away, something that it does is refused.
  */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { KubernetesVersion, RequestAttributes, UserInfo } from '../../sandbox/api-server/rules.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
@@ -93,25 +93,28 @@ const settings: readonly Setting[] = [
   })),
 ];
 
-for (const setting of settings) {
-  const { kubernetes, mode, nodeSigners, verbs } = setting;
-  const chart = chartObjects(mode, nodeSigners);
-  const title = `on ${kubernetes} with the permissions of identity mode ${mode}`;
-  if (chart.type === 'missing') {
-    test(`${title} the agent does all its work`, { skip: chart.reason }, () => {});
-    continue;
-  }
-  const { objects } = chart;
-  test(`${title} the agent issues, refreshes, reports events and shows metrics`, async (t) => {
-    assert.equal(await live(t, setting, objects), undefined, 'refused');
-  });
-
-  for (const { rule, verb, words } of singleVerbs(objects).filter((each) => verbs.test(each.verb))) {
-    test(`${title} but ${words} the agent cannot do all its work`, async (t) => {
-      assert.equal(await live(t, setting, without(objects, rule, verb)), words);
+// Each has a cluster of its own and mostly waits.
+describe('With the permissions of the chart', { concurrency: 4 }, () => {
+  for (const setting of settings) {
+    const { kubernetes, mode, nodeSigners, verbs } = setting;
+    const chart = chartObjects(mode, nodeSigners);
+    const title = `on ${kubernetes} in identity mode ${mode}`;
+    if (chart.type === 'missing') {
+      test(`${title} the agent does all its work`, { skip: chart.reason }, () => {});
+      continue;
+    }
+    const { objects } = chart;
+    test(`${title} the agent issues, refreshes, reports events and shows metrics`, async (t) => {
+      assert.equal(await live(t, setting, objects), undefined, 'refused');
     });
+
+    for (const { rule, verb, words } of singleVerbs(objects).filter((each) => verbs.test(each.verb))) {
+      test(`${title}, but not ${words}, the agent cannot do all its work`, async (t) => {
+        assert.equal(await live(t, setting, without(objects, rule, verb)), words);
+      });
+    }
   }
-}
+});
 
 /** Every verb of every rule on its own, in the words of a refusal. */
 function singleVerbs(objects: readonly ClusterObject[]) {
