@@ -24,7 +24,13 @@ describe('help', () => {
 
   test('says which options take effect without a restart', () => {
     const reloadable = optionKeys.filter((key) => options[key].reloadable);
-    assert.deepEqual(reloadable, ['requestsPerSecond', 'burst', 'allowedSigners', 'followSuggestedKeyType', 'logLevel']);
+    assert.deepEqual(reloadable, [
+      'requestsPerSecond',
+      'burst',
+      'allowedSigners',
+      'followSuggestedKeyType',
+      'logLevel',
+    ]);
     assert.equal(helpText().match(/reloadable\)/g)?.length, reloadable.length);
   });
 });
