@@ -4,6 +4,7 @@
  * https://www.kernel.org/doc/html/latest/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { VolumeError } from './errors.ts';
 
 /** One mount. */
@@ -76,4 +77,22 @@ export function assertMountPropagation(table: readonly MountEntry[], directory: 
       'give its volumeMount in the agent\'s container "mountPropagation: Bidirectional" (which needs ' +
       '"privileged: true"), and make the mount shared on the host ("mount --make-rshared /")',
   );
+}
+
+/**
+ * The same for the volumes of a node, before the first one is mounted.
+ * @throws VolumeError NoParent or MountFailed, saying what to set
+ */
+export function assertVolumesReachPods(kubeletRoot: string): void {
+  const directory = path.join(kubeletRoot, 'pods');
+  let real: string;
+  try {
+    real = fs.realpathSync(directory);
+  } catch (cause) {
+    const message =
+      `${directory} cannot be found: set kubelet-root to the kubelet's --root-dir, ` +
+      "and mount that directory at the same path into the agent's container";
+    throw new VolumeError('NoParent', message, cause);
+  }
+  assertMountPropagation(readMountTable(), real);
 }
