@@ -2,7 +2,8 @@
  * The options that may change while the agent runs: their values now, and what a new configuration file does to them.
  */
 import type { AgentConfiguration, ParsedConfiguration } from './config.ts';
-import { type ConfigurationChange, type ConfigurationWatch, watchConfiguration } from './configuration/watch.ts';
+import { type ConfigurationChange, watchConfiguration } from './configuration/watch.ts';
+import type { FileWatch } from './file-watch.ts';
 import type { Logger } from './observe/log.ts';
 
 export interface SettingsOptions {
@@ -18,7 +19,7 @@ export interface Settings {
   /** The configuration in force. */
   current(): AgentConfiguration;
   /** Watches the configuration file from now on, if there is one. */
-  watch(): Promise<ConfigurationWatch>;
+  watch(): Promise<FileWatch>;
 }
 
 export function createSettings({ configuration, parse, log, onChange }: SettingsOptions): Settings {

@@ -1,12 +1,9 @@
 /**
- * Hot reload: watches the configuration file and reports what a new version of it changes. A file in a mounted ConfigMap
- * is a chain of symbolic links of which one (`..data`) is swapped, so the whole directory is watched, and the file is
- * read again whatever happened there.
+ * Hot reload: watches the configuration file and reports what a new version of it changes.
  */
-import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { watch } from 'chokidar';
 import type { AgentConfiguration, ParsedConfiguration } from '../config.ts';
+import { type FileWatch, watchFiles } from '../file-watch.ts';
 import { flagOf, type OptionKey, optionKeys, options } from './options.ts';
 
 /** What a new version of the file means. Options are named by their flags. */
@@ -17,13 +14,6 @@ export type ConfigurationChange =
   | { readonly type: 'restartNeeded'; readonly options: readonly string[] }
   /** The file has faults, one line each; nothing changes. */
   | { readonly type: 'rejected'; readonly faults: readonly string[] };
-
-export interface ConfigurationWatch {
-  close(): Promise<void>;
-}
-
-/** Longer than an editor takes from emptying a file to filling it. */
-const settleMs = 100;
 
 /**
  * Watches until closed. Returns once changes are noticed; the file is then read a first time, so that a change made since
@@ -38,35 +28,14 @@ export async function watchConfiguration(settings: {
   readonly listener: (change: ConfigurationChange) => void;
   /** An error of the watching itself; it goes on. */
   readonly onError: (error: unknown) => void;
-}): Promise<ConfigurationWatch> {
+}): Promise<FileWatch> {
   const { configFile } = settings.configuration;
   if (configFile === undefined) return { close: () => Promise.resolve() };
   const compare = createComparison(settings.configuration);
-  let closed = false;
-  let timer: NodeJS.Timeout | undefined;
-
   const readAgain = (): void => {
-    timer = undefined;
     for (const change of compare(settings.parse())) settings.listener(change);
   };
-  const settle = (): void => {
-    // A timer that runs is left alone: in a directory where something happens all the time it would never end.
-    if (!closed) timer ??= setTimeout(readAgain, settleMs);
-  };
-  const watcher = watch(dirname(configFile), { depth: 0, ignoreInitial: true });
-  watcher.on('all', settle);
-  watcher.on('error', settings.onError);
-  await new Promise<void>((resolve) => {
-    watcher.once('ready', resolve);
-  });
-  settle();
-  return {
-    close: async () => {
-      closed = true;
-      clearTimeout(timer);
-      await watcher.close();
-    },
-  };
+  return watchFiles([configFile], readAgain, settings.onError);
 }
 
 /** Compares each parsed configuration with what the agent runs with, and remembers what was told. */

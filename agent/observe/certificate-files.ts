@@ -1,11 +1,10 @@
 /**
- * The HTTP endpoint's certificate from files, read again when they change: a Secret that is mounted is a chain of symbolic
- * links of which one is swapped, so the directories are watched. A pair that does not fit is not taken over.
+ * The HTTP endpoint's certificate from files, read again when they change. A pair that does not fit is not
+ * taken over.
  */
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { watch } from 'chokidar';
+import { watchFiles } from '../file-watch.ts';
 
 /** PEM: the chain, leaf first, and its key. */
 export interface ServerCertificate {
@@ -19,9 +18,6 @@ export interface CertificateSource {
   onChange(listener: (certificate: ServerCertificate) => void): void;
   close(): Promise<void>;
 }
-
-/** Longer than it takes to write two files one after the other. */
-const settleMs = 100;
 
 /**
  * Reads the pair and watches it.
@@ -37,11 +33,8 @@ export async function watchCertificateFiles(options: {
   const current = readPair(certFile, keyFile);
   let taken = current;
   let listener: ((certificate: ServerCertificate) => void) | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
 
   const readAgain = (): void => {
-    timer = undefined;
     try {
       const next = readPair(certFile, keyFile);
       if (String(next.cert) === String(taken.cert) && String(next.key) === String(taken.key)) return;
@@ -51,27 +44,13 @@ export async function watchCertificateFiles(options: {
       onRejected(error);
     }
   };
-  const settle = (): void => {
-    if (!closed) timer ??= setTimeout(readAgain, settleMs);
-  };
-  const watcher = watch([...new Set([dirname(certFile), dirname(keyFile)])], { depth: 0, ignoreInitial: true });
-  watcher.on('all', settle);
-  watcher.on('error', onRejected);
-  await new Promise<void>((resolve) => {
-    watcher.once('ready', resolve);
-  });
-  // A change between the first reading and now has been seen by nobody.
-  settle();
+  const watching = await watchFiles([certFile, keyFile], readAgain, onRejected);
   return {
     current,
     onChange: (given) => {
       listener = given;
     },
-    close: async () => {
-      closed = true;
-      clearTimeout(timer);
-      await watcher.close();
-    },
+    close: watching.close,
   };
 }
 
