@@ -80,8 +80,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   const manager = createManager(frame, connection, keys, settings, health);
   metrics.collectFrom({
-    credentials: () => manager.snapshot().credentials,
-    volumes: () => manager.snapshot().volumes,
+    credentials: manager.credentials,
+    volumes: manager.count,
     watches,
     load: client.load,
     clockSkew: skew.seconds,

@@ -16,6 +16,7 @@ import { openVolume } from './open-volume.ts';
 import { findUnknownToKubelet, scanTargets } from './search.ts';
 import { hasState, readRecord } from './state.ts';
 import { assertNoSymlink, parseTargetPath } from './target-path.ts';
+import { createTurns } from './turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './volume.ts';
 
 export interface VolumeStoreOptions {
@@ -183,18 +184,4 @@ function assertRecordFits(kubeletRoot: string, record: VolumeRecord, targetPath:
 /** The kernel names mount points by their real path, and the kubelet's root may be a symlink. */
 function realPath(kubeletRoot: string, targetPath: string): string {
   return path.join(fs.realpathSync(kubeletRoot), path.relative(kubeletRoot, targetPath));
-}
-
-/** Lets work on one path happen one after the other, and work on different paths side by side. */
-function createTurns(): <Result>(key: string, work: () => Promise<Result>) => Promise<Result> {
-  const last = new Map<string, Promise<unknown>>();
-  return async (key, work) => {
-    const turn = (last.get(key) ?? Promise.resolve()).then(work, work);
-    last.set(key, turn);
-    try {
-      return await turn;
-    } finally {
-      if (last.get(key) === turn) last.delete(key);
-    }
-  };
 }

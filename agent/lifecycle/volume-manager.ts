@@ -5,6 +5,7 @@
  * again after a restart.
  */
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
+import { createTurns } from '../../volumes/turns.ts';
 import type {
   FileOwner,
   OpenVolume,
@@ -37,7 +38,10 @@ export interface VolumeManagerOptions extends VolumeDependencies {
 export interface VolumeManager extends VolumeDriver {
   /** Takes up the volumes that an earlier run left; to be called once, before the first publish. */
   recover(): Promise<{ readonly adopted: number; readonly unusable: readonly UnusableVolume[] }>;
-  snapshot(): { readonly volumes: number; readonly credentials: readonly CredentialSnapshot[] };
+  /** Number of volumes. */
+  count(): number;
+  /** Every credential as it stands. */
+  credentials(): readonly CredentialSnapshot[];
   /** Every volume as it stands. */
   describe(): readonly VolumeSnapshot[];
   /** Stops all work and leaves every volume as it is. */
@@ -54,20 +58,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const { store, pods, clock, report, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
-  /** The last mount or unmount of each target path; the next one waits for it. */
-  const turns = new Map<string, Promise<unknown>>();
-
-  /** Runs one task at a time for each target path, in the order of the calls. */
-  const inTurn = <T>(targetPath: string, task: () => Promise<T>): Promise<T> => {
-    const turn = (turns.get(targetPath) ?? Promise.resolve()).then(task, task);
-    const last = turn
-      .catch(() => undefined)
-      .then(() => {
-        if (turns.get(targetPath) === last) turns.delete(targetPath);
-      });
-    turns.set(targetPath, last);
-    return turn;
-  };
+  /** By target path: mounting and unmounting there. */
+  const inTurn = createTurns();
 
   const run = (volume: OpenVolume): Running => {
     const entry = { runner: runVolume(volume, options), over: new AbortController() };
@@ -186,10 +178,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       for (const targetPath of unknownToKubelet) void removeIfOrphaned(targetPath);
       return { adopted: volumes.length - broken.length, unusable: [...unusable, ...broken] };
     },
-    snapshot: () => ({
-      volumes: running.size,
-      credentials: [...running.values()].flatMap(({ runner }) => runner.snapshot()),
-    }),
+    count: () => running.size,
+    credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     describe: () =>
       [...running.values()].map(({ runner }) => ({
         volume: runner.record,

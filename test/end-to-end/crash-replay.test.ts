@@ -202,11 +202,11 @@ async function drive(world: World, condition: () => boolean): Promise<void> {
 }
 
 function isReady(world: World): boolean {
-  return world.manager.snapshot().credentials.some(({ state }) => state === 'fresh');
+  return world.manager.credentials().some(({ state }) => state === 'fresh');
 }
 
 function isRenewed(world: World, request: PublishRequest, first: string): boolean {
-  const [credential] = world.manager.snapshot().credentials;
+  const [credential] = world.manager.credentials();
   const isFresh = credential?.state === 'fresh' && (credential.refreshAt ?? 0) > world.clock.now();
   return isFresh && world.read(request, 'tls.pem') !== first;
 }

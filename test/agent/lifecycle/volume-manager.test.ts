@@ -113,7 +113,7 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
   assert.equal((await world.publish(request)).type, 'refused');
   assert.equal(world.submitted.length, 1);
   assert.deepEqual(
-    world.manager.snapshot().credentials.map(({ state }) => state),
+    world.manager.credentials().map(({ state }) => state),
     ['denied'],
   );
   world.clock.advance(10_000);
@@ -158,14 +158,14 @@ test('a restart asks for nothing that is valid and refreshes at the time that wa
   await world.answer('issue');
   await published;
   const before = world.read(request, 'tls.pem');
-  const [drawn] = world.manager.snapshot().credentials;
+  const [drawn] = world.manager.credentials();
   await world.restart();
   assert.deepEqual(await world.publish(request), { type: 'ready' });
   assert.equal(world.read(request, 'tls.pem'), before);
-  assert.equal(world.manager.snapshot().credentials[0]?.refreshAt, drawn?.refreshAt);
+  assert.equal(world.manager.credentials()[0]?.refreshAt, drawn?.refreshAt);
   assert.equal(world.submitted.length, 1);
   world.clock.advance((drawn?.refreshAt ?? 0) - world.clock.now() - 1);
-  assert.equal(world.manager.snapshot().credentials[0]?.requestName, drawn?.requestName);
+  assert.equal(world.manager.credentials()[0]?.requestName, drawn?.requestName);
   world.clock.advance(1);
   const renewed = await world.answer('issue');
   assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
@@ -296,7 +296,7 @@ test('a pod that has ended is refreshed no more and keeps its files', async (t) 
   world.clock.advance(48 * hour);
   assert.equal(world.submitted.length, 1);
   assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
-  assert.deepEqual(world.manager.snapshot().credentials, []);
+  assert.deepEqual(world.manager.credentials(), []);
 });
 
 test('a pod that is not there any more gets no volume', async (t) => {
@@ -322,7 +322,8 @@ test('unpublish ends a waiting publish call, removes everything, and a late answ
   world.clock.advance(hour);
   assert.equal(existsSync(request.targetPath), false);
   await world.manager.unpublish(request.volumeId, request.targetPath);
-  assert.deepEqual(world.manager.snapshot(), { volumes: 0, credentials: [] });
+  assert.equal(world.manager.count(), 0);
+  assert.deepEqual(world.manager.credentials(), []);
 });
 
 test('files that could not be written leave the old ones in place and are written later', async (t) => {
@@ -375,7 +376,7 @@ test('a suggested key type is followed only where that is switched on', async (t
     world.clock.advance(10_000);
     await world.answer('issue');
     await world.publish(request);
-    const [credential] = world.manager.snapshot().credentials;
+    const [credential] = world.manager.credentials();
     assert.equal(credential?.keyType, followSuggestedKeyType ? 'ED25519' : 'ECDSAP256');
     assert.ok(world.types().includes('keyTypeSuggested'));
   }
@@ -385,13 +386,13 @@ test('missing trust anchors hold the pod back unless they are optional', async (
   const world = await createWorld(t);
   const request = world.request('trust', [trustBundle(0, 'ca.pem')]);
   const published = world.publish(request, 30_000);
-  await world.until(() => world.manager.snapshot().volumes === 1);
+  await world.until(() => world.manager.count() === 1);
   world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
   world.clock.advance(30_000);
   assert.deepEqual(await published, { type: 'waiting', message: 'sources[0]: no bundle of example.com/mesh' });
   const optional = world.request('optional', [trustBundle(0, 'ca.pem', true)]);
   const ready = world.publish(optional);
-  await world.until(() => world.manager.snapshot().volumes === 2);
+  await world.until(() => world.manager.count() === 2);
   world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
   assert.deepEqual(await ready, { type: 'ready' });
   assert.equal(world.read(optional, 'ca.pem'), '');
@@ -401,7 +402,7 @@ test('trust anchors that vanish later leave the old file', async (t) => {
   const world = await createWorld(t);
   const request = world.request('trust', [trustBundle(0, 'ca.pem')]);
   const published = world.publish(request);
-  await world.until(() => world.manager.snapshot().volumes === 1);
+  await world.until(() => world.manager.count() === 1);
   world.announce({ type: 'found', certificates: [Buffer.from('root')] });
   await published;
   const before = world.read(request, 'ca.pem');
@@ -473,7 +474,7 @@ test('a volume that the kubelet does not know any more goes when its pod is gone
   });
   const request = world.request('trust', [trustBundle(0, 'ca.pem', true)]);
   void world.publish(request);
-  await world.until(() => world.manager.snapshot().volumes === 1);
+  await world.until(() => world.manager.count() === 1);
   forgotten = [request.targetPath];
   await world.restart();
   assert.ok(existsSync(request.targetPath));
