@@ -4,29 +4,29 @@
  */
 import { createRegistration, type Registration } from '../volumes/csi/registration.ts';
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
-import { assertVolumesReachPods } from '../volumes/mount-table.ts';
+import { assertVolumesReachPods } from '../volumes/mounts/mount-table.ts';
 import { createVolumeStore } from '../volumes/store.ts';
-import { type Closers, createClosers } from './closers.ts';
-import type { AgentConfiguration, ParsedConfiguration } from './config.ts';
+import { type Connection, connect } from './api-side.ts';
+import { type Closers, createClosers } from './base/closers.ts';
+import type { AgentConfiguration, ParsedConfiguration } from './configuration/configuration.ts';
 import { flagLines } from './configuration/flags.ts';
-import { type Connection, connect } from './connection.ts';
+import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
-import { createMonotonicClock } from './kubernetes/monotonic.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
-import { createSystemClock } from './lifecycle/clock.ts';
-import type { Clock } from './lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from './lifecycle/volume-manager.ts';
-import { openEndpoint } from './observe/endpoint.ts';
-import type { HealthCheck } from './observe/health.ts';
-import type { ObserveServer } from './observe/http.ts';
-import type { Logger } from './observe/log.ts';
-import { createMetrics, type Metrics } from './observe/metrics.ts';
-import { createReporter } from './observe/notices.ts';
-import { createSettings, type Settings } from './settings.ts';
+import { openEndpoint } from './observe/endpoint/endpoint.ts';
+import type { HealthCheck } from './observe/endpoint/health.ts';
+import type { ObserveServer } from './observe/endpoint/http.ts';
+import type { Logger } from './observe/log/log.ts';
+import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
+import { createReporter } from './observe/notices/notices.ts';
+import type { Clock } from './time/clock.ts';
+import { createMonotonicClock } from './time/monotonic-clock.ts';
+import { createSystemClock } from './time/system-clock.ts';
 
 export interface AgentOptions {
   readonly configuration: AgentConfiguration;

@@ -10,8 +10,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Agent } from './agent.ts';
 import { isCommand } from './cli/names.ts';
-import { type AgentConfiguration, type ParsedConfiguration, parseConfiguration } from './config.ts';
-import { createLogger, type Logger } from './observe/log.ts';
+import {
+  type AgentConfiguration,
+  type ParsedConfiguration,
+  parseConfiguration,
+} from './configuration/configuration.ts';
+import { createLogger, type Logger } from './observe/log/log.ts';
 
 const { version } = packageJson;
 

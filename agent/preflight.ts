@@ -2,9 +2,9 @@
  * What the agent cannot do without, asked once after the start and again until it is there: the Node object it runs on
  * and the certificate API. Each answer is a readiness check, and each failure is said in the log when it changes.
  */
-import type { AgentError } from './errors.ts';
-import type { Clock } from './lifecycle/ports.ts';
-import type { HealthCheck } from './observe/health.ts';
+import type { AgentError } from './base/errors.ts';
+import type { HealthCheck } from './observe/endpoint/health.ts';
+import type { Clock } from './time/clock.ts';
 
 /** Pause between two attempts. */
 const retryMs = 15_000;

@@ -5,7 +5,7 @@
 import { type ApiClient, createApiClient } from '../agent/kubernetes/client.ts';
 import { apiFailureOf } from '../agent/kubernetes/failure.ts';
 import { createIdentity } from '../agent/kubernetes/identity.ts';
-import { createMonotonicClock } from '../agent/kubernetes/monotonic.ts';
+import { createMonotonicClock } from '../agent/time/monotonic-clock.ts';
 
 /** A client for the server and user of a kubeconfig file. */
 export function createSandboxClient(kubeconfigPath: string, userAgent: string): ApiClient {

@@ -13,8 +13,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiClient } from '../agent/kubernetes/client.ts';
-import type { KubernetesVersion } from './api-server/rules.ts';
-import { type ApiServer, startApiServer } from './api-server/server.ts';
 import { createSandboxClient } from './client.ts';
 import { type Admin, createAdmin } from './cluster/admin.ts';
 import { furnish } from './cluster/furnish.ts';
@@ -26,10 +24,12 @@ import {
   nodePermissions,
   signerUser,
 } from './cluster/permissions.ts';
-import { createRules, type RulesOptions } from './rules/rules.ts';
+import { createRules, type RulesOptions } from './cluster/rules.ts';
+import type { KubernetesVersion } from './model/cluster-rules.ts';
+import { type ApiServer, startApiServer } from './serving/server.ts';
 import { createSignerApi } from './signers/api.ts';
-import type { SignerApi, WriteUnchecked } from './signers/ports.ts';
 import { type Signer, type SignerOptions, startSigner } from './signers/signer.ts';
+import type { SignerApi, WriteUnchecked } from './signers/signer-api.ts';
 
 /** A signer; how it reaches the API server and how fast that server's time runs is the cluster's to say. */
 export type ClusterSigner = Omit<SignerOptions, 'api' | 'writeUnchecked' | 'timeScale'>;

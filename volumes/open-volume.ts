@@ -2,12 +2,13 @@
  * One volume, open for work: its state, and its files by layout and atomic writer. The volume is looked at anew before
  * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
  */
-import { isComplete, repair, writeAtomically } from './atomic-writer.ts';
+
+import type { Source } from './declaration/sources.ts';
 import { toVolumeError, VolumeError } from './errors.ts';
-import { lstat, setAccess } from './files.ts';
-import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './layout.ts';
-import type { Source } from './sources.ts';
-import { openState } from './state.ts';
+import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
+import { lstat, setAccess } from './files/files.ts';
+import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './files/layout.ts';
+import { openState } from './state/state.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './volume.ts';
 
 export interface OpenOptions {

@@ -4,9 +4,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from './errors.ts';
-import { lstat } from './files.ts';
-import type { Mounts } from './mounts.ts';
-import { hasState } from './state.ts';
+import { lstat } from './files/files.ts';
+import type { Mounts } from './mounts/mounts.ts';
+import { hasState } from './state/state.ts';
 import { parseTargetPath, targetDirectories } from './target-path.ts';
 
 /** What the kubelet keeps beside a target, and reads back after its own restart. */

@@ -9,7 +9,7 @@
 import path from 'node:path';
 import { isDnsLabel } from './declaration/names.ts';
 import { VolumeError } from './errors.ts';
-import { lstat } from './files.ts';
+import { lstat } from './files/files.ts';
 
 const pluginDirectory = 'kubernetes.io~csi';
 const podUID = /^[0-9A-Za-z][-0-9A-Za-z]{0,127}$/;

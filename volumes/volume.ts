@@ -2,7 +2,7 @@
  * The types that describe one volume on this node: whose it is, what it holds, and the state kept beside its files.
  * They are what the rest of the agent and this folder exchange.
  */
-import type { KeyType, VolumeDeclaration } from './sources.ts';
+import type { KeyType, VolumeDeclaration } from './declaration/sources.ts';
 
 /** The pod a volume belongs to, as the kubelet names it in the volume context. */
 export interface PodReference {

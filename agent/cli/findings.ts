@@ -5,9 +5,9 @@
  * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
  */
 import type { X509Certificate } from 'node:crypto';
-import { singleLine } from '../observe/redact.ts';
-import { fromNow } from '../observe/status/span-text.ts';
-import { timeText } from '../observe/time-text.ts';
+import { singleLine } from '../base/redact.ts';
+import { fromNow } from '../time/span-text.ts';
+import { timeText } from '../time/time-text.ts';
 import { type Chain, type Contents, isIssuedBy, type KeyFile } from './credentials.ts';
 
 export interface Finding {

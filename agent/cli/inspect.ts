@@ -4,8 +4,8 @@
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { errorText, singleLine } from '../observe/redact.ts';
-import { readCertificateBlocks } from '../pem.ts';
+import { readCertificateBlocks } from '../base/pem.ts';
+import { errorText, singleLine } from '../base/redact.ts';
 import type { CommandSurroundings } from './commands.ts';
 import { readContents } from './credentials.ts';
 import { type Finding, judge } from './findings.ts';

@@ -2,7 +2,7 @@
  * `pod-certificate-agent status`: asks the agent on this machine for its status and prints it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorText } from '../observe/redact.ts';
+import { errorText } from '../base/redact.ts';
 import type { CommandSurroundings } from './commands.ts';
 
 export interface StatusOptions {

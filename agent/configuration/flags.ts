@@ -1,7 +1,7 @@
 /**
  * The configuration in force, written back as flags. No option holds a secret: those in files are named by their path.
  */
-import type { AgentConfiguration } from '../config.ts';
+import type { AgentConfiguration } from './configuration.ts';
 import { flagOf, optionKeys } from './options.ts';
 
 /** One `--flag=value` for each option that has a value, in the order of the options. */

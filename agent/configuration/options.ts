@@ -1,8 +1,8 @@
 /**
  * Every option of the agent, one row each. Parsing, validation, `--help` and the reference are derived from the rows.
  */
-import { authModes } from '../observe/access.ts';
-import { logFormats, logLevels } from '../observe/log.ts';
+import { authModes } from '../observe/endpoint/access.ts';
+import { logFormats, logLevels } from '../observe/log/log.ts';
 import {
   allowList,
   choice,

@@ -5,7 +5,7 @@
  * Signers are matched as in the RBAC rules of their API: by name, or by everything below a domain.
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization
  */
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../base/errors.ts';
 import type { Issuer } from '../lifecycle/ports.ts';
 
 /** These namespaces may ask these signers. */

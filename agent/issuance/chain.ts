@@ -6,9 +6,9 @@
  */
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import type { IssuedChain } from '../../volumes/volume.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../base/errors.ts';
+import { readCertificateBlocks } from '../base/pem.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
-import { readCertificateBlocks } from '../pem.ts';
 
 /** The API server's bound on `status.certificateChain`. */
 const longestChainBytes = 100 * 1024;

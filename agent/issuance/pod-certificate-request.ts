@@ -3,13 +3,13 @@
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  */
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../base/errors.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import type { CertificateOrder, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { verifyChain } from './chain.ts';
 import { outcomeOf } from './outcome.ts';
-import type { RequestApi, RequestCache, RequestEvent } from './ports.ts';
 import { isSameRequest, requestBody } from './request-body.ts';
+import type { RequestApi, RequestCache, RequestEvent } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
 
 /** Submitted requests whose list number is remembered; beyond that the oldest is forgotten. */

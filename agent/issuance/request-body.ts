@@ -4,11 +4,11 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/pod-certificate-request-v1beta1/
  */
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../base/errors.ts';
+import { unreachable } from '../base/unreachable.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import type { PodCertificateRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder, PrivateKey } from '../lifecycle/ports.ts';
-import { unreachable } from '../unreachable.ts';
 
 type Spec = PodCertificateRequest['spec'];
 

@@ -7,7 +7,7 @@
  * would through a JWK. The raw formats that this needs came with Node 24.15.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../base/errors.ts';
 
 /** Signs `message`; `spki` is the DER public key that verifies it. @throws AgentError Internal */
 export type Sign = (key: KeyObject, spki: Uint8Array, message: Uint8Array) => Promise<Uint8Array>;

@@ -4,13 +4,13 @@
  */
 import { createPublicKey, type KeyObject, createPrivateKey as readPrivateKey } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type KeyType, keyTypes } from '../../volumes/sources.ts';
-import { AgentError } from '../errors.ts';
+import { type KeyType, keyTypes } from '../../volumes/declaration/sources.ts';
+import { AgentError } from '../base/errors.ts';
+import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, PrivateKey } from '../lifecycle/ports.ts';
 import { asBuffer } from './algorithm.ts';
 import { algorithms } from './key-types.ts';
 import { createPrivateKey } from './private-key.ts';
-import { createQueue, type Queue } from './queue.ts';
 import { generateRsa, type RsaGenerator } from './rsa.ts';
 
 export interface KeyMakerOptions {

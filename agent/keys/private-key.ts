@@ -3,11 +3,11 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
-import type { KeyType } from '../../volumes/sources.ts';
-import { AgentError } from '../errors.ts';
+import type { KeyType } from '../../volumes/declaration/sources.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Queue } from '../base/queue.ts';
 import type { PrivateKey } from '../lifecycle/ports.ts';
 import type { Algorithm } from './algorithm.ts';
-import type { Queue } from './queue.ts';
 import { requestInfo, signedRequest } from './stub-request.ts';
 
 export interface PrivateKeyParts {

@@ -1,7 +1,7 @@
 /**
  * Live copies of the ClusterTrustBundles that one field selector names, through whichever version the cluster serves.
  */
-import type { AgentError } from '../errors.ts';
+import type { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { Discovery, ServedApi } from './discovery.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from './list-watch.ts';

@@ -1,8 +1,10 @@
 /**
  * Remembers answers for a little while, so that a burst of questions about one object costs one call.
  */
-import { AgentError } from '../errors.ts';
-import type { CallOptions, Clock, Priority } from '../lifecycle/ports.ts';
+
+import type { CallOptions, Priority } from '../base/call.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Clock } from '../time/clock.ts';
 
 export interface CacheOptions<T> {
   /** Must not go back. */

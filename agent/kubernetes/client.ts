@@ -8,12 +8,12 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
-import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Clock } from '../time/clock.ts';
+import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from './failure.ts';
 import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
-import { createMonotonicClock } from './monotonic.ts';
 import { type CallWords, describeCall } from './paths.ts';
 import { type CallPriority, type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
 import { createTransport, type Reply, readBody, StaleConnectionError, TimeLimitError } from './transport.ts';

@@ -8,10 +8,10 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
-import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Clock } from '../time/clock.ts';
+import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient } from './client.ts';
-import { createMonotonicClock } from './monotonic.ts';
 
 export interface ServedApi {
   /** `certificates.k8s.io/<version>`, as objects carry it. */

@@ -8,10 +8,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { PodReference } from '../../volumes/volume.ts';
-import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Clock } from '../time/clock.ts';
+import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient } from './client.ts';
-import { createMonotonicClock } from './monotonic.ts';
 import { corePrefix, resourcePath } from './paths.ts';
 
 /** One thing to tell a pod's author. */

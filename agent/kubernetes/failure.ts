@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
  */
-import { type Actor, AgentError, type ErrorCode } from '../errors.ts';
+import { type Actor, AgentError, type ErrorCode } from '../base/errors.ts';
 import type { Status } from './objects.ts';
 import type { CallWords } from './paths.ts';
 

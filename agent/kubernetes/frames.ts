@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
-import type { Clock } from '../lifecycle/ports.ts';
+import type { Clock } from '../time/clock.ts';
 import { createLineSplitter } from './lines.ts';
 import { brokenError, isBroken, type Reply, TimeLimitError } from './transport.ts';
 

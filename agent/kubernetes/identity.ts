@@ -14,8 +14,8 @@ import type { AgentOptions, RequestOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
-import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Clock } from '../time/clock.ts';
 
 export type IdentitySource =
   /** A kubeconfig file; without `context` its current one. */

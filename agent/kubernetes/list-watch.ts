@@ -4,12 +4,12 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
-import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
-import { unreachable } from '../unreachable.ts';
+import { AgentError } from '../base/errors.ts';
+import { unreachable } from '../base/unreachable.ts';
+import type { Clock } from '../time/clock.ts';
+import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
-import { createMonotonicClock } from './monotonic.ts';
 import type { KubernetesObject } from './objects.ts';
 import { describeCall } from './paths.ts';
 import { TimeLimitError } from './transport.ts';

@@ -5,12 +5,14 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 import type { PodReference } from '../../volumes/volume.ts';
-import { AgentError } from '../errors.ts';
-import type { CallOptions, Clock, PodDirectory, PodIdentity, Priority } from '../lifecycle/ports.ts';
+import type { CallOptions, Priority } from '../base/call.ts';
+import { AgentError } from '../base/errors.ts';
+import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
+import type { Clock } from '../time/clock.ts';
+import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { isUnrelatedToNode } from './failure.ts';
-import { createMonotonicClock } from './monotonic.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
 

@@ -4,8 +4,9 @@
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  */
-import { AgentError } from '../errors.ts';
-import type { CallOptions } from '../lifecycle/ports.ts';
+
+import type { CallOptions } from '../base/call.ts';
+import { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { Discovery, PodCertificateApi } from './discovery.ts';
 import { isUnrelatedToNode } from './failure.ts';

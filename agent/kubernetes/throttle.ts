@@ -2,8 +2,8 @@
  * Spares the API server: a token bucket, a bound on calls under way, an order of importance, and one pause for all when
  * the server asks for it (Retry-After). Watches take a token and keep the pause; being long they take no place.
  */
-import { AgentError } from '../errors.ts';
-import type { Clock } from '../lifecycle/ports.ts';
+import { AgentError } from '../base/errors.ts';
+import type { Clock } from '../time/clock.ts';
 
 /** Who goes first: first issuances, then refreshes, then what nobody waits for. */
 export type CallPriority = 'first' | 'refresh' | 'background';

@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import type { Clock } from '../lifecycle/ports.ts';
+import type { Clock } from '../time/clock.ts';
 import type { Credentials, TlsMaterial } from './identity.ts';
 
 const keepAliveProbeAfterMs = 30_000;

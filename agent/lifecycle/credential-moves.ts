@@ -3,7 +3,7 @@
  * pause; and the warnings about the certificate in the files. `credential.ts` says when each is made.
  */
 import type { IssuedChain } from '../../volumes/volume.ts';
-import { unreachable } from '../unreachable.ts';
+import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
 import { overdueTime, pauseAfterFailure, refreshTime } from './pace.ts';
 

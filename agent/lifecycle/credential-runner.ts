@@ -4,14 +4,16 @@
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
-import type { KeyType, PodCertificateSource } from '../../volumes/sources.ts';
+import type { KeyType, PodCertificateSource } from '../../volumes/declaration/sources.ts';
 import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/volume.ts';
-import { AgentError } from '../errors.ts';
-import { unreachable } from '../unreachable.ts';
+import type { Priority } from '../base/call.ts';
+import { AgentError } from '../base/errors.ts';
+import { unreachable } from '../base/unreachable.ts';
+import type { Clock } from '../time/clock.ts';
 import { begin, keyTypeOf, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
 import type { Reporter } from './notices.ts';
-import type { Clock, Issuer, KeyMaker, Outcome, PodDirectory, Priority, PrivateKey } from './ports.ts';
+import type { Issuer, KeyMaker, Outcome, PodDirectory, PrivateKey } from './ports.ts';
 
 /** What credentials need from the rest of the agent. */
 export interface CredentialDependencies {

@@ -17,11 +17,11 @@
  * A pause after a request that may not have reached the API server leads back to `submitting` with the same key and the
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
-import type { KeyType } from '../../volumes/sources.ts';
+import type { KeyType } from '../../volumes/declaration/sources.ts';
 import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
-import type { AgentError } from '../errors.ts';
+import type { Priority } from '../base/call.ts';
+import type { AgentError } from '../base/errors.ts';
 import type { CredentialNotice, CredentialSubject, Phase } from './notices.ts';
-import type { Priority } from './ports.ts';
 
 /** What has been said about the certificate in the files: nothing yet, that its refresh is late, that it has expired. */
 export type Warned = 'nothing' | 'overdue' | 'expired';

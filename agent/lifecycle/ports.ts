@@ -1,10 +1,12 @@
 /**
- * What the lifecycle needs from the rest of the agent, as interfaces: keys, a certificate API, trust anchors, pods, a
- * clock. `agent.ts` hands it the implementations; tests hand it plain objects. (The volume store's interface is in
+ * What the lifecycle needs from the rest of the agent, as interfaces: keys, a certificate API, trust anchors, pods.
+ * `agent.ts` hands it the implementations; tests hand it plain objects. (The volume store's interface is in
  * `volumes/volume.ts`.)
  */
-import type { ClusterTrustBundleSource, KeyType } from '../../volumes/sources.ts';
+
+import type { ClusterTrustBundleSource, KeyType } from '../../volumes/declaration/sources.ts';
 import type { IssuedChain, PodReference } from '../../volumes/volume.ts';
+import type { CallOptions, Priority } from '../base/call.ts';
 
 /** A private key in the agent's memory, for as long as one step takes. */
 export interface PrivateKey {
@@ -39,15 +41,6 @@ export interface PodIdentity {
   readonly fsGroup?: number;
   /** The one runAsUser that every container of the pod runs as, where there is one. */
   readonly runAsUser?: number;
-}
-
-/** Where a call stands among others that wait for the API server: first issuances go before refreshes. */
-export type Priority = 'first' | 'refresh';
-
-/** What a call to the API server is made for, and what ends it. */
-export interface CallOptions {
-  readonly priority: Priority;
-  readonly signal: AbortSignal;
 }
 
 export interface PodDirectory {
@@ -113,14 +106,4 @@ export interface TrustAnchors {
    * has returned. @returns ends the subscription.
    */
   subscribe(source: ClusterTrustBundleSource, listener: (anchors: Anchors) => void): () => void;
-}
-
-/** The wall clock. Times are milliseconds since the epoch. */
-export interface Clock {
-  now(): number;
-  /**
-   * Calls back once, when the wall clock has reached `time`, however far away that is; also when the wall clock is set
-   * back to before this call, so that nothing waits for a time that has moved away. @returns cancels.
-   */
-  at(time: number, callback: () => void): () => void;
 }

@@ -3,8 +3,8 @@
  * each by itself. What cannot be written is tried again with growing pauses; the files stay as they were.
  */
 import type { IssuedChain, IssuedStatus, OpenVolume, SourceContent } from '../../volumes/volume.ts';
+import type { Clock } from '../time/clock.ts';
 import { pauseAfterFailure } from './pace.ts';
-import type { Clock } from './ports.ts';
 
 /** Content that waits to become files. A credential's private key lies in the volume, beside its request. */
 export type Staged =

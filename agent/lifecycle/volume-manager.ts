@@ -14,7 +14,7 @@ import type {
   VolumeRecord,
   VolumeStore,
 } from '../../volumes/volume.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../base/errors.ts';
 import type { CredentialSnapshot } from './notices.ts';
 import type { PodDirectory, PodIdentity } from './ports.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';

@@ -8,11 +8,12 @@
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
-import type { ClusterTrustBundleSource } from '../../volumes/sources.ts';
-import type { AgentError } from '../errors.ts';
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/sources.ts';
+import type { AgentError } from '../base/errors.ts';
 import type { ListWatch, ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
-import type { Anchors, Clock, TrustAnchors } from '../lifecycle/ports.ts';
+import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
+import type { Clock } from '../time/clock.ts';
 import { readTrustBundle, uniteCertificates } from './certificates.ts';
 import { matchesLabels } from './label-selector.ts';
 

@@ -4,7 +4,7 @@
  * https://www.rfc-editor.org/rfc/rfc7468 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import { X509Certificate } from 'node:crypto';
-import { readCertificateBlocks } from '../pem.ts';
+import { readCertificateBlocks } from '../base/pem.ts';
 
 /**
  * Reads a bundle. Text between blocks and headers within them are dropped.

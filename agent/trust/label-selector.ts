@@ -3,8 +3,8 @@
  *
  * https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
  */
-import type { LabelRequirement, LabelSelector } from '../../volumes/sources.ts';
-import { unreachable } from '../unreachable.ts';
+import type { LabelRequirement, LabelSelector } from '../../volumes/declaration/sources.ts';
+import { unreachable } from '../base/unreachable.ts';
 
 /**
  * @param selector absent: matches nothing; without requirements: matches everything; else all of them must hold.

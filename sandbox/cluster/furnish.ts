@@ -4,8 +4,8 @@
  */
 import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { corePrefix } from '../../agent/kubernetes/paths.ts';
-import type { ApiServer } from '../api-server/server.ts';
-import { kubeconfig } from '../api-server/tls.ts';
+import type { ApiServer } from '../serving/server.ts';
+import { kubeconfig } from '../serving/tls.ts';
 import type { Admin } from './admin.ts';
 import { agentAccount, agentNamespace, type ClusterObject, signerPermissions } from './permissions.ts';
 

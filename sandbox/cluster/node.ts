@@ -5,9 +5,9 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createKubeletApi } from '../kubelet/api.ts';
 import { createCsiDriver } from '../kubelet/csi.ts';
 import { startKubelet } from '../kubelet/kubelet.ts';
-import type { KubeletNotice, StartContainers } from '../kubelet/ports.ts';
 import { watchPlugins } from '../kubelet/registration.ts';
 import { scaledBackoff } from '../kubelet/retry.ts';
+import type { KubeletNotice, StartContainers } from '../kubelet/surroundings.ts';
 
 export interface KubeletSettings {
   /** Factor on the pauses between retries. Default 1. */

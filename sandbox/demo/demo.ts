@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodRequest } from '../cluster/admin.ts';
 import { type Cluster, startCluster } from '../cluster.ts';
 import { podVolume } from '../kubelet/pod.ts';
-import type { KubeletNotice } from '../kubelet/ports.ts';
+import type { KubeletNotice } from '../kubelet/surroundings.ts';
 import { type AgentProcess, lastLines, startAgentProcess } from './agent-process.ts';
 import { countLine, createNarrator, identityLines, type Narrator, podLine, type Terminal } from './narrator.ts';
 import type { DemoOptions } from './options.ts';

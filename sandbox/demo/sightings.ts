@@ -1,7 +1,7 @@
 /**
  * What the two workloads of the demonstration have seen so far, from their reports, and waiting for more of it.
  */
-import type { Identity, Report } from '../workloads/report.ts';
+import type { Identity, Report } from './workloads/report.ts';
 
 export const workloadNames = ['server', 'client'] as const;
 export type WorkloadName = (typeof workloadNames)[number];

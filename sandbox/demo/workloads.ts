@@ -2,11 +2,11 @@
  * Starts the processes of the two workloads when the kubelet starts the containers of their pods, and gathers what they
  * report.
  */
-import type { StartContainers } from '../kubelet/ports.ts';
-import { parseReport } from '../workloads/report.ts';
+import type { StartContainers } from '../kubelet/surroundings.ts';
 import { demoNamespace, workloadId } from './pods.ts';
 import { startProcess } from './processes.ts';
 import { type Sightings, type WorkloadName, workloadNames } from './sightings.ts';
+import { parseReport } from './workloads/report.ts';
 
 /** A kubelet's hook: pods that are no workloads have containers that do nothing. */
 export function runWorkloads(sightings: Sightings, onProblem: (message: string) => void): StartContainers {
@@ -17,7 +17,7 @@ export function runWorkloads(sightings: Sightings, onProblem: (message: string) 
       return { stop: async () => {} };
     }
     const child = startProcess({
-      script: `sandbox/workloads/${name}.ts`,
+      script: `sandbox/demo/workloads/${name}.ts`,
       args: ['--volume', volume, ...peerArguments(name, sightings)],
       output: 'lines',
       onLine: (line) => {

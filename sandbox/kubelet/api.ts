@@ -6,7 +6,7 @@ import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { corePrefix, resourcePath } from '../../agent/kubernetes/paths.ts';
 import { whenFound } from '../client.ts';
 import type { BoundPod } from './pod.ts';
-import type { KubeletApi } from './ports.ts';
+import type { KubeletApi } from './surroundings.ts';
 
 /** Events that are remembered so that the same one counts up. */
 const rememberedEvents = 1000;

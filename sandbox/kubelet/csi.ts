@@ -6,7 +6,7 @@
 import { status } from '@grpc/grpc-js';
 import { nodeService } from '../../volumes/csi/protocol.ts';
 import { type CallResult, callUnary } from './grpc.ts';
-import type { CsiDriver, CsiResult, PublishRequest } from './ports.ts';
+import type { CsiDriver, CsiResult, PublishRequest } from './surroundings.ts';
 
 export interface CsiDriverOptions {
   readonly driverName: string;

@@ -7,8 +7,8 @@
  */
 import type { BoundPod } from './pod.ts';
 import { type PodWorker, startPodWorker } from './pod-worker.ts';
-import type { CsiDriver, KubeletApi, KubeletNotice, StartContainers } from './ports.ts';
 import { type Backoff, kubeletBackoff } from './retry.ts';
+import type { CsiDriver, KubeletApi, KubeletNotice, StartContainers } from './surroundings.ts';
 import { findVolumes } from './volume-directory.ts';
 import { createVolumeWorker } from './volume-worker.ts';
 

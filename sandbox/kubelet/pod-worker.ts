@@ -4,8 +4,8 @@
  */
 import type { BoundPod } from './pod.ts';
 import { type PodVolume, podVolume, wishFor } from './pod.ts';
-import type { KubeletApi, KubeletNotice, RunningContainers, StartContainers, StatusPatch } from './ports.ts';
 import { type Backoff, retry } from './retry.ts';
+import type { KubeletApi, KubeletNotice, RunningContainers, StartContainers, StatusPatch } from './surroundings.ts';
 import type { VolumeWorker } from './volume-worker.ts';
 
 export interface PodWorkerOptions {

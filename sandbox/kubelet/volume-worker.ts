@@ -10,8 +10,8 @@
  */
 
 import type { BoundPod, PodVolume } from './pod.ts';
-import type { CsiDriver, CsiResult, KubeletApi, KubeletNotice, PublishRequest } from './ports.ts';
 import { type Backoff, retry } from './retry.ts';
+import type { CsiDriver, CsiResult, KubeletApi, KubeletNotice, PublishRequest } from './surroundings.ts';
 import { isPrepared, prepareVolume, removeVolume } from './volume-directory.ts';
 
 export interface VolumeWorkerOptions {

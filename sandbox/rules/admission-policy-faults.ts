@@ -4,11 +4,11 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { JsonObject } from '../api-server/objects.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
+import { isFieldSet, objectAt, objectsAt, stringAt, stringsAt } from '../model/fields.ts';
+import { dnsSubdomain } from '../model/names.ts';
+import type { JsonObject } from '../model/objects.ts';
 import { compilationFault } from './cel.ts';
-import { isFieldSet, objectAt, objectsAt, stringAt, stringsAt } from './fields.ts';
-import { dnsSubdomain } from './names.ts';
 
 const group = 'admissionregistration.k8s.io';
 export const policiesResource = `validatingadmissionpolicies.${group}`;

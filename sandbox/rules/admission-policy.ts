@@ -5,15 +5,15 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
 import { matchesLabels } from '../../agent/trust/label-selector.ts';
-import type { LabelRequirement } from '../../volumes/sources.ts';
-import { ApiError } from '../api-server/errors.ts';
-import type { ApiObject, JsonObject } from '../api-server/objects.ts';
-import { userJson } from '../api-server/reviews.ts';
-import type { AdmissionRequest, ResourceAttributes, RulesContext } from '../api-server/rules.ts';
+import type { LabelRequirement } from '../../volumes/declaration/sources.ts';
+import type { AdmissionRequest, ResourceAttributes, RulesContext } from '../model/cluster-rules.ts';
+import { ApiError } from '../model/errors.ts';
+import { isFieldSet, objectAt, objectsAt, stringAt, stringEntriesAt, stringsAt } from '../model/fields.ts';
+import type { ApiObject, JsonObject } from '../model/objects.ts';
+import { userJson } from '../storage/reviews.ts';
 import { refuse } from './admission.ts';
 import { bindingsResource, policiesResource } from './admission-policy-faults.ts';
 import { evaluate, inCel, type Variables } from './cel.ts';
-import { isFieldSet, objectAt, objectsAt, stringAt, stringEntriesAt, stringsAt } from './fields.ts';
 
 /** HTTP codes of the reasons that a policy may give. */
 const codes: Readonly<Record<string, number>> = {

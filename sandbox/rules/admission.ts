@@ -3,9 +3,10 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
  */
-import { ApiError, forbidden } from '../api-server/errors.ts';
-import type { AdmissionRequest } from '../api-server/rules.ts';
-import { stringAt } from './fields.ts';
+
+import type { AdmissionRequest } from '../model/cluster-rules.ts';
+import { ApiError, forbidden } from '../model/errors.ts';
+import { stringAt } from '../model/fields.ts';
 
 /** A refusal names the object, or its prefix while it has no name yet. */
 export function refuse({ attributes, object }: AdmissionRequest, why: string): ApiError {

@@ -4,13 +4,13 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import type { Buffer } from 'node:buffer';
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { ApiObject, JsonObject } from '../api-server/objects.ts';
-import type { ValidationRequest } from '../api-server/rules.ts';
+import type { ValidationRequest } from '../model/cluster-rules.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
+import { byteLength, objectAt, stringAt } from '../model/fields.ts';
+import { asPrefix, dnsSubdomain, type NameCheck, signerNameFaults } from '../model/names.ts';
+import type { ApiObject, JsonObject } from '../model/objects.ts';
 import { readCertificate } from './certificates.ts';
-import { byteLength, objectAt, stringAt } from './fields.ts';
 import { metadataFaults } from './metadata.ts';
-import { asPrefix, dnsSubdomain, type NameCheck, signerNameFaults } from './names.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';
 
 const bundleField = 'spec.trustBundle';

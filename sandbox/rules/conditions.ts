@@ -3,11 +3,11 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/condition/
  */
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { ApiObject, JsonObject } from '../api-server/objects.ts';
-import { byteLength, isFieldSet, numberAt, objectAt, objectsAt, stringAt } from './fields.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
+import { byteLength, isFieldSet, numberAt, objectAt, objectsAt, stringAt } from '../model/fields.ts';
+import { conditionReason, labelKey } from '../model/names.ts';
+import type { ApiObject, JsonObject } from '../model/objects.ts';
 import { invalids } from './metadata.ts';
-import { conditionReason, labelKey } from './names.ts';
 
 /** The conditions that end a request's life. */
 export const conditionTypes = ['Issued', 'Denied', 'Failed'] as const;

@@ -3,10 +3,10 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/
  */
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { JsonObject, ObjectMeta } from '../api-server/objects.ts';
-import { byteLength, objectsAt, stringAt, stringEntriesAt, stringsAt } from './fields.ts';
-import { asPrefix, dnsLabel, labelKey, labelValueFaults, type NameCheck } from './names.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
+import { byteLength, objectsAt, stringAt, stringEntriesAt, stringsAt } from '../model/fields.ts';
+import { asPrefix, dnsLabel, labelKey, labelValueFaults, type NameCheck } from '../model/names.ts';
+import type { JsonObject, ObjectMeta } from '../model/objects.ts';
 
 /** All annotations of an object together, keys and values. */
 const annotationsMaxBytes = 256 * 1024;

@@ -4,13 +4,21 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
-import { type ApiError, notFound } from '../api-server/errors.ts';
-import type { ApiObject } from '../api-server/objects.ts';
-import type { AdmissionRequest, RulesContext } from '../api-server/rules.ts';
-import { type Authorizer, groupResource, nodeOf } from './access.ts';
+
+import { type Authorizer, groupResource, nodeOf } from '../identity/access.ts';
+import {
+  automountsToken,
+  csiDrivers,
+  isMirrorPod,
+  mirrorPodAnnotation,
+  nodeNameOf,
+  tokenAudiences,
+} from '../identity/pods.ts';
+import type { AdmissionRequest, RulesContext } from '../model/cluster-rules.ts';
+import { type ApiError, notFound } from '../model/errors.ts';
+import { objectAt, objectsAt, sameJson, stringAt, stringsAt } from '../model/fields.ts';
+import type { ApiObject } from '../model/objects.ts';
 import { refuse } from './admission.ts';
-import { objectAt, objectsAt, sameJson, stringAt, stringsAt } from './fields.ts';
-import { automountsToken, csiDrivers, isMirrorPod, mirrorPodAnnotation, nodeNameOf, tokenAudiences } from './pods.ts';
 import { restrictRequests } from './request-restriction.ts';
 
 /** What a TokenRequest without audiences asks for. */

@@ -4,13 +4,14 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/
  */
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { ApiObject, JsonObject } from '../api-server/objects.ts';
-import type { ValidationRequest } from '../api-server/rules.ts';
+
+import type { ValidationRequest } from '../model/cluster-rules.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
+import { isFieldSet, numberAt, objectAt, objectsAt, stringAt, stringsAt } from '../model/fields.ts';
+import { dnsLabel, dnsSubdomain, pathSegment } from '../model/names.ts';
+import type { ApiObject, JsonObject } from '../model/objects.ts';
 import { bindingsResource, policiesResource, policyBindingFaults, policyFaults } from './admission-policy-faults.ts';
-import { isFieldSet, numberAt, objectAt, objectsAt, stringAt, stringsAt } from './fields.ts';
 import { invalids, type MetadataRules, metadataFaults, mutableMetadataFaults } from './metadata.ts';
-import { dnsLabel, dnsSubdomain, pathSegment } from './names.ts';
 import { apiServerAudience } from './node-restriction.ts';
 
 const rbacGroup = 'rbac.authorization.k8s.io';

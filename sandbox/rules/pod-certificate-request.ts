@@ -4,10 +4,9 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/pod-certificate-request-v1beta1/
  */
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { ApiObject, JsonObject } from '../api-server/objects.ts';
-import type { KubernetesVersion, RulesContext, ValidationRequest } from '../api-server/rules.ts';
-import { readCertificationRequest } from './certification-request.ts';
+
+import type { KubernetesVersion, RulesContext, ValidationRequest } from '../model/cluster-rules.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
 import {
   byteLength,
   bytesAt,
@@ -18,9 +17,11 @@ import {
   sameJson,
   stringAt,
   stringEntriesAt,
-} from './fields.ts';
+} from '../model/fields.ts';
+import { dnsSubdomain, isKubernetesSigner, labelKey, signerNameFaults } from '../model/names.ts';
+import type { ApiObject, JsonObject } from '../model/objects.ts';
+import { readCertificationRequest } from './certification-request.ts';
 import { annotationSizeFaults, invalids, metadataFaults, mutableMetadataFaults } from './metadata.ts';
-import { dnsSubdomain, isKubernetesSigner, labelKey, signerNameFaults } from './names.ts';
 import { judgePublicKey, type PublicKeyJudgement, provesPossession } from './public-keys.ts';
 
 const defaultMaxExpirationSeconds = 86_400;

@@ -4,13 +4,14 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
-import type { ApiError } from '../api-server/errors.ts';
-import type { ApiObject } from '../api-server/objects.ts';
-import type { AdmissionRequest, RulesContext } from '../api-server/rules.ts';
-import type { Authorizer } from './access.ts';
+
+import type { Authorizer } from '../identity/access.ts';
+import { isMirrorPod, mountsPodCertificate, nodeNameOf } from '../identity/pods.ts';
+import type { AdmissionRequest, RulesContext } from '../model/cluster-rules.ts';
+import type { ApiError } from '../model/errors.ts';
+import { objectAt, stringAt } from '../model/fields.ts';
+import type { ApiObject } from '../model/objects.ts';
 import { refuse, retriable } from './admission.ts';
-import { objectAt, stringAt } from './fields.ts';
-import { isMirrorPod, mountsPodCertificate, nodeNameOf } from './pods.ts';
 
 /** @returns the error to answer with, nothing when the node may write this request */
 export function restrictRequests(

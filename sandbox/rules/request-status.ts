@@ -3,12 +3,9 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
  */
-import { type FieldError, fieldError } from '../api-server/errors.ts';
-import type { ApiObject, JsonObject } from '../api-server/objects.ts';
-import type { RulesContext, ValidationRequest } from '../api-server/rules.ts';
-import { type Certificate, isMailAddress, readCertificate } from './certificates.ts';
-import { readCertificationRequest } from './certification-request.ts';
-import { conditionFaults, conditionTypes, isTerminal } from './conditions.ts';
+
+import type { RulesContext, ValidationRequest } from '../model/cluster-rules.ts';
+import { type FieldError, fieldError } from '../model/errors.ts';
 import {
   byteLength,
   bytesAt,
@@ -18,7 +15,11 @@ import {
   objectAt,
   sameJson,
   stringAt,
-} from './fields.ts';
+} from '../model/fields.ts';
+import type { ApiObject, JsonObject } from '../model/objects.ts';
+import { type Certificate, isMailAddress, readCertificate } from './certificates.ts';
+import { readCertificationRequest } from './certification-request.ts';
+import { conditionFaults, conditionTypes, isTerminal } from './conditions.ts';
 import { mutableMetadataFaults } from './metadata.ts';
 import { pemBlocks } from './pem.ts';
 import { judgePublicKey } from './public-keys.ts';

@@ -7,8 +7,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { Condition, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import type { Authority } from './authority.ts';
 import type { Behaviour } from './behaviours.ts';
-import type { RequestStatus } from './ports.ts';
 import { dnsNames, keyTypeOf, requestedKey, spiffeId } from './request.ts';
+import type { RequestStatus } from './signer-api.ts';
 
 /** How long certificates live and when they want to be refreshed. */
 export interface Lifetimes {

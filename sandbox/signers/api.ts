@@ -7,8 +7,8 @@ import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { httpStatusOf, whenFound } from '../client.ts';
-import type { RequestStatus, SignerApi, WriteResult } from './ports.ts';
 import { isPending } from './request.ts';
+import type { RequestStatus, SignerApi, WriteResult } from './signer-api.ts';
 
 const group = 'certificates.k8s.io';
 const versions = ['v1', 'v1beta1', 'v1alpha1'] as const;

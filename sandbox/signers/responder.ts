@@ -6,8 +6,8 @@ import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { type Answer, composeAnswer, type Lifetimes } from './answer.ts';
 import { type Behaviour, needsBackDoor } from './behaviours.ts';
 import type { Generations } from './generations.ts';
-import type { RequestListener, SignerApi, WriteUnchecked } from './ports.ts';
 import { isPending } from './request.ts';
+import type { RequestListener, SignerApi, WriteUnchecked } from './signer-api.ts';
 
 const firstRetryMs = 200;
 const longestRetryMs = 5_000;

@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from './authority.ts';
 import type { Behaviour } from './behaviours.ts';
 import { createGenerations } from './generations.ts';
-import type { SignerApi, WriteUnchecked } from './ports.ts';
 import { createResponder } from './responder.ts';
+import type { SignerApi, WriteUnchecked } from './signer-api.ts';
 
 export interface SignerOptions {
   readonly signerName: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AgentError } from '../../agent/errors.ts';
+import { AgentError } from '../../agent/base/errors.ts';
 import { startPreflight } from '../../agent/preflight.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 

@@ -6,9 +6,9 @@
  */
 import { type ApiClient, type ApiClientOptions, createApiClient } from '../../agent/kubernetes/client.ts';
 import { type Credentials, createIdentity, type Identity } from '../../agent/kubernetes/identity.ts';
-import { createMonotonicClock } from '../../agent/kubernetes/monotonic.ts';
-import type { UserInfo } from '../../sandbox/api-server/rules.ts';
-import type { Target } from '../sandbox/api-server/client.ts';
+import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
+import type { UserInfo } from '../../sandbox/model/cluster-rules.ts';
+import type { Target } from '../sandbox/serving/client.ts';
 
 /** Somebody at the API server. */
 export interface Caller {

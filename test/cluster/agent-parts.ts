@@ -2,7 +2,7 @@
  * The agent's own parts, as one of its identities: what a check of permissions has to be made with to mean anything.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AgentError } from '../../agent/errors.ts';
+import { AgentError } from '../../agent/base/errors.ts';
 import { createPodCertificateIssuer } from '../../agent/issuance/pod-certificate-request.ts';
 import { createKeyMaker } from '../../agent/keys/key-maker.ts';
 import { watchClusterTrustBundles } from '../../agent/kubernetes/bundles.ts';
@@ -13,7 +13,7 @@ import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { createPodDirectory } from '../../agent/kubernetes/pods.ts';
 import { createRequestApi, watchRequests } from '../../agent/kubernetes/requests.ts';
 import type { Outcome, PodIdentity } from '../../agent/lifecycle/ports.ts';
-import type { KeyType } from '../../volumes/sources.ts';
+import type { KeyType } from '../../volumes/declaration/sources.ts';
 import type { IssuedChain, PodReference } from '../../volumes/volume.ts';
 import type { Access, Caller } from './access.ts';
 

@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isObject } from '../../sandbox/api-server/objects.ts';
-import { call } from '../sandbox/api-server/client.ts';
+import { isObject } from '../../sandbox/model/objects.ts';
 import { allCases } from '../sandbox/rules/cases/all.ts';
 import type { RuleCase, World } from '../sandbox/rules/cases/case.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { difference, replay } from '../sandbox/rules/replay.ts';
 import { createCertificates, createWorld, expectedIn } from '../sandbox/rules/world.ts';
+import { call } from '../sandbox/serving/client.ts';
 import type { Ground } from './ground.ts';
 import { type Offers, versionsOf } from './server.ts';
 

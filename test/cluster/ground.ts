@@ -4,15 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Agent } from 'node:https';
-import { isObject, type JsonObject } from '../../sandbox/api-server/objects.ts';
-import type { UserInfo } from '../../sandbox/api-server/rules.ts';
+import type { UserInfo } from '../../sandbox/model/cluster-rules.ts';
+import { isObject, type JsonObject } from '../../sandbox/model/objects.ts';
 import { createSignerApi } from '../../sandbox/signers/api.ts';
 import { type Signer, startSigner } from '../../sandbox/signers/signer.ts';
 import type { PodReference } from '../../volumes/volume.ts';
-import { type Answer, call, type Target } from '../sandbox/api-server/client.ts';
 import type { UserName } from '../sandbox/rules/cases/case.ts';
 import { storedObjects, users } from '../sandbox/rules/cases/objects.ts';
 import { createObjects, type ReplayTarget } from '../sandbox/rules/replay.ts';
+import { type Answer, call, type Target } from '../sandbox/serving/client.ts';
 import { type Access, openAccess } from './access.ts';
 import { createNames, type SuiteNames, suiteLabel } from './names.ts';
 import { findOffers, type Offers } from './server.ts';

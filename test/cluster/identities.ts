@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JsonObject } from '../../sandbox/api-server/objects.ts';
 import type { AgentIdentity } from '../../sandbox/cluster/permissions.ts';
-import { type Answer, call, type Target } from '../sandbox/api-server/client.ts';
+import type { JsonObject } from '../../sandbox/model/objects.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { users } from '../sandbox/rules/cases/objects.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';
+import { type Answer, call, type Target } from '../sandbox/serving/client.ts';
 import type { Caller } from './access.ts';
 import { type AgentParts, startAgentParts } from './agent-parts.ts';
 import { chartObjects } from './chart.ts';

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { isObject, type JsonObject } from '../../sandbox/api-server/objects.ts';
-import { call } from '../sandbox/api-server/client.ts';
+import { isObject, type JsonObject } from '../../sandbox/model/objects.ts';
+import { call } from '../sandbox/serving/client.ts';
 import type { Ground } from './ground.ts';
 
 /** How pods are run. */

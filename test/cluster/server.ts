@@ -3,8 +3,8 @@
  */
 import type { PodCertificateApi, ServedApi } from '../../agent/kubernetes/discovery.ts';
 import { createDiscovery } from '../../agent/kubernetes/discovery.ts';
-import { type KubernetesVersion, kubernetesVersions } from '../../sandbox/api-server/rules.ts';
-import { call, type Target } from '../sandbox/api-server/client.ts';
+import { type KubernetesVersion, kubernetesVersions } from '../../sandbox/model/cluster-rules.ts';
+import { call, type Target } from '../sandbox/serving/client.ts';
 import type { Access } from './access.ts';
 
 export interface Offers {

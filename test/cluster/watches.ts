@@ -12,11 +12,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../../agent/kubernetes/identity.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
-import type { JsonObject } from '../../sandbox/api-server/objects.ts';
-import { call, type Watch, type WatchEvent, watch } from '../sandbox/api-server/client.ts';
+import type { JsonObject } from '../../sandbox/model/objects.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';
+import { call, type Watch, type WatchEvent, watch } from '../sandbox/serving/client.ts';
 import type { Ground } from './ground.ts';
 import { versionsOf } from './server.ts';
 

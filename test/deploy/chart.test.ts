@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { isMap, isScalar, type Pair, parse, parseDocument } from 'yaml';
-import { parseConfiguration } from '../../agent/config.ts';
+import { parseConfiguration } from '../../agent/configuration/configuration.ts';
 import { options } from '../../agent/configuration/options.ts';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { manifestFile, manifestText } from '../../deploy/manifest.ts';

@@ -13,7 +13,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { parse } from 'yaml';
-import { parseDeclaration } from '../../volumes/sources.ts';
+import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { signerName, startNode, written } from '../end-to-end/node.ts';
 import { objectsIn, one, type Rendered, typeFaults } from './objects.ts';
 

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { metricTable } from '../../agent/observe/metric-table.ts';
+import { metricTable } from '../../agent/observe/metrics/metric-table.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -35,7 +35,7 @@ test('every value of the chart in them is one', () => {
 });
 
 test('every event in them is recorded by the agent, or by the kubelet', () => {
-  const reasons = read('agent/observe/pod-events.ts');
+  const reasons = read('agent/observe/notices/pod-events.ts');
   const troubleshooting = documents.at(-1) ?? '';
   const events = [...troubleshooting.matchAll(/^\| (`[A-Z]\w+`.*?) \|/gm)].flatMap(([, cell = '']) =>
     [...cell.matchAll(/`([A-Z][a-zA-Z]+)`/g)].map(([, reason = '']) => reason),

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { optionsTable } from '../../agent/configuration/help.ts';
-import { keyTypes, parseDeclaration } from '../../volumes/sources.ts';
+import { keyTypes, parseDeclaration } from '../../volumes/declaration/sources.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -15,7 +15,7 @@ test('the reference has the table of options as it is; `node test/docs/options-t
 });
 
 test('the reference names every event that a pod can get', () => {
-  const source = read('agent/observe/pod-events.ts');
+  const source = read('agent/observe/notices/pod-events.ts');
   const reasons = [...source.matchAll(/(?:warning|normal)\('(\w+)'|reason: '(\w+)'/g)].map(
     (match) => match[1] ?? match[2],
   );

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
-import { type MetricRow, metricTable } from '../../agent/observe/metric-table.ts';
+import { type MetricRow, metricTable } from '../../agent/observe/metrics/metric-table.ts';
 import {
   type Expectation,
   hasPromtool,

@@ -8,12 +8,12 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type ApiClient, createApiClient } from '../../agent/kubernetes/client.ts';
 import { createIdentity } from '../../agent/kubernetes/identity.ts';
-import { createMonotonicClock } from '../../agent/kubernetes/monotonic.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { corePrefix } from '../../agent/kubernetes/paths.ts';
-import type { KubernetesVersion } from '../../sandbox/api-server/rules.ts';
+import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
+import type { KubernetesVersion } from '../../sandbox/model/cluster-rules.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };

@@ -1,5 +1,5 @@
 /** A clock that a test sets: alarms ring, in order, when it passes their time. */
-import type { Clock } from '../../agent/lifecycle/ports.ts';
+import type { Clock } from '../../agent/time/clock.ts';
 
 export interface ManualClock extends Clock {
   advance(durationMs: number): void;

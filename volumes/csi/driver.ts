@@ -1,7 +1,7 @@
 /**
  * What the CSI services need from the rest of the agent.
  */
-import type { VolumeDeclaration } from '../sources.ts';
+import type { VolumeDeclaration } from '../declaration/sources.ts';
 import type { PodReference } from '../volume.ts';
 
 /** A NodePublishVolume call whose fields have all been checked. */

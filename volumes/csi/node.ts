@@ -7,8 +7,8 @@
 import path from 'node:path';
 import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
+import { describeFaults, parseDeclaration } from '../declaration/sources.ts';
 import { VolumeError } from '../errors.ts';
-import { describeFaults, parseDeclaration } from '../sources.ts';
 import { isPodUID, parseTargetPath, type TargetPath } from '../target-path.ts';
 import type { PodReference } from '../volume.ts';
 import type { Calls } from './calls.ts';

@@ -3,7 +3,7 @@
  *
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/#clustertrustbundle
  */
-import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from '../sources.ts';
+
 import {
   type Fault,
   type Mapping,
@@ -17,6 +17,7 @@ import {
 import { clusterTrustBundleNameFault, labelKeyFault, labelValueFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { readSignerName } from './pod-certificate.ts';
+import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from './sources.ts';
 
 const fields = ['name', 'signerName', 'labelSelector', 'optional', 'path'];
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;

@@ -3,11 +3,12 @@
  *
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/#podcertificate
  */
-import type { PodCertificateSource } from '../sources.ts';
+
 import { type Fault, type Mapping, quote, readInteger, readMapping, readString, readStringMap } from './fields.ts';
 import { keyTypes } from './key-types.ts';
 import { isKubernetesSigner, signerNameFault, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
+import type { PodCertificateSource } from './sources.ts';
 
 /** The output fields; the first two hold the private key. */
 const pathFields = [

@@ -5,12 +5,12 @@
  * https://www.w3.org/TR/CSP3/
  */
 import { createHash } from 'node:crypto';
+import { fromNow } from '../../time/span-text.ts';
 import type { CredentialEntry, StatusDocument, TrustAnchorEntry, VolumeEntry } from './document.ts';
 import { type Html, html, verbatim } from './html.ts';
 import { pageScript } from './page-script.ts';
 import { pageStyle } from './page-style.ts';
 import { type Row, type Selection, type SortKey, selectRows, stateOf } from './selection.ts';
-import { fromNow } from './span-text.ts';
 
 /** Most lines of one page; a filter finds the others. */
 const maxRows = 1_000;

@@ -2,8 +2,9 @@
  * The status as text for a terminal: the agent, what is not ready, and a table with one line for each credential. Also
  * what `pod-certificate-agent status` prints.
  */
+
+import { fromNow } from '../../time/span-text.ts';
 import type { StatusDocument, VolumeEntry } from './document.ts';
-import { fromNow } from './span-text.ts';
 
 const header = ['NAMESPACE', 'POD', 'VOLUME', 'SIGNER', 'KEY TYPE', 'STATE', 'EXPIRES', 'NEXT', 'SERIAL', 'LAST ERROR'];
 

@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { runCommand } from '../../../agent/cli/commands.ts';
-import { createObserveServer } from '../../../agent/observe/http.ts';
-import { createMetrics } from '../../../agent/observe/metrics.ts';
-import { createRoutes } from '../../../agent/observe/routes.ts';
+import { createObserveServer } from '../../../agent/observe/endpoint/http.ts';
+import { createRoutes } from '../../../agent/observe/endpoint/routes.ts';
+import { createMetrics } from '../../../agent/observe/metrics/metrics.ts';
 import { createLogProbe, statusSources } from '../observe/subjects.ts';
 
 async function agent(t: TestContext): Promise<string> {

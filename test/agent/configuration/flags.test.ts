@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AgentConfiguration, parseConfiguration } from '../../../agent/config.ts';
+import { type AgentConfiguration, parseConfiguration } from '../../../agent/configuration/configuration.ts';
 import { flagLines } from '../../../agent/configuration/flags.ts';
 
 function configured(argv: readonly string[]): AgentConfiguration {

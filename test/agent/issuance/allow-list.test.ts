@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { isAllowed, readAllowList, withAllowList } from '../../../agent/issuance/allow-list.ts';
 import type { CertificateOrder, Issuer, PrivateKey } from '../../../agent/lifecycle/ports.ts';
 

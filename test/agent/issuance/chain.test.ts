@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { before, describe, it } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { verifyChain } from '../../../agent/issuance/chain.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Outcome } from '../../../agent/lifecycle/ports.ts';
-import { keyTypes } from '../../../volumes/sources.ts';
+import { keyTypes } from '../../../volumes/declaration/sources.ts';
 import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
 
 type Issued = Outcome & { readonly type: 'issued' };

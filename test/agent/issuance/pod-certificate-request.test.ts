@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { AgentError, type ErrorCode } from '../../../agent/errors.ts';
+import type { CallOptions } from '../../../agent/base/call.ts';
+import { AgentError, type ErrorCode } from '../../../agent/base/errors.ts';
 import { createPodCertificateIssuer } from '../../../agent/issuance/pod-certificate-request.ts';
-import type { RequestApi, RequestCache, RequestEvent } from '../../../agent/issuance/ports.ts';
+import type { RequestApi, RequestCache, RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { PodCertificateApi } from '../../../agent/kubernetes/discovery.ts';
 import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
-import type { CallOptions, CertificateOrder, Outcome, PrivateKey } from '../../../agent/lifecycle/ports.ts';
+import type { CertificateOrder, Outcome, PrivateKey } from '../../../agent/lifecycle/ports.ts';
 
 const served = (version: string, evidence: PodCertificateApi['evidence']): PodCertificateApi => ({
   apiVersion: `certificates.k8s.io/${version}`,

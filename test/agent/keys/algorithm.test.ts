@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { checked, withRawSecret } from '../../../agent/keys/algorithm.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import { algorithms } from '../../../agent/keys/key-types.ts';

@@ -3,9 +3,9 @@ import { createPrivateKey, generateKeyPair, generateKeyPairSync, type KeyObject 
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
-import { keyTypes } from '../../../volumes/sources.ts';
+import { keyTypes } from '../../../volumes/declaration/sources.ts';
 
 const rsaKey = generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey;
 

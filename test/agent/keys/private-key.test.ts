@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { PrivateKey } from '../../../agent/lifecycle/ports.ts';
-import { type KeyType, keyTypes } from '../../../volumes/sources.ts';
+import { type KeyType, keyTypes } from '../../../volumes/declaration/sources.ts';
 import { createOpenSsl } from '../../support/openssl.ts';
 
 const podUID = '2f1c8a64-7c0e-4d7c-9b55-0d6f2f6b7d10';

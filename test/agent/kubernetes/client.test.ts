@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { type CallReport, createApiClient } from '../../../agent/kubernetes/client.ts';
 import { apiFailureOf } from '../../../agent/kubernetes/failure.ts';
 import { readFrames } from '../../../agent/kubernetes/frames.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
-import { createMonotonicClock } from '../../../agent/kubernetes/monotonic.ts';
 import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
+import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
 import {
   clientOf,
   fixedIdentity,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { createDiscovery } from '../../../agent/kubernetes/discovery.ts';
-import type { Clock } from '../../../agent/lifecycle/ports.ts';
+import type { Clock } from '../../../agent/time/clock.ts';
 import { clientOf, type Loopback, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
 interface Cluster {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { AgentError } from '../../../agent/errors.ts';
+import type { AgentError } from '../../../agent/base/errors.ts';
 import { createIdentity, type IdentitySource } from '../../../agent/kubernetes/identity.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {

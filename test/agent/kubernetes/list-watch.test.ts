@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
-import type { AgentError } from '../../../agent/errors.ts';
+import type { AgentError } from '../../../agent/base/errors.ts';
 import type { CallReport } from '../../../agent/kubernetes/client.ts';
 import {
   createListWatch,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { CallOptions, Priority } from '../../../agent/base/call.ts';
 import type { ApiRequest } from '../../../agent/kubernetes/client.ts';
 import type { Pod } from '../../../agent/kubernetes/objects.ts';
 import { commonRunAsUser, createPodDirectory, type PodDirectoryOptions } from '../../../agent/kubernetes/pods.ts';
-import type { CallOptions, Priority } from '../../../agent/lifecycle/ports.ts';
 import type { PodReference } from '../../../volumes/volume.ts';
 import { clientOf, type Loopback, sendJson, sendStatus, startLoopback } from './loopback.ts';
 

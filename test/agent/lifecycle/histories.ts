@@ -2,7 +2,7 @@
  * Random histories of one credential: a world that answers effects with random results after random times, sets the
  * clock, restarts the agent and ends pods, and watches what the lifecycle does.
  */
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { begin, heldBy, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type {
   CredentialEvent,

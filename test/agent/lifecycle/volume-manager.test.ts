@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/volume.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
 

@@ -6,12 +6,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import type { CallOptions } from '../../../agent/base/call.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
 import type {
   Anchors,
-  CallOptions,
   CertificateOrder,
   Issuer,
   KeyMaker,
@@ -21,7 +21,7 @@ import type {
 } from '../../../agent/lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
-import type { Source } from '../../../volumes/sources.ts';
+import type { Source } from '../../../volumes/declaration/sources.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
 import type { VolumeStore } from '../../../volumes/volume.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';

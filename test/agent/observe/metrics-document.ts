@@ -1,7 +1,7 @@
 /**
  * The part of docs/metrics.md that is made from the metric table. Run this file to print it.
  */
-import { labelLimits, type MetricRow, metricTable } from '../../../agent/observe/metric-table.ts';
+import { labelLimits, type MetricRow, metricTable } from '../../../agent/observe/metrics/metric-table.ts';
 
 export function metricsDocument(): string {
   const rows: readonly MetricRow[] = Object.values(metricTable);

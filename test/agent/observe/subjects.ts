@@ -1,9 +1,9 @@
 /** A volume, a credential and a log that keeps its lines, for the tests of this room. */
 
 import type { VolumeSnapshot } from '../../../agent/lifecycle/volume-status.ts';
-import { createLogger, type Logger, type LogLevel } from '../../../agent/observe/log.ts';
+import { createLogger, type Logger, type LogLevel } from '../../../agent/observe/log/log.ts';
 import type { StatusSources } from '../../../agent/observe/status/document.ts';
-import type { PodCertificateSource } from '../../../volumes/sources.ts';
+import type { PodCertificateSource } from '../../../volumes/declaration/sources.ts';
 import type { VolumeRecord } from '../../../volumes/volume.ts';
 
 const source: PodCertificateSource = {

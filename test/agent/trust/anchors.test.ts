@@ -4,10 +4,11 @@ import { type TestContext, test } from 'node:test';
 import { watchClusterTrustBundles } from '../../../agent/kubernetes/bundles.ts';
 import { createDiscovery } from '../../../agent/kubernetes/discovery.ts';
 import type { ClusterTrustBundle } from '../../../agent/kubernetes/objects.ts';
-import type { Anchors, Clock } from '../../../agent/lifecycle/ports.ts';
+import type { Anchors } from '../../../agent/lifecycle/ports.ts';
+import type { Clock } from '../../../agent/time/clock.ts';
 import { createTrustAnchors } from '../../../agent/trust/anchors.ts';
 import { uniteCertificates } from '../../../agent/trust/certificates.ts';
-import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/sources.ts';
+import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/declaration/sources.ts';
 import {
   clientOf,
   isWatch,

@@ -23,7 +23,7 @@ import type {
   PodListener,
   PublishRequest,
   StatusPatch,
-} from '../../../sandbox/kubelet/ports.ts';
+} from '../../../sandbox/kubelet/surroundings.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };

@@ -3,11 +3,11 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { JsonObject } from '../../../sandbox/api-server/objects.ts';
-import type { UserInfo } from '../../../sandbox/api-server/rules.ts';
-import { startApiServer } from '../../../sandbox/api-server/server.ts';
-import { createRules } from '../../../sandbox/rules/rules.ts';
-import { type Answer, call } from '../api-server/client.ts';
+import { createRules } from '../../../sandbox/cluster/rules.ts';
+import type { UserInfo } from '../../../sandbox/model/cluster-rules.ts';
+import type { JsonObject } from '../../../sandbox/model/objects.ts';
+import { startApiServer } from '../../../sandbox/serving/server.ts';
+import { type Answer, call } from '../serving/client.ts';
 
 const group = '/apis/admissionregistration.k8s.io/v1';
 const policies = `${group}/validatingadmissionpolicies`;

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import { test } from 'node:test';
-import { startApiServer } from '../../../sandbox/api-server/server.ts';
-import { createRules } from '../../../sandbox/rules/rules.ts';
+import { createRules } from '../../../sandbox/cluster/rules.ts';
+import { startApiServer } from '../../../sandbox/serving/server.ts';
 import { allCases } from './cases/all.ts';
 import type { World } from './cases/case.ts';
 import { createKeys } from './cases/keys.ts';

@@ -3,9 +3,9 @@
  * stored before is made by an administrator and removed again.
  */
 import type { Agent } from 'node:https';
-import type { ApiObject, JsonObject } from '../../../sandbox/api-server/objects.ts';
-import { isObject } from '../../../sandbox/api-server/objects.ts';
-import { type Answer, call, type Target, watch } from '../api-server/client.ts';
+import type { ApiObject, JsonObject } from '../../../sandbox/model/objects.ts';
+import { isObject } from '../../../sandbox/model/objects.ts';
+import { type Answer, call, type Target, watch } from '../serving/client.ts';
 import type { CaseRequest, Expected, RuleCase, UserName, World } from './cases/case.ts';
 import { storedObjects } from './cases/objects.ts';
 import type { Judgement } from './world.ts';

@@ -10,8 +10,7 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { ApiError, invalid } from '../../../sandbox/api-server/errors.ts';
-import type { ApiObject, ObjectReader } from '../../../sandbox/api-server/objects.ts';
+import { refusal } from '../../../sandbox/identity/access.ts';
 import type {
   KubernetesVersion,
   RequestAttributes,
@@ -19,8 +18,9 @@ import type {
   RulesContext,
   UserInfo,
   ValidationRequest,
-} from '../../../sandbox/api-server/rules.ts';
-import { refusal } from '../../../sandbox/rules/access.ts';
+} from '../../../sandbox/model/cluster-rules.ts';
+import { ApiError, invalid } from '../../../sandbox/model/errors.ts';
+import type { ApiObject, ObjectReader } from '../../../sandbox/model/objects.ts';
 import type { CaseRequest, CertificateMaker, Expected, RuleCase, World } from './cases/case.ts';
 import type { KeyName, TestKey } from './cases/keys.ts';
 import { type StoredObject, storedObjects, users } from './cases/objects.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AgentError } from '../../../agent/errors.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
 import type { ApiClient, ApiRequest } from '../../../agent/kubernetes/client.ts';
 import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import { createSignerApi } from '../../../sandbox/signers/api.ts';

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
-import type { RequestListener, RequestStatus, SignerApi, WriteResult } from '../../../sandbox/signers/ports.ts';
 import { type RotationStep, type SignerOptions, startSigner } from '../../../sandbox/signers/signer.ts';
+import type { RequestListener, RequestStatus, SignerApi, WriteResult } from '../../../sandbox/signers/signer-api.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };

@@ -2,8 +2,9 @@
  * What a case is: one request in a world of known objects and users, and the answer that an API server must give. Cases
  * are data, so that they can be judged in process and be sent to any API server over HTTP alike.
  */
-import type { ApiObject } from '../../../../sandbox/api-server/objects.ts';
-import type { KubernetesVersion, UserInfo } from '../../../../sandbox/api-server/rules.ts';
+
+import type { KubernetesVersion, UserInfo } from '../../../../sandbox/model/cluster-rules.ts';
+import type { ApiObject } from '../../../../sandbox/model/objects.ts';
 import type { KeyName, TestKey } from './keys.ts';
 
 /** Who asks. Each has the permissions that `objects.ts` gives it. */

@@ -2,8 +2,9 @@
  * The objects that every case finds: two nodes, pods with and without certificates, signers' roles, and agents with
  * some of the permissions that impersonation needs.
  */
-import type { ApiObject, JsonObject } from '../../../../sandbox/api-server/objects.ts';
-import type { UserInfo } from '../../../../sandbox/api-server/rules.ts';
+
+import type { UserInfo } from '../../../../sandbox/model/cluster-rules.ts';
+import type { ApiObject, JsonObject } from '../../../../sandbox/model/objects.ts';
 import type { UserName } from './case.ts';
 
 /** An object and the resource it is stored under. */

@@ -1,0 +1,139 @@
+/**
+ * Everything of the agent that talks to the API server, put together: who it is, its calls, its watches, and whether what
+ * it needs is there.
+ */
+import type { Closers } from './base/closers.ts';
+import type { AgentError } from './base/errors.ts';
+import type { AgentConfiguration } from './configuration/configuration.ts';
+import { watchClusterTrustBundles } from './kubernetes/bundles.ts';
+import { type ApiClient, createApiClient } from './kubernetes/client.ts';
+import { createDiscovery, type Discovery } from './kubernetes/discovery.ts';
+import { createEventRecorder, type EventRecorder } from './kubernetes/events.ts';
+import { createIdentity } from './kubernetes/identity.ts';
+import type { ListWatch } from './kubernetes/list-watch.ts';
+import type { PodCertificateRequest } from './kubernetes/objects.ts';
+import { corePrefix, resourcePath } from './kubernetes/paths.ts';
+import { watchRequests } from './kubernetes/requests.ts';
+import type { WatchSnapshot } from './lifecycle/snapshots.ts';
+import type { Logger } from './observe/log/log.ts';
+import { onceAWhile } from './observe/log/repetition.ts';
+import { createCallObserver } from './observe/metrics/api-calls.ts';
+import { createSkewMeter, type SkewMeter } from './observe/metrics/clock-skew.ts';
+import type { Metrics } from './observe/metrics/metrics.ts';
+import { type Preflight, startPreflight } from './preflight.ts';
+import type { Clock } from './time/clock.ts';
+import { createTrustAnchors, type TrustAnchorService } from './trust/anchors.ts';
+
+export interface ConnectionOptions {
+  readonly configuration: AgentConfiguration;
+  readonly version: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Must not go back. */
+  readonly monotonic: Clock;
+  readonly closers: Closers;
+}
+
+export interface Connection {
+  readonly client: ApiClient;
+  readonly discovery: Discovery;
+  /** The node's certificate requests. */
+  readonly requests: ListWatch<PodCertificateRequest>;
+  readonly trust: TrustAnchorService;
+  readonly events: EventRecorder;
+  readonly preflight: Preflight;
+  readonly skew: SkewMeter;
+  watches(): readonly WatchSnapshot[];
+}
+
+/** Time kept of the shutdown's grace period for sending the last events. */
+const lastEventsMs = 2_000;
+
+/** Begins to list and watch. Nothing here fails for want of an API server; what is amiss is logged and tried again. */
+export function connect({
+  configuration,
+  version,
+  log,
+  metrics,
+  monotonic: clock,
+  closers,
+}: ConnectionOptions): Connection {
+  const { nodeName, driverName, shutdownGraceMs } = configuration;
+  const skew = createSkewMeter(Date.now);
+  const client = createClient(configuration, version, log, clock, createCallObserver(metrics, skew));
+  closers.add(() => client.close());
+  const discovery = createDiscovery({ client, clock });
+  const onInterruption = warnOnce(log, 'the watch of certificate requests was interrupted');
+  const requests = watchRequests(client, discovery, nodeName, onInterruption);
+  closers.add(() => requests.stop());
+  const trust = createTrustAnchors({
+    clock,
+    watchBundles: (selector, onError) => watchClusterTrustBundles(client, discovery, selector, onError),
+    onMalformed: (bundle, reason) =>
+      log.warn(`ClusterTrustBundle ${bundle} cannot be read; its signer has to mend it`, { reason }),
+    onListenerFault: (error) => log.error('trust anchors could not be taken over', { error }),
+  });
+  closers.add(() => trust.stop());
+  const events = createEventRecorder({ client, driverName, nodeName, clock });
+  closers.add(() => events.stop(Math.min(lastEventsMs, shutdownGraceMs)));
+  const preflight = startChecks(client, discovery, nodeName, log, clock);
+  closers.add(() => preflight.stop());
+  const watches = (): readonly WatchSnapshot[] => [
+    { name: 'podcertificaterequests', ...requests.health() },
+    ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
+  ];
+  return { client, discovery, requests, trust, events, preflight, skew, watches };
+}
+
+function createClient(
+  configuration: AgentConfiguration,
+  version: string,
+  log: Logger,
+  clock: Clock,
+  onCall: ReturnType<typeof createCallObserver>,
+): ApiClient {
+  const { kubeconfig, impersonateNode, nodeName, requestsPerSecond, burst, maxConcurrentRequests } = configuration;
+  const identity = createIdentity(
+    kubeconfig === undefined ? { kind: 'inCluster' } : { kind: 'kubeconfig', path: kubeconfig },
+    { clock, onError: warnOnce(log, 'credentials could not be read again; the earlier ones stay in use') },
+  );
+  return createApiClient({
+    identity,
+    clock,
+    userAgent: `pod-certificate-agent/${version}`,
+    requestsPerSecond,
+    burst,
+    concurrency: maxConcurrentRequests,
+    onCall,
+    ...(impersonateNode ? { impersonateNode: nodeName } : {}),
+  });
+}
+
+/** Asks for the node object and the certificate API until both are there. */
+function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, log: Logger, clock: Clock): Preflight {
+  return startPreflight({
+    clock,
+    requirements: [
+      {
+        name: 'node',
+        check: async (signal) => {
+          const path = resourcePath(corePrefix, { resource: 'nodes', name: nodeName });
+          await client.request({ method: 'GET', path, signal });
+        },
+      },
+      {
+        name: 'certificate-api',
+        check: async () => {
+          const { apiVersion } = await discovery.podCertificateRequests();
+          log.info('the cluster serves PodCertificateRequests', { apiVersion });
+        },
+      },
+    ],
+    onMissing: (name, error) => log.error(`the agent cannot work yet: no ${name}`, { error }),
+    onMet: (name) => log.info(`the agent has its ${name} now`),
+  });
+}
+
+function warnOnce(log: Logger, message: string): (error: AgentError) => void {
+  return onceAWhile((error, repeated) => log[repeated ? 'debug' : 'warn'](message, { error }));
+}

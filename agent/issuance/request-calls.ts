@@ -1,0 +1,38 @@
+/**
+ * What the PodCertificateRequest issuer needs of the API server, as interfaces: calls, and the node's live copy of the
+ * requests. `agent.ts` hands it the implementations; tests hand it plain objects.
+ */
+
+import type { CallOptions } from '../base/call.ts';
+import type { PodCertificateApi } from '../kubernetes/discovery.ts';
+import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+
+/** The API `podcertificaterequests` in the version that the cluster serves. Every call may throw an AgentError. */
+export interface RequestApi {
+  /** The version in use, looked up when it is not known. @throws AgentError ApiMissing */
+  served(): Promise<PodCertificateApi>;
+  /** A call by this version answered 404: forget it, so that the next `served` looks again. */
+  notServed(api: PodCertificateApi): void;
+  /** The server dropped `stubPKCS10Request`: from now on `served` names a version with key and proof. */
+  stubRefused(api: PodCertificateApi): void;
+  create(api: PodCertificateApi, body: PodCertificateRequest, call: CallOptions): Promise<void>;
+  get(api: PodCertificateApi, namespace: string, name: string, call: CallOptions): Promise<PodCertificateRequest>;
+}
+
+export type RequestEvent =
+  | { readonly type: 'added' | 'modified' | 'deleted'; readonly object: PodCertificateRequest }
+  /** A complete list has been taken over; every difference it made has been told before. */
+  | { readonly type: 'synced' };
+
+/**
+ * The node's requests as the watch knows them. Lists are numbered from 1: a request that existed when list n began is in
+ * it, so its absence after list n means that it was deleted, and not that the watch is late.
+ */
+export interface RequestCache {
+  /** @param key `namespace/name` */
+  get(key: string): PodCertificateRequest | undefined;
+  /** Tells what happens from now on. @returns ends the subscription. */
+  subscribe(listener: (event: RequestEvent) => void): () => void;
+  /** Numbers of the list that began last and of the last one that was taken over; 0 before the first. */
+  lists(): { readonly begun: number; readonly taken: number };
+}

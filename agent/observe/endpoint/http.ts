@@ -1,0 +1,172 @@
+/**
+ * The agent's HTTP endpoint: connections, TLS, and who may ask what. `routes.ts` answers.
+ *
+ * On a loopback address it may be read by whoever is on the node; elsewhere it speaks TLS and asks for a bearer token, as
+ * Kubernetes' own components do. Probes have no token and get an answer without details.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, isIPv4 } from 'node:net';
+import { unreachable } from '../../base/unreachable.ts';
+import type { Logger } from '../log/log.ts';
+import type { AccessCheck, Verdict } from './access.ts';
+import type { CertificateSource } from './certificate-files.ts';
+import { type Reply, textReply } from './reply.ts';
+import type { Route } from './routes.ts';
+
+export interface ObserveServer {
+  /** Where it listens. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** Stops accepting, lets replies under way end, and frees the port. Can be called again. */
+  close(): Promise<void>;
+}
+
+export interface ObserveServerOptions {
+  /** A host and a port, 0 for any that is free. */
+  readonly address: { readonly host: string; readonly port: number };
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly log: Logger;
+  /** Absent: without TLS. */
+  readonly certificate?: CertificateSource;
+  /** Absent: whoever reaches the address may read it. */
+  readonly access?: AccessCheck;
+}
+
+/** A reply still under way this long after `close` is cut off. */
+const closeGraceMs = 1_000;
+const maxConnections = 256;
+const methods = 'GET, HEAD';
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 8_192,
+} as const;
+
+/**
+ * Starts to serve.
+ * @throws the error of `listen`, such as EADDRINUSE
+ */
+export async function createObserveServer(options: ObserveServerOptions): Promise<ObserveServer> {
+  const { address, log } = options;
+  const server = listenerOf(options, (request, response) => {
+    answer(options, request).then(
+      (reply) => send(request, response, reply),
+      (error: unknown) => {
+        log.error('a request to the HTTP endpoint failed', { path: pathOf(request), error });
+        send(request, response, textReply(500, 'internal error'));
+      },
+    );
+  });
+  server.maxConnections = maxConnections;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', (error) => log.error('the HTTP endpoint failed', { error }));
+  const bound = server.address() as AddressInfo;
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    const ended = new Promise<void>((resolve) => server.close(() => resolve()));
+    const cutOff = setTimeout(() => server.closeAllConnections(), closeGraceMs);
+    await ended;
+    clearTimeout(cutOff);
+  };
+  return {
+    address: { host: bound.address, port: bound.port },
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+function listenerOf({ certificate, log }: ObserveServerOptions, handler: Handler): Server {
+  if (certificate === undefined) return createServer(limits, handler);
+  const { current } = certificate;
+  const server = createTlsServer({ ...limits, ...current, handshakeTimeout: 5_000, minVersion: 'TLSv1.2' }, handler);
+  certificate.onChange((next) => {
+    server.setSecureContext({ ...next, minVersion: 'TLSv1.2' });
+    log.info('the HTTP endpoint has a new certificate');
+  });
+  return server;
+}
+
+/** True for addresses that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+async function answer({ routes, access }: ObserveServerOptions, request: IncomingMessage): Promise<Reply> {
+  const path = pathOf(request);
+  const route = routes.get(path);
+  const method = request.method ?? '';
+  if (access === undefined && !isOwnName(request.headers.host))
+    return textReply(421, 'not an address of this endpoint');
+  if (route === undefined) return textReply(404, 'not found');
+  if (method !== 'GET' && method !== 'HEAD') return textReply(405, `only ${methods}`, { Allow: methods });
+  const verdict = access === undefined ? 'allowed' : await judge(access, request, method.toLowerCase(), path);
+  if (verdict !== 'allowed' && !route.open) return lastReply(refusal(verdict));
+  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
+  const told = verdict === 'allowed';
+  const reply = await route.answer({ query, accept: request.headers.accept ?? '', told });
+  return told ? reply : lastReply(reply);
+}
+
+/** Who has no good token keeps no connection either: there is a limited number of them, and probes need theirs. */
+function lastReply(reply: Reply): Reply {
+  return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
+}
+
+/**
+ * A page of another site can make a browser on the machine ask here under the site's own name (DNS rebinding) and read the
+ * answer, where no token is asked for. So only names of the machine itself are answered.
+ */
+function isOwnName(host: string | undefined): boolean {
+  if (host === undefined) return true;
+  const name = host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
+  return name === 'localhost' || isLoopback(name);
+}
+
+function judge(access: AccessCheck, request: IncomingMessage, verb: string, path: string): Promise<Verdict> {
+  const [, token] = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '') ?? [];
+  return token === undefined ? Promise.resolve('unauthenticated') : access(token, verb, path);
+}
+
+function refusal(verdict: Exclude<Verdict, 'allowed'>): Reply {
+  switch (verdict) {
+    case 'unauthenticated':
+      return textReply(401, 'a bearer token is needed', { 'WWW-Authenticate': 'Bearer' });
+    case 'forbidden':
+      return textReply(403, 'the token is good, and its holder has no permission for this path');
+    case 'unknown':
+      return textReply(503, 'the API server cannot be asked who this is', { 'Retry-After': '5' });
+    default:
+      return unreachable(verdict);
+  }
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/';
+}
+
+function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+  const headers = {
+    'Content-Type': reply.contentType,
+    'Content-Length': Buffer.byteLength(reply.body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...reply.headers,
+  };
+  // A body that came with the request is not read; the connection cannot be used again after it.
+  const isUnread = request.method !== 'GET' && request.method !== 'HEAD';
+  response.writeHead(reply.status, isUnread ? { ...headers, Connection: 'close' } : headers);
+  response.end(request.method === 'HEAD' ? undefined : reply.body);
+}

@@ -1,0 +1,147 @@
+/**
+ * Metrics in Prometheus' text format. prom-client keeps and renders them, in a registry of this agent's own; nothing
+ * else in the agent knows it.
+ *
+ * https://prometheus.io/docs/instrumenting/exposition_formats/
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CredentialSnapshot } from '../../lifecycle/notices.ts';
+import {
+  type ApiLoad,
+  createWatchCounter,
+  type Sample,
+  sampleCredentials,
+  sampleExpiries,
+  sampleLoad,
+  type WatchSnapshot,
+} from '../../lifecycle/snapshots.ts';
+import { type KeyOf, type LabelName, type Labels, labelLimits, type MetricKey, metricTable } from './metric-table.ts';
+import { createProcessProbe } from './process-probe.ts';
+
+/** What is read at each scrape. The callbacks answer from memory, at once. */
+export interface MetricSources {
+  /** Every credential on the node. */
+  credentials(): readonly CredentialSnapshot[];
+  /** Number of volumes on the node. */
+  volumes(): number;
+  /** Every list and watch. */
+  watches(): readonly WatchSnapshot[];
+  /** How busy the way to the API server is. */
+  load(): ApiLoad;
+  /** Seconds by which this clock is ahead of the API server's; undefined: not known. */
+  clockSkew(): number | undefined;
+  /** The checks of `/readyz`. */
+  readiness(): readonly { readonly name: string; readonly ok: boolean }[];
+}
+
+export interface Metrics {
+  /** Adds to a counter. Never throws. */
+  count<K extends KeyOf<'counter'>>(key: K, labels: Labels<K>, by?: number): void;
+  /** Adds a duration in seconds to a histogram; one that a clock change made negative counts as 0. Never throws. */
+  observe<K extends KeyOf<'histogram'>>(key: K, labels: Labels<K>, seconds: number): void;
+  /** Names what the gauges are read from; before that they show an agent that holds nothing. */
+  collectFrom(sources: MetricSources): void;
+  /** All metrics as they stand now. */
+  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Stops measuring the event loop. */
+  close(): void;
+}
+
+/** Longest label value; a longer one is counted as `other`. */
+const maxLabelLength = 316;
+
+/**
+ * Creates all metrics of the table.
+ * @param options.version the agent's version, for the build information
+ * @param options.podMetrics true for series that name pods and volumes
+ */
+export function createMetrics(options: { readonly version: string; readonly podMetrics?: boolean }): Metrics {
+  const registry = new Registry();
+  const counters = new Map<MetricKey, Counter>();
+  const gauges = new Map<MetricKey, Gauge>();
+  const histograms = new Map<MetricKey, Histogram>();
+  for (const [key, row] of entries(metricTable)) {
+    const settings = { name: row.name, help: row.help, labelNames: row.labels, registers: [registry] };
+    if (row.kind === 'counter') counters.set(key, new Counter(settings));
+    else if (row.kind === 'gauge') gauges.set(key, new Gauge(settings));
+    else histograms.set(key, new Histogram({ ...settings, buckets: [...row.buckets] }));
+  }
+  const bound = createLabelBounds();
+  const count = (key: MetricKey, labels: Readonly<Record<string, string>>, by: number): void => {
+    if (Number.isFinite(by) && by > 0) counters.get(key)?.inc(bound(labels), by);
+  };
+  const replaceAll = (key: MetricKey, samples: readonly Sample[]): void => {
+    gauges.get(key)?.reset();
+    // A gauge without labels is 0 after that; what is not known has no sample at all.
+    if (samples.length === 0) gauges.get(key)?.remove({});
+    for (const { labels, value } of samples) gauges.get(key)?.set({ ...labels }, value);
+  };
+  gauges.get('buildInfo')?.set(bound({ version: options.version, node_version: process.version }), 1);
+
+  const probe = createProcessProbe();
+  const restarts = createWatchCounter();
+  let sources: MetricSources | undefined;
+
+  const collectSources = (given: MetricSources): void => {
+    const credentials = given.credentials();
+    const samples = sampleCredentials(credentials, (signerName) => bound({ signer_name: signerName }));
+    replaceAll('credentials', samples.states);
+    replaceAll('nearestExpiry', samples.nearestExpiry);
+    replaceAll('nearestRefresh', samples.nearestRefresh);
+    replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
+    // What names pods is made anew at each scrape, so that no pod is remembered here.
+    if (options.podMetrics) replaceAll('credentialExpiry', sampleExpiries(credentials));
+    for (const [key, value] of entries(sampleLoad(given.load()))) replaceAll(key, [{ labels: {}, value }]);
+    const skew = given.clockSkew();
+    replaceAll('clockSkew', skew === undefined ? [] : [{ labels: {}, value: skew }]);
+    replaceAll(
+      'readiness',
+      given.readiness().map(({ name, ok }) => ({ labels: bound({ check: name }), value: ok ? 1 : 0 })),
+    );
+    const current = restarts(given.watches(), (watch) => bound({ watch }));
+    for (const { labels, value } of current.restarts) counters.get('watchRestarts')?.inc({ ...labels }, value);
+    replaceAll('watchLastEvent', current.lastEvents);
+  };
+  const collectProcess = (): void => {
+    const { cpuSeconds, gauges: readings } = probe.read();
+    count('processCpu', {}, cpuSeconds);
+    for (const [key, value] of entries(readings)) replaceAll(key, [{ labels: {}, value }]);
+  };
+
+  return {
+    count: (key, labels, by = 1) => count(key, labels, by),
+    observe: (key, labels, seconds) => {
+      if (Number.isFinite(seconds)) histograms.get(key)?.observe(bound(labels), Math.max(0, seconds));
+    },
+    collectFrom: (given) => {
+      sources = given;
+    },
+    render: async () => {
+      if (sources !== undefined) collectSources(sources);
+      collectProcess();
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+    close: () => probe.close(),
+  };
+}
+
+/** `Object.entries` with the keys' own type; the objects given here have no other keys. */
+function entries<K extends string, V>(object: Readonly<Record<K, V>>): readonly (readonly [K, V])[] {
+  return Object.entries(object) as [K, V][];
+}
+
+/** Replaces label values beyond the limit of their label by `other`; values seen once keep their own series. */
+function createLabelBounds(): (labels: Readonly<Record<string, string>>) => Record<string, string> {
+  const seen = new Map(entries(labelLimits).map(([label, limit]) => [label, { limit, values: new Set<string>() }]));
+  const boundOne = (label: string, value: string): string => {
+    const known = seen.get(label as LabelName);
+    if (known === undefined || value.length > maxLabelLength) return 'other';
+    if (!known.values.has(value)) {
+      if (known.values.size >= known.limit) return 'other';
+      known.values.add(value);
+    }
+    return value;
+  };
+  return (labels) =>
+    Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, boundOne(label, value)]));
+}

@@ -1,0 +1,126 @@
+/**
+ * What a notice says in the log: its level, its message, and the fields that make it findable.
+ */
+
+import { unreachable } from '../../base/unreachable.ts';
+import type { CredentialNotice, Notice, TrustNotice, VolumeNotice } from '../../lifecycle/notices.ts';
+import { timeText } from '../../time/time-text.ts';
+import type { LogLevel } from '../log/log.ts';
+import type { LogFields } from '../log/log-fields.ts';
+
+/** One line of the log. */
+export interface Line {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** The line for a notice; its fields name the volume, the source and the signer the same way on every line. */
+export function lineOf(notice: Notice): Line {
+  const { level, message, fields } = ownLine(notice);
+  return { level, message, fields: { ...subjectFields(notice), ...fields } };
+}
+
+/** What every line about a volume carries. */
+function subjectFields(notice: Notice): LogFields {
+  const { pod, volumeName } = notice.volume;
+  const volume = { namespace: pod.namespace, pod: pod.name, podUID: pod.uid, volume: volumeName };
+  if (!('source' in notice)) return volume;
+  if (!('signerName' in notice)) return { ...volume, source: notice.source };
+  const { source, signerName, keyType } = notice;
+  return { ...volume, source, signerName, keyType };
+}
+
+function ownLine(notice: Notice): Line {
+  if ('signerName' in notice) return credentialLine(notice);
+  return 'source' in notice ? trustLine(notice) : volumeLine(notice);
+}
+
+function credentialLine(notice: CredentialNotice): Line {
+  const request = 'requestName' in notice ? notice.requestName : undefined;
+  switch (notice.type) {
+    case 'keyMade':
+      return { level: 'debug', message: 'key made', fields: { request, tookMs: notice.tookMs } };
+    case 'requested':
+      return { level: 'info', message: 'certificate requested', fields: { request, tookMs: notice.tookMs } };
+    case 'waitingForSigner':
+      return { level: 'warn', message: 'waiting for the signer', fields: { request, waitedMs: notice.waitedMs } };
+    case 'answered':
+      return { level: 'debug', message: 'certificate accepted', fields: { request, tookMs: notice.tookMs } };
+    case 'projected': {
+      const { serialNumber: serial, notBefore, notAfter, refreshAt, first, totalMs } = notice;
+      const times = { notBefore: timeText(notBefore), notAfter: timeText(notAfter), refreshAt: timeText(refreshAt) };
+      const message = first ? 'certificate written' : 'certificate renewed';
+      return { level: 'info', message, fields: { request, serial, ...times, first, tookMs: totalMs } };
+    }
+    case 'denied':
+    case 'failed': {
+      const { reason, message: detail } = notice;
+      const message = notice.type === 'denied' ? 'request denied by the signer' : 'request failed by the signer';
+      return { level: 'warn', message, fields: { request, reason, detail, retryAt: timeText(notice.retryAt) } };
+    }
+    case 'keyTypeSuggested': {
+      const { suggested, followed } = notice;
+      return { level: 'warn', message: 'signer suggests another key type', fields: { suggested, followed } };
+    }
+    case 'requestLost': {
+      const fields = { request, reason: notice.why, retryAt: timeText(notice.retryAt) };
+      return { level: 'warn', message: 'request lost', fields };
+    }
+    case 'attemptFailed': {
+      const { phase, error } = notice;
+      return { level: 'warn', message: 'attempt failed', fields: { phase, error, retryAt: timeText(notice.retryAt) } };
+    }
+    case 'refreshOverdue':
+      return {
+        level: 'warn',
+        message: 'certificate overdue for refresh',
+        fields: { notAfter: timeText(notice.notAfter) },
+      };
+    case 'expired':
+      return { level: 'error', message: 'certificate expired', fields: { notAfter: timeText(notice.notAfter) } };
+    case 'adopted': {
+      const { notAfter, refreshAt } = notice;
+      const fields = { notAfter: timeText(notAfter), refreshAt: timeText(refreshAt) };
+      return { level: 'info', message: 'certificate adopted', fields };
+    }
+    case 'resumed':
+      return { level: 'info', message: 'request resumed', fields: { request } };
+    case 'podEnded':
+      return { level: 'info', message: 'pod has ended, no more refreshes', fields: {} };
+    default:
+      return unreachable(notice);
+  }
+}
+
+function trustLine(notice: TrustNotice): Line {
+  switch (notice.type) {
+    case 'anchorsProjected': {
+      const { first, certificates } = notice;
+      const message = first ? 'trust anchors written' : 'trust anchors changed';
+      return { level: 'info', message, fields: { first, certificates } };
+    }
+    case 'anchorsMissing':
+      return { level: 'warn', message: 'trust anchors missing', fields: { detail: notice.message } };
+    case 'anchorsNotWritten': {
+      const { error, retryAt } = notice;
+      return { level: 'warn', message: 'trust anchors not written', fields: { error, retryAt: timeText(retryAt) } };
+    }
+    default:
+      return unreachable(notice);
+  }
+}
+
+function volumeLine(notice: VolumeNotice): Line {
+  const { volumeId, targetPath } = notice.volume;
+  switch (notice.type) {
+    case 'publishing':
+      return { level: 'info', message: 'volume asked for', fields: { volumeId, targetPath } };
+    case 'published':
+      return { level: 'info', message: 'volume ready', fields: { volumeId, tookMs: notice.tookMs } };
+    case 'unpublished':
+      return { level: 'info', message: 'volume removed', fields: { volumeId } };
+    default:
+      return unreachable(notice);
+  }
+}

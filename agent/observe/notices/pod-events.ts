@@ -1,0 +1,244 @@
+/**
+ * What a pod's author reads in `kubectl describe pod`: one event per thing worth knowing, each ending with who can do
+ * what about it. Reasons are the kubelet's where it has one (`Denied`, `Failed`, `CertificateOverdueForRefresh`,
+ * `CertificateExpired`).
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+ */
+import type { AgentError, ErrorCode } from '../../base/errors.ts';
+import { errorText, singleLine } from '../../base/redact.ts';
+import { unreachable } from '../../base/unreachable.ts';
+import type { CredentialNotice, Notice } from '../../lifecycle/notices.ts';
+import { timeText } from '../../time/time-text.ts';
+
+export interface EventText {
+  readonly type: 'Normal' | 'Warning';
+  /** One word in UpperCamelCase. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The API server refuses an event whose message is longer. */
+const maxMessageLength = 1_024;
+/** Leave room for the rest of the message, whose end says what to do, around what others wrote. */
+const maxQuoteLength = 480;
+const maxNameLength = 100;
+
+/** The event that a notice deserves; undefined for what an author need not know. */
+export function describeForPod(notice: Notice): EventText | undefined {
+  const event = eventOf(notice);
+  return event && { ...event, message: singleLine(event.message, maxMessageLength) };
+}
+
+function eventOf(notice: Notice): EventText | undefined {
+  switch (notice.type) {
+    case 'waitingForSigner':
+      return waitingForSigner(notice);
+    case 'projected':
+      return projected(notice);
+    case 'denied':
+      return refused(notice, 'Denied');
+    case 'failed':
+      return refused(notice, 'Failed');
+    case 'keyTypeSuggested':
+      return keyTypeSuggested(notice);
+    case 'requestLost':
+      return requestLost(notice);
+    case 'attemptFailed':
+      return attemptFailed(notice);
+    case 'refreshOverdue':
+      return refreshOverdue(notice);
+    case 'expired':
+      return expired(notice);
+    case 'anchorsMissing':
+      return warning('TrustBundleMissing', [
+        `${place(notice)}: ${quote(notice.message)}`,
+        'Create the ClusterTrustBundle, correct the source, or set optional: true; the files follow by themselves.',
+      ]);
+    case 'anchorsNotWritten':
+      return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
+    case 'keyMade':
+    case 'requested':
+    case 'answered':
+    case 'adopted':
+    case 'resumed':
+    case 'podEnded':
+    case 'anchorsProjected':
+    case 'publishing':
+    case 'published':
+    case 'unpublished':
+      return undefined;
+    default:
+      return unreachable(notice);
+  }
+}
+
+type CredentialNoticeOf<Type extends CredentialNotice['type']> = CredentialNotice & { readonly type: Type };
+
+function warning(reason: string, sentences: readonly string[]): EventText {
+  return { type: 'Warning', reason, message: sentences.join(' ') };
+}
+
+function normal(reason: string, sentences: readonly string[]): EventText {
+  return { type: 'Normal', reason, message: sentences.join(' ') };
+}
+
+/** `volume "mtls" sources[0]`: how the pod's own YAML names it. */
+function place(notice: Notice & { readonly source: number }): string {
+  return `volume ${JSON.stringify(notice.volume.volumeName)} sources[${notice.source}]`;
+}
+
+function requestOf(notice: CredentialNotice & { readonly requestName: string }): string {
+  return `request ${notice.volume.pod.namespace}/${notice.requestName}`;
+}
+
+/** The signer's name, cut where it is so long that the message would not fit. */
+function signerOf(notice: CredentialNotice): string {
+  return singleLine(notice.signerName, maxNameLength);
+}
+
+/** What another side said, as one sentence in one line. */
+function quote(text: string): string {
+  const line = singleLine(text, maxQuoteLength);
+  if (line === '') return 'no message.';
+  return /[.!?…]$/.test(line) ? line : `${line}.`;
+}
+
+/** RFC 3339 to the second, in UTC. */
+function moment(milliseconds: number): string {
+  return timeText(milliseconds).replace(/\.\d+Z$/, 'Z');
+}
+
+function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
+  return normal('WaitingForSigner', [
+    `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
+    `for ${Math.round(notice.waitedMs / 1_000)} s.`,
+    `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and is spelt like this.`,
+  ]);
+}
+
+function projected(notice: CredentialNoticeOf<'projected'>): EventText {
+  const { first, serialNumber, notAfter, refreshAt } = notice;
+  return normal(first ? 'Issued' : 'Rotated', [
+    `${place(notice)}: ${first ? 'certificate' : 'new certificate'} ${serialNumber} from ${signerOf(notice)} is in the volume,`,
+    `valid until ${moment(notAfter)}, renewed from ${moment(refreshAt)} on.`,
+    first ? 'Nothing needs to be done.' : 'Programs that do not watch their files must be told to read them again.',
+  ]);
+}
+
+function refused(notice: CredentialNoticeOf<'denied' | 'failed'>, reason: 'Denied' | 'Failed'): EventText {
+  const word = notice.reason === '' ? '' : `${singleLine(notice.reason, maxNameLength)}: `;
+  const said = `${word}${quote(notice.message)}`;
+  return warning(reason, [
+    `${place(notice)}: signer ${signerOf(notice)} ${notice.type} ${requestOf(notice)}: ${said}`,
+    `Correct the source, or ask whoever runs the signer; the agent asks again at ${moment(notice.retryAt)}`,
+    'and keeps a certificate that is in the volume.',
+  ]);
+}
+
+function keyTypeSuggested(notice: CredentialNoticeOf<'keyTypeSuggested'>): EventText {
+  const said = `${place(notice)}: signer ${signerOf(notice)} does not take ${notice.keyType} keys and suggests ${notice.suggested}.`;
+  return notice.followed
+    ? normal('UnsupportedKeyType', [
+        said,
+        `The agent goes on with ${notice.suggested}; set keyType to it in the source.`,
+      ])
+    : warning('UnsupportedKeyType', [
+        said,
+        `Set keyType: ${notice.suggested} in the source,`,
+        'or ask the cluster operator to start the agent with --follow-suggested-key-type.',
+      ]);
+}
+
+const losses: Readonly<Record<CredentialNoticeOf<'requestLost'>['why'], string>> = {
+  deleted: 'was deleted before it was answered',
+  unanswered: 'was never answered and is given up',
+  outdated: 'was answered, but its certificate ran out before the other sources of the volume were ready',
+};
+
+function requestLost(notice: CredentialNoticeOf<'requestLost'>): EventText {
+  return warning('RequestLost', [
+    `${place(notice)}: ${requestOf(notice)} to signer ${signerOf(notice)} ${losses[notice.why]}.`,
+    `The agent makes another at ${moment(notice.retryAt)};`,
+    `if this repeats, ask the cluster operator whether ${signerOf(notice)} runs.`,
+  ]);
+}
+
+function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText {
+  return warning('CertificateOverdueForRefresh', [
+    `${place(notice)}: the certificate from ${signerOf(notice)} should have been renewed ten minutes ago`,
+    `and expires at ${moment(notice.notAfter)}.`,
+    'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
+  ]);
+}
+
+function expired(notice: CredentialNoticeOf<'expired'>): EventText {
+  return warning('CertificateExpired', [
+    `${place(notice)}: the certificate from ${signerOf(notice)} expired at ${moment(notice.notAfter)}.`,
+    'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
+  ]);
+}
+
+/** Error code → reason of the event and who can do what; undefined: it passes by itself, or no pod is left to tell. */
+const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly action: string } | undefined>> = {
+  Rejected: {
+    reason: 'RequestRejected',
+    action: 'Correct the source as the message says: the API server does not take the request as it is.',
+  },
+  Forbidden: {
+    reason: 'RequestForbidden',
+    action: 'Ask the cluster operator to give the agent on this node the permission that the message names.',
+  },
+  SignerNotAllowed: {
+    reason: 'SignerNotAllowed',
+    action: 'Name another signer in the source, or ask the cluster operator to allow this one.',
+  },
+  InvalidChain: {
+    reason: 'InvalidChain',
+    action: 'Ask whoever runs the signer to correct it; the certificate was refused and the files stay as they were.',
+  },
+  ApiMissing: {
+    reason: 'CertificateAPIMissing',
+    action: 'Ask the cluster operator to enable the certificate API that the message names.',
+  },
+  NotFound: {
+    reason: 'ObjectMissing',
+    action: 'Create the object that the message names, or correct the pod that refers to it.',
+  },
+  Conflict: {
+    reason: 'RequestConflict',
+    action: 'Ask the cluster operator who else makes certificate requests of that name.',
+  },
+  Internal: {
+    reason: 'AgentFault',
+    action: "Ask the cluster operator to look into the log of this node's agent.",
+  },
+  Unavailable: undefined,
+  PodGone: undefined,
+  Aborted: undefined,
+};
+
+function attemptFailed(notice: CredentialNoticeOf<'attemptFailed'>): EventText | undefined {
+  const { error, phase, retryAt } = notice;
+  const failure = failures[error.code];
+  if (failure === undefined) return undefined;
+  if (phase === 'write' && error.code === 'Internal') return notWritten(notice, 'certificate', error, retryAt);
+  return warning(failure.reason, [
+    `${place(notice)}: certificate from ${signerOf(notice)}: ${quote(errorText(error))}`,
+    failure.action,
+    `The agent tries again at ${moment(retryAt)}.`,
+  ]);
+}
+
+function notWritten(
+  notice: Notice & { readonly source: number },
+  what: string,
+  error: AgentError,
+  retryAt: number,
+): EventText {
+  return warning('FilesNotWritten', [
+    `${place(notice)}: the ${what} could not be written: ${quote(errorText(error))}`,
+    "The files stay as they were; ask the cluster operator to look into the log of this node's agent.",
+    `The agent tries again at ${moment(retryAt)}.`,
+  ]);
+}

@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, type TestContext, test } from 'node:test';
+import { createCallObserver } from '../../../../agent/observe/metrics/api-calls.ts';
+import { createSkewMeter } from '../../../../agent/observe/metrics/clock-skew.ts';
+import { type MetricRow, metricTable } from '../../../../agent/observe/metrics/metric-table.ts';
+import { createMetrics, type MetricSources, type Metrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { metricsDocument } from '../metrics-document.ts';
+import { credential } from '../subjects.ts';
+
+function open(t: TestContext, podMetrics = false): Metrics {
+  const metrics = createMetrics({ version: '1.2.3', podMetrics });
+  t.after(() => metrics.close());
+  return metrics;
+}
+
+/** The samples of one metric, as they are exported. */
+async function samples(metrics: Metrics, name: string): Promise<readonly string[]> {
+  const { body } = await metrics.render();
+  return body.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+}
+
+const sources = (given: Partial<MetricSources>): MetricSources => ({
+  credentials: () => [],
+  volumes: () => 0,
+  watches: () => [],
+  load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
+  clockSkew: () => undefined,
+  readiness: () => [],
+  ...given,
+});
+
+describe('the metric table', () => {
+  const rows: readonly MetricRow[] = Object.values(metricTable);
+
+  test('is what docs/metrics.md lists', () => {
+    const document = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
+    const [, listed] = document.split('## All metrics\n\n');
+    assert.equal(listed, metricsDocument(), 'print the new list with: node test/agent/observe/metrics-document.ts');
+  });
+
+  test('is what is exported, with kind and help', async (t) => {
+    const { body, contentType } = await open(t).render();
+    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+    const exported = [...body.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, kind]) => `${name} ${kind}`);
+    assert.deepEqual(
+      exported,
+      rows.map(({ name, kind }) => `${name} ${kind}`),
+    );
+    for (const { name, help } of rows) assert.ok(body.includes(`# HELP ${name} ${help}\n`), name);
+  });
+
+  test('names metrics by the conventions', () => {
+    assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length);
+    for (const { name, kind, help } of rows) {
+      assert.match(name, /^(podcert_agent|process|nodejs)_[a-z0-9_]+$/);
+      assert.equal(name.endsWith('_total'), kind === 'counter', name);
+      if (kind === 'histogram') assert.match(name, /_seconds$/);
+      assert.match(help, /\.$/);
+    }
+  });
+
+  test('every expression in docs/metrics.md names metrics that exist', () => {
+    const document = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
+    const names = new Set(rows.flatMap(({ name }) => [name, `${name}_bucket`, `${name}_sum`, `${name}_count`]));
+    for (const [name] of document.matchAll(/\b(podcert|process|nodejs)_\w+/g)) assert.ok(names.has(name), name);
+  });
+});
+
+describe('metrics', () => {
+  test('say which agent this is', async (t) => {
+    assert.deepEqual(await samples(open(t), 'podcert_agent_build_info'), [
+      `podcert_agent_build_info{version="1.2.3",node_version="${process.version}"} 1`,
+    ]);
+  });
+
+  test('count credentials by signer and state, with every state of a signer, and forget a signer without credentials', async (t) => {
+    const metrics = open(t);
+    let credentials = [
+      { ...credential, state: 'fresh' as const, notAfter: 9_000_000, refreshAt: 6_000_000 },
+      { ...credential, state: 'fresh' as const, notAfter: 8_000_000, refreshAt: 7_000_000 },
+      { ...credential, state: 'denied' as const },
+      { ...credential, signerName: 'example.com/other', state: 'not_yet_issued' as const },
+    ];
+    metrics.collectFrom(sources({ credentials: () => credentials, volumes: () => 3 }));
+    const label = 'signer_name="example.com/mesh"';
+    const states = await samples(metrics, 'podcert_agent_credentials');
+    assert.equal(states.length, 12);
+    assert.ok(states.includes(`podcert_agent_credentials{${label},state="fresh"} 2`));
+    assert.ok(states.includes(`podcert_agent_credentials{${label},state="denied"} 1`));
+    assert.ok(states.includes(`podcert_agent_credentials{${label},state="expired"} 0`));
+    assert.ok(states.includes('podcert_agent_credentials{signer_name="example.com/other",state="not_yet_issued"} 1'));
+    const expiry = 'podcert_agent_nearest_expiry_timestamp_seconds';
+    assert.deepEqual(await samples(metrics, expiry), [`${expiry}{${label}} 8000`]);
+    const refresh = 'podcert_agent_nearest_refresh_timestamp_seconds';
+    assert.deepEqual(await samples(metrics, refresh), [`${refresh}{${label}} 6000`]);
+    assert.deepEqual(await samples(metrics, 'podcert_agent_volumes'), ['podcert_agent_volumes 3']);
+
+    credentials = [];
+    assert.deepEqual(await samples(metrics, 'podcert_agent_credentials'), []);
+    assert.deepEqual(await samples(metrics, expiry), []);
+  });
+
+  test('count restarts of watches as they happen, and keep them when the watch is gone', async (t) => {
+    const metrics = open(t);
+    const name = 'podcert_agent_watch_restarts_total';
+    let watches = [
+      { name: 'podcertificaterequests', restarts: 2, lastEventAt: 5_000 as number | undefined },
+      { name: 'clustertrustbundles', restarts: 1, lastEventAt: undefined },
+    ];
+    metrics.collectFrom(sources({ watches: () => watches }));
+    const series = (watch: string, value: number): string => `${name}{watch="${watch}"} ${value}`;
+    assert.deepEqual(await samples(metrics, name), [
+      series('podcertificaterequests', 2),
+      series('clustertrustbundles', 1),
+    ]);
+    assert.deepEqual(await samples(metrics, 'podcert_agent_watch_last_event_timestamp_seconds'), [
+      'podcert_agent_watch_last_event_timestamp_seconds{watch="podcertificaterequests"} 5',
+    ]);
+    watches = [{ name: 'podcertificaterequests', restarts: 5, lastEventAt: 6_000 }];
+    assert.deepEqual(await samples(metrics, name), [
+      series('podcertificaterequests', 5),
+      series('clustertrustbundles', 1),
+    ]);
+    // A watch that was ended and made anew starts to count from 0.
+    watches = [{ name: 'podcertificaterequests', restarts: 1, lastEventAt: 7_000 }];
+    assert.deepEqual(await samples(metrics, name), [
+      series('podcertificaterequests', 6),
+      series('clustertrustbundles', 1),
+    ]);
+    assert.equal((await samples(metrics, 'podcert_agent_watch_last_event_timestamp_seconds')).length, 1);
+  });
+
+  test('give each label a limited number of values, and count the rest as other', async (t) => {
+    const metrics = open(t);
+    for (let index = 0; index < 300; index += 1) metrics.count('requests', { signer_name: `example.com/s${index}` });
+    metrics.count('requests', { signer_name: 'example.com/s0' });
+    metrics.count('expired', { signer_name: `example.com/${'x'.repeat(1_000)}` });
+    const series = await samples(metrics, 'podcert_agent_requests_total');
+    assert.equal(series.length, 101);
+    assert.ok(series.includes('podcert_agent_requests_total{signer_name="example.com/s0"} 2'));
+    assert.ok(series.includes('podcert_agent_requests_total{signer_name="other"} 200'));
+    assert.deepEqual(await samples(metrics, 'podcert_agent_expired_total'), [
+      'podcert_agent_expired_total{signer_name="other"} 1',
+    ]);
+  });
+
+  test('add up what falls under other: counts are summed, the nearest time wins', async (t) => {
+    const metrics = open(t);
+    const credentials = Array.from({ length: 103 }, (_, index) => ({
+      ...credential,
+      signerName: `example.com/s${index}`,
+      state: 'fresh' as const,
+      notAfter: 1_000_000 - index * 1_000,
+    }));
+    metrics.collectFrom(sources({ credentials: () => credentials }));
+    const states = await samples(metrics, 'podcert_agent_credentials');
+    assert.ok(states.includes('podcert_agent_credentials{signer_name="other",state="fresh"} 3'));
+    const expiry = await samples(metrics, 'podcert_agent_nearest_expiry_timestamp_seconds');
+    assert.ok(expiry.includes('podcert_agent_nearest_expiry_timestamp_seconds{signer_name="other"} 898'));
+  });
+
+  test('show how busy the way to the API server is, how far the clocks are apart, and what is ready', async (t) => {
+    const metrics = open(t);
+    let skew: number | undefined;
+    metrics.collectFrom(
+      sources({
+        load: () => ({ waiting: 7, active: 2, pausedForMs: 1_500 }),
+        clockSkew: () => skew,
+        readiness: () => [
+          { name: 'node', ok: true },
+          { name: 'watch', ok: false },
+        ],
+      }),
+    );
+    const own = async (name: string) => (await samples(metrics, `podcert_agent_${name}`)).map((line) => line.slice(14));
+    assert.deepEqual(await own('api_queue_length'), ['api_queue_length 7']);
+    assert.deepEqual(await own('api_calls_in_flight'), ['api_calls_in_flight 2']);
+    assert.deepEqual(await own('api_pause_seconds'), ['api_pause_seconds 1.5']);
+    assert.deepEqual(await own('readiness_check'), [
+      'readiness_check{check="node"} 1',
+      'readiness_check{check="watch"} 0',
+    ]);
+    assert.deepEqual(await own('clock_skew_seconds'), []);
+    skew = -2;
+    assert.deepEqual(await own('clock_skew_seconds'), ['clock_skew_seconds -2']);
+  });
+
+  test('name pods and volumes only where that is switched on, and forget them when they are gone', async (t) => {
+    const name = 'podcert_agent_credential_expiry_timestamp_seconds';
+    let credentials = Array.from({ length: 1_001 }, (_, index) => ({
+      ...credential,
+      source: index,
+      state: 'fresh' as const,
+      notAfter: 9_000_000,
+    }));
+    for (const podMetrics of [false, true]) {
+      const metrics = open(t, podMetrics);
+      metrics.collectFrom(sources({ credentials: () => credentials }));
+      const series = await samples(metrics, name);
+      assert.equal(series.length, podMetrics ? 1_000 : 0);
+      if (!podMetrics) continue;
+      const labels = 'namespace="shop",pod="web-0",volume="mtls",source="0",signer_name="example.com/mesh"';
+      assert.equal(series[0], `${name}{${labels}} 9000`);
+      credentials = [];
+      assert.deepEqual(await samples(metrics, name), []);
+    }
+  });
+
+  test('keep a label value from breaking the format', async (t) => {
+    const metrics = open(t);
+    metrics.count('requests', { signer_name: 'a"b\nc\\d' });
+    assert.deepEqual(await samples(metrics, 'podcert_agent_requests_total'), [
+      'podcert_agent_requests_total{signer_name="a\\"b\\nc\\\\d"} 1',
+    ]);
+  });
+
+  test('take no harm from durations that a clock change spoiled', async (t) => {
+    const metrics = open(t);
+    for (const seconds of [-5, Number.NaN, Number.POSITIVE_INFINITY, 0.02]) metrics.observe('propagation', {}, seconds);
+    for (const by of [-1, Number.NaN, 0]) metrics.count('processCpu', {}, by);
+    assert.deepEqual(await samples(metrics, 'podcert_agent_propagation_duration_seconds_count'), [
+      'podcert_agent_propagation_duration_seconds_count 2',
+    ]);
+    assert.deepEqual(await samples(metrics, 'podcert_agent_propagation_duration_seconds_sum'), [
+      'podcert_agent_propagation_duration_seconds_sum 0.02',
+    ]);
+  });
+
+  test('do not share anything between two agents in one process', async (t) => {
+    const [one, other] = [open(t), open(t)];
+    one.count('requests', { signer_name: 'example.com/mesh' });
+    assert.deepEqual(await samples(other, 'podcert_agent_requests_total'), []);
+  });
+
+  test('measure this process', async (t) => {
+    const metrics = open(t);
+    const value = async (name: string): Promise<number> => Number((await samples(metrics, name))[0]?.split(' ')[1]);
+    const before = await value('process_cpu_seconds_total');
+    assert.ok(before > 0);
+    assert.ok((await value('process_cpu_seconds_total')) >= before);
+    assert.ok((await value('process_resident_memory_bytes')) > 1e6);
+    assert.ok(Math.abs((await value('process_start_time_seconds')) - (Date.now() / 1_000 - process.uptime())) < 5);
+    assert.ok((await value('process_open_fds')) > 2);
+    const utilization = await value('nodejs_eventloop_utilization_ratio');
+    assert.ok(utilization >= 0 && utilization <= 1);
+    assert.ok((await value('nodejs_eventloop_lag_p99_seconds')) >= 0);
+  });
+
+  test('measure calls to the API server, those without a reply under code error', async (t) => {
+    const metrics = open(t);
+    const skew = createSkewMeter(() => 10_000);
+    const observe = createCallObserver(metrics, skew);
+    observe({ verb: 'create', resource: 'podcertificaterequests', status: 201, tookMs: 30, waitedMs: 200 });
+    observe({ verb: 'create', resource: 'podcertificaterequests', status: 0, tookMs: 3_000, waitedMs: 0 });
+    assert.equal(skew.seconds(), undefined);
+    observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 0, waitedMs: 0, serverTime: 6_500 });
+    assert.equal(skew.seconds(), 3);
+    observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 1_001, waitedMs: 0, serverTime: 1_000 });
+    assert.equal(skew.seconds(), 3);
+    const name = 'podcert_agent_api_request_duration_seconds_sum';
+    const labels = 'verb="create",resource="podcertificaterequests"';
+    assert.deepEqual(await samples(metrics, name), [
+      `${name}{${labels},code="201"} 0.03`,
+      `${name}{${labels},code="error"} 3`,
+      `${name}{verb="get",resource="pods",code="200"} 1.001`,
+    ]);
+    assert.deepEqual(await samples(metrics, 'podcert_agent_api_throttle_duration_seconds_sum'), [
+      'podcert_agent_api_throttle_duration_seconds_sum 0.2',
+    ]);
+  });
+});

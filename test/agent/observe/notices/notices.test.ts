@@ -1,0 +1,472 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { AgentError, type ErrorCode } from '../../../../agent/base/errors.ts';
+import type { Notice } from '../../../../agent/lifecycle/notices.ts';
+import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { createReporter, type EventSink, type PodEvent } from '../../../../agent/observe/notices/notices.ts';
+import { createLogProbe, credential, credentialFields, type Entry, volume } from '../subjects.ts';
+
+function open(t: TestContext, sink?: EventSink) {
+  const { log, entries } = createLogProbe();
+  const metrics = createMetrics({ version: '1' });
+  t.after(() => metrics.close());
+  const events: PodEvent[] = [];
+  const report = createReporter({ log, metrics, events: sink ?? ((event) => void events.push(event)) });
+  /** Series of the agent's own metrics that are not 0, buckets aside. */
+  const series = async (): Promise<readonly string[]> => {
+    const { body } = await metrics.render();
+    return body
+      .split('\n')
+      .filter((line) => line.startsWith('podcert_agent_') && !/_bucket\{|_build_info| 0$/.test(line))
+      .map((line) => line.replace('podcert_agent_', '').replaceAll('signer_name="example.com/mesh"', 'S'));
+  };
+  return { report, entries, events, series };
+}
+
+const requestName = 'pc-1';
+const moment = Date.UTC(2026, 10, 22, 10, 0, 0, 123);
+const later = Date.UTC(2026, 10, 23, 10, 0, 0);
+const error = (code: ErrorCode, message: string): AgentError => new AgentError(code, message, { actor: 'nobody' });
+const anchors = { volume, source: 1 };
+
+interface Row {
+  readonly notice: Notice;
+  readonly line: Entry;
+  readonly series: readonly string[];
+  readonly event?: readonly [type: string, reason: string, message: RegExp];
+}
+
+/** Every notice, and all that is made of it. */
+const rows: readonly Row[] = [
+  {
+    notice: { ...credential, type: 'keyMade', requestName, tookMs: 3 },
+    line: { level: 'debug', message: 'key made', request: 'pc-1', tookMs: 3 },
+    series: [],
+  },
+  {
+    notice: { ...credential, type: 'requested', requestName, tookMs: 20 },
+    line: { level: 'info', message: 'certificate requested', request: 'pc-1', tookMs: 20 },
+    series: ['requests_total{S} 1'],
+  },
+  {
+    notice: { ...credential, type: 'waitingForSigner', requestName, waitedMs: 10_000 },
+    line: { level: 'warn', message: 'waiting for the signer', request: 'pc-1', waitedMs: 10_000 },
+    series: ['slow_requests_total{S} 1'],
+    event: [
+      'Normal',
+      'WaitingForSigner',
+      /not answered request shop\/pc-1 for 10 s\. If this lasts, ask the cluster op/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'answered', requestName, tookMs: 50 },
+    line: { level: 'debug', message: 'certificate accepted', request: 'pc-1', tookMs: 50 },
+    series: ['request_outcomes_total{S,outcome="issued",reason="Issued"} 1'],
+  },
+  {
+    notice: {
+      ...credential,
+      type: 'denied',
+      requestName,
+      reason: 'Policy',
+      message: 'not you\nnor me',
+      retryAt: moment,
+    },
+    line: {
+      level: 'warn',
+      message: 'request denied by the signer',
+      request: 'pc-1',
+      reason: 'Policy',
+      detail: 'not you\nnor me',
+      retryAt: '2026-11-22T10:00:00.123Z',
+    },
+    series: ['request_outcomes_total{S,outcome="denied",reason="Policy"} 1', 'retries_total{S,cause="denied"} 1'],
+    event: [
+      'Warning',
+      'Denied',
+      /denied request shop\/pc-1: Policy: not you nor me\. Correct .* at 2026-11-22T10:00:00Z and/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'failed', requestName, reason: '', message: '', retryAt: moment },
+    line: {
+      level: 'warn',
+      message: 'request failed by the signer',
+      request: 'pc-1',
+      reason: '',
+      detail: '',
+      retryAt: '2026-11-22T10:00:00.123Z',
+    },
+    series: ['request_outcomes_total{S,outcome="failed",reason="none"} 1', 'retries_total{S,cause="failed"} 1'],
+    event: [
+      'Warning',
+      'Failed',
+      /failed request shop\/pc-1: no message\. Correct the source, or ask whoever runs the signer/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'keyTypeSuggested', suggested: 'ED25519', followed: false },
+    line: { level: 'warn', message: 'signer suggests another key type', suggested: 'ED25519', followed: false },
+    series: [],
+    event: [
+      'Warning',
+      'UnsupportedKeyType',
+      /does not take ECDSAP256 keys and suggests ED25519\. Set keyType: ED25519 in/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'keyTypeSuggested', suggested: 'ED25519', followed: true },
+    line: { level: 'warn', message: 'signer suggests another key type', suggested: 'ED25519', followed: true },
+    series: [],
+    event: ['Normal', 'UnsupportedKeyType', /The agent goes on with ED25519; set keyType to it in the source/],
+  },
+  ...(['deleted', 'unanswered', 'outdated'] as const).map(
+    (why): Row => ({
+      notice: { ...credential, type: 'requestLost', requestName, why, retryAt: moment },
+      line: {
+        level: 'warn',
+        message: 'request lost',
+        request: 'pc-1',
+        reason: why,
+        retryAt: '2026-11-22T10:00:00.123Z',
+      },
+      series: [`request_outcomes_total{S,outcome="lost",reason="${why}"} 1`, 'retries_total{S,cause="lost"} 1'],
+      event: ['Warning', 'RequestLost', /was (deleted|never answered|answered, but).*ask the cluster operator/],
+    }),
+  ),
+  {
+    notice: { ...credential, type: 'refreshOverdue', notAfter: later },
+    line: { level: 'warn', message: 'certificate overdue for refresh', notAfter: '2026-11-23T10:00:00.000Z' },
+    series: ['refresh_overdue_total{S} 1'],
+    event: ['Warning', 'CertificateOverdueForRefresh', /expires at 2026-11-23T10:00:00Z\. The agent keeps trying; ask/],
+  },
+  {
+    notice: { ...credential, type: 'expired', notAfter: later },
+    line: { level: 'error', message: 'certificate expired', notAfter: '2026-11-23T10:00:00.000Z' },
+    series: ['expired_total{S} 1'],
+    event: ['Warning', 'CertificateExpired', /expired at 2026-11-23T10:00:00Z\. The agent keeps trying; ask/],
+  },
+  {
+    notice: { ...credential, type: 'adopted', notAfter: later, refreshAt: moment },
+    line: {
+      level: 'info',
+      message: 'certificate adopted',
+      notAfter: '2026-11-23T10:00:00.000Z',
+      refreshAt: '2026-11-22T10:00:00.123Z',
+    },
+    series: [],
+  },
+  {
+    notice: { ...credential, type: 'resumed', requestName },
+    line: { level: 'info', message: 'request resumed', request: 'pc-1' },
+    series: [],
+  },
+  {
+    notice: { ...credential, type: 'podEnded' },
+    line: { level: 'info', message: 'pod has ended, no more refreshes' },
+    series: [],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsProjected', first: true, certificates: 2 },
+    line: { level: 'info', message: 'trust anchors written', first: true, certificates: 2 },
+    series: ['trust_anchor_writes_total{occasion="first"} 1'],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsProjected', first: false, certificates: 3 },
+    line: { level: 'info', message: 'trust anchors changed', first: false, certificates: 3 },
+    series: ['trust_anchor_writes_total{occasion="change"} 1'],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsMissing', message: 'no ClusterTrustBundle named "x"' },
+    line: { level: 'warn', message: 'trust anchors missing', detail: 'no ClusterTrustBundle named "x"' },
+    series: ['trust_anchor_failures_total{error="missing"} 1'],
+    event: [
+      'Warning',
+      'TrustBundleMissing',
+      /sources\[1\]: no ClusterTrustBundle named "x"\. Create the ClusterTrustBundle, co/,
+    ],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsNotWritten', error: error('Internal', 'no space'), retryAt: moment },
+    line: {
+      level: 'warn',
+      message: 'trust anchors not written',
+      error: 'no space',
+      errorCode: 'Internal',
+      actor: 'nobody',
+      retryAt: '2026-11-22T10:00:00.123Z',
+    },
+    series: ['trust_anchor_failures_total{error="Internal"} 1'],
+    event: [
+      'Warning',
+      'FilesNotWritten',
+      /the trust anchors could not be written: no space\. The files stay .* ask the cl/,
+    ],
+  },
+  {
+    notice: { volume, type: 'publishing' },
+    line: { level: 'info', message: 'volume asked for', volumeId: 'csi-1', targetPath: volume.targetPath },
+    series: [],
+  },
+  {
+    notice: { volume, type: 'published', tookMs: 200 },
+    line: { level: 'info', message: 'volume ready', volumeId: 'csi-1', tookMs: 200 },
+    series: ['publish_duration_seconds_sum 0.2', 'publish_duration_seconds_count 1'],
+  },
+  {
+    notice: { volume, type: 'unpublished' },
+    line: { level: 'info', message: 'volume removed', volumeId: 'csi-1' },
+    series: [],
+  },
+];
+
+/** What the line carries because of its subject alone. */
+function subjectOf(notice: Notice): Entry {
+  const { signerName, keyType, source, ...pod } = credentialFields;
+  if ('signerName' in notice) return { ...pod, source, signerName, keyType };
+  return 'source' in notice ? { ...pod, source: 1 } : pod;
+}
+
+describe('a notice', () => {
+  for (const { notice, line, series: expectedSeries, event } of rows) {
+    test(`of type ${notice.type} becomes one line (${String(line['message'])}), its metrics and ${event?.[1] ?? 'no'} event`, async (t) => {
+      const { report, entries, events, series } = open(t);
+      report(notice);
+      const [entry, ...more] = entries();
+      assert.deepEqual(more, []);
+      const { time, stack, ...rest } = entry ?? {};
+      assert.ok(time);
+      assert.equal(stack === undefined, line['errorCode'] !== 'Internal');
+      assert.deepEqual(rest, { ...subjectOf(notice), ...line });
+      assert.deepEqual(await series(), expectedSeries);
+      assert.deepEqual(
+        events.map(({ type, reason, pod }) => [type, reason, pod]),
+        event === undefined ? [] : [[event[0], event[1], volume.pod]],
+      );
+      if (event !== undefined) {
+        assert.match(events[0]?.message ?? '', event[2]);
+        assert.match(events[0]?.message ?? '', /^volume "mtls" sources\[\d\]: /);
+      }
+    });
+  }
+
+  test('of a certificate that reached the files observes every phase, for first certificates and renewals apart', async (t) => {
+    const { report, entries, events, series } = open(t);
+    const projected = {
+      ...credential,
+      type: 'projected' as const,
+      requestName,
+      serialNumber: '0A1B',
+      notBefore: moment,
+      notAfter: later,
+      refreshAt: later,
+      writeMs: 2,
+      totalMs: 80,
+    };
+    for (const first of [true, false]) {
+      report({ ...credential, type: 'keyMade', requestName, tookMs: 5 });
+      report({ ...credential, type: 'requested', requestName, tookMs: 20 });
+      report({ ...credential, type: 'answered', requestName, tookMs: 50 });
+      report({ ...projected, first });
+    }
+    const sums = (await series()).filter((line) => /_duration_seconds_sum/.test(line));
+    const labels = (phase: string): string => `{S,key_type="ECDSAP256",phase="${phase}"}`;
+    const durations = { key: 0.005, request: 0.02, signer: 0.05, write: 0.002, total: 0.08 };
+    assert.deepEqual(
+      sums.toSorted(),
+      [
+        ...Object.entries(durations).flatMap(([phase, seconds]) => [
+          `first_certificate_duration_seconds_sum${labels(phase)} ${seconds}`,
+          `renewal_duration_seconds_sum${labels(phase)} ${seconds}`,
+        ]),
+        'propagation_duration_seconds_sum 0.004',
+      ].toSorted(),
+    );
+    const written = entries().filter(({ serial }) => serial === '0A1B');
+    assert.deepEqual(
+      written.map(({ message, level, first, tookMs, notAfter }) => [message, level, first, tookMs, notAfter]),
+      [
+        ['certificate written', 'info', true, 80, '2026-11-23T10:00:00.000Z'],
+        ['certificate renewed', 'info', false, 80, '2026-11-23T10:00:00.000Z'],
+      ],
+    );
+    assert.deepEqual(
+      events.map(({ type, reason }) => [type, reason]),
+      [
+        ['Normal', 'Issued'],
+        ['Normal', 'Rotated'],
+      ],
+    );
+    assert.match(
+      events[0]?.message ?? '',
+      /0A1B from example\.com\/mesh is in the volume, valid until 2026-11-23T10:00:00Z/,
+    );
+    assert.match(events[1]?.message ?? '', /Programs that do not watch their files/);
+  });
+
+  test('of a certificate whose phases lie in an earlier run observes what is known', async (t) => {
+    const { report, series } = open(t);
+    const { report: reportElsewhere } = open(t);
+    reportElsewhere({ ...credential, type: 'keyMade', requestName, tookMs: 5 });
+    report({ ...credential, type: 'resumed', requestName });
+    report({ ...credential, type: 'answered', requestName, tookMs: 50 });
+    const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
+    report({ ...credential, type: 'projected', requestName, first: true, serialNumber: '1', ...times });
+    const phases = (await series()).flatMap((line) => /first_.*_count.*phase="(\w+)"/.exec(line)?.[1] ?? []);
+    assert.deepEqual(phases.toSorted(), ['signer', 'total', 'write']);
+  });
+
+  test('of a removed volume makes its phases forgotten, and a new key those of the attempt before', async (t) => {
+    const { report, series } = open(t);
+    const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
+    report({ ...credential, type: 'requested', requestName, tookMs: 20 });
+    report({ volume, type: 'unpublished' });
+    report({ ...credential, type: 'requested', requestName, tookMs: 20 });
+    report({ ...credential, type: 'keyMade', requestName, tookMs: 5 });
+    report({ ...credential, type: 'projected', requestName, first: true, serialNumber: '1', ...times });
+    const phases = (await series()).flatMap((line) => /first_.*_count.*phase="(\w+)"/.exec(line)?.[1] ?? []);
+    assert.deepEqual(phases.toSorted(), ['key', 'total', 'write']);
+  });
+
+  test('never makes the memory grow, even when volumes are never said to be removed', async (t) => {
+    const { report, series } = open(t);
+    const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
+    for (let index = 0; index <= 4_096; index += 1) {
+      const other = { ...volume, volumeId: `csi-${index}` };
+      report({ ...credential, volume: other, type: 'requested', requestName, tookMs: 20 });
+    }
+    for (const volumeId of ['csi-0', 'csi-4096']) {
+      const other = { ...volume, volumeId };
+      report({
+        ...credential,
+        volume: other,
+        type: 'projected',
+        requestName,
+        first: true,
+        serialNumber: '1',
+        ...times,
+      });
+    }
+    const counts = (await series()).filter((line) => /first_.*_count/.test(line));
+    assert.deepEqual(counts.map((line) => line.replace(/.*phase=/, '')).toSorted(), [
+      '"request"} 1',
+      '"total"} 2',
+      '"write"} 2',
+    ]);
+  });
+});
+
+describe('a failed attempt', () => {
+  const expected: Readonly<Record<ErrorCode, string | undefined>> = {
+    Rejected: 'RequestRejected',
+    Forbidden: 'RequestForbidden',
+    SignerNotAllowed: 'SignerNotAllowed',
+    InvalidChain: 'InvalidChain',
+    ApiMissing: 'CertificateAPIMissing',
+    NotFound: 'ObjectMissing',
+    Conflict: 'RequestConflict',
+    Internal: 'AgentFault',
+    Unavailable: undefined,
+    PodGone: undefined,
+    Aborted: undefined,
+  };
+  for (const [code, reason] of Object.entries(expected) as [ErrorCode, string | undefined][]) {
+    test(`with ${code} is counted, logged and told to the pod as ${reason ?? 'nothing'}`, async (t) => {
+      const { report, entries, events, series } = open(t);
+      const cause = new Error('the cause');
+      const failure = new AgentError(code, 'what happened', { actor: 'cluster operator', cause });
+      report({ ...credential, type: 'attemptFailed', phase: 'request', error: failure, retryAt: moment });
+      const [entry] = entries();
+      assert.deepEqual(
+        [
+          entry?.['message'],
+          entry?.['phase'],
+          entry?.['error'],
+          entry?.['errorCode'],
+          entry?.['actor'],
+          entry?.['retryAt'],
+        ],
+        ['attempt failed', 'request', 'what happened: the cause', code, 'cluster operator', '2026-11-22T10:00:00.123Z'],
+      );
+      assert.deepEqual(await series(), [
+        `attempt_failures_total{S,phase="request",error="${code}"} 1`,
+        'retries_total{S,cause="error"} 1',
+      ]);
+      assert.deepEqual(
+        events.map((event) => event.reason),
+        reason === undefined ? [] : [reason],
+      );
+      if (reason !== undefined) {
+        assert.match(
+          events[0]?.message ?? '',
+          /what happened: the cause\. .*[.;] .*tries again at 2026-11-22T10:00:00Z\.$/,
+        );
+      }
+    });
+  }
+
+  test('to write the files is told as such', (t) => {
+    const { report, events } = open(t);
+    report({
+      ...credential,
+      type: 'attemptFailed',
+      phase: 'write',
+      error: error('Internal', 'no space'),
+      retryAt: moment,
+    });
+    assert.equal(events[0]?.reason, 'FilesNotWritten');
+    assert.match(events[0]?.message ?? '', /the certificate could not be written: no space/);
+  });
+});
+
+describe('the reporter', () => {
+  test('keeps an event within what the API server accepts, in one line and without secrets', (t) => {
+    const { report, events } = open(t);
+    const message = `${'long '.repeat(1_000)}\n-----BEGIN PRIVATE KEY-----\nAAAA`;
+    report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
+    report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
+    for (const event of events) {
+      assert.ok(event.message.length <= 1_024);
+      assert.doesNotMatch(event.message, /\n|BEGIN|AAAA/);
+    }
+    assert.match(events[1]?.message ?? '', /\[redacted private key\]/);
+  });
+
+  test('keeps the end of an event, which says what to do, however long the names and messages in it are', (t) => {
+    const { report, events } = open(t);
+    const long = 'x'.repeat(2_000);
+    const wordy = { ...credential, signerName: `example.com/${long}` };
+    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000 });
+    report({ ...wordy, type: 'denied', requestName, reason: long, message: long, retryAt: moment });
+    report({ ...wordy, type: 'requestLost', requestName, why: 'outdated', retryAt: moment });
+    report({ ...wordy, type: 'attemptFailed', phase: 'request', error: error('Rejected', long), retryAt: moment });
+    report({ ...anchors, type: 'anchorsMissing', message: long });
+    assert.equal(events.length, 5);
+    for (const { message } of events) assert.match(message, /[a-z0-9Z]\.$/);
+  });
+
+  test('goes on when the sink of events throws, and says so', (t) => {
+    const { report, entries } = open(t, () => {
+      throw new Error('queue full');
+    });
+    report({ ...credential, type: 'expired', notAfter: later });
+    assert.deepEqual(
+      entries().map(({ message, error: text, reason }) => [message, text, reason]),
+      [
+        ['certificate expired', undefined, undefined],
+        ['an event could not be handed on', 'queue full', 'CertificateExpired'],
+      ],
+    );
+  });
+
+  test('takes times that are no moments', (t) => {
+    const { report, entries, events } = open(t);
+    report({ ...credential, type: 'expired', notAfter: Number.NaN });
+    report({ ...credential, type: 'adopted', notAfter: Number.POSITIVE_INFINITY, refreshAt: 9e15 });
+    assert.deepEqual(
+      entries().map(({ notAfter }) => notAfter),
+      ['unknown', 'unknown'],
+    );
+    assert.match(events[0]?.message ?? '', /expired at unknown/);
+  });
+});

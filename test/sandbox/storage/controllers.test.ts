@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ApiObject } from '../../../sandbox/model/objects.ts';
+import type { ApiServer } from '../../../sandbox/serving/server.ts';
+import { podCertificateRequests } from '../../../sandbox/storage/resources.ts';
+import { startSandbox } from '../serving/sandbox-target.ts';
+
+const owner = (name: string): ApiObject['metadata'] => ({
+  ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name, uid: `uid-${name}` }],
+});
+const request = (name: string, more: ApiObject['metadata'] = {}, creationTimestamp = ''): ApiObject => ({
+  metadata: { name, namespace: 'default', uid: `uid-${name}`, creationTimestamp, ...more },
+  spec: {},
+});
+const pod = (name: string): ApiObject => ({ metadata: { name, namespace: 'default', uid: `uid-${name}` } });
+
+/** Resolves when an object is gone. */
+function gone(server: ApiServer, resource: string, name: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const leave = server.store.subscribe((event) => {
+    if (event.type === 'DELETED' && event.resource === resource && event.object.metadata.name === name) {
+      leave();
+      resolve();
+    }
+  });
+  return promise;
+}
+
+test('the requests of a pod go when the pod is gone, those of others stay', async (t) => {
+  const { server } = await startSandbox(t);
+  const { store } = server;
+  store.create('pods', pod('a'));
+  store.create('pods', pod('b'));
+  store.create(podCertificateRequests, request('of-a', owner('a')));
+  const both = [...(owner('a').ownerReferences ?? []), ...(owner('b').ownerReferences ?? [])];
+  store.create(podCertificateRequests, request('of-both', { ownerReferences: both }));
+  const collected = gone(server, podCertificateRequests, 'of-a');
+  store.remove('pods', 'default', 'a');
+  await collected;
+  assert.deepEqual(
+    store.list(podCertificateRequests).map(({ metadata }) => metadata.name),
+    ['of-both'],
+  );
+});
+
+test('a request made for a pod that is gone already goes too', async (t) => {
+  const { server } = await startSandbox(t);
+  const collected = gone(server, podCertificateRequests, 'late');
+  server.store.create(podCertificateRequests, request('late', owner('gone')));
+  await collected;
+});
+
+test('requests are removed after 15 minutes and events after an hour, pending or not', async (t) => {
+  const { server } = await startSandbox(t, { clock: () => Date.parse('2026-01-01T01:00:01Z') });
+  const { store } = server;
+  store.create(podCertificateRequests, request('old', {}, '2026-01-01T00:45:00Z'));
+  store.create(podCertificateRequests, request('young', {}, '2026-01-01T00:45:02Z'));
+  store.create('events', request('old', { uid: 'e1' }, '2026-01-01T00:00:00Z'));
+  store.create('events', request('young', { uid: 'e2' }, '2026-01-01T00:00:02Z'));
+  server.sweep();
+  const names = (resource: string): unknown[] => store.list(resource).map(({ metadata }) => metadata.name);
+  assert.deepEqual([names(podCertificateRequests), names('events')], [['young'], ['young']]);
+});
+
+test('with a time scale the removal runs by itself, so much sooner', async (t) => {
+  const { server } = await startSandbox(t, { timeScale: 36_000 });
+  const collected = gone(server, podCertificateRequests, 'x');
+  server.store.create(podCertificateRequests, request('x', {}, new Date(server.now()).toISOString()));
+  await collected;
+});
+
+test('a new namespace gets its default service account', async (t) => {
+  const { server } = await startSandbox(t);
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  server.store.subscribe((event) => {
+    if (event.resource === 'serviceaccounts' && event.object.metadata.namespace === 'n') {
+      resolve(event.object.metadata.name);
+    }
+  });
+  server.store.create('namespaces', { metadata: { name: 'n', uid: 'n' } });
+  assert.equal(await promise, 'default');
+});

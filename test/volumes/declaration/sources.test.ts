@@ -1,0 +1,346 @@
+/** A pod's declaration: what is accepted, and that every fault is named by its path, all in one pass. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeFaults, keyTypes, parseDeclaration } from '../../../volumes/declaration/sources.ts';
+
+/** The faults of a declaration as `field: message` lines. */
+function faultsOf(attributes: Record<string, string>): readonly string[] {
+  const parsed = parseDeclaration(attributes);
+  return parsed.ok ? [] : parsed.faults.map((fault) => `${fault.field}: ${fault.message}`);
+}
+
+/** The faults of one podCertificate source that is right but for the given fields. */
+function certificateFaults(fields: Record<string, unknown>): readonly string[] {
+  const source = { signerName: 'example.com/mesh', keyType: 'ED25519', keyPath: 'key.pem', ...fields };
+  return faultsOf({ sources: JSON.stringify([{ podCertificate: source }]) });
+}
+
+/** The faults of one clusterTrustBundle source with exactly the given fields. */
+function bundleFaults(fields: Record<string, unknown>): readonly string[] {
+  return faultsOf({ sources: JSON.stringify([{ clusterTrustBundle: fields }]) });
+}
+
+test('the declaration of the README is read into sources with their positions', () => {
+  const parsed = parseDeclaration({
+    'csi.storage.k8s.io/pod.name': 'web-0',
+    defaultMode: '0440',
+    sources: `
+      - podCertificate:
+          signerName: example.com/mesh
+          keyType: ECDSAP256
+          maxExpirationSeconds: 7200
+          userAnnotations: { example.com/team: payments }
+          credentialBundlePath: credentials.pem
+          leafPath: certs/leaf.pem
+      - clusterTrustBundle:
+          signerName: example.com/mesh
+          labelSelector:
+            matchLabels: { tier: live }
+            matchExpressions: [{ key: example.com/zone, operator: In, values: [a, b] }]
+          optional: true
+          path: trust-anchors.pem
+      - clusterTrustBundle: { name: "example.com:mesh:roots", path: roots.pem }`,
+  });
+  assert.deepEqual(parsed, {
+    ok: true,
+    declaration: {
+      defaultMode: 0o440,
+      sources: [
+        {
+          kind: 'podCertificate',
+          index: 0,
+          signerName: 'example.com/mesh',
+          keyType: 'ECDSAP256',
+          maxExpirationSeconds: 7200,
+          userAnnotations: { 'example.com/team': 'payments' },
+          credentialBundlePath: 'credentials.pem',
+          leafPath: 'certs/leaf.pem',
+        },
+        {
+          kind: 'clusterTrustBundle',
+          index: 1,
+          select: {
+            by: 'signer',
+            signerName: 'example.com/mesh',
+            labelSelector: {
+              matchLabels: { tier: 'live' },
+              matchExpressions: [{ key: 'example.com/zone', operator: 'In', values: ['a', 'b'] }],
+            },
+          },
+          optional: true,
+          path: 'trust-anchors.pem',
+        },
+        {
+          kind: 'clusterTrustBundle',
+          index: 2,
+          select: { by: 'name', name: 'example.com:mesh:roots' },
+          optional: false,
+          path: 'roots.pem',
+        },
+      ],
+    },
+  });
+});
+
+test('every key type of the kubelet is accepted, and an unknown one is answered with the list', () => {
+  for (const keyType of keyTypes) assert.deepEqual(certificateFaults({ keyType }), []);
+  const list = keyTypes.join(', ');
+  assert.deepEqual(certificateFaults({ keyType: 'RSA2048' }), [
+    `sources[0].podCertificate.keyType: must be one of ${list}, not "RSA2048"`,
+  ]);
+  assert.deepEqual(certificateFaults({ keyType: null }), [`sources[0].podCertificate.keyType: must be one of ${list}`]);
+});
+
+test('an absent labelSelector and an empty one stay different', () => {
+  const read = (text: string) => {
+    const parsed = parseDeclaration({ sources: text });
+    const source = parsed.ok ? parsed.declaration.sources[0] : undefined;
+    return source?.kind === 'clusterTrustBundle' ? source.select : undefined;
+  };
+  assert.deepEqual(read('[{clusterTrustBundle: {signerName: a.b/c, path: p}}]'), { by: 'signer', signerName: 'a.b/c' });
+  assert.deepEqual(read('[{clusterTrustBundle: {signerName: a.b/c, labelSelector: {}, path: p}}]'), {
+    by: 'signer',
+    signerName: 'a.b/c',
+    labelSelector: { matchLabels: {}, matchExpressions: [] },
+  });
+});
+
+test('all faults of a declaration come in one pass, each with the path of its field', () => {
+  const faults = faultsOf({
+    colour: 'blue',
+    defaultMode: '0999',
+    sources: `
+      - podCertificate: { signerName: mesh, keyType: DSA, keyPath: /etc/key, nonsense: 1 }
+      - clusterTrustBundle: { name: Bad_Name, path: ../up }
+      - secret: { name: x }
+      - text`,
+  });
+  assert.deepEqual(
+    faults.map((fault) => fault.slice(0, fault.indexOf(':'))),
+    [
+      'volumeAttributes',
+      'sources[0].podCertificate.nonsense',
+      'sources[0].podCertificate.signerName',
+      'sources[0].podCertificate.keyType',
+      'sources[0].podCertificate.keyPath',
+      'sources[1].clusterTrustBundle.name',
+      'sources[1].clusterTrustBundle.path',
+      'sources[2].secret',
+      'sources[2]',
+      'sources[3]',
+      'defaultMode',
+    ],
+  );
+});
+
+test('a signer name must be a domain of two labels, a slash and a path', () => {
+  for (const signerName of ['example.com/mesh', 'a.b/c', 'kubernetes.io/kube-apiserver-client', 'a.b/ns.name-1']) {
+    assert.deepEqual(certificateFaults({ signerName }), [], signerName);
+  }
+  const bad = ['mesh', 'com/mesh', 'example.com/', '/mesh', 'example.com/a/b', 'Example.com/mesh', 'example.com/Mesh'];
+  const long = [`${'a'.repeat(64)}.com/x`, `${'a.'.repeat(130)}com/x`, `example.com/${'a'.repeat(254)}`];
+  for (const signerName of [...bad, ...long, 'exa_mple.com/mesh', 'example..com/mesh', 'a.b/c..d', ' a.b/c']) {
+    const [fault = ''] = certificateFaults({ signerName });
+    assert.match(fault, /^sources\[0\]\.podCertificate\.signerName: must be a domain and a path/, signerName);
+  }
+  assert.match(certificateFaults({ signerName: '' })[0] ?? '', /signerName: is required/);
+  assert.match(certificateFaults({ signerName: 7 })[0] ?? '', /signerName: must be a string: put "7" in quotes/);
+});
+
+test('maxExpirationSeconds lies between an hour and 91 days, and within a day for kubernetes.io signers', () => {
+  for (const seconds of [3600, 86_400, 7_862_400]) {
+    assert.deepEqual(certificateFaults({ maxExpirationSeconds: seconds }), []);
+  }
+  for (const seconds of [0, -1, 3599, 7_862_401]) {
+    const [fault] = certificateFaults({ maxExpirationSeconds: seconds });
+    const range = 'must be from 3600 to 7862400 seconds';
+    assert.equal(fault, `sources[0].podCertificate.maxExpirationSeconds: ${range}, not ${seconds}`);
+  }
+  for (const signerName of ['kubernetes.io/x', 'sub.kubernetes.io/x']) {
+    assert.deepEqual(certificateFaults({ signerName, maxExpirationSeconds: 86_400 }), []);
+    const [fault = ''] = certificateFaults({ signerName, maxExpirationSeconds: 86_401 });
+    assert.match(fault, /from 3600 to 86400 seconds for a kubernetes.io signer/);
+  }
+  assert.deepEqual(certificateFaults({ signerName: 'notkubernetes.io/x', maxExpirationSeconds: 86_401 }), []);
+  for (const value of ['3600', 3600.5, true, {}]) {
+    assert.match(certificateFaults({ maxExpirationSeconds: value })[0] ?? '', /must be a whole number without quotes/);
+  }
+});
+
+test('annotation keys need a domain prefix, values must be strings, and 256 KiB is the limit', () => {
+  assert.deepEqual(certificateFaults({ userAnnotations: { 'example.com/Team': '', 'a.b/c.d_e': 'x' } }), []);
+  for (const key of ['team', '/team', 'example.com/', 'a/b/c', 'exa mple.com/x', `a.b/${'x'.repeat(64)}`]) {
+    const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
+    assert.match(fault, /^sources\[0\]\.podCertificate\.userAnnotations: key .* must have a domain prefix/, key);
+  }
+  const [number = ''] = certificateFaults({ userAnnotations: { 'example.com/on': true } });
+  assert.match(number, /"example.com\/on" must be strings: put them in quotes/);
+  assert.match(certificateFaults({ userAnnotations: ['x'] })[0] ?? '', /userAnnotations: must be a mapping/);
+});
+
+test('a key named __proto__ is an ordinary key', () => {
+  const [fault = ''] = faultsOf({
+    sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, userAnnotations: {__proto__: x}}}]',
+  });
+  assert.match(fault, /key "__proto__" must have a domain prefix/);
+  assert.match(faultsOf({ sources: '[{__proto__: {}}]' })[0] ?? '', /unknown field "__proto__"/);
+});
+
+test('output paths stay inside the volume and off the names that the agent keeps', () => {
+  const accepted = ['a', 'a/b/c.pem', 'a..b', '.hidden', 'x/..y', 'ü.pem', '-rf', 'a b'];
+  for (const keyPath of accepted) assert.deepEqual(certificateFaults({ keyPath }), [], keyPath);
+  const refused = ['/a', '../..', '../a', 'a/../b', 'a/..', '..data', '..agent/x', '..data/x', './..agent/volume.json'];
+  const strange = ['a\u0000b', 'a\nb', 'a\u007fb', 'a\u0085b', '..', '../', 'a/', 'x'.repeat(256), 'ü'.repeat(128)];
+  for (const keyPath of [...refused, ...strange, 'x/'.repeat(1600).concat('y'), '\ud800']) {
+    const [fault = 'accepted'] = certificateFaults({ keyPath });
+    assert.match(fault, /^sources\[0\]\.podCertificate\.keyPath: must /, JSON.stringify(keyPath));
+  }
+});
+
+test('paths are compared and kept in their normal form', () => {
+  const parsed = parseDeclaration({
+    sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: ./certs//key.pem}}]',
+  });
+  assert(parsed.ok && parsed.declaration.sources[0]?.kind === 'podCertificate');
+  assert.equal(parsed.declaration.sources[0].keyPath, 'certs/key.pem');
+  assert.deepEqual(certificateFaults({ keyPath: 'a/b', leafPath: 'a//./b' }), [
+    'sources[0].podCertificate.leafPath: "a/b" is written by sources[0].podCertificate.keyPath already',
+  ]);
+});
+
+test('two sources cannot write one path, nor one a file where the other needs a directory', () => {
+  const faults = faultsOf({
+    sources: `
+      - clusterTrustBundle: { name: a, path: certs/ca.pem }
+      - clusterTrustBundle: { name: b, path: certs/ca.pem }
+      - clusterTrustBundle: { name: c, path: certs }`,
+  });
+  assert.deepEqual(faults, [
+    'sources[1].clusterTrustBundle.path: "certs/ca.pem" is written by sources[0].clusterTrustBundle.path already',
+    ...[0, 1].map(
+      (index) =>
+        `sources[${index}].clusterTrustBundle.path: "certs/ca.pem" needs a directory "certs", ` +
+        'which sources[2].clusterTrustBundle.path writes as a file',
+    ),
+  ]);
+});
+
+test('a podCertificate without any output path is refused', () => {
+  assert.deepEqual(certificateFaults({ keyPath: '' }), [
+    'sources[0].podCertificate: needs at least one of credentialBundlePath, keyPath, certificateChainPath, leafPath, intermediatesPath',
+  ]);
+  assert.deepEqual(certificateFaults({ keyPath: 5 }), [
+    'sources[0].podCertificate.keyPath: must be a string: put "5" in quotes',
+  ]);
+});
+
+test('a trust bundle is chosen by name or by signer, never both and never neither', () => {
+  const path = 'p';
+  assert.deepEqual(bundleFaults({ path, name: 'a', signerName: 'a.b/c' }), [
+    'sources[0].clusterTrustBundle: has both name and signerName, keep one',
+  ]);
+  assert.deepEqual(bundleFaults({ path }), ['sources[0].clusterTrustBundle: needs either name or signerName']);
+  assert.deepEqual(bundleFaults({ path, name: 'a', labelSelector: {} }), [
+    'sources[0].clusterTrustBundle.labelSelector: goes with signerName, leave it out beside name',
+  ]);
+  assert.match(bundleFaults({ path, name: 7 })[0] ?? '', /name: must be a string/);
+  assert.match(bundleFaults({ path, signerName: 'x' })[0] ?? '', /signerName: must be a domain/);
+  assert.match(bundleFaults({ name: 'a' })[0] ?? '', /path: is required/);
+  assert.match(bundleFaults({ name: 'a', path: [1] })[0] ?? '', /path: must be a string: put "a list" in quotes/);
+});
+
+test('bundle names follow their signer, with colons', () => {
+  for (const name of ['roots', 'my.roots', 'example.com:mesh:roots']) {
+    assert.deepEqual(bundleFaults({ name, path: 'p' }), [], name);
+  }
+  for (const name of ['Roots', ':', 'mesh:roots', 'example.com:mesh:', 'example.com/mesh:roots', 'a:b:c:d', '-x']) {
+    assert.match(bundleFaults({ name, path: 'p' })[0] ?? '', /name: must be the name of a ClusterTrustBundle/, name);
+  }
+});
+
+test('optional is true or false and nothing like it', () => {
+  for (const optional of ['yes', 'true', 1]) {
+    assert.match(bundleFaults({ name: 'a', path: 'p', optional })[0] ?? '', /optional: must be true or false, not/);
+  }
+});
+
+test('label selectors are checked down to their keys, operators and values', () => {
+  const faults = (labelSelector: unknown) =>
+    bundleFaults({ signerName: 'a.b/c', path: 'p', labelSelector }).map((fault) =>
+      fault.replace('sources[0].clusterTrustBundle.labelSelector', '@'),
+    );
+  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'Exists' }] }), []);
+  assert.match(faults([])[0] ?? '', /^@: must be a mapping/);
+  assert.match(faults({ matchLabels: { 'a/b/c': 'x' } })[0] ?? '', /^@.matchLabels: must be a name like/);
+  assert.match(faults({ matchLabels: { a: '-x' } })[0] ?? '', /^@.matchLabels: value "-x" must be/);
+  assert.match(faults({ matchExpressions: {} })[0] ?? '', /^@.matchExpressions: must be a list/);
+  assert.match(faults({ matchExpressions: ['a'] })[0] ?? '', /^@.matchExpressions\[0\]: must be a mapping/);
+  assert.deepEqual(faults({ matchExpressions: [{ key: '', operator: 'Is', values: ['+', 4] }] }), [
+    '@.matchExpressions[0].key: must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ""',
+    '@.matchExpressions[0].values[0]: value "+" must be at most 63 letters, digits, "-", "_" and "..", with a letter or digit at both ends',
+    '@.matchExpressions[0].values[1]: must be a string: put "4" in quotes',
+    '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not "Is"',
+  ]);
+  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'In' }] }), [
+    '@.matchExpressions[0].values: needs at least one value with In',
+  ]);
+  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'DoesNotExist', values: ['x'] }] }), [
+    '@.matchExpressions[0].values: must be absent with DoesNotExist',
+  ]);
+});
+
+test('a source is exactly one of the two kinds', () => {
+  const both =
+    '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k}, clusterTrustBundle: {name: a, path: p}}]';
+  for (const text of [both, '[{}]', '[{podCertificate: null}]']) {
+    assert.deepEqual(faultsOf({ sources: text }), [
+      'sources[0]: must be exactly one of podCertificate and clusterTrustBundle',
+    ]);
+  }
+  assert.match(faultsOf({ sources: '[{podCertificate: 3}]' })[0] ?? '', /podCertificate: must be a mapping/);
+  assert.match(faultsOf({ sources: '[{clusterTrustBundle: 3}]' })[0] ?? '', /clusterTrustBundle: must be a mapping/);
+});
+
+test('what is not a list of sources says so', () => {
+  assert.deepEqual(faultsOf({}), ['sources: is required: YAML text with a list of sources']);
+  for (const text of ['', 'a: b', '7', 'null']) {
+    assert.match(faultsOf({ sources: text })[0] ?? '', /^sources: must be a YAML list/);
+  }
+  assert.deepEqual(faultsOf({ sources: '[]' }), ['sources: must hold at least one source']);
+  const many = JSON.stringify(Array(33).fill({}));
+  assert.deepEqual(faultsOf({ sources: many }), ['sources: must hold at most 32 sources, not 33']);
+});
+
+test('defaultMode is octal with a leading zero or decimal, at most 0777', () => {
+  const mode = (defaultMode: string) => {
+    const parsed = parseDeclaration({ defaultMode, sources: '[{clusterTrustBundle: {name: a, path: p}}]' });
+    return parsed.ok ? parsed.declaration.defaultMode : parsed.faults.map((fault) => fault.field);
+  };
+  assert.equal(mode('0440'), 0o440);
+  assert.equal(mode('288'), 0o440);
+  assert.equal(mode('0'), 0);
+  assert.equal(mode('0777'), 0o777);
+  for (const wrong of ['', '0o440', '1777', '512', '01000', '-1', '0480', 'rw', '1e2']) {
+    assert.deepEqual(mode(wrong), ['defaultMode'], wrong);
+  }
+});
+
+test('a defaultMode that lets everybody read a private key is refused, and one for certificates alone is not', () => {
+  const withKey = (path: string) => `[{podCertificate: {signerName: a.b/c, keyType: ED25519, ${path}: f}}]`;
+  for (const path of ['keyPath', 'credentialBundlePath']) {
+    for (const defaultMode of ['0644', '420', '0441']) {
+      const [fault = ''] = faultsOf({ defaultMode, sources: withKey(path) });
+      assert.match(fault, /^defaultMode: 0\d+ would let everybody read the private key of sources\[0\], write "0440"/);
+    }
+    assert.deepEqual(faultsOf({ defaultMode: '0440', sources: withKey(path) }), []);
+  }
+  assert.deepEqual(faultsOf({ defaultMode: '0644', sources: withKey('certificateChainPath') }), []);
+});
+
+test('faults as one message are one line, and many are cut', () => {
+  const fault = { field: 'f', message: 'm' };
+  assert.equal(describeFaults([fault, fault]), 'f: m; f: m');
+  const parts = describeFaults(Array(50).fill(fault)).split('; ');
+  assert.equal(parts.length, 21);
+  assert.equal(parts.at(-1), 'and 30 more');
+});

@@ -1,0 +1,120 @@
+/** Which file holds what, and who may read it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { PodCertificateSource, VolumeDeclaration } from '../../../volumes/declaration/sources.ts';
+import { layOut, sizeLimitBytes, sourcePaths, volumeAccess, zeroFiles } from '../../../volumes/files/layout.ts';
+import { encodePem } from '../../../volumes/files/pem.ts';
+import type { FileOwner, SourceContent } from '../../../volumes/volume.ts';
+import { anchorsSource, certificateSource } from '../support.ts';
+
+const source: PodCertificateSource = {
+  ...certificateSource,
+  credentialBundlePath: 'bundle',
+  keyPath: 'key',
+  certificateChainPath: 'chain',
+  leafPath: 'leaf',
+  intermediatesPath: 'intermediates',
+};
+const declaration: VolumeDeclaration = { sources: [source, anchorsSource] };
+const key = Uint8Array.of(1, 2, 3);
+const [leaf, intermediate, upper] = [Uint8Array.of(10), Uint8Array.of(11), Uint8Array.of(12)];
+const content: SourceContent = { kind: 'credential', privateKey: key, certificates: [leaf, intermediate, upper] };
+
+const certificates = (...ders: Uint8Array[]) =>
+  Buffer.from(encodePem(ders.map((bytes) => ({ label: 'CERTIFICATE', bytes })))).toString();
+const keyText = Buffer.from(encodePem([{ label: 'PRIVATE KEY', bytes: key }])).toString();
+
+/** `path: mode uid:gid` of every file, and the directories' access. */
+function modes(owner: FileOwner, more: Partial<VolumeDeclaration> = {}, setOwners = true): Record<string, string> {
+  const declared = { ...declaration, ...more };
+  const access = volumeAccess(declared, owner, setOwners);
+  const show = (file: { mode: number; uid?: number; gid?: number }) =>
+    `${file.mode.toString(8)} ${file.uid ?? '-'}:${file.gid ?? '-'}`;
+  const files = layOut(source, content, access).map((file) => [file.path, show(file)]);
+  return Object.fromEntries([...files, ['/', show(access.directory)]]);
+}
+
+test('the credential bundle is the key and then the chain; every other file is its part', () => {
+  const files = layOut(source, content, volumeAccess(declaration, { kind: 'none' }, true));
+  assert.deepEqual(Object.fromEntries(files.map((file) => [file.path, Buffer.from(file.bytes).toString()])), {
+    bundle: keyText + certificates(leaf, intermediate, upper),
+    key: keyText,
+    chain: certificates(leaf, intermediate, upper),
+    leaf: certificates(leaf),
+    intermediates: certificates(intermediate, upper),
+  });
+  assert.deepEqual(sourcePaths(source).toSorted(), files.map((file) => file.path).toSorted());
+});
+
+test('a leaf that its root signed directly has an empty intermediates file', () => {
+  const access = volumeAccess(declaration, { kind: 'none' }, true);
+  const files = layOut(source, { kind: 'credential', privateKey: key, certificates: [leaf] }, access);
+  assert.equal(files.find((file) => file.path === 'intermediates')?.bytes.length, 0);
+});
+
+test('trust anchors are one file, and nothing found is an empty one', () => {
+  const access = volumeAccess(declaration, { kind: 'none' }, true);
+  const lay = (ders: Uint8Array[]) =>
+    layOut(anchorsSource, { kind: 'trustAnchors', certificates: ders }, access).map((file) => [
+      file.path,
+      Buffer.from(file.bytes).toString(),
+      file.mode,
+    ]);
+  assert.deepEqual(lay([leaf, upper]), [['trust-anchors.pem', certificates(leaf, upper), 0o644]]);
+  assert.deepEqual(lay([]), [['trust-anchors.pem', '', 0o644]]);
+});
+
+test('with an fsGroup everything is root:fsGroup 0640, whatever defaultMode says', () => {
+  const all = '640 0:2000';
+  const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, '/': '750 0:2000' };
+  assert.deepEqual(modes({ kind: 'group', gid: 2000 }), expected);
+  assert.deepEqual(modes({ kind: 'group', gid: 2000 }, { defaultMode: 0o400 }), expected);
+});
+
+test('with one runAsUser everything belongs to it, 0600', () => {
+  const all = '600 1000:0';
+  const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, '/': '700 1000:0' };
+  assert.deepEqual(modes({ kind: 'user', uid: 1000 }), expected);
+});
+
+test('without an owner keys are 0600 and certificates 0644, or defaultMode, but no key is for others', () => {
+  const none: FileOwner = { kind: 'none' };
+  const plain = { bundle: '600 0:0', key: '600 0:0', chain: '644 0:0', leaf: '644 0:0', intermediates: '644 0:0' };
+  assert.deepEqual(modes(none), { ...plain, '/': '755 0:0' });
+  const group = { bundle: '440 0:0', key: '440 0:0', chain: '440 0:0', leaf: '440 0:0', intermediates: '440 0:0' };
+  assert.deepEqual(modes(none, { defaultMode: 0o440 }), { ...group, '/': '750 0:0' });
+  assert.equal(modes(none, { defaultMode: 0o644 })['key'], '640 0:0');
+});
+
+test('an ownerless volume that holds keys alone keeps its directories closed', () => {
+  const { kind, index, signerName, keyType, userAnnotations } = source;
+  const bare = { kind, index, signerName, keyType, userAnnotations, credentialBundlePath: 'bundle' };
+  assert.equal(volumeAccess({ sources: [bare] }, { kind: 'none' }, true).directory.mode, 0o750);
+  assert.equal(
+    volumeAccess({ sources: [{ ...anchorsSource, index: 0 }] }, { kind: 'none' }, true).directory.mode,
+    0o755,
+  );
+});
+
+test('an agent that may not give files away sets modes only', () => {
+  assert.deepEqual(modes({ kind: 'user', uid: 1000 }, {}, false)['key'], '600 -:-');
+  assert.deepEqual(modes({ kind: 'group', gid: 1 }, {}, false)['/'], '750 -:-');
+});
+
+test('content of the wrong kind is a fault of the caller', () => {
+  const access = volumeAccess(declaration, { kind: 'none' }, true);
+  assert.throws(() => layOut(anchorsSource, content, access), TypeError);
+  assert.throws(() => layOut(source, { kind: 'trustAnchors', certificates: [] }, access), TypeError);
+});
+
+test('zeroing overwrites every byte of every file', () => {
+  const files = layOut(source, content, volumeAccess(declaration, { kind: 'none' }, true));
+  zeroFiles(files);
+  assert(files.every((file) => file.bytes.every((byte) => byte === 0)));
+});
+
+test('the size limit has room for two sets of a 1 MiB bundle for every trust source', () => {
+  const sources = [0, 1, 2].map((index) => ({ ...anchorsSource, index, path: `ca-${index}` }));
+  assert(sizeLimitBytes({ sources }) > 3 * 2 * 1024 * 1024);
+  assert(sizeLimitBytes({ sources: [source] }) > 2 * 4 * 100 * 1024);
+});

@@ -1,0 +1,232 @@
+/** What a volume knows about itself: kept whole, closed to others, and read with distrust. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { hasState, openState, readRecord } from '../../../volumes/state/state.ts';
+import {
+  decodeIssued,
+  decodePending,
+  decodeRecord,
+  encodePending,
+  encodeRecord,
+} from '../../../volumes/state/state-format.ts';
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/volume.ts';
+import { makeRecord, modeOf, rootSkip, temporaryDirectory } from '../support.ts';
+
+const pending: PendingRequest = { requestName: 'req-1', keyType: 'ECDSAP256', createdAt: 1_790_000_000_000 };
+const issued: IssuedChain = {
+  certificates: [Uint8Array.of(1, 2), Uint8Array.of(3)],
+  serialNumber: '0A',
+  notBefore: 1,
+  notAfter: 3,
+  beginRefreshAt: 2,
+};
+const status: IssuedStatus = {
+  requestName: 'req-1',
+  keyType: 'ECDSAP256',
+  serialNumber: '0A',
+  notBefore: 1,
+  notAfter: 3,
+  beginRefreshAt: 2,
+  refreshAt: 2.5,
+};
+
+function open(t: TestContext) {
+  const root = temporaryDirectory(t);
+  const problems: string[] = [];
+  const state = () => openState(root, (problem) => problems.push(problem));
+  return { root, agent: path.join(root, '..agent'), state, problems };
+}
+
+const keyFiles = (directory: string) => fs.readdirSync(directory).filter((name) => name.endsWith('.key'));
+
+test('a record is read back as it was written', (t) => {
+  const { root, state } = open(t);
+  assert(!hasState(root));
+  assert.equal(readRecord(root), undefined);
+  const owners = [{ kind: 'none' }, { kind: 'group', gid: 0 }, { kind: 'user', uid: 4_294_967_294 }] as const;
+  for (const owner of owners) {
+    const { sources } = makeRecord(root).declaration;
+    const record = makeRecord(root, { owner, declaration: { sources, defaultMode: 0o440 } });
+    state().writeRecord(record);
+    assert.deepEqual(readRecord(root), record);
+  }
+  assert(hasState(root));
+});
+
+test('a request, its key and its answer are read back by the next run', (t) => {
+  const { state } = open(t);
+  assert.equal(state().pending(0), undefined);
+  state().savePending(0, pending, Uint8Array.of(9, 8, 7));
+  assert.deepEqual(state().pending(0), pending);
+  assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
+  state().saveAnswer(0, issued);
+  assert.deepEqual(state().pending(0), { ...pending, issued });
+  assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
+  assert.equal(state().pending(1), undefined);
+});
+
+test('a second request of a source replaces the first and its key', (t) => {
+  const { agent, state } = open(t);
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().savePending(1, pending, Uint8Array.of(2));
+  state().savePending(10, pending, Uint8Array.of(4));
+  state().savePending(0, { ...pending, requestName: 'req-2' }, Uint8Array.of(3));
+  assert.equal(state().pending(0)?.requestName, 'req-2');
+  assert.deepEqual(
+    [0, 1, 10].map((index) => state().readPendingKey(index)[0]),
+    [3, 2, 4],
+  );
+  assert.equal(keyFiles(agent).length, 3);
+});
+
+test('discarding removes request and key, and does nothing the second time', (t) => {
+  const { agent, state } = open(t);
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().discardPending(0);
+  state().discardPending(0);
+  assert.deepEqual(fs.readdirSync(agent), []);
+  assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
+  assert.throws(() => state().saveAnswer(0, issued), { code: 'Corrupt' });
+});
+
+test('the status of a certificate is read back', (t) => {
+  const { state } = open(t);
+  assert.equal(state().issued(0), undefined);
+  state().saveIssued(0, status);
+  assert.deepEqual(state().issued(0), status);
+});
+
+test('only the agent can enter the state, whatever the umask', (t) => {
+  const { agent, state } = open(t);
+  const umask = process.umask(0);
+  t.after(() => process.umask(umask));
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().saveIssued(0, status);
+  fs.chmodSync(agent, 0o777);
+  state().writeRecord(makeRecord('/x'));
+  assert.equal(modeOf(agent), '700');
+  for (const name of fs.readdirSync(agent)) assert.equal(modeOf(path.join(agent, name)), '600', name);
+});
+
+test('files that cannot be understood are reported and count as absent', (t) => {
+  const { agent, state, problems } = open(t);
+  const write = (name: string, text: string) => fs.writeFileSync(path.join(agent, name), text);
+  state().savePending(0, pending, Uint8Array.of(1));
+  for (const text of ['', '{', '[]', 'null', '{"version":2}', '{"version":1}', '{"version":1,"pending":{}}']) {
+    problems.length = 0;
+    write('pending-0.json', text);
+    write('issued-0.json', text);
+    assert.equal(state().pending(0), undefined, text);
+    assert.equal(state().issued(0), undefined, text);
+    assert.equal(problems.length, 2, text);
+    assert.match(problems[0] ?? '', /pending-0\.json is unusable: /);
+  }
+  write('pending-0.json', ' '.repeat(3 * 1024 * 1024));
+  assert.equal(state().pending(0), undefined);
+  assert.match(problems.at(-1) ?? '', /longer than/);
+});
+
+test('a request whose key is gone, or named outside its place, counts as absent', (t) => {
+  const { agent, state, problems } = open(t);
+  for (const keyFile of ['../../etc/shadow', 'pending-1.0123456789abcdef.key', 'pending-0.0123456789abcdef.key', '']) {
+    state().savePending(0, pending, Uint8Array.of(1));
+    fs.writeFileSync(path.join(agent, 'pending-0.json'), encodePending({ pending, keyFile }));
+    assert.equal(state().pending(0), undefined, keyFile);
+    assert.match(problems.at(-1) ?? '', /names a key that is not there/);
+  }
+});
+
+test('a record that cannot be understood is an error that names the file', (t) => {
+  const { root, agent, state } = open(t);
+  state();
+  fs.writeFileSync(path.join(agent, 'volume.json'), '{"version":7}');
+  assert.throws(() => readRecord(root), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
+});
+
+test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
+  const { agent, state } = open(t);
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().saveIssued(0, status);
+  const before = fs.readdirSync(agent).toSorted();
+  fs.writeFileSync(path.join(agent, 'pending-0.json.tmp'), '{');
+  fs.writeFileSync(path.join(agent, 'volume.json.tmp'), '{');
+  fs.writeFileSync(path.join(agent, 'pending-0.00000000000000aa.key'), 'orphan');
+  fs.writeFileSync(path.join(agent, 'pending-5.00000000000000aa.key'), 'orphan');
+  state().repair();
+  assert.deepEqual(fs.readdirSync(agent).toSorted(), before);
+  assert.deepEqual([...state().readPendingKey(0)], [1]);
+});
+
+test('a planted symlink or pipe is neither followed nor waited for', (t) => {
+  const { root, agent, state } = open(t);
+  const outside = path.join(root, 'outside');
+  fs.mkdirSync(outside);
+  fs.symlinkSync('outside', agent);
+  assert.throws(() => state(), { code: 'Tampered' });
+  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.deepEqual(fs.readdirSync(outside), []);
+  fs.unlinkSync(agent);
+
+  fs.writeFileSync(path.join(outside, 'file'), 'untouched');
+  state();
+  fs.symlinkSync('../outside/file', path.join(agent, 'volume.json'));
+  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  fs.symlinkSync('../outside/file', path.join(agent, 'volume.json.tmp'));
+  state().writeRecord(makeRecord('/x'));
+  assert.equal(fs.readFileSync(path.join(outside, 'file'), 'utf8'), 'untouched');
+  fs.rmSync(path.join(agent, 'volume.json'));
+  fs.mkdirSync(path.join(agent, 'volume.json'));
+  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => state().writeRecord(makeRecord('/x')), { name: 'VolumeError' });
+  assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
+});
+
+test('a state directory of another user is not used', { skip: rootSkip }, (t) => {
+  const { root, agent, state } = open(t);
+  fs.mkdirSync(agent);
+  fs.chownSync(agent, 1234, 1234);
+  assert.throws(() => state(), { code: 'Tampered' });
+  assert.throws(() => readRecord(root), { code: 'Tampered' });
+});
+
+test('every field of a record is checked when it is read', () => {
+  const record = JSON.parse(encodeRecord(makeRecord('/x')).toString()).record;
+  const read = (change: object) =>
+    decodeRecord(Buffer.from(JSON.stringify({ version: 1, record: { ...record, ...change } })));
+  assert.doesNotThrow(() => read({}));
+  const [certificate, anchors] = record.declaration.sources;
+  const sources = (...list: unknown[]) => ({ declaration: { sources: list } });
+  const wrong: [object, RegExp][] = [
+    [{ volumeId: 7 }, /volumeId is not a string/],
+    [{ pod: null }, /pod is not an object/],
+    [{ pod: { ...record.pod, uid: undefined } }, /uid is not a string/],
+    [{ owner: { kind: 'all' } }, /owner is of no known kind/],
+    [{ owner: { kind: 'user', uid: -1 } }, /uid is not a numeric id/],
+    [{ owner: { kind: 'group', gid: 1.5 } }, /gid is not a numeric id/],
+    [{ declaration: {} }, /sources is not a list/],
+    [{ declaration: { sources: [], defaultMode: 0o1000 } }, /defaultMode is not a file mode/],
+    [sources(1), /sources\[0\] is not an object/],
+    [sources(anchors), /sources\[0\] has another index/],
+    [sources({ ...certificate, kind: 'secret' }), /sources\[0\] is of no known kind/],
+    [sources({ ...certificate, keyType: 'DSA' }), /keyType is not a key type/],
+    [sources({ ...certificate, keyPath: '../../etc/cron.d/x' }), /keyPath is not a path in the volume/],
+    [sources({ ...certificate, keyPath: 4 }), /keyPath is not a path in the volume/],
+    [sources(certificate, { ...anchors, path: '..agent/volume.json' }), /path is not a path in the volume/],
+    [sources(certificate, { ...anchors, select: 1 }), /select is not an object/],
+  ];
+  for (const [change, message] of wrong) assert.throws(() => read(change), message);
+});
+
+test('every field of a request and of a status is checked when it is read', () => {
+  const stored = (change: object) =>
+    Buffer.from(JSON.stringify({ version: 1, keyFile: 'k', pending: { ...pending, ...change } }));
+  const answer = { ...issued, certificates: ['AQI='] };
+  assert.deepEqual([...(decodePending(stored({ issued: answer })).pending.issued?.certificates[0] ?? [])], [1, 2]);
+  assert.throws(() => decodePending(stored({ createdAt: 'now' })), /createdAt is not a number/);
+  assert.throws(() => decodePending(stored({ issued: { ...answer, certificates: [] } })), /certificates is empty/);
+  assert.throws(() => decodePending(stored({ issued: { ...answer, certificates: [1] } })), /else than base64/);
+  const file = Buffer.from(JSON.stringify({ version: 1, issued: { ...status, notAfter: null } }));
+  assert.throws(() => decodeIssued(file), /notAfter is not a number/);
+});

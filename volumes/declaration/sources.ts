@@ -1,0 +1,167 @@
+/**
+ * What a volume asks for: the `sources` block of a pod's inline CSI volume, in the form that Kubernetes' projected
+ * volumes use, so that a block can be moved between the two unchanged.
+ *
+ * https://kubernetes.io/docs/concepts/storage/projected-volumes/
+ */
+import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
+import { type Fault, quote, readMapping } from './fields.ts';
+import type { KeyType } from './key-types.ts';
+import { findCollisions, type OutputPath } from './paths.ts';
+import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
+import { readYaml } from './yaml.ts';
+
+export type { Fault } from './fields.ts';
+export { type KeyType, keyTypes } from './key-types.ts';
+
+/** A private key and its certificate chain, to be issued by a signer. At least one of the five paths is set. */
+export interface PodCertificateSource {
+  readonly kind: 'podCertificate';
+  /** Position in the `sources` list, from 0: the source's name in messages and in the volume's state. */
+  readonly index: number;
+  readonly signerName: string;
+  readonly keyType: KeyType;
+  /** Longest acceptable lifetime, 3600 … 7862400 (91 days); absent: the API server's default of 86400. */
+  readonly maxExpirationSeconds?: number;
+  /** Passed to the signer as `unverifiedUserAnnotations`; empty when the pod gives none. */
+  readonly userAnnotations: Readonly<Record<string, string>>;
+  /** One file with the PKCS#8 key followed by the chain, leaf first. */
+  readonly credentialBundlePath?: string;
+  readonly keyPath?: string;
+  readonly certificateChainPath?: string;
+  /** The leaf alone. Not a kubelet field. */
+  readonly leafPath?: string;
+  /** The chain without its leaf, possibly empty. Not a kubelet field. */
+  readonly intermediatesPath?: string;
+}
+
+/** A requirement on one label, as in Kubernetes `LabelSelectorRequirement`. */
+export interface LabelRequirement {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  readonly values: readonly string[];
+}
+
+/** Kubernetes `LabelSelector`: all requirements must hold; an empty selector matches everything. */
+export interface LabelSelector {
+  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchExpressions: readonly LabelRequirement[];
+}
+
+/** The trust anchors of one ClusterTrustBundle, or of all bundles of a signer whose labels match. */
+export interface ClusterTrustBundleSource {
+  readonly kind: 'clusterTrustBundle';
+  readonly index: number;
+  readonly select:
+    | { readonly by: 'name'; readonly name: string }
+    /** An absent `labelSelector` matches nothing; an empty one matches everything. */
+    | { readonly by: 'signer'; readonly signerName: string; readonly labelSelector?: LabelSelector };
+  /** With true, finding nothing gives an empty file; with false it holds the pod back. */
+  readonly optional: boolean;
+  readonly path: string;
+}
+
+export type Source = PodCertificateSource | ClusterTrustBundleSource;
+
+/** What one volume asks for, validated. */
+export interface VolumeDeclaration {
+  readonly sources: readonly Source[];
+  /** File mode bits for files whose mode is not set by their owner; absent: 0644, and 0600 for private keys. */
+  readonly defaultMode?: number;
+}
+
+/** What the kubelet adds to the pod's own attributes (`podInfoOnMount`, token requests). */
+const kubeletAttributePrefix = 'csi.storage.k8s.io/';
+const maxSources = 32;
+
+/**
+ * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text) and `defaultMode` (octal with a leading 0,
+ * or decimal as in JSON, 0 … 0777). Attributes that the kubelet adds are left alone.
+ *
+ * @returns the declaration, or every fault found, each with the field's path and what to write instead.
+ */
+export function parseDeclaration(
+  volumeAttributes: Readonly<Record<string, string>>,
+):
+  | { readonly ok: true; readonly declaration: VolumeDeclaration }
+  | { readonly ok: false; readonly faults: readonly Fault[] } {
+  const faults: Fault[] = [];
+  for (const name of Object.keys(volumeAttributes)) {
+    if (name === 'sources' || name === 'defaultMode' || name.startsWith(kubeletAttributePrefix)) continue;
+    const message = `unknown attribute ${quote(name)}, known are sources and defaultMode`;
+    faults.push({ field: 'volumeAttributes', message });
+  }
+  const sources = parseSources(volumeAttributes['sources'], faults);
+  const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
+  if (faults.length > 0) return { ok: false, faults };
+  return { ok: true, declaration: { sources, ...(defaultMode === undefined ? {} : { defaultMode }) } };
+}
+
+/** All faults as one line, cut to what an event and a gRPC status can carry. */
+export function describeFaults(faults: readonly Fault[]): string {
+  const shown = faults.slice(0, 20).map((fault) => `${fault.field}: ${fault.message}`);
+  const more = faults.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+}
+
+function parseSources(text: string | undefined, faults: Fault[]): readonly Source[] {
+  const refuse = (message: string): readonly Source[] => {
+    faults.push({ field: 'sources', message });
+    return [];
+  };
+  if (text === undefined) return refuse('is required: YAML text with a list of sources');
+  const yaml = readYaml(text);
+  if (!yaml.ok) return refuse(yaml.message);
+  if (!Array.isArray(yaml.value)) return refuse('must be a YAML list of podCertificate and clusterTrustBundle sources');
+  if (yaml.value.length === 0) return refuse('must hold at least one source');
+  if (yaml.value.length > maxSources) {
+    return refuse(`must hold at most ${maxSources} sources, not ${yaml.value.length}`);
+  }
+  const outputs: OutputPath[] = [];
+  const sources = yaml.value.map((entry, index) => readSource(entry, index, outputs, faults));
+  faults.push(...findCollisions(outputs));
+  return sources.filter((source) => source !== undefined);
+}
+
+function readSource(entry: unknown, index: number, outputs: OutputPath[], faults: Fault[]): Source | undefined {
+  const path = `sources[${index}]`;
+  const mapping = readMapping(entry, path, ['podCertificate', 'clusterTrustBundle'], faults);
+  if (mapping === undefined) return undefined;
+  const certificate = mapping.get('podCertificate') ?? undefined;
+  const bundle = mapping.get('clusterTrustBundle') ?? undefined;
+  if ((certificate === undefined) === (bundle === undefined)) {
+    faults.push({ field: path, message: 'must be exactly one of podCertificate and clusterTrustBundle' });
+  }
+  const read = [
+    certificate === undefined
+      ? undefined
+      : readPodCertificate(certificate, index, `${path}.podCertificate`, outputs, faults),
+    bundle === undefined
+      ? undefined
+      : readClusterTrustBundle(bundle, index, `${path}.clusterTrustBundle`, outputs, faults),
+  ];
+  return read.find((source) => source !== undefined);
+}
+
+function parseMode(text: string | undefined, sources: readonly Source[], faults: Fault[]): number | undefined {
+  if (text === undefined) return undefined;
+  const digits = text.trim();
+  const mode = /^0[0-7]{0,6}$/.test(digits)
+    ? Number.parseInt(digits, 8)
+    : /^[1-9][0-9]{0,6}$/.test(digits)
+      ? Number(digits)
+      : undefined;
+  if (mode === undefined || mode > 0o777) {
+    const message = `must be a file mode like "0440" (octal) or "288" (decimal), at most 0777, not ${quote(text)}`;
+    faults.push({ field: 'defaultMode', message });
+    return undefined;
+  }
+  const keys = sources.filter((source) => source.kind === 'podCertificate' && hasKeyFile(source));
+  if ((mode & 0o007) !== 0 && keys.length > 0) {
+    const octal = `0${mode.toString(8)}`;
+    const where = keys.map((source) => `sources[${source.index}]`).join(', ');
+    const message = `${octal} would let everybody read the private key of ${where}, write "0440" or tighter, or leave it out`;
+    faults.push({ field: 'defaultMode', message });
+  }
+  return mode;
+}

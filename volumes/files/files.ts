@@ -1,0 +1,171 @@
+/**
+ * File operations that never follow a symlink in the last element of a path, never write into a file that is there
+ * already, and never cross into another file system. All are synchronous: volumes lie in memory, where an asynchronous
+ * call costs ten times as much and would let another task run between a check and its use.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemCode, VolumeError } from '../errors.ts';
+
+/** Mode bits, and numeric owners where the agent may set them. */
+export interface Access {
+  readonly mode: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
+
+/** lstat, or nothing when the path does not exist. */
+export function lstat(file: string): fs.Stats | undefined {
+  return fs.lstatSync(file, { throwIfNoEntry: false });
+}
+
+/** Creates a file with exactly these bytes, mode and owner, whatever the umask. @throws when the path exists. */
+export function writeNewFile(file: string, bytes: Uint8Array, access: Access): void {
+  const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    for (let offset = 0; offset < bytes.length; ) offset += fs.writeSync(descriptor, bytes, offset);
+    if (access.uid !== undefined && access.gid !== undefined) fs.fchownSync(descriptor, access.uid, access.gid);
+    // After chown, which may clear bits.
+    fs.fchmodSync(descriptor, access.mode);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Creates a directory with exactly this mode and owner. @throws when the path exists. */
+export function makeDirectory(directory: string, access: Access): void {
+  fs.mkdirSync(directory, { mode: 0o700 });
+  setAccess(directory, access);
+}
+
+/** Gives a directory this mode and owner. */
+export function setAccess(directory: string, access: Access): void {
+  const descriptor = fs.openSync(directory, O_RDONLY | O_NOFOLLOW | fs.constants.O_DIRECTORY);
+  try {
+    const now = fs.fstatSync(descriptor);
+    const { uid, gid } = access;
+    if (uid !== undefined && gid !== undefined && (now.uid !== uid || now.gid !== gid)) {
+      fs.fchownSync(descriptor, uid, gid);
+    }
+    if ((now.mode & 0o7777) !== access.mode) fs.fchmodSync(descriptor, access.mode);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/**
+ * Reads a regular file into a buffer of its own, which a caller can zero.
+ * @param maxBytes a longer file is refused.
+ */
+export function readRegularFile(file: string, maxBytes: number): Buffer {
+  // O_NONBLOCK: a planted pipe must not hang the agent.
+  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stats = fs.fstatSync(descriptor);
+    if (!stats.isFile()) throw new VolumeError('Tampered', `${file} is not a regular file`);
+    if (stats.size > maxBytes) throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
+    const bytes = Buffer.alloc(stats.size);
+    for (let offset = 0; offset < bytes.length; ) {
+      const read = fs.readSync(descriptor, bytes, offset, bytes.length - offset, offset);
+      if (read === 0) throw new VolumeError('Corrupt', `${file} became shorter while it was read`);
+      offset += read;
+    }
+    return bytes;
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Replaces a file as one step: readers see the old bytes or the new ones. */
+export function replaceFile(file: string, bytes: Uint8Array, access: Access): void {
+  const temporary = `${file}.tmp`;
+  fs.rmSync(temporary, { force: true });
+  try {
+    writeNewFile(temporary, bytes, access);
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Makes `link` a symlink to `destination` as one step, in place of whatever lies there. */
+export function replaceSymlink(link: string, destination: string, temporary: string): void {
+  removeTree(temporary);
+  fs.symlinkSync(destination, temporary);
+  // A rename replaces anything but a directory.
+  if (lstat(link)?.isDirectory()) removeTree(link);
+  fs.renameSync(temporary, link);
+}
+
+/** Where a symlink points, or nothing when there is no symlink. */
+export function readSymlink(link: string): string | undefined {
+  return lstat(link)?.isSymbolicLink() ? fs.readlinkSync(link) : undefined;
+}
+
+/**
+ * True when `relative` is a regular file below `directory` and every element before it is a real directory: nothing on
+ * the way is a symlink.
+ */
+export function isRegularFileBelow(directory: string, relative: string): boolean {
+  const elements = relative.split('/');
+  const file = elements.pop() ?? '';
+  let parent = directory;
+  for (const element of elements) {
+    parent = path.join(parent, element);
+    if (!lstat(parent)?.isDirectory()) return false;
+  }
+  return lstat(path.join(parent, file))?.isFile() === true;
+}
+
+/** All files below a directory that are not directories, by relative path; empty when there is no such directory. */
+export function listFiles(directory: string, prefix = ''): string[] {
+  if (!lstat(directory)?.isDirectory()) return [];
+  return fs
+    .readdirSync(directory, { withFileTypes: true })
+    .flatMap((entry) =>
+      entry.isDirectory()
+        ? listFiles(path.join(directory, entry.name), `${prefix}${entry.name}/`)
+        : [`${prefix}${entry.name}`],
+    );
+}
+
+/**
+ * Removes a file or a whole tree, following no symlink and entering no other file system. Nothing happens when the path
+ * does not exist; what is mounted inside stays, and its mount point with it (EBUSY).
+ */
+export function removeTree(file: string): void {
+  const stats = lstat(file);
+  if (stats === undefined) return;
+  if (!stats.isDirectory()) {
+    fs.rmSync(file, { force: true });
+    return;
+  }
+  removeContents(file, stats.dev);
+  fs.rmdirSync(file);
+}
+
+/** Removes what lies in a directory on the file system `device`, and leaves the directory. */
+export function removeContents(directory: string, device: number): void {
+  for (const name of fs.readdirSync(directory)) {
+    const entry = path.join(directory, name);
+    const stats = lstat(entry);
+    if (stats === undefined || stats.dev !== device) continue;
+    if (!stats.isDirectory()) fs.unlinkSync(entry);
+    else {
+      removeContents(entry, device);
+      removeDirectoryUnlessBusy(entry);
+    }
+  }
+}
+
+function removeDirectoryUnlessBusy(directory: string): void {
+  try {
+    fs.rmdirSync(directory);
+  } catch (error) {
+    // A mount inside it keeps it; its other contents are gone.
+    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') throw error;
+  }
+}

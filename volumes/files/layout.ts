@@ -1,0 +1,144 @@
+/**
+ * From what a source got, to files: which path holds which bytes, with which mode and owner.
+ *
+ * Modes and owners are those of the kubelet's projected volumes, except that a private key is never readable by others:
+ *
+ * | owner                          | key files              | other files        | directories |
+ * |--------------------------------|------------------------|--------------------|-------------|
+ * | fsGroup                        | root:fsGroup 0640      | root:fsGroup 0640  | 0750        |
+ * | one runAsUser                  | runAsUser:root 0600    | runAsUser:root 0600| 0700        |
+ * | neither                        | root:root defaultMode, | defaultMode, else  | 0755 if a file is for others, |
+ * |                                | else 0600              | 0644               | else 0750   |
+ *
+ * As in the kubelet, `defaultMode` counts only where nobody owns the files. A directory of an ownerless volume opens up
+ * to everybody only when a file in it is meant for everybody: a pod whose user is set by its image must reach its trust
+ * anchors, and must be able to list the directory to watch it. On the host the kubelet's directories above the
+ * volume keep other users out all the same.
+ */
+
+import type { Source, VolumeDeclaration } from '../declaration/sources.ts';
+import type { FileOwner, SourceContent } from '../volume.ts';
+import type { Access } from './files.ts';
+import { encodePem, type PemBlock } from './pem.ts';
+
+/** A file of the volume. Owners are absent where the agent may not set them. */
+export interface ProjectedFile extends Access {
+  /** Relative to the volume's root. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The modes and owner of a volume's files and directories. */
+export interface VolumeAccess {
+  readonly key: Access;
+  readonly other: Access;
+  readonly directory: Access;
+}
+
+const defaultFileMode = 0o644;
+const defaultKeyMode = 0o600;
+
+/**
+ * @param setOwners false where the agent runs without the right to give files away: everything then stays its own.
+ */
+export function volumeAccess(declaration: VolumeDeclaration, owner: FileOwner, setOwners: boolean): VolumeAccess {
+  const access = (mode: number, uid: number, gid: number): Access => (setOwners ? { mode, uid, gid } : { mode });
+  switch (owner.kind) {
+    case 'group': {
+      const file = access(0o640, 0, owner.gid);
+      return { key: file, other: file, directory: access(0o750, 0, owner.gid) };
+    }
+    case 'user': {
+      const file = access(0o600, owner.uid, 0);
+      return { key: file, other: file, directory: access(0o700, owner.uid, 0) };
+    }
+    case 'none': {
+      const keyMode = (declaration.defaultMode ?? defaultKeyMode) & ~0o007;
+      const otherMode = declaration.defaultMode ?? defaultFileMode;
+      const isForOthers = (otherMode & 0o007) !== 0 && declaration.sources.some(hasPublicFile);
+      return {
+        key: access(keyMode, 0, 0),
+        other: access(otherMode, 0, 0),
+        directory: access(isForOthers ? 0o755 : 0o750, 0, 0),
+      };
+    }
+    default:
+      return owner satisfies never;
+  }
+}
+
+function hasPublicFile(source: Source): boolean {
+  return source.kind === 'clusterTrustBundle' || publicFields.some((field) => source[field] !== undefined);
+}
+
+const keyFields = ['credentialBundlePath', 'keyPath'] as const;
+const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath'] as const;
+
+/** The paths of all files that a source writes. */
+export function sourcePaths(source: Source): readonly string[] {
+  if (source.kind === 'clusterTrustBundle') return [source.path];
+  return [...keyFields, ...publicFields].flatMap((field) => source[field] ?? []);
+}
+
+/**
+ * The files of one source. Key material appears in buffers made here, which `zeroFiles` overwrites.
+ * @throws TypeError when the content is of another kind than the source.
+ */
+export function layOut(source: Source, content: SourceContent, access: VolumeAccess): readonly ProjectedFile[] {
+  switch (source.kind) {
+    case 'clusterTrustBundle': {
+      if (content.kind !== 'trustAnchors') throw new TypeError(`source ${source.index} holds trust anchors only`);
+      return [{ path: source.path, bytes: encodePem(certificateBlocks(content.certificates)), ...access.other }];
+    }
+    case 'podCertificate': {
+      if (content.kind !== 'credential') throw new TypeError(`source ${source.index} holds a credential only`);
+      const key: PemBlock = { label: 'PRIVATE KEY', bytes: content.privateKey };
+      const chain = certificateBlocks(content.certificates);
+      const blocks = {
+        credentialBundlePath: [key, ...chain],
+        keyPath: [key],
+        certificateChainPath: chain,
+        leafPath: chain.slice(0, 1),
+        intermediatesPath: chain.slice(1),
+      } satisfies Record<(typeof keyFields)[number] | (typeof publicFields)[number], readonly PemBlock[]>;
+      const file = (field: keyof typeof blocks, how: Access): ProjectedFile[] => {
+        const path = source[field];
+        return path === undefined ? [] : [{ path, bytes: encodePem(blocks[field]), ...how }];
+      };
+      return [
+        ...keyFields.flatMap((field) => file(field, access.key)),
+        ...publicFields.flatMap((field) => file(field, access.other)),
+      ];
+    }
+    default:
+      return source satisfies never;
+  }
+}
+
+function certificateBlocks(certificates: readonly Uint8Array[]): readonly PemBlock[] {
+  return certificates.map((bytes) => ({ label: 'CERTIFICATE', bytes }));
+}
+
+/** Overwrites the bytes of files that were laid out, once they are written. */
+export function zeroFiles(files: readonly ProjectedFile[]): void {
+  for (const file of files) file.bytes.fill(0);
+}
+
+/** The API server's limits: a bundle is at most 1 MiB, a chain at most 100 KiB. */
+const trustBundleBytes = 1024 * 1024;
+const chainBytes = 100 * 1024;
+/** A private key, directories, symlinks and page rounding of one source. */
+const overheadBytes = 64 * 1024;
+
+/**
+ * How large the volume may grow: every file twice, because a new set is written before the old one goes; the request
+ * and answer that each certificate keeps beside its files; and the record. tmpfs takes no memory before it is used.
+ */
+export function sizeLimitBytes(declaration: VolumeDeclaration): number {
+  const sources = declaration.sources.map((source) =>
+    source.kind === 'clusterTrustBundle'
+      ? 2 * (trustBundleBytes + overheadBytes)
+      : (2 * sourcePaths(source).length + 2) * (chainBytes + overheadBytes),
+  );
+  return sources.reduce((sum, bytes) => sum + bytes, 512 * 1024);
+}

@@ -1,0 +1,106 @@
+/**
+ * Mounts and unmounts the tmpfs of a volume, with the system's own `mount` and `umount`.
+ *
+ * https://www.kernel.org/doc/html/latest/filesystems/tmpfs.html
+ */
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { VolumeError } from '../errors.ts';
+import { lstat, removeContents } from '../files/files.ts';
+import { type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
+
+const tmpfsMagic = 0x0102_1994;
+const commandTimeoutMs = 30_000;
+const busyRetries = 3;
+const busyPauseMs = 100;
+/** More mounts than this on one path are not accidents that unmounting solves. */
+const maxLayers = 32;
+
+export interface Mounts {
+  /** The mounts at this path, the visible one last. */
+  at(target: string): readonly MountEntry[];
+  /** All mounts that carry this driver's name. */
+  own(): readonly MountEntry[];
+  isOwn(entry: MountEntry): boolean;
+  /**
+   * Mounts a tmpfs that only the agent can enter. @returns 'swappable' when the kernel knows no `noswap` (before 6.4).
+   * @throws VolumeError MountFailed
+   */
+  mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'>;
+  /** Takes off the visible mount. @throws VolumeError UnmountFailed */
+  unmount(target: string): Promise<void>;
+  /** Takes off every mount at this path. @throws VolumeError UnmountFailed */
+  unmountAll(target: string): Promise<void>;
+}
+
+/** The programs that mount and unmount, by name or absolute path. */
+export interface MountPrograms {
+  readonly mount: string;
+  readonly umount: string;
+}
+
+/** @param source the name that the mounts carry in the mount table: the driver's. */
+export function createMounts(source: string, programs: MountPrograms = { mount: 'mount', umount: 'umount' }): Mounts {
+  const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
+  const at = (target: string) => mountsAt(readMountTable(), target);
+
+  async function mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'> {
+    const options = `size=${Math.ceil(sizeBytes / 1024)}k,mode=0700,nosuid,nodev,noexec`;
+    const attempt = (extra: string) => run(programs.mount, ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
+    const first = await attempt(',noswap');
+    const last = first.ok ? first : await attempt('');
+    if (!last.ok) throw new VolumeError('MountFailed', `mounting a tmpfs at ${target}: ${last.message}`);
+    if (fs.statfsSync(target).type !== tmpfsMagic) {
+      throw new VolumeError('MountFailed', `a tmpfs was mounted at ${target} and cannot be seen there`);
+    }
+    return first.ok ? 'noswap' : 'swappable';
+  }
+
+  async function unmount(target: string): Promise<void> {
+    let result = await run(programs.umount, [target]);
+    for (let attempt = 1; !result.ok && attempt < busyRetries && at(target).length > 0; attempt += 1) {
+      await delay(busyPauseMs);
+      result = await run(programs.umount, [target]);
+    }
+    if (result.ok || at(target).length === 0) return;
+    await detach(target, result.message);
+  }
+
+  /**
+   * The last resort, for a mount that a process on the node keeps busy. The pod is gone, so the files are cleared first: keys
+   * must not live on in a file system that nobody can name any more. Then the mount leaves the tree, and the kernel frees it
+   * when that process lets go. Refusing instead would keep the kubelet from ever finishing the pod.
+   */
+  async function detach(target: string, reason: string): Promise<void> {
+    const visible = at(target).at(-1);
+    const root = lstat(target);
+    if (visible !== undefined && isOwn(visible) && root?.isDirectory()) removeContents(target, root.dev);
+    const result = await run(programs.umount, ['-l', target]);
+    if (!result.ok && at(target).length > 0) {
+      throw new VolumeError('UnmountFailed', `unmounting ${target}: ${reason}; detaching it: ${result.message}`);
+    }
+  }
+
+  async function unmountAll(target: string): Promise<void> {
+    for (let layer = 0; at(target).length > 0; layer += 1) {
+      if (layer === maxLayers) throw new VolumeError('UnmountFailed', `${target} is mounted again and again`);
+      await unmount(target);
+    }
+  }
+
+  return { at, own: () => readMountTable().filter(isOwn), isOwn, mount, unmount, unmountAll };
+}
+
+type Result = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+/** Runs a program without a shell, in the C locale. */
+function run(program: string, values: readonly string[]): Promise<Result> {
+  const options = { timeout: commandTimeoutMs, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } };
+  return new Promise((resolve) => {
+    execFile(program, values, options, (error, _stdout, stderr) => {
+      const message = stderr.trim().split('\n', 1)[0];
+      resolve(error === null ? { ok: true } : { ok: false, message: message || error.message });
+    });
+  });
+}

@@ -1,0 +1,191 @@
+/**
+ * The state that a volume carries in itself, in a directory that only the agent's user may enter:
+ *
+ *     ..agent/volume.json              whose volume it is and what it asks for
+ *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
+ *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
+ *     ..agent/issued-0.json            the certificate that source 0's files hold
+ *
+ * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
+ * and removed after, so a key without a name is a leftover, and is cleared away.
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { toVolumeError, VolumeError } from '../errors.ts';
+import {
+  lstat,
+  makeDirectory,
+  readRegularFile,
+  removeTree,
+  replaceFile,
+  setAccess,
+  writeNewFile,
+} from '../files/files.ts';
+import type { OpenVolume, PendingRequest, VolumeRecord } from '../volume.ts';
+import {
+  decodeIssued,
+  decodePending,
+  decodeRecord,
+  encodeIssued,
+  encodePending,
+  encodeRecord,
+  type StoredPending,
+} from './state-format.ts';
+
+const stateDirectory = '..agent';
+const recordFile = 'volume.json';
+const fileAccess = { mode: 0o600 };
+const directoryAccess = { mode: 0o700 };
+/** Room for a chain of 100 KiB and annotations of 256 KiB with their JSON; longer is damage. */
+const maxJsonBytes = 2 * 1024 * 1024;
+const maxKeyBytes = 64 * 1024;
+const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
+
+/** One volume's state. All methods throw VolumeError. */
+export interface VolumeState
+  extends Pick<
+    OpenVolume,
+    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'issued' | 'saveIssued'
+  > {
+  writeRecord(record: VolumeRecord): void;
+  /** Clears away what an interrupted change left. */
+  repair(): void;
+}
+
+/** True when the directory holds, or held, a volume of this agent. */
+export function hasState(root: string): boolean {
+  return lstat(path.join(root, stateDirectory)) !== undefined;
+}
+
+/**
+ * The volume's record, or nothing when there is none.
+ * @throws VolumeError Corrupt when it cannot be understood, Tampered when it is not where the agent puts it.
+ */
+export function readRecord(root: string): VolumeRecord | undefined {
+  const directory = path.join(root, stateDirectory);
+  return guarded(`reading the state of ${root}`, () => {
+    if (lstat(directory) === undefined) return undefined;
+    assertOwnDirectory(directory);
+    return readJson(path.join(directory, recordFile), decodeRecord);
+  });
+}
+
+/**
+ * Opens the state in a volume's root directory, and makes its directory where there is none.
+ * @param report hears of files that cannot be understood; they count as absent.
+ */
+export function openState(root: string, report: (problem: string) => void): VolumeState {
+  const directory = path.join(root, stateDirectory);
+  guarded(`opening the state of ${root}`, () => {
+    if (lstat(directory) === undefined) makeDirectory(directory, directoryAccess);
+    assertOwnDirectory(directory);
+    setAccess(directory, directoryAccess);
+  });
+
+  const file = (name: string) => path.join(directory, name);
+  const pendingFile = (index: number) => file(`pending-${index}.json`);
+  const issuedFile = (index: number) => file(`issued-${index}.json`);
+
+  function readOrReport<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
+    try {
+      return readJson(name, decode);
+    } catch (error) {
+      report(toVolumeError(error, `reading ${name}`).message);
+      return undefined;
+    }
+  }
+
+  function storedPending(index: number): StoredPending | undefined {
+    const stored = readOrReport(pendingFile(index), decodePending);
+    if (stored === undefined) return undefined;
+    const isOfSource = keyFileName.exec(stored.keyFile)?.[1] === String(index);
+    if (isOfSource && lstat(file(stored.keyFile))?.isFile()) return stored;
+    report(`${pendingFile(index)} names a key that is not there`);
+    return undefined;
+  }
+
+  function removeKeys(index: number, keep: string | undefined): void {
+    for (const name of fs.readdirSync(directory)) {
+      if (name !== keep && keyFileName.exec(name)?.[1] === String(index)) fs.rmSync(file(name), { force: true });
+    }
+  }
+
+  function savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void {
+    const keyFile = `pending-${index}.${randomBytes(8).toString('hex')}.key`;
+    try {
+      writeNewFile(file(keyFile), privateKey, fileAccess);
+      replaceFile(pendingFile(index), encodePending({ pending, keyFile }), fileAccess);
+    } catch (error) {
+      fs.rmSync(file(keyFile), { force: true });
+      throw error;
+    }
+    removeKeys(index, keyFile);
+  }
+
+  function requirePending(index: number): StoredPending {
+    const stored = storedPending(index);
+    if (stored === undefined) throw new VolumeError('Corrupt', `${root} holds no request of source ${index}`);
+    return stored;
+  }
+
+  function discardPending(index: number): void {
+    fs.rmSync(pendingFile(index), { force: true });
+    removeKeys(index, undefined);
+  }
+
+  function repair(): void {
+    for (const name of fs.readdirSync(directory)) {
+      if (name.endsWith('.tmp')) removeTree(file(name));
+      const index = keyFileName.exec(name)?.[1];
+      if (index !== undefined) removeKeys(Number(index), storedPending(Number(index))?.keyFile);
+    }
+  }
+
+  const change = (doing: () => void) => guarded(`storing the state of ${root}`, doing);
+  return {
+    writeRecord: (record) => change(() => replaceFile(file(recordFile), encodeRecord(record), fileAccess)),
+    pending: (index) => guarded(`reading the state of ${root}`, () => storedPending(index)?.pending),
+    savePending: (index, pending, privateKey) => change(() => savePending(index, pending, privateKey)),
+    saveAnswer: (index, issued) =>
+      change(() => {
+        const { pending, keyFile } = requirePending(index);
+        const answered = encodePending({ pending: { ...pending, issued }, keyFile });
+        replaceFile(pendingFile(index), answered, fileAccess);
+      }),
+    readPendingKey: (index) =>
+      guarded(`reading the key of a request in ${root}`, () =>
+        readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
+      ),
+    discardPending: (index) => change(() => discardPending(index)),
+    issued: (index) => readOrReport(issuedFile(index), decodeIssued),
+    saveIssued: (index, status) => change(() => replaceFile(issuedFile(index), encodeIssued(status), fileAccess)),
+    repair: () => change(repair),
+  };
+}
+
+function guarded<Result>(doing: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw toVolumeError(error, doing);
+  }
+}
+
+/** A planted symlink, or a directory that another user made, must not receive keys. */
+function assertOwnDirectory(directory: string): void {
+  const stats = lstat(directory);
+  if (stats?.isDirectory() && stats.uid === process.geteuid?.()) return;
+  throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
+}
+
+function readJson<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
+  if (lstat(name) === undefined) return undefined;
+  const bytes = readRegularFile(name, maxJsonBytes);
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) throw new VolumeError('Corrupt', `${name} is unusable: ${error.message}`, error);
+    throw error;
+  }
+}
