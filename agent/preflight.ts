@@ -3,7 +3,7 @@
  * and the certificate API. Each answer is a readiness check, and each failure is said in the log when it changes.
  */
 import type { AgentError } from './base/errors.ts';
-import type { HealthCheck } from './observe/endpoint/health.ts';
+import type { HealthCheck } from './observe/health.ts';
 import type { Clock } from './time/clock.ts';
 
 /** Pause between two attempts. */

@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { startCluster } from '../sandbox/cluster.ts';
+import { startCluster } from '../sandbox/cluster/cluster.ts';
 
 const signerName = 'example.com/mesh';
 const metricsPort = 20_000 + (process.pid % 20_000);

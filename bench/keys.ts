@@ -8,7 +8,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createKeyMaker } from '../agent/keys/key-maker.ts';
-import { type KeyType, keyTypes } from '../volumes/declaration/sources.ts';
+import { type KeyType, keyTypes } from '../volumes/declaration/key-types.ts';
 
 const podUID = '2f1c8a64-7c0e-4d7c-9b55-0d6f2f6b7d10';
 const atOnce = 20;

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCluster } from '../sandbox/cluster.ts';
+import { startCluster } from '../sandbox/cluster/cluster.ts';
 
 const signerName = 'example.com/mesh';
 const port = 20_000 + (process.pid % 20_000);

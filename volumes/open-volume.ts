@@ -3,13 +3,13 @@
  * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
  */
 
-import type { Source } from './declaration/sources.ts';
-import { toVolumeError, VolumeError } from './errors.ts';
+import { toVolumeError, VolumeError } from './base/errors.ts';
+import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
+import type { Source } from './declaration/types.ts';
 import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
 import { lstat, setAccess } from './files/files.ts';
 import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './files/layout.ts';
 import { openState } from './state/state.ts';
-import type { OpenVolume, SourceContent, VolumeRecord } from './volume.ts';
 
 export interface OpenOptions {
   /** False where the agent has no right to give files away; modes are set all the same. */

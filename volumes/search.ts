@@ -3,11 +3,11 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, VolumeError } from './errors.ts';
+import { systemCode, VolumeError } from './base/errors.ts';
 import { lstat } from './files/files.ts';
 import type { Mounts } from './mounts/mounts.ts';
+import { parseTargetPath, targetDirectories } from './mounts/target-path.ts';
 import { hasState } from './state/state.ts';
-import { parseTargetPath, targetDirectories } from './target-path.ts';
 
 /** What the kubelet keeps beside a target, and reads back after its own restart. */
 const kubeletFile = 'vol_data.json';

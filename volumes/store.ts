@@ -8,16 +8,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { toVolumeError, VolumeError } from './errors.ts';
+import { toVolumeError, VolumeError } from './base/errors.ts';
+import { createTurns } from './base/turns.ts';
+import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
 import { lstat, makeDirectory, removeTree } from './files/files.ts';
 import { sizeLimitBytes } from './files/layout.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
+import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
 import { findUnknownToKubelet, scanTargets } from './search.ts';
 import { hasState, readRecord } from './state/state.ts';
-import { assertNoSymlink, parseTargetPath } from './target-path.ts';
-import { createTurns } from './turns.ts';
-import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './volume.ts';
 
 export interface VolumeStoreOptions {
   /** The kubelet's root directory, absolute and in normal form; it may itself be a symlink. */

@@ -8,13 +8,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { inspect } from './inspect.ts';
 import type { CommandName } from './names.ts';
 import { status } from './status.ts';
-
-export interface CommandSurroundings {
-  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
-  readonly stderr: { write(text: string): unknown };
-  /** Fires when the program is asked to stop. */
-  readonly stopping: AbortSignal;
-}
+import type { CommandSurroundings } from './surroundings.ts';
 
 const usage = {
   status: `Usage: pod-certificate-agent status [options]

@@ -6,9 +6,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readCertificateBlocks } from '../base/pem.ts';
 import { errorText, singleLine } from '../base/redact.ts';
-import type { CommandSurroundings } from './commands.ts';
 import { readContents } from './credentials.ts';
 import { type Finding, judge } from './findings.ts';
+import type { CommandSurroundings } from './surroundings.ts';
 import { readVolumeFiles } from './volume-files.ts';
 
 export interface InspectOptions {

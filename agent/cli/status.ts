@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../base/redact.ts';
-import type { CommandSurroundings } from './commands.ts';
+import type { CommandSurroundings } from './surroundings.ts';
 
 export interface StatusOptions {
   /** Where the agent serves; undefined: where agents serve by default. */

@@ -5,7 +5,7 @@
  * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
  */
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import type { IssuedChain } from '../../volumes/volume.ts';
+import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
 import type { Outcome } from '../lifecycle/ports.ts';

@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
  */
-import { type KeyType, keyTypes } from '../../volumes/declaration/sources.ts';
+import { type KeyType, keyTypes } from '../../volumes/declaration/key-types.ts';
 
 /** How people and libraries write the six key types. */
 const spellings: Readonly<Record<KeyType, string>> = {

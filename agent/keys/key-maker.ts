@@ -4,7 +4,7 @@
  */
 import { createPublicKey, type KeyObject, createPrivateKey as readPrivateKey } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type KeyType, keyTypes } from '../../volumes/declaration/sources.ts';
+import { type KeyType, keyTypes } from '../../volumes/declaration/key-types.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, PrivateKey } from '../lifecycle/ports.ts';

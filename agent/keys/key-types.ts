@@ -3,7 +3,7 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
  */
 import { p256, p384, p521 } from '@noble/curves/nist.js';
-import type { KeyType } from '../../volumes/declaration/sources.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Algorithm } from './algorithm.ts';
 import { ecdsa } from './ecdsa.ts';
 import { ed25519 } from './ed25519.ts';

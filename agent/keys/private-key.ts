@@ -3,7 +3,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
-import type { KeyType } from '../../volumes/declaration/sources.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Queue } from '../base/queue.ts';
 import type { PrivateKey } from '../lifecycle/ports.ts';

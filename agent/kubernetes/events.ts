@@ -7,7 +7,7 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
  */
 import { createHash } from 'node:crypto';
-import type { PodReference } from '../../volumes/volume.ts';
+import type { PodReference } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';

@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
-import type { PodReference } from '../../volumes/volume.ts';
+import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';

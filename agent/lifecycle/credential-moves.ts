@@ -2,7 +2,7 @@
  * The moves that several states of a credential's life share: to a new key, to the API server, into the files, into a
  * pause; and the warnings about the certificate in the files. `credential.ts` says when each is made.
  */
-import type { IssuedChain } from '../../volumes/volume.ts';
+import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
 import { overdueTime, pauseAfterFailure, refreshTime } from './pace.ts';

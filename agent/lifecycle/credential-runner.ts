@@ -4,8 +4,10 @@
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
-import type { KeyType, PodCertificateSource } from '../../volumes/declaration/sources.ts';
-import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/volume.ts';
+
+import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
+import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';

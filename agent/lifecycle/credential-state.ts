@@ -17,8 +17,9 @@
  * A pause after a request that may not have reached the API server leads back to `submitting` with the same key and the
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
-import type { KeyType } from '../../volumes/declaration/sources.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
+
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
 import type { CredentialNotice, CredentialSubject, Phase } from './notices.ts';

@@ -2,8 +2,9 @@
  * One credential's life as a pure function: `step(state, event, at)` gives the next state and the effects to carry out.
  * Nothing here waits, writes or asks; `credential-runner.ts` does. The states are drawn in `credential-state.ts`.
  */
-import type { KeyType } from '../../volumes/declaration/sources.ts';
-import type { IssuedStatus, PendingRequest } from '../../volumes/volume.ts';
+
+import type { IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { elapsed, generate, notify, pause, project, submit, warn, warningTime } from './credential-moves.ts';
 import type {

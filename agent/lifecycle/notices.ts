@@ -2,8 +2,9 @@
  * What happens to a volume, as one stream: the lifecycle says it here once, and `observe/` makes log lines, metrics and
  * events on the pod of it. Nothing secret is ever part of a notice.
  */
-import type { KeyType } from '../../volumes/declaration/sources.ts';
-import type { VolumeRecord } from '../../volumes/volume.ts';
+
+import type { VolumeRecord } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { AgentError } from '../base/errors.ts';
 
 /** The parts of an issuance that take time, in their order. */

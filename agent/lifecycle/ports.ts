@@ -1,11 +1,12 @@
 /**
  * What the lifecycle needs from the rest of the agent, as interfaces: keys, a certificate API, trust anchors, pods.
  * `agent.ts` hands it the implementations; tests hand it plain objects. (The volume store's interface is in
- * `volumes/volume.ts`.)
+ * `volumes/base/volume.ts`.)
  */
 
-import type { ClusterTrustBundleSource, KeyType } from '../../volumes/declaration/sources.ts';
-import type { IssuedChain, PodReference } from '../../volumes/volume.ts';
+import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 
 /** A private key in the agent's memory, for as long as one step takes. */

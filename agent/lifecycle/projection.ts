@@ -2,7 +2,7 @@
  * From accepted certificates and trust anchors to a volume's files: the first time all sources together, from then on
  * each by itself. What cannot be written is tried again with growing pauses; the files stay as they were.
  */
-import type { IssuedChain, IssuedStatus, OpenVolume, SourceContent } from '../../volumes/volume.ts';
+import type { IssuedChain, IssuedStatus, OpenVolume, SourceContent } from '../../volumes/base/volume.ts';
 import type { Clock } from '../time/clock.ts';
 import { pauseAfterFailure } from './pace.ts';
 

@@ -4,8 +4,8 @@
  * There is no list of volumes other than the volumes themselves. This map holds the running ones; the store finds them
  * again after a restart.
  */
-import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
-import { createTurns } from '../../volumes/turns.ts';
+
+import { createTurns } from '../../volumes/base/turns.ts';
 import type {
   FileOwner,
   OpenVolume,
@@ -13,7 +13,8 @@ import type {
   UnusableVolume,
   VolumeRecord,
   VolumeStore,
-} from '../../volumes/volume.ts';
+} from '../../volumes/base/volume.ts';
+import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import type { CredentialSnapshot } from './notices.ts';
 import type { PodDirectory, PodIdentity } from './ports.ts';

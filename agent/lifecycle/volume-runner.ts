@@ -4,8 +4,9 @@
  * Before the first projection every source is waited for, since a container must not start without its files. From then
  * on each source goes its own way: what changes is projected at once, and what cannot be renewed stays as it is.
  */
-import type { ClusterTrustBundleSource } from '../../volumes/declaration/sources.ts';
-import type { OpenVolume, VolumeRecord } from '../../volumes/volume.ts';
+
+import type { OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
 import type { CredentialSnapshot, Reporter } from './notices.ts';

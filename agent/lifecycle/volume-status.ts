@@ -1,8 +1,9 @@
 /**
  * What can be said of a volume: to the pod that waits for it (through the kubelet), and to whoever watches the agent.
  */
-import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/sources.ts';
-import type { IssuedStatus, VolumeRecord } from '../../volumes/volume.ts';
+
+import type { IssuedStatus, VolumeRecord } from '../../volumes/base/volume.ts';
+import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { heldBy, keyTypeOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';

@@ -8,7 +8,7 @@
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
-import type { ClusterTrustBundleSource } from '../../volumes/declaration/sources.ts';
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { AgentError } from '../base/errors.ts';
 import type { ListWatch, ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';

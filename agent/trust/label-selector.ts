@@ -3,7 +3,7 @@
  *
  * https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
  */
-import type { LabelRequirement, LabelSelector } from '../../volumes/declaration/sources.ts';
+import type { LabelRequirement, LabelSelector } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
 
 /**

@@ -6,7 +6,7 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from '../../agent/kubernetes/paths.ts';
-import { httpStatusOf, whenFound } from '../client.ts';
+import { httpStatusOf, whenFound } from '../base/client.ts';
 import type { BoundPod, CsiVolumeSource } from '../kubelet/pod.ts';
 
 const longestWaitMs = 120_000;

@@ -4,15 +4,15 @@
  * https://kubernetes.io/docs/concepts/security/controlling-access/
  */
 
+import type { AdmissionRequest, Rules, RulesContext, ValidationRequest } from '../base/cluster-rules.ts';
+import { type ApiError, type FieldError, fieldError } from '../base/errors.ts';
+import { objectAt, sameJson, stringAt } from '../base/fields.ts';
+import type { ApiObject } from '../base/objects.ts';
 import { type Authorizer, anyOf, authorizeMasters, groupResource } from '../identity/access.ts';
 import { impersonate } from '../identity/impersonation.ts';
 import { authorizeNode } from '../identity/node-authorizer.ts';
 import { authorizeByRoles, rulesFor } from '../identity/rbac.ts';
 import { mayActFor } from '../identity/signers.ts';
-import type { AdmissionRequest, Rules, RulesContext, ValidationRequest } from '../model/cluster-rules.ts';
-import { type ApiError, type FieldError, fieldError } from '../model/errors.ts';
-import { objectAt, sameJson, stringAt } from '../model/fields.ts';
-import type { ApiObject } from '../model/objects.ts';
 import { refuse } from '../rules/admission.ts';
 import { refusedByPolicy } from '../rules/admission-policy.ts';
 import * as bundles from '../rules/cluster-trust-bundle.ts';

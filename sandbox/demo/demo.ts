@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodRequest } from '../cluster/admin.ts';
-import { type Cluster, startCluster } from '../cluster.ts';
+import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { podVolume } from '../kubelet/pod.ts';
 import type { KubeletNotice } from '../kubelet/surroundings.ts';
 import { type AgentProcess, lastLines, startAgentProcess } from './agent-process.ts';
@@ -14,7 +14,7 @@ import { demoNamespace, demoSigner, keyTypePods, workloadPod } from './pods.ts';
 import { exchangeAuthorities, seeNewLeaves } from './rotations.ts';
 import { createSightings, missing, type Sightings, type Views, type WorkloadName } from './sightings.ts';
 import { makeWorkDirectory, removeWorkDirectory } from './work-directory.ts';
-import { runWorkloads } from './workloads.ts';
+import { runWorkloads } from './workload-processes.ts';
 
 /** A real cluster's shortest lifetime of a certificate; the sandbox's minimums shrink to the lifetime asked for. */
 const realShortestLifetimeSeconds = 3600;

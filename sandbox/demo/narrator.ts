@@ -1,7 +1,7 @@
 /**
  * What a person reads in the terminal: few lines, aligned, each with the time since the start.
  */
-import type { KeyType } from '../../volumes/declaration/sources.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Views } from './sightings.ts';
 
 export interface Terminal {

@@ -2,7 +2,7 @@
  * Command line of `npm start`.
  */
 import { parseArgs } from 'node:util';
-import { type KubernetesVersion, kubernetesVersions } from '../model/cluster-rules.ts';
+import { type KubernetesVersion, kubernetesVersions } from '../base/cluster-rules.ts';
 
 export interface DemoOptions {
   readonly once: boolean;

@@ -1,7 +1,7 @@
 /**
  * The pods of the demonstration: one for each key type, and the two workloads.
  */
-import { type KeyType, keyTypes } from '../../volumes/declaration/sources.ts';
+import { type KeyType, keyTypes } from '../../volumes/declaration/key-types.ts';
 import type { PodRequest } from '../cluster/admin.ts';
 import type { WorkloadName } from './sightings.ts';
 

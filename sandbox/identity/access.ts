@@ -4,9 +4,9 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/authorization/
  */
 
-import type { RequestAttributes, ResourceAttributes, RulesContext, UserInfo } from '../model/cluster-rules.ts';
-import { type ApiError, forbidden } from '../model/errors.ts';
-import { dnsLabel, dnsSubdomain } from '../model/names.ts';
+import type { RequestAttributes, ResourceAttributes, RulesContext, UserInfo } from '../base/cluster-rules.ts';
+import { type ApiError, forbidden } from '../base/errors.ts';
+import { dnsLabel, dnsSubdomain } from '../base/names.ts';
 
 /** An authorizer's answer. The reason of a refusal ends the forbidden message; it may be empty. */
 export type Decision =
@@ -106,3 +106,12 @@ export function anyOf(...authorizers: readonly Authorizer[]): Authorizer {
 /** Members of `system:masters` may do everything. */
 export const authorizeMasters: Authorizer = ({ user }) =>
   user.groups.includes(mastersGroup) ? { allowed: true } : { allowed: false, reason: '' };
+
+/** rbac/v1 PolicyRule. */
+export interface PolicyRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames: readonly string[];
+  readonly nonResourceURLs: readonly string[];
+}

@@ -4,8 +4,9 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
  */
+
+import type { PolicyRule } from './access.ts';
 import { authenticatedGroup, serviceAccountsGroup, unauthenticatedGroup } from './access.ts';
-import type { PolicyRule } from './rbac.ts';
 
 /** A ClusterRole and the groups that the ClusterRoleBinding of the same name gives it to. */
 export interface BootstrapRole {

@@ -3,8 +3,8 @@
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/5284-constrained-impersonation
  */
-import type { RequestAttributes, ResourceAttributes, UserInfo } from '../model/cluster-rules.ts';
-import { dnsSubdomain } from '../model/names.ts';
+import type { RequestAttributes, ResourceAttributes, UserInfo } from '../base/cluster-rules.ts';
+import { dnsSubdomain } from '../base/names.ts';
 import { mastersGroup, nodeNameIn, serviceAccountIn } from './access.ts';
 
 /** The user that the headers ask for. */

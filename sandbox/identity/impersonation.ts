@@ -6,8 +6,8 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/5284-constrained-impersonation
  */
 
-import type { RequestAttributes, RulesContext, UserInfo } from '../model/cluster-rules.ts';
-import { type ApiError, badRequest } from '../model/errors.ts';
+import type { RequestAttributes, RulesContext, UserInfo } from '../base/cluster-rules.ts';
+import { type ApiError, badRequest } from '../base/errors.ts';
 import {
   type Authorizer,
   anonymousUser,

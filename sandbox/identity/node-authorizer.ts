@@ -5,9 +5,9 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 
-import type { ResourceAttributes, RulesContext } from '../model/cluster-rules.ts';
-import { objectAt, stringAt } from '../model/fields.ts';
-import type { ApiObject } from '../model/objects.ts';
+import type { ResourceAttributes, RulesContext } from '../base/cluster-rules.ts';
+import { objectAt, stringAt } from '../base/fields.ts';
+import type { ApiObject } from '../base/objects.ts';
 import { type Authorizer, type Decision, groupResource, nodeOf } from './access.ts';
 import { nodeRules } from './bootstrap-roles.ts';
 import { automountsToken, isMirrorPod, mountsPodCertificate, nodeNameOf, tokenAudiences } from './pods.ts';

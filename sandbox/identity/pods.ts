@@ -4,8 +4,8 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 
-import { objectAt, objectsAt, stringAt } from '../model/fields.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import { objectAt, objectsAt, stringAt } from '../base/fields.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 
 /** Marks the API's image of a pod that the kubelet runs from a file. */
 export const mirrorPodAnnotation = 'kubernetes.io/config.mirror';

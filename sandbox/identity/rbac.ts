@@ -10,25 +10,16 @@ import type {
   ResourceRule,
   RulesContext,
   UserInfo,
-} from '../model/cluster-rules.ts';
-import { isFieldSet, objectAt, objectsAt, stringAt, stringsAt } from '../model/fields.ts';
-import type { JsonObject } from '../model/objects.ts';
-import { type Authorizer, serviceAccountUsername } from './access.ts';
+} from '../base/cluster-rules.ts';
+import { isFieldSet, objectAt, objectsAt, stringAt, stringsAt } from '../base/fields.ts';
+import type { JsonObject } from '../base/objects.ts';
+import { type Authorizer, type PolicyRule, serviceAccountUsername } from './access.ts';
 import { bootstrapRules } from './bootstrap-roles.ts';
 
 const rolesResource = 'roles.rbac.authorization.k8s.io';
 const clusterRolesResource = 'clusterroles.rbac.authorization.k8s.io';
 const bindingsResource = 'rolebindings.rbac.authorization.k8s.io';
 const clusterBindingsResource = 'clusterrolebindings.rbac.authorization.k8s.io';
-
-/** rbac/v1 PolicyRule. */
-export interface PolicyRule {
-  readonly verbs: readonly string[];
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly resourceNames: readonly string[];
-  readonly nonResourceURLs: readonly string[];
-}
 
 /** A rule that applies to a user, and where it comes from; or a role that is named but does not exist. */
 type FoundRule =

@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization
  */
-import type { RulesContext, UserInfo } from '../model/cluster-rules.ts';
+import type { RulesContext, UserInfo } from '../base/cluster-rules.ts';
 import type { Authorizer } from './access.ts';
 
 /** True when the user may `sign` or `attest` for the signer. */

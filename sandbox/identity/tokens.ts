@@ -5,8 +5,8 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign, verify } from 'node:crypto';
-import type { UserInfo } from '../model/cluster-rules.ts';
-import { isObject, type JsonObject, type ObjectReader } from '../model/objects.ts';
+import type { UserInfo } from '../base/cluster-rules.ts';
+import { isObject, type JsonObject, type ObjectReader } from '../base/objects.ts';
 
 const issuer = 'https://kubernetes.default.svc';
 /** The audience of the API server itself. */

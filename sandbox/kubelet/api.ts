@@ -4,7 +4,7 @@
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { corePrefix, resourcePath } from '../../agent/kubernetes/paths.ts';
-import { whenFound } from '../client.ts';
+import { whenFound } from '../base/client.ts';
 import type { BoundPod } from './pod.ts';
 import type { KubeletApi } from './surroundings.ts';
 

@@ -4,10 +4,10 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
-import { type FieldError, fieldError } from '../model/errors.ts';
-import { isFieldSet, objectAt, objectsAt, stringAt, stringsAt } from '../model/fields.ts';
-import { dnsSubdomain } from '../model/names.ts';
-import type { JsonObject } from '../model/objects.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
+import { isFieldSet, objectAt, objectsAt, stringAt, stringsAt } from '../base/fields.ts';
+import { dnsSubdomain } from '../base/names.ts';
+import type { JsonObject } from '../base/objects.ts';
 import { compilationFault } from './cel.ts';
 
 const group = 'admissionregistration.k8s.io';

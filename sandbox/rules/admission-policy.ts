@@ -5,12 +5,12 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
 import { matchesLabels } from '../../agent/trust/label-selector.ts';
-import type { LabelRequirement } from '../../volumes/declaration/sources.ts';
-import type { AdmissionRequest, ResourceAttributes, RulesContext } from '../model/cluster-rules.ts';
-import { ApiError } from '../model/errors.ts';
-import { isFieldSet, objectAt, objectsAt, stringAt, stringEntriesAt, stringsAt } from '../model/fields.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
-import { userJson } from '../storage/reviews.ts';
+import type { LabelRequirement } from '../../volumes/declaration/types.ts';
+import type { AdmissionRequest, ResourceAttributes, RulesContext } from '../base/cluster-rules.ts';
+import { ApiError } from '../base/errors.ts';
+import { isFieldSet, objectAt, objectsAt, stringAt, stringEntriesAt, stringsAt } from '../base/fields.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
+import { userJson } from '../base/user-json.ts';
 import { refuse } from './admission.ts';
 import { bindingsResource, policiesResource } from './admission-policy-faults.ts';
 import { evaluate, inCel, type Variables } from './cel.ts';

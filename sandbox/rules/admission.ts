@@ -4,9 +4,9 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
  */
 
-import type { AdmissionRequest } from '../model/cluster-rules.ts';
-import { ApiError, forbidden } from '../model/errors.ts';
-import { stringAt } from '../model/fields.ts';
+import type { AdmissionRequest } from '../base/cluster-rules.ts';
+import { ApiError, forbidden } from '../base/errors.ts';
+import { stringAt } from '../base/fields.ts';
 
 /** A refusal names the object, or its prefix while it has no name yet. */
 export function refuse({ attributes, object }: AdmissionRequest, why: string): ApiError {

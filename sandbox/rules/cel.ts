@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/reference/using-api/cel/
  */
 import { Environment } from '@marcbachmann/cel-js';
-import { isObject, type Json } from '../model/objects.ts';
+import { isObject, type Json } from '../base/objects.ts';
 
 /** The variables of an expression, as `inCel` and `evaluate` give them. */
 export type Variables = Readonly<Record<string, unknown>>;

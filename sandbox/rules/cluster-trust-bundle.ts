@@ -4,11 +4,11 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import type { Buffer } from 'node:buffer';
-import type { ValidationRequest } from '../model/cluster-rules.ts';
-import { type FieldError, fieldError } from '../model/errors.ts';
-import { byteLength, objectAt, stringAt } from '../model/fields.ts';
-import { asPrefix, dnsSubdomain, type NameCheck, signerNameFaults } from '../model/names.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import type { ValidationRequest } from '../base/cluster-rules.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
+import { byteLength, objectAt, stringAt } from '../base/fields.ts';
+import { asPrefix, dnsSubdomain, type NameCheck, signerNameFaults } from '../base/names.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { readCertificate } from './certificates.ts';
 import { metadataFaults } from './metadata.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';

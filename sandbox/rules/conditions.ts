@@ -3,10 +3,10 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/condition/
  */
-import { type FieldError, fieldError } from '../model/errors.ts';
-import { byteLength, isFieldSet, numberAt, objectAt, objectsAt, stringAt } from '../model/fields.ts';
-import { conditionReason, labelKey } from '../model/names.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
+import { byteLength, isFieldSet, numberAt, objectAt, objectsAt, stringAt } from '../base/fields.ts';
+import { conditionReason, labelKey } from '../base/names.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { invalids } from './metadata.ts';
 
 /** The conditions that end a request's life. */

@@ -3,10 +3,10 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/
  */
-import { type FieldError, fieldError } from '../model/errors.ts';
-import { byteLength, objectsAt, stringAt, stringEntriesAt, stringsAt } from '../model/fields.ts';
-import { asPrefix, dnsLabel, labelKey, labelValueFaults, type NameCheck } from '../model/names.ts';
-import type { JsonObject, ObjectMeta } from '../model/objects.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
+import { byteLength, objectsAt, stringAt, stringEntriesAt, stringsAt } from '../base/fields.ts';
+import { asPrefix, dnsLabel, labelKey, labelValueFaults, type NameCheck } from '../base/names.ts';
+import type { JsonObject, ObjectMeta } from '../base/objects.ts';
 
 /** All annotations of an object together, keys and values. */
 const annotationsMaxBytes = 256 * 1024;

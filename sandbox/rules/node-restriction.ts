@@ -5,6 +5,10 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
 
+import type { AdmissionRequest, RulesContext } from '../base/cluster-rules.ts';
+import { type ApiError, notFound } from '../base/errors.ts';
+import { objectAt, objectsAt, sameJson, stringAt, stringsAt } from '../base/fields.ts';
+import type { ApiObject } from '../base/objects.ts';
 import { type Authorizer, groupResource, nodeOf } from '../identity/access.ts';
 import {
   automountsToken,
@@ -14,10 +18,6 @@ import {
   nodeNameOf,
   tokenAudiences,
 } from '../identity/pods.ts';
-import type { AdmissionRequest, RulesContext } from '../model/cluster-rules.ts';
-import { type ApiError, notFound } from '../model/errors.ts';
-import { objectAt, objectsAt, sameJson, stringAt, stringsAt } from '../model/fields.ts';
-import type { ApiObject } from '../model/objects.ts';
 import { refuse } from './admission.ts';
 import { restrictRequests } from './request-restriction.ts';
 

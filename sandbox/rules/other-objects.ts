@@ -5,11 +5,11 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/
  */
 
-import type { ValidationRequest } from '../model/cluster-rules.ts';
-import { type FieldError, fieldError } from '../model/errors.ts';
-import { isFieldSet, numberAt, objectAt, objectsAt, stringAt, stringsAt } from '../model/fields.ts';
-import { dnsLabel, dnsSubdomain, pathSegment } from '../model/names.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import type { ValidationRequest } from '../base/cluster-rules.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
+import { isFieldSet, numberAt, objectAt, objectsAt, stringAt, stringsAt } from '../base/fields.ts';
+import { dnsLabel, dnsSubdomain, pathSegment } from '../base/names.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { bindingsResource, policiesResource, policyBindingFaults, policyFaults } from './admission-policy-faults.ts';
 import { invalids, type MetadataRules, metadataFaults, mutableMetadataFaults } from './metadata.ts';
 import { apiServerAudience } from './node-restriction.ts';

@@ -5,8 +5,8 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/pod-certificate-request-v1beta1/
  */
 
-import type { KubernetesVersion, RulesContext, ValidationRequest } from '../model/cluster-rules.ts';
-import { type FieldError, fieldError } from '../model/errors.ts';
+import type { KubernetesVersion, RulesContext, ValidationRequest } from '../base/cluster-rules.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
 import {
   byteLength,
   bytesAt,
@@ -17,9 +17,9 @@ import {
   sameJson,
   stringAt,
   stringEntriesAt,
-} from '../model/fields.ts';
-import { dnsSubdomain, isKubernetesSigner, labelKey, signerNameFaults } from '../model/names.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+} from '../base/fields.ts';
+import { dnsSubdomain, isKubernetesSigner, labelKey, signerNameFaults } from '../base/names.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { readCertificationRequest } from './certification-request.ts';
 import { annotationSizeFaults, invalids, metadataFaults, mutableMetadataFaults } from './metadata.ts';
 import { judgePublicKey, type PublicKeyJudgement, provesPossession } from './public-keys.ts';

@@ -5,12 +5,12 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
 
+import type { AdmissionRequest, RulesContext } from '../base/cluster-rules.ts';
+import type { ApiError } from '../base/errors.ts';
+import { objectAt, stringAt } from '../base/fields.ts';
+import type { ApiObject } from '../base/objects.ts';
 import type { Authorizer } from '../identity/access.ts';
 import { isMirrorPod, mountsPodCertificate, nodeNameOf } from '../identity/pods.ts';
-import type { AdmissionRequest, RulesContext } from '../model/cluster-rules.ts';
-import type { ApiError } from '../model/errors.ts';
-import { objectAt, stringAt } from '../model/fields.ts';
-import type { ApiObject } from '../model/objects.ts';
 import { refuse, retriable } from './admission.ts';
 
 /** @returns the error to answer with, nothing when the node may write this request */

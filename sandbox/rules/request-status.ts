@@ -4,8 +4,8 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
  */
 
-import type { RulesContext, ValidationRequest } from '../model/cluster-rules.ts';
-import { type FieldError, fieldError } from '../model/errors.ts';
+import type { RulesContext, ValidationRequest } from '../base/cluster-rules.ts';
+import { type FieldError, fieldError } from '../base/errors.ts';
 import {
   byteLength,
   bytesAt,
@@ -15,8 +15,8 @@ import {
   objectAt,
   sameJson,
   stringAt,
-} from '../model/fields.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+} from '../base/fields.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { type Certificate, isMailAddress, readCertificate } from './certificates.ts';
 import { readCertificationRequest } from './certification-request.ts';
 import { conditionFaults, conditionTypes, isTerminal } from './conditions.ts';

@@ -1,7 +1,7 @@
 /**
  * The columns in which each resource is shown to people.
  */
-import { type ApiObject, type GroupResource, isObject, type Json, type JsonObject } from '../model/objects.ts';
+import { type ApiObject, type GroupResource, isObject, type Json, type JsonObject } from '../base/objects.ts';
 
 export interface Column {
   readonly name: string;

@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
  */
 
-import type { JsonObject } from '../model/objects.ts';
+import type { JsonObject } from '../base/objects.ts';
 import type { Api } from '../storage/api.ts';
 import { groupVersion, type ResourceType } from '../storage/resource-type.ts';
 import { reviewTypes } from '../storage/resources.ts';

@@ -2,7 +2,7 @@
  * Faults on demand: what a network, an overloaded server or a restart can do to a client, played for requests of one's
  * choice.
  */
-import { isObject, type Json, type JsonObject } from '../model/objects.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { RequestInfo } from '../storage/request-info.ts';
 
 /** Which requests a fault meets. Absent parts match everything. */

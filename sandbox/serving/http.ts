@@ -6,10 +6,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
+import { ApiError, badRequest, forbidden, internalError, unauthorized } from '../base/errors.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
-import type { RequestAttributes, UserInfo } from '../model/cluster-rules.ts';
-import { ApiError, badRequest, forbidden, internalError, unauthorized } from '../model/errors.ts';
-import { isObject, type Json, type JsonObject } from '../model/objects.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
 import type { Body } from '../storage/body.ts';
 import { isTrue, type RequestInfo, requestInfo } from '../storage/request-info.ts';

@@ -3,7 +3,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
  */
-import { ApiError } from '../model/errors.ts';
+import { ApiError } from '../base/errors.ts';
 
 export interface Representation {
   /** The object itself, rows for people, or its metadata alone. */

@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
  */
 
-import type { JsonObject } from '../model/objects.ts';
+import type { JsonObject } from '../base/objects.ts';
 import type { Api } from '../storage/api.ts';
 import { groupVersion, type ResourceType, type ReviewType } from '../storage/resource-type.ts';
 import { reviewTypes } from '../storage/resources.ts';

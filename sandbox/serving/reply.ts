@@ -2,7 +2,7 @@
  * What a request is answered with, before it is written to the connection.
  */
 
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import type { Target } from '../storage/api.ts';
 import type { WatchSink } from '../storage/watch.ts';
 

@@ -3,8 +3,8 @@
  */
 import type { ServerResponse } from 'node:http';
 import { stringify } from 'yaml';
-import { type ApiError, statusBody } from '../model/errors.ts';
-import { type ApiObject, isObject, type JsonObject } from '../model/objects.ts';
+import { type ApiError, statusBody } from '../base/errors.ts';
+import { type ApiObject, isObject, type JsonObject } from '../base/objects.ts';
 import { type Api, apiVersionOf, storedAs, type Target } from '../storage/api.ts';
 import { present } from '../storage/conversion.ts';
 import type { WatchEventType } from '../storage/watch.ts';

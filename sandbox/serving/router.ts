@@ -4,9 +4,9 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
 
-import type { UserInfo } from '../model/cluster-rules.ts';
-import { methodNotAllowed, noSuchPath } from '../model/errors.ts';
-import type { JsonObject } from '../model/objects.ts';
+import type { UserInfo } from '../base/cluster-rules.ts';
+import { methodNotAllowed, noSuchPath } from '../base/errors.ts';
+import type { JsonObject } from '../base/objects.ts';
 import { type Api, findTarget, type Query, sameResource, type Target } from '../storage/api.ts';
 import { type Body, decodeBody, parseBody } from '../storage/body.ts';
 import { deleteCollection, deleteObject } from '../storage/delete.ts';
@@ -15,7 +15,6 @@ import { listPage } from '../storage/read.ts';
 import type { RequestInfo, ResourceInfo } from '../storage/request-info.ts';
 import type { ReviewType } from '../storage/resource-type.ts';
 import { reviewTypes } from '../storage/resources.ts';
-import { answerReview, requestToken } from '../storage/reviews.ts';
 import { deleteOptions } from '../storage/schemas/core.ts';
 import { selectionOf } from '../storage/selection.ts';
 import { startWatch, watchOptions } from '../storage/watch.ts';
@@ -23,6 +22,7 @@ import { createObject, replaceObject, storedObject, type WriteRequest } from '..
 import { discover } from './discovery.ts';
 import { openApi } from './openapi.ts';
 import type { Reply } from './reply.ts';
+import { answerReview, requestToken } from './reviews.ts';
 
 /** An authorized request. */
 export interface ApiRequest {

@@ -11,9 +11,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { KubernetesVersion, Rules, UserInfo } from '../base/cluster-rules.ts';
+import type { ApiObject } from '../base/objects.ts';
 import { apiAudience, createTokens, type IssuedToken, type ServiceAccountClaims } from '../identity/tokens.ts';
-import type { KubernetesVersion, Rules, UserInfo } from '../model/cluster-rules.ts';
-import type { ApiObject } from '../model/objects.ts';
 import type { Api, ServedType } from '../storage/api.ts';
 import { createDefaultServiceAccount, startControllers } from '../storage/controllers.ts';
 import { timestamp } from '../storage/metadata.ts';

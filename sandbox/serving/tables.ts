@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
  */
 
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { columnsOf } from './columns.ts';
 
 export interface TableOptions {

@@ -6,7 +6,7 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
-import { httpStatusOf, whenFound } from '../client.ts';
+import { httpStatusOf, whenFound } from '../base/client.ts';
 import { isPending } from './request.ts';
 import type { RequestStatus, SignerApi, WriteResult } from './signer-api.ts';
 

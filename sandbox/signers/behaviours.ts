@@ -1,7 +1,7 @@
 /**
  * How a signer of the sandbox answers: properly, or wrong in one of the ways that real signers go wrong.
  */
-import type { KeyType } from '../../volumes/declaration/sources.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 
 /**
  * - `instant`: a good certificate at once.

@@ -7,7 +7,7 @@ import 'reflect-metadata';
 import { createPublicKey } from 'node:crypto';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
-import type { KeyType } from '../../volumes/declaration/sources.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 
 export type RequestedKey =
   | { readonly type: 'key' /** SubjectPublicKeyInfo, DER. */; readonly publicKey: Uint8Array }

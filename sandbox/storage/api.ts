@@ -2,7 +2,6 @@
  * What the handlers of requests share: the store, the rules, the clock and the versions served.
  */
 
-import type { Tokens } from '../identity/tokens.ts';
 import type {
   KubernetesVersion,
   RequestAttributes,
@@ -10,8 +9,9 @@ import type {
   Rules,
   RulesContext,
   UserInfo,
-} from '../model/cluster-rules.ts';
-import type { GroupResource } from '../model/objects.ts';
+} from '../base/cluster-rules.ts';
+import type { GroupResource } from '../base/objects.ts';
+import type { Tokens } from '../identity/tokens.ts';
 import type { RequestInfo, ResourceInfo } from './request-info.ts';
 import { groupVersion, type ResourceType, type ReviewType } from './resource-type.ts';
 import { parseFieldSelector, requiredName } from './selectors.ts';

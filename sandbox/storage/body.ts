@@ -2,8 +2,8 @@
  * The body of a request: JSON or YAML, checked against the schema of the type it should be.
  */
 import { parse } from 'yaml';
-import { badRequest, fieldError, invalid, unsupportedMediaType } from '../model/errors.ts';
-import { isObject, type Json, type JsonObject } from '../model/objects.ts';
+import { badRequest, fieldError, invalid, unsupportedMediaType } from '../base/errors.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { Query } from './api.ts';
 import { DecodeError, decode } from './decode.ts';
 import { parseProtobuf, protobufMediaType } from './protobuf.ts';

@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/concepts/architecture/garbage-collection/
  */
 import { randomUUID } from 'node:crypto';
-import type { ApiObject, GroupResource } from '../model/objects.ts';
+import type { ApiObject, GroupResource } from '../base/objects.ts';
 import type { Api } from './api.ts';
 import { timestamp } from './metadata.ts';
 import { podCertificateRequests } from './resources.ts';

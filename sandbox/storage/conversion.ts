@@ -2,7 +2,7 @@
  * Between the one stored form of an object and the API version in which a client reads or writes it.
  */
 
-import { type ApiObject, isObject, type JsonObject } from '../model/objects.ts';
+import { type ApiObject, isObject, type JsonObject } from '../base/objects.ts';
 import { type Api, apiVersionOf, type Target } from './api.ts';
 import { project } from './decode.ts';
 

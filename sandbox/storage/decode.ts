@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
  */
-import { isObject, type Json, type JsonObject } from '../model/objects.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import { goName, type Schema, type StructSchema } from './schemas/schema.ts';
 
 export interface Decoded {

@@ -6,10 +6,11 @@
  * https://kubernetes.io/docs/concepts/architecture/garbage-collection/
  */
 
-import { badRequest } from '../model/errors.ts';
-import { type ApiObject, isObject, type JsonObject } from '../model/objects.ts';
+import { badRequest } from '../base/errors.ts';
+import { type ApiObject, isObject, type JsonObject } from '../base/objects.ts';
 import { type Api, attributesOf, storedAs, type Target } from './api.ts';
 import { checkDeletePreconditions, timestamp } from './metadata.ts';
+import { removeObject } from './remove.ts';
 import type { Selection } from './selection.ts';
 import { admit, isDryRun, kindSubject, storedObject, type WriteRequest } from './write.ts';
 
@@ -71,30 +72,6 @@ function markDeleted(api: Api, target: Target, stored: ApiObject, graceSeconds: 
   const deletionTimestamp = timestamp(api.now() + graceSeconds * 1000);
   const metadata = { ...stored.metadata, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds };
   return api.store.update(storedAs(target), { ...stored, metadata });
-}
-
-function removeObject(api: Api, target: Target, stored: ApiObject): ApiObject {
-  const { namespace = '', name = '' } = stored.metadata;
-  if (storedAs(target) === 'namespaces') {
-    for (const { type } of api.served()) {
-      const contents = type.namespaced ? api.store.list(type.storedAs, name) : [];
-      for (const object of contents) {
-        api.store.remove(type.storedAs, name, object.metadata.name ?? '');
-      }
-    }
-  }
-  // Watchers of a pod see with its last state that, and when, it was deleted.
-  const ended = { deletionTimestamp: timestamp(api.now()), deletionGracePeriodSeconds: 0 };
-  const metadata = storedAs(target) === 'pods' ? { ...stored.metadata, ...ended } : stored.metadata;
-  return api.store.remove(storedAs(target), namespace, name, { ...stored, metadata }) ?? stored;
-}
-
-/** After an update: an object that waited for its finalizers goes when the last one is off. */
-export function removeWhenFinalized(api: Api, target: Target, stored: ApiObject): ApiObject {
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = stored.metadata;
-  return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0
-    ? removeObject(api, target, stored)
-    : stored;
 }
 
 /** Deletes all objects of a selection. @returns them as they were @throws ApiError */

@@ -4,7 +4,7 @@
  * https://www.rfc-editor.org/rfc/rfc6902
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, type Json } from '../model/objects.ts';
+import { isObject, type Json } from '../base/objects.ts';
 
 /** @returns the changed document; the given one stays as it was @throws Error when an operation cannot be done */
 export function applyJsonPatch(document: Json, operations: readonly Json[]): Json {

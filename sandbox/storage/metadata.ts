@@ -12,8 +12,8 @@ import {
   type FieldError,
   fieldError,
   staleUpdate,
-} from '../model/errors.ts';
-import type { ApiObject, ObjectMeta } from '../model/objects.ts';
+} from '../base/errors.ts';
+import type { ApiObject, ObjectMeta } from '../base/objects.ts';
 
 /** Without vowels and look-alikes, as the real server's. */
 const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';

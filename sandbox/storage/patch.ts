@@ -4,8 +4,8 @@
  * https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
  */
 
-import { ApiError, badRequest, unsupportedMediaType } from '../model/errors.ts';
-import { isObject, type Json, type JsonObject } from '../model/objects.ts';
+import { ApiError, badRequest, unsupportedMediaType } from '../base/errors.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { Api } from './api.ts';
 import { type Body, parseBody } from './body.ts';
 import { toStored } from './conversion.ts';

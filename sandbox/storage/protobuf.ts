@@ -5,8 +5,8 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
  * https://protobuf.dev/programming-guides/encoding/
  */
-import { badRequest } from '../model/errors.ts';
-import type { Json, JsonObject } from '../model/objects.ts';
+import { badRequest } from '../base/errors.ts';
+import type { Json, JsonObject } from '../base/objects.ts';
 
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
 /** Every message is preceded by these bytes and wrapped in an envelope that names its kind. */

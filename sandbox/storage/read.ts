@@ -4,8 +4,8 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 
-import { ApiError, badRequest, expired, fieldError, invalid } from '../model/errors.ts';
-import { type ApiObject, isObject } from '../model/objects.ts';
+import { ApiError, badRequest, expired, fieldError, invalid } from '../base/errors.ts';
+import { type ApiObject, isObject } from '../base/objects.ts';
 import { type Api, type Query, storedAs, type Target } from './api.ts';
 import type { Selection } from './selection.ts';
 import { keyOf } from './store.ts';

@@ -2,8 +2,8 @@
  * What the server has to know about a resource: names, scope, versions, schema, and where its handling is its own.
  */
 
-import type { KubernetesVersion, UserInfo } from '../model/cluster-rules.ts';
-import type { ApiObject, GroupResource } from '../model/objects.ts';
+import type { KubernetesVersion, UserInfo } from '../base/cluster-rules.ts';
+import type { ApiObject, GroupResource } from '../base/objects.ts';
 import type { StructSchema } from './schemas/schema.ts';
 
 export interface ResourceType {

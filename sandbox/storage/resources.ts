@@ -3,7 +3,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology
  */
-import type { ApiObject, GroupResource } from '../model/objects.ts';
+import type { ApiObject, GroupResource } from '../base/objects.ts';
 import {
   fieldAt,
   type ResourceType,

@@ -2,8 +2,8 @@
  * Which objects a list or watch is about: the selectors of a query, checked and ready to match.
  */
 
-import { badRequest } from '../model/errors.ts';
-import type { ApiObject } from '../model/objects.ts';
+import { badRequest } from '../base/errors.ts';
+import type { ApiObject } from '../base/objects.ts';
 import type { Query, Target } from './api.ts';
 import type { ResourceInfo } from './request-info.ts';
 import {

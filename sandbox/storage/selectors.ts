@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api
  * https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/
  */
-import { type ApiError, badRequest } from '../model/errors.ts';
+import { type ApiError, badRequest } from '../base/errors.ts';
 
 export interface LabelRequirement {
   readonly key: string;

@@ -7,7 +7,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { ApiObject, GroupResource, Json, ObjectReader } from '../model/objects.ts';
+import type { ApiObject, GroupResource, Json, ObjectReader } from '../base/objects.ts';
 
 /** A change. The object carries the change's revision as its resourceVersion, also when it was removed. */
 export interface StoreEvent {

@@ -5,7 +5,7 @@
  * https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, type Json, type JsonObject } from '../model/objects.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 
 /** Lists that are merged, and by which field of their items; every other list is replaced as a whole. */
 const mergeKeys: ReadonlyMap<string, string> = new Map([

@@ -4,8 +4,8 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 
-import { ApiError, expired, fieldError, invalid, statusBody } from '../model/errors.ts';
-import type { ApiObject, JsonObject } from '../model/objects.ts';
+import { ApiError, expired, fieldError, invalid, statusBody } from '../base/errors.ts';
+import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { type Api, type Query, storedAs, type Target } from './api.ts';
 import { parseRevision, tooLargeRevision } from './read.ts';
 import { isTrue } from './request-info.ts';

@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#api-verbs
  */
 
-import type { AdmissionRequest, ResourceAttributes, UserInfo, ValidationRequest } from '../model/cluster-rules.ts';
+import type { AdmissionRequest, ResourceAttributes, UserInfo, ValidationRequest } from '../base/cluster-rules.ts';
 import {
   alreadyExists,
   type ErrorSubject,
@@ -13,12 +13,11 @@ import {
   invalid,
   methodNotAllowed,
   notFound,
-} from '../model/errors.ts';
-import type { ApiObject, Json, JsonObject } from '../model/objects.ts';
+} from '../base/errors.ts';
+import type { ApiObject, Json, JsonObject } from '../base/objects.ts';
 import { type Api, attributesOf, type Query, rulesContext, storedAs, type Target } from './api.ts';
 import { type DecodedBody, decodeBody } from './body.ts';
 import { present, toStored } from './conversion.ts';
-import { removeWhenFinalized } from './delete.ts';
 import {
   checkIdentity,
   checkPreconditions,
@@ -28,6 +27,7 @@ import {
   unconditionalUpdateError,
   validateMetadataUpdate,
 } from './metadata.ts';
+import { removeWhenFinalized } from './remove.ts';
 import type { ResourceInfo } from './request-info.ts';
 import { groupResource } from './resource-type.ts';
 

@@ -7,7 +7,7 @@
 import { type ApiClient, type ApiClientOptions, createApiClient } from '../../agent/kubernetes/client.ts';
 import { type Credentials, createIdentity, type Identity } from '../../agent/kubernetes/identity.ts';
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
-import type { UserInfo } from '../../sandbox/model/cluster-rules.ts';
+import type { UserInfo } from '../../sandbox/base/cluster-rules.ts';
 import type { Target } from '../sandbox/serving/client.ts';
 
 /** Somebody at the API server. */

@@ -13,8 +13,8 @@ import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { createPodDirectory } from '../../agent/kubernetes/pods.ts';
 import { createRequestApi, watchRequests } from '../../agent/kubernetes/requests.ts';
 import type { Outcome, PodIdentity } from '../../agent/lifecycle/ports.ts';
-import type { KeyType } from '../../volumes/declaration/sources.ts';
-import type { IssuedChain, PodReference } from '../../volumes/volume.ts';
+import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Access, Caller } from './access.ts';
 
 export interface AgentPartsOptions {

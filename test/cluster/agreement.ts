@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isObject } from '../../sandbox/model/objects.ts';
+import { isObject } from '../../sandbox/base/objects.ts';
 import { allCases } from '../sandbox/rules/cases/all.ts';
 import type { RuleCase, World } from '../sandbox/rules/cases/case.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';

@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
+import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
-import { isObject, type JsonObject } from '../../sandbox/model/objects.ts';
 
 /** A rule of the agent's role, as RBAC has it. */
 export interface Rule {

@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Agent } from 'node:https';
-import type { UserInfo } from '../../sandbox/model/cluster-rules.ts';
-import { isObject, type JsonObject } from '../../sandbox/model/objects.ts';
+import type { UserInfo } from '../../sandbox/base/cluster-rules.ts';
+import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import { createSignerApi } from '../../sandbox/signers/api.ts';
 import { type Signer, startSigner } from '../../sandbox/signers/signer.ts';
-import type { PodReference } from '../../volumes/volume.ts';
+import type { PodReference } from '../../volumes/base/volume.ts';
 import type { UserName } from '../sandbox/rules/cases/case.ts';
 import { storedObjects, users } from '../sandbox/rules/cases/objects.ts';
 import { createObjects, type ReplayTarget } from '../sandbox/rules/replay.ts';

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { JsonObject } from '../../sandbox/base/objects.ts';
 import type { AgentIdentity } from '../../sandbox/cluster/permissions.ts';
-import type { JsonObject } from '../../sandbox/model/objects.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { users } from '../sandbox/rules/cases/objects.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';

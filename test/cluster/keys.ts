@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { keyTypes } from '../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../volumes/declaration/key-types.ts';
 import { users } from '../sandbox/rules/cases/objects.ts';
 import { startAgentParts } from './agent-parts.ts';
 import type { Ground } from './ground.ts';

@@ -2,7 +2,7 @@
  * Names of the suite's own. The cases speak of nodes, namespaces, users and roles with plain names; on a cluster they
  * carry a mark that is new in every run, so that nothing of anybody else's is met.
  */
-import type { UserInfo } from '../../sandbox/model/cluster-rules.ts';
+import type { UserInfo } from '../../sandbox/base/cluster-rules.ts';
 import { storedObjects } from '../sandbox/rules/cases/objects.ts';
 import type { Names } from '../sandbox/rules/replay.ts';
 

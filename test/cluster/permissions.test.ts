@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import type { KubernetesVersion, RequestAttributes, UserInfo } from '../../sandbox/base/cluster-rules.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
 import type { Authorizer } from '../../sandbox/identity/access.ts';
-import type { KubernetesVersion, RequestAttributes, UserInfo } from '../../sandbox/model/cluster-rules.ts';
 import { signerName, startNode, usualSources } from '../end-to-end/node.ts';
 import { boundRules, chartObjects, without } from './chart.ts';
 

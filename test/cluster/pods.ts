@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { isObject, type JsonObject } from '../../sandbox/model/objects.ts';
+import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import { call } from '../sandbox/serving/client.ts';
 import type { Ground } from './ground.ts';
 

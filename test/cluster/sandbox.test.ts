@@ -2,8 +2,8 @@
  * The suite passes against the sandbox: what it proves on a cluster is what tests against the sandbox count on.
  */
 import { after, before, describe } from 'node:test';
+import { kubernetesVersions } from '../../sandbox/base/cluster-rules.ts';
 import { agentPermissions } from '../../sandbox/cluster/permissions.ts';
-import { kubernetesVersions } from '../../sandbox/model/cluster-rules.ts';
 import { startNode, type TestNode } from '../end-to-end/node.ts';
 import { clusterSuite } from './suite.ts';
 

@@ -3,7 +3,7 @@
  */
 import type { PodCertificateApi, ServedApi } from '../../agent/kubernetes/discovery.ts';
 import { createDiscovery } from '../../agent/kubernetes/discovery.ts';
-import { type KubernetesVersion, kubernetesVersions } from '../../sandbox/model/cluster-rules.ts';
+import { type KubernetesVersion, kubernetesVersions } from '../../sandbox/base/cluster-rules.ts';
 import { call, type Target } from '../sandbox/serving/client.ts';
 import type { Access } from './access.ts';
 

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../../agent/kubernetes/identity.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
-import type { JsonObject } from '../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../sandbox/base/objects.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';

@@ -16,7 +16,7 @@ import { after, before, describe, test } from 'node:test';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import { manifestFile } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
-import { startCluster } from '../../sandbox/cluster.ts';
+import { startCluster } from '../../sandbox/cluster/cluster.ts';
 import { objectsIn, one } from './objects.ts';
 
 const signerName = 'example.com/mesh';

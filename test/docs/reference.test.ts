@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { optionsTable } from '../../agent/configuration/help.ts';
-import { keyTypes, parseDeclaration } from '../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../volumes/declaration/key-types.ts';
+import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');

@@ -21,9 +21,9 @@ import { createVolumeManager, type VolumeManager } from '../../agent/lifecycle/v
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 import { createSystemClock } from '../../agent/time/system-clock.ts';
 import { createTrustAnchors } from '../../agent/trust/anchors.ts';
+import type { OpenVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
-import type { OpenVolume, VolumeStore } from '../../volumes/volume.ts';
 
 /** `issuance`: the first certificate; `refresh`: the second one. */
 export type Phase = 'issuance' | 'refresh';

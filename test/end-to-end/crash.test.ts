@@ -14,7 +14,7 @@ import { type TestContext, test } from 'node:test';
 import { createIdentity } from '../../agent/kubernetes/identity.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
-import { type Cluster, startCluster } from '../../sandbox/cluster.ts';
+import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { mountSkip } from '../volumes/support.ts';
 import type { CrashPlan, Phase, Round } from './crash-child.ts';

@@ -7,7 +7,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { keyTypes } from '../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../volumes/declaration/key-types.ts';
 import { mountSkip } from '../volumes/support.ts';
 import { signerName, usualSources, written } from './node.ts';
 import { startRealNode } from './real-node.ts';

@@ -7,7 +7,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { keyTypes } from '../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../volumes/declaration/key-types.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];

@@ -10,7 +10,7 @@ import { type AgentConfiguration, parseConfiguration } from '../../agent/configu
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { createLogger } from '../../agent/observe/log/log.ts';
 import type { Event } from '../../sandbox/cluster/admin.ts';
-import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster.ts';
+import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 
 export const signerName = 'example.com/mesh';

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
-import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster.ts';
+import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { mountPointsBelow } from '../volumes/support.ts';
 import { type Line, signerName } from './node.ts';

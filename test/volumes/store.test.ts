@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { FileOwner, OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import { createMounts } from '../../volumes/mounts/mounts.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
-import type { FileOwner, OpenVolume, VolumeRecord } from '../../volumes/volume.ts';
 import {
   anchors,
   credential,

@@ -7,8 +7,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Source } from '../../volumes/declaration/sources.ts';
-import type { FileOwner, SourceContent, VolumeRecord } from '../../volumes/volume.ts';
+import type { FileOwner, SourceContent, VolumeRecord } from '../../volumes/base/volume.ts';
+import type { Source } from '../../volumes/declaration/types.ts';
 
 /** The reason why tests with real mounts cannot run here, or false when they can. */
 export const mountSkip: string | false = whyNoMounts();

@@ -1,8 +1,9 @@
 /**
  * What the CSI services need from the rest of the agent.
  */
-import type { VolumeDeclaration } from '../declaration/sources.ts';
-import type { PodReference } from '../volume.ts';
+
+import type { PodReference } from '../base/volume.ts';
+import type { VolumeDeclaration } from '../declaration/types.ts';
 
 /** A NodePublishVolume call whose fields have all been checked. */
 export interface PublishRequest {

@@ -6,11 +6,11 @@
  */
 import path from 'node:path';
 import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { VolumeError } from '../base/errors.ts';
+import type { PodReference } from '../base/volume.ts';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
 import { describeFaults, parseDeclaration } from '../declaration/sources.ts';
-import { VolumeError } from '../errors.ts';
-import { isPodUID, parseTargetPath, type TargetPath } from '../target-path.ts';
-import type { PodReference } from '../volume.ts';
+import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
 import { CallError, statusOfOutcome } from './status.ts';

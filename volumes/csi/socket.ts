@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
-import { systemCode, toVolumeError, VolumeError } from '../errors.ts';
+import { systemCode, toVolumeError, VolumeError } from '../base/errors.ts';
 import { lstat, removeTree } from '../files/files.ts';
 
 /** `sun_path` holds 108 bytes and ends with a NUL. */

@@ -8,7 +8,7 @@
  * https://github.com/container-storage-interface/spec/blob/master/spec.md#error-scheme
  */
 import { type StatusObject, status } from '@grpc/grpc-js';
-import { VolumeError, type VolumeErrorCode } from '../errors.ts';
+import { VolumeError, type VolumeErrorCode } from '../base/errors.ts';
 import type { PublishOutcome } from './driver.ts';
 
 const outcomeCodes = {

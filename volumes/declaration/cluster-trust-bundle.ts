@@ -16,8 +16,8 @@ import {
 } from './fields.ts';
 import { clusterTrustBundleNameFault, labelKeyFault, labelValueFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
-import { readSignerName } from './pod-certificate.ts';
-import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from './sources.ts';
+import { readSignerName } from './signer-name.ts';
+import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from './types.ts';
 
 const fields = ['name', 'signerName', 'labelSelector', 'optional', 'path'];
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;

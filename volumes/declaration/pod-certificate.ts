@@ -6,9 +6,10 @@
 
 import { type Fault, type Mapping, quote, readInteger, readMapping, readString, readStringMap } from './fields.ts';
 import { keyTypes } from './key-types.ts';
-import { isKubernetesSigner, signerNameFault, userAnnotationKeyFault } from './names.ts';
+import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
-import type { PodCertificateSource } from './sources.ts';
+import { readSignerName } from './signer-name.ts';
+import type { PodCertificateSource } from './types.ts';
 
 /** The output fields; the first two hold the private key. */
 const pathFields = [
@@ -51,17 +52,6 @@ export function readPodCertificate(
     userAnnotations,
     ...paths,
   };
-}
-
-/** `signerName`, required, well formed. */
-export function readSignerName(mapping: Mapping, path: string, faults: Fault[]): string | undefined {
-  const before = faults.length;
-  const signerName = readString(mapping, 'signerName', path, faults);
-  if (faults.length > before) return undefined;
-  const message =
-    signerName === undefined ? 'is required, like "example.com/signer-name"' : signerNameFault(signerName);
-  if (message !== undefined) faults.push({ field: `${path}.signerName`, message });
-  return signerName;
 }
 
 function readKeyType(mapping: Mapping, path: string, faults: Fault[]) {

@@ -14,7 +14,7 @@
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, toVolumeError } from '../errors.ts';
+import { systemCode, toVolumeError } from '../base/errors.ts';
 import {
   type Access,
   isRegularFileBelow,

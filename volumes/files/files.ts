@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, VolumeError } from '../errors.ts';
+import { systemCode, VolumeError } from '../base/errors.ts';
 
 /** Mode bits, and numeric owners where the agent may set them. */
 export interface Access {

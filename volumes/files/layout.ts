@@ -16,8 +16,8 @@
  * volume keep other users out all the same.
  */
 
-import type { Source, VolumeDeclaration } from '../declaration/sources.ts';
-import type { FileOwner, SourceContent } from '../volume.ts';
+import type { FileOwner, SourceContent } from '../base/volume.ts';
+import type { Source, VolumeDeclaration } from '../declaration/types.ts';
 import type { Access } from './files.ts';
 import { encodePem, type PemBlock } from './pem.ts';
 

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { VolumeError } from '../errors.ts';
+import { VolumeError } from '../base/errors.ts';
 
 /** One mount. */
 export interface MountEntry {

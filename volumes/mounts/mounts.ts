@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VolumeError } from '../errors.ts';
+import { VolumeError } from '../base/errors.ts';
 import { lstat, removeContents } from '../files/files.ts';
 import { type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 

@@ -2,9 +2,11 @@
  * The JSON of a volume's state files: versioned, and read with distrust, because a file may come from another version of
  * the agent or from a crash of the machine. DER is base64.
  */
+
+import type { FileOwner, IssuedChain, IssuedStatus, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import { keyTypes } from '../declaration/key-types.ts';
 import { checkPath } from '../declaration/paths.ts';
-import { keyTypes, type Source, type VolumeDeclaration } from '../declaration/sources.ts';
-import type { FileOwner, IssuedChain, IssuedStatus, PendingRequest, VolumeRecord } from '../volume.ts';
+import type { Source, VolumeDeclaration } from '../declaration/types.ts';
 
 const version = 1;
 

@@ -12,7 +12,8 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { toVolumeError, VolumeError } from '../errors.ts';
+import { toVolumeError, VolumeError } from '../base/errors.ts';
+import type { OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
 import {
   lstat,
   makeDirectory,
@@ -22,7 +23,6 @@ import {
   setAccess,
   writeNewFile,
 } from '../files/files.ts';
-import type { OpenVolume, PendingRequest, VolumeRecord } from '../volume.ts';
 import {
   decodeIssued,
   decodePending,

@@ -9,9 +9,9 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv4 } from 'node:net';
 import { unreachable } from '../../base/unreachable.ts';
 import type { Logger } from '../log/log.ts';
+import { type Reply, textReply } from '../reply.ts';
 import type { AccessCheck, Verdict } from './access.ts';
 import type { CertificateSource } from './certificate-files.ts';
-import { type Reply, textReply } from './reply.ts';
 import type { Route } from './routes.ts';
 
 export interface ObserveServer {

@@ -2,11 +2,11 @@
  * What the HTTP endpoint serves: `/metrics` for Prometheus, probes, `/statusz` and `/flagz` for people.
  */
 
+import { type Health, healthReply } from '../health.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import { type Reply, textReply } from '../reply.ts';
 import type { StatusSources } from '../status/document.ts';
 import { statusReply } from '../status/status.ts';
-import { type Health, healthReply } from './health.ts';
-import { type Reply, textReply } from './reply.ts';
 
 /** What of a request an answer depends on. */
 export interface Question {

@@ -2,7 +2,7 @@
  * Turns each notice of the lifecycle into exactly one log line, the metrics it counts in, and, where the pod's author
  * should see it, an event on the pod.
  */
-import type { PodReference } from '../../../volumes/volume.ts';
+import type { PodReference } from '../../../volumes/base/volume.ts';
 import type { Reporter } from '../../lifecycle/notices.ts';
 import type { Logger } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';

@@ -5,12 +5,12 @@
  *
  * Moments are RFC 3339 in UTC.
  */
-import type { ClusterTrustBundleSource, PodCertificateSource } from '../../../volumes/declaration/sources.ts';
+import type { ClusterTrustBundleSource, PodCertificateSource } from '../../../volumes/declaration/types.ts';
 import { singleLine } from '../../base/redact.ts';
 import type { CredentialSnapshot, CredentialStateName } from '../../lifecycle/notices.ts';
 import type { VolumeSnapshot } from '../../lifecycle/volume-status.ts';
 import { timeText } from '../../time/time-text.ts';
-import type { HealthCheck } from '../endpoint/health.ts';
+import type { HealthCheck } from '../health.ts';
 
 /** What is read at each request; answered from memory, at once. */
 export interface StatusSources {

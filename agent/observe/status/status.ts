@@ -2,7 +2,7 @@
  * `/statusz`: the status in the form that is asked for, as `?format=` says or else by the Accept header. A browser gets
  * the page, a program that asks for JSON gets JSON, curl gets text.
  */
-import { type Reply, textReply } from '../endpoint/reply.ts';
+import { type Reply, textReply } from '../reply.ts';
 import { type StatusSources, statusDocument } from './document.ts';
 import { pagePolicy, statusPage } from './page.ts';
 import { readSelection } from './selection.ts';

@@ -3,7 +3,7 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/
  */
-import type { KubernetesVersion } from '../../model/cluster-rules.ts';
+import type { KubernetesVersion } from '../../base/cluster-rules.ts';
 import {
   bytes,
   condition,

@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
  */
 
-import type { Json } from '../../model/objects.ts';
+import type { Json } from '../../base/objects.ts';
 
 export type Schema =
   /** `byte` is base64, `date-time` RFC 3339 in whole seconds, `micro-time` the same with microseconds. */

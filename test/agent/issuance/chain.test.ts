@@ -5,7 +5,7 @@ import { AgentError } from '../../../agent/base/errors.ts';
 import { verifyChain } from '../../../agent/issuance/chain.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Outcome } from '../../../agent/lifecycle/ports.ts';
-import { keyTypes } from '../../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
 
 type Issued = Outcome & { readonly type: 'issued' };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { suggestedKeyType } from '../../../agent/issuance/key-type-suggestion.ts';
-import { type KeyType, keyTypes } from '../../../volumes/declaration/sources.ts';
+import { type KeyType, keyTypes } from '../../../volumes/declaration/key-types.ts';
 
 const suggestions: readonly (readonly [message: string, refused: KeyType, suggested: KeyType | undefined])[] = [
   ['use ECDSAP256', 'RSA3072', 'ECDSAP256'],

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
-import { keyTypes } from '../../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 
 const rsaKey = generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey;
 

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { PrivateKey } from '../../../agent/lifecycle/ports.ts';
-import { type KeyType, keyTypes } from '../../../volumes/declaration/sources.ts';
+import { type KeyType, keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createOpenSsl } from '../../support/openssl.ts';
 
 const podUID = '2f1c8a64-7c0e-4d7c-9b55-0d6f2f6b7d10';

@@ -4,7 +4,7 @@ import type { CallOptions, Priority } from '../../../agent/base/call.ts';
 import type { ApiRequest } from '../../../agent/kubernetes/client.ts';
 import type { Pod } from '../../../agent/kubernetes/objects.ts';
 import { commonRunAsUser, createPodDirectory, type PodDirectoryOptions } from '../../../agent/kubernetes/pods.ts';
-import type { PodReference } from '../../../volumes/volume.ts';
+import type { PodReference } from '../../../volumes/base/volume.ts';
 import { clientOf, type Loopback, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
 const web: PodReference = { namespace: 'shop', name: 'web', uid: 'uid-1', serviceAccountName: 'cart' };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { begin } from '../../../agent/lifecycle/credential.ts';
-import type { IssuedStatus, PendingRequest } from '../../../volumes/volume.ts';
+import type { IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
 import { hour } from './world.ts';
 
 const now = Date.UTC(2026, 10, 21);

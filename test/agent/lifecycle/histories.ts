@@ -10,7 +10,7 @@ import type {
   Effect,
   Transition,
 } from '../../../agent/lifecycle/credential-state.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/volume.ts';
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
 
 /** One turn of the world, drawn by the property test. */
 export interface Turn {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
-import type { OpenVolume, VolumeStore } from '../../../volumes/volume.ts';
+import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
 
 const denial = { type: 'denied', reason: 'Policy', message: 'not on a Sunday' } as const;

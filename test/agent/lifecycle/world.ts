@@ -20,10 +20,10 @@ import type {
   PrivateKey,
 } from '../../../agent/lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
+import type { VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
-import type { Source } from '../../../volumes/declaration/sources.ts';
+import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
-import type { VolumeStore } from '../../../volumes/volume.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
 export const minute = 60_000;

@@ -3,8 +3,8 @@
 import type { VolumeSnapshot } from '../../../agent/lifecycle/volume-status.ts';
 import { createLogger, type Logger, type LogLevel } from '../../../agent/observe/log/log.ts';
 import type { StatusSources } from '../../../agent/observe/status/document.ts';
-import type { PodCertificateSource } from '../../../volumes/declaration/sources.ts';
-import type { VolumeRecord } from '../../../volumes/volume.ts';
+import type { VolumeRecord } from '../../../volumes/base/volume.ts';
+import type { PodCertificateSource } from '../../../volumes/declaration/types.ts';
 
 const source: PodCertificateSource = {
   kind: 'podCertificate',

@@ -8,7 +8,7 @@ import type { Anchors } from '../../../agent/lifecycle/ports.ts';
 import type { Clock } from '../../../agent/time/clock.ts';
 import { createTrustAnchors } from '../../../agent/trust/anchors.ts';
 import { uniteCertificates } from '../../../agent/trust/certificates.ts';
-import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/declaration/sources.ts';
+import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/declaration/types.ts';
 import {
   clientOf,
   isWatch,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matchesLabels } from '../../../agent/trust/label-selector.ts';
-import type { LabelRequirement, LabelSelector } from '../../../volumes/declaration/sources.ts';
+import type { LabelRequirement, LabelSelector } from '../../../volumes/declaration/types.ts';
 
 const labels = { env: 'prod', tier: 'web' };
 

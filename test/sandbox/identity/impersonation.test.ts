@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RequestAttributes, RulesContext, UserInfo } from '../../../sandbox/base/cluster-rules.ts';
+import { ApiError } from '../../../sandbox/base/errors.ts';
 import { impersonate } from '../../../sandbox/identity/impersonation.ts';
-import type { RequestAttributes, RulesContext, UserInfo } from '../../../sandbox/model/cluster-rules.ts';
-import { ApiError } from '../../../sandbox/model/errors.ts';
 
 const admin: UserInfo = { username: 'admin', groups: ['system:authenticated'], extra: {} };
 const attributes: RequestAttributes = { kind: 'path', user: admin, verb: 'get', path: '/metrics' };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RequestAttributes, RulesContext, UserInfo } from '../../../sandbox/base/cluster-rules.ts';
+import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { createRules } from '../../../sandbox/cluster/rules.ts';
-import type { RequestAttributes, RulesContext, UserInfo } from '../../../sandbox/model/cluster-rules.ts';
-import type { ApiObject, JsonObject } from '../../../sandbox/model/objects.ts';
 
 const group = 'rbac.authorization.k8s.io';
 const user: UserInfo = { username: 'someone', groups: ['people', 'system:authenticated'], extra: {} };

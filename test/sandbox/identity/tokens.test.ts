@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { apiAudience, createTokens } from '../../../sandbox/identity/tokens.ts';
-import type { ApiObject, JsonObject } from '../../../sandbox/model/objects.ts';
 import { createStore, type Store } from '../../../sandbox/storage/store.ts';
 import { type Answer, call } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';

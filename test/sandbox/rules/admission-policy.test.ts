@@ -3,9 +3,9 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { UserInfo } from '../../../sandbox/base/cluster-rules.ts';
+import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { createRules } from '../../../sandbox/cluster/rules.ts';
-import type { UserInfo } from '../../../sandbox/model/cluster-rules.ts';
-import type { JsonObject } from '../../../sandbox/model/objects.ts';
 import { startApiServer } from '../../../sandbox/serving/server.ts';
 import { type Answer, call } from '../serving/client.ts';
 

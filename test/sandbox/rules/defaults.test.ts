@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { KubernetesVersion, RulesContext, ValidationRequest } from '../../../sandbox/base/cluster-rules.ts';
+import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { createRules } from '../../../sandbox/cluster/rules.ts';
-import type { KubernetesVersion, RulesContext, ValidationRequest } from '../../../sandbox/model/cluster-rules.ts';
-import type { ApiObject, JsonObject } from '../../../sandbox/model/objects.ts';
 import { createKeys } from './cases/keys.ts';
 import { users } from './cases/objects.ts';
 import { condition, minuteMs, podCertificateRequest, rfc3339 } from './cases/requests.ts';

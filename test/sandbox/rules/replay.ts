@@ -3,8 +3,8 @@
  * stored before is made by an administrator and removed again.
  */
 import type { Agent } from 'node:https';
-import type { ApiObject, JsonObject } from '../../../sandbox/model/objects.ts';
-import { isObject } from '../../../sandbox/model/objects.ts';
+import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
+import { isObject } from '../../../sandbox/base/objects.ts';
 import { type Answer, call, type Target, watch } from '../serving/client.ts';
 import type { CaseRequest, Expected, RuleCase, UserName, World } from './cases/case.ts';
 import { storedObjects } from './cases/objects.ts';

@@ -10,7 +10,6 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { refusal } from '../../../sandbox/identity/access.ts';
 import type {
   KubernetesVersion,
   RequestAttributes,
@@ -18,9 +17,10 @@ import type {
   RulesContext,
   UserInfo,
   ValidationRequest,
-} from '../../../sandbox/model/cluster-rules.ts';
-import { ApiError, invalid } from '../../../sandbox/model/errors.ts';
-import type { ApiObject, ObjectReader } from '../../../sandbox/model/objects.ts';
+} from '../../../sandbox/base/cluster-rules.ts';
+import { ApiError, invalid } from '../../../sandbox/base/errors.ts';
+import type { ApiObject, ObjectReader } from '../../../sandbox/base/objects.ts';
+import { refusal } from '../../../sandbox/identity/access.ts';
 import type { CaseRequest, CertificateMaker, Expected, RuleCase, World } from './cases/case.ts';
 import type { KeyName, TestKey } from './cases/keys.ts';
 import { type StoredObject, storedObjects, users } from './cases/objects.ts';

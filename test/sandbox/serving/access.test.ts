@@ -3,9 +3,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AdmissionRequest, RequestAttributes, UserInfo } from '../../../sandbox/model/cluster-rules.ts';
-import { badRequest, fieldError, forbidden } from '../../../sandbox/model/errors.ts';
-import type { JsonObject } from '../../../sandbox/model/objects.ts';
+import type { AdmissionRequest, RequestAttributes, UserInfo } from '../../../sandbox/base/cluster-rules.ts';
+import { badRequest, fieldError, forbidden } from '../../../sandbox/base/errors.ts';
+import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { call } from './client.ts';
 import { openRules } from './open-rules.ts';
 import { startSandbox } from './sandbox-target.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import type { JsonObject } from '../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { type Answer, call, type RequestOptions, type Target, watch } from './client.ts';
 
 type Connect = () => Target;

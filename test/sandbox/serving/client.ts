@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type RequestOptions as ServerOptions } from 'node:https';
 import { createInterface } from 'node:readline';
-import type { JsonObject, ObjectMeta } from '../../../sandbox/model/objects.ts';
+import type { JsonObject, ObjectMeta } from '../../../sandbox/base/objects.ts';
 
 /** An API server to test against: the sandbox or a real one. */
 export interface Target {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent } from 'node:https';
 import { test } from 'node:test';
-import type { JsonObject } from '../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { call, watch } from './client.ts';
 import { startSandbox } from './sandbox-target.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Rules that allow everything but what a test asks them to refuse: the server's own behaviour is tested with them.
  */
-import type { Rules, UserInfo } from '../../../sandbox/model/cluster-rules.ts';
+import type { Rules, UserInfo } from '../../../sandbox/base/cluster-rules.ts';
 
 export const admin: UserInfo = { username: 'admin', groups: ['system:masters'], extra: {} };
 

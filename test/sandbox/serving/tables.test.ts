@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ApiObject, JsonObject } from '../../../sandbox/model/objects.ts';
+import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { age, columnsOf } from '../../../sandbox/serving/columns.ts';
 
 const now = Date.parse('2026-01-10T00:00:00Z');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ApiObject } from '../../../sandbox/model/objects.ts';
+import type { ApiObject } from '../../../sandbox/base/objects.ts';
 import type { ApiServer } from '../../../sandbox/serving/server.ts';
 import { podCertificateRequests } from '../../../sandbox/storage/resources.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { createRules } from '../../../sandbox/cluster/rules.ts';
-import type { JsonObject } from '../../../sandbox/model/objects.ts';
 import { createKeys } from '../rules/cases/keys.ts';
 import { condition, podCertificateRequest } from '../rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../rules/world.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Json, JsonObject } from '../../../sandbox/model/objects.ts';
+import type { Json, JsonObject } from '../../../sandbox/base/objects.ts';
 import { applyJsonPatch } from '../../../sandbox/storage/json-patch.ts';
 import { mergePatch } from '../../../sandbox/storage/patch.ts';
 import { strategicMerge } from '../../../sandbox/storage/strategic-merge.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ApiObject } from '../../../sandbox/model/objects.ts';
+import type { ApiObject } from '../../../sandbox/base/objects.ts';
 import { createStore, type StoreEvent } from '../../../sandbox/storage/store.ts';
 
 const object = (name: string, more: Partial<ApiObject> = {}): ApiObject => ({

@@ -1,9 +1,9 @@
 /** What a publish call must say, and what its author reads when it does not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { VolumeError } from '../../../volumes/base/errors.ts';
 import { type NodePublishVolumeRequest, readPublish } from '../../../volumes/csi/node.ts';
 import { CallError, isExpected, statusOfError, statusOfOutcome } from '../../../volumes/csi/status.ts';
-import { VolumeError } from '../../../volumes/errors.ts';
 import { podUID } from '../support.ts';
 import { publishRequest, targetPath } from './support.ts';
 

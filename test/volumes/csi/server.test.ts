@@ -7,10 +7,10 @@ import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Client, credentials } from '@grpc/grpc-js';
+import { VolumeError } from '../../../volumes/base/errors.ts';
 import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import { nodeService } from '../../../volumes/csi/protocol.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
-import { VolumeError } from '../../../volumes/errors.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
 import {
   anchors,

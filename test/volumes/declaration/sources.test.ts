@@ -1,7 +1,8 @@
 /** A pod's declaration: what is accepted, and that every fault is named by its path, all in one pass. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeFaults, keyTypes, parseDeclaration } from '../../../volumes/declaration/sources.ts';
+import { keyTypes } from '../../../volumes/declaration/key-types.ts';
+import { describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
 /** The faults of a declaration as `field: message` lines. */
 function faultsOf(attributes: Record<string, string>): readonly string[] {

@@ -1,10 +1,10 @@
 /** Which file holds what, and who may read it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PodCertificateSource, VolumeDeclaration } from '../../../volumes/declaration/sources.ts';
+import type { FileOwner, SourceContent } from '../../../volumes/base/volume.ts';
+import type { PodCertificateSource, VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { layOut, sizeLimitBytes, sourcePaths, volumeAccess, zeroFiles } from '../../../volumes/files/layout.ts';
 import { encodePem } from '../../../volumes/files/pem.ts';
-import type { FileOwner, SourceContent } from '../../../volumes/volume.ts';
 import { anchorsSource, certificateSource } from '../support.ts';
 
 const source: PodCertificateSource = {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
 import { hasState, openState, readRecord } from '../../../volumes/state/state.ts';
 import {
   decodeIssued,
@@ -11,7 +12,6 @@ import {
   encodePending,
   encodeRecord,
 } from '../../../volumes/state/state-format.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/volume.ts';
 import { makeRecord, modeOf, rootSkip, temporaryDirectory } from '../support.ts';
 
 const pending: PendingRequest = { requestName: 'req-1', keyType: 'ECDSAP256', createdAt: 1_790_000_000_000 };

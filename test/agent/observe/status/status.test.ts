@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { VolumeSnapshot } from '../../../../agent/lifecycle/volume-status.ts';
-import type { HealthCheck } from '../../../../agent/observe/endpoint/health.ts';
+import type { HealthCheck } from '../../../../agent/observe/health.ts';
 import { pagePolicy } from '../../../../agent/observe/status/page.ts';
 import { statusReply } from '../../../../agent/observe/status/status.ts';
 import { fromNow, spanText } from '../../../../agent/time/span-text.ts';

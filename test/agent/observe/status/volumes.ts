@@ -1,7 +1,7 @@
 /** Volumes in every state, for the tests of the status. */
 import type { CredentialSnapshot } from '../../../../agent/lifecycle/notices.ts';
 import type { VolumeSnapshot } from '../../../../agent/lifecycle/volume-status.ts';
-import type { ClusterTrustBundleSource } from '../../../../volumes/declaration/sources.ts';
+import type { ClusterTrustBundleSource } from '../../../../volumes/declaration/types.ts';
 import { credential, volume } from '../subjects.ts';
 
 export const now = Date.UTC(2026, 10, 22, 10, 0, 0);

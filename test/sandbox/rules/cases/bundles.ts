@@ -1,7 +1,7 @@
 /**
  * ClusterTrustBundles: what they may hold, how they are named, and who may write them.
  */
-import type { JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../../sandbox/base/objects.ts';
 import { badField as bad, good } from './answers.ts';
 import type { Expected, RuleCase, UserName, World } from './case.ts';
 import { bundleCreation, bundlesResource, hourMs } from './requests.ts';

@@ -3,8 +3,8 @@
  * are data, so that they can be judged in process and be sent to any API server over HTTP alike.
  */
 
-import type { KubernetesVersion, UserInfo } from '../../../../sandbox/model/cluster-rules.ts';
-import type { ApiObject } from '../../../../sandbox/model/objects.ts';
+import type { KubernetesVersion, UserInfo } from '../../../../sandbox/base/cluster-rules.ts';
+import type { ApiObject } from '../../../../sandbox/base/objects.ts';
 import type { KeyName, TestKey } from './keys.ts';
 
 /** Who asks. Each has the permissions that `objects.ts` gives it. */

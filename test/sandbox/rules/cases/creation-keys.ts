@@ -3,7 +3,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { constants, generateKeyPairSync, sign } from 'node:crypto';
-import type { JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../../sandbox/base/objects.ts';
 import { bad, good } from './answers.ts';
 import type { Expected, RuleCase, World } from './case.ts';
 import { goodKeyNames, type KeyName, sequence } from './keys.ts';

@@ -2,7 +2,7 @@
  * Creation of PodCertificateRequests: names, signers, lifetimes, annotations and metadata. The requests are made by an
  * administrator, whom no admission rule restricts.
  */
-import type { JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../../sandbox/base/objects.ts';
 import { bad, good } from './answers.ts';
 import type { Expected, RuleCase } from './case.ts';
 import { creation, keyField, keyMaterial, creationOf as spec } from './requests.ts';

@@ -1,7 +1,7 @@
 /**
  * Impersonation of nodes and others, constrained and classic.
  */
-import type { KubernetesVersion } from '../../../../sandbox/model/cluster-rules.ts';
+import type { KubernetesVersion } from '../../../../sandbox/base/cluster-rules.ts';
 import { good as allowed, refused } from './answers.ts';
 import type { CaseRequest, Expected, RuleCase, UserName, World } from './case.ts';
 import { creation, requestsResource } from './requests.ts';

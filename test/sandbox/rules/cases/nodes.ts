@@ -1,7 +1,7 @@
 /**
  * What nodes may read and list, and which paths users may see.
  */
-import type { KubernetesVersion } from '../../../../sandbox/model/cluster-rules.ts';
+import type { KubernetesVersion } from '../../../../sandbox/base/cluster-rules.ts';
 import { good as allowed, refused } from './answers.ts';
 import type { Expected, RuleCase, UserName } from './case.ts';
 import { podCertificateRequest, requestsResource } from './requests.ts';

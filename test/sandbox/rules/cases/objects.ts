@@ -3,8 +3,8 @@
  * some of the permissions that impersonation needs.
  */
 
-import type { UserInfo } from '../../../../sandbox/model/cluster-rules.ts';
-import type { ApiObject, JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { UserInfo } from '../../../../sandbox/base/cluster-rules.ts';
+import type { ApiObject, JsonObject } from '../../../../sandbox/base/objects.ts';
 import type { UserName } from './case.ts';
 
 /** An object and the resource it is stored under. */

@@ -1,7 +1,7 @@
 /**
  * The objects around certificates, as far as the rules know them, and what nodes may write of them.
  */
-import type { ApiObject, JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { ApiObject, JsonObject } from '../../../../sandbox/base/objects.ts';
 import { bad, good, refused } from './answers.ts';
 import type { Expected, RuleCase, UserName, World } from './case.ts';
 

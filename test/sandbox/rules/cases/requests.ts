@@ -1,7 +1,7 @@
 /**
  * Requests that cases start from: a good PodCertificateRequest for the pod web-a, a good status for it, a good bundle.
  */
-import type { ApiObject, JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { ApiObject, JsonObject } from '../../../../sandbox/base/objects.ts';
 import type { CaseRequest, RuleCase, World } from './case.ts';
 import type { KeyName } from './keys.ts';
 

@@ -1,7 +1,7 @@
 /**
  * NodeRestriction: what nodes say in PodCertificateRequests and in requests for tokens must be true.
  */
-import type { JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../../sandbox/base/objects.ts';
 import { good as allowed, failed, refused } from './answers.ts';
 import type { Expected, RuleCase, UserName, World } from './case.ts';
 import { creation, keyMaterial } from './requests.ts';

@@ -2,7 +2,7 @@
  * Updates of PodCertificateRequests: their spec, which stays as it is, and their status, which a signer writes once.
  */
 import { Buffer } from 'node:buffer';
-import type { JsonObject } from '../../../../sandbox/model/objects.ts';
+import type { JsonObject } from '../../../../sandbox/base/objects.ts';
 import { badField as bad, good } from './answers.ts';
 import type { Expected, RuleCase, World } from './case.ts';
 import {

@@ -3,8 +3,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kubernetesVersions } from '../../../sandbox/model/cluster-rules.ts';
-import type { JsonObject } from '../../../sandbox/model/objects.ts';
+import { kubernetesVersions } from '../../../sandbox/base/cluster-rules.ts';
+import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { type Answer, call, type Target, watch } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 

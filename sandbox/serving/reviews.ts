@@ -6,17 +6,18 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/
  */
 
+import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
+import { badRequest, conflict, fieldError, invalid, notFound } from '../base/errors.ts';
+import { type ApiObject, isObject, type Json, type JsonObject } from '../base/objects.ts';
+import { userJson } from '../base/user-json.ts';
 import { apiAudience, type ServiceAccountClaims } from '../identity/tokens.ts';
-import type { RequestAttributes, UserInfo } from '../model/cluster-rules.ts';
-import { badRequest, conflict, fieldError, invalid, notFound } from '../model/errors.ts';
-import { type ApiObject, isObject, type Json, type JsonObject } from '../model/objects.ts';
-import { type Api, attributesOf, rulesContext } from './api.ts';
-import { decodeBody } from './body.ts';
-import { timestamp } from './metadata.ts';
-import type { ResourceInfo } from './request-info.ts';
-import type { ReviewType } from './resource-type.ts';
-import { tokenRequest } from './schemas/reviews.ts';
-import { admit, storedObject, type WriteRequest } from './write.ts';
+import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
+import { decodeBody } from '../storage/body.ts';
+import { timestamp } from '../storage/metadata.ts';
+import type { ResourceInfo } from '../storage/request-info.ts';
+import type { ReviewType } from '../storage/resource-type.ts';
+import { tokenRequest } from '../storage/schemas/reviews.ts';
+import { admit, storedObject, type WriteRequest } from '../storage/write.ts';
 
 /** @returns the review with its status @throws ApiError */
 export function answerReview(
@@ -69,17 +70,6 @@ function tokenReviewStatus(api: Api, spec: JsonObject): JsonObject {
 
 function strings(value: Json | undefined): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
-}
-
-/** authentication.k8s.io UserInfo in JSON. */
-export function userJson(user: UserInfo): JsonObject {
-  const extra = Object.entries(user.extra).map(([key, values]) => [key, [...values]]);
-  return {
-    username: user.username,
-    ...(user.uid === undefined ? {} : { uid: user.uid }),
-    groups: [...user.groups],
-    ...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
-  };
 }
 
 function subjectOfReview(spec: JsonObject, type: ReviewType): UserInfo {

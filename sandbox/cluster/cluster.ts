@@ -12,24 +12,24 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ApiClient } from '../agent/kubernetes/client.ts';
-import { createSandboxClient } from './client.ts';
-import { type Admin, createAdmin } from './cluster/admin.ts';
-import { furnish } from './cluster/furnish.ts';
-import { type KubeletSettings, type RunningNode, runNode } from './cluster/node.ts';
+import type { ApiClient } from '../../agent/kubernetes/client.ts';
+import { createSandboxClient } from '../base/client.ts';
+import type { KubernetesVersion } from '../base/cluster-rules.ts';
+import { type ApiServer, startApiServer } from '../serving/server.ts';
+import { createSignerApi } from '../signers/api.ts';
+import { type Signer, type SignerOptions, startSigner } from '../signers/signer.ts';
+import type { SignerApi, WriteUnchecked } from '../signers/signer-api.ts';
+import { type Admin, createAdmin } from './admin.ts';
+import { furnish } from './furnish.ts';
+import { type KubeletSettings, type RunningNode, runNode } from './node.ts';
 import {
   type AgentIdentity,
   agentPermissions,
   type ClusterObject,
   nodePermissions,
   signerUser,
-} from './cluster/permissions.ts';
-import { createRules, type RulesOptions } from './cluster/rules.ts';
-import type { KubernetesVersion } from './model/cluster-rules.ts';
-import { type ApiServer, startApiServer } from './serving/server.ts';
-import { createSignerApi } from './signers/api.ts';
-import { type Signer, type SignerOptions, startSigner } from './signers/signer.ts';
-import type { SignerApi, WriteUnchecked } from './signers/signer-api.ts';
+} from './permissions.ts';
+import { createRules, type RulesOptions } from './rules.ts';
 
 /** A signer; how it reaches the API server and how fast that server's time runs is the cluster's to say. */
 export type ClusterSigner = Omit<SignerOptions, 'api' | 'writeUnchecked' | 'timeScale'>;

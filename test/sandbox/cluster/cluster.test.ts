@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type ApiClient, createApiClient } from '../../agent/kubernetes/client.ts';
-import { createIdentity } from '../../agent/kubernetes/identity.ts';
-import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
-import { corePrefix } from '../../agent/kubernetes/paths.ts';
-import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
-import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster.ts';
-import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
-import type { KubernetesVersion } from '../../sandbox/model/cluster-rules.ts';
+import { type ApiClient, createApiClient } from '../../../agent/kubernetes/client.ts';
+import { createIdentity } from '../../../agent/kubernetes/identity.ts';
+import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
+import { corePrefix } from '../../../agent/kubernetes/paths.ts';
+import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
+import type { KubernetesVersion } from '../../../sandbox/base/cluster-rules.ts';
+import { type Cluster, type ClusterOptions, startCluster } from '../../../sandbox/cluster/cluster.ts';
+import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -149,7 +149,7 @@ test('an exchange of authorities goes through the API: one root, both, the new o
   const old = signer.authority().rootPem;
   assert.equal(await roots(), old);
   await signer.publishNextRoot();
-  assert.match(await roots(), new RegExp(`^${old.replaceAll(/[+/]/g, '.')}`));
+  assert.match(await roots(), new RegExp(`^${old.replaceAll(/[+/]/g, '..')}`));
   signer.issueFromNext();
   await signer.withdrawOldRoots();
   assert.equal(await roots(), signer.authority().rootPem);

@@ -2,10 +2,10 @@
  * Clients of the sandbox's own parts (signers, kubelet, tests, the demonstration) for an API server: the agent's client,
  * without the limits that spare a real cluster.
  */
-import { type ApiClient, createApiClient } from '../agent/kubernetes/client.ts';
-import { apiFailureOf } from '../agent/kubernetes/failure.ts';
-import { createIdentity } from '../agent/kubernetes/identity.ts';
-import { createMonotonicClock } from '../agent/time/monotonic-clock.ts';
+import { type ApiClient, createApiClient } from '../../agent/kubernetes/client.ts';
+import { apiFailureOf } from '../../agent/kubernetes/failure.ts';
+import { createIdentity } from '../../agent/kubernetes/identity.ts';
+import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 
 /** A client for the server and user of a kubeconfig file. */
 export function createSandboxClient(kubeconfigPath: string, userAgent: string): ApiClient {

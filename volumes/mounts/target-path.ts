@@ -7,9 +7,9 @@
  * kubelet's root may be a symlink.
  */
 import path from 'node:path';
-import { isDnsLabel } from './declaration/names.ts';
-import { VolumeError } from './errors.ts';
-import { lstat } from './files/files.ts';
+import { VolumeError } from '../base/errors.ts';
+import { isDnsLabel } from '../declaration/names.ts';
+import { lstat } from '../files/files.ts';
 
 const pluginDirectory = 'kubernetes.io~csi';
 const podUID = /^[0-9A-Za-z][-0-9A-Za-z]{0,127}$/;

@@ -2,7 +2,8 @@
  * The types that describe one volume on this node: whose it is, what it holds, and the state kept beside its files.
  * They are what the rest of the agent and this folder exchange.
  */
-import type { KeyType, VolumeDeclaration } from './declaration/sources.ts';
+import type { KeyType } from '../declaration/key-types.ts';
+import type { VolumeDeclaration } from '../declaration/types.ts';
 
 /** The pod a volume belongs to, as the kubelet names it in the volume context. */
 export interface PodReference {

@@ -1,0 +1,14 @@
+/** A user as reviews and policies see them. */
+import type { UserInfo } from './cluster-rules.ts';
+import type { JsonObject } from './objects.ts';
+
+/** authentication.k8s.io UserInfo in JSON. */
+export function userJson(user: UserInfo): JsonObject {
+  const extra = Object.entries(user.extra).map(([key, values]) => [key, [...values]]);
+  return {
+    username: user.username,
+    ...(user.uid === undefined ? {} : { uid: user.uid }),
+    groups: [...user.groups],
+    ...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
+  };
+}

@@ -1,0 +1,62 @@
+/**
+ * What a volume asks for, as the rest of the program sees it: sources of files, checked and with every default resolved.
+ *
+ * https://kubernetes.io/docs/concepts/storage/projected-volumes/
+ */
+import type { KeyType } from './key-types.ts';
+
+/** A private key and its certificate chain, to be issued by a signer. At least one of the five paths is set. */
+export interface PodCertificateSource {
+  readonly kind: 'podCertificate';
+  /** Position in the `sources` list, from 0: the source's name in messages and in the volume's state. */
+  readonly index: number;
+  readonly signerName: string;
+  readonly keyType: KeyType;
+  /** Longest acceptable lifetime, 3600 … 7862400 (91 days); absent: the API server's default of 86400. */
+  readonly maxExpirationSeconds?: number;
+  /** Passed to the signer as `unverifiedUserAnnotations`; empty when the pod gives none. */
+  readonly userAnnotations: Readonly<Record<string, string>>;
+  /** One file with the PKCS#8 key followed by the chain, leaf first. */
+  readonly credentialBundlePath?: string;
+  readonly keyPath?: string;
+  readonly certificateChainPath?: string;
+  /** The leaf alone. Not a kubelet field. */
+  readonly leafPath?: string;
+  /** The chain without its leaf, possibly empty. Not a kubelet field. */
+  readonly intermediatesPath?: string;
+}
+
+/** A requirement on one label, as in Kubernetes `LabelSelectorRequirement`. */
+export interface LabelRequirement {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  readonly values: readonly string[];
+}
+
+/** Kubernetes `LabelSelector`: all requirements must hold; an empty selector matches everything. */
+export interface LabelSelector {
+  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchExpressions: readonly LabelRequirement[];
+}
+
+/** The trust anchors of one ClusterTrustBundle, or of all bundles of a signer whose labels match. */
+export interface ClusterTrustBundleSource {
+  readonly kind: 'clusterTrustBundle';
+  readonly index: number;
+  readonly select:
+    | { readonly by: 'name'; readonly name: string }
+    /** An absent `labelSelector` matches nothing; an empty one matches everything. */
+    | { readonly by: 'signer'; readonly signerName: string; readonly labelSelector?: LabelSelector };
+  /** With true, finding nothing gives an empty file; with false it holds the pod back. */
+  readonly optional: boolean;
+  readonly path: string;
+}
+
+export type Source = PodCertificateSource | ClusterTrustBundleSource;
+
+/** What one volume asks for, validated. */
+export interface VolumeDeclaration {
+  readonly sources: readonly Source[];
+  /** File mode bits for files whose mode is not set by their owner; absent: 0644, and 0600 for private keys. */
+  readonly defaultMode?: number;
+}
