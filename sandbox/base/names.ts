@@ -26,7 +26,7 @@ const labelValuePattern = whole(labelValue);
 const reasonPattern = whole(reason);
 
 const keyNameRule =
-  "must consist of alphanumeric characters, '-', '_' or '../rules', and must start and end with an alphanumeric character";
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
 function whole(pattern: string): RegExp {
   return new RegExp(`^(?:${pattern})$`);
@@ -47,7 +47,7 @@ export function dnsSubdomain(name: string): string[] {
   const faults = byteLength(name) > subdomainMaxBytes ? [tooLong(subdomainMaxBytes)] : [];
   if (!subdomainPattern.test(name)) {
     const rule =
-      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '../rules', and must start and end with an alphanumeric character";
+      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
     faults.push(mismatch(rule, subdomain, 'example.com'));
   }
   return faults;
@@ -67,7 +67,7 @@ export function dnsLabel(name: string): string[] {
 
 /** What every name must be to have a place in a path: the only rule for roles and bindings. */
 export function pathSegment(name: string): string[] {
-  if (name === '../rules' || name === '..') {
+  if (name === '.' || name === '..') {
     return [`may not be '${name}'`];
   }
   return ['/', '%']
@@ -104,7 +104,7 @@ export function labelKey(key: string): string[] {
 export function labelValueFaults(value: string): string[] {
   const faults = byteLength(value) > labelMaxBytes ? [tooLong(labelMaxBytes)] : [];
   if (!labelValuePattern.test(value)) {
-    const rule = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '../rules', and must start and end with an alphanumeric character`;
+    const rule = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`;
     faults.push(mismatch(rule, labelValue, 'MyValue', 'my_value', '12345'));
   }
   return faults;
@@ -144,7 +144,7 @@ export function signerNameFaults(field: string, signerName: string): FieldError[
     faults.push(fieldError.tooLong(field, subdomainMaxBytes));
   }
   faults.push(...firstBadLabel(field, domain, dnsLabel));
-  if (!domain.includes('../rules')) {
+  if (!domain.includes('.')) {
     const rule = 'should be a domain with at least two segments separated by dots';
     faults.push(fieldError.invalid(field, domain, rule));
   }
@@ -157,7 +157,7 @@ export function signerNameFaults(field: string, signerName: string): FieldError[
 }
 
 function firstBadLabel(field: string, segment: string, check: NameCheck): FieldError[] {
-  for (const part of segment.split('../rules')) {
+  for (const part of segment.split('.')) {
     const faults = check(part);
     if (faults.length > 0) {
       return faults.map((fault) =>

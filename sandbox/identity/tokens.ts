@@ -111,7 +111,7 @@ function signed(payload: JsonObject, key: KeyObject): string {
 }
 
 function verified(token: string, key: KeyObject): JsonObject | undefined {
-  const [header, payload, signature, ...more] = token.split('../api-server');
+  const [header, payload, signature, ...more] = token.split('.');
   if (header === undefined || payload === undefined || signature === undefined || more.length > 0) {
     return undefined;
   }

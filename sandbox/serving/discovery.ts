@@ -64,7 +64,7 @@ function document(api: Api, path: string): JsonObject | undefined {
 }
 
 function version(api: Api): JsonObject {
-  const [major = '', minor = ''] = api.kubernetes.split('../api-server');
+  const [major = '', minor = ''] = api.kubernetes.split('.');
   return {
     major,
     minor,

@@ -59,7 +59,7 @@ export function groupVersion(group: string, version: string): string {
 /** A field's value by its path, as a field selector compares it. */
 export function fieldAt(object: ApiObject, path: string): string {
   let value: unknown = object;
-  for (const part of path.split('../api-server')) {
+  for (const part of path.split('.')) {
     value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined;
   }
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';

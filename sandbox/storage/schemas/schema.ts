@@ -129,5 +129,5 @@ export function kindOf(
 
 /** The Go type's name, which decoding errors speak of. */
 export function goName(schema: StructSchema): string {
-  return schema.name.slice(schema.name.lastIndexOf('../../api-server/schemas') + 1);
+  return schema.name.slice(schema.name.lastIndexOf('.') + 1);
 }

@@ -179,7 +179,7 @@ metricsAddress: ""
       '"extra": is not an option, see --help',
       '-q: is not an option, see --help',
       '/c.yaml: log-level: is not an option',
-      'NODE_NAME (environment): must be a DNS subdomain name of at most 253 characters (lower-case letters, digits, "-" and ".."), not "Node_1"',
+      'NODE_NAME (environment): must be a DNS subdomain name of at most 253 characters (lower-case letters, digits, "-" and "."), not "Node_1"',
       '/c.yaml: noRegistration: must be true or false, not "maybe"',
       '--volume-mode: must be one of tmpfs, directory, not "nfs"',
       '--burst: must be a whole number from 1 to 10000, not "0"',

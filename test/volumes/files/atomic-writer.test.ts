@@ -22,7 +22,7 @@ function read(root: string, file: string): string {
 
 /** Timestamp directories and temporary links: more than one entry is a leftover. */
 function hidden(root: string): string[] {
-  return fs.readdirSync(root).filter((name) => name.startsWith('../..') && name !== '..data');
+  return fs.readdirSync(root).filter((name) => name.startsWith('..') && name !== '..data');
 }
 
 test('files are reached through ..data, from a directory named after the time', (t) => {
@@ -102,7 +102,7 @@ test('leftovers of an interrupted write are cleared, foreign files are not', (t)
 
 test('nothing is ever written or linked through a symlink that somebody planted', (t) => {
   const root = path.join(temporaryDirectory(t), 'volume');
-  const victim = path.join(root, '../..', 'victim');
+  const victim = path.join(root, '..', 'victim');
   fs.mkdirSync(root);
   fs.mkdirSync(victim);
   fs.writeFileSync(path.join(victim, 'a'), 'untouched');

@@ -65,7 +65,7 @@ async function projectBundle(account: string, authority: Authority, anchors: str
 
 /** A workload's process and what it has said; `until` waits for a report. */
 function start(script: 'server' | 'client', args: readonly string[]) {
-  const path = fileURLToPath(new URL(`../../../sandbox/demo/workloads/${script}.ts`, import.meta.url));
+  const path = fileURLToPath(new URL(`../../../../sandbox/demo/workloads/${script}.ts`, import.meta.url));
   const child = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
   const reports: Report[] = [];

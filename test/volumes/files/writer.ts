@@ -4,7 +4,7 @@
  *
  *     node writer.ts <volume>
  */
-import { writeAtomically } from '../../volumes/files/atomic-writer.ts';
+import { writeAtomically } from '../../../volumes/files/atomic-writer.ts';
 
 const volume = process.argv[2] ?? '';
 for (let generation = 1; ; generation += 1) {
