@@ -7,6 +7,7 @@ import type { Discovery, ServedApi } from './discovery.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from './list-watch.ts';
 import type { ClusterTrustBundle } from './objects.ts';
 import { resourcePath } from './paths.ts';
+import { decodeClusterTrustBundle } from './schemas.ts';
 
 /**
  * A bundle holds up to 1 MiB of certificates, so its pages are short.
@@ -17,13 +18,14 @@ export function watchClusterTrustBundles(
   discovery: Discovery,
   fieldSelector: string,
   onError: (error: AgentError) => void,
-  options: Partial<ListWatchOptions> = {},
+  options: Partial<ListWatchOptions<ClusterTrustBundle>> = {},
 ): ListWatch<ClusterTrustBundle> {
   let api: ServedApi | undefined;
   return createListWatch<ClusterTrustBundle>({
     pageSize: 16,
     ...options,
     client,
+    decode: decodeClusterTrustBundle,
     query: { fieldSelector },
     onError,
     async path() {

@@ -41,6 +41,11 @@ export interface ApiRequest extends ApiTarget {
   readonly contentType?: string;
 }
 
+/** A call whose reply is read into a type of ours. */
+export interface DecodedRequest<T> extends ApiRequest {
+  readonly decode: (reply: unknown) => T;
+}
+
 export interface WatchRequest extends ApiTarget {
   /** Longest silence before the connection is taken for dead, milliseconds. */
   readonly idleTimeoutMs: number;
@@ -49,8 +54,9 @@ export interface WatchRequest extends ApiTarget {
 }
 
 export interface ApiClient {
-  /** @returns the reply's JSON, as it came. @throws AgentError */
-  request<T>(request: ApiRequest): Promise<T>;
+  /** @returns the reply's JSON, as it came or as `decode` reads it. @throws AgentError, also what `decode` throws */
+  request<T>(request: DecodedRequest<T>): Promise<T>;
+  request(request: ApiRequest): Promise<unknown>;
   /**
    * Reads a watch: JSON values, one a line.
    * @param onFrame gets each; what it throws ends the watch and is thrown on.
@@ -214,19 +220,17 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     }
   }
 
+  function request<T>(request: DecodedRequest<T>): Promise<T>;
+  function request(request: ApiRequest): Promise<unknown>;
+  function request(request: ApiRequest & Partial<DecodedRequest<unknown>>): Promise<unknown> {
+    return perform(request, 'call', async (reply, call) => {
+      const value = parseReply(await readBody(reply, maxBodyBytes, clock, timeoutMs), call);
+      return request.decode === undefined ? value : request.decode(value);
+    });
+  }
+
   return {
-    request: <T>(request: ApiRequest): Promise<T> =>
-      perform(request, 'call', async (reply, call) => {
-        const text = await readBody(reply, maxBodyBytes, clock, timeoutMs);
-        try {
-          const value: T = JSON.parse(text);
-          return value;
-        } catch {
-          throw new AgentError('Unavailable', `cannot ${call.verb} ${call.resource}: the reply is not JSON`, {
-            actor: 'nobody',
-          });
-        }
-      }),
+    request,
     watch(request, onFrame) {
       const { idleTimeoutMs, onOpen, ...target } = request;
       return perform({ ...target, method: 'GET' }, 'watch', async (reply) => {
@@ -249,6 +253,15 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       transport.close();
     },
   };
+}
+
+function parseReply(text: string, call: CallWords): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const message = `cannot ${call.verb} ${call.resource}: the reply is not JSON`;
+    throw new AgentError('Unavailable', message, { actor: 'nobody' });
+  }
 }
 
 /** The user name that a kubelet's credentials carry. */

@@ -12,6 +12,7 @@ import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient } from './client.ts';
+import { type Decoder, decodeOpenApiDocument, decodeResourceList, decodeVersion } from './schemas.ts';
 
 export interface ServedApi {
   /** `certificates.k8s.io/<version>`, as objects carry it. */
@@ -149,7 +150,7 @@ function remembered<T extends ServedApi>(clock: Clock, missingForMs: number, ask
 /** The newest version that serves the resource. */
 async function servedVersion(client: ApiClient, resource: string): Promise<Version | undefined> {
   for (const version of versions) {
-    const list = await getOr404<{ resources?: readonly { name?: string }[] | null }>(client, apiOf(version).pathPrefix);
+    const list = await getOr404(client, apiOf(version).pathPrefix, decodeResourceList);
     if (list?.resources?.some(({ name }) => name === resource)) {
       return version;
     }
@@ -157,9 +158,9 @@ async function servedVersion(client: ApiClient, resource: string): Promise<Versi
   return undefined;
 }
 
-async function getOr404<T>(client: ApiClient, path: string): Promise<T | undefined> {
+async function getOr404<T>(client: ApiClient, path: string, decode: Decoder<T>): Promise<T | undefined> {
   try {
-    return await client.request<T>({ method: 'GET', path, priority: 'first' });
+    return await client.request({ method: 'GET', path, priority: 'first', decode });
   } catch (error) {
     if (error instanceof AgentError && error.code === 'NotFound') {
       return undefined;
@@ -168,19 +169,13 @@ async function getOr404<T>(client: ApiClient, path: string): Promise<T | undefin
   }
 }
 
-interface OpenApiDocument {
-  readonly components?: {
-    readonly schemas?: Readonly<Record<string, { readonly properties?: Readonly<Record<string, unknown>> }>>;
-  };
-}
-
 /**
  * Whether this server's v1beta1 has `stubPKCS10Request` (1.36 and later), by its OpenAPI v3 document. A server that does
  * not show the document gets key and proof, which it takes in either case.
  */
 async function knowsStub(client: ApiClient): Promise<boolean> {
   try {
-    const document = await getOr404<OpenApiDocument>(client, `/openapi/v3/apis/${group}/v1beta1`);
+    const document = await getOr404(client, `/openapi/v3/apis/${group}/v1beta1`, decodeOpenApiDocument);
     return Object.entries(document?.components?.schemas ?? {}).some(
       ([name, schema]) => name.endsWith('.PodCertificateRequestSpec') && schema.properties?.['stubPKCS10Request'],
     );
@@ -218,7 +213,7 @@ function switchedOff(gate: string): string {
 
 async function missing(client: ApiClient, kind: keyof typeof remedies): Promise<AgentError> {
   const version = await client
-    .request<{ minor?: string; gitVersion?: string }>({ method: 'GET', path: '/version', priority: 'first' })
+    .request({ method: 'GET', path: '/version', priority: 'first', decode: decodeVersion })
     .catch((): { minor?: string; gitVersion?: string } => ({}));
   const minor = Number.parseInt(version.minor ?? '', 10);
   const remedy = Number.isNaN(minor)

@@ -7,6 +7,7 @@
 import { type Actor, AgentError, type ErrorCode } from '../base/errors.ts';
 import type { Status } from './objects.ts';
 import type { CallWords } from './paths.ts';
+import { readStatus } from './schemas.ts';
 
 /** An error reply of the API server; the `cause` of the AgentError made of it. */
 export interface ApiFailure {
@@ -15,6 +16,8 @@ export interface ApiFailure {
   /** metav1.Status reason (`AlreadyExists`, `Invalid`, `Expired` …); absent when the reply was no Status. */
   readonly reason?: string;
   readonly message: string;
+  /** What the reply is about, by metav1.Status details: resource (plural) and name. Absent when they were not both sent. */
+  readonly about?: { readonly kind: string; readonly name: string };
   /** metav1.Status causes: which field is wrong, and how. */
   readonly causes: readonly { readonly reason?: string; readonly message?: string; readonly field?: string }[];
 }
@@ -81,12 +84,13 @@ export function isTlsFault(error: unknown): boolean {
  * @param retryAfterMs from the Retry-After header, where there was one.
  */
 export function replyError(call: CallWords, httpStatus: number, body: string, retryAfterMs?: number): AgentError {
-  const status = readStatus(body);
+  const status = readStatus(parsed(body));
   const failure: ApiFailure = {
     kind: 'ApiFailure',
     httpStatus,
     ...(status?.reason === undefined ? {} : { reason: status.reason }),
     message: shorten(status?.message ?? (body.trim() || 'no message')),
+    ...aboutOf(status),
     causes: status?.details?.causes ?? [],
   };
   const [code, actor] = meaningOf(httpStatus);
@@ -100,8 +104,8 @@ export function replyError(call: CallWords, httpStatus: number, body: string, re
 }
 
 /** The error that an `ERROR` frame of a watch carries: a metav1.Status without an HTTP reply around it. */
-export function frameError(call: CallWords, status: Partial<Status>): AgentError {
-  return replyError(call, status.code ?? 500, JSON.stringify(status));
+export function frameError(call: CallWords, status: Status | undefined): AgentError {
+  return replyError(call, status?.code ?? 500, JSON.stringify(status ?? null));
 }
 
 /** No usable reply at all: connection refused or broken, time limit reached, reply unreadable. */
@@ -144,17 +148,18 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   return `cannot ${what}: ${failure.message}${detail} [HTTP ${failure.httpStatus}]`;
 }
 
-function readStatus(body: string): Partial<Status> | undefined {
+function aboutOf(status: Status | undefined): Pick<ApiFailure, 'about'> {
+  const { kind, name } = status?.details ?? {};
+  return kind === undefined || name === undefined ? {} : { about: { kind, name } };
+}
+
+/** A proxy's reply may be anything; then it is no Status. */
+function parsed(body: string): unknown {
   try {
-    const value: unknown = JSON.parse(body);
-    return isStatus(value) ? value : undefined;
+    return JSON.parse(body);
   } catch {
     return undefined;
   }
-}
-
-function isStatus(value: unknown): value is Partial<Status> {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Status';
 }
 
 function isApiFailure(value: unknown): value is ApiFailure {

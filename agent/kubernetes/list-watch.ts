@@ -5,15 +5,14 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 import { AgentError } from '../base/errors.ts';
-import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
-import type { KubernetesObject } from './objects.ts';
+import { type KubernetesObject, keyOf } from './objects.ts';
 import { describeCall } from './paths.ts';
+import { type Decoder, decodePage, decodeWatchEvent, outlineOf, readStatus } from './schemas.ts';
 import { TimeLimitError } from './transport.ts';
-import { isErrorEvent, isWatchEvent, keyOf, type WatchEvent } from './watch-event.ts';
 
 export type ListWatchEvent<T> =
   | { readonly type: 'added' | 'modified' | 'deleted'; readonly object: T }
@@ -47,8 +46,10 @@ export interface ListWatch<T extends KubernetesObject> {
   lists(): { readonly begun: number; readonly taken: number };
 }
 
-export interface ListWatchOptions {
+export interface ListWatchOptions<T> {
   readonly client: ApiClient;
+  /** Reads an object; one that it throws at is reported and left as it was known before. */
+  readonly decode: Decoder<T>;
   /** The collection's path, asked for before every list and watch; an error it throws is retried like any other. */
   readonly path: (signal: AbortSignal) => Promise<string>;
   /** Field and label selectors. */
@@ -76,19 +77,14 @@ export interface ListWatchOptions {
   readonly onError?: (error: AgentError) => void;
 }
 
-interface Page<T> {
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
-  readonly items?: readonly T[] | null;
-}
-
 /** Watches shorter than this that brought nothing count as failures: a server that hangs up at once is not asked in a loop. */
 const shortestWatchMs = 1_000;
 
 /** A first issuance waits for its watch. */
 const priority = 'first';
 
-export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions): ListWatch<T> {
-  const { client, path, as = 'self', pageSize = 250, idleTimeoutMs = 70_000 } = options;
+export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions<T>): ListWatch<T> {
+  const { client, path, decode, as = 'self', pageSize = 250, idleTimeoutMs = 70_000 } = options;
   const { clock = createMonotonicClock(), wallClock = Date.now, random = Math.random } = options;
   const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
   const stopping = new AbortController();
@@ -143,6 +139,21 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     }
   }
 
+  /** Reads an item of a list. One that is unreadable stays as it is known, since it is there all the same. */
+  function keep(item: unknown, found: Map<string, T>): void {
+    try {
+      const object = decode(item);
+      found.set(keyOf(object), object);
+    } catch (fault) {
+      options.onError?.(typed(fault));
+      const { key = '' } = outlineOf(item);
+      const known = objects.get(key);
+      if (known !== undefined) {
+        found.set(key, known);
+      }
+    }
+  }
+
   async function list(): Promise<void> {
     const collection = await path(signal);
     listsBegun += 1;
@@ -153,10 +164,18 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       const limit = inPages ? String(pageSize) : undefined;
       const query = { ...options.query, limit, continue: next };
       // No resourceVersion: the list is complete as of now, not as of some server's cache.
-      const page = await client.request<Page<T>>({ method: 'GET', path: collection, query, as, signal, priority });
+      const page = await client.request({
+        method: 'GET',
+        path: collection,
+        query,
+        as,
+        signal,
+        priority,
+        decode: decodePage,
+      });
       heard();
       for (const item of page.items ?? []) {
-        found.set(keyOf(item), item);
+        keep(item, found);
       }
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
@@ -192,12 +211,13 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     };
     try {
       await client.watch({ path: collection, query, as, signal, priority, idleTimeoutMs, onOpen }, (frame) => {
-        if (!isWatchEvent<T>(frame)) {
-          throw isErrorEvent(frame) ? frameError(words, frame.object) : new Error('a frame is not a watch event');
+        const event = decodeWatchEvent(frame);
+        if (event.type === 'ERROR') {
+          throw frameError(words, readStatus(event.object));
         }
         frames += 1;
         heard();
-        accept(frame);
+        accept(event.type, event.object);
       });
       if (!lasted()) {
         throw new AgentError('Unavailable', `the watch of ${words.resource} ended at once`, { actor: 'nobody' });
@@ -207,20 +227,22 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     }
   }
 
-  function accept({ type, object }: WatchEvent<T>): void {
-    resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
-    switch (type) {
-      case 'ADDED':
-      case 'MODIFIED':
-        put(keyOf(object), object);
-        break;
-      case 'DELETED':
-        remove(keyOf(object), object);
-        break;
-      case 'BOOKMARK':
-        break;
-      default:
-        unreachable(type);
+  function accept(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', sent: unknown): void {
+    resourceVersion = outlineOf(sent).resourceVersion ?? resourceVersion;
+    if (type === 'BOOKMARK') {
+      return;
+    }
+    let object: T;
+    try {
+      object = decode(sent);
+    } catch (fault) {
+      options.onError?.(typed(fault));
+      return;
+    }
+    if (type === 'DELETED') {
+      remove(keyOf(object), object);
+    } else {
+      put(keyOf(object), object);
     }
   }
 

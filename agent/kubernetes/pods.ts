@@ -15,6 +15,7 @@ import type { ApiClient, Persona } from './client.ts';
 import { isUnrelatedToNode } from './failure.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
+import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
 
 export interface PodDirectoryOptions {
   readonly client: Pick<ApiClient, 'request'>;
@@ -41,11 +42,11 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   const keepMs = options.keepMs ?? { pod: 2_000, serviceAccount: 30_000, node: 60_000 };
 
   const reader =
-    <T>(as: Persona) =>
+    <T>(as: Persona, decode: Decoder<T>) =>
     (path: string, priority: Priority): Promise<T> =>
-      client.request<T>({ method: 'GET', path, as, priority });
+      client.request({ method: 'GET', path, as, priority, decode });
   const remember = { clock, size: cacheSize };
-  const readPod = reader<Pod>('self');
+  const readPod = reader('self', decodePod);
   const pods = createCache({
     ...remember,
     keepMs: keepMs.pod,
@@ -55,7 +56,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         throw error;
       }),
   });
-  const readServiceAccount = reader<KubernetesObject>(readServiceAccountsAs);
+  const readServiceAccount = reader(readServiceAccountsAs, decodeObject);
   const serviceAccounts = createCache({
     ...remember,
     keepMs: keepMs.serviceAccount,
@@ -65,7 +66,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         throw isUnrelatedToNode(error) ? notYetRelated(path, error) : error;
       }),
   });
-  const nodes = createCache({ ...remember, keepMs: keepMs.node, read: reader<KubernetesObject>('self') });
+  const nodes = createCache({ ...remember, keepMs: keepMs.node, read: reader('self', decodeObject) });
 
   /**
    * A node that may not read a pod does not learn whether it exists. The list of the node's pods tells: it is let in by
@@ -75,12 +76,12 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     const [collection, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)];
     const query = { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${decodeURIComponent(name)}` };
     const list = await client
-      .request<{ readonly items?: readonly Pod[] | null }>({ method: 'GET', path: collection, query, priority })
+      .request({ method: 'GET', path: collection, query, priority, decode: decodePage })
       // Not this node's list either: the refusal says who was asked for and why not.
       .catch((error: unknown) => {
         throw error instanceof AgentError && error.code === 'Forbidden' ? refusal : error;
       });
-    const [pod] = list.items ?? [];
+    const [pod] = (list.items ?? []).map(decodePod);
     if (pod === undefined) {
       throw new AgentError('NotFound', 'the pod is not among those of its node', { actor: 'nobody', cause: refusal });
     }

@@ -13,6 +13,7 @@ import { isUnrelatedToNode } from './failure.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { PodCertificateRequest } from './objects.ts';
 import { resourcePath } from './paths.ts';
+import { decodePodCertificateRequest } from './schemas.ts';
 
 const resource = 'podcertificaterequests';
 
@@ -35,7 +36,7 @@ export function createRequestApi(client: ApiClient, discovery: Discovery) {
     ): Promise<PodCertificateRequest> {
       const path = resourcePath(pathPrefix, { resource, namespace, name });
       try {
-        return await client.request<PodCertificateRequest>({ method: 'GET', path, as: 'node', ...call });
+        return await client.request({ method: 'GET', path, as: 'node', ...call, decode: decodePodCertificateRequest });
       } catch (cause) {
         if (!isUnrelatedToNode(cause)) throw cause;
         const message = `the API server does not show the node its request ${namespace}/${name} yet, or any more`;
@@ -55,6 +56,7 @@ export function watchRequests(
   let api: PodCertificateApi | undefined;
   return createListWatch<PodCertificateRequest>({
     client,
+    decode: decodePodCertificateRequest,
     as: 'node',
     query: { fieldSelector: `spec.nodeName=${nodeName}` },
     onError,

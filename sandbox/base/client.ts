@@ -31,3 +31,8 @@ export function whenFound(error: unknown): undefined {
   if (httpStatusOf(error) === 404) return undefined;
   throw error;
 }
+
+/** Takes an object as the sandbox's own parts sent it. */
+export function asSent<T>(value: unknown): T {
+  return value as T;
+}

@@ -6,7 +6,7 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from '../../agent/kubernetes/paths.ts';
-import { httpStatusOf, whenFound } from '../base/client.ts';
+import { asSent, httpStatusOf, whenFound } from '../base/client.ts';
 import type { BoundPod, CsiVolumeSource } from '../kubelet/pod.ts';
 
 const longestWaitMs = 120_000;
@@ -69,8 +69,13 @@ export interface Admin {
 export function createAdmin(client: ApiClient, nodeName: string, driverName: string, closing: AbortSignal): Admin {
   const podsIn = (namespace: string) => resourcePath(corePrefix, { namespace, resource: 'pods' });
 
-  const create: Admin['create'] = async (prefix, location, object) =>
-    await client.request({ method: 'POST', path: resourcePath(prefix, location), body: object });
+  const create: Admin['create'] = async <T>(prefix: string, location: ResourceLocation, object: object) =>
+    await client.request({
+      decode: asSent<T>,
+      method: 'POST',
+      path: resourcePath(prefix, location),
+      body: object,
+    });
 
   const ensure: Admin['ensure'] = async (prefix, location, object) => {
     await create(prefix, location, object).catch((error: unknown) => {
@@ -85,6 +90,7 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
   ) =>
     new Promise<T | undefined>((resolve, reject) => {
       const watch = createListWatch<T>({
+        decode: asSent<T>,
         client,
         path: async () => collection,
         query: { fieldSelector: `metadata.name=${name}` },
@@ -137,7 +143,12 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
     events: async (namespace, podName) => {
       const path = resourcePath(corePrefix, { namespace, resource: 'events' });
       const query = { fieldSelector: `involvedObject.name=${podName}` };
-      const list = await client.request<{ readonly items?: readonly Event[] }>({ method: 'GET', path, query });
+      const list = await client.request({
+        decode: asSent<{ readonly items?: readonly Event[] }>,
+        method: 'GET',
+        path,
+        query,
+      });
       return list.items ?? [];
     },
   };

@@ -4,7 +4,7 @@
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { corePrefix, resourcePath } from '../../agent/kubernetes/paths.ts';
-import { whenFound } from '../base/client.ts';
+import { asSent, whenFound } from '../base/client.ts';
 import type { BoundPod } from './pod.ts';
 import type { KubeletApi } from './surroundings.ts';
 
@@ -23,7 +23,7 @@ export function createKubeletApi(client: ApiClient, nodeName: string): KubeletAp
     const path = resourcePath(corePrefix, { resource: 'events', ...known.metadata });
     const body = { count: known.count + 1, lastTimestamp: rfc3339() };
     const contentType = 'application/merge-patch+json';
-    return await client.request<Event>({ method: 'PATCH', path, body, contentType }).catch(whenFound);
+    return await client.request({ decode: asSent<Event>, method: 'PATCH', path, body, contentType }).catch(whenFound);
   };
 
   const record = async (pod: BoundPod, reason: string, message: string): Promise<Event> => {
@@ -43,7 +43,8 @@ export function createKubeletApi(client: ApiClient, nodeName: string): KubeletAp
       lastTimestamp: now,
       count: 1,
     };
-    return await client.request<Event>({
+    return await client.request({
+      decode: asSent<Event>,
       method: 'POST',
       path: resourcePath(corePrefix, { namespace, resource: 'events' }),
       body,
@@ -53,6 +54,7 @@ export function createKubeletApi(client: ApiClient, nodeName: string): KubeletAp
   return {
     follow: (node, listener) => {
       const watch = createListWatch<BoundPod>({
+        decode: asSent<BoundPod>,
         client,
         path: async () => resourcePath(corePrefix, { resource: 'pods' }),
         query: { fieldSelector: `spec.nodeName=${node}` },

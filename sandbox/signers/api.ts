@@ -6,7 +6,7 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
-import { httpStatusOf, whenFound } from '../base/client.ts';
+import { asSent, httpStatusOf, whenFound } from '../base/client.ts';
 import { isPending } from './request.ts';
 import type { RequestStatus, SignerApi, WriteResult } from './signer-api.ts';
 
@@ -36,6 +36,7 @@ export function createSignerApi(client: ApiClient): SignerApi {
   return {
     follow: (signerName, listener) => {
       const watch = createListWatch<PodCertificateRequest>({
+        decode: asSent<PodCertificateRequest>,
         client,
         path: async () => resourcePath(`/apis/${group}/${await versionOf(requests)}`, { resource: requests }),
         query: { fieldSelector: `spec.signerName=${signerName}` },
@@ -56,7 +57,7 @@ export function createSignerApi(client: ApiClient): SignerApi {
       }
       try {
         const path = requestPath(await versionOf(requests), request);
-        const newest = await client.request<PodCertificateRequest>({ method: 'GET', path });
+        const newest = await client.request({ decode: asSent<PodCertificateRequest>, method: 'GET', path });
         if (newest.metadata.uid !== request.metadata.uid || !isPending(newest)) return { type: 'gone' };
         await replaceStatus(newest, status);
         return { type: 'written' };
@@ -71,7 +72,9 @@ export function createSignerApi(client: ApiClient): SignerApi {
       const wanted = { ...bundle, apiVersion: `${group}/${version}`, kind: 'ClusterTrustBundle' };
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const known = await client.request<ClusterTrustBundle>({ method: 'GET', path }).catch(whenFound);
+          const known = await client
+            .request({ decode: asSent<ClusterTrustBundle>, method: 'GET', path })
+            .catch(whenFound);
           if (known === undefined) await client.request({ method: 'POST', path: collection, body: wanted });
           else await client.request({ method: 'PUT', path, body: { ...wanted, metadata: merged(known, bundle) } });
           return;
@@ -98,7 +101,7 @@ async function discover(client: ApiClient, resource: string): Promise<string> {
   for (const version of versions) {
     const path = `/apis/${group}/${version}`;
     const list = await client
-      .request<{ readonly resources?: readonly { readonly name: string }[] }>({ method: 'GET', path })
+      .request({ decode: asSent<{ readonly resources?: readonly { readonly name: string }[] }>, method: 'GET', path })
       .catch(whenFound);
     if (list?.resources?.some((each) => each.name === resource)) return version;
   }

@@ -4,6 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, isIP, type Socket } from 'node:net';
@@ -12,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../../agent/kubernetes/identity.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
+import { asSent } from '../../sandbox/base/client.ts';
 import type { JsonObject } from '../../sandbox/base/objects.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
@@ -96,6 +98,7 @@ export function watches(ground: () => Ground, compact: (() => void) | undefined)
       if (proxy === undefined) return t.skip('the server is addressed by an IP address other than 127.0.0.1');
       const caller = { ...access.admin, identity: through(proxy.url, access.admin.identity, proxy.servername) };
       const copy = createListWatch<PodCertificateRequest>({
+        decode: asSent<PodCertificateRequest>,
         client: access.client(caller),
         path: async () => path,
         backoffMs: { first: 50, longest: 500 },

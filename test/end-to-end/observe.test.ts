@@ -2,6 +2,7 @@
  * What operators see of each state that a certificate can be in: one log line, an event on the pod, metrics and status that
  * agree, from a whole node.
  */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../../agent/cli/commands.ts';
 import type { CredentialEntry, StatusDocument } from '../../agent/observe/status/document.ts';
+import { asSent } from '../../sandbox/base/client.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
 import type { Behaviour } from '../../sandbox/signers/behaviours.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
@@ -278,7 +280,8 @@ async function tokenFor(node: TestNode, name: string): Promise<string> {
   await admin.create('/api/v1', { namespace: 'default', resource: 'serviceaccounts' }, { metadata: { name } });
   const path = `/api/v1/namespaces/default/serviceaccounts/${name}/token`;
   const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
-  const reply = await admin.client.request<{ readonly status: { readonly token: string } }>({
+  const reply = await admin.client.request({
+    decode: asSent<{ readonly status: { readonly token: string } }>,
     ...{ method: 'POST', path, body },
   });
   return reply.status.token;

@@ -7,6 +7,7 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
 import { createHash } from 'node:crypto';
+import { decodeSubjectAccessReview, decodeTokenReview } from '../../kubernetes/schemas.ts';
 import type { Clock } from '../../time/clock.ts';
 
 /** When a token is asked for: `auto` everywhere but on loopback addresses, `token` everywhere. */
@@ -27,7 +28,12 @@ export type AccessCheck = (token: string, verb: string, path: string) => Promise
 
 /** Creates an object and returns it as the API server answers it. */
 export interface ReviewClient {
-  request<T>(request: { readonly method: 'POST'; readonly path: string; readonly body: unknown }): Promise<T>;
+  request<T>(request: {
+    readonly method: 'POST';
+    readonly path: string;
+    readonly body: unknown;
+    readonly decode: (reply: unknown) => T;
+  }): Promise<T>;
 }
 
 export interface AccessOptions {
@@ -48,22 +54,6 @@ const keptMs: Readonly<Record<Verdict, number>> = {
 const maxKept = 256;
 /** Questions to the API server at the same time: made-up tokens must not take its calls from the pods. */
 const maxAsking = 8;
-
-interface TokenReview {
-  readonly status?: {
-    readonly authenticated?: boolean;
-    readonly user?: {
-      readonly username?: string;
-      readonly uid?: string;
-      readonly groups?: readonly string[];
-      readonly extra?: Readonly<Record<string, readonly string[]>>;
-    };
-  };
-}
-
-interface SubjectAccessReview {
-  readonly status?: { readonly allowed?: boolean; readonly denied?: boolean };
-}
 
 export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): AccessCheck {
   const kept = new Map<string, { readonly verdict: Verdict; readonly until: number }>();
@@ -107,7 +97,8 @@ export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): 
 
 /** @throws AgentError when the API server does not answer, or does not let the agent ask */
 async function review(client: ReviewClient, token: string, verb: string, path: string): Promise<Verdict> {
-  const { status: identity } = await client.request<TokenReview>({
+  const { status: identity } = await client.request({
+    decode: decodeTokenReview,
     method: 'POST',
     path: '/apis/authentication.k8s.io/v1/tokenreviews',
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } },
@@ -115,7 +106,8 @@ async function review(client: ReviewClient, token: string, verb: string, path: s
   const user = identity?.user;
   if (identity?.authenticated !== true || !user?.username) return 'unauthenticated';
   const { username, uid, groups, extra } = user;
-  const { status: access } = await client.request<SubjectAccessReview>({
+  const { status: access } = await client.request({
+    decode: decodeSubjectAccessReview,
     method: 'POST',
     path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
     body: {

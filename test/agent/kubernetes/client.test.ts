@@ -7,6 +7,7 @@ import { readFrames } from '../../../agent/kubernetes/frames.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
 import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
 import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
+import { asSent } from '../../../sandbox/base/client.ts';
 import {
   clientOf,
   fixedIdentity,
@@ -24,7 +25,8 @@ const pods = '/api/v1/namespaces/shop/pods';
 test('calls share a kept connection and carry credentials, user agent and JSON', async (t) => {
   const server = await startLoopback(t, ({ response, body }) => sendJson(response, 200, { body, unknown: ['kept'] }));
   const client = clientOf(t, server, { userAgent: 'pod-certificate-agent/1.2.3' });
-  const reply = await client.request<unknown>({
+  const reply = await client.request({
+    decode: asSent<unknown>,
     method: 'POST',
     path: pods,
     body: { a: 'ü' },

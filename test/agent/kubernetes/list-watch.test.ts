@@ -10,6 +10,7 @@ import {
   type ListWatchEvent,
   type ListWatchOptions,
 } from '../../../agent/kubernetes/list-watch.ts';
+import { asSent } from '../../../sandbox/base/client.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
@@ -40,11 +41,12 @@ const fast = { first: 5, longest: 20 };
 async function start(
   t: TestContext,
   handle: Handler | Loopback,
-  options: Partial<ListWatchOptions> = {},
+  options: Partial<ListWatchOptions<Thing>> = {},
 ): Promise<Subject> {
   const server = typeof handle === 'function' ? await startLoopback(t, handle) : handle;
   const errors: AgentError[] = [];
   const watch = createListWatch<Thing>({
+    decode: asSent<Thing>,
     client: clientOf(t, server),
     path: async () => '/apis/shop.example/v1/things',
     backoffMs: fast,
@@ -112,6 +114,41 @@ test('a list is read page by page and told once it is complete', async (t) => {
   const timeoutSeconds = Number(watching.query.get('timeoutSeconds'));
   assert.ok(timeoutSeconds >= 300 && timeoutSeconds < 600);
 });
+
+test('an object that cannot be read is reported, hides no other, and stays as it was known', async (t) => {
+  let lists = 0;
+  const unreadable = { metadata: { namespace: 'shop', name: 'a', uid: 'a', resourceVersion: '5' }, value: 3 };
+  const { server, watch, told, errors } = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch')) openWatch(response);
+      else sendList(response, 10 + lists, (lists += 1) === 1 ? [thing('a', 1, 'old')] : [unreadable, thing('c', 6)]);
+    },
+    { decode: decodeThing },
+  );
+  await told('synced');
+  const first = await server.nth(1, isWatch);
+  const lines = [
+    { type: 'MODIFIED', object: unreadable },
+    { type: 'ADDED', object: thing('b', 7, 'new') },
+  ];
+  first.response.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  await told('added b new');
+  assert.equal(watch.get('shop/a')?.value, 'old', 'the last readable form is kept');
+  assert.equal(errors.length, 1, 'the unreadable object is reported');
+  const expired = { type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' } };
+  first.response.end(`${JSON.stringify(expired)}\n`);
+  await told('added c');
+  assert.equal(watch.get('shop/a')?.value, 'old', 'a list with an unreadable item does not mean that it is gone');
+  assert.equal(watch.get('shop/b'), undefined, 'what a list lacks is gone');
+});
+
+/** @throws Error for a value that is no text */
+function decodeThing(value: unknown): Thing {
+  const object = value as Thing;
+  if (typeof object.value !== 'string') throw new Error('value is no text');
+  return object;
+}
 
 test('events of the watch change the copy and are told, also when a character is cut in two by a chunk', async (t) => {
   const { server, watch, told, events } = await start(t, ({ query, response }) =>

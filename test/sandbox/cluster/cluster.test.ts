@@ -11,6 +11,7 @@ import { createIdentity } from '../../../agent/kubernetes/identity.ts';
 import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import { corePrefix } from '../../../agent/kubernetes/paths.ts';
 import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
+import { asSent } from '../../../sandbox/base/client.ts';
 import type { KubernetesVersion } from '../../../sandbox/base/cluster-rules.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
@@ -82,7 +83,11 @@ const collection = (kubernetes: KubernetesVersion) =>
 /** Makes a certificate request as the agent does, and waits for its answer. */
 async function request(running: Cluster, kubernetes: KubernetesVersion, pod: BoundPod) {
   const uidOf = async (path: string) => {
-    const object = await running.admin.client.request<BoundPod>({ method: 'GET', path: `${corePrefix}${path}` });
+    const object = await running.admin.client.request({
+      decode: asSent<BoundPod>,
+      method: 'GET',
+      path: `${corePrefix}${path}`,
+    });
     return object.metadata.uid ?? '';
   };
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -111,7 +116,13 @@ async function request(running: Cluster, kubernetes: KubernetesVersion, pod: Bou
     },
   };
   const path = collection(kubernetes);
-  const created = await agentClient(running).request<PodCertificateRequest>({ method: 'POST', path, body, as: 'node' });
+  const created = await agentClient(running).request({
+    decode: asSent<PodCertificateRequest>,
+    method: 'POST',
+    path,
+    body,
+    as: 'node',
+  });
   const answered = await running.admin.waitFor<PodCertificateRequest>(
     path,
     created.metadata.name,
@@ -143,7 +154,11 @@ test('an exchange of authorities goes through the API: one root, both, the new o
   const signer = running.signer(signerName);
   const roots = async () => {
     const path = `/apis/certificates.k8s.io/v1beta1/clustertrustbundles/${signer.trustBundleName}`;
-    const bundle = await running.admin.client.request<{ spec: { trustBundle: string } }>({ method: 'GET', path });
+    const bundle = await running.admin.client.request({
+      decode: asSent<{ spec: { trustBundle: string } }>,
+      method: 'GET',
+      path,
+    });
     return bundle.spec.trustBundle;
   };
   const old = signer.authority().rootPem;
