@@ -5,6 +5,7 @@
  */
 import { AgentError } from '../base/errors.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
+import { apiFailureOf } from '../kubernetes/failure.ts';
 import type { CertificateOrder, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { verifyChain } from './chain.ts';
 import { outcomeOf } from './outcome.ts';
@@ -19,7 +20,7 @@ const rememberedSubmissions = 1024;
 const mostChanges = 2;
 
 /** The two fields that a server which knows no `stubPKCS10Request` misses in a request that has only that. */
-const missesKeyAndProof = /\bspec\.(pkixPublicKey|proofOfPossession)\b/;
+const keyAndProof: ReadonlySet<string | undefined> = new Set(['spec.pkixPublicKey', 'spec.proofOfPossession']);
 
 export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache): Issuer {
   /** By `namespace/name`: the list that had begun when the request was known to exist. */
@@ -52,7 +53,7 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache)
       await api.create(served, body, call);
     } catch (error) {
       const { namespace } = order.identity.pod;
-      if (isAgentError(error, 'NotFound') && error.message.includes(`namespaces "${namespace}" not found`)) {
+      if (isNamespaceGone(error, namespace)) {
         throw new AgentError('PodGone', `namespace ${namespace} does not exist`, { actor: 'nobody', cause: error });
       }
       if (!isAgentError(error, 'Conflict')) throw error;
@@ -69,7 +70,7 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache)
 
   /** Another version of the API to try after a failed attempt; undefined when there is none, or no reason to. */
   async function alternative(served: PodCertificateApi, error: unknown): Promise<PodCertificateApi | undefined> {
-    if (isAgentError(error, 'Rejected') && served.evidence === 'stub' && missesKeyAndProof.test(error.message)) {
+    if (isAgentError(error, 'Rejected') && served.evidence === 'stub' && missesKeyAndProof(error)) {
       api.stubRefused(served);
     } else if (isAgentError(error, 'NotFound')) {
       api.notServed(served);
@@ -132,6 +133,16 @@ function keyOf(namespace: string, name: string): string {
 
 function isAgentError(error: unknown, code: AgentError['code']): error is AgentError {
   return error instanceof AgentError && error.code === code;
+}
+
+function isNamespaceGone(error: unknown, namespace: string): boolean {
+  const failure = apiFailureOf(error);
+  const { kind, name } = failure?.about ?? {};
+  return failure?.reason === 'NotFound' && kind === 'namespaces' && name === namespace;
+}
+
+function missesKeyAndProof(error: AgentError): boolean {
+  return apiFailureOf(error)?.causes.some(({ field }) => keyAndProof.has(field)) ?? false;
 }
 
 /** A request that exists and cannot be read a moment later was deleted in between: the next attempt makes it again. */

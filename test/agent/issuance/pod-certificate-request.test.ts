@@ -6,7 +6,9 @@ import { createPodCertificateIssuer } from '../../../agent/issuance/pod-certific
 import type { RequestApi, RequestCache, RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { PodCertificateApi } from '../../../agent/kubernetes/discovery.ts';
-import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
+import { replyError } from '../../../agent/kubernetes/failure.ts';
+import type { PodCertificateRequest, Status } from '../../../agent/kubernetes/objects.ts';
+import { describeCall } from '../../../agent/kubernetes/paths.ts';
 import type { CertificateOrder, Outcome, PrivateKey } from '../../../agent/lifecycle/ports.ts';
 
 const served = (version: string, evidence: PodCertificateApi['evidence']): PodCertificateApi => ({
@@ -263,8 +265,18 @@ describe('a request that exists already', () => {
   });
 });
 
+/** The error that the API server's reply becomes. */
+function reply(httpStatus: number, status: Omit<Status, 'kind'>): AgentError {
+  const call = describeCall('POST', '/apis/certificates.k8s.io/v1/namespaces/shop/podcertificaterequests', false, 'me');
+  return replyError(call, httpStatus, JSON.stringify({ kind: 'Status', ...status }));
+}
+
 describe('a server of another version', () => {
-  const dropped = failure('Rejected', 'is invalid: [spec.pkixPublicKey: Required value, spec.proofOfPossession: …]');
+  const dropped = reply(422, {
+    reason: 'Invalid',
+    message: 'PodCertificateRequest "web" is invalid: spec.pkixPublicKey: Required value',
+    details: { name: 'web', causes: [{ reason: 'FieldValueRequired', field: 'spec.pkixPublicKey' }] },
+  });
   const unknown = failure('NotFound', 'the server could not find the requested resource');
 
   it('that drops the stub gets key and proof at once', async () => {
@@ -317,7 +329,10 @@ describe('a server of another version', () => {
   });
 
   it('is not suspected when the namespace is gone, and the pod with it', async () => {
-    const script = scriptedApi([v1, v1beta1], [failure('NotFound', 'cannot create: namespaces "shop" not found')]);
+    const script = scriptedApi(
+      [v1, v1beta1],
+      [reply(404, { reason: 'NotFound', message: 'gone', details: { name: 'shop', kind: 'namespaces' } })],
+    );
     await assert.rejects(
       issuerFor(script.api).submit(order, key, signal),
       isError('PodGone', /namespace shop does not exist/),
