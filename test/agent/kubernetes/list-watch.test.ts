@@ -122,7 +122,10 @@ test('an object that cannot be read is reported, hides no other, and stays as it
     t,
     ({ query, response }) => {
       if (query.get('watch')) openWatch(response);
-      else sendList(response, 10 + lists, (lists += 1) === 1 ? [thing('a', 1, 'old')] : [unreadable, thing('c', 6)]);
+      else {
+        lists += 1;
+        sendList(response, 10 + lists, lists === 1 ? [thing('a', 1, 'old')] : [unreadable, thing('c', 6)]);
+      }
     },
     { decode: decodeThing },
   );
