@@ -13,10 +13,9 @@ import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
-import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
+import { createIssuer } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
-import { createRequestApi } from './kubernetes/requests.ts';
 import { createVolumeManager, type VolumeManager } from './lifecycle/volume-manager.ts';
 import { openEndpoint } from './observe/endpoint/endpoint.ts';
 import type { ObserveServer } from './observe/endpoint/http.ts';
@@ -136,21 +135,28 @@ function check(name: string, ok: boolean, message: string): HealthCheck {
 }
 
 function createManager(
-  { configuration, log, clock, monotonic, metrics }: Frame,
-  { client, discovery, requests, trust, events }: Connection,
+  { configuration, log, clock, monotonic, metrics, closers }: Frame,
+  connection: Connection,
   keys: WarmKeyMaker,
   settings: Settings,
   health: Health,
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
-  const issuer = createPodCertificateIssuer(createRequestApi(client, discovery), requests);
+  const { client, requests, trust, events } = connection;
+  const issuer = createIssuer(connection, {
+    nodeName,
+    trustDomain: configuration.trustDomain,
+    rules: () => settings.current().issuers,
+    log,
+  });
+  closers.add(() => issuer.stop());
   const report = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   return createVolumeManager({
     clock,
     keys,
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
-    issuer: withAllowList(issuer, () => settings.current().allowedSigners),
+    issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, report }),
     random: Math.random,
     report: createReporter({ log, metrics, events: events.record }),

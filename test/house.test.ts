@@ -17,7 +17,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   agent: ['agent', 'volumes'],
   'agent/base': [],
   'agent/time': [],
-  'agent/configuration': ['agent/base', 'agent/issuance/allow-list.ts', 'agent/observe'],
+  'agent/configuration': [
+    'agent/base',
+    'agent/issuance/allow-list.ts',
+    'agent/issuance/issuer-rules.ts',
+    'agent/observe',
+  ],
   'agent/kubernetes': common,
   'agent/keys': common,
   'agent/issuance': [...common, 'agent/kubernetes'],

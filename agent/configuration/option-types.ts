@@ -6,6 +6,7 @@ import { isIP, isIPv4 } from 'node:net';
 import { isAbsolute, normalize, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { type AllowList, readAllowList } from '../issuance/allow-list.ts';
+import { type IssuerRules, readIssuerRules } from '../issuance/issuer-rules.ts';
 
 /** What a value was read as, or why it cannot be. */
 export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: string };
@@ -161,6 +162,16 @@ export function allowList(): OptionType<AllowList> {
     placeholder: 'RULES',
     accepts: 'a list of { namespaces: […], signers: […] }',
     read: (written) => readAllowList(typeof written === 'string' ? yamlOf(written) : written),
+  };
+}
+
+/** Rules that say which certificate API a signer is asked through. */
+export function issuerRules(): OptionType<IssuerRules> {
+  return {
+    placeholder: 'RULES',
+    accepts:
+      'a list of { signers: […], namespaces: […], and one of podCertificateRequest, certificateSigningRequest, certManager }',
+    read: (written) => readIssuerRules(typeof written === 'string' ? yamlOf(written) : written),
   };
 }
 

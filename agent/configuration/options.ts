@@ -8,6 +8,7 @@ import {
   choice,
   duration,
   filePath,
+  issuerRules,
   listenAddress,
   loopbackAddress,
   nodePath,
@@ -137,6 +138,20 @@ export const options = {
     description:
       'Which namespaces may ask which signers; what no rule allows is refused, and the pod is told by an event. A namespace may end in *; a signer is a name, domain/* or *.',
     reloadable: true,
+  }),
+  issuers: valued({
+    type: issuerRules(),
+    default: '[]',
+    description:
+      'Through which certificate API signers are asked; the first rule that matches counts. Without one, names of cert-manager issuers go to cert-manager, everything else to PodCertificateRequests.',
+    reloadable: true,
+  }),
+  trustDomain: valued({
+    type: subdomain({ maxLength: 253 }),
+    default: 'cluster.local',
+    description:
+      'The SPIFFE trust domain of the names in certificate requests, the variable trustDomain of the templates of issuers.',
+    reloadable: false,
   }),
   followSuggestedKeyType: valued({
     type: toggle(),

@@ -19,8 +19,10 @@ export interface AllowRule {
 /** What no rule allows is refused: an empty list allows nothing. */
 export type AllowList = readonly AllowRule[];
 
-const namespacePattern = /^(\*|[a-z0-9][-a-z0-9]*\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/;
-const signerPattern = /^(\*|[a-z0-9][-.a-z0-9]*\/(\*|[a-z0-9][-.a-z0-9]*))$/;
+/** A namespace, the beginning of one (`team-*`), or `*`. */
+export const namespacePattern = /^(\*|[a-z0-9][-a-z0-9]*\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/;
+/** A signer's name, a domain (`example.com/*`), or `*`. */
+export const signerPattern = /^(\*|[a-z0-9][-.a-z0-9]*\/(\*|[a-z0-9][-.a-z0-9]*))$/;
 
 /**
  * Reads rules as they are written in YAML: `[{ namespaces: [shop], signers: [example.com/*] }]`.
@@ -75,7 +77,7 @@ export function isAllowed(rules: AllowList, namespace: string, signerName: strin
 }
 
 /** A pattern's only wildcard is its last character. */
-function matches(pattern: string, name: string): boolean {
+export function matches(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 

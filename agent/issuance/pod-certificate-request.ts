@@ -6,15 +6,14 @@
 import { AgentError } from '../base/errors.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import { apiFailureOf } from '../kubernetes/failure.ts';
-import type { CertificateOrder, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
+import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { CertificateOrder, Issuer, PrivateKey } from '../lifecycle/ports.ts';
 import { verifyChain } from './chain.ts';
+import { createFollowing } from './following.ts';
 import { outcomeOf } from './outcome.ts';
 import { isSameRequest, requestBody } from './request-body.ts';
-import type { RequestApi, RequestCache, RequestEvent } from './request-calls.ts';
+import type { RequestApi, RequestCache } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
-
-/** Submitted requests whose list number is remembered; beyond that the oldest is forgotten. */
-const rememberedSubmissions = 1024;
 
 /** An upgrade of the API server may change version and evidence while a request is made, each once. */
 const mostChanges = 2;
@@ -22,16 +21,15 @@ const mostChanges = 2;
 /** The two fields that a server which knows no `stubPKCS10Request` misses in a request that has only that. */
 const keyAndProof: ReadonlySet<string | undefined> = new Set(['spec.pkixPublicKey', 'spec.proofOfPossession']);
 
-export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache): Issuer {
-  /** By `namespace/name`: the list that had begun when the request was known to exist. */
-  const submitted = new Map<string, number>();
+export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<PodCertificateRequest>): Issuer {
+  const following = createFollowing(cache, outcomeOf);
 
   async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
     let served = await api.served();
     for (let changes = 0; ; changes += 1) {
       try {
         await createOrFind(served, order, key, signal);
-        remember(keyOf(order.identity.pod.namespace, order.requestName));
+        following.submitted(keyOf(order.identity.pod.namespace, order.requestName));
         return;
       } catch (error) {
         const next = changes < mostChanges ? await alternative(served, error) : undefined;
@@ -82,49 +80,12 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache)
     return isOther ? next : undefined;
   }
 
-  function remember(key: string): void {
-    submitted.delete(key);
-    submitted.set(key, cache.lists().begun);
-    for (const oldest of submitted.keys()) {
-      if (submitted.size <= rememberedSubmissions) break;
-      submitted.delete(oldest);
-    }
-  }
-
-  function follow(namespace: string, requestName: string, listener: (outcome: Outcome) => void): () => void {
-    const key = keyOf(namespace, requestName);
-    // A request of an earlier run of the agent is older than every list of this one.
-    const existsSince = submitted.get(key) ?? 0;
-    let ended = false;
-
-    function end(): void {
-      ended = true;
-      unsubscribe();
-    }
-
-    function report(outcome: Outcome | undefined): void {
-      if (outcome === undefined || ended) return;
-      end();
-      listener(outcome);
-    }
-
-    function look(): void {
-      const request = cache.get(key);
-      if (request !== undefined) report(outcomeOf(request));
-      else if (cache.lists().taken > existsSince) report({ type: 'gone' });
-    }
-
-    const unsubscribe = cache.subscribe((event: RequestEvent) => {
-      if (event.type === 'synced') look();
-      else if (keyOf(event.object.metadata.namespace ?? '', event.object.metadata.name) === key) {
-        report(outcomeOf(event.object) ?? (event.type === 'deleted' ? { type: 'gone' } : undefined));
-      }
-    });
-    queueMicrotask(look);
-    return end;
-  }
-
-  return { requestName: requestNameFor, submit, follow, verify: verifyChain };
+  return {
+    requestName: ({ pod, volumeName, sourceIndex }, spki) => requestNameFor(pod.uid, volumeName, sourceIndex, spki),
+    submit,
+    follow: ({ namespace, requestName }, listener) => following.follow(keyOf(namespace, requestName), listener),
+    verify: verifyChain,
+  };
 }
 
 function keyOf(namespace: string, name: string): string {

@@ -19,8 +19,8 @@ export interface RequestApi {
   get(api: PodCertificateApi, namespace: string, name: string, call: CallOptions): Promise<PodCertificateRequest>;
 }
 
-export type RequestEvent =
-  | { readonly type: 'added' | 'modified' | 'deleted'; readonly object: PodCertificateRequest }
+export type RequestEvent<T> =
+  | { readonly type: 'added' | 'modified' | 'deleted'; readonly object: T }
   /** A complete list has been taken over; every difference it made has been told before. */
   | { readonly type: 'synced' };
 
@@ -28,11 +28,20 @@ export type RequestEvent =
  * The node's requests as the watch knows them. Lists are numbered from 1: a request that existed when list n began is in
  * it, so its absence after list n means that it was deleted, and not that the watch is late.
  */
-export interface RequestCache {
+export interface RequestCache<T> {
   /** @param key `namespace/name` */
-  get(key: string): PodCertificateRequest | undefined;
+  get(key: string): T | undefined;
   /** Tells what happens from now on. @returns ends the subscription. */
-  subscribe(listener: (event: RequestEvent) => void): () => void;
+  subscribe(listener: (event: RequestEvent<T>) => void): () => void;
   /** Numbers of the list that began last and of the last one that was taken over; 0 before the first. */
   lists(): { readonly begun: number; readonly taken: number };
+}
+
+/** A certificate API whose version does not change: CertificateSigningRequests, or cert-manager's requests. */
+export interface SimpleRequestApi<T> {
+  create(body: T, call: CallOptions): Promise<void>;
+  /** @param namespace the pod's; left out of the path where requests are cluster-scoped */
+  get(namespace: string, name: string, call: CallOptions): Promise<T>;
+  /** Removes a request that is of no more use; one that is gone already is as good. */
+  remove(namespace: string, name: string): Promise<void>;
 }

@@ -35,16 +35,17 @@ export function createPrivateKey(parts: PrivateKeyParts): PrivateKey {
     throw new AgentError('Internal', `the ${keyType} key has been destroyed`, { actor: 'nobody' });
   }
 
+  async function sign(info: Uint8Array): Promise<Uint8Array> {
+    const signature = await algorithm.signRequest(inHand(), spki, info);
+    return signedRequest(info, algorithm.requestSignatureAlgorithm, signature);
+  }
+
   const methods = {
     // The key is looked at when the turn has come: it may have been destroyed in the queue.
     proofOfPossession: (podUID: string) =>
       signing(() => algorithm.proofOfPossession(inHand(), spki, Buffer.from(podUID))),
-    stubRequest: () =>
-      signing(async () => {
-        const info = requestInfo(spki);
-        const signature = await algorithm.signRequest(inHand(), spki, info);
-        return signedRequest(info, algorithm.requestSignatureAlgorithm, signature);
-      }),
+    stubRequest: () => signing(() => sign(requestInfo(spki))),
+    signedRequest: (info: Uint8Array) => signing(() => sign(info)),
     destroy() {
       key = undefined;
       pkcs8.fill(0);

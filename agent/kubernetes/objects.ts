@@ -68,6 +68,41 @@ export interface PodCertificateRequest extends KubernetesObject {
   };
 }
 
+/** certificates.k8s.io/v1, cluster-scoped. */
+export interface CertificateSigningRequest extends KubernetesObject {
+  readonly spec: {
+    /** PEM, base64. */
+    readonly request: string;
+    readonly signerName: string;
+    readonly usages?: readonly string[];
+    readonly expirationSeconds?: number;
+  };
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    /** PEM, base64. */
+    readonly certificate?: string;
+  };
+}
+
+/** cert-manager.io/v1, namespaced. https://cert-manager.io/docs/usage/certificaterequest/ */
+export interface CertificateRequest extends KubernetesObject {
+  readonly spec: {
+    /** PEM, base64. */
+    readonly request: string;
+    readonly issuerRef: { readonly name: string; readonly kind?: string; readonly group?: string };
+    /** As Go writes it: `3600s`. */
+    readonly duration?: string;
+    readonly usages?: readonly string[];
+    readonly isCA?: boolean;
+  };
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    /** PEM, base64, as is `ca`. */
+    readonly certificate?: string;
+    readonly ca?: string;
+  };
+}
+
 export interface ClusterTrustBundle extends KubernetesObject {
   readonly spec: { readonly signerName?: string; readonly trustBundle: string };
 }

@@ -8,6 +8,8 @@
 import * as v from 'valibot';
 import { AgentError } from '../base/errors.ts';
 import {
+  type CertificateRequest,
+  type CertificateSigningRequest,
   type ClusterTrustBundle,
   type KubernetesObject,
   keyOf,
@@ -93,6 +95,31 @@ const podCertificateRequest = fields({
   ),
 });
 
+const certificateSigningRequest = fields({
+  ...object,
+  spec: fields({
+    request: text,
+    signerName: text,
+    usages: v.exactOptional(v.array(text)),
+    expirationSeconds: maybeInteger,
+  }),
+  status: v.exactOptional(fields({ conditions: v.exactOptional(v.array(condition)), certificate: maybeText })),
+});
+
+const certificateRequest = fields({
+  ...object,
+  spec: fields({
+    request: text,
+    issuerRef: fields({ name: text, kind: maybeText, group: maybeText }),
+    duration: maybeText,
+    usages: v.exactOptional(v.array(text)),
+    isCA: maybeFlag,
+  }),
+  status: v.exactOptional(
+    fields({ conditions: v.exactOptional(v.array(condition)), certificate: maybeText, ca: maybeText }),
+  ),
+});
+
 const clusterTrustBundle = fields({ ...object, spec: fields({ signerName: maybeText, trustBundle: text }) });
 
 const container = fields({ name: text, securityContext: v.exactOptional(fields({ runAsUser: maybeInteger })) });
@@ -159,6 +186,11 @@ export const decodePodCertificateRequest: Decoder<PodCertificateRequest> = decod
   'PodCertificateRequest',
   podCertificateRequest,
 );
+export const decodeCertificateSigningRequest: Decoder<CertificateSigningRequest> = decoder(
+  'CertificateSigningRequest',
+  certificateSigningRequest,
+);
+export const decodeCertificateRequest: Decoder<CertificateRequest> = decoder('CertificateRequest', certificateRequest);
 export const decodeClusterTrustBundle: Decoder<ClusterTrustBundle> = decoder('ClusterTrustBundle', clusterTrustBundle);
 export const decodeTokenReview = decoder('TokenReview', tokenReview);
 export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectAccessReview);

@@ -120,7 +120,10 @@ export function runCredential(
         void submit(effect.requestName, effect.priority).then(dispatch);
         return;
       case 'follow':
-        unfollow = issuer.follow(record.pod.namespace, effect.requestName, (outcome) => dispatch(judge(outcome)));
+        unfollow = issuer.follow(
+          { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
+          (outcome) => dispatch(judge(outcome)),
+        );
         return;
       case 'unfollow':
         unfollow();
@@ -143,7 +146,10 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = await keys.generate(keyType);
-      const requestName = issuer.requestName(record.pod.uid, record.volumeName, index, key.spki);
+      const requestName = issuer.requestName(
+        { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName },
+        key.spki,
+      );
       // The volume may have been unpublished while the key was made.
       if (!stopping.signal.aborted && state.name === 'generating') {
         volume.savePending(index, { requestName, keyType, createdAt: clock.now() }, key.pkcs8);

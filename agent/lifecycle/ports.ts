@@ -20,6 +20,8 @@ export interface PrivateKey {
   proofOfPossession(podUID: string): Promise<Uint8Array>;
   /** Self-signed PKCS#10 request with empty subject and no attributes, DER (`spec.stubPKCS10Request`). */
   stubRequest(): Promise<Uint8Array>;
+  /** PKCS#10 request, DER, made of its part that is signed (CertificationRequestInfo, DER, with this key in it). */
+  signedRequest(info: Uint8Array): Promise<Uint8Array>;
   /** Overwrites the private parts. Nothing may be signed afterwards. */
   destroy(): void;
 }
@@ -73,10 +75,29 @@ export type Outcome =
   /** The request was deleted before it was answered. */
   | { readonly type: 'gone' };
 
-/** One certificate API. */
+/** What a request is made for. */
+export interface RequestSubject {
+  readonly pod: PodReference;
+  readonly volumeName: string;
+  readonly sourceIndex: number;
+  readonly signerName: string;
+}
+
+/** A request that was made, by this run of the agent or an earlier one. */
+export interface RequestReference {
+  /** The pod's, also where requests are cluster-scoped. */
+  readonly namespace: string;
+  readonly requestName: string;
+  readonly signerName: string;
+}
+
+/** Where certificates come from. */
 export interface Issuer {
-  /** Name for a request with this public key: the same inputs give the same name, in every run of the agent. */
-  requestName(podUID: string, volumeName: string, sourceIndex: number, spki: Uint8Array): string;
+  /**
+   * Name for a request with this public key: the same inputs give the same name, in every run of the agent that asks the
+   * signer through the same API. @throws AgentError when the operator's rules do not let this pod ask
+   */
+  requestName(subject: RequestSubject, spki: Uint8Array): string;
   /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError
@@ -87,7 +108,7 @@ export interface Issuer {
    * has not shown yet is waited for; one that was there and is no more, or is absent from a complete list made after
    * the call, is `gone`. @returns ends the watching.
    */
-  follow(namespace: string, requestName: string, listener: (outcome: Outcome) => void): () => void;
+  follow(request: RequestReference, listener: (outcome: Outcome) => void): () => void;
   /**
    * The checks before a chain is used: it parses, the leaf holds the key (`spki`, DER), its times agree with the
    * status, it has not expired at `now` (milliseconds since the epoch). @throws AgentError InvalidChain

@@ -70,7 +70,10 @@ export function startAgentParts(options: AgentPartsOptions): AgentParts {
       const key = await keys.generate(keyType);
       try {
         const { spki } = key;
-        const requestName = issuer.requestName(identity.pod.uid, `suite-${keyType}`, 0, spki);
+        const requestName = issuer.requestName(
+          { pod: identity.pod, volumeName: `suite-${keyType}`, sourceIndex: 0, signerName },
+          spki,
+        );
         const { userAnnotations: knowsAnnotations } = await discovery.podCertificateRequests();
         const userAnnotations: Record<string, string> = knowsAnnotations
           ? { 'suite.podcert.example/key': keyType }
@@ -80,7 +83,10 @@ export function startAgentParts(options: AgentPartsOptions): AgentParts {
         // As after a lost reply: the request that is there is taken as this one.
         await untilPassed(() => issuer.submit(order, key, never));
         const { namespace } = identity.pod;
-        const outcome = await answered((listener) => issuer.follow(namespace, requestName, listener), failures);
+        const outcome = await answered(
+          (listener) => issuer.follow({ namespace, requestName, signerName }, listener),
+          failures,
+        );
         const verify = (): IssuedChain => {
           if (outcome.type !== 'issued') throw new Error(`${keyType}: ${JSON.stringify(outcome)}`);
           return issuer.verify(outcome, spki, Date.now());

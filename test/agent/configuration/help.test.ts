@@ -28,6 +28,7 @@ describe('help', () => {
       'requestsPerSecond',
       'burst',
       'allowedSigners',
+      'issuers',
       'followSuggestedKeyType',
       'logLevel',
     ]);

@@ -91,6 +91,7 @@ describe('an issuer with an allow-list', () => {
     spki: new Uint8Array(),
     proofOfPossession: unused,
     stubRequest: unused,
+    signedRequest: unused,
     destroy: unused,
   };
   const { signal } = new AbortController();
@@ -117,6 +118,12 @@ describe('an issuer with an allow-list', () => {
     current = rules;
     await limited.submit(order('shop', 'example.com/mesh'), key, signal);
     assert.deepEqual(submitted, ['example.com/mesh']);
-    assert.equal(limited.requestName('u', 'v', 0, new Uint8Array()), 'req-1');
+    assert.equal(
+      limited.requestName(
+        { pod: order('shop', 'x').identity.pod, volumeName: 'v', sourceIndex: 0, signerName: 'x' },
+        new Uint8Array(),
+      ),
+      'req-1',
+    );
   });
 });

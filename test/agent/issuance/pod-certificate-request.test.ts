@@ -70,13 +70,13 @@ function scriptedApi(versions: readonly PodCertificateApi[], steps: readonly (Ag
 /** The watch as a script: a test puts objects in and says when a list is taken over. */
 function scriptedCache() {
   const objects = new Map<string, PodCertificateRequest>();
-  const listeners = new Set<(event: RequestEvent) => void>();
+  const listeners = new Set<(event: RequestEvent<PodCertificateRequest>) => void>();
   let begun = 0;
   let taken = 0;
-  const emit = (event: RequestEvent) => {
+  const emit = (event: RequestEvent<PodCertificateRequest>) => {
     for (const listener of [...listeners]) listener(event);
   };
-  const cache: RequestCache = {
+  const cache: RequestCache<PodCertificateRequest> = {
     get: (key) => objects.get(key),
     subscribe(listener) {
       listeners.add(listener);
@@ -365,7 +365,10 @@ describe('following a request', () => {
     watch.beginList();
     watch.takeList();
     await issuer.submit(order, key, signal);
-    const follow = () => issuer.follow('shop', name, (outcome) => outcomes.push(outcome));
+    const follow = () =>
+      issuer.follow({ namespace: 'shop', requestName: name, signerName: order.signerName }, (outcome) =>
+        outcomes.push(outcome),
+      );
     return { watch, issuer, outcomes, follow };
   }
 
@@ -405,7 +408,9 @@ describe('following a request', () => {
     const outcomes: Outcome[] = [];
     watch.beginList();
     await issuer.submit(order, key, signal);
-    issuer.follow('shop', name, (outcome) => outcomes.push(outcome));
+    issuer.follow({ namespace: 'shop', requestName: name, signerName: order.signerName }, (outcome) =>
+      outcomes.push(outcome),
+    );
     await nextMicrotasks();
     watch.takeList();
     assert.deepEqual(outcomes, []);
@@ -433,7 +438,10 @@ describe('following a request', () => {
     const watch = scriptedCache();
     const issuer = issuerFor(scriptedApi([v1]).api, watch.cache);
     const outcomes: Outcome[] = [];
-    const follow = () => issuer.follow('shop', name, (outcome) => outcomes.push(outcome));
+    const follow = () =>
+      issuer.follow({ namespace: 'shop', requestName: name, signerName: order.signerName }, (outcome) =>
+        outcomes.push(outcome),
+      );
     follow();
     await nextMicrotasks();
     assert.deepEqual(outcomes, []);
@@ -472,7 +480,9 @@ describe('following a request', () => {
     }
     // Forgotten, the request counts as one of an earlier run, and the list that was taken lacks it.
     follow();
-    issuer.follow('shop', 'r-0', () => assert.fail('r-0 is remembered'));
+    issuer.follow({ namespace: 'shop', requestName: 'r-0', signerName: order.signerName }, () =>
+      assert.fail('r-0 is remembered'),
+    );
     await nextMicrotasks();
     assert.deepEqual(outcomes, [gone]);
     assert.equal(watch.listeners.size, 1);
@@ -481,7 +491,13 @@ describe('following a request', () => {
 
 it('names requests and verifies chains as the Issuer of the lifecycle', () => {
   const issuer = issuerFor(scriptedApi([v1]).api);
-  assert.match(issuer.requestName('uid', 'mtls', 0, key.spki), /^mtls-0-[0-9a-f]{40}$/);
+  assert.match(
+    issuer.requestName(
+      { pod: order.identity.pod, volumeName: 'mtls', sourceIndex: 0, signerName: order.signerName },
+      key.spki,
+    ),
+    /^mtls-0-[0-9a-f]{40}$/,
+  );
   const empty = { type: 'issued', certificateChain: '', notBefore: 0, notAfter: 0, beginRefreshAt: 0 } as const;
   assert.throws(() => issuer.verify(empty, key.spki, 0), isError('InvalidChain', /no certificate/));
 });

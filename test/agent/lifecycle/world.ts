@@ -141,14 +141,14 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   };
 
   const issuer: Issuer = {
-    requestName: (uid, volumeName, index, spki) =>
-      `${volumeName}-${index}-${uid.slice(0, 4)}-${Buffer.from(spki).toString('hex').slice(-12)}`,
+    requestName: ({ pod, volumeName, sourceIndex }, spki) =>
+      `${volumeName}-${sourceIndex}-${pod.uid.slice(0, 4)}-${Buffer.from(spki).toString('hex').slice(-12)}`,
     async submit(order, key, signal) {
       signal.throwIfAborted();
       world.submitted.push({ order, spki: Uint8Array.from(key.spki) });
       options.onSubmit?.(order);
     },
-    follow(_namespace, requestName, listener) {
+    follow({ requestName }, listener) {
       world.followed.set(requestName, listener);
       return () => world.followed.delete(requestName);
     },

@@ -78,7 +78,14 @@ tlsKeyFile: /etc/pod-certificate-agent/tls/tls.key
 # The pod's own loopback address: for `kubectl exec … status` and `kubectl port-forward`.
 localAddress: 127.0.0.1:9809
 {{- end }}
+trustDomain: {{ .Values.trustDomain | quote }}
 podMetrics: {{ .Values.metrics.perPod }}
+{{- end }}
+
+{{/* Whether a rule sends signers to the API of the given key. */}}
+{{- define "pca.asks" -}}
+{{- $api := index . 1 -}}
+{{- range (index . 0).Values.issuers }}{{ if hasKey . $api }}true{{ end }}{{ end }}
 {{- end }}
 
 {{/* The part that takes effect while the agent runs. */}}
@@ -86,6 +93,7 @@ podMetrics: {{ .Values.metrics.perPod }}
 logLevel: {{ .Values.logging.level }}
 requestsPerSecond: {{ .Values.rateLimits.requestsPerSecond }}
 burst: {{ .Values.rateLimits.burst }}
+issuers: {{ toJson .Values.issuers }}
 followSuggestedKeyType: {{ .Values.followSuggestedKeyType }}
 allowedSigners: {{ toJson .Values.allowedSigners }}
 {{- end }}

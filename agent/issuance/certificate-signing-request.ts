@@ -1,0 +1,44 @@
+/**
+ * Certificates through the CertificateSigningRequest API (certificates.k8s.io/v1): one request for each key, which
+ * somebody approves and its signer signs. The requests are cluster-scoped and cannot be owned by a pod, so the agent
+ * deletes them once they are answered.
+ *
+ * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
+ */
+import type { CertificateSigningRequest } from '../kubernetes/objects.ts';
+import type { CertificateOrder, Outcome } from '../lifecycle/ports.ts';
+import { conditionOf, issuedOutcome, type RequestKind, requestLabels } from './contents-request.ts';
+
+/** The API takes no less, whatever the pod asks for. */
+const shortestLifetimeSeconds = 600;
+
+export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 'certificateSigningRequest'> = {
+  api: 'certificateSigningRequest',
+  kind: 'CertificateSigningRequest',
+  body(order, request, choice, nodeName) {
+    const { signerName, maxExpirationSeconds } = order;
+    return {
+      apiVersion: 'certificates.k8s.io/v1',
+      kind: 'CertificateSigningRequest',
+      metadata: { name: order.requestName, labels: requestLabels(nodeName, order.identity.pod.uid) },
+      spec: {
+        request,
+        signerName,
+        usages: choice.usages,
+        ...(maxExpirationSeconds === undefined
+          ? {}
+          : { expirationSeconds: Math.max(maxExpirationSeconds, shortestLifetimeSeconds) }),
+      },
+    };
+  },
+  accepts: (choice) => (choice.api === 'certificateSigningRequest' ? choice : undefined),
+  key: (_, requestName) => requestName,
+  asksForTheSame: (existing, order: CertificateOrder) => existing.spec.signerName === order.signerName,
+  outcome({ status }, refreshAfter): Outcome | undefined {
+    const denied = conditionOf(status, 'Denied');
+    if (denied !== undefined) return { type: 'denied', ...denied };
+    const failed = conditionOf(status, 'Failed');
+    if (failed !== undefined) return { type: 'failed', ...failed };
+    return status?.certificate === undefined ? undefined : issuedOutcome(status.certificate, refreshAfter);
+  },
+};

@@ -1,0 +1,201 @@
+/**
+ * Issuance through an API whose request carries a full PKCS#10 request, with names and usages of the agent's making:
+ * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common stands here once; their
+ * objects are described by a `RequestKind` each.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import { AgentError } from '../base/errors.ts';
+import type { Condition, KubernetesObject } from '../kubernetes/objects.ts';
+import type { CertificateOrder, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
+import { certificationRequestInfo } from './certification-request.ts';
+import { verifyChain } from './chain.ts';
+import { createFollowing } from './following.ts';
+import { type CertificateApi, defaultRefreshAfter, type IssuerChoice, type RequestSettings } from './issuer-rules.ts';
+import type { RequestCache, SimpleRequestApi } from './request-calls.ts';
+import { requestNameFor } from './request-name.ts';
+import { namesFor } from './template.ts';
+
+type ContentsApi = Exclude<CertificateApi, 'podCertificateRequest'>;
+/** How a rule asks through an API of this sort. */
+export type ChoiceOf<A extends ContentsApi> = ContentsChoices[A];
+
+interface ContentsChoices {
+  readonly certificateSigningRequest: Extract<IssuerChoice, { readonly api: 'certificateSigningRequest' }>;
+  readonly certManager: Extract<IssuerChoice, { readonly api: 'certManager' }>;
+}
+
+/** What differs between the APIs. */
+/** An object that carries a PKCS#10 request: PEM, base64. */
+export type ContentsRequest = KubernetesObject & { readonly spec: { readonly request: string } };
+
+export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = ContentsApi> {
+  readonly api: A;
+  /** The object's kind, for messages. */
+  readonly kind: string;
+  /** @param request PKCS#10 request, PEM, base64 */
+  body(order: CertificateOrder, request: string, choice: ChoiceOf<A>, nodeName: string): T;
+  /** The key of a request in the live copy. */
+  key(namespace: string, requestName: string): string;
+  /** Whether an existing request of this name and public key asks the same signer. */
+  asksForTheSame(existing: T, order: CertificateOrder, choice: ChoiceOf<A>): boolean;
+  /** The choice, when it is for this API. */
+  accepts(choice: IssuerChoice): ChoiceOf<A> | undefined;
+  /** The answer, or undefined while there is none. */
+  outcome(request: T, refreshAfter: number): Outcome | undefined;
+}
+
+/**
+ * How the names of the other APIs' requests end. A pending request is found again by its name alone after a restart, so the
+ * name tells which API it was made through; names of PodCertificateRequests hold no dot.
+ */
+export const nameEndings: Readonly<Record<ContentsApi, string>> = {
+  certificateSigningRequest: '.csr',
+  certManager: '.cr',
+};
+
+/** Label by which an agent selects the requests of its node. */
+export const nodeLabel = 'podcert.io/node';
+const podLabel = 'podcert.io/pod-uid';
+const longestLabelValue = 63;
+
+/** A node's name as a label's value, which holds less than a name may have. */
+export function nodeLabelValue(nodeName: string): string {
+  if (nodeName.length <= longestLabelValue) return nodeName;
+  return createHash('sha256').update(nodeName).digest('hex').slice(0, 40);
+}
+
+export function requestLabels(nodeName: string, podUID: string): Readonly<Record<string, string>> {
+  return { [nodeLabel]: nodeLabelValue(nodeName), [podLabel]: podUID };
+}
+
+/** The condition of a type, when it has the given status. */
+export function conditionOf(
+  status: { readonly conditions?: readonly Condition[] } | undefined,
+  type: string,
+  holds = 'True',
+): { readonly reason: string; readonly message: string } | undefined {
+  const condition = status?.conditions?.find((each) => each.type === type && each.status === holds);
+  return condition && { reason: condition.reason ?? '', message: condition.message ?? '' };
+}
+
+/**
+ * An issued certificate, whose times only the leaf tells. A leaf that cannot be read has no times, and the checks on the
+ * chain refuse it with their reason.
+ * @param certificate PEM, base64, leaf first
+ */
+export function issuedOutcome(certificate: string, refreshAfter: number): Outcome {
+  const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
+  const { notBefore, notAfter } = validityOf(certificateChain);
+  const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
+  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt };
+}
+
+function validityOf(chain: string): { readonly notBefore: number; readonly notAfter: number } {
+  try {
+    const { validFromDate, validToDate } = new X509Certificate(chain);
+    return { notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
+  } catch {
+    return { notBefore: Number.NaN, notAfter: Number.NaN };
+  }
+}
+
+export interface ContentsIssuerOptions<T extends ContentsRequest, A extends ContentsApi> {
+  readonly kind: RequestKind<T, A>;
+  readonly calls: SimpleRequestApi<T>;
+  readonly cache: RequestCache<T>;
+  readonly nodeName: string;
+  /** The trust domain of SPIFFE IDs; asked for with every request. */
+  readonly trustDomain: () => string;
+  /** How the rules in force ask a signer. @throws AgentError */
+  readonly choice: (namespace: string, signerName: string) => IssuerChoice;
+  /** Takes a fault of what nobody waits for: the removal of an answered request. */
+  readonly onFault: (error: AgentError) => void;
+}
+
+export function createContentsIssuer<T extends ContentsRequest, A extends ContentsApi>(
+  options: ContentsIssuerOptions<T, A>,
+): Issuer {
+  const { kind, calls, cache, nodeName } = options;
+  const refreshAfter = new Map<string, number>();
+  const following = createFollowing(cache, (request) => {
+    const known = refreshAfter.get(kind.key(request.metadata.namespace ?? '', request.metadata.name));
+    return kind.outcome(request, known ?? defaultRefreshAfter);
+  });
+
+  async function requestFor(order: CertificateOrder, key: PrivateKey, { usages, template }: RequestSettings) {
+    const names = namesFor(template, order.identity, options.trustDomain());
+    const info = await certificationRequestInfo(key.spki, names, usages);
+    return pemInBase64(await key.signedRequest(info));
+  }
+
+  async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
+    const { namespace } = order.identity.pod;
+    const choice = kind.accepts(options.choice(namespace, order.signerName));
+    if (choice === undefined) {
+      const message = `signer ${order.signerName} is asked through another API than ${kind.kind}s by now`;
+      throw new AgentError('Conflict', message, { actor: 'nobody' });
+    }
+    const call = { priority: order.priority, signal };
+    try {
+      await calls.create(kind.body(order, await requestFor(order, key, choice), choice, nodeName), call);
+    } catch (error) {
+      if (!(error instanceof AgentError && error.code === 'Conflict')) throw error;
+      const existing =
+        cache.get(kind.key(namespace, order.requestName)) ?? (await calls.get(namespace, order.requestName, call));
+      if (!holdsKey(existing, key.spki) || !kind.asksForTheSame(existing, order, choice)) {
+        const message = `a ${kind.kind} ${order.requestName} exists that this agent did not make`;
+        throw new AgentError('Conflict', message, { actor: 'nobody', cause: error });
+      }
+    }
+    following.submitted(kind.key(namespace, order.requestName));
+  }
+
+  /** By the rules in force; a rule that has changed meanwhile says nothing about a request of the old one. */
+  function refreshAfterOf(namespace: string, signerName: string): number {
+    try {
+      const choice: RequestSettings | undefined = kind.accepts(options.choice(namespace, signerName));
+      return choice?.refreshAfter ?? defaultRefreshAfter;
+    } catch (error) {
+      if (error instanceof AgentError) return defaultRefreshAfter;
+      throw error;
+    }
+  }
+
+  return {
+    requestName: ({ pod, volumeName, sourceIndex }, spki) =>
+      requestNameFor(pod.uid, volumeName, sourceIndex, spki) + nameEndings[kind.api],
+    submit,
+    follow({ namespace, requestName, signerName }, listener) {
+      const key = kind.key(namespace, requestName);
+      refreshAfter.set(key, refreshAfterOf(namespace, signerName));
+      const end = following.follow(key, (outcome) => {
+        refreshAfter.delete(key);
+        listener(outcome);
+        // By now the answer is kept in the volume; the request has no owner that would take it away.
+        if (outcome.type !== 'gone') calls.remove(namespace, requestName).catch(options.onFault);
+      });
+      return () => {
+        refreshAfter.delete(key);
+        end();
+      };
+    },
+    verify: verifyChain,
+  };
+}
+
+function holdsKey({ spec }: ContentsRequest, spki: Uint8Array): boolean {
+  const [, body = ''] = Buffer.from(spec.request, 'base64')
+    .toString('latin1')
+    .split(/-----(?:BEGIN|END) [A-Z ]+-----/, 3);
+  return Buffer.from(body, 'base64').includes(Buffer.from(spki));
+}
+
+/** RFC 7468 text, in base64 as the API carries bytes. */
+function pemInBase64(der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  const text = ['-----BEGIN CERTIFICATE REQUEST-----', ...lines, '-----END CERTIFICATE REQUEST-----', ''].join('\n');
+  return Buffer.from(text).toString('base64');
+}

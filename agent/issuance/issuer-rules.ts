@@ -1,0 +1,189 @@
+/**
+ * Which certificate API answers for which signer: the operator's rules, first match wins. That an API is served says
+ * nothing about whether anybody answers there, so the choice is never made by discovery.
+ *
+ * Without a rule, the names under which cert-manager's issuers are known to the CertificateSigningRequest API go to
+ * cert-manager, and everything else to PodCertificateRequests.
+ * https://cert-manager.io/docs/usage/kube-csr/
+ */
+import * as v from 'valibot';
+import { AgentError } from '../base/errors.ts';
+import { matches, namespacePattern, signerPattern } from './allow-list.ts';
+import { templateVariables, unknownVariables } from './template-variables.ts';
+import { isUsage, type Usage, usageNames } from './usages.ts';
+
+/** What a certificate says, where the agent writes it into the request. Text may hold variables, see `template.ts`. */
+export interface Template {
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  readonly commonName?: string;
+  readonly organizations: readonly string[];
+}
+
+/** What a request through an API says that leaves the certificate's contents to the request. */
+export interface RequestSettings {
+  /** In the order in which the request lists them. */
+  readonly usages: readonly Usage[];
+  /** Part of the lifetime after which a certificate is renewed, between 0 and 1. */
+  readonly refreshAfter: number;
+  readonly template: Template;
+}
+
+/** cert-manager's reference to an issuer. */
+export interface IssuerReference {
+  readonly name: string;
+  readonly kind: string;
+  readonly group: string;
+}
+
+/** One certificate API, and how it is asked. */
+export type IssuerChoice =
+  | { readonly api: 'podCertificateRequest' }
+  | (RequestSettings & { readonly api: 'certificateSigningRequest' })
+  | (RequestSettings & { readonly api: 'certManager'; readonly issuer: IssuerReference });
+
+export type CertificateApi = IssuerChoice['api'];
+
+/** Two thirds of the lifetime: what cert-manager does where nothing else is said. */
+export const defaultRefreshAfter = 2 / 3;
+/** What a workload's mutual TLS needs; cert-manager's approver for SPIFFE asks for exactly these. */
+const defaultUsages: readonly Usage[] = ['digital signature', 'key encipherment', 'server auth', 'client auth'];
+/** An X.509-SVID, https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md */
+const defaultUris = [`spiffe://\${trustDomain}/ns/\${namespace}/sa/\${serviceAccountName}`];
+
+const longestList = 32;
+const longestText = 512;
+
+const templateText = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(longestText),
+  v.check(
+    (text) => unknownVariables(text).length === 0,
+    ({ input }) =>
+      `names the variable ${unknownVariables(input).join(', ')}, known are ${templateVariables.join(', ')}`,
+  ),
+);
+const texts = v.optional(v.pipe(v.array(templateText), v.maxLength(longestList)));
+const settings = {
+  usages: v.optional(
+    v.pipe(
+      v.array(v.custom<Usage>(isUsage, `must be one of ${usageNames.join(', ')}`)),
+      v.minLength(1),
+      v.check((usages) => new Set(usages).size === usages.length, 'must not repeat a usage'),
+    ),
+    () => [...defaultUsages],
+  ),
+  refreshAfter: v.optional(v.pipe(v.number(), v.gtValue(0), v.ltValue(1)), defaultRefreshAfter),
+  uris: texts,
+  dnsNames: texts,
+  ipAddresses: texts,
+  commonName: v.optional(templateText),
+  organizations: texts,
+};
+const reference = v.strictObject({
+  name: v.pipe(v.string(), v.minLength(1)),
+  kind: v.optional(v.string(), 'Issuer'),
+  group: v.optional(v.string(), 'cert-manager.io'),
+});
+const written = v.pipe(
+  v.array(
+    v.pipe(
+      v.strictObject({
+        signers: v.pipe(v.array(v.pipe(v.string(), v.regex(signerPattern))), v.minLength(1)),
+        namespaces: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(namespacePattern))), v.minLength(1))),
+        podCertificateRequest: v.optional(v.strictObject({})),
+        certificateSigningRequest: v.optional(v.strictObject(settings)),
+        certManager: v.optional(v.strictObject({ ...settings, issuer: v.optional(reference) })),
+      }),
+      v.check(
+        (rule) => apis.filter((api) => rule[api] !== undefined).length === 1,
+        `must hold exactly one of podCertificateRequest, certificateSigningRequest and certManager`,
+      ),
+    ),
+  ),
+  v.maxLength(256),
+);
+
+const apis = ['podCertificateRequest', 'certificateSigningRequest', 'certManager'] as const;
+
+type WrittenRule = v.InferOutput<typeof written>[number];
+type WrittenSettings = NonNullable<WrittenRule['certificateSigningRequest']>;
+
+/** The rules in force, as they are written, with every default filled in. */
+export type IssuerRules = readonly WrittenRule[];
+
+/**
+ * Reads rules as they are written in YAML.
+ * @returns the rules, or the first fault, worded to follow the option's name
+ */
+export function readIssuerRules(
+  value: unknown,
+): { readonly ok: true; readonly value: IssuerRules } | { readonly ok: false; readonly fault: string } {
+  const result = v.safeParse(written, value, { abortEarly: true, abortPipeEarly: true });
+  if (result.success) return { ok: true, value: result.output };
+  const [issue] = result.issues;
+  const place = v.getDotPath(issue);
+  const expected = issue.type === 'check' || issue.type === 'custom' ? issue.message : `must be ${issue.expected}`;
+  return { ok: false, fault: place === null ? `${expected}, as a list of rules` : `${place} ${expected}` };
+}
+
+function settingsOf(given: WrittenSettings): RequestSettings {
+  const { usages, refreshAfter, uris, dnsNames = [], ipAddresses = [], commonName, organizations = [] } = given;
+  const template = { uris: uris ?? defaultUris, dnsNames, ipAddresses, organizations };
+  return { usages, refreshAfter, template: commonName === undefined ? template : { ...template, commonName } };
+}
+
+const defaults: RequestSettings = {
+  usages: defaultUsages,
+  refreshAfter: defaultRefreshAfter,
+  template: { uris: defaultUris, dnsNames: [], ipAddresses: [], organizations: [] },
+};
+
+/**
+ * The API that a signer is asked through, for pods of a namespace.
+ * @throws AgentError SignerNotAllowed for a namespaced issuer of cert-manager that belongs to another namespace,
+ * Rejected for a signer that a rule sends to cert-manager without saying to which issuer
+ */
+export function issuerFor(rules: IssuerRules, namespace: string, signerName: string): IssuerChoice {
+  const rule = rules.find(
+    ({ signers, namespaces = ['*'] }) =>
+      signers.some((pattern) => matches(pattern, signerName)) &&
+      namespaces.some((pattern) => matches(pattern, namespace)),
+  );
+  if (rule?.podCertificateRequest !== undefined) return { api: 'podCertificateRequest' };
+  if (rule?.certificateSigningRequest !== undefined) {
+    return { api: 'certificateSigningRequest', ...settingsOf(rule.certificateSigningRequest) };
+  }
+  const issuer = rule?.certManager?.issuer ?? certManagerIssuer(signerName, namespace);
+  if (issuer !== undefined) {
+    return {
+      api: 'certManager',
+      ...(rule?.certManager === undefined ? defaults : settingsOf(rule.certManager)),
+      issuer,
+    };
+  }
+  if (rule === undefined) return { api: 'podCertificateRequest' };
+  const message = `a rule of the agent's issuers sends signer ${signerName} to cert-manager and names no issuer`;
+  throw new AgentError('Rejected', message, { actor: 'cluster operator' });
+}
+
+const clusterIssuers = 'clusterissuers.cert-manager.io/';
+const issuers = 'issuers.cert-manager.io/';
+
+/** The issuer that a signer's name means to cert-manager; undefined when it means none. @throws AgentError */
+function certManagerIssuer(signerName: string, namespace: string): IssuerReference | undefined {
+  const group = 'cert-manager.io';
+  if (signerName.startsWith(clusterIssuers)) {
+    return { name: signerName.slice(clusterIssuers.length), kind: 'ClusterIssuer', group };
+  }
+  if (!signerName.startsWith(issuers)) return undefined;
+  const path = signerName.slice(issuers.length);
+  const dot = path.indexOf('.');
+  if (dot < 1 || path.slice(0, dot) !== namespace) {
+    const message = `signer ${signerName} is an issuer of another namespace than ${namespace}; its name is ${issuers}<namespace>.<name>`;
+    throw new AgentError('SignerNotAllowed', message, { actor: 'pod author' });
+  }
+  return { name: path.slice(dot + 1), kind: 'Issuer', group };
+}

@@ -1,0 +1,88 @@
+/**
+ * The certificate APIs that a cluster may have, put together into one issuer: each with its calls and its live copy of the
+ * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
+ */
+import type { Connection } from './api-side.ts';
+import type { AgentError } from './base/errors.ts';
+import { issuerByRule } from './issuance/by-rule.ts';
+import { certificateRequests } from './issuance/cert-manager.ts';
+import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
+import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
+import { type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
+import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
+import type { CertificateRequest, CertificateSigningRequest } from './kubernetes/objects.ts';
+import { createRequestApi } from './kubernetes/requests.ts';
+import { decodeCertificateRequest, decodeCertificateSigningRequest } from './kubernetes/schemas.ts';
+import { createSimpleRequestApi, type RequestResource, watchWhileFollowed } from './kubernetes/simple-requests.ts';
+import type { Issuer } from './lifecycle/ports.ts';
+import type { Logger } from './observe/log/log.ts';
+import { onceAWhile } from './observe/log/repetition.ts';
+
+const signingRequests: RequestResource<CertificateSigningRequest> = {
+  pathPrefix: '/apis/certificates.k8s.io/v1',
+  resource: 'certificatesigningrequests',
+  namespaced: false,
+  decode: decodeCertificateSigningRequest,
+  as: 'node',
+  missing: 'the cluster does not serve CertificateSigningRequests (certificates.k8s.io/v1)',
+};
+
+const certManagerRequests: RequestResource<CertificateRequest> = {
+  pathPrefix: '/apis/cert-manager.io/v1',
+  resource: 'certificaterequests',
+  namespaced: true,
+  decode: decodeCertificateRequest,
+  as: 'self',
+  missing: 'the cluster does not serve CertificateRequests (cert-manager.io/v1): install cert-manager',
+};
+
+export interface IssuerOptions {
+  readonly nodeName: string;
+  readonly trustDomain: string;
+  /** Gives the rules as they are now. */
+  readonly rules: () => IssuerRules;
+  readonly log: Logger;
+}
+
+export function createIssuer(
+  { client, discovery, requests }: Connection,
+  { nodeName, trustDomain, rules, log }: IssuerOptions,
+): { readonly issuer: Issuer; stop(): void } {
+  const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
+  const warnOnce = (message: string): ((error: AgentError) => void) =>
+    onceAWhile((error, repeated) => log[repeated ? 'debug' : 'warn'](message, { error }));
+  const onError = warnOnce('the watch of certificate requests was interrupted');
+  const shared = {
+    nodeName,
+    trustDomain: () => trustDomain,
+    choice: (namespace: string, signerName: string) => issuerFor(rules(), namespace, signerName),
+    onFault: warnOnce('an answered certificate request could not be removed'),
+  };
+  const signing = watchWhileFollowed(client, signingRequests, labelSelector, onError);
+  const certManager = watchWhileFollowed(client, certManagerRequests, labelSelector, onError);
+  const issuer = issuerByRule(
+    {
+      podCertificateRequest: createPodCertificateIssuer(createRequestApi(client, discovery), requests),
+      certificateSigningRequest: createContentsIssuer({
+        ...shared,
+        kind: certificateSigningRequests,
+        calls: createSimpleRequestApi(client, signingRequests),
+        cache: signing,
+      }),
+      certManager: createContentsIssuer({
+        ...shared,
+        kind: certificateRequests,
+        calls: createSimpleRequestApi(client, certManagerRequests),
+        cache: certManager,
+      }),
+    },
+    rules,
+  );
+  return {
+    issuer,
+    stop() {
+      signing.stop();
+      certManager.stop();
+    },
+  };
+}

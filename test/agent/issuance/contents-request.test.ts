@@ -1,0 +1,236 @@
+/** What the answers of the two APIs mean, and how their requests are made, found again and removed. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { AgentError } from '../../../agent/base/errors.ts';
+import { apiOf, issuerByRule } from '../../../agent/issuance/by-rule.ts';
+import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
+import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
+import { createContentsIssuer, nodeLabelValue } from '../../../agent/issuance/contents-request.ts';
+import { type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
+import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
+import type { CertificateRequest } from '../../../agent/kubernetes/objects.ts';
+import type { CertificateOrder, Issuer, Outcome } from '../../../agent/lifecycle/ports.ts';
+import { createRootAuthority } from '../../support/certificates.ts';
+
+const key = await createKeyMaker().generate('ECDSAP256');
+const hour = 3_600_000;
+const now = Math.floor(Date.now() / 1000) * 1000;
+const leaf = await (await createRootAuthority()).issueLeaf({
+  spki: key.spki,
+  notBefore: now,
+  notAfter: now + 6 * hour,
+});
+const certificate = Buffer.from(leaf).toString('base64');
+const signerName = 'clusterissuers.cert-manager.io/ca';
+const { signal } = new AbortController();
+
+function condition(type: string, status: string, reason = '', message = '') {
+  return { type, status, reason, message };
+}
+
+describe("a CertificateRequest's answer", () => {
+  const spec = { request: '', issuerRef: { name: 'ca' } };
+  const outcomeOf = (status: CertificateRequest['status']) =>
+    certificateRequests.outcome({ metadata: { name: 'a' }, spec, ...(status && { status }) }, 0.5);
+
+  it('is none while it is pending, approved or not', () => {
+    assert.equal(outcomeOf(undefined), undefined);
+    assert.equal(
+      outcomeOf({ conditions: [condition('Approved', 'True'), condition('Ready', 'False', 'Pending')] }),
+      undefined,
+    );
+    assert.equal(
+      outcomeOf({ conditions: [condition('Ready', 'True', 'Issued')] }),
+      undefined,
+      'not without certificate',
+    );
+  });
+
+  it('is the certificate, to be renewed after the given part of its life', () => {
+    assert.deepEqual(outcomeOf({ conditions: [condition('Ready', 'True', 'Issued')], certificate }), {
+      type: 'issued',
+      certificateChain: leaf,
+      notBefore: now,
+      notAfter: now + 6 * hour,
+      beginRefreshAt: now + 3 * hour,
+    });
+  });
+
+  it('is a refusal when it was denied, is invalid or has failed', () => {
+    const denied = [condition('Denied', 'True', 'policy', 'no'), condition('Ready', 'False', 'Denied', 'was denied')];
+    assert.deepEqual(outcomeOf({ conditions: denied }), { type: 'denied', reason: 'policy', message: 'no' });
+    const invalid = [condition('InvalidRequest', 'True', '', 'bad usages')];
+    assert.deepEqual(outcomeOf({ conditions: invalid }), {
+      type: 'failed',
+      reason: 'InvalidRequest',
+      message: 'bad usages',
+    });
+    const failed = [condition('Ready', 'False', 'Failed', 'boom')];
+    assert.deepEqual(outcomeOf({ conditions: failed }), { type: 'failed', reason: 'Failed', message: 'boom' });
+  });
+
+  it('has no times when the certificate cannot be read, so that the checks refuse it', () => {
+    const outcome = outcomeOf({ conditions: [condition('Ready', 'True')], certificate: 'AAAA' });
+    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter));
+  });
+});
+
+it("a CertificateSigningRequest's lifetime is at least what the API takes", () => {
+  const choice = issuerFor(rulesOf([{ signers: ['*'], certificateSigningRequest: {} }]), 'shop', 'example.com/a');
+  assert.ok(choice.api === 'certificateSigningRequest');
+  const body = certificateSigningRequests.body({ ...order, maxExpirationSeconds: 60 }, '', choice, 'node-a');
+  assert.equal(body.spec.expirationSeconds, 600);
+});
+
+it('a node whose name is longer than a label has a label of its own', () => {
+  const long = 'n'.repeat(200);
+  assert.equal(nodeLabelValue('node-a'), 'node-a');
+  assert.ok(nodeLabelValue(long).length <= 63);
+  assert.notEqual(nodeLabelValue(long), nodeLabelValue(`${long}2`));
+});
+
+function rulesOf(written: unknown): IssuerRules {
+  const reading = readIssuerRules(written);
+  assert.ok(reading.ok, 'the rules are good');
+  return reading.value;
+}
+
+const order: CertificateOrder = {
+  requestName: 'mtls-0-abc.cr',
+  identity: {
+    pod: { namespace: 'shop', name: 'web', uid: 'u1', serviceAccountName: 'web' },
+    serviceAccountUID: 's',
+    nodeName: 'node-a',
+    nodeUID: 'n',
+    ended: false,
+  },
+  signerName,
+  userAnnotations: {},
+  priority: 'first',
+};
+
+/** An API that keeps what is created, with its watch. */
+function api() {
+  const objects = new Map<string, CertificateRequest>();
+  const listeners = new Set<(event: RequestEvent<CertificateRequest>) => void>();
+  const removed: string[] = [];
+  const keyOf = (namespace: string, name: string) => `${namespace}/${name}`;
+  return {
+    objects,
+    removed,
+    calls: {
+      async create(body: CertificateRequest) {
+        const name = keyOf(body.metadata.namespace ?? '', body.metadata.name);
+        if (objects.has(name)) throw new AgentError('Conflict', 'exists', { actor: 'nobody' });
+        objects.set(name, body);
+      },
+      get: async (namespace: string, name: string) => {
+        const found = objects.get(keyOf(namespace, name));
+        assert.ok(found, 'only what exists is asked for');
+        return found;
+      },
+      remove: async (namespace: string, name: string) => void removed.push(keyOf(namespace, name)),
+    },
+    cache: {
+      get: (name: string) => objects.get(name),
+      subscribe(listener: (event: RequestEvent<CertificateRequest>) => void) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      lists: () => ({ begun: 1, taken: 1 }),
+    },
+    answer(status: NonNullable<CertificateRequest['status']>) {
+      for (const [name, object] of objects) {
+        const answered = { ...object, status };
+        objects.set(name, answered);
+        for (const listener of [...listeners]) listener({ type: 'modified', object: answered });
+      }
+    },
+  };
+}
+
+function issuerOver(world: ReturnType<typeof api>, rules: IssuerRules = []): Issuer {
+  return createContentsIssuer({
+    kind: certificateRequests,
+    calls: world.calls,
+    cache: world.cache,
+    nodeName: 'node-a',
+    trustDomain: () => 'mesh.example',
+    choice: (namespace, name) => issuerFor(rules, namespace, name),
+    onFault: (error) => assert.fail(error),
+  });
+}
+
+describe('a request of cert-manager', () => {
+  it('is owned by its pod, labelled, and removed once its answer is taken up', async () => {
+    const world = api();
+    const issuer = issuerOver(world);
+    await issuer.submit(order, key, signal);
+    const made = world.objects.get('shop/mtls-0-abc.cr');
+    assert.deepEqual(made?.metadata.ownerReferences, [{ apiVersion: 'v1', kind: 'Pod', name: 'web', uid: 'u1' }]);
+    assert.deepEqual(made?.metadata.labels, { 'podcert.io/node': 'node-a', 'podcert.io/pod-uid': 'u1' });
+    assert.deepEqual(made?.spec.issuerRef, { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' });
+    const outcome = new Promise<Outcome>((resolve) => {
+      issuer.follow({ namespace: 'shop', requestName: order.requestName, signerName }, (told) => {
+        assert.deepEqual(world.removed, [], 'the answer comes before the removal');
+        resolve(told);
+      });
+    });
+    world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
+    const told = await outcome;
+    assert.equal(told.type, 'issued');
+    assert.deepEqual(world.removed, ['shop/mtls-0-abc.cr']);
+    assert.ok(told.type === 'issued');
+    assert.equal(issuer.verify(told, key.spki, now + 1000).certificates.length, 1);
+  });
+
+  it('is made once, also when its reply was lost', async () => {
+    const world = api();
+    const issuer = issuerOver(world);
+    await issuer.submit(order, key, signal);
+    await issuer.submit(order, key, signal);
+    assert.equal(world.objects.size, 1);
+  });
+
+  it('with another key or for another issuer is somebody else’s', async () => {
+    const world = api();
+    const issuer = issuerOver(world);
+    await issuer.submit(order, key, signal);
+    const other = await createKeyMaker().generate('ECDSAP256');
+    await assert.rejects(issuer.submit(order, other, signal), { code: 'Conflict' });
+    other.destroy();
+    const elsewhere = { ...order, signerName: 'clusterissuers.cert-manager.io/other' };
+    await assert.rejects(issuer.submit(elsewhere, key, signal), { code: 'Conflict' });
+  });
+
+  it('is not made when the rules have turned to another API meanwhile: a new key is made, with a name of that API', async () => {
+    const world = api();
+    const turned = rulesOf([{ signers: ['*'], podCertificateRequest: {} }]);
+    await assert.rejects(issuerOver(world, turned).submit(order, key, signal), { code: 'Conflict' });
+    assert.equal(world.objects.size, 0);
+  });
+});
+
+it('a request is taken to the API that its name tells, a new one to the API that the rules say', () => {
+  assert.deepEqual(['mtls-0-ab', 'mtls-0-ab.csr', 'mtls-0-ab.cr'].map(apiOf), [
+    'podCertificateRequest',
+    'certificateSigningRequest',
+    'certManager',
+  ]);
+  const named = (name: string): Issuer => ({ ...issuerOver(api()), requestName: () => name });
+  const rules = rulesOf([{ signers: ['example.org/*'], certificateSigningRequest: {} }]);
+  const issuer = issuerByRule(
+    {
+      podCertificateRequest: named('pcr'),
+      certificateSigningRequest: named('csr'),
+      certManager: named('cr'),
+    },
+    () => rules,
+  );
+  const { pod } = order.identity;
+  const nameFor = (signer: string) =>
+    issuer.requestName({ pod, volumeName: 'v', sourceIndex: 0, signerName: signer }, key.spki);
+  assert.deepEqual(['example.com/a', 'example.org/a', signerName].map(nameFor), ['pcr', 'csr', 'cr']);
+  assert.throws(() => nameFor('issuers.cert-manager.io/bank.ca'), { code: 'SignerNotAllowed' });
+});

@@ -1,0 +1,81 @@
+/** Which certificate API a signer is asked through, and how rules are read. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+
+function rules(written: unknown): IssuerRules {
+  const reading = readIssuerRules(written);
+  assert.ok(reading.ok, JSON.stringify(reading));
+  return reading.value;
+}
+
+describe('without a rule', () => {
+  it('a signer is asked by PodCertificateRequest', () => {
+    assert.deepEqual(issuerFor([], 'shop', 'example.com/mesh'), { api: 'podCertificateRequest' });
+  });
+
+  it("cert-manager's names go to cert-manager", () => {
+    const cluster = issuerFor([], 'shop', 'clusterissuers.cert-manager.io/ca');
+    assert.ok(cluster.api === 'certManager');
+    assert.deepEqual(cluster.issuer, { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' });
+    const own = issuerFor([], 'shop', 'issuers.cert-manager.io/shop.ca.v2');
+    assert.ok(own.api === 'certManager');
+    assert.deepEqual(own.issuer, { name: 'ca.v2', kind: 'Issuer', group: 'cert-manager.io' });
+  });
+
+  it("an issuer of another namespace is refused, also one whose name only begins like the pod's", () => {
+    for (const name of ['bank.ca', 'shop', 'shop2.ca', '.ca']) {
+      assert.throws(() => issuerFor([], 'shop', `issuers.cert-manager.io/${name}`), { code: 'SignerNotAllowed' }, name);
+    }
+  });
+});
+
+describe('with rules', () => {
+  const some = rules([
+    { signers: ['example.com/*'], namespaces: ['shop'], certificateSigningRequest: { refreshAfter: 0.5 } },
+    { signers: ['*'], certManager: { issuer: { name: 'ca' }, usages: ['client auth'] } },
+  ]);
+
+  it('the first that matches counts', () => {
+    const first = issuerFor(some, 'shop', 'example.com/mesh');
+    assert.ok(first.api === 'certificateSigningRequest');
+    assert.equal(first.refreshAfter, 0.5);
+    const second = issuerFor(some, 'bank', 'example.com/mesh');
+    assert.ok(second.api === 'certManager');
+    assert.deepEqual(second.issuer, { name: 'ca', kind: 'Issuer', group: 'cert-manager.io' });
+    assert.deepEqual(second.usages, ['client auth']);
+  });
+
+  it('a rule for cert-manager that names no issuer needs a signer that does', () => {
+    const vague = rules([{ signers: ['*'], certManager: {} }]);
+    assert.throws(() => issuerFor(vague, 'shop', 'example.com/mesh'), { code: 'Rejected', actor: 'cluster operator' });
+    assert.equal(issuerFor(vague, 'shop', 'clusterissuers.cert-manager.io/ca').api, 'certManager');
+    assert.throws(() => issuerFor(vague, 'shop', 'issuers.cert-manager.io/bank.ca'), { code: 'SignerNotAllowed' });
+  });
+
+  it('are read again from what is kept of them', () => {
+    assert.deepEqual(rules(JSON.parse(JSON.stringify(some))), some);
+  });
+});
+
+describe('faults of rules are named', () => {
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    [{}, /must be|list of rules/],
+    [[{ signers: ['example.com/*'] }], /0 must hold exactly one of/],
+    [[{ signers: ['*'], podCertificateRequest: {}, certManager: {} }], /0 must hold exactly one of/],
+    [[{ signers: ['no slash'], podCertificateRequest: {} }], /0\.signers\.0/],
+    [[{ signers: [], podCertificateRequest: {} }], /0\.signers/],
+    [[{ signers: ['*'], certManager: { usages: ['cert sign'] } }], /0\.certManager\.usages\.0 must be one of signing/],
+    [[{ signers: ['*'], certManager: { usages: ['any', 'any'] } }], /must not repeat a usage/],
+    [[{ signers: ['*'], certificateSigningRequest: { refreshAfter: 1 } }], /refreshAfter/],
+    [[{ signers: ['*'], certificateSigningRequest: { colour: 'red' } }], /colour/],
+    [[{ signers: ['*'], certManager: { uris: [`spiffe://\${trustDoman}/x`] } }], /trustDoman/],
+  ];
+  for (const [written, fault] of cases) {
+    it(JSON.stringify(written), () => {
+      const reading = readIssuerRules(written);
+      assert.ok(!reading.ok, 'the rules are refused');
+      assert.match(reading.fault, fault);
+    });
+  }
+});
