@@ -16,11 +16,18 @@ interface Rule {
 
 const certificates = ['certificates.k8s.io'];
 const requests = ['podcertificaterequests'];
+const signingRequests = ['certificatesigningrequests'];
 
 const signerRules: readonly Rule[] = [
   { apiGroups: certificates, resources: requests, verbs: ['get', 'list', 'watch'] },
   { apiGroups: certificates, resources: ['podcertificaterequests/status'], verbs: ['update', 'patch'] },
-  { apiGroups: certificates, resources: ['signers'], verbs: ['sign', 'attest'] },
+  { apiGroups: certificates, resources: signingRequests, verbs: ['get', 'list', 'watch'] },
+  {
+    apiGroups: certificates,
+    resources: ['certificatesigningrequests/status', 'certificatesigningrequests/approval'],
+    verbs: ['update', 'patch'],
+  },
+  { apiGroups: certificates, resources: ['signers'], verbs: ['sign', 'attest', 'approve'] },
   {
     apiGroups: certificates,
     resources: ['clustertrustbundles'],
@@ -32,11 +39,12 @@ const agentRules: readonly Rule[] = [
   { apiGroups: [''], resources: ['pods', 'nodes', 'serviceaccounts'], verbs: ['get'] },
   { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
   { apiGroups: certificates, resources: ['clustertrustbundles'], verbs: ['get', 'list', 'watch'] },
+  { apiGroups: certificates, resources: signingRequests, verbs: ['delete'] },
 ];
 
 /** The agent makes its requests as itself. */
 const ownRequestRules: readonly Rule[] = [
-  { apiGroups: certificates, resources: requests, verbs: ['create', 'get', 'list', 'watch'] },
+  { apiGroups: certificates, resources: [...requests, ...signingRequests], verbs: ['create', 'get', 'list', 'watch'] },
 ];
 
 /** The agent makes its requests as the node it runs on, so that the API server checks them against the pod. */
@@ -44,7 +52,7 @@ const nodeRequestRules: readonly Rule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['nodes'], verbs: ['impersonate:associated-node'] },
   {
     apiGroups: certificates,
-    resources: requests,
+    resources: [...requests, ...signingRequests],
     verbs: ['create', 'get', 'list', 'watch'].map((verb) => `impersonate-on:associated-node:${verb}`),
   },
 ];

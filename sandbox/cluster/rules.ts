@@ -15,6 +15,7 @@ import { authorizeByRoles, rulesFor } from '../identity/rbac.ts';
 import { mayActFor } from '../identity/signers.ts';
 import { refuse } from '../rules/admission.ts';
 import { refusedByPolicy } from '../rules/admission-policy.ts';
+import * as signingRequests from '../rules/certificate-signing-request.ts';
 import * as bundles from '../rules/cluster-trust-bundle.ts';
 import { restrictNode } from '../rules/node-restriction.ts';
 import * as others from '../rules/other-objects.ts';
@@ -22,6 +23,7 @@ import * as requests from '../rules/pod-certificate-request.ts';
 import { statusFaults } from '../rules/request-status.ts';
 
 const requestsResource = 'podcertificaterequests.certificates.k8s.io';
+const signingRequestsResource = 'certificatesigningrequests.certificates.k8s.io';
 const bundlesResource = 'clustertrustbundles.certificates.k8s.io';
 
 export interface RulesOptions {
@@ -51,15 +53,12 @@ export function createRules(options: RulesOptions = {}): Rules {
       const refused =
         request.operation === 'delete'
           ? restrictNode(request, authorize, context)
-          : attestationFault(request, authorize, context);
+          : (attestationFault(request, authorize, context) ?? signerActionFault(request, authorize, context));
       return refused ?? refusedByPolicy(request, context);
     },
     validateCreate: (request, context) => createFaults(request, context),
     validateUpdate: (request, old) => updateFaults(request, old),
-    validateStatusUpdate: (request, old, context) =>
-      request.resource === requestsResource
-        ? signedStatusFaults(request, old, authorize, context)
-        : others.updateFaults(request, old),
+    validateStatusUpdate: (request, old, context) => statusUpdateFaults(request, old, authorize, context),
   };
 }
 
@@ -67,6 +66,8 @@ function createFaults(request: ValidationRequest, context: RulesContext): FieldE
   switch (request.resource) {
     case requestsResource:
       return requests.createFaults(request, context);
+    case signingRequestsResource:
+      return signingRequests.createFaults(request);
     case bundlesResource:
       return bundles.createFaults(request);
     default:
@@ -78,8 +79,26 @@ function updateFaults(request: ValidationRequest, old: ApiObject): FieldError[] 
   switch (request.resource) {
     case requestsResource:
       return requests.updateFaults(request, old);
+    case signingRequestsResource:
+      return signingRequests.updateFaults(request, old);
     case bundlesResource:
       return bundles.updateFaults(request, old);
+    default:
+      return others.updateFaults(request, old);
+  }
+}
+
+function statusUpdateFaults(
+  request: ValidationRequest,
+  old: ApiObject,
+  authorize: Authorizer,
+  context: RulesContext,
+): FieldError[] {
+  switch (request.resource) {
+    case requestsResource:
+      return signedStatusFaults(request, old, authorize, context);
+    case signingRequestsResource:
+      return signingRequests.statusFaults(request, old);
     default:
       return others.updateFaults(request, old);
   }
@@ -122,6 +141,25 @@ function attestationFault(
     return undefined;
   }
   return refuse(request, `user not permitted to attest for signerName ${JSON.stringify(signerName)}`);
+}
+
+/** CertificateSigningRequests are approved and signed by those who may do so for their signer. */
+function signerActionFault(
+  request: AdmissionRequest,
+  authorize: Authorizer,
+  context: RulesContext,
+): ApiError | undefined {
+  const { attributes, oldObject } = request;
+  const verbs: Readonly<Record<string, 'approve' | 'sign'>> = { approval: 'approve', status: 'sign' };
+  const verb = verbs[attributes.subresource];
+  if (verb === undefined || groupResource(attributes).split('/')[0] !== signingRequestsResource) {
+    return undefined;
+  }
+  const signerName = stringAt(objectAt(oldObject, 'spec'), 'signerName');
+  if (mayActFor(authorize, attributes.user, verb, signerName, context)) {
+    return undefined;
+  }
+  return refuse(request, `user not permitted to ${verb} requests with signerName ${JSON.stringify(signerName)}`);
 }
 
 /** A bundle without what the garbage collector and the server itself change. */

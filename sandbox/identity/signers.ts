@@ -7,11 +7,11 @@
 import type { RulesContext, UserInfo } from '../base/cluster-rules.ts';
 import type { Authorizer } from './access.ts';
 
-/** True when the user may `sign` or `attest` for the signer. */
+/** True when the user may `sign`, `attest` or `approve` for the signer. */
 export function mayActFor(
   authorize: Authorizer,
   user: UserInfo,
-  verb: 'sign' | 'attest',
+  verb: 'sign' | 'attest' | 'approve',
   signerName: string,
   context: RulesContext,
 ): boolean {

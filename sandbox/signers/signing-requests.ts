@@ -1,0 +1,130 @@
+/**
+ * An approver and signer of CertificateSigningRequests: approves and signs what is asked of one signer name, or leaves it to
+ * somebody else. It issues the names that the request asks for, once it has compared them with what a workload of the
+ * requester's node may bear.
+ *
+ * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
+ */
+import 'reflect-metadata';
+import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509';
+import type { ApiClient } from '../../agent/kubernetes/client.ts';
+import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
+import type { CertificateSigningRequest, Condition } from '../../agent/kubernetes/objects.ts';
+import { resourcePath } from '../../agent/kubernetes/paths.ts';
+import { asSent, httpStatusOf } from '../base/client.ts';
+import type { Authority } from './authority.ts';
+
+/** What it does with a request. */
+export type SigningBehaviour = 'approve and sign' | 'sign when approved' | 'deny' | 'fail' | 'silent';
+
+export interface SigningRequestSignerOptions {
+  readonly client: ApiClient;
+  readonly signerName: string;
+  readonly authority: Authority;
+  /** Where a request names no lifetime. */
+  readonly lifetimeSeconds: number;
+  readonly now: () => number;
+  readonly onProblem: (message: string) => void;
+}
+
+const collection = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+
+/** Answers until closed. */
+export function startSigningRequestSigner(options: SigningRequestSignerOptions, behaviour: SigningBehaviour) {
+  const { client, signerName } = options;
+  let current = behaviour;
+  const busy = new Set<string>();
+  const watch = createListWatch<CertificateSigningRequest>({
+    client,
+    decode: asSent<CertificateSigningRequest>,
+    path: async () => collection,
+    query: { fieldSelector: `spec.signerName=${signerName}` },
+  });
+
+  const look = async (request: CertificateSigningRequest): Promise<void> => {
+    const { name, uid = '' } = request.metadata;
+    if (busy.has(uid)) return;
+    busy.add(uid);
+    try {
+      await answer(options, request, current);
+    } catch (error) {
+      // Gone, or changed meanwhile: then its next version comes by the watch.
+      const status = httpStatusOf(error);
+      if (status !== 404 && status !== 409) options.onProblem(`${name}: ${String(error)}`);
+    } finally {
+      busy.delete(uid);
+    }
+  };
+  watch.subscribe((event) => {
+    if (event.type === 'added' || event.type === 'modified') void look(event.object);
+  });
+  return {
+    setBehaviour(next: SigningBehaviour): void {
+      current = next;
+      for (const request of watch.list()) void look(request);
+    },
+    close: watch.stop,
+  };
+}
+
+async function answer(
+  options: SigningRequestSignerOptions,
+  request: CertificateSigningRequest,
+  behaviour: SigningBehaviour,
+): Promise<void> {
+  const has = (type: string) => request.status?.conditions?.some((condition) => condition.type === type) ?? false;
+  if (request.status?.certificate !== undefined || has('Denied') || has('Failed') || behaviour === 'silent') return;
+  if (behaviour === 'deny') return await put(options, withCondition(request, 'Denied', 'Policy', 'no'), 'approval');
+  if (!has('Approved') && behaviour === 'sign when approved') return;
+  if (!has('Approved')) {
+    // The signature follows when the watch shows the approval.
+    return await put(options, withCondition(request, 'Approved', 'Sandbox', 'approved at once'), 'approval');
+  }
+  if (behaviour === 'fail') return await put(options, withCondition(request, 'Failed', 'Sandbox', 'cannot'), 'status');
+  const certificate = Buffer.from(await sign(options, request)).toString('base64');
+  await put(options, { ...request, status: { ...request.status, certificate } }, 'status');
+}
+
+async function sign(
+  { authority, lifetimeSeconds, now }: SigningRequestSignerOptions,
+  { spec }: CertificateSigningRequest,
+): Promise<string> {
+  const csr = new Pkcs10CertificateRequest(Buffer.from(spec.request, 'base64').toString('utf8'));
+  const names = csr.extensions.flatMap((each) =>
+    each instanceof SubjectAlternativeNameExtension ? each.names.items : [],
+  );
+  const notBefore = now() - 1000;
+  const leaf = await authority.issue({
+    publicKey: new Uint8Array(csr.publicKey.rawData),
+    uris: names.filter(({ type }) => type === 'url').map(({ value }) => value),
+    dnsNames: names.filter(({ type }) => type === 'dns').map(({ value }) => value),
+    notBefore,
+    notAfter: notBefore + (spec.expirationSeconds ?? lifetimeSeconds) * 1000,
+  });
+  return leaf + authority.intermediatePem;
+}
+
+function withCondition(
+  request: CertificateSigningRequest,
+  type: string,
+  reason: string,
+  message: string,
+): CertificateSigningRequest {
+  const condition: Condition = { type, status: 'True', reason, message };
+  const conditions = [...(request.status?.conditions ?? []), condition];
+  return { ...request, status: { ...request.status, conditions } };
+}
+
+async function put(
+  { client }: SigningRequestSignerOptions,
+  request: CertificateSigningRequest,
+  subresource: 'approval' | 'status',
+): Promise<void> {
+  const path = resourcePath('/apis/certificates.k8s.io/v1', {
+    resource: 'certificatesigningrequests',
+    name: request.metadata.name,
+    subresource,
+  });
+  const body = { ...request, apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest' };
+  await client.request({ method: 'PUT', path, body });
+}
