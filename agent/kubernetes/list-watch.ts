@@ -149,8 +149,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     const found = new Map<string, T>();
     let version = '';
     let next: string | undefined;
+    const limit = inPages ? String(pageSize) : undefined;
+    // Only this list goes unpaged: whatever becomes of it, a reply too large to be read must not be asked for again and again.
+    inPages = true;
     do {
-      const limit = inPages ? String(pageSize) : undefined;
       const query = { ...options.query, limit, continue: next };
       // No resourceVersion: the list is complete as of now, not as of some server's cache.
       const page = await client.request<Page<T>>({ method: 'GET', path: collection, query, as, signal, priority });
@@ -161,7 +163,6 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
-    inPages = true;
     resourceVersion = version;
     for (const [key, object] of [...objects].filter(([key]) => !found.has(key))) {
       remove(key, object);

@@ -220,6 +220,36 @@ test('a continue token that expires while paging leads to one list without pages
   assert.equal(server.received.filter(isList).length, 3);
 });
 
+test('only the list right after an expired continue token goes without pages, also when it fails', {
+  timeout: 20_000,
+}, async (t) => {
+  let expired = false;
+  const { server, told } = await start(t, ({ query, response }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+    } else if (query.get('continue')) {
+      if (expired) sendList(response, 6, [thing('b', 2)]);
+      else sendStatus(response, 410, 'Expired');
+      expired = true;
+    } else if (query.get('limit')) {
+      sendList(response, 5, [thing('a', 1)], 'token');
+    } else {
+      sendStatus(response, 500, 'InternalError', 'the list is too large');
+    }
+  });
+  await told('synced');
+  assert.deepEqual(
+    server.received.filter(isList).map(({ query }) => [query.get('limit'), query.get('continue')]),
+    [
+      ['250', null],
+      ['250', 'token'],
+      [null, null],
+      ['250', null],
+      ['250', 'token'],
+    ],
+  );
+});
+
 test('a reset connection and 5xx replies are outlived, and nothing is told twice', async (t) => {
   const { server, told, events, watch, errors } = await start(t, ({ query, response, reset }) => {
     const watches = server.received.filter(isWatch).length;
