@@ -29,6 +29,8 @@ export interface ListWatchHealth {
   readonly restarts: number;
   /** What ended the last one, until the server is heard again. */
   readonly lastError: AgentError | undefined;
+  /** Milliseconds since the first failure after which the server has not been heard; 0 while all is well. */
+  readonly failingForMs: number;
 }
 
 export interface ListWatch<T extends KubernetesObject> {
@@ -106,6 +108,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let lastEventAt: number | undefined;
   let restarts = 0;
   let lastError: AgentError | undefined;
+  let failingSince: number | undefined;
 
   /** A listener's fault is its own: the others and the watch go on. */
   function emit(event: ListWatchEvent<T>): void {
@@ -123,6 +126,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   function heard(): void {
     lastEventAt = wallClock();
     lastError = undefined;
+    failingSince = undefined;
   }
 
   function put(key: string, object: T): void {
@@ -229,6 +233,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   function learn(error: AgentError): number {
     restarts += 1;
     lastError = error;
+    failingSince ??= clock.now();
     options.onError?.(error);
     const status = apiFailureOf(error)?.httpStatus;
     if (status === 410) {
@@ -274,7 +279,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       listeners.clear();
       stopping.abort();
     },
-    health: () => ({ synced: listTaken > 0, lastEventAt, restarts, lastError }),
+    health() {
+      const failingForMs = failingSince === undefined ? 0 : clock.now() - failingSince;
+      return { synced: listTaken > 0, lastEventAt, restarts, lastError, failingForMs };
+    },
     lists: () => ({ begun: listsBegun, taken: listTaken }),
   };
 }

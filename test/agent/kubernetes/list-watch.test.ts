@@ -271,7 +271,7 @@ test('a reset connection and 5xx replies are outlived, and nothing is told twice
   assert.equal(errors.length, 3);
   assert.deepEqual(
     { ...watch.health(), lastEventAt: 0 },
-    { synced: true, lastEventAt: 0, restarts: 3, lastError: undefined },
+    { synced: true, lastEventAt: 0, restarts: 3, lastError: undefined, failingForMs: 0 },
   );
 });
 
