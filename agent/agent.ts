@@ -85,6 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     volumes: manager.count,
     watches,
     load: client.load,
+    eventsDropped: connection.events.dropped,
     clockSkew: skew.seconds,
     readiness: health.readiness,
   });

@@ -60,7 +60,7 @@ export function connect({
   closers,
 }: ConnectionOptions): Connection {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
-  const skew = createSkewMeter(Date.now);
+  const skew = createSkewMeter(Date.now, clock.now);
   const measure = createCallObserver(metrics, skew);
   const client = createClient(configuration, version, log, clock, (call) => {
     measure(call);

@@ -26,6 +26,7 @@ export interface FairLineOptions {
 }
 
 export interface FairLine<T> {
+  /** Something that waits already keeps its place. */
   add(item: T, rank: SharedRank): void;
   /** Takes out the item whose turn it is, among those that may go. */
   take(mayGo?: (item: T, isUrgent: boolean) => boolean): T | undefined;
@@ -33,6 +34,8 @@ export interface FairLine<T> {
   takeLast(): T | undefined;
   /** Takes out this item, if it waits. */
   remove(item: T): void;
+  /** Everything that waits, in the order in which it came. */
+  items(): Iterable<T>;
   /** Items of this owner that wait. */
   waitingOf(owner: string): number;
   readonly size: number;
@@ -151,7 +154,7 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
 
   return {
     add(item, rank) {
-      entries.set(item, { item, rank, places: [join(rank)] });
+      if (!entries.has(item)) entries.set(item, { item, rank, places: [join(rank)] });
     },
     take(mayGo = () => true) {
       let next: { entry: Entry<T>; standing: Standing } | undefined;
@@ -175,6 +178,7 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
       const entry = entries.get(item);
       if (entry !== undefined) leave(entry);
     },
+    items: () => entries.keys(),
     waitingOf: (owner) => places.get(owner)?.waiting ?? 0,
     get size() {
       return entries.size;
