@@ -137,17 +137,23 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
     Object.assign(place, { since: now(), order, used: 0 });
   }
 
+  /** Of the items with most turns of their owner before them, the one that stands last. */
   function lastOf(): Entry<T> | undefined {
     const ahead = new Map<Place, number>();
-    let last: { entry: Entry<T>; turns: number; standing: Standing } | undefined;
+    let most = 0;
+    let candidates: Entry<T>[] = [];
     for (const entry of entries.values()) {
       const [place] = entry.places;
       const before = ahead.get(place) ?? place.used;
       ahead.set(place, before + 1);
-      const [turns, standing] = [Math.floor(before / turn), standingOf(entry)];
-      const isLater =
-        last === undefined || turns > last.turns || (turns === last.turns && !isBefore(standing, last.standing));
-      if (isLater) last = { entry, turns, standing };
+      const turns = Math.floor(before / turn);
+      if (turns > most) [most, candidates] = [turns, []];
+      if (turns === most) candidates.push(entry);
+    }
+    let last: { entry: Entry<T>; standing: Standing } | undefined;
+    for (const entry of candidates) {
+      const standing = standingOf(entry);
+      if (last === undefined || !isBefore(standing, last.standing)) last = { entry, standing };
     }
     return last?.entry;
   }

@@ -12,6 +12,7 @@ import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
 import type { KubernetesObject } from './objects.ts';
 import { describeCall } from './paths.ts';
+import { longestPauseMs } from './throttle.ts';
 import { TimeLimitError } from './transport.ts';
 import { isErrorEvent, isWatchEvent, keyOf, type WatchEvent } from './watch-event.ts';
 
@@ -247,7 +248,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     const harmless = failures === 0 && (status === 410 || error.cause instanceof TimeLimitError);
     const pause = Math.min(backoff.longest, backoff.first * 2 ** failures) * (0.5 + random() / 2);
     failures += 1;
-    return Math.max(harmless ? 0 : pause, error.retryAfterMs ?? 0);
+    return Math.max(harmless ? 0 : pause, Math.min(error.retryAfterMs ?? 0, longestPauseMs));
   }
 
   async function run(): Promise<void> {

@@ -71,6 +71,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   let { requestsPerSecond, burst } = options;
   const line = createFairLine<Waiter>({ now: clock.now, wallNow: wallClock, turn: callsPerTurn });
   let active = 0;
+  let watchesWaiting = 0;
   let tokens = burst;
   let refilledAt = clock.now();
   let pausedUntil = refilledAt;
@@ -102,7 +103,8 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   function drain(): void {
-    while (line.size > 0) {
+    // Where nobody can go, nobody is looked for: the line may be long, and this runs for each who joins it.
+    while (active < concurrency ? line.size > 0 : watchesWaiting > 0) {
       const now = clock.now();
       refill(now);
       if (tokens < 1) {
@@ -126,22 +128,27 @@ export function createThrottle(options: ThrottleOptions): Throttle {
           reject(aborted());
           return;
         }
+        const leaveLine = (): void => {
+          signal?.removeEventListener('abort', onAbort);
+          watchesWaiting -= kind === 'watch' ? 1 : 0;
+        };
         const onAbort = (): void => {
           line.remove(waiter);
-          reject(aborted());
+          waiter.refuse(aborted());
         };
         const waiter: Waiter = {
           kind,
           admit() {
-            signal?.removeEventListener('abort', onAbort);
+            leaveLine();
             resolve(leaveOnce(kind));
           },
           refuse(error) {
-            signal?.removeEventListener('abort', onAbort);
+            leaveLine();
             reject(error);
           },
         };
         signal?.addEventListener('abort', onAbort, { once: true });
+        watchesWaiting += kind === 'watch' ? 1 : 0;
         line.add(waiter, rank);
         if (line.size > queueLimit) {
           line.takeLast()?.refuse(tooMany());

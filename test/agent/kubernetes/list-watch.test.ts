@@ -449,3 +449,24 @@ test('after stop no listener is called and the connection is closed', async (t) 
   assert.deepEqual(events, ['synced']);
   assert.equal(server.received.length, 2);
 });
+
+test('a server that asks for a day does not keep a watch away for longer than a minute', {
+  timeout: 20_000,
+}, async (t) => {
+  const clock = createManualClock();
+  const { server, watch } = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch')) openWatch(response);
+      else if (server.received.length > 1) sendList(response, 1, []);
+      else sendStatus(response, 429, 'TooManyRequests', 'slow down', { retryAfterSeconds: 86_400 });
+    },
+    { clock },
+  );
+  while (watch.health().restarts === 0) await new Promise(setImmediate);
+  clock.advance(59_999);
+  await new Promise(setImmediate);
+  assert.equal(server.received.length, 1);
+  clock.advance(1);
+  await server.nth(2, isList);
+});
