@@ -23,6 +23,7 @@ import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
 import { createReporter } from './observe/notices/notices.ts';
+import { isSynced, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
@@ -54,7 +55,7 @@ interface Frame extends AgentOptions {
 
 /** Whether the agent can do its work. */
 interface Health {
-  /** True while volumes can be published. */
+  /** What CSI's Probe says. It does not follow an outage of the API server, for which some restart a driver. */
   canServe(): boolean;
   readiness(): readonly HealthCheck[];
 }
@@ -83,6 +84,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     volumes: manager.count,
     watches,
     load: client.load,
+    eventsDropped: connection.events.dropped,
     clockSkew: skew.seconds,
     readiness: health.readiness,
   });
@@ -109,21 +111,15 @@ function registrationOf({ configuration, log }: AgentOptions): Registration | un
 }
 
 function healthOf({ requests, preflight }: Connection, registration: Registration | undefined): Health {
-  /** A watch that is cut off comes back by itself; one that is forbidden or not served brings no answers until somebody acts. */
-  const isSynced = (): boolean => {
-    const { synced, lastError } = requests.health();
-    return synced && lastError?.actor !== 'cluster operator';
-  };
   const isRegistered = (): boolean => registration === undefined || registration.state().type === 'registered';
   return {
-    canServe: () => isSynced() && isRegistered(),
+    canServe: () => isSynced(requests.health()) && isRegistered(),
     readiness() {
       const state = registration?.state();
       const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
-      const error = requests.health().lastError?.message ?? 'the first list is under way';
       return [
         ...preflight.checks(),
-        check('certificate-request-watch', isSynced(), error),
+        watchCheck(requests.health()),
         check('kubelet-registration', isRegistered(), reason),
       ];
     },

@@ -21,6 +21,7 @@ import { createCallObserver } from './observe/metrics/api-calls.ts';
 import { createSkewMeter, type SkewMeter } from './observe/metrics/clock-skew.ts';
 import type { Metrics } from './observe/metrics/metrics.ts';
 import { type Preflight, startPreflight } from './preflight.ts';
+import { raisesDoubt } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createTrustAnchors, type TrustAnchorService } from './trust/anchors.ts';
 
@@ -59,10 +60,16 @@ export function connect({
   closers,
 }: ConnectionOptions): Connection {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
-  const skew = createSkewMeter(Date.now);
-  const client = createClient(configuration, version, log, clock, createCallObserver(metrics, skew));
+  const skew = createSkewMeter(Date.now, clock.now);
+  const measure = createCallObserver(metrics, skew);
+  const client = createClient(configuration, version, log, clock, (call) => {
+    measure(call);
+    if (raisesDoubt(call)) preflight.doubt();
+  });
   closers.add(() => client.close());
   const discovery = createDiscovery({ client, clock });
+  const preflight = startChecks(client, discovery, nodeName, log, clock);
+  closers.add(() => preflight.stop());
   const onInterruption = warnOnce(log, 'the watch of certificate requests was interrupted');
   const requests = watchRequests(client, discovery, nodeName, onInterruption);
   closers.add(() => requests.stop());
@@ -76,8 +83,6 @@ export function connect({
   closers.add(() => trust.stop());
   const events = createEventRecorder({ client, driverName, nodeName, clock });
   closers.add(() => events.stop(Math.min(lastEventsMs, shutdownGraceMs)));
-  const preflight = startChecks(client, discovery, nodeName, log, clock);
-  closers.add(() => preflight.stop());
   const watches = (): readonly WatchSnapshot[] => [
     { name: 'podcertificaterequests', ...requests.health() },
     ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
@@ -109,8 +114,9 @@ function createClient(
   });
 }
 
-/** Asks for the node object and the certificate API until both are there. */
+/** Asks for the node object and the certificate API until both are there, and again when calls fail. */
 function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, log: Logger, clock: Clock): Preflight {
+  let serving: string | undefined;
   return startPreflight({
     clock,
     requirements: [
@@ -118,14 +124,15 @@ function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, 
         name: 'node',
         check: async (signal) => {
           const path = resourcePath(corePrefix, { resource: 'nodes', name: nodeName });
-          await client.request({ method: 'GET', path, signal });
+          await client.request({ method: 'GET', path, signal, priority: 'first' });
         },
       },
       {
         name: 'certificate-api',
         check: async () => {
           const { apiVersion } = await discovery.podCertificateRequests();
-          log.info('the cluster serves PodCertificateRequests', { apiVersion });
+          if (apiVersion !== serving) log.info('the cluster serves PodCertificateRequests', { apiVersion });
+          serving = apiVersion;
         },
       },
     ],

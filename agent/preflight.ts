@@ -1,12 +1,14 @@
 /**
- * What the agent cannot do without, asked once after the start and again until it is there: the Node object it runs on
- * and the certificate API. Each answer is a readiness check, and each failure is said in the log when it changes.
+ * What the agent cannot do without: the Node object it runs on and the certificate API. Each is asked for after the start
+ * until it is there, and again whenever something gives reason to doubt it; nothing is polled. Each answer is a readiness
+ * check, and each failure is said in the log when it changes.
  */
 import type { AgentError } from './base/errors.ts';
 import type { HealthCheck } from './observe/health.ts';
+import { toleratedFailureMs } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 
-/** Pause between two attempts. */
+/** Shortest pause between two attempts. */
 const retryMs = 15_000;
 
 export interface Requirement {
@@ -27,42 +29,75 @@ export interface PreflightOptions {
 
 export interface Preflight {
   checks(): readonly HealthCheck[];
+  /** Something failed: asks again for what was there, unless that has just been done. */
+  doubt(): void;
   stop(): void;
+}
+
+interface Watched {
+  readonly requirement: Requirement;
+  /** What is missing; undefined while the requirement is met, or not met for a moment only. */
+  problem: string | undefined;
+  hasBeenMet: boolean;
+  failingSince: number | undefined;
+  /** Undefined before the first attempt. */
+  askedAt: number | undefined;
+  /** An attempt is under way, or planned. */
+  busy: boolean;
+  cancel: () => void;
 }
 
 export function startPreflight({ requirements, clock, onMissing, onMet }: PreflightOptions): Preflight {
   const stopping = new AbortController();
-  const problems = new Map(requirements.map(({ name }) => [name, 'not checked yet']));
-  const cancels = new Map<string, () => void>();
+  const all = requirements.map((requirement): Watched => {
+    const unknown = { failingSince: undefined, askedAt: undefined, hasBeenMet: false };
+    return { requirement, problem: 'not checked yet', busy: false, cancel: () => {}, ...unknown };
+  });
+  const said = new Map<string, string>();
 
-  const attempt = async ({ name, check }: Requirement): Promise<void> => {
-    const before = problems.get(name);
+  async function attempt(watched: Watched): Promise<void> {
+    const { name, check } = watched.requirement;
+    Object.assign(watched, { busy: true, askedAt: clock.now() });
     try {
       await check(stopping.signal);
-      problems.delete(name);
-      if (before !== 'not checked yet') onMet(name);
+      Object.assign(watched, { problem: undefined, failingSince: undefined, hasBeenMet: true, busy: false });
+      if (said.delete(name)) onMet(name);
     } catch (cause) {
       if (stopping.signal.aborted) return;
-      const error = cause instanceof Error ? cause : new Error(String(cause));
-      problems.set(name, error.message);
-      if (error.message !== before) onMissing(name, error);
-      cancels.set(
-        name,
-        clock.at(clock.now() + retryMs, () => void attempt({ name, check })),
-      );
+      missed(watched, cause instanceof Error ? cause : new Error(String(cause)));
+      plan(watched);
     }
-  };
-  for (const requirement of requirements) void attempt(requirement);
+  }
+
+  /** One failure of what was there a moment ago says little; one that lasts is told. */
+  function missed(watched: Watched, error: Error): void {
+    const { name } = watched.requirement;
+    watched.failingSince ??= clock.now();
+    if (watched.hasBeenMet && clock.now() - watched.failingSince < toleratedFailureMs) return;
+    watched.problem = error.message;
+    if (said.get(name) === error.message) return;
+    said.set(name, error.message);
+    onMissing(name, error);
+  }
+
+  function plan(watched: Watched): void {
+    watched.busy = true;
+    watched.cancel = clock.at((watched.askedAt ?? clock.now()) + retryMs, () => void attempt(watched));
+  }
+
+  for (const watched of all) void attempt(watched);
 
   return {
     checks: () =>
-      requirements.map(({ name }) => {
-        const message = problems.get(name);
-        return message === undefined ? { name, ok: true } : { name, ok: false, message };
-      }),
+      all.map(({ requirement: { name }, problem }) =>
+        problem === undefined ? { name, ok: true } : { name, ok: false, message: problem },
+      ),
+    doubt() {
+      for (const watched of all) if (!watched.busy && !stopping.signal.aborted) plan(watched);
+    },
     stop() {
       stopping.abort();
-      for (const cancel of cancels.values()) cancel();
+      for (const { cancel } of all) cancel();
     },
   };
 }

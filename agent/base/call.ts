@@ -1,10 +1,24 @@
-/** What a caller says along with a call to the API server. */
+/** What a caller says along with a call to the API server, and with work that waits for its turn. */
 
-/** Where a call stands among others that wait for the API server: first issuances go before refreshes. */
+/** What a certificate is asked for: a pod that waits to start, or one that runs. */
 export type Priority = 'first' | 'refresh';
 
+/** For what, for whom and by when something is done. `fair-line.ts` makes an order of it. */
+export interface Rank {
+  readonly priority: Priority | 'background';
+  /** Whose work it is: a pod's UID. Owners take turns; work without one stands in line for itself. */
+  readonly owner?: string | undefined;
+  /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined;
+}
+
+/** A rank, and those of others who wait for the same thing: they may join while it waits, and the best of all counts. */
+export interface SharedRank extends Rank {
+  readonly alsoFor?: readonly Rank[] | undefined;
+}
+
 /** What a call to the API server is made for, and what ends it. */
-export interface CallOptions {
+export interface CallOptions extends Rank {
   readonly priority: Priority;
   readonly signal: AbortSignal;
 }

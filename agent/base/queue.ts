@@ -1,49 +1,79 @@
 /**
- * A first-come queue for work that must not run many times at once: RSA jobs, which would take every thread of the
- * pool, and elliptic-curve jobs, which would keep the event loop from everything else.
+ * A queue for work that must not run many times at once: RSA jobs, which would take every thread of the pool, and
+ * elliptic-curve jobs, which would keep the event loop from everything else. Its order is fair (`fair-line.ts`): owners
+ * take turns job by job, and what replaces a certificate that is about to end goes first.
  */
+import type { Rank } from './call.ts';
 import { AgentError } from './errors.ts';
+import { createFairLine } from './fair-line.ts';
 
-/** Runs the job when its turn comes; settles as the job does. @throws AgentError Unavailable when too many wait. */
-export type Queue = <T>(job: () => Promise<T>) => Promise<T>;
+/**
+ * Runs the job when its turn comes; settles as the job does.
+ * @param rank default: a first certificate of nobody's in particular
+ * @throws AgentError Unavailable when too many wait
+ */
+export type Queue = <T>(job: () => Promise<T>, rank?: Rank) => Promise<T>;
 
 export interface QueueOptions {
   /** What the jobs are, for the message of a full queue. */
   readonly name: string;
   /** Jobs that run at the same time, 1 or more. */
   readonly concurrency: number;
-  /** Jobs that may wait; one more is refused, so that a flood of volumes cannot grow the heap without bound. */
+  /** Jobs that may wait, so that a flood of volumes cannot grow the heap without bound; beyond it the last is refused. */
   readonly maxWaiting: number;
+  /** Jobs of one owner that may wait; one more is refused. Default `maxWaiting`. */
+  readonly maxWaitingPerOwner?: number;
+  /** Must not go back, milliseconds. Default `performance.now`. */
+  readonly now?: () => number;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly wallNow?: () => number;
 }
 
-export function createQueue({ name, concurrency, maxWaiting }: QueueOptions): Queue {
-  const waiting: (() => void)[] = [];
+interface Waiter {
+  admit(): void;
+  refuse(error: AgentError): void;
+}
+
+export function createQueue(options: QueueOptions): Queue {
+  const { name, concurrency, maxWaiting, maxWaitingPerOwner = maxWaiting } = options;
+  const { now = () => performance.now(), wallNow = Date.now } = options;
+  const line = createFairLine<Waiter>({ now, wallNow, turn: 1 });
   let running = 0;
 
   function leave(): void {
-    const next = waiting.shift();
-    // The place is handed over, not given back: a newcomer cannot slip in before the one that waited longest.
+    const next = line.take();
+    // The place is handed over, not given back: a newcomer cannot slip in before the one whose turn it is.
     if (next === undefined) running -= 1;
-    else next();
+    else next.admit();
   }
 
-  async function enter(): Promise<void> {
+  async function enter(rank: Rank): Promise<void> {
     if (running < concurrency) {
       running += 1;
       return;
     }
-    if (waiting.length >= maxWaiting) {
-      throw new AgentError('Unavailable', `${waiting.length} ${name} are waiting already`, { actor: 'nobody' });
+    const { owner } = rank;
+    if (owner !== undefined && line.waitingOf(owner) >= maxWaitingPerOwner) {
+      throw tooMany(
+        `${maxWaitingPerOwner} ${name} of this pod are waiting already; the next is taken when one is done`,
+      );
     }
-    await new Promise<void>((resolve) => waiting.push(resolve));
+    await new Promise<void>((resolve, reject) => {
+      line.add({ admit: resolve, refuse: reject }, rank);
+      if (line.size > maxWaiting) line.takeLast()?.refuse(tooMany(`${maxWaiting} ${name} are waiting already`));
+    });
   }
 
-  return async (job) => {
-    await enter();
+  return async (job, rank = { priority: 'first' }) => {
+    await enter(rank);
     try {
       return await job();
     } finally {
       leave();
     }
   };
+}
+
+function tooMany(message: string): AgentError {
+  return new AgentError('Unavailable', message, { actor: 'nobody' });
 }

@@ -45,7 +45,8 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
     key: PrivateKey,
     signal: AbortSignal,
   ): Promise<void> {
-    const call = { priority: order.priority, signal };
+    const { priority, expiresAt, identity } = order;
+    const call = { priority, expiresAt, owner: identity.pod.uid, signal };
     const body = await requestBody(order, key, served);
     try {
       await api.create(served, body, call);

@@ -1,10 +1,11 @@
 /**
  * Makes and restores private keys. RSA is kept from taking the whole thread pool, elliptic curves from keeping the event
- * loop to themselves.
+ * loop to themselves, and one pod from keeping either to itself.
  */
 import { createPublicKey, type KeyObject, createPrivateKey as readPrivateKey } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type KeyType, keyTypes } from '../../volumes/declaration/key-types.ts';
+import type { Rank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, PrivateKey } from '../lifecycle/ports.ts';
@@ -19,8 +20,10 @@ export interface KeyMakerOptions {
    * more) for about a second, and one more thread is used for RSA signatures, so keep it two below the pool's size.
    */
   readonly rsaConcurrency?: number;
-  /** Jobs that may wait in each queue; default 1000. One more is refused with AgentError Unavailable. */
+  /** Jobs that may wait in each queue; default 1000. Beyond it one is refused with AgentError Unavailable. */
   readonly maxWaiting?: number;
+  /** Of these, jobs of one pod; default 200, more than the sources of a volume. */
+  readonly maxWaitingPerPod?: number;
   /** Makes RSA keys; default OpenSSL in the thread pool. */
   readonly generateRsa?: RsaGenerator;
 }
@@ -34,39 +37,41 @@ export interface WarmKeyMaker extends KeyMaker {
 }
 
 export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
-  const { rsaConcurrency = 1, maxWaiting = 1000 } = options;
+  const { rsaConcurrency = 1, maxWaiting = 1000, maxWaitingPerPod: maxWaitingPerOwner = 200 } = options;
+  const limits = { maxWaiting, maxWaitingPerOwner };
   const table = algorithms(options.generateRsa ?? generateRsa);
-  const turns = createQueue({ name: 'elliptic-curve jobs', concurrency: 1, maxWaiting });
-  const rsaKeys = createQueue({ name: 'RSA keys', concurrency: rsaConcurrency, maxWaiting });
+  const turns = createQueue({ name: 'elliptic-curve jobs', concurrency: 1, ...limits });
+  const rsaKeys = createQueue({ name: 'RSA keys', concurrency: rsaConcurrency, ...limits });
   // Apart from the keys: a signature of milliseconds does not wait behind a key of a second.
-  const rsaSignatures = createQueue({ name: 'RSA signatures', concurrency: 1, maxWaiting });
+  const rsaSignatures = createQueue({ name: 'RSA signatures', concurrency: 1, ...limits });
 
-  const onMainThread: Queue = (job) =>
+  const onMainThread: Queue = (job, rank) =>
     turns(async () => {
       await nextTurn();
       return job();
-    });
+    }, rank);
 
-  function wrap(keyType: KeyType, key: KeyObject, pkcs8: Uint8Array): PrivateKey {
+  function wrap(keyType: KeyType, key: KeyObject, pkcs8: Uint8Array, rank: Rank | undefined): PrivateKey {
     const algorithm = table[keyType];
     const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-    const signing = algorithm.runsOn === 'main thread' ? onMainThread : rsaSignatures;
+    const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaSignatures;
+    const signing: Queue = (job) => queue(job, rank);
     return createPrivateKey({ keyType, algorithm, key, pkcs8, spki, signing });
   }
 
-  async function generate(keyType: KeyType): Promise<PrivateKey> {
+  async function generate(keyType: KeyType, rank?: Rank): Promise<PrivateKey> {
     const algorithm = table[keyType];
     const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaKeys;
-    const key = await queue(() => algorithm.generate());
-    return wrap(keyType, key, key.export({ format: 'der', type: 'pkcs8' }));
+    const key = await queue(() => algorithm.generate(), rank);
+    return wrap(keyType, key, key.export({ format: 'der', type: 'pkcs8' }), rank);
   }
 
-  function restore(pkcs8: Uint8Array): PrivateKey {
+  function restore(pkcs8: Uint8Array, rank?: Rank): PrivateKey {
     try {
       const key = readPkcs8(pkcs8);
       const keyType = keyTypes.find((candidate) => table[candidate].owns(key));
       if (keyType === undefined) throw unusable('is of no key type that is supported');
-      return wrap(keyType, key, pkcs8);
+      return wrap(keyType, key, pkcs8, rank);
     } catch (error) {
       pkcs8.fill(0);
       throw error;

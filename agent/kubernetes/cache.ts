@@ -1,20 +1,23 @@
 /**
- * Remembers answers for a little while, so that a burst of questions about one object costs one call.
+ * Remembers answers for a little while, so that a burst of questions about one object costs one call. A question that
+ * waits for its turn is everybody's who asks it: it has the best of their ranks, and its answer is news to all of them
+ * however long it waited.
  */
 
-import type { CallOptions, Priority } from '../base/call.ts';
+import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
+import type { CallOptions, Rank, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 
 export interface CacheOptions<T> {
   /** Must not go back. */
   readonly clock: Clock;
-  /** How long an answer is good for, milliseconds, from when it was asked for. */
+  /** How long an answer is good for, milliseconds, from when it came. */
   readonly keepMs: number;
   /** Answers remembered; the oldest is forgotten first. */
   readonly size: number;
-  /** @param priority of whoever asks first */
-  readonly read: (key: string, priority: Priority) => Promise<T>;
+  /** @param rank of whoever asks first, and of those who join while it waits */
+  readonly read: (key: string, rank: SharedRank) => Promise<T>;
 }
 
 export interface Cache<T> {
@@ -28,43 +31,55 @@ export interface Cache<T> {
 
 interface Entry<T> {
   readonly answer: Promise<T>;
-  readonly askedAt: number;
+  /** Those who joined while the question waits, one for each owner and priority. */
+  readonly alsoFor: Rank[];
+  /** Undefined while the answer is under way. */
+  answeredAt: number | undefined;
 }
 
 export function createCache<T>({ clock, keepMs, size, read }: CacheOptions<T>): Cache<T> {
-  /** In the order of asking. */
-  const entries = new Map<string, Entry<T>>();
+  const entries: BoundedMap<string, Entry<T>> = createBoundedMap(size);
 
-  function ask(key: string, priority: Priority): Promise<T> {
-    const entry = { answer: read(key, priority), askedAt: clock.now() };
-    entries.delete(key);
+  function ask(key: string, rank: Rank): Promise<T> {
+    const alsoFor: Rank[] = [];
+    const entry: Entry<T> = { answer: read(key, { ...rank, alsoFor }), alsoFor, answeredAt: undefined };
     entries.set(key, entry);
-    entry.answer.catch(() => {
-      if (entries.get(key) === entry) {
-        entries.delete(key);
-      }
-    });
-    for (const oldest of [...entries.keys()].slice(0, Math.max(0, entries.size - size))) {
-      entries.delete(oldest);
-    }
+    entry.answer.then(
+      () => {
+        entry.answeredAt = clock.now();
+      },
+      () => {
+        if (entries.get(key) === entry) {
+          entries.delete(key);
+        }
+      },
+    );
     return entry.answer;
   }
 
-  async function find(key: string, priority: Priority, isGood: (answer: T) => boolean): Promise<T> {
-    const known = entries.get(key);
-    if (known === undefined || clock.now() - known.askedAt >= keepMs) {
-      return ask(key, priority);
+  function join({ answer, answeredAt, alsoFor }: Entry<T>, rank: Rank): Promise<T> {
+    const isKnown = alsoFor.some(({ owner, priority }) => owner === rank.owner && priority === rank.priority);
+    if (answeredAt === undefined && !isKnown) {
+      alsoFor.push(rank);
     }
-    const answer = await known.answer;
+    return answer;
+  }
+
+  async function find(key: string, rank: Rank, isGood: (answer: T) => boolean): Promise<T> {
+    const known = entries.get(key);
+    if (known === undefined || (known.answeredAt !== undefined && clock.now() - known.answeredAt >= keepMs)) {
+      return ask(key, rank);
+    }
+    const answer = await join(known, rank);
     if (isGood(answer)) {
       return answer;
     }
     const newer = entries.get(key);
-    return newer === undefined || newer === known ? ask(key, priority) : newer.answer;
+    return newer === undefined || newer === known ? ask(key, rank) : join(newer, rank);
   }
 
   return {
-    get: (key, { priority, signal }, isGood = () => true) => unlessAborted(find(key, priority, isGood), signal),
+    get: (key, { signal, ...rank }, isGood = () => true) => unlessAborted(find(key, rank, isGood), signal),
   };
 }
 

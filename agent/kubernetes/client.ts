@@ -8,6 +8,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
+import type { Rank, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
@@ -15,21 +16,20 @@ import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from
 import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { type CallWords, describeCall } from './paths.ts';
-import { type CallPriority, type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
+import { type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
 import { createTransport, type Reply, readBody, StaleConnectionError, TimeLimitError } from './transport.ts';
 
 /** As the agent's own account, or as the node it runs on. */
 export type Persona = 'self' | 'node';
 
-export interface ApiTarget {
+/** Without a priority: `background`. */
+export interface ApiTarget extends Partial<SharedRank> {
   /** Absolute path without query (`resourcePath`). */
   readonly path: string;
   /** Query parameters; undefined ones are left out. */
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Default `self`. `node` is the same as `self` where no node is impersonated. */
   readonly as?: Persona;
-  /** Default `background`. */
-  readonly priority?: CallPriority;
   readonly signal?: AbortSignal;
 }
 
@@ -75,7 +75,7 @@ export interface CallReport {
   readonly verb: string;
   /** Resource and group, without names. */
   readonly resource: string;
-  readonly priority: CallPriority;
+  readonly priority: Rank['priority'];
   /** HTTP status, or 0 when there was no reply. */
   readonly status: number;
   /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
@@ -92,6 +92,8 @@ export interface ApiClientOptions {
   readonly impersonateNode?: string;
   /** Must not go back. Default `createMonotonicClock()`. */
   readonly clock?: Clock;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly wallClock?: () => number;
   /** Default `pod-certificate-agent`. */
   readonly userAgent?: string;
   /** Default 20 calls a second with a burst of 40. */
@@ -110,14 +112,11 @@ export interface ApiClientOptions {
   readonly onCall?: (report: CallReport) => void;
 }
 
-/** Longest pause a server may ask for. */
-const longestPauseMs = 600_000;
-
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { identity, impersonateNode, clock = createMonotonicClock(), timeoutMs = 30_000, onCall } = options;
-  const { requestsPerSecond = 20, burst = 40, concurrency = 8, queueLimit = 2000 } = options;
+  const { requestsPerSecond = 20, burst = 40, concurrency = 8, queueLimit = 2000, wallClock = Date.now } = options;
   const { maxBodyBytes = 32 * 1024 * 1024, maxFrameBytes = 8 * 1024 * 1024 } = options;
-  const throttle = createThrottle({ clock, requestsPerSecond, burst, concurrency, queueLimit });
+  const throttle = createThrottle({ clock, wallClock, requestsPerSecond, burst, concurrency, queueLimit });
   const transport = createTransport(clock);
   let closed = false;
 
@@ -148,7 +147,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     if (status >= 200 && status < 300) {
       return reply;
     }
-    const retryAfterMs = retryAfter(reply.message.headers['retry-after']);
+    const retryAfterMs = retryAfter(reply.message.headers['retry-after'], wallClock());
     if (retryAfterMs !== undefined && (status === 429 || status >= 500)) {
       throttle.pause(retryAfterMs);
     }
@@ -191,8 +190,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     const { signal } = request;
     const ended = (): boolean => closed || signal?.aborted === true;
     const askedAt = clock.now();
-    const { priority = 'background' } = request;
-    const leave = await throttle.enter(priority, kind, signal);
+    const { priority = 'background', owner, expiresAt, alsoFor } = request;
+    const leave = await throttle.enter({ priority, owner, expiresAt, alsoFor }, kind, signal);
     const startedAt = clock.now();
     let reported = false;
     const report = (status: number, reply?: Reply): void => {
@@ -277,10 +276,10 @@ function queryString(query: ApiTarget['query']): string {
 }
 
 /** Retry-After as Kubernetes sends it, in seconds; the date form that proxies may send is read too. RFC 9110, 10.2.3. */
-function retryAfter(header: string | undefined): number | undefined {
+function retryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) {
     return undefined;
   }
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
-  return ms > 0 ? Math.min(ms, longestPauseMs) : undefined;
+  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
+  return ms > 0 ? ms : undefined;
 }

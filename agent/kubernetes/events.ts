@@ -1,14 +1,16 @@
 /**
  * Events on pods: what a pod's author sees in `kubectl describe pod`. Repetitions are counted in one Event object
- * instead of filling the list, noisy pods are cut short, and nothing here ever holds up or fails its caller: what cannot
- * be sent in time is dropped and counted.
+ * instead of filling the list, noisy pods are cut short and take turns with the others, and nothing here ever holds up or
+ * fails its caller: what cannot be sent in time is dropped and counted.
  *
  * core/v1 Events are used: `kubectl describe` reads them on every version, and their count is patched in place.
  * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
  */
 import { createHash } from 'node:crypto';
 import type { PodReference } from '../../volumes/base/volume.ts';
+import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
 import { AgentError } from '../base/errors.ts';
+import { createFairLine } from '../base/fair-line.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient } from './client.ts';
@@ -47,7 +49,7 @@ export interface EventRecorderOptions {
   readonly wallClock?: () => number;
   /** New events a pod may have at once, and how long each takes to become available again. Default 10 and a minute. */
   readonly perPod?: { readonly burst: number; readonly refillMs: number };
-  /** Events waiting to be sent. Default 500. */
+  /** Events waiting to be sent; beyond it the last of the pod that has most is dropped. Default 500. */
   readonly queueLimit?: number;
   /** Shortest time between two counts of one series, milliseconds. Default 10 seconds. */
   readonly repeatMs?: number;
@@ -68,7 +70,6 @@ interface Series {
   sent: number;
   /** Monotonic time before which it is not sent again. */
   notBefore: number;
-  queued: boolean;
   /** Failed sendings since it was last recorded. */
   attempts: number;
 }
@@ -82,9 +83,9 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   const { client, clock = createMonotonicClock(), wallClock = Date.now } = options;
   const { perPod = { burst: 10, refillMs: 60_000 }, queueLimit = 500, repeatMs = 10_000 } = options;
   const ending = new AbortController();
-  const seriesByKey = new Map<string, Series>();
-  const allowances = new Map<string, Allowance>();
-  const queue: Series[] = [];
+  const seriesByKey: BoundedMap<string, Series> = createBoundedMap(memory);
+  const allowances: BoundedMap<string, Allowance> = createBoundedMap(memory);
+  const line = createFairLine<Series>({ now: clock.now, wallNow: wallClock, turn: 1 });
   const idleListeners = new Set<() => void>();
   let cancelWait = (): void => {};
   let sending = false;
@@ -95,37 +96,32 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     const now = clock.now();
     const known = allowances.get(podUID) ?? { tokens: perPod.burst, at: now };
     const tokens = Math.min(perPod.burst, known.tokens + (now - known.at) / perPod.refillMs);
-    allowances.delete(podUID);
     allowances.set(podUID, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
-    forgetOldest(allowances);
     return tokens >= 1;
   }
 
   function record(event: PodEvent): void {
     const key = keyOf(event);
     const known = seriesByKey.get(key);
-    const fits = known?.queued === true || queue.length < queueLimit;
-    if (stopping || !fits || (known === undefined && !isAllowed(event.pod.uid))) {
+    if (stopping || (known === undefined && !isAllowed(event.pod.uid))) {
       dropped += 1;
       return;
     }
     const at = new Date(wallClock()).toISOString();
     const series: Series = known ?? {
       ...{ name: nameFor(event, key, at), event, firstAt: at, lastAt: at },
-      ...{ count: 0, sent: 0, notBefore: clock.now(), queued: false, attempts: 0 },
+      ...{ count: 0, sent: 0, notBefore: clock.now(), attempts: 0 },
     };
-    seriesByKey.delete(key);
     seriesByKey.set(key, series);
-    forgetOldest(seriesByKey);
     Object.assign(series, { event, lastAt: at, count: series.count + 1, attempts: 0 });
     enqueue(series);
     pump();
   }
 
   function enqueue(series: Series): void {
-    if (!series.queued) {
-      series.queued = true;
-      queue.push(series);
+    line.add(series, { priority: 'background', owner: series.event.pod.uid });
+    if (line.size > queueLimit && line.takeLast() !== undefined) {
+      dropped += 1;
     }
   }
 
@@ -135,17 +131,15 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     if (sending) {
       return;
     }
-    const due = stopping ? 0 : queue.findIndex((series) => series.notBefore <= clock.now());
-    const [series] = due < 0 ? [] : queue.splice(due, 1);
+    const series = stopping ? line.take() : line.take(({ notBefore }) => notBefore <= clock.now());
     if (series !== undefined) {
       sending = true;
-      series.queued = false;
       void send(series).finally(() => {
         sending = false;
         pump();
       });
-    } else if (queue.length > 0) {
-      cancelWait = clock.at(Math.min(...queue.map(({ notBefore }) => notBefore)), pump);
+    } else if (line.size > 0) {
+      cancelWait = clock.at(Math.min(...[...line.items()].map(({ notBefore }) => notBefore)), pump);
     } else {
       for (const listener of idleListeners) {
         listener();
@@ -202,7 +196,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     stopping = true;
     await new Promise<void>((resolve) => {
       const cancel = clock.at(clock.now() + deadlineMs, () => {
-        dropped += queue.splice(0).length;
+        while (line.take() !== undefined) dropped += 1;
         ending.abort();
       });
       const finish = (): void => {
@@ -262,14 +256,4 @@ function pathOf(namespace: string, name?: string): string {
 
 function shorten(message: string): string {
   return message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength - 1)}…`;
-}
-
-/** A Map keeps the order in which keys were set: the first is the one unused for longest. */
-function forgetOldest(map: Map<string, unknown>): void {
-  for (const key of map.keys()) {
-    if (map.size <= memory) {
-      return;
-    }
-    map.delete(key);
-  }
 }

@@ -24,6 +24,9 @@ export interface ApiFailure {
 
 const longestMessage = 1024;
 
+/** Longest wait that a server may ask one caller for, in a header or a Status. More is a slip, or meant to silence the agent. */
+const longestRetryAfterMs = 300_000;
+
 /** What HTTP codes mean to the agent. A code that is not here takes its class's last word (4xx Rejected, else Unavailable). */
 const meanings: Readonly<Record<number, readonly [ErrorCode, Actor]>> = {
   400: ['Rejected', 'pod author'],
@@ -99,7 +102,7 @@ export function replyError(call: CallWords, httpStatus: number, body: string, re
   return new AgentError(code, wordsFor(call, failure), {
     actor,
     cause: failure,
-    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+    ...(wait === undefined ? {} : { retryAfterMs: Math.min(wait, longestRetryAfterMs) }),
   });
 }
 

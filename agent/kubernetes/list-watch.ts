@@ -12,6 +12,7 @@ import { apiFailureOf, frameError } from './failure.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
 import { describeCall } from './paths.ts';
 import { type Decoder, decodePage, decodeWatchEvent, outlineOf, readStatus } from './schemas.ts';
+import { longestPauseMs } from './throttle.ts';
 import { TimeLimitError } from './transport.ts';
 
 export type ListWatchEvent<T> =
@@ -28,6 +29,8 @@ export interface ListWatchHealth {
   readonly restarts: number;
   /** What ended the last one, until the server is heard again. */
   readonly lastError: AgentError | undefined;
+  /** Milliseconds since the first failure after which the server has not been heard; 0 while all is well. */
+  readonly failingForMs: number;
 }
 
 export interface ListWatch<T extends KubernetesObject> {
@@ -102,6 +105,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let lastEventAt: number | undefined;
   let restarts = 0;
   let lastError: AgentError | undefined;
+  let failingSince: number | undefined;
 
   /** A listener's fault is its own: the others and the watch go on. */
   function emit(event: ListWatchEvent<T>): void {
@@ -119,6 +123,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   function heard(): void {
     lastEventAt = wallClock();
     lastError = undefined;
+    failingSince = undefined;
   }
 
   function put(key: string, object: T): void {
@@ -160,8 +165,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     const found = new Map<string, T>();
     let version = '';
     let next: string | undefined;
+    const limit = inPages ? String(pageSize) : undefined;
+    // Only this list goes unpaged: whatever becomes of it, a reply too large to be read must not be asked for again and again.
+    inPages = true;
     do {
-      const limit = inPages ? String(pageSize) : undefined;
       const query = { ...options.query, limit, continue: next };
       // No resourceVersion: the list is complete as of now, not as of some server's cache.
       const page = await client.request({
@@ -180,7 +187,6 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
-    inPages = true;
     resourceVersion = version;
     for (const [key, object] of [...objects].filter(([key]) => !found.has(key))) {
       remove(key, object);
@@ -250,6 +256,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   function learn(error: AgentError): number {
     restarts += 1;
     lastError = error;
+    failingSince ??= clock.now();
     options.onError?.(error);
     const status = apiFailureOf(error)?.httpStatus;
     if (status === 410) {
@@ -263,7 +270,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     const harmless = failures === 0 && (status === 410 || error.cause instanceof TimeLimitError);
     const pause = Math.min(backoff.longest, backoff.first * 2 ** failures) * (0.5 + random() / 2);
     failures += 1;
-    return Math.max(harmless ? 0 : pause, error.retryAfterMs ?? 0);
+    return Math.max(harmless ? 0 : pause, Math.min(error.retryAfterMs ?? 0, longestPauseMs));
   }
 
   async function run(): Promise<void> {
@@ -295,7 +302,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       listeners.clear();
       stopping.abort();
     },
-    health: () => ({ synced: listTaken > 0, lastEventAt, restarts, lastError }),
+    health() {
+      const failingForMs = failingSince === undefined ? 0 : clock.now() - failingSince;
+      return { synced: listTaken > 0, lastEventAt, restarts, lastError, failingForMs };
+    },
     lists: () => ({ begun: listsBegun, taken: listTaken }),
   };
 }

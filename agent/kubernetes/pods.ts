@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 import type { PodReference } from '../../volumes/base/volume.ts';
-import type { CallOptions, Priority } from '../base/call.ts';
+import type { CallOptions, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
@@ -43,16 +43,16 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
 
   const reader =
     <T>(as: Persona, decode: Decoder<T>) =>
-    (path: string, priority: Priority): Promise<T> =>
-      client.request({ method: 'GET', path, as, priority, decode });
+    (path: string, rank: SharedRank): Promise<T> =>
+      client.request({ method: 'GET', path, as, decode, ...rank });
   const remember = { clock, size: cacheSize };
   const readPod = reader('self', decodePod);
   const pods = createCache({
     ...remember,
     keepMs: keepMs.pod,
-    read: (path, priority) =>
-      readPod(path, priority).catch((error: unknown) => {
-        if (isUnrelatedToNode(error)) return findPod(path, priority, error);
+    read: (path, rank) =>
+      readPod(path, rank).catch((error: unknown) => {
+        if (isUnrelatedToNode(error)) return findPod(path, rank, error);
         throw error;
       }),
   });
@@ -60,8 +60,8 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   const serviceAccounts = createCache({
     ...remember,
     keepMs: keepMs.serviceAccount,
-    read: (path, priority) =>
-      readServiceAccount(path, priority).catch((error: unknown) => {
+    read: (path, rank) =>
+      readServiceAccount(path, rank).catch((error: unknown) => {
         // Its pod was there a moment ago: either the authorizer has not seen that yet, or the next look will not find it.
         throw isUnrelatedToNode(error) ? notYetRelated(path, error) : error;
       }),
@@ -72,11 +72,11 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
    * A node that may not read a pod does not learn whether it exists. The list of the node's pods tells: it is let in by
    * its selector and complete as of now.
    */
-  async function findPod(path: string, priority: Priority, refusal: unknown): Promise<Pod> {
+  async function findPod(path: string, rank: SharedRank, refusal: unknown): Promise<Pod> {
     const [collection, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)];
     const query = { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${decodeURIComponent(name)}` };
     const list = await client
-      .request({ method: 'GET', path: collection, query, priority, decode: decodePage })
+      .request({ method: 'GET', path: collection, query, ...rank, decode: decodePage })
       // Not this node's list either: the refusal says who was asked for and why not.
       .catch((error: unknown) => {
         throw error instanceof AgentError && error.code === 'Forbidden' ? refusal : error;
@@ -110,7 +110,8 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   }
 
   return {
-    async identify(reference, call): Promise<PodIdentity> {
+    async identify(reference, options): Promise<PodIdentity> {
+      const call = { ...options, owner: reference.uid };
       const pod = await getPod(reference, call);
       const { namespace } = reference;
       const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';

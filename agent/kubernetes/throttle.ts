@@ -1,14 +1,11 @@
 /**
- * Spares the API server: a token bucket, a bound on calls under way, an order of importance, and one pause for all when
- * the server asks for it (Retry-After). Watches take a token and keep the pause; being long they take no place.
+ * Spares the API server: a token bucket, a bound on calls under way, a fair order (`fair-line.ts`), and one pause for all
+ * when the server asks for it (Retry-After). Watches take a token and keep the pause; being long they take no place.
  */
+import type { SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
+import { createFairLine } from '../base/fair-line.ts';
 import type { Clock } from '../time/clock.ts';
-
-/** Who goes first: first issuances, then refreshes, then what nobody waits for. */
-export type CallPriority = 'first' | 'refresh' | 'background';
-
-const order = ['first', 'refresh', 'background'] as const;
 
 export interface CallRate {
   /** Calls a second in the long run. */
@@ -20,9 +17,11 @@ export interface CallRate {
 export interface ThrottleOptions extends CallRate {
   /** Must not go back (`createMonotonicClock`). */
   readonly clock: Clock;
+  /** Milliseconds since the epoch. */
+  readonly wallClock: () => number;
   /** Calls under way at the same time. */
   readonly concurrency: number;
-  /** Calls that may wait; beyond it the least important one is turned away. */
+  /** Calls that may wait; beyond it the one that would have to wait longest is turned away. */
   readonly queueLimit: number;
 }
 
@@ -39,14 +38,27 @@ export interface Throttle {
    * @param kind 'call' takes one of the places until the returned function is called; 'watch' takes none.
    * @throws AgentError Aborted when the signal fires, Unavailable when too many wait.
    */
-  enter(priority: CallPriority, kind: 'call' | 'watch', signal: AbortSignal | undefined): Promise<() => void>;
-  /** Starts no call for this long; a longer pause that runs already stays. */
+  enter(rank: SharedRank, kind: 'call' | 'watch', signal: AbortSignal | undefined): Promise<() => void>;
+  /**
+   * Starts no call for this long, `longestPauseMs` at most; a longer pause that runs already stays. A refresh whose
+   * certificate is about to end does not sit it out: one such call in `probeEveryMs` is let through.
+   */
   pause(durationMs: number): void;
   setRate(rate: CallRate): void;
   load(): ThrottleLoad;
   /** Turns away whoever waits and whoever comes. */
   close(): void;
 }
+
+/** Longest pause that a server may ask of all calls at once: a slip of its operator must not silence the agent for a day. */
+export const longestPauseMs = 60_000;
+/** Shortest time between two urgent calls during a pause. */
+const probeEveryMs = 10_000;
+/**
+ * Calls of one pod that may go one after the other: what a certificate takes at most (its pod, twice, its service account,
+ * its node, the request) and a second one.
+ */
+const callsPerTurn = 8;
 
 interface Waiter {
   readonly kind: 'call' | 'watch';
@@ -55,34 +67,21 @@ interface Waiter {
 }
 
 export function createThrottle(options: ThrottleOptions): Throttle {
-  const { clock, concurrency, queueLimit } = options;
+  const { clock, wallClock, concurrency, queueLimit } = options;
   let { requestsPerSecond, burst } = options;
-  const queues: Readonly<Record<CallPriority, Waiter[]>> = { first: [], refresh: [], background: [] };
+  const line = createFairLine<Waiter>({ now: clock.now, wallNow: wallClock, turn: callsPerTurn });
   let active = 0;
+  let watchesWaiting = 0;
   let tokens = burst;
   let refilledAt = clock.now();
   let pausedUntil = refilledAt;
+  let probedAt = Number.NEGATIVE_INFINITY;
   let cancelTimer: (() => void) | undefined;
   let closed = false;
-
-  const waiting = (): number => order.reduce((sum, priority) => sum + queues[priority].length, 0);
 
   function refill(now: number): void {
     tokens = Math.min(burst, tokens + (Math.max(0, now - refilledAt) * requestsPerSecond) / 1000);
     refilledAt = now;
-  }
-
-  /** Takes the most important waiter that may start now out of its queue. */
-  function next(): Waiter | undefined {
-    for (const priority of order) {
-      const queue = queues[priority];
-      const index = active < concurrency ? 0 : queue.findIndex((waiter) => waiter.kind === 'watch');
-      const [waiter] = index < 0 ? [] : queue.splice(index, 1);
-      if (waiter !== undefined) {
-        return waiter;
-      }
-    }
-    return undefined;
   }
 
   function wakeAt(time: number): void {
@@ -93,19 +92,26 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     });
   }
 
+  const fits = (waiter: Waiter): boolean => waiter.kind === 'watch' || active < concurrency;
+
+  function nextDuringPause(now: number): Waiter | undefined {
+    const probeAt = probedAt + probeEveryMs;
+    const waiter = now < probeAt ? undefined : line.take((candidate, isUrgent) => isUrgent && fits(candidate));
+    if (waiter !== undefined) probedAt = now;
+    else wakeAt(now < probeAt ? Math.min(probeAt, pausedUntil) : pausedUntil);
+    return waiter;
+  }
+
   function drain(): void {
-    while (waiting() > 0) {
+    // Where nobody can go, nobody is looked for: the line may be long, and this runs for each who joins it.
+    while (active < concurrency ? line.size > 0 : watchesWaiting > 0) {
       const now = clock.now();
       refill(now);
-      if (now < pausedUntil) {
-        wakeAt(pausedUntil);
-        return;
-      }
       if (tokens < 1) {
         wakeAt(now + Math.ceil(((1 - tokens) * 1000) / requestsPerSecond));
         return;
       }
-      const waiter = next();
+      const waiter = now < pausedUntil ? nextDuringPause(now) : line.take(fits);
       if (waiter === undefined) {
         return;
       }
@@ -115,64 +121,53 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     }
   }
 
-  /** Makes room in a full queue at the cost of somebody less important, if there is such a one. */
-  function makeRoom(priority: CallPriority): boolean {
-    for (const lower of order.slice(order.indexOf(priority) + 1).reverse()) {
-      const victim = queues[lower].pop();
-      if (victim !== undefined) {
-        victim.refuse(tooMany());
-        return true;
-      }
-    }
-    return false;
-  }
-
   return {
-    enter: (priority, kind, signal) =>
+    enter: (rank, kind, signal) =>
       new Promise((resolve, reject) => {
         if (closed || signal?.aborted) {
           reject(aborted());
           return;
         }
-        if (waiting() >= queueLimit && !makeRoom(priority)) {
-          reject(tooMany());
-          return;
-        }
+        const leaveLine = (): void => {
+          signal?.removeEventListener('abort', onAbort);
+          watchesWaiting -= kind === 'watch' ? 1 : 0;
+        };
         const onAbort = (): void => {
-          const index = queues[priority].indexOf(waiter);
-          if (index >= 0) {
-            queues[priority].splice(index, 1);
-          }
-          reject(aborted());
+          line.remove(waiter);
+          waiter.refuse(aborted());
         };
         const waiter: Waiter = {
           kind,
           admit() {
-            signal?.removeEventListener('abort', onAbort);
+            leaveLine();
             resolve(leaveOnce(kind));
           },
           refuse(error) {
-            signal?.removeEventListener('abort', onAbort);
+            leaveLine();
             reject(error);
           },
         };
         signal?.addEventListener('abort', onAbort, { once: true });
-        queues[priority].push(waiter);
+        watchesWaiting += kind === 'watch' ? 1 : 0;
+        line.add(waiter, rank);
+        if (line.size > queueLimit) {
+          line.takeLast()?.refuse(tooMany());
+        }
         drain();
       }),
     pause(durationMs) {
-      pausedUntil = Math.max(pausedUntil, clock.now() + durationMs);
+      pausedUntil = Math.max(pausedUntil, clock.now() + Math.min(durationMs, longestPauseMs));
     },
     setRate(rate) {
       refill(clock.now());
       ({ requestsPerSecond, burst } = rate);
       drain();
     },
-    load: () => ({ waiting: waiting(), active, pausedForMs: Math.max(0, pausedUntil - clock.now()) }),
+    load: () => ({ waiting: line.size, active, pausedForMs: Math.max(0, pausedUntil - clock.now()) }),
     close() {
       closed = true;
       cancelTimer?.();
-      for (const waiter of order.flatMap((priority) => queues[priority].splice(0))) {
+      for (let waiter = line.take(); waiter !== undefined; waiter = line.take()) {
         waiter.refuse(aborted());
       }
     },

@@ -12,7 +12,7 @@ import type { Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, keyTypeOf, step, wakeTime } from './credential.ts';
+import { begin, heldBy, keyTypeOf, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
 import type { Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, Outcome, PodDirectory, PrivateKey } from './ports.ts';
@@ -142,10 +142,16 @@ export function runCredential(
     }
   };
 
+  /** Where this credential's work stands among that of others. */
+  const rank = () => {
+    const expiresAt = heldBy(state)?.notAfter;
+    return { priority: expiresAt === undefined ? 'first' : 'refresh', owner: record.pod.uid, expiresAt } as const;
+  };
+
   const makeKey = async (keyType: KeyType): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      key = await keys.generate(keyType);
+      key = await keys.generate(keyType, rank());
       const requestName = issuer.requestName(
         { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName },
         key.spki,
@@ -165,12 +171,13 @@ export function runCredential(
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      const identity = await pods.identify(record.pod, { priority, signal: stopping.signal });
+      const standing = rank();
+      const identity = await pods.identify(record.pod, { ...standing, priority, signal: stopping.signal });
       if (identity.ended) return podEnded();
       stopping.signal.throwIfAborted();
-      key = keys.restore(volume.readPendingKey(index));
+      key = keys.restore(volume.readPendingKey(index), standing);
       const { maxExpirationSeconds, userAnnotations } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority };
+      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: standing.expiresAt };
       const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
       await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };

@@ -7,7 +7,7 @@
 import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
-import type { CallOptions, Priority } from '../base/call.ts';
+import type { CallOptions, Priority, Rank } from '../base/call.ts';
 
 /** A private key in the agent's memory, for as long as one step takes. */
 export interface PrivateKey {
@@ -27,9 +27,10 @@ export interface PrivateKey {
 }
 
 export interface KeyMaker {
-  generate(keyType: KeyType): Promise<PrivateKey>;
+  /** @param rank for the order among keys that wait to be made, and among signatures; as for calls. @throws AgentError */
+  generate(keyType: KeyType, rank?: Rank): Promise<PrivateKey>;
   /** Reads a key made earlier; takes over the buffer (PKCS#8 DER) and zeroes it on `destroy`. */
-  restore(pkcs8: Uint8Array): PrivateKey;
+  restore(pkcs8: Uint8Array, rank?: Rank): PrivateKey;
 }
 
 /** The pod and its surroundings as the API server knows them now. */
@@ -59,6 +60,8 @@ export interface CertificateOrder {
   readonly maxExpirationSeconds?: number;
   readonly userAnnotations: Readonly<Record<string, string>>;
   readonly priority: Priority;
+  /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** What became of a request. Times are milliseconds since the epoch. */

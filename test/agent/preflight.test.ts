@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { AgentError } from '../../agent/base/errors.ts';
 import { startPreflight } from '../../agent/preflight.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -60,4 +60,67 @@ test('after a stop nothing is checked or said any more', async () => {
   clock.advance(60_000);
   await settle();
   assert.equal(checks, 1);
+});
+
+/** One requirement whose answers the test plays. */
+function start(t: TestContext) {
+  const clock = createManualClock(0);
+  const said: string[] = [];
+  const state = { problem: undefined as string | undefined, asked: 0 };
+  const preflight = startPreflight({
+    clock,
+    requirements: [
+      {
+        name: 'node',
+        check: async () => {
+          state.asked += 1;
+          if (state.problem !== undefined) throw new Error(state.problem);
+        },
+      },
+    ],
+    onMissing: (name, error) => said.push(`${name}: ${error.message}`),
+    onMet: (name) => said.push(`${name} met`),
+  });
+  t.after(() => preflight.stop());
+  const pass = async (durationMs: number): Promise<void> => {
+    clock.advance(durationMs);
+    await settle();
+  };
+  return { preflight, said, state, pass, isWell: () => preflight.checks().every(({ ok }) => ok) };
+}
+
+test('what was there is asked for again when something raises doubt, and is missing once that has lasted', async (t) => {
+  const { preflight, said, state, pass, isWell } = start(t);
+  await pass(60_000);
+  assert.ok(isWell());
+  assert.equal(state.asked, 1, 'nothing is polled');
+  state.problem = 'connection refused';
+  preflight.doubt();
+  await pass(0);
+  assert.ok(isWell(), 'one failure says little');
+  await pass(15_000);
+  assert.ok(isWell());
+  await pass(15_000);
+  assert.deepEqual(preflight.checks(), [{ name: 'node', ok: false, message: 'connection refused' }]);
+  state.problem = undefined;
+  await pass(15_000);
+  assert.ok(isWell());
+  assert.deepEqual(said, ['node: connection refused', 'node met']);
+});
+
+test('a failure that passes is not told, and however often doubt is raised, it is asked once in a quarter minute', async (t) => {
+  const { preflight, said, state, pass, isWell } = start(t);
+  await pass(60_000);
+  state.problem = 'reset';
+  for (let count = 0; count < 100; count += 1) preflight.doubt();
+  await pass(0);
+  state.problem = undefined;
+  for (let count = 0; count < 100; count += 1) preflight.doubt();
+  await pass(15_000);
+  assert.equal(state.asked, 3);
+  for (let count = 0; count < 100; count += 1) preflight.doubt();
+  await pass(14_999);
+  assert.equal(state.asked, 3);
+  assert.ok(isWell());
+  assert.deepEqual(said, []);
 });

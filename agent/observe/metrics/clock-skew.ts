@@ -12,7 +12,10 @@ export interface SkewMeter {
    * @param tookMs from sending to now; a reply that took long says too little and is passed over
    */
   observe(serverTime: number, tookMs: number): void;
-  /** Seconds by which this clock is ahead, by the last reply; undefined before the first. Right to about a second. */
+  /**
+   * Seconds by which this clock is ahead, by the last reply; undefined before the first, and when the last is too old to
+   * say anything. Right to about a second.
+   */
   seconds(): number | undefined;
 }
 
@@ -21,13 +24,20 @@ const longestCallMs = 1_000;
 /** The header has no fraction of a second: on average half of one is missing. */
 const missingFractionMs = 500;
 
-/** @param wallClock milliseconds since the epoch */
-export function createSkewMeter(wallClock: () => number): SkewMeter {
-  let skewMs: number | undefined;
+/** A quiet agent hears from the API server every ten minutes at least, when its watches are taken up anew. */
+const goodForMs = 15 * 60_000;
+
+/**
+ * @param wallClock milliseconds since the epoch
+ * @param now milliseconds of a clock that does not go back
+ */
+export function createSkewMeter(wallClock: () => number, now: () => number): SkewMeter {
+  let last: { readonly skewMs: number; readonly at: number } | undefined;
   return {
     observe: (serverTime, tookMs) => {
-      if (tookMs <= longestCallMs) skewMs = wallClock() - tookMs / 2 - (serverTime + missingFractionMs);
+      if (tookMs > longestCallMs) return;
+      last = { skewMs: wallClock() - tookMs / 2 - (serverTime + missingFractionMs), at: now() };
     },
-    seconds: () => (skewMs === undefined ? undefined : skewMs / 1_000),
+    seconds: () => (last === undefined || now() - last.at >= goodForMs ? undefined : last.skewMs / 1_000),
   };
 }

@@ -217,10 +217,16 @@ export const metricTable = {
     help: 'How much longer the agent makes no call because the API server asked for a pause (Retry-After).',
     labels: [],
   },
+  eventsDropped: {
+    name: 'podcert_agent_events_dropped_total',
+    kind: 'counter',
+    help: 'Pod events that were not sent: a pod made too many, too many waited, or the API server did not take them.',
+    labels: [],
+  },
   clockSkew: {
     name: 'podcert_agent_clock_skew_seconds',
     kind: 'gauge',
-    help: "How far the node's clock is ahead of the API server's, give or take a second; negative: behind.",
+    help: "How far the node's clock is ahead of the API server's, give or take a second; negative: behind. Absent when it was not measured in the last quarter of an hour.",
     labels: [],
   },
   processCpu: {

@@ -28,6 +28,8 @@ export interface MetricSources {
   watches(): readonly WatchSnapshot[];
   /** How busy the way to the API server is. */
   load(): ApiLoad;
+  /** Pod events given up since the start. */
+  eventsDropped(): number;
   /** Seconds by which this clock is ahead of the API server's; undefined: not known. */
   clockSkew(): number | undefined;
   /** The checks of `/readyz`. */
@@ -81,6 +83,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
   const probe = createProcessProbe();
   const restarts = createWatchCounter();
   let sources: MetricSources | undefined;
+  let eventsDropped = 0;
 
   const collectSources = (given: MetricSources): void => {
     const credentials = given.credentials();
@@ -92,6 +95,9 @@ export function createMetrics(options: { readonly version: string; readonly podM
     // What names pods is made anew at each scrape, so that no pod is remembered here.
     if (options.podMetrics) replaceAll('credentialExpiry', sampleExpiries(credentials));
     for (const [key, value] of entries(sampleLoad(given.load()))) replaceAll(key, [{ labels: {}, value }]);
+    const dropped = given.eventsDropped();
+    count('eventsDropped', {}, dropped - eventsDropped);
+    eventsDropped = dropped;
     const skew = given.clockSkew();
     replaceAll('clockSkew', skew === undefined ? [] : [{ labels: {}, value: skew }]);
     replaceAll(

@@ -168,7 +168,7 @@ describe('the request that is created', () => {
         spec: { ...spec, stubPKCS10Request: stub },
       },
     ]);
-    assert.deepEqual(script.calls, [{ priority: 'first', signal }]);
+    assert.deepEqual(script.calls, [{ priority: 'first', expiresAt: undefined, owner: 'pod-uid', signal }]);
   });
 
   it('carries the stub on v1beta1 where the server knows it, else key and proof', async () => {

@@ -98,6 +98,31 @@ describe('making keys', () => {
     await taken[1];
   });
 
+  it('makes another pod wait for one RSA key of a pod that asks for 32, and says so to a pod that asks for too many', {
+    timeout: 20_000,
+  }, async () => {
+    const { asked, generateRsa } = scriptedRsa();
+    const keys = createKeyMaker({ generateRsa, maxWaitingPerPod: 31 });
+    const greedy = { priority: 'first', owner: 'greedy' } as const;
+    const many = Array.from({ length: 32 }, () => keys.generate('RSA4096', greedy));
+    await assert.rejects(keys.generate('RSA4096', greedy), { code: 'Unavailable', message: /31 RSA keys of this pod/ });
+    const other = keys.generate('RSA3072', { priority: 'first', owner: 'web' });
+    for (let index = 0; index < 3; index += 1) {
+      await nextTurn();
+      asked[index]?.answer(rsaKey);
+    }
+    await other;
+    assert.deepEqual(
+      asked.slice(0, 3).map(({ bits }) => bits),
+      [4096, 4096, 3072],
+    );
+    for (let index = 3; index < 33; index += 1) {
+      await nextTurn();
+      asked[index]?.answer(rsaKey);
+    }
+    await Promise.all(many);
+  });
+
   it('lets the event loop turn while an RSA key is made', async () => {
     const keys = createKeyMaker();
     let made = false;

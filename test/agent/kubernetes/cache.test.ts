@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SharedRank } from '../../../agent/base/call.ts';
 import { createCache } from '../../../agent/kubernetes/cache.ts';
 
 const call = callOf(new AbortController().signal);
@@ -11,17 +12,19 @@ function callOf(signal: AbortSignal) {
 function scripted(size = 10) {
   const time = { now: 0 };
   const asked: string[] = [];
+  const ranks: SharedRank[] = [];
   const open: { resolve: (answer: string) => void; reject: (fault: Error) => void }[] = [];
   const cache = createCache({
     clock: { now: () => time.now, at: () => () => {} },
     keepMs: 100,
     size,
-    read: (key) => {
+    read: (key, rank) => {
       asked.push(key);
+      ranks.push(rank);
       return new Promise<string>((resolve, reject) => open.push({ resolve, reject }));
     },
   });
-  return { cache, asked, open, time };
+  return { cache, asked, ranks, open, time };
 }
 
 test('one who leaves does not take the answer from the others', async () => {
@@ -69,4 +72,28 @@ test('the oldest answers are forgotten when there are too many', async () => {
     assert.equal(await answer, key);
   }
   assert.deepEqual(asked, ['a', 'b', 'c', 'a']);
+});
+
+test('an answer that is under way for long is not asked for again, and counts from when it came', async () => {
+  const { cache, asked, open, time } = scripted();
+  const first = cache.get('a', call);
+  time.now = 5_000;
+  const second = cache.get('a', call);
+  open[0]?.resolve('answer');
+  assert.deepEqual(await Promise.all([first, second]), ['answer', 'answer']);
+  time.now = 5_099;
+  assert.equal(await cache.get('a', call), 'answer');
+  assert.deepEqual(asked, ['a']);
+  time.now = 5_100;
+  void cache.get('a', call);
+  assert.deepEqual(asked, ['a', 'a']);
+});
+
+test('a question has the ranks of all who wait for its answer, each pod once', async () => {
+  const { cache, ranks } = scripted();
+  void cache.get('a', { ...call, priority: 'refresh', owner: 'one' });
+  void cache.get('a', { ...call, owner: 'two' });
+  void cache.get('a', { ...call, owner: 'two' });
+  await new Promise(setImmediate);
+  assert.deepEqual(ranks, [{ priority: 'refresh', owner: 'one', alsoFor: [{ priority: 'first', owner: 'two' }] }]);
 });

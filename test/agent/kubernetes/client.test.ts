@@ -178,6 +178,24 @@ test('a Retry-After that is a date, nonsense or in the body is understood or lef
   assert.deepEqual(waits.slice(1), [7000, 7000]);
 });
 
+test('a server that asks for a day, in the header or in the body, gets five minutes, and all other calls pause for one', async (t) => {
+  const server = await startLoopback(t, ({ response, query }) =>
+    sendJson(
+      response,
+      429,
+      { kind: 'Status', details: { retryAfterSeconds: 86_400 } },
+      query.get('header') ? { 'Retry-After': '86400' } : {},
+    ),
+  );
+  const client = clientOf(t, server);
+  await assert.rejects(client.request({ method: 'GET', path: pods }), { retryAfterMs: 300_000 });
+  assert.equal(client.load().pausedForMs, 0);
+  await assert.rejects(client.request({ method: 'GET', path: pods, query: { header: '1' } }), {
+    retryAfterMs: 300_000,
+  });
+  assert.ok(client.load().pausedForMs <= 60_000);
+});
+
 test('a call that gets no reply, or half of one, ends at its time limit', async (t) => {
   const server = await startLoopback(t, ({ response, query }) => {
     if (query.get('half')) {

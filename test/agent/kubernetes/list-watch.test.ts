@@ -260,6 +260,36 @@ test('a continue token that expires while paging leads to one list without pages
   assert.equal(server.received.filter(isList).length, 3);
 });
 
+test('only the list right after an expired continue token goes without pages, also when it fails', {
+  timeout: 20_000,
+}, async (t) => {
+  let expired = false;
+  const { server, told } = await start(t, ({ query, response }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+    } else if (query.get('continue')) {
+      if (expired) sendList(response, 6, [thing('b', 2)]);
+      else sendStatus(response, 410, 'Expired');
+      expired = true;
+    } else if (query.get('limit')) {
+      sendList(response, 5, [thing('a', 1)], 'token');
+    } else {
+      sendStatus(response, 500, 'InternalError', 'the list is too large');
+    }
+  });
+  await told('synced');
+  assert.deepEqual(
+    server.received.filter(isList).map(({ query }) => [query.get('limit'), query.get('continue')]),
+    [
+      ['250', null],
+      ['250', 'token'],
+      [null, null],
+      ['250', null],
+      ['250', 'token'],
+    ],
+  );
+});
+
 test('a reset connection and 5xx replies are outlived, and nothing is told twice', async (t) => {
   const { server, told, events, watch, errors } = await start(t, ({ query, response, reset }) => {
     const watches = server.received.filter(isWatch).length;
@@ -281,7 +311,7 @@ test('a reset connection and 5xx replies are outlived, and nothing is told twice
   assert.equal(errors.length, 3);
   assert.deepEqual(
     { ...watch.health(), lastEventAt: 0 },
-    { synced: true, lastEventAt: 0, restarts: 3, lastError: undefined },
+    { synced: true, lastEventAt: 0, restarts: 3, lastError: undefined, failingForMs: 0 },
   );
 });
 
@@ -458,4 +488,25 @@ test('after stop no listener is called and the connection is closed', async (t) 
   await closed;
   assert.deepEqual(events, ['synced']);
   assert.equal(server.received.length, 2);
+});
+
+test('a server that asks for a day does not keep a watch away for longer than a minute', {
+  timeout: 20_000,
+}, async (t) => {
+  const clock = createManualClock();
+  const { server, watch } = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch')) openWatch(response);
+      else if (server.received.length > 1) sendList(response, 1, []);
+      else sendStatus(response, 429, 'TooManyRequests', 'slow down', { retryAfterSeconds: 86_400 });
+    },
+    { clock },
+  );
+  while (watch.health().restarts === 0) await new Promise(setImmediate);
+  clock.advance(59_999);
+  await new Promise(setImmediate);
+  assert.equal(server.received.length, 1);
+  clock.advance(1);
+  await server.nth(2, isList);
 });

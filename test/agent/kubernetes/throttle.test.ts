@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CallPriority, createThrottle, type ThrottleOptions } from '../../../agent/kubernetes/throttle.ts';
+import type { Rank } from '../../../agent/base/call.ts';
+import { createThrottle, longestPauseMs, type ThrottleOptions } from '../../../agent/kubernetes/throttle.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
 const settled = (): Promise<void> => new Promise(setImmediate);
@@ -8,16 +9,16 @@ const settled = (): Promise<void> => new Promise(setImmediate);
 function start(options: Partial<ThrottleOptions> = {}) {
   const clock = createManualClock();
   const limits = { requestsPerSecond: 10, burst: 100, concurrency: 100, queueLimit: 100 };
-  const throttle = createThrottle({ clock, ...limits, ...options });
+  const throttle = createThrottle({ clock, wallClock: clock.now, ...limits, ...options });
   const entered: string[] = [];
   const leave = new Map<string, () => void>();
   const enter = async (
     name: string,
-    priority: CallPriority = 'first',
+    rank: Rank | Rank['priority'] = 'first',
     kind: 'call' | 'watch' = 'call',
     signal?: AbortSignal,
   ) => {
-    const done = await throttle.enter(priority, kind, signal);
+    const done = await throttle.enter(typeof rank === 'string' ? { priority: rank } : rank, kind, signal);
     entered.push(name);
     leave.set(name, done);
   };
@@ -158,4 +159,104 @@ test('closing turns away whoever waits and leaves no alarm behind', async () => 
   await assert.rejects(waiting, { code: 'Aborted' });
   await assert.rejects(enter('c'), { code: 'Aborted' });
   assert.equal(clock.alarms(), 0);
+});
+
+const minute = 60_000;
+
+test('a refresh does not wait for ever behind a steady stream of first issuances, nor does what nobody waits for', async () => {
+  const { clock, enter, entered } = start({ burst: 1, requestsPerSecond: 1, queueLimit: 1000, concurrency: 1000 });
+  void enter('start');
+  void enter('refresh', 'refresh');
+  void enter('event', 'background');
+  for (let second = 1; second <= 10 * 60; second += 1) {
+    void enter(`first ${second}`);
+    if (second % 2 === 0) void enter(`another ${second}`);
+    clock.advance(1_000);
+    await settled();
+  }
+  // Three come every two seconds and two go: who came after t seconds goes after one and a half times t.
+  const [refresh, event] = [entered.indexOf('refresh'), entered.indexOf('event')];
+  assert.ok(refresh > 100 && refresh <= 185, `the refresh was number ${refresh}`);
+  assert.ok(event > 400 && event <= 455, `the event was number ${event}`);
+});
+
+test('a refresh near its end goes before first issuances, the nearest first, and one with time after them', async () => {
+  const { clock, enter, entered } = start({ burst: 1, requestsPerSecond: 1000 });
+  void enter('start');
+  void enter('first');
+  void enter('in a day', { priority: 'refresh', expiresAt: 24 * 60 * minute });
+  void enter('in nine minutes', { priority: 'refresh', expiresAt: 9 * minute });
+  void enter('in one minute', { priority: 'refresh', expiresAt: minute });
+  void enter('not known', 'refresh');
+  clock.advance(10);
+  await settled();
+  assert.deepEqual(entered, ['start', 'in one minute', 'in nine minutes', 'first', 'in a day', 'not known']);
+});
+
+test('a refresh rises while it waits, and refreshes that are over and over keep no first issuance waiting for ever', async () => {
+  const { clock, enter, entered } = start({ burst: 1, requestsPerSecond: 1 / 60 });
+  void enter('start');
+  void enter('first', 'first');
+  for (let count = 1; count <= 30; count += 1) {
+    void enter(`expired ${count}`, { priority: 'refresh', expiresAt: -60 * minute });
+    clock.advance(minute);
+    await settled();
+  }
+  const place = entered.indexOf('first');
+  assert.ok(place > 5 && place <= 12, `the first issuance was number ${place}`);
+});
+
+test('pods take turns: one with many calls holds up another by one turn, and none that has begun is overtaken', async () => {
+  const { clock, enter, entered } = start({ burst: 1, requestsPerSecond: 1000 });
+  void enter('start');
+  for (let count = 0; count < 50; count += 1) void enter(`greedy ${count}`, { priority: 'first', owner: 'greedy' });
+  void enter('web 1', { priority: 'first', owner: 'web' });
+  clock.advance(9);
+  await settled();
+  assert.equal(entered.at(-1), 'web 1');
+  void enter('late', { priority: 'first', owner: 'late' });
+  void enter('web 2', { priority: 'first', owner: 'web' });
+  clock.advance(1);
+  await settled();
+  assert.equal(entered.at(-1), 'web 2', 'the second call stands where the first one stood');
+});
+
+test('a full queue turns away a call of the pod that has most, not the newcomer', async () => {
+  const { clock, enter, entered } = start({ burst: 1, queueLimit: 20, requestsPerSecond: 1000 });
+  void enter('start');
+  const refused: string[] = [];
+  for (let count = 0; count < 20; count += 1) {
+    enter(`greedy ${count}`, { priority: 'first', owner: 'greedy' }).catch(() => refused.push(`greedy ${count}`));
+  }
+  void enter('web', { priority: 'first', owner: 'web' });
+  await settled();
+  assert.deepEqual(refused, ['greedy 19']);
+  clock.advance(20);
+  await settled();
+  assert.ok(entered.includes('web'));
+});
+
+test('a pause is never longer than a minute, whatever the server says', () => {
+  const { throttle } = start();
+  throttle.pause(86_400_000);
+  assert.equal(throttle.load().pausedForMs, longestPauseMs);
+});
+
+test('a refresh near its end does not sit a pause out, one call in ten seconds', async () => {
+  const { clock, enter, entered, throttle } = start();
+  throttle.pause(30_000);
+  void enter('first');
+  void enter('refresh', { priority: 'refresh', expiresAt: 60 * minute });
+  for (const name of ['a', 'b', 'c']) void enter(name, { priority: 'refresh', expiresAt: minute });
+  await settled();
+  assert.deepEqual(entered, ['a']);
+  clock.advance(9_999);
+  await settled();
+  assert.deepEqual(entered, ['a']);
+  clock.advance(1);
+  await settled();
+  assert.deepEqual(entered, ['a', 'b']);
+  clock.advance(20_000);
+  await settled();
+  assert.deepEqual(entered, ['a', 'b', 'c', 'first', 'refresh']);
 });

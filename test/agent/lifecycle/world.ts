@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { CallOptions } from '../../../agent/base/call.ts';
+import type { CallOptions, Rank } from '../../../agent/base/call.ts';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
@@ -43,6 +43,8 @@ export interface World {
   readonly followed: Map<string, (outcome: Outcome) => void>;
   /** Secrets that were in the agent's memory: PKCS#8 DER of every key made, restored or read. */
   readonly secrets: Uint8Array[];
+  /** Where each key that was made stood in the line. */
+  readonly ranks: Rank[];
   readonly faults: unknown[];
   manager: VolumeManager;
   /** Another manager of the same volumes, for the agent's next run. */
@@ -89,6 +91,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     submitted: [],
     followed: new Map(),
     secrets: [],
+    ranks: [],
     faults: [],
     manager: undefined as never,
     nextManager: () => createManager(),
@@ -136,7 +139,10 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   };
   const maker = createKeyMaker();
   const keys: KeyMaker = {
-    generate: async (keyType) => keep(await maker.generate(keyType)),
+    generate: async (keyType, rank) => {
+      if (rank !== undefined) world.ranks.push(rank);
+      return keep(await maker.generate(keyType, rank));
+    },
     restore: (pkcs8) => keep(maker.restore(pkcs8)),
   };
 

@@ -25,6 +25,7 @@ const sources = (given: Partial<MetricSources>): MetricSources => ({
   volumes: () => 0,
   watches: () => [],
   load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
+  eventsDropped: () => 0,
   clockSkew: () => undefined,
   readiness: () => [],
   ...given,
@@ -247,9 +248,24 @@ describe('metrics', () => {
     assert.ok((await value('nodejs_eventloop_lag_p99_seconds')) >= 0);
   });
 
+  test('count the events that were dropped, each once', async (t) => {
+    const metrics = open(t);
+    let dropped = 3;
+    metrics.collectFrom(sources({ eventsDropped: () => dropped }));
+    const name = 'podcert_agent_events_dropped_total';
+    assert.deepEqual(await samples(metrics, name), [`${name} 3`]);
+    dropped = 5;
+    await metrics.render();
+    assert.deepEqual(await samples(metrics, name), [`${name} 5`]);
+  });
+
   test('measure calls to the API server, those without a reply under code error', async (t) => {
     const metrics = open(t);
-    const skew = createSkewMeter(() => 10_000);
+    let now = 0;
+    const skew = createSkewMeter(
+      () => 10_000,
+      () => now,
+    );
     const observe = createCallObserver(metrics, skew);
     observe({ verb: 'create', resource: 'podcertificaterequests', status: 201, tookMs: 30, waitedMs: 200 });
     observe({ verb: 'create', resource: 'podcertificaterequests', status: 0, tookMs: 3_000, waitedMs: 0 });
@@ -258,6 +274,10 @@ describe('metrics', () => {
     assert.equal(skew.seconds(), 3);
     observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 1_001, waitedMs: 0, serverTime: 1_000 });
     assert.equal(skew.seconds(), 3);
+    now = 15 * 60_000 - 1;
+    assert.equal(skew.seconds(), 3);
+    now += 1;
+    assert.equal(skew.seconds(), undefined, 'the last measurement is too old');
     const name = 'podcert_agent_api_request_duration_seconds_sum';
     const labels = 'verb="create",resource="podcertificaterequests"';
     assert.deepEqual(await samples(metrics, name), [
