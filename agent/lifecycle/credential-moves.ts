@@ -5,7 +5,7 @@
 import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
-import { overdueTime, pauseAfterFailure, refreshTime } from './pace.ts';
+import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** A new key, and with it a new request. `before`: effects that come first. */
 export function generate(attempt: Attempt, at: Moment, before: readonly Effect[] = []): Transition {
@@ -61,6 +61,12 @@ export function pause(
   effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
   const pausing: Attempt = { ...attempt, failures, since: at.now };
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
+}
+
+/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
+  const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
+  return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));
 }
 
 /** True when nobody has to act before another attempt can succeed. */

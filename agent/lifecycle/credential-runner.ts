@@ -12,7 +12,7 @@ import type { Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, keyTypeOf, step, wakeTime } from './credential.ts';
+import { begin, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
 import type { Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, Outcome, PodDirectory, PrivateKey } from './ports.ts';
@@ -49,6 +49,13 @@ export interface CredentialHost {
 export interface CredentialRunner {
   readonly source: PodCertificateSource;
   state(): CredentialState;
+  /** When the next attempt is due, milliseconds since the epoch; undefined while none is waited for. */
+  retryAt(): number | undefined;
+  /**
+   * Something changed that may let the next attempt succeed: a pause ends now, though not within a second of the failure
+   * (ten where the API server judged the request invalid). May be called at any time and as often as one likes.
+   */
+  wake(): void;
   /** The answer is in the files. */
   written(): void;
   /** The pod has ended. */
@@ -76,6 +83,7 @@ export function runCredential(
   const moment = (): Moment => ({ now: clock.now(), random: random() });
 
   const dispatch = (event: CredentialEvent): void => {
+    if (stopping.signal.aborted) return;
     events.push(event);
     if (!stepping) advance();
   };
@@ -220,6 +228,8 @@ export function runCredential(
   return {
     source,
     state: () => state,
+    retryAt: () => retryTime(state),
+    wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
     end: () => dispatch({ type: 'podEnded' }),
     stop() {

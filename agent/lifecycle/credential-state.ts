@@ -131,6 +131,8 @@ export type CredentialEvent =
   | { readonly type: 'written' }
   /** `wakeTime` has come, or the wall clock was set back. */
   | { readonly type: 'timer' }
+  /** Something changed that may let the next attempt succeed, or an operator says so. */
+  | { readonly type: 'retryNow' }
   | { readonly type: 'podEnded' };
 
 /** A notice without the parts that say which credential it is about. */

@@ -6,7 +6,17 @@
 import type { IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import { elapsed, generate, notify, pause, project, submit, warn, warningTime } from './credential-moves.ts';
+import {
+  elapsed,
+  generate,
+  notify,
+  pause,
+  project,
+  submit,
+  warn,
+  warningTime,
+  wokenPauseEnd,
+} from './credential-moves.ts';
 import type {
   Attempt,
   Awaiting,
@@ -16,6 +26,7 @@ import type {
   Found,
   Generating,
   Moment,
+  Pausing,
   Projecting,
   Submitting,
   Transition,
@@ -48,6 +59,7 @@ export function begin(keyType: KeyType, { held, pending }: Found, at: Moment): T
 export function step(state: CredentialState, event: CredentialEvent, at: Moment): Transition {
   if (event.type === 'podEnded') return end(state);
   if (event.type === 'timer') return onTimer(state, at);
+  if (event.type === 'retryNow') return onRetryNow(state, at);
   switch (state.name) {
     case 'generating':
       return whileGenerating(state, event, at);
@@ -87,6 +99,11 @@ export function wakeTime(state: CredentialState): number | undefined {
     default:
       return unreachable(state);
   }
+}
+
+/** When the next attempt is due, where the last one failed. */
+export function retryTime(state: CredentialState): number | undefined {
+  return state.name === 'pausing' ? state.until : undefined;
 }
 
 /** The certificate in the volume's files, whatever else is under way. */
@@ -209,17 +226,23 @@ function onTimer(state: CredentialState, at: Moment): Transition {
       const outdated = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
       return { state: outdated.state, effects: [...effects, ...outdated.effects] };
     }
-    case 'pausing': {
-      const { attempt, effects } = warn(state.attempt, at);
-      // With the wall clock set back to before the pause, `until` means nothing any more.
-      if (at.now < state.until && at.now >= attempt.since) return { state: { ...state, attempt }, effects };
-      return state.resubmit === undefined
-        ? generate(attempt, at, effects)
-        : submit(attempt, state.resubmit, at, effects);
-    }
+    case 'pausing':
+      return onPausingTimer(state, at);
     default:
       return unreachable(state);
   }
+}
+
+function onPausingTimer(state: Pausing, at: Moment): Transition {
+  const { attempt, effects } = warn(state.attempt, at);
+  // With the wall clock set back to before the pause, `until` means nothing any more.
+  if (at.now < state.until && at.now >= attempt.since) return { state: { ...state, attempt }, effects };
+  return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
+}
+
+/** A pause that is cut short before it may end, ends as soon as it may. */
+function onRetryNow(state: CredentialState, at: Moment): Transition {
+  return state.name === 'pausing' ? onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at) : unchanged(state);
 }
 
 function onAwaitingTimer(state: Awaiting, at: Moment): Transition {

@@ -71,6 +71,14 @@ export function pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }
 }
 
 /**
+ * The least that is left of a pause when something happens that may have mended its cause: a second, so that many such
+ * happenings in a row cost few attempts, and as long as the first pause where the API server judged the request itself.
+ */
+export function shortestWokenPause(isDeterministic: boolean): number {
+  return isDeterministic ? firstPauses.lasting : shortestPause;
+}
+
+/**
  * How long to wait for a signer before asking anew: as long as the API server keeps the request, but with a valid
  * certificate at most half of the time it has left, so that there is another attempt before notAfter.
  */

@@ -20,6 +20,7 @@ const turn: fc.Arbitrary<Turn> = fc.record({
       weight: 20,
       arbitrary: fc.constantFrom('the agent restarts' as const, 'a late event' as const, 'the clock jumps' as const),
     },
+    { weight: 20, arbitrary: fc.constant('the cause may be mended' as const) },
     { weight: 1, arbitrary: fc.constant('the pod ends' as const) },
   ),
   passes: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 2, noNaN: true })),
@@ -115,10 +116,24 @@ test('one request is created per key, and created again only when its creation f
 
 test('after a failure the next key or request waits for the pause to end', () => {
   inEveryHistory(({ now, event, before, effects }) => {
-    if (before.name !== 'pausing' || event === 'restart') return;
+    if (before.name !== 'pausing' || event === 'restart' || event.type === 'retryNow') return;
     const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
     if (now < before.until && now >= before.attempt.since) assert.equal(asks, 0);
     else if (event.type === 'timer') assert.equal(asks, 1);
+  });
+});
+
+test('when the cause may be mended a pause ends at once, but no sooner than a second after the failure', () => {
+  inEveryHistory(({ now, event, before, after, effects }) => {
+    if (event === 'restart' || event.type !== 'retryNow') return;
+    if (before.name !== 'pausing') {
+      assert.equal(after, before);
+      return;
+    }
+    const since = now - before.attempt.since;
+    const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
+    if (since >= second || since < 0) assert.equal(asks, 1);
+    else if (now < before.until) assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second);
   });
 });
 

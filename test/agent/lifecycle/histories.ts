@@ -25,6 +25,7 @@ export interface Turn {
     | 'the agent restarts'
     | 'a late event'
     | 'the clock jumps'
+    | 'the cause may be mended'
     | 'the pod ends';
   /** How much of the time until the next wake-up passes: 0 … 2. */
   readonly passes: number;
@@ -96,6 +97,8 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
     case 'nothing':
     case 'the clock jumps':
       return { type: 'timer' };
+    case 'the cause may be mended':
+      return { type: 'retryNow' };
     case 'the pod ends':
       return { type: 'podEnded' };
     case 'a late event':
