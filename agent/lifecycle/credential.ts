@@ -31,13 +31,15 @@ import type {
   Submitting,
   Transition,
 } from './credential-state.ts';
-import { patience } from './pace.ts';
+import { latestRefresh, patience } from './pace.ts';
 
 /** How long a signer may take before the pod is told that it is being waited for. */
 const waitingNoticeAfterMs = 10_000;
 
 /** Takes up a credential: a new one, or what an earlier run of the agent left. */
-export function begin(keyType: KeyType, { held, pending }: Found, at: Moment): Transition {
+export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
+  const { pending } = found;
+  const held = found.held && refreshedInTime(found.held);
   const attempt: Attempt = { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
   // A request that the files hold already was only not cleared away any more.
   const isDone = pending !== undefined && pending.requestName === held?.requestName;
@@ -269,6 +271,11 @@ function end(state: CredentialState): Transition {
     state: { name: 'ended', keyType: keyTypeOf(state), held: heldBy(state) },
     effects: [{ type: 'unfollow' }, { type: 'discardPending' }, notify({ type: 'podEnded' })],
   };
+}
+
+/** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */
+function refreshedInTime(held: IssuedStatus): IssuedStatus {
+  return held.refreshAt < held.notAfter ? held : { ...held, refreshAt: latestRefresh(held, held.beginRefreshAt) };
 }
 
 function resume(pending: PendingRequest): Effect {

@@ -60,3 +60,9 @@ test('a request that the API server judged invalid is woken every ten seconds at
     assert.equal(retryTime(woken), now + earliest, code);
   }
 });
+
+test('a refresh time beyond notAfter that an earlier run left is brought forward', () => {
+  const late = { ...held, refreshAt: held.notAfter + hour };
+  const { state } = begin('ED25519', { held: late, pending: undefined }, { now: now + hour, random: 0.5 });
+  assert.ok(state.name === 'fresh' && state.held.refreshAt < state.held.notAfter);
+});
