@@ -89,7 +89,7 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
 }
 
 /** When the next warning about the held certificate is due. */
-export function warningTime({ held, warned }: Attempt): number | undefined {
+export function warningTime({ held, warned }: Pick<Attempt, 'held' | 'warned'>): number | undefined {
   if (held === undefined || warned === 'expired') return undefined;
   return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
 }

@@ -84,6 +84,15 @@ export function pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }
 }
 
 /**
+ * How long until a pod that counts as ended is looked for again: 10 s, doubling to 5 minutes, and no longer than a tenth of
+ * what its certificate has left (but 10 s).
+ */
+export function pauseBeforeRecheck(checks: number, timeLeftMs: number, random: number): number {
+  const growing = pauseAfterFailure({ failures: checks + 1, nature: 'lasting', timeLeftMs, retryAfterMs: 0 }, random);
+  return Math.max(growing, firstPauses.lasting);
+}
+
+/**
  * The least that is left of a pause when something happens that may have mended its cause: a second, so that many such
  * happenings in a row cost few attempts, and as long as the first pause where the API server judged the request itself.
  */
