@@ -194,6 +194,7 @@ describe('the identity mode', { skip }, () => {
     assert.deepEqual(agentRules(objects), [
       { apiGroups: ['authentication.k8s.io'], resources: ['nodes'], verbs: ['impersonate:associated-node'] },
       { ...requests, verbs: verbs.map((verb) => `impersonate-on:associated-node:${verb}`) },
+      { apiGroups: [''], resources: ['pods'], verbs: ['impersonate-on:associated-node:list'] },
       ...own,
     ]);
     assert.equal(objects.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy')).length, 0);
@@ -202,7 +203,8 @@ describe('the identity mode', { skip }, () => {
 
   test('serviceAccount may ask itself, and a policy holds it to its node', () => {
     const objects = inMode('serviceAccount');
-    assert.deepEqual(agentRules(objects), [{ ...requests, verbs }, ...own]);
+    const pods = { apiGroups: [''], resources: ['pods'], verbs: ['list'] };
+    assert.deepEqual(agentRules(objects), [{ ...requests, verbs }, pods, ...own]);
     const policy = one(objects, 'ValidatingAdmissionPolicy');
     const text = JSON.stringify(policy['spec']);
     assert.match(text, /"failurePolicy":"Fail"/);
