@@ -137,7 +137,7 @@ function check(name: string, ok: boolean, message: string): HealthCheck {
 
 function createManager(
   { configuration, log, clock, monotonic, metrics }: Frame,
-  { client, discovery, requests, trust, events }: Connection,
+  { client, discovery, requests, nodePods, trust, events }: Connection,
   keys: WarmKeyMaker,
   settings: Settings,
   health: Health,
@@ -150,6 +150,7 @@ function createManager(
     keys,
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
+    nodePods,
     issuer: withAllowList(issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, report }),
     random: Math.random,

@@ -49,6 +49,8 @@ export interface World {
   nextManager(): VolumeManager;
   /** Hears every notice after it was noted. */
   onNotice: (notice: Notice) => void;
+  /** Publish calls that ask whether their pod is on its way out. */
+  readonly asking: Set<() => void>;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -90,6 +92,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     followed: new Map(),
     secrets: [],
     faults: [],
+    asking: new Set(),
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -175,6 +178,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       issuer,
       clock,
       pods: { identify },
+      nodePods: {
+        onEnding(_pod, listener) {
+          world.asking.add(listener);
+          return () => world.asking.delete(listener);
+        },
+      },
       store: options.store?.(store) ?? store,
       random: () => 0.5,
       report: (notice) => {
