@@ -2,6 +2,10 @@
  * Who a pod is: the identity that a certificate request must state and that the API server checks against the live
  * objects, and what the pod says about the ownership of files.
  *
+ * That a pod is gone ends the care for its volumes, so one reply is not believed: whatever stands between the agent and the
+ * API server can answer 404. A pod is gone when the reply for its name says so in the API server's own words, or names
+ * another pod, and a complete list of the node's pods of that name does not have its UID either.
+ *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 import type { PodReference } from '../../volumes/base/volume.ts';
@@ -12,7 +16,7 @@ import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
-import { isUnrelatedToNode } from './failure.ts';
+import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
 import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
@@ -47,13 +51,15 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
       client.request({ method: 'GET', path, as, priority, decode });
   const remember = { clock, size: cacheSize };
   const readPod = reader('self', decodePod);
-  const pods = createCache({
+  const pods = createCache<Pod | undefined>({
     ...remember,
     keepMs: keepMs.pod,
     read: (path, priority) =>
       readPod(path, priority).catch((error: unknown) => {
-        if (isUnrelatedToNode(error)) return findPod(path, priority, error);
-        throw error;
+        // To a node, what it may not read may not exist.
+        if (isUnrelatedToNode(error)) return listPod(path, priority, error);
+        if (saysPodIsAbsent(error, nameIn(path))) return listPod(path, priority, unconfirmed(path, error));
+        throw isNotFound(error) ? unconfirmed(path, error) : error;
       }),
   });
   const readServiceAccount = reader(readServiceAccountsAs, decodeObject);
@@ -69,44 +75,53 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   const nodes = createCache({ ...remember, keepMs: keepMs.node, read: reader('self', decodeObject) });
 
   /**
-   * A node that may not read a pod does not learn whether it exists. The list of the node's pods tells: it is let in by
-   * its selector and complete as of now.
+   * The pod as the list of the node's pods has it; undefined when it is not in the list. The list is let in by its selector
+   * and complete as of now, and the reply is another than the one for the pod itself.
+   * @param otherwise thrown when the list may not be read, or is no list of pods
    */
-  async function findPod(path: string, priority: Priority, refusal: unknown): Promise<Pod> {
-    const [collection, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)];
-    const query = { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${decodeURIComponent(name)}` };
+  async function listPod(path: string, priority: Priority, otherwise: unknown): Promise<Pod | undefined> {
+    const name = nameIn(path);
     const list = await client
-      .request({ method: 'GET', path: collection, query, priority, decode: decodePage })
-      // Not this node's list either: the refusal says who was asked for and why not.
+      .request({
+        method: 'GET',
+        path: path.slice(0, path.lastIndexOf('/')),
+        query: { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${name}` },
+        as: 'node',
+        priority,
+        decode: decodePage,
+      })
       .catch((error: unknown) => {
-        throw error instanceof AgentError && error.code === 'Forbidden' ? refusal : error;
+        throw error instanceof AgentError && error.code !== 'Unavailable' ? otherwise : error;
       });
-    const [pod] = (list.items ?? []).map(decodePod);
-    if (pod === undefined) {
-      throw new AgentError('NotFound', 'the pod is not among those of its node', { actor: 'nobody', cause: refusal });
-    }
-    return pod;
+    if (list.kind !== 'PodList' || list.items === undefined || list.metadata?.continue) throw otherwise;
+    return list.items.map(decodePod).find(({ metadata }) => metadata.name === name);
   }
 
   async function getPod(reference: PodReference, call: CallOptions): Promise<Pod> {
     const { namespace, name, uid } = reference;
     const path = core({ namespace, resource: 'pods', name });
-    // A remembered pod of another UID may be the predecessor of this one.
-    const pod = await pods
-      .get(path, call, (known) => known.metadata.uid === uid)
-      .catch((error: unknown) => {
-        throw isNotFound(error) ? goneError(reference, 'does not exist') : error;
-      });
+    // A remembered pod of another UID, or that there was none, may be the predecessor of this one.
+    const named = await pods.get(path, call, (known) => known?.metadata.uid === uid);
+    if (named === undefined) throw goneError(reference, 'does not exist');
+    const pod = named.metadata.uid === uid ? named : await confirmed(reference, path, named, call.priority);
     if (pod.metadata.annotations?.[mirrorAnnotation] !== undefined) {
-      throw goneError(reference, 'is a static pod, for which the API server accepts no certificate requests');
+      const why = 'is a static pod, for which the API server accepts no certificate requests';
+      throw new AgentError('Rejected', described(reference, why), { actor: 'pod author' });
     }
-    if (pod.metadata.uid !== uid) {
-      throw goneError(reference, `has been replaced by one with UID ${pod.metadata.uid ?? '(none)'}`);
-    }
+    // A pod never changes its node: such an answer is about another cluster's pod, or out of date.
     if (pod.spec?.nodeName !== nodeName) {
-      throw goneError(reference, `runs on node ${pod.spec?.nodeName ?? '(none)'}, not on ${nodeName}`);
+      const why = `runs on node ${pod.spec?.nodeName ?? '(none)'}, not on ${nodeName}`;
+      throw new AgentError('Unavailable', described(reference, why), { actor: 'nobody' });
     }
     return pod;
+  }
+
+  /** The pod, where the reply for its name shows another of that name. @throws AgentError PodGone when the list agrees */
+  async function confirmed(reference: PodReference, path: string, other: Pod, priority: Priority): Promise<Pod> {
+    const listed = await listPod(path, priority, unconfirmed(path, undefined));
+    if (listed?.metadata.uid === reference.uid) return listed;
+    if (!other.metadata.uid || (listed !== undefined && !listed.metadata.uid)) throw unconfirmed(path, undefined);
+    throw goneError(reference, `has been replaced by one with UID ${other.metadata.uid}`);
   }
 
   return {
@@ -163,8 +178,29 @@ function notYetRelated(path: string, cause: unknown): AgentError {
   return new AgentError('Unavailable', message, { actor: 'nobody', cause });
 }
 
+/** The reply may be anybody's, or out of date: it is worth another try. */
+function unconfirmed(path: string, cause: unknown): AgentError {
+  const message = `that ${path} does not exist any more was answered once, and nothing confirms it`;
+  return new AgentError('Unavailable', message, { actor: 'nobody', cause });
+}
+
+function described(pod: PodReference, what: string): string {
+  return `pod ${pod.namespace}/${pod.name} with UID ${pod.uid} ${what}`;
+}
+
 function goneError(pod: PodReference, why: string): AgentError {
-  return new AgentError('PodGone', `pod ${pod.namespace}/${pod.name} with UID ${pod.uid} ${why}`, { actor: 'nobody' });
+  return new AgentError('PodGone', described(pod, why), { actor: 'nobody' });
+}
+
+/** True when the API server itself, and not a proxy before it, says that there is no pod of this name. */
+function saysPodIsAbsent(error: unknown, name: string): boolean {
+  const failure = apiFailureOf(error);
+  const isAbsent = failure?.httpStatus === 404 && failure.reason === 'NotFound';
+  return isAbsent && failure.about?.kind === 'pods' && failure.about.name === name;
+}
+
+function nameIn(path: string): string {
+  return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
 }
 
 function isNotFound(error: unknown): boolean {

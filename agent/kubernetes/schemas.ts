@@ -172,6 +172,7 @@ export const decodeVersion = decoder('version', fields({ minor: maybeText, gitVe
 export const decodePage = decoder(
   'list',
   fields({
+    kind: maybeText,
     metadata: v.exactOptional(fields({ resourceVersion: maybeText, continue: maybeText })),
     items: v.exactOptional(v.array(v.unknown())),
   }),

@@ -5,7 +5,7 @@
 import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
-import { overdueTime, pauseAfterFailure, refreshTime } from './pace.ts';
+import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** A new key, and with it a new request. `before`: effects that come first. */
 export function generate(attempt: Attempt, at: Moment, before: readonly Effect[] = []): Transition {
@@ -63,6 +63,12 @@ export function pause(
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 
+/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
+  const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
+  return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));
+}
+
 /** True when nobody has to act before another attempt can succeed. */
 function isPassing(failure: Failure): boolean {
   return failure.kind === 'lost' || (failure.kind === 'error' && failure.error.actor === 'nobody');
@@ -83,7 +89,7 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
 }
 
 /** When the next warning about the held certificate is due. */
-export function warningTime({ held, warned }: Attempt): number | undefined {
+export function warningTime({ held, warned }: Pick<Attempt, 'held' | 'warned'>): number | undefined {
   if (held === undefined || warned === 'expired') return undefined;
   return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
 }

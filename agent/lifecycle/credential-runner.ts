@@ -12,10 +12,10 @@ import type { Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, keyTypeOf, step, wakeTime } from './credential.ts';
+import { begin, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
-import type { Reporter } from './notices.ts';
-import type { Issuer, KeyMaker, Outcome, PodDirectory, PrivateKey } from './ports.ts';
+import type { EndReason, Reporter } from './notices.ts';
+import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
 /** What credentials need from the rest of the agent. */
 export interface CredentialDependencies {
@@ -38,8 +38,10 @@ export interface CredentialHost {
   project(index: number, content: { readonly status: IssuedStatus; readonly answer: IssuedChain }): void;
   /** Forgets the request, its key and an answer that waits to be projected. */
   discard(index: number): void;
-  /** The pod has ended. */
-  podEnded(): void;
+  /** The pod has ended, with all its credentials. */
+  podEnded(why: EndReason): void;
+  /** The pod counted as ended, and lives. */
+  podLives(): void;
   /** Takes a fault of the agent itself; never throws. */
   fault(index: number, error: unknown): void;
   /** The state is another one now. */
@@ -49,10 +51,19 @@ export interface CredentialHost {
 export interface CredentialRunner {
   readonly source: PodCertificateSource;
   state(): CredentialState;
+  /** When the next attempt is due, milliseconds since the epoch; undefined while none is waited for. */
+  retryAt(): number | undefined;
+  /**
+   * Something changed that may let the next attempt succeed: a pause ends now, though not within a second of the failure
+   * (ten where the API server judged the request invalid). May be called at any time and as often as one likes.
+   */
+  wake(): void;
   /** The answer is in the files. */
   written(): void;
   /** The pod has ended. */
-  end(): void;
+  end(why: EndReason): void;
+  /** The pod lives after all. */
+  revive(): void;
   /** Stops without a trace: nothing is discarded, so that the next run of the agent goes on here. */
   stop(): void;
 }
@@ -76,6 +87,7 @@ export function runCredential(
   const moment = (): Moment => ({ now: clock.now(), random: random() });
 
   const dispatch = (event: CredentialEvent): void => {
+    if (stopping.signal.aborted) return;
     events.push(event);
     if (!stepping) advance();
   };
@@ -128,6 +140,9 @@ export function runCredential(
       case 'project':
         host.project(index, { status: effect.status, answer: effect.answer });
         return;
+      case 'checkPod':
+        void checkPod();
+        return;
       case 'discardPending':
         host.discard(index);
         return;
@@ -159,8 +174,8 @@ export function runCredential(
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      const identity = await pods.identify(record.pod, { priority, signal: stopping.signal });
-      if (identity.ended) return podEnded();
+      const identity = await find(priority);
+      if (typeof identity === 'string') return podEnded(identity);
       stopping.signal.throwIfAborted();
       key = keys.restore(volume.readPendingKey(index));
       const { maxExpirationSeconds, userAnnotations } = source;
@@ -169,16 +184,35 @@ export function runCredential(
       await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
-      if (error instanceof AgentError && error.code === 'PodGone') return podEnded();
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
     } finally {
       key?.destroy();
     }
   };
 
-  const podEnded = (): CredentialEvent => {
-    host.podEnded();
-    return { type: 'podEnded' };
+  /** The pod, or why it counts as ended. Nothing else that fails says that. */
+  const find = async (priority: Priority): Promise<PodIdentity | EndReason> => {
+    try {
+      const identity = await pods.identify(record.pod, { priority, signal: stopping.signal });
+      return identity.ended ? 'finished' : identity;
+    } catch (error) {
+      if (error instanceof AgentError && error.code === 'PodGone') return 'gone';
+      throw error;
+    }
+  };
+
+  const podEnded = (why: EndReason): CredentialEvent => {
+    host.podEnded(why);
+    return { type: 'podEnded', why };
+  };
+
+  const checkPod = async (): Promise<void> => {
+    try {
+      if (typeof (await find('refresh')) !== 'string') host.podLives();
+    } catch (error) {
+      // Without an answer the pod stays what it was taken for, until the next look.
+      if (!(error instanceof AgentError)) host.fault(index, error);
+    }
   };
 
   const judge = (outcome: Outcome): CredentialEvent => {
@@ -220,8 +254,11 @@ export function runCredential(
   return {
     source,
     state: () => state,
+    retryAt: () => retryTime(state),
+    wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
-    end: () => dispatch({ type: 'podEnded' }),
+    end: (why) => dispatch({ type: 'podEnded', why }),
+    revive: () => dispatch({ type: 'podLives' }),
     stop() {
       stopping.abort();
       cancelAlarm();

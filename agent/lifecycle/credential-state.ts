@@ -9,7 +9,7 @@
  *      │ ▼                   │ ▼                  ▼ deleted, …        ▼ held back
  *      └──────────────────── pausing ◄────────────┴───────────────────┘
  *
- *   any ── the pod has ended ──► ended
+ *   any ── the pod has ended ──► ended ── it lives after all ──► fresh, or generating where that is due
  *
  * `held` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
  * by `written`, so nothing that happens to a refresh can take a valid certificate away.
@@ -22,7 +22,7 @@ import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/ba
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
-import type { CredentialNotice, CredentialSubject, Phase } from './notices.ts';
+import type { CredentialNotice, CredentialSubject, EndReason, Phase } from './notices.ts';
 
 /** What has been said about the certificate in the files: nothing yet, that its refresh is late, that it has expired. */
 export type Warned = 'nothing' | 'overdue' | 'expired';
@@ -96,11 +96,18 @@ export interface Fresh {
   readonly held: IssuedStatus;
 }
 
-/** The pod has ended. Whatever certificate it has stays in the files. */
+/** The pod has ended. Whatever certificate it has stays in the files; as long as the volume is there the pod is looked for. */
 export interface Ended {
   readonly name: 'ended';
   readonly keyType: KeyType;
   readonly held: IssuedStatus | undefined;
+  readonly warned: Warned;
+  readonly why: EndReason;
+  /** When the pod was looked for last. */
+  readonly since: number;
+  readonly recheckAt: number;
+  /** How often the pod was looked for since it ended. */
+  readonly checks: number;
 }
 
 export type CredentialState = Generating | Submitting | Awaiting | Projecting | Pausing | Fresh | Ended;
@@ -131,7 +138,11 @@ export type CredentialEvent =
   | { readonly type: 'written' }
   /** `wakeTime` has come, or the wall clock was set back. */
   | { readonly type: 'timer' }
-  | { readonly type: 'podEnded' };
+  /** Something changed that may let the next attempt succeed, or an operator says so. */
+  | { readonly type: 'retryNow' }
+  | { readonly type: 'podEnded'; readonly why: EndReason }
+  /** A pod that counted as ended was found alive. */
+  | { readonly type: 'podLives' };
 
 /** A notice without the parts that say which credential it is about. */
 export type CredentialNews = CredentialNotice extends infer N
@@ -149,6 +160,8 @@ export type Effect =
   | { readonly type: 'project'; readonly status: IssuedStatus; readonly answer: IssuedChain }
   /** Forget the request and its key. */
   | { readonly type: 'discardPending' }
+  /** Look whether the pod lives. */
+  | { readonly type: 'checkPod' }
   | { readonly type: 'notify'; readonly news: CredentialNews };
 
 export interface Transition {

@@ -6,28 +6,43 @@
 import type { IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import { elapsed, generate, notify, pause, project, submit, warn, warningTime } from './credential-moves.ts';
+import {
+  elapsed,
+  generate,
+  notify,
+  pause,
+  project,
+  submit,
+  warn,
+  warningTime,
+  wokenPauseEnd,
+} from './credential-moves.ts';
 import type {
   Attempt,
   Awaiting,
   CredentialEvent,
   CredentialState,
   Effect,
+  Ended,
   Found,
   Generating,
   Moment,
+  Pausing,
   Projecting,
   Submitting,
   Transition,
 } from './credential-state.ts';
-import { patience } from './pace.ts';
+import type { EndReason } from './notices.ts';
+import { latestRefresh, patience, pauseBeforeRecheck, shortestWokenPause } from './pace.ts';
 
 /** How long a signer may take before the pod is told that it is being waited for. */
 const waitingNoticeAfterMs = 10_000;
 
 /** Takes up a credential: a new one, or what an earlier run of the agent left. */
-export function begin(keyType: KeyType, { held, pending }: Found, at: Moment): Transition {
-  const attempt: Attempt = { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
+  const { pending } = found;
+  const held = found.held && refreshedInTime(found.held);
+  const attempt = newAttempt(keyType, held, at);
   // A request that the files hold already was only not cleared away any more.
   const isDone = pending !== undefined && pending.requestName === held?.requestName;
   if (!isDone && pending?.issued !== undefined && pending.issued.notAfter > at.now) {
@@ -46,8 +61,9 @@ export function begin(keyType: KeyType, { held, pending }: Found, at: Moment): T
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
 export function step(state: CredentialState, event: CredentialEvent, at: Moment): Transition {
-  if (event.type === 'podEnded') return end(state);
+  if (event.type === 'podEnded') return end(state, event.why, at);
   if (event.type === 'timer') return onTimer(state, at);
+  if (event.type === 'retryNow') return onRetryNow(state, at);
   switch (state.name) {
     case 'generating':
       return whileGenerating(state, event, at);
@@ -57,9 +73,10 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return whileAwaiting(state, event, at);
     case 'projecting':
       return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
+    case 'ended':
+      return event.type === 'podLives' ? revive(state, at) : unchanged(state);
     case 'pausing':
     case 'fresh':
-    case 'ended':
       return unchanged(state);
     default:
       return unreachable(state);
@@ -70,9 +87,9 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
 export function wakeTime(state: CredentialState): number | undefined {
   switch (state.name) {
     case 'ended':
-      return undefined;
+      return earliest(state.recheckAt, expiryToTell(state));
     case 'fresh':
-      return Math.min(state.held.refreshAt, state.held.notAfter);
+      return dueTime(state.held);
     case 'generating':
     case 'submitting':
       return warningTime(state.attempt);
@@ -87,6 +104,12 @@ export function wakeTime(state: CredentialState): number | undefined {
     default:
       return unreachable(state);
   }
+}
+
+/** When the next attempt is due, where the last one failed; where the pod has ended, when it is looked for again. */
+export function retryTime(state: CredentialState): number | undefined {
+  if (state.name === 'ended') return state.recheckAt;
+  return state.name === 'pausing' ? state.until : undefined;
 }
 
 /** The certificate in the volume's files, whatever else is under way. */
@@ -113,13 +136,12 @@ function whileGenerating(state: Generating, event: CredentialEvent, at: Moment):
 function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment): Transition {
   const { attempt, requestName } = state;
   if (event.type === 'submitted') {
-    const timeLeft = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
     return {
       state: {
         name: 'awaiting',
         attempt: { ...attempt, since: at.now },
         requestName,
-        giveUpAt: at.now + patience(timeLeft),
+        giveUpAt: at.now + patience(timeLeft(attempt.held, at)),
         announced: false,
       },
       effects: [
@@ -189,12 +211,9 @@ function whenWritten(state: Projecting, at: Moment): Transition {
 function onTimer(state: CredentialState, at: Moment): Transition {
   switch (state.name) {
     case 'ended':
-      return unchanged(state);
-    case 'fresh': {
-      const { keyType, held } = state;
-      if (at.now < Math.min(held.refreshAt, held.notAfter)) return unchanged(state);
-      return generate({ keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now }, at);
-    }
+      return onEndedTimer(state, at);
+    case 'fresh':
+      return at.now < dueTime(state.held) ? unchanged(state) : generate(newAttempt(state.keyType, state.held, at), at);
     case 'generating':
     case 'submitting': {
       const { attempt, effects } = warn(state.attempt, at);
@@ -209,17 +228,25 @@ function onTimer(state: CredentialState, at: Moment): Transition {
       const outdated = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
       return { state: outdated.state, effects: [...effects, ...outdated.effects] };
     }
-    case 'pausing': {
-      const { attempt, effects } = warn(state.attempt, at);
-      // With the wall clock set back to before the pause, `until` means nothing any more.
-      if (at.now < state.until && at.now >= attempt.since) return { state: { ...state, attempt }, effects };
-      return state.resubmit === undefined
-        ? generate(attempt, at, effects)
-        : submit(attempt, state.resubmit, at, effects);
-    }
+    case 'pausing':
+      return onPausingTimer(state, at);
     default:
       return unreachable(state);
   }
+}
+
+function onPausingTimer(state: Pausing, at: Moment): Transition {
+  const { attempt, effects } = warn(state.attempt, at);
+  // With the wall clock set back to before the pause, `until` means nothing any more.
+  if (at.now < state.until && at.now >= attempt.since) return { state: { ...state, attempt }, effects };
+  return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
+}
+
+/** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
+function onRetryNow(state: CredentialState, at: Moment): Transition {
+  if (state.name === 'pausing') return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+  if (state.name !== 'ended') return unchanged(state);
+  return onEndedTimer({ ...state, recheckAt: Math.min(state.recheckAt, state.since + shortestWokenPause(false)) }, at);
 }
 
 function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
@@ -240,12 +267,71 @@ function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
   return { state: { ...state, attempt, announced: true }, effects: [...effects, waiting] };
 }
 
-function end(state: CredentialState): Transition {
+function end(state: CredentialState, why: EndReason, at: Moment): Transition {
   if (state.name === 'ended') return unchanged(state);
+  const [keyType, held] = [keyTypeOf(state), heldBy(state)];
+  const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
+  const recheckAt = at.now + pauseBeforeRecheck(0, timeLeft(held, at), at.random);
+  const expiry = held === undefined ? {} : { notAfter: held.notAfter };
   return {
-    state: { name: 'ended', keyType: keyTypeOf(state), held: heldBy(state) },
-    effects: [{ type: 'unfollow' }, { type: 'discardPending' }, notify({ type: 'podEnded' })],
+    state: { name: 'ended', keyType, held, warned, why, since: at.now, recheckAt, checks: 0 },
+    effects: [
+      { type: 'unfollow' },
+      { type: 'discardPending' },
+      notify({ type: 'podEnded', why, ...expiry, recheckAt }),
+    ],
   };
+}
+
+/** While the volume is there the pod is looked for, since what was said of it may have been wrong. */
+function onEndedTimer(state: Ended, at: Moment): Transition {
+  const { held, why } = state;
+  const effects: Effect[] = [];
+  let { warned, since, recheckAt, checks } = state;
+  if (held !== undefined && at.now >= (expiryToTell(state) ?? Number.POSITIVE_INFINITY)) {
+    warned = 'expired';
+    effects.push(notify({ type: 'expired', notAfter: held.notAfter, podEnded: why }));
+  }
+  // With the wall clock set back to before the last look, `recheckAt` means nothing any more.
+  if (at.now >= recheckAt || at.now < since) {
+    since = at.now;
+    checks += 1;
+    recheckAt = at.now + pauseBeforeRecheck(checks, timeLeft(held, at), at.random);
+    effects.push({ type: 'checkPod' });
+  }
+  return { state: { ...state, warned, since, recheckAt, checks }, effects };
+}
+
+/** The pod lives after all: its credential goes on where it stood. */
+function revive({ keyType, held, warned }: Ended, at: Moment): Transition {
+  const lives = notify({ type: 'podLives' });
+  if (held !== undefined && at.now < dueTime(held)) {
+    return { state: { name: 'fresh', keyType, held }, effects: [lives] };
+  }
+  return generate({ ...newAttempt(keyType, held, at), warned }, at, [lives]);
+}
+
+/** When the expiry of a certificate that nobody renews has to be told. */
+function expiryToTell({ held, warned }: Ended): number | undefined {
+  return warned === 'expired' ? undefined : held?.notAfter;
+}
+
+function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, at: Moment): Attempt {
+  return { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+}
+
+/** When a held certificate wants its refresh. */
+function dueTime({ refreshAt, notAfter }: IssuedStatus): number {
+  return Math.min(refreshAt, notAfter);
+}
+
+function timeLeft(held: IssuedStatus | undefined, at: Moment): number {
+  return held === undefined ? 0 : held.notAfter - at.now;
+}
+
+/** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */
+function refreshedInTime(held: IssuedStatus): IssuedStatus {
+  return held.refreshAt < held.notAfter ? held : { ...held, refreshAt: latestRefresh(held, held.beginRefreshAt) };
 }
 
 function resume(pending: PendingRequest): Effect {

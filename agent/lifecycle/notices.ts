@@ -18,6 +18,9 @@ export type Phase =
   /** From the answer to the files. */
   | 'write';
 
+/** Why a pod counts as ended: it does not exist any more, or its phase is Succeeded or Failed. */
+export type EndReason = 'gone' | 'finished';
+
 /** Which credential of which volume a notice speaks of. */
 export interface CredentialSubject {
   readonly volume: VolumeRecord;
@@ -78,12 +81,25 @@ export type CredentialNotice = CredentialSubject &
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
     /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
     | { readonly type: 'refreshOverdue'; readonly notAfter: number }
-    | { readonly type: 'expired'; readonly notAfter: number }
+    | {
+        readonly type: 'expired';
+        readonly notAfter: number;
+        /** Set when nobody renews it, since the pod counts as ended. */
+        readonly podEnded?: EndReason;
+      }
     /** Found after a restart of the agent: a certificate still good, or a request under way. */
     | { readonly type: 'adopted'; readonly notAfter: number; readonly refreshAt: number }
     | { readonly type: 'resumed'; readonly requestName: string }
-    /** The pod has ended; its certificate is refreshed no more. */
-    | { readonly type: 'podEnded' }
+    /** The pod has ended; its certificate is refreshed no more, unless the pod is found alive at a later look. */
+    | {
+        readonly type: 'podEnded';
+        readonly why: EndReason;
+        /** Of the certificate in the files, where there is one. */
+        readonly notAfter?: number;
+        readonly recheckAt: number;
+      }
+    /** A pod that counted as ended lives; its certificate is refreshed again. */
+    | { readonly type: 'podLives' }
   );
 
 /** What happened to one clusterTrustBundle source. */
@@ -105,8 +121,18 @@ export type Notice = CredentialNotice | TrustNotice | VolumeNotice;
 /** Takes a notice; never throws and never waits. */
 export type Reporter = (notice: Notice) => void;
 
-/** The states of a credential as the kubelet's metric `kubelet_podcertificate_states` names them. */
-export type CredentialStateName = 'not_yet_issued' | 'fresh' | 'overdue_for_refresh' | 'expired' | 'denied' | 'failed';
+/**
+ * The states of a credential as the kubelet's metric `kubelet_podcertificate_states` names them, and `ended`: its pod has
+ * ended, its volume is still there, and its certificate, if it has one, has not expired.
+ */
+export type CredentialStateName =
+  | 'not_yet_issued'
+  | 'fresh'
+  | 'overdue_for_refresh'
+  | 'expired'
+  | 'denied'
+  | 'failed'
+  | 'ended';
 
 /** One credential as it stands, for metrics and the status page. Times are milliseconds since the epoch. */
 export interface CredentialSnapshot extends CredentialSubject {

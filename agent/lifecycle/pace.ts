@@ -32,20 +32,31 @@ export interface Validity {
 /**
  * When to refresh: at beginRefreshAt plus jitter of at most 5 minutes and at most a tenth of the time left to notAfter.
  * Not sooner from now than half of the interval that the signer planned, so that a node whose clock is ahead does not ask
- * for one certificate after the other.
+ * for one certificate after the other; but never later than `latestRefresh`.
  */
 export function refreshTime(validity: Validity, now: number, random: number): number {
   const jitter = random * Math.min(fiveMinutes, Math.max(0, validity.notAfter - validity.beginRefreshAt) / 10);
   const soonest = now + (validity.beginRefreshAt - validity.notBefore) / 2;
-  return Math.round(Math.max(validity.beginRefreshAt + jitter, soonest));
+  const planned = Math.round(Math.max(validity.beginRefreshAt + jitter, soonest));
+  return Math.min(planned, latestRefresh(validity, now));
 }
 
 /**
- * When a refresh counts as overdue: ten minutes after beginRefreshAt as for the kubelet, but at the latest half-way from
- * the planned refresh to notAfter, so that the warning always comes before the expiry.
+ * The latest time for a refresh that is planned now: a third of what is then left of the certificate (from beginRefreshAt, or
+ * from now where that has passed) stays for the refresh itself. Always before notAfter.
+ */
+export function latestRefresh({ beginRefreshAt, notAfter }: Validity, now: number): number {
+  const from = Math.max(beginRefreshAt, now);
+  return from < notAfter ? Math.floor(from + ((notAfter - from) * 2) / 3) : notAfter - 1;
+}
+
+/**
+ * When a refresh counts as overdue: ten minutes after beginRefreshAt as for the kubelet, but not before it was planned, and
+ * at the latest half-way from there to notAfter, so that the warning always comes before the expiry.
  */
 export function overdueTime(validity: Validity, refreshAt: number): number {
-  return Math.min(validity.beginRefreshAt + overdueAfter, refreshAt + Math.max(0, validity.notAfter - refreshAt) / 2);
+  const latest = refreshAt + Math.max(0, validity.notAfter - refreshAt) / 2;
+  return Math.min(Math.max(validity.beginRefreshAt + overdueAfter, refreshAt), latest);
 }
 
 /** What a pause depends on. */
@@ -60,14 +71,33 @@ export interface Setback {
 }
 
 /**
- * How long to pause after a failure: 1 s or 10 s, doubling to 5 minutes, spread by a fifth either way. While a certificate
- * is still valid the pause is at most a tenth of the time it has left (but a second), so attempts come faster as notAfter
- * nears. What the other side asks for is a lower bound.
+ * How long to pause after a failure: 1 s or 10 s, doubling to 5 minutes, spread by a fifth either way. What the other side
+ * asks for is a lower bound, up to 5 minutes. While a certificate is still valid, no pause, whoever asks for it, is longer
+ * than a tenth of the time it has left (but a second), so attempts come faster as notAfter nears.
  */
 export function pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }: Setback, random: number): number {
   const growing = Math.min(firstPauses[nature] * 2 ** Math.min(failures - 1, 10), fiveMinutes);
-  const limit = timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : fiveMinutes;
-  return Math.round(Math.max(Math.min(growing, limit) * (0.8 + 0.4 * random), retryAfterMs));
+  const limit = timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : Number.POSITIVE_INFINITY;
+  const own = Math.min(growing, limit) * (0.8 + 0.4 * random);
+  const asked = Math.min(retryAfterMs, fiveMinutes);
+  return Math.floor(Math.min(Math.max(own, asked), limit));
+}
+
+/**
+ * How long until a pod that counts as ended is looked for again: 10 s, doubling to 5 minutes, and no longer than a tenth of
+ * what its certificate has left (but 10 s).
+ */
+export function pauseBeforeRecheck(checks: number, timeLeftMs: number, random: number): number {
+  const growing = pauseAfterFailure({ failures: checks + 1, nature: 'lasting', timeLeftMs, retryAfterMs: 0 }, random);
+  return Math.max(growing, firstPauses.lasting);
+}
+
+/**
+ * The least that is left of a pause when something happens that may have mended its cause: a second, so that many such
+ * happenings in a row cost few attempts, and as long as the first pause where the API server judged the request itself.
+ */
+export function shortestWokenPause(isDeterministic: boolean): number {
+  return isDeterministic ? firstPauses.lasting : shortestPause;
 }
 
 /**

@@ -45,7 +45,7 @@ export interface PodIdentity {
 }
 
 export interface PodDirectory {
-  /** @throws AgentError PodGone when no pod of that name and UID exists on this node. */
+  /** @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply. */
   identify(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
 }
 

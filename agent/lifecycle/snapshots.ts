@@ -40,6 +40,7 @@ const states: readonly CredentialStateName[] = [
   'expired',
   'denied',
   'failed',
+  'ended',
 ];
 
 interface SignerTotals {

@@ -9,7 +9,7 @@ import type { OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
-import type { CredentialSnapshot, Reporter } from './notices.ts';
+import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
 import type { Anchors, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { credentialSnapshot, type VolumeStatus, volumeStatus } from './volume-status.ts';
@@ -65,9 +65,22 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     for (const unsubscribe of subscriptions.splice(0)) unsubscribe();
   };
 
-  const podEnded = (): void => {
+  const startTrust = (): void => {
+    for (const source of sources) {
+      if (source.kind !== 'clusterTrustBundle') continue;
+      subscriptions.push(trust.subscribe(source, (anchors) => onAnchors(source, anchors)));
+    }
+  };
+
+  const podEnded = (why: EndReason): void => {
     stopTrust();
-    for (const credential of credentials.values()) credential.end();
+    for (const credential of credentials.values()) credential.end(why);
+  };
+
+  const podLives = (): void => {
+    stopTrust();
+    startTrust();
+    for (const credential of credentials.values()) credential.revive();
   };
 
   const stop = (): void => {
@@ -89,6 +102,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
       }
     },
     podEnded,
+    podLives,
     fault: (index: number, error: unknown): void =>
       onFault(error, `a fault while looking after sources[${index}] of ${record.targetPath}`),
     changed,
@@ -110,12 +124,10 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
 
   try {
     for (const source of sources) {
-      if (source.kind === 'podCertificate') {
-        credentials.set(source.index, runCredential(volume, source, host, dependencies));
-      } else {
-        subscriptions.push(trust.subscribe(source, (anchors) => onAnchors(source, anchors)));
-      }
+      if (source.kind !== 'podCertificate') continue;
+      credentials.set(source.index, runCredential(volume, source, host, dependencies));
     }
+    startTrust();
     projection.start();
   } catch (error) {
     // What has begun must not go on without an owner.
@@ -137,8 +149,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     },
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
-    snapshot: () =>
-      [...credentials.values()].flatMap((credential) => credentialSnapshot(record, credential, clock.now()) ?? []),
+    snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
     stop,
   };
 }

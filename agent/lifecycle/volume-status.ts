@@ -77,7 +77,7 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'fresh':
       return waiting(`the certificate of signer ${signerName} is being written`);
     case 'ended':
-      return waiting('the pod has ended');
+      return waiting(describeEnd(state));
     default:
       return unreachable(state);
   }
@@ -99,6 +99,11 @@ function describeFailure(failure: Failure): string {
   }
 }
 
+function describeEnd({ why, recheckAt }: CredentialState & { readonly name: 'ended' }): string {
+  const reason = why === 'gone' ? 'it does not exist any more' : 'its phase is Succeeded or Failed';
+  return `the pod has ended: ${reason} (looked for again at ${new Date(recheckAt).toISOString()})`;
+}
+
 function describeLoss(why: 'deleted' | 'unanswered' | 'outdated'): string {
   switch (why) {
     case 'deleted':
@@ -118,17 +123,13 @@ function lookingFor({ select }: ClusterTrustBundleSource): string {
     : `looking for ClusterTrustBundles of signer ${select.signerName}`;
 }
 
-/**
- * A credential as metrics and the status page show it at `now` (milliseconds since the epoch); undefined once its pod has
- * ended, since nobody needs to act on it any more.
- */
+/** A credential as metrics and the status page show it at `now` (milliseconds since the epoch). */
 export function credentialSnapshot(
   record: VolumeRecord,
   credential: CredentialRunner,
   now: number,
-): CredentialSnapshot | undefined {
+): CredentialSnapshot {
   const state = credential.state();
-  if (state.name === 'ended') return undefined;
   const { index, signerName } = credential.source;
   const held = heldBy(state);
   return {
@@ -139,16 +140,30 @@ export function credentialSnapshot(
     state: stateName(state, held, now),
     ...(held === undefined ? {} : datesOf(held)),
     ...requestOf(state),
-    ...(state.name === 'pausing' ? { nextAttemptAt: state.until, lastError: describeFailure(state.failure) } : {}),
+    ...setbackOf(state),
   };
 }
 
-/** The kubelet's six states: what the files hold counts first, then how the last attempt ended. */
+/** What keeps the certificate from its refresh, and until when. */
+function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; readonly lastError?: string } {
+  switch (state.name) {
+    case 'pausing':
+      return { nextAttemptAt: state.until, lastError: describeFailure(state.failure) };
+    case 'ended':
+      return { nextAttemptAt: state.recheckAt, lastError: describeEnd(state) };
+    default:
+      return {};
+  }
+}
+
+/** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
 function stateName(state: CredentialState, held: IssuedStatus | undefined, now: number): CredentialStateName {
   if (held !== undefined) {
     if (now >= held.notAfter) return 'expired';
+    if (state.name === 'ended') return 'ended';
     return now >= overdueTime(held, held.refreshAt) ? 'overdue_for_refresh' : 'fresh';
   }
+  if (state.name === 'ended') return 'ended';
   if (state.name !== 'pausing') return 'not_yet_issued';
   const { kind } = state.failure;
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';

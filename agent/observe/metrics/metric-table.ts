@@ -22,7 +22,7 @@ export const labelLimits = {
   key_type: 6,
   phase: 5,
   occasion: 2,
-  state: 6,
+  state: 7,
   outcome: 4,
   reason: 50,
   cause: 4,
@@ -58,7 +58,7 @@ export const metricTable = {
   credentials: {
     name: 'podcert_agent_credentials',
     kind: 'gauge',
-    help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed.",
+    help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed; and ended (the pod has ended, its volume is still there).",
     labels: ['signer_name', 'state'],
   },
   nearestExpiry: {

@@ -78,7 +78,7 @@ function credentialLine(notice: CredentialNotice): Line {
         fields: { notAfter: timeText(notice.notAfter) },
       };
     case 'expired':
-      return { level: 'error', message: 'certificate expired', fields: { notAfter: timeText(notice.notAfter) } };
+      return expiredLine(notice);
     case 'adopted': {
       const { notAfter, refreshAt } = notice;
       const fields = { notAfter: timeText(notAfter), refreshAt: timeText(refreshAt) };
@@ -87,10 +87,26 @@ function credentialLine(notice: CredentialNotice): Line {
     case 'resumed':
       return { level: 'info', message: 'request resumed', fields: { request } };
     case 'podEnded':
-      return { level: 'info', message: 'pod has ended, no more refreshes', fields: {} };
+      return podEndedLine(notice);
+    case 'podLives':
+      return { level: 'warn', message: 'pod lives after all, refreshed again', fields: {} };
     default:
       return unreachable(notice);
   }
+}
+
+type CredentialNoticeOf<Type extends CredentialNotice['type']> = CredentialNotice & { readonly type: Type };
+
+function expiredLine({ notAfter, podEnded }: CredentialNoticeOf<'expired'>): Line {
+  const ended = podEnded === undefined ? {} : { podEnded };
+  return { level: 'error', message: 'certificate expired', fields: { notAfter: timeText(notAfter), ...ended } };
+}
+
+/** A pod that finished is nothing unusual; one that is gone should have taken its volume along. */
+function podEndedLine({ why, notAfter, recheckAt }: CredentialNoticeOf<'podEnded'>): Line {
+  const expiry = notAfter === undefined ? {} : { notAfter: timeText(notAfter) };
+  const fields = { reason: why, ...expiry, recheckAt: timeText(recheckAt) };
+  return { level: why === 'gone' ? 'warn' : 'info', message: 'pod has ended, no more refreshes', fields };
 }
 
 function trustLine(notice: TrustNotice): Line {

@@ -88,6 +88,7 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'adopted':
       case 'resumed':
       case 'podEnded':
+      case 'podLives':
         break;
       default:
         unreachable(notice);

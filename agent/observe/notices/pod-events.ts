@@ -50,6 +50,13 @@ function eventOf(notice: Notice): EventText | undefined {
       return refreshOverdue(notice);
     case 'expired':
       return expired(notice);
+    case 'podEnded':
+      return podEnded(notice);
+    case 'podLives':
+      return warning('RefreshResumed', [
+        `${place(notice)}: this pod counted as ended and lives; its certificate from ${signerOf(notice)} is renewed again.`,
+        'Ask the cluster operator what answered for the API server on this node.',
+      ]);
     case 'anchorsMissing':
       return warning('TrustBundleMissing', [
         `${place(notice)}: ${quote(notice.message)}`,
@@ -62,7 +69,6 @@ function eventOf(notice: Notice): EventText | undefined {
     case 'answered':
     case 'adopted':
     case 'resumed':
-    case 'podEnded':
     case 'anchorsProjected':
     case 'publishing':
     case 'published':
@@ -172,9 +178,29 @@ function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText
   ]);
 }
 
+function podEnded(notice: CredentialNoticeOf<'podEnded'>): EventText {
+  const { why, notAfter, recheckAt } = notice;
+  const validity = notAfter === undefined ? '' : `, valid until ${moment(notAfter)},`;
+  const stopped = `the certificate from ${signerOf(notice)}${validity} is renewed no more.`;
+  const again = `The agent looks again at ${moment(recheckAt)}.`;
+  return why === 'finished'
+    ? normal('RefreshStopped', [`${place(notice)}: the pod's phase is Succeeded or Failed;`, stopped, again])
+    : warning('RefreshStopped', [
+        `${place(notice)}: the API server says that this pod does not exist any more; ${stopped}`,
+        `If you read this of a pod that runs, ask the cluster operator what answers for the API server. ${again}`,
+      ]);
+}
+
 function expired(notice: CredentialNoticeOf<'expired'>): EventText {
+  const expiry = `${place(notice)}: the certificate from ${signerOf(notice)} expired at ${moment(notice.notAfter)}.`;
+  if (notice.podEnded !== undefined) {
+    return warning('CertificateExpired', [
+      expiry,
+      'It is not renewed, since by the API server this pod has ended; the agent goes on looking whether it lives.',
+    ]);
+  }
   return warning('CertificateExpired', [
-    `${place(notice)}: the certificate from ${signerOf(notice)} expired at ${moment(notice.notAfter)}.`,
+    expiry,
     'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
   ]);
 }

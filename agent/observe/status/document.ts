@@ -83,7 +83,7 @@ const maxTextLength = 500;
 export function statusDocument(sources: StatusSources): StatusDocument {
   const checks = sources.ready();
   const volumes = sources.volumes().map(volumeEntry);
-  const states = { not_yet_issued: 0, fresh: 0, overdue_for_refresh: 0, expired: 0, denied: 0, failed: 0 };
+  const states = { not_yet_issued: 0, fresh: 0, overdue_for_refresh: 0, expired: 0, denied: 0, failed: 0, ended: 0 };
   for (const { state } of volumes.flatMap(({ credentials }) => credentials)) states[state] += 1;
   return {
     version: sources.version,

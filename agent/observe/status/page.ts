@@ -28,12 +28,13 @@ export const pagePolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const stateNames = ['not_yet_issued', 'fresh', 'overdue_for_refresh', 'expired', 'denied', 'failed'] as const;
+const stateNames = ['not_yet_issued', 'fresh', 'overdue_for_refresh', 'expired', 'denied', 'failed', 'ended'] as const;
 const stateClasses: Readonly<Record<string, string>> = {
   fresh: 'good',
   ready: 'good',
   not_yet_issued: 'warn',
   waiting: 'warn',
+  ended: 'warn',
   overdue_for_refresh: 'warn',
   refused: 'bad',
   expired: 'bad',

@@ -37,7 +37,17 @@ export function readSelection(query: URLSearchParams): Selection {
 }
 
 /** What needs a person first. */
-const urgency = ['expired', 'denied', 'failed', 'overdue_for_refresh', 'not_yet_issued', 'refused', 'waiting', 'fresh'];
+const urgency = [
+  'expired',
+  'denied',
+  'failed',
+  'overdue_for_refresh',
+  'not_yet_issued',
+  'refused',
+  'waiting',
+  'ended',
+  'fresh',
+];
 
 /** The state of a line: its credential's, else its volume's. */
 export function stateOf({ volume, credential }: Row): string {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { CallOptions, Priority } from '../../../agent/base/call.ts';
 import type { ApiRequest } from '../../../agent/kubernetes/client.ts';
@@ -18,6 +19,18 @@ function pod(change: Partial<Pod> = {}, uid = 'uid-1'): Pod {
 
 type Objects = Record<string, object | undefined>;
 
+const listPath = '/api/v1/namespaces/shop/pods';
+
+/** The details of the API server's own 404. */
+function detailsOf(path: string): object {
+  const [kind, name] = path.split('/').slice(-2);
+  return { kind, name };
+}
+
+function podList(...items: Pod[]): object {
+  return { kind: 'PodList', metadata: {}, items };
+}
+
 async function start(t: TestContext, objects: Objects, options: Partial<PodDirectoryOptions> = {}) {
   const all: Objects = {
     [accountPath]: { metadata: { name: 'cart', uid: 'account-uid' } },
@@ -26,7 +39,10 @@ async function start(t: TestContext, objects: Objects, options: Partial<PodDirec
   };
   const server = await startLoopback(t, ({ path, response }) => {
     const object = all[path];
-    object === undefined ? sendStatus(response, 404, 'NotFound') : sendJson(response, 200, object);
+    if (object !== undefined) sendJson(response, 200, object);
+    else if (path === listPath)
+      sendJson(response, 200, podList(...[all[podPath]].flatMap((one) => (one as Pod) ?? [])));
+    else sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
   });
   const client = clientOf(t, server, { impersonateNode: 'worker-1' });
   const time = { now: 0 };
@@ -101,18 +117,84 @@ test('a pod that has ended says so', async (t) => {
   }
 });
 
-test('a pod that does not exist, was replaced, runs elsewhere or is static is PodGone', async (t) => {
-  const mirror = { name: 'web', uid: 'uid-1', annotations: { 'kubernetes.io/config.mirror': 'hash' } };
+test('a pod that does not exist or was replaced is PodGone, by the reply for its name and by the list of its node', async (t) => {
   const rows: [object | undefined, RegExp][] = [
     [undefined, /pod shop\/web with UID uid-1 does not exist/],
     [pod({}, 'uid-2'), /has been replaced by one with UID uid-2/],
-    [pod({ spec: { nodeName: 'worker-2' } }), /runs on node worker-2, not on worker-1/],
-    [pod({ spec: {} }), /runs on node \(none\)/],
-    [pod({ metadata: mirror }), /is a static pod/],
   ];
   for (const [object, message] of rows) {
-    const { identify } = await start(t, { [podPath]: object });
+    const { identify, server } = await start(t, { [podPath]: object });
     await assert.rejects(identify(), { code: 'PodGone', message });
+    const [list] = server.received.filter(({ path }) => path === listPath);
+    assert.equal(list?.query.get('fieldSelector'), 'spec.nodeName=worker-1,metadata.name=web');
+    assert.equal(list?.headers['impersonate-user'], 'system:node:worker-1');
+  }
+});
+
+test('a pod that runs elsewhere or is static gets no certificate and is not taken for gone', async (t) => {
+  const mirror = { name: 'web', uid: 'uid-1', annotations: { 'kubernetes.io/config.mirror': 'hash' } };
+  const rows: [object, string, RegExp][] = [
+    [pod({ spec: { nodeName: 'worker-2' } }), 'Unavailable', /runs on node worker-2, not on worker-1/],
+    [pod({ spec: {} }), 'Unavailable', /runs on node \(none\)/],
+    [pod({ metadata: mirror }), 'Rejected', /is a static pod/],
+  ];
+  for (const [object, code, message] of rows) {
+    const { identify } = await start(t, { [podPath]: object });
+    await assert.rejects(identify(), { code, message });
+  }
+});
+
+test('a 404 that is not the API server’s word on this very pod is worth another try, and asks nothing more', async (t) => {
+  const replies: ((response: ServerResponse) => void)[] = [
+    (response) => response.writeHead(404, { 'Content-Type': 'text/plain' }).end('404 page not found'),
+    (response) => sendJson(response, 404, { message: 'no Route matched with those values' }),
+    (response) => sendStatus(response, 404, 'NotFound', 'the server could not find the requested resource'),
+    (response) => sendStatus(response, 404, 'NotFound', 'NotFound', { kind: 'pods', name: 'web-2' }),
+    (response) => sendStatus(response, 404, 'NotFound', 'NotFound', { kind: 'namespaces', name: 'web' }),
+    (response) => sendStatus(response, 404, 'Gone', 'NotFound', { kind: 'pods', name: 'web' }),
+  ];
+  for (const reply of replies) {
+    const server = await startLoopback(t, ({ response }) => reply(response));
+    const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
+    await assert.rejects(directory.identify(web, callFor('refresh')), { code: 'Unavailable', actor: 'nobody' });
+    assert.equal(server.received.length, 1);
+  }
+});
+
+test('a pod is not gone while the list of its node cannot be read, is cut off, or is no list of pods', async (t) => {
+  const lists: ((response: ServerResponse) => void)[] = [
+    (response) => sendStatus(response, 403, 'Forbidden', 'pods is forbidden: User "x" cannot list resource "pods"'),
+    (response) => sendStatus(response, 404, 'NotFound', 'NotFound', { kind: 'pods', name: 'web' }),
+    (response) => sendStatus(response, 500, 'InternalError'),
+    (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<html>'),
+    (response) => sendJson(response, 200, {}),
+    (response) => sendJson(response, 200, { kind: 'PodList', metadata: {} }),
+    (response) => sendJson(response, 200, { kind: 'Status', metadata: {}, items: [] }),
+    (response) => sendJson(response, 200, { kind: 'PodList', metadata: { continue: 'more' }, items: [] }),
+  ];
+  for (const found of [undefined, pod({}, 'uid-2')]) {
+    for (const list of lists) {
+      const server = await startLoopback(t, ({ path, response }) => {
+        if (path === listPath) list(response);
+        else if (found === undefined) sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
+        else sendJson(response, 200, found);
+      });
+      const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
+      await assert.rejects(directory.identify(web, callFor('refresh')), { code: 'Unavailable', actor: 'nobody' });
+    }
+  }
+});
+
+test('a pod that the list of its node still has is not gone, whatever the reply for its name said', async (t) => {
+  for (const found of [undefined, pod({}, 'uid-2')]) {
+    const server = await startLoopback(t, ({ path, response }) => {
+      if (path === listPath) sendJson(response, 200, podList(pod()));
+      else if (path !== podPath) sendJson(response, 200, { metadata: { name: 'any', uid: 'some-uid' } });
+      else if (found === undefined) sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
+      else sendJson(response, 200, found);
+    });
+    const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
+    assert.equal((await directory.identify(web, callFor('refresh'))).pod.uid, 'uid-1');
   }
 });
 

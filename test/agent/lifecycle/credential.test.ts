@@ -1,7 +1,9 @@
 /** What a credential makes of what an earlier run left in its volume, where histories do not look. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { begin } from '../../../agent/lifecycle/credential.ts';
+import { AgentError } from '../../../agent/base/errors.ts';
+import { begin, retryTime, step } from '../../../agent/lifecycle/credential.ts';
+import type { CredentialState } from '../../../agent/lifecycle/credential-state.ts';
 import type { IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
 import { hour } from './world.ts';
 
@@ -15,8 +17,10 @@ const pending: PendingRequest = {
   issued: { ...validity, certificates: [Uint8Array.of(48)] },
 };
 
+const undecided: PendingRequest = { requestName: 'req-1', keyType: 'ED25519', createdAt: now };
+
 test('a request that the files hold already is cleared away, and its drawn refresh time stays', () => {
-  for (const left of [pending, { requestName: 'req-1', keyType: 'ED25519', createdAt: now } as const]) {
+  for (const left of [pending, undecided]) {
     const { state, effects } = begin('ED25519', { held, pending: left }, { now: now + hour, random: 0.9 });
     assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', held });
     assert.deepEqual(
@@ -34,4 +38,31 @@ test('an answer that the files do not hold yet is projected, beside a certificat
     effects.map(({ type }) => type),
     ['notify', 'project'],
   );
+});
+
+test('a request that the API server judged invalid is woken every ten seconds at most', () => {
+  const failed = (code: 'Rejected' | 'Forbidden'): CredentialState => {
+    const error = new AgentError(code, 'no', { actor: 'cluster operator' });
+    const submitting = begin('ED25519', { held: undefined, pending: undecided }, { now, random: 0.5 }).state;
+    return [1, 2, 3].reduce((state) => {
+      const { state: paused } = step(state, { type: 'submitFailed', error }, { now, random: 0.5 });
+      const { state: next } = step(paused, { type: 'timer' }, { now: retryTime(paused) ?? now, random: 0.5 });
+      return next;
+    }, submitting);
+  };
+  for (const [code, earliest] of [
+    ['Rejected', 10_000],
+    ['Forbidden', 1000],
+  ] as const) {
+    const error = new AgentError(code, 'no', { actor: 'cluster operator' });
+    const { state: paused } = step(failed(code), { type: 'submitFailed', error }, { now, random: 0.5 });
+    const { state: woken } = step(paused, { type: 'retryNow' }, { now: now + 100, random: 0.5 });
+    assert.equal(retryTime(woken), now + earliest, code);
+  }
+});
+
+test('a refresh time beyond notAfter that an earlier run left is brought forward', () => {
+  const late = { ...held, refreshAt: held.notAfter + hour };
+  const { state } = begin('ED25519', { held: late, pending: undefined }, { now: now + hour, random: 0.5 });
+  assert.ok(state.name === 'fresh' && state.held.refreshAt < state.held.notAfter);
 });

@@ -20,11 +20,13 @@ const turn: fc.Arbitrary<Turn> = fc.record({
       weight: 20,
       arbitrary: fc.constantFrom('the agent restarts' as const, 'a late event' as const, 'the clock jumps' as const),
     },
-    { weight: 1, arbitrary: fc.constant('the pod ends' as const) },
+    { weight: 20, arbitrary: fc.constant('the cause may be mended' as const) },
+    { weight: 3, arbitrary: fc.constant('the pod ends' as const) },
+    { weight: 10, arbitrary: fc.constant('the pod turns out to live' as const) },
   ),
   passes: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 2, noNaN: true })),
   random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-  retryAfterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 * minute })),
+  retryAfterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 * minute }), fc.constant(24 * hour)),
   lifetime: fc.integer({ min: hour, max: 91 * 24 * hour }),
   refreshPoint: fc.double({ min: 0, max: 1, noNaN: true }),
   jump: fc.integer({ min: -48 * hour, max: 48 * hour }),
@@ -56,12 +58,8 @@ test('a certificate in the files is replaced by a written one and by nothing els
   });
 });
 
-test('a credential whose pod lives never stands still: work is under way or a wake-up is set', () => {
+test('a credential never stands still: work is under way or a wake-up is set', () => {
   inEveryHistory(({ after, effects }) => {
-    if (after.name === 'ended') {
-      assert.equal(wakeTime(after), undefined);
-      return;
-    }
     if (after.name === 'generating' || after.name === 'submitting') {
       assert.ok(after.attempt !== undefined);
       return;
@@ -70,26 +68,64 @@ test('a credential whose pod lives never stands still: work is under way or a wa
   });
 });
 
-test('after the pod has ended nothing is made, asked or written', () => {
-  inEveryHistory(({ event, before, effects }) => {
-    if (before.name === 'ended' && event !== 'restart') assert.deepEqual(effects, []);
+test('after the pod has ended nothing is made, asked or written, unless it turns out to live', () => {
+  inEveryHistory(({ event, before, after, effects }) => {
+    if (before.name !== 'ended' || event === 'restart') return;
+    if (event.type === 'podLives') {
+      assert.notEqual(after.name, 'ended');
+      return;
+    }
+    assert.equal(after.name, 'ended');
+    assert.ok(effects.every(({ type }) => type === 'checkPod' || type === 'notify'));
   });
 });
 
-test('while a certificate is valid, the pause after a failure is at most a tenth of its remaining time and a fifth', () => {
-  inEveryHistory(({ now, after, before, turn: { retryAfterMs } }) => {
+test('a pod that has ended is looked for again within minutes, not more than every ten seconds unless woken', () => {
+  inEveryHistory(({ now, event, before, after, effects }) => {
+    if (after.name === 'ended' && before.name !== 'ended') {
+      assert.ok(after.recheckAt - now <= 12 * second && after.recheckAt - now >= 10 * second);
+    }
+    if (before.name !== 'ended' || after.name !== 'ended') return;
+    const looks = of(effects, 'checkPod').length;
+    const isDue = now >= before.recheckAt || now < before.since;
+    if (event !== 'restart' && event.type === 'timer') assert.equal(looks, isDue ? 1 : 0);
+    if (looks > 0) assert.ok(after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second);
+    if (looks > 0 && !isDue) assert.ok(now - before.since >= second);
+  });
+});
+
+test('no certificate in the files expires without a word, whether its pod counts as ended or not', () => {
+  inEveryHistory(({ now, event, before, after, effects }, past) => {
+    if (event === 'restart' || event.type !== 'timer' || before.name === 'fresh') return;
+    const held = heldBy(after);
+    if (held === undefined || now < held.notAfter) return;
+    const steps = [...past.map((earlier) => earlier.effects), effects];
+    const said = steps.flatMap((all) => of(all, 'notify')).filter(({ news }) => news.type === 'expired');
+    assert.ok(said.some(({ news }) => news.type === 'expired' && news.notAfter === held.notAfter));
+  });
+});
+
+test('while a certificate is valid, the pause after a failure is at most a tenth of its remaining time', () => {
+  inEveryHistory(({ now, after, before }) => {
     if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.held === undefined) return;
     const timeLeft = after.attempt.held.notAfter - now;
     if (timeLeft <= 0) return;
-    assert.ok(after.until - now <= Math.max(second, timeLeft / 10, retryAfterMs) * 1.2 + 1);
+    assert.ok(after.until - now <= Math.max(second, timeLeft / 10));
   });
 });
 
-test('a pause is never longer than six minutes, unless Retry-After asks for more', () => {
-  inEveryHistory(({ now, after, before, turn: { retryAfterMs } }) => {
+test('a pause is never longer than six minutes, whatever Retry-After asks for', () => {
+  inEveryHistory(({ now, after, before }) => {
     if (after.name !== 'pausing' || before.name === 'pausing') return;
-    assert.ok(after.until - now <= Math.max(6 * minute, retryAfterMs));
+    assert.ok(after.until - now <= 6 * minute);
     assert.ok(after.until - now >= 0.8 * second);
+  });
+});
+
+test('a refresh is always planned before notAfter', () => {
+  inEveryHistory(({ after }) => {
+    const held = heldBy(after);
+    if (held !== undefined) assert.ok(held.refreshAt < held.notAfter);
   });
 });
 
@@ -115,10 +151,25 @@ test('one request is created per key, and created again only when its creation f
 
 test('after a failure the next key or request waits for the pause to end', () => {
   inEveryHistory(({ now, event, before, effects }) => {
-    if (before.name !== 'pausing' || event === 'restart') return;
+    if (before.name !== 'pausing' || event === 'restart' || event.type === 'retryNow') return;
     const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
     if (now < before.until && now >= before.attempt.since) assert.equal(asks, 0);
     else if (event.type === 'timer') assert.equal(asks, 1);
+  });
+});
+
+test('when the cause may be mended a pause ends at once, but no sooner than a second after the failure', () => {
+  inEveryHistory(({ now, event, before, after, effects }) => {
+    if (event === 'restart' || event.type !== 'retryNow') return;
+    if (before.name === 'ended') return;
+    if (before.name !== 'pausing') {
+      assert.equal(after, before);
+      return;
+    }
+    const since = now - before.attempt.since;
+    const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
+    if (since >= second || since < 0) assert.equal(asks, 1);
+    else if (now < before.until) assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second);
   });
 });
 

@@ -25,7 +25,9 @@ export interface Turn {
     | 'the agent restarts'
     | 'a late event'
     | 'the clock jumps'
-    | 'the pod ends';
+    | 'the cause may be mended'
+    | 'the pod ends'
+    | 'the pod turns out to live';
   /** How much of the time until the next wake-up passes: 0 … 2. */
   readonly passes: number;
   readonly random: number;
@@ -58,6 +60,8 @@ interface World {
 }
 
 const keyType = 'ECDSAP256';
+/** A look for the pod may be answered, late or never: any turn may bring its answer. */
+const effectsWithoutAnswer = new Set<Effect['type']>(['notify', 'discardPending', 'unfollow', 'checkPod']);
 
 /** Lives a whole history. @throws whatever the observer throws */
 export function live(turns: readonly Turn[], observe: (observation: Observation) => void): void {
@@ -96,8 +100,12 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
     case 'nothing':
     case 'the clock jumps':
       return { type: 'timer' };
+    case 'the cause may be mended':
+      return { type: 'retryNow' };
     case 'the pod ends':
-      return { type: 'podEnded' };
+      return { type: 'podEnded', why: 'gone' };
+    case 'the pod turns out to live':
+      return { type: 'podLives' };
     case 'a late event':
       return world.state.name === 'projecting' ? { type: 'submitted' } : { type: 'written' };
     case 'the agent restarts':
@@ -155,7 +163,7 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     if (effect.type === 'project' && world.pending !== undefined) {
       world.pending = { ...world.pending, issued: effect.answer };
     }
-    if (effect.type === 'notify' || effect.type === 'discardPending' || effect.type === 'unfollow') continue;
+    if (effectsWithoutAnswer.has(effect.type)) continue;
     if (world.open !== undefined) throw new Error(`${effect.type} while ${world.open.type} is under way`);
     world.open = effect;
   }

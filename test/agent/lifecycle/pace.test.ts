@@ -29,20 +29,43 @@ test('a refresh comes at beginRefreshAt or at most five minutes and a tenth of t
   );
 });
 
+test('a refresh comes before notAfter, however late an answer is taken up, and leaves a third of what is left', () => {
+  const { shortest, longest } = { shortest: -hour, longest: 92 * 24 * hour };
+  fc.assert(
+    fc.property(validity, fc.integer({ min: shortest, max: longest }), random, (dates, sinceNotBefore, draw) => {
+      const now = dates.notBefore + sinceNotBefore;
+      const refreshAt = refreshTime(dates, now, draw);
+      assert.ok(refreshAt < dates.notAfter);
+      const left = dates.notAfter - Math.max(now, dates.beginRefreshAt);
+      assert.ok(left <= 1 || dates.notAfter - refreshAt >= Math.floor(left / 3));
+      assert.ok(left <= 0 || refreshAt >= now);
+    }),
+  );
+});
+
+test('an hour’s certificate that is taken up after 50 minutes is refreshed before it expires', () => {
+  assert.equal(
+    refreshTime({ notBefore: 0, notAfter: hour, beginRefreshAt: 30 * minute }, 50 * minute, 0.5),
+    56 * minute + 40_000,
+  );
+});
+
 test('a certificate whose beginRefreshAt has long passed by this node’s clock is kept for half of the planned interval', () => {
   const dates = { notBefore: 0, notAfter: 20 * hour, beginRefreshAt: 10 * hour };
   assert.equal(refreshTime(dates, 11 * hour, 0.5), 16 * hour);
 });
 
-test('a refresh is called overdue ten minutes after beginRefreshAt, and always before notAfter', () => {
+test('a refresh is called overdue ten minutes after beginRefreshAt, never before it is due and always before notAfter', () => {
   assert.equal(
     overdueTime({ notBefore: 0, notAfter: 24 * hour, beginRefreshAt: 20 * hour }, 20 * hour),
     20 * hour + 10 * minute,
   );
   fc.assert(
-    fc.property(validity, random, (dates, draw) => {
-      const refreshAt = refreshTime(dates, dates.notBefore, draw);
-      if (refreshAt < dates.notAfter) assert.ok(overdueTime(dates, refreshAt) < dates.notAfter);
+    fc.property(validity, random, random, (dates, draw, share) => {
+      const takenUpAt = dates.notBefore + share * (dates.notAfter - minute - dates.notBefore);
+      const refreshAt = refreshTime(dates, takenUpAt, draw);
+      const overdueAt = overdueTime(dates, refreshAt);
+      assert.ok(refreshAt <= overdueAt && overdueAt < dates.notAfter);
     }),
   );
 });
@@ -65,8 +88,23 @@ test('attempts come faster as notAfter nears', () => {
   assert.deepEqual(pauses, [300_000, 60_000, 6000, 2000, 1000]);
 });
 
-test('what the other side asks for with Retry-After is waited for at least', () => {
-  assert.equal(pause({ timeLeftMs: 30_000, retryAfterMs: 90_000 }, 0), 90_000);
+test('what the other side asks for with Retry-After is waited for at least, but never past five minutes', () => {
+  assert.equal(pause({ retryAfterMs: 90_000 }, 0), 90_000);
+  assert.equal(pause({ timeLeftMs: hour, retryAfterMs: 90_000 }, 0), 90_000);
+  assert.equal(pause({ retryAfterMs: 86_400_000 }, 0), 300_000);
+  assert.equal(pause({ timeLeftMs: 24 * hour, retryAfterMs: 86_400_000 }, 0), 300_000);
+});
+
+test('a pause is at most a tenth of the time that the certificate has left, whatever the other side asks for', () => {
+  const asked = fc.integer({ min: 0, max: 7 * 24 * hour });
+  const left = fc.integer({ min: 10_000, max: 24 * hour });
+  fc.assert(
+    fc.property(left, asked, fc.integer({ min: 1, max: 1000 }), random, (timeLeftMs, retryAfterMs, failures, draw) => {
+      for (const nature of ['passing', 'lasting'] as const) {
+        assert.ok(pause({ timeLeftMs, retryAfterMs, failures, nature }, draw) <= timeLeftMs / 10);
+      }
+    }),
+  );
 });
 
 test('pauses are spread by a fifth either way', () => {

@@ -296,7 +296,63 @@ test('a pod that has ended is refreshed no more and keeps its files', async (t) 
   world.clock.advance(48 * hour);
   assert.equal(world.submitted.length, 1);
   assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
-  assert.deepEqual(world.manager.credentials(), []);
+  const [credential] = world.manager.credentials();
+  assert.equal(credential?.state, 'expired');
+  assert.match(credential?.lastError ?? '', /the pod has ended: its phase is Succeeded or Failed/);
+  assert.equal(world.types().filter((type) => type === 'expired').length, 1);
+});
+
+test('a pod that was taken for gone and lives is refreshed again, with its trust anchors', async (t) => {
+  let gone = false;
+  const world = await createWorld(t, {
+    identity(identity) {
+      if (gone) throw new AgentError('PodGone', 'no pod shop/web with that UID', { actor: 'nobody' });
+      return identity;
+    },
+  });
+  const sources = [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem'), podCertificate(2, 'other.pem')];
+  const request = world.request('mtls', sources);
+  const published = world.publish(request);
+  await world.until(() => world.followed.size === 2);
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.answer('issue', 30 * hour);
+  await world.answer('issue');
+  await published;
+  gone = true;
+  world.clock.advance(20 * hour);
+  await world.until(() => world.types().filter((type) => type === 'podEnded').length === 2);
+  assert.deepEqual(
+    world.manager.credentials().map(({ state }) => state),
+    ['ended', 'ended'],
+  );
+  gone = false;
+  world.clock.advance(15_000);
+  await world.until(() => world.types().filter((type) => type === 'podLives').length === 2);
+  await world.answer('issue');
+  await world.until(() => world.manager.credentials().every(({ state }) => state === 'fresh'));
+  world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
+  assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
+});
+
+test('no other error than that the pod is gone ends a credential', async (t) => {
+  let refusal: AgentError | undefined;
+  const world = await createWorld(t, {
+    onSubmit() {
+      if (refusal !== undefined) throw refusal;
+    },
+  });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  await published;
+  // A namespace that is said to be gone just after the pod in it was read.
+  refusal = new AgentError('PodGone', 'namespace shop does not exist', { actor: 'nobody' });
+  world.clock.advance(20 * hour);
+  await world.until(() => world.types().includes('attemptFailed'));
+  refusal = undefined;
+  world.clock.advance(10_000);
+  await world.answer('issue');
+  assert.ok(!world.types().includes('podEnded'));
 });
 
 test('a pod that is not there any more gets no volume', async (t) => {

@@ -85,7 +85,7 @@ describe('metrics', () => {
     metrics.collectFrom(sources({ credentials: () => credentials, volumes: () => 3 }));
     const label = 'signer_name="example.com/mesh"';
     const states = await samples(metrics, 'podcert_agent_credentials');
-    assert.equal(states.length, 12);
+    assert.equal(states.length, 14);
     assert.ok(states.includes(`podcert_agent_credentials{${label},state="fresh"} 2`));
     assert.ok(states.includes(`podcert_agent_credentials{${label},state="denied"} 1`));
     assert.ok(states.includes(`podcert_agent_credentials{${label},state="expired"} 0`));

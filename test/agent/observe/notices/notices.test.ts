@@ -162,9 +162,48 @@ const rows: readonly Row[] = [
     series: [],
   },
   {
-    notice: { ...credential, type: 'podEnded' },
-    line: { level: 'info', message: 'pod has ended, no more refreshes' },
+    notice: { ...credential, type: 'expired', notAfter: later, podEnded: 'gone' },
+    line: {
+      level: 'error',
+      message: 'certificate expired',
+      notAfter: '2026-11-23T10:00:00.000Z',
+      podEnded: 'gone',
+    },
+    series: ['expired_total{S} 1'],
+    event: ['Warning', 'CertificateExpired', /expired at .* It is not renewed, since by the API server this pod has/],
+  },
+  {
+    notice: { ...credential, type: 'podEnded', why: 'finished', recheckAt: moment },
+    line: {
+      level: 'info',
+      message: 'pod has ended, no more refreshes',
+      reason: 'finished',
+      recheckAt: '2026-11-22T10:00:00.123Z',
+    },
     series: [],
+    event: ['Normal', 'RefreshStopped', /phase is Succeeded or Failed; .* renewed no more\. The agent looks again at/],
+  },
+  {
+    notice: { ...credential, type: 'podEnded', why: 'gone', notAfter: later, recheckAt: moment },
+    line: {
+      level: 'warn',
+      message: 'pod has ended, no more refreshes',
+      reason: 'gone',
+      notAfter: '2026-11-23T10:00:00.000Z',
+      recheckAt: '2026-11-22T10:00:00.123Z',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'RefreshStopped',
+      /does not exist any more; the certificate .* valid until 2026-11-23T10:00:00Z,/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'podLives' },
+    line: { level: 'warn', message: 'pod lives after all, refreshed again' },
+    series: [],
+    event: ['Warning', 'RefreshResumed', /counted as ended and lives; its certificate .* is renewed again/],
   },
   {
     notice: { ...anchors, type: 'anchorsProjected', first: true, certificates: 2 },

@@ -61,6 +61,7 @@ describe('the status', () => {
       expired: 1,
       denied: 1,
       failed: 0,
+      ended: 0,
     });
     const pod = { namespace: 'shop', podUID: 'u-1', volume: 'mtls' };
     const trustAnchors = [{ source: 1, of: 'example.com/mesh', optional: true, file: 'ca.pem' }];
@@ -107,7 +108,7 @@ describe('the status', () => {
       'started 1 h ago, told at 2026-11-22T10:00:00.000Z',
       'not ready',
       '  certificate-api: not served here',
-      '4 volumes; credentials: not_yet_issued 0, fresh 1, overdue_for_refresh 0, expired 1, denied 1, failed 0',
+      '4 volumes; credentials: not_yet_issued 0, fresh 1, overdue_for_refresh 0, expired 1, denied 1, failed 0, ended 0',
       '',
     ]);
     const cells = lines.slice(6, -1).map((line) => line.split(/ {2,}/));
