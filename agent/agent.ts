@@ -152,6 +152,7 @@ function createManager(
     keys,
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
+    nodePods: connection.nodePods,
     issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, report }),
     random: Math.random,

@@ -11,9 +11,11 @@ import { createDiscovery, type Discovery } from './kubernetes/discovery.ts';
 import { createEventRecorder, type EventRecorder } from './kubernetes/events.ts';
 import { createIdentity } from './kubernetes/identity.ts';
 import type { ListWatch } from './kubernetes/list-watch.ts';
+import { createNodePods } from './kubernetes/node-pods.ts';
 import type { PodCertificateRequest } from './kubernetes/objects.ts';
 import { corePrefix, resourcePath } from './kubernetes/paths.ts';
 import { watchRequests } from './kubernetes/requests.ts';
+import type { NodePods } from './lifecycle/ports.ts';
 import type { WatchSnapshot } from './lifecycle/snapshots.ts';
 import type { Logger } from './observe/log/log.ts';
 import { onceAWhile } from './observe/log/repetition.ts';
@@ -40,6 +42,7 @@ export interface Connection {
   readonly discovery: Discovery;
   /** The node's certificate requests. */
   readonly requests: ListWatch<PodCertificateRequest>;
+  readonly nodePods: NodePods;
   readonly trust: TrustAnchorService;
   readonly events: EventRecorder;
   readonly preflight: Preflight;
@@ -73,6 +76,12 @@ export function connect({
   const onInterruption = warnOnce(log, 'the watch of certificate requests was interrupted');
   const requests = watchRequests(client, discovery, nodeName, onInterruption);
   closers.add(() => requests.stop());
+  const onBlind = warnOnce(
+    log,
+    'the pods of this node cannot be watched; one that waits and is deleted may take minutes',
+  );
+  const nodePods = createNodePods({ client, nodeName, clock, onError: onBlind });
+  closers.add(() => nodePods.stop());
   const trust = createTrustAnchors({
     clock,
     watchBundles: (selector, onError) => watchClusterTrustBundles(client, discovery, selector, onError),
@@ -87,7 +96,7 @@ export function connect({
     { name: 'podcertificaterequests', ...requests.health() },
     ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
   ];
-  return { client, discovery, requests, trust, events, preflight, skew, watches };
+  return { client, discovery, requests, nodePods, trust, events, preflight, skew, watches };
 }
 
 function createClient(

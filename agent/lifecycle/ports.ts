@@ -52,6 +52,15 @@ export interface PodDirectory {
   identify(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
 }
 
+/** The pods of this node, as far as the agent may list them. */
+export interface NodePods {
+  /**
+   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where the
+   * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking
+   */
+  onEnding(pod: PodReference, listener: () => void): () => void;
+}
+
 /** A certificate to ask for. */
 export interface CertificateOrder {
   readonly requestName: string;

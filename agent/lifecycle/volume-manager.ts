@@ -17,7 +17,7 @@ import type {
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import type { CredentialSnapshot } from './notices.ts';
-import type { PodDirectory, PodIdentity } from './ports.ts';
+import type { NodePods, PodDirectory, PodIdentity } from './ports.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
 import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
 
@@ -27,9 +27,13 @@ const orphanRetryMs = 60_000;
 /** How long before its deadline a publish call answers, so that the answer arrives in time. */
 const answerMarginMs = 2_000;
 
+/** A publish call that takes longer than this asks whether its pod is still wanted. */
+const momentMs = 1_000;
+
 export interface VolumeManagerOptions extends VolumeDependencies {
   readonly store: VolumeStore;
   readonly pods: PodDirectory;
+  readonly nodePods: NodePods;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
   /** Why answers cannot arrive, where something keeps them away; told to pods that wait. */
@@ -56,7 +60,7 @@ interface Running {
 }
 
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
-  const { store, pods, clock, report, ready, hindrance, onFault } = options;
+  const { store, pods, nodePods, clock, report, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
   /** By target path: mounting and unmounting there. */
@@ -108,6 +112,11 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const timeUp = new AbortController();
     const cancelAlarm = clock.at(deadline - answerMarginMs, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
+    // While a publish call is held the kubelet cannot unmount, and a pod that was deleted stays.
+    let unfollow = (): void => {};
+    const cancelMoment = clock.at(startedAt + momentMs, () => {
+      unfollow = nodePods.onEnding(request.pod, () => timeUp.abort());
+    });
     try {
       const { runner, over } = await inTurn(request.targetPath, () => open(request, patience));
       return await outcome(runner, request, startedAt, AbortSignal.any([patience, over.signal]));
@@ -116,6 +125,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       throw error;
     } finally {
       cancelAlarm();
+      cancelMoment();
+      unfollow();
     }
   };
 

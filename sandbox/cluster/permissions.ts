@@ -45,7 +45,7 @@ const agentRules: readonly Rule[] = [
 /** The agent makes its requests as itself. */
 const ownRequestRules: readonly Rule[] = [
   { apiGroups: certificates, resources: [...requests, ...signingRequests], verbs: ['create', 'get', 'list', 'watch'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
 ];
 
 /** The agent makes its requests as the node it runs on, so that the API server checks them against the pod. */
@@ -56,7 +56,11 @@ const nodeRequestRules: readonly Rule[] = [
     resources: [...requests, ...signingRequests],
     verbs: ['create', 'get', 'list', 'watch'].map((verb) => `impersonate-on:associated-node:${verb}`),
   },
-  { apiGroups: [''], resources: ['pods'], verbs: ['impersonate-on:associated-node:list'] },
+  {
+    apiGroups: [''],
+    resources: ['pods'],
+    verbs: ['list', 'watch'].map((verb) => `impersonate-on:associated-node:${verb}`),
+  },
 ];
 
 /**

@@ -58,6 +58,8 @@ async function live(
   const everything = async (): Promise<undefined> => {
     const Authorization = `Bearer ${apiServer.userToken(admin)}`;
     assert.match(await node.get('/metrics', { Authorization }), /^# HELP /);
+    const nobodys = [{ clusterTrustBundle: { name: 'not-there', path: 'ca.pem' } }];
+    await kubectl.createPod({ name: 'waiting', volumes: [{ name: 'trust', sources: nobodys }] });
     await kubectl.createPod({ name: 'web', volumes: [{ name: 'mtls', sources: usualSources }] });
     await kubectl.podRunning('default', 'web');
     await node.event('web', 'Issued');
@@ -71,6 +73,8 @@ async function live(
     await lines('certificate requested', 4);
     apiServer.faults.clear();
     await lines('certificate renewed', 3);
+    // It has waited for longer than a moment by now, so the agent has looked whether it is being deleted.
+    await kubectl.deletePod('default', 'waiting');
     // What has been counted is sent at the latest when the agent stops.
     await node.stopAgent();
     const rotated = await node.event('web', 'Rotated');

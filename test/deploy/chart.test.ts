@@ -187,6 +187,7 @@ describe('the identity mode', { skip }, () => {
     { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
   ];
   const requests = { apiGroups: ['certificates.k8s.io'], resources: ['podcertificaterequests'] };
+  const pods = { apiGroups: [''], resources: ['pods'] };
   const verbs = ['create', 'get', 'list', 'watch'];
 
   test('impersonatedNode may ask for certificates as its own node only, and has no policy', () => {
@@ -194,7 +195,7 @@ describe('the identity mode', { skip }, () => {
     assert.deepEqual(agentRules(objects), [
       { apiGroups: ['authentication.k8s.io'], resources: ['nodes'], verbs: ['impersonate:associated-node'] },
       { ...requests, verbs: verbs.map((verb) => `impersonate-on:associated-node:${verb}`) },
-      { apiGroups: [''], resources: ['pods'], verbs: ['impersonate-on:associated-node:list'] },
+      { ...pods, verbs: ['list', 'watch'].map((verb) => `impersonate-on:associated-node:${verb}`) },
       ...own,
     ]);
     assert.equal(objects.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy')).length, 0);
@@ -203,8 +204,7 @@ describe('the identity mode', { skip }, () => {
 
   test('serviceAccount may ask itself, and a policy holds it to its node', () => {
     const objects = inMode('serviceAccount');
-    const pods = { apiGroups: [''], resources: ['pods'], verbs: ['list'] };
-    assert.deepEqual(agentRules(objects), [{ ...requests, verbs }, pods, ...own]);
+    assert.deepEqual(agentRules(objects), [{ ...requests, verbs }, { ...pods, verbs: ['list', 'watch'] }, ...own]);
     const policy = one(objects, 'ValidatingAdmissionPolicy');
     const text = JSON.stringify(policy['spec']);
     assert.match(text, /"failurePolicy":"Fail"/);

@@ -13,6 +13,7 @@ import { createKeyMaker } from '../../agent/keys/key-maker.ts';
 import { watchClusterTrustBundles } from '../../agent/kubernetes/bundles.ts';
 import { createApiClient } from '../../agent/kubernetes/client.ts';
 import { createDiscovery } from '../../agent/kubernetes/discovery.ts';
+import { createNodePods } from '../../agent/kubernetes/node-pods.ts';
 import { createPodDirectory } from '../../agent/kubernetes/pods.ts';
 import { createRequestApi, watchRequests } from '../../agent/kubernetes/requests.ts';
 import type { Notice } from '../../agent/lifecycle/notices.ts';
@@ -62,6 +63,7 @@ const client = createApiClient({
 const monotonic = createMonotonicClock();
 const discovery = createDiscovery({ client, clock: monotonic });
 const requests = watchRequests(client, discovery, nodeName, complain);
+const nodePods = createNodePods({ client, nodeName, clock: monotonic, onError: complain });
 const trust = createTrustAnchors({
   clock: monotonic,
   watchBundles: (selector, onError) => watchClusterTrustBundles(client, discovery, selector, onError),
@@ -121,6 +123,7 @@ function createManager(
     issuer: watchedIssuer(issuer, carriedOut),
     store: watchedStore(createVolumeStore({ kubeletRoot, driverName, mode: 'tmpfs' }), carriedOut),
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
+    nodePods,
     trust,
     random: Math.random,
     report,

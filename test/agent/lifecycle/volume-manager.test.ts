@@ -642,3 +642,36 @@ test('a fault while an answer is told does not keep the credential from what com
   await published;
   assert.deepEqual(await world.publish(request), { type: 'ready' });
 });
+
+test('a publish call ends at once when its pod is being deleted, and leaves the volume for the kubelet to unpublish', async (t) => {
+  const world = await createWorld(t);
+  const requests = ['one', 'two'].map((name) => world.request(name, [podCertificate(0, 'tls.pem')]));
+  const published = requests.map((request) => world.publish(request));
+  await world.until(() => world.followed.size === 2);
+  assert.equal(world.asking.size, 0);
+  world.clock.advance(1_000);
+  assert.equal(world.asking.size, 2);
+  for (const end of [...world.asking]) end();
+  assert.deepEqual(
+    (await Promise.all(published)).map(({ type }) => type),
+    ['waiting', 'waiting'],
+  );
+  assert.equal(world.asking.size, 0);
+  assert.ok(requests.every(({ targetPath }) => existsSync(targetPath)));
+});
+
+test('a publish call that is answered asks no more whether its pod is being deleted', async (t) => {
+  const world = await createWorld(t);
+  const quick = world.publish(world.request('quick', [podCertificate(0, 'tls.pem')]));
+  await world.answer('issue');
+  await quick;
+  world.clock.advance(minute);
+  assert.equal(world.asking.size, 0);
+  const slow = world.publish(world.request('slow', [podCertificate(0, 'tls.pem')]));
+  await world.until(() => world.followed.size > 0);
+  world.clock.advance(minute);
+  assert.equal(world.asking.size, 1);
+  await world.answer('issue');
+  await slow;
+  assert.equal(world.asking.size, 0);
+});

@@ -51,6 +51,8 @@ export interface World {
   nextManager(): VolumeManager;
   /** Hears every notice after it was noted. */
   onNotice: (notice: Notice) => void;
+  /** Publish calls that ask whether their pod is on its way out. */
+  readonly asking: Set<() => void>;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -93,6 +95,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     secrets: [],
     ranks: [],
     faults: [],
+    asking: new Set(),
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -181,6 +184,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       issuer,
       clock,
       pods: { identify },
+      nodePods: {
+        onEnding(_pod, listener) {
+          world.asking.add(listener);
+          return () => world.asking.delete(listener);
+        },
+      },
       store: options.store?.(store) ?? store,
       random: () => 0.5,
       report: (notice) => {
