@@ -1,48 +1,104 @@
 /**
- * Reads certificates from PEM (RFC 7468): one line at a time, so that no text takes longer than its length.
- * https://www.rfc-editor.org/rfc/rfc7468
+ * Reads PEM exactly as the API server does, which is as Go's `encoding/pem` does: what is no complete block is text, and
+ * text is skipped. So whatever the API server let through gives the same certificates here. Every character is looked at
+ * a bounded number of times.
+ *
+ * https://pkg.go.dev/encoding/pem#Decode https://www.rfc-editor.org/rfc/rfc7468
  */
 
-const beginning = /^-----BEGIN (.*)-----$/;
-const ending = '-----END CERTIFICATE-----';
-const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+export interface PemBlock {
+  /** What its BEGIN line names, such as `CERTIFICATE`. */
+  readonly label: string;
+  readonly bytes: Uint8Array;
+}
+
+interface Line {
+  /** Without the line break, and without spaces and tabs before it. */
+  readonly text: string;
+  /** Where the next line begins. */
+  readonly next: number;
+}
+
+/** A block, or undefined for one that is none; and where to read on, undefined when nothing that follows is a block. */
+interface Attempt {
+  readonly block?: PemBlock;
+  readonly next: number | undefined;
+}
+
+const beginning = '-----BEGIN ';
+const ending = '\n-----END ';
+const dashes = '-----';
 
 /**
- * What the `CERTIFICATE` blocks of a text hold, in their order, decoded and not yet looked at. Text between blocks and
- * headers within them (RFC 1421) are dropped.
- * @throws Error that names the block at fault by its position from 1, and quotes nothing: it may be a private key.
+ * What the `CERTIFICATE` blocks of a text hold, in their order, decoded and not yet looked at. Headers within blocks
+ * (RFC 1421) are dropped.
+ * @throws Error that names a block of another kind by its position from 1, and quotes nothing: it may be a private key.
  */
 export function readCertificateBlocks(text: string): Uint8Array[] {
-  const blocks: Uint8Array[] = [];
-  let lines: string[] | undefined;
-  for (const raw of text.split('\n')) {
-    const line = raw.trimEnd();
-    const position = `block ${blocks.length + 1}`;
-    if (lines === undefined) {
-      const label = beginning.exec(line)?.[1];
-      if (label !== undefined && label !== 'CERTIFICATE') throw new Error(`${position} is not a CERTIFICATE`);
-      if (label !== undefined) lines = [];
-    } else if (line === ending) {
-      blocks.push(decode(lines, position));
-      lines = undefined;
-    } else if (line.startsWith('-----')) {
-      throw new Error(`${position} has no END line of its own`);
-    } else {
-      lines.push(line);
-    }
+  return readPemBlocks(text).map(({ label, bytes }, index) => {
+    if (label !== 'CERTIFICATE') throw new Error(`block ${index + 1} is not a CERTIFICATE`);
+    return bytes;
+  });
+}
+
+/** The blocks of a text in their order, of every kind. */
+export function readPemBlocks(text: string): PemBlock[] {
+  const blocks: PemBlock[] = [];
+  let position: number | undefined = 0;
+  while (position !== undefined) {
+    const { block, next } = tryNext(text, position);
+    if (block !== undefined) blocks.push(block);
+    position = next;
   }
-  if (lines !== undefined) throw new Error(`block ${blocks.length + 1} has no END line`);
   return blocks;
 }
 
-function decode(lines: readonly string[], position: string): Uint8Array {
-  // No base64 line has a colon. A header goes on in lines that begin with white space.
-  let inHeader = false;
-  const data = lines.filter((line) => {
-    inHeader = line.includes(':') || (inHeader && /^[ \t]/.test(line));
-    return !inHeader;
-  });
-  const text = data.join('').replaceAll(/[ \t]/g, '');
-  if (!base64.test(text)) throw new Error(`${position} is not base64`);
-  return new Uint8Array(Buffer.from(text, 'base64'));
+/** Looks at the first END line and the last BEGIN line before it: a BEGIN line without an END of its own is text. */
+function tryNext(text: string, from: number): Attempt {
+  const end = text.indexOf(ending, from);
+  if (end < 0) return { next: undefined };
+  const afterEnd = end + ending.length;
+  const begin = text.slice(from, end).lastIndexOf(beginning);
+  // A line begins at the start, after a line break, or where the END line that was looked at last broke off.
+  if (begin < 0 || (begin > 0 && text[from + begin - 1] !== '\n')) return { next: afterEnd };
+  const first = readLine(text, from + begin + beginning.length);
+  if (!first.text.endsWith(dashes)) return { next: afterEnd };
+  const label = first.text.slice(0, -dashes.length);
+  const body = skipHeaders(text, first.next);
+  // Headers that swallow the END line leave nothing to read on from.
+  if (body === undefined || body > afterEnd) return { next: undefined };
+  if (body > end && body > first.next) return { next: afterEnd };
+  const last = label + dashes;
+  if (!text.startsWith(last, afterEnd)) return { next: afterEnd };
+  const afterLast = readLine(text, afterEnd + last.length);
+  const bytes = decode(text.slice(body, end));
+  if (afterLast.text !== '' || bytes === undefined) return { next: afterEnd };
+  return { block: { label, bytes }, next: afterLast.next };
+}
+
+/** Lines with a colon are headers: no base64 has one. @returns undefined when there is nothing else. */
+function skipHeaders(text: string, from: number): number | undefined {
+  let position = from;
+  while (position < text.length) {
+    const line = readLine(text, position);
+    if (!line.text.includes(':')) return position;
+    position = line.next;
+  }
+  return undefined;
+}
+
+function readLine(text: string, from: number): Line {
+  const lineBreak = text.indexOf('\n', from);
+  let end = lineBreak < 0 ? text.length : lineBreak;
+  if (lineBreak > from && text[end - 1] === '\r') end -= 1;
+  while (end > from && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  return { text: text.slice(from, end), next: lineBreak < 0 ? text.length : lineBreak + 1 };
+}
+
+/** Base64 with its padding, and white space anywhere in it; undefined when it is anything else. */
+function decode(text: string): Uint8Array | undefined {
+  const packed = text.replaceAll(/[ \t\r\n]+/g, '');
+  const padding = packed.endsWith('==') ? 2 : Number(packed.endsWith('='));
+  if (packed.length % 4 !== 0 || /[^A-Za-z0-9+/]/.test(packed.slice(0, packed.length - padding))) return undefined;
+  return new Uint8Array(Buffer.from(packed, 'base64'));
 }

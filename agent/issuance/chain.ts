@@ -4,20 +4,24 @@
  *
  * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
  */
-import { createPublicKey, X509Certificate } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
+import { type Certificate, isSignedBy, parseCertificate } from './certificate.ts';
+import { type Ascent, ascend, TooManySignatures } from './path.ts';
 
 /** The API server's bound on `status.certificateChain`. */
 const longestChainBytes = 100 * 1024;
+/** Certificates in a chain, those that are in it twice counted twice. Real ones have up to five. */
+const mostCertificates = 32;
 const longestName = 120;
 
 /**
- * Reads and checks a chain: leaf first, each certificate signed by the next, the leaf holding our key and agreeing with
- * the status. A root need not be in it, and what stands above the leaf may have expired: a verifier may know another way
- * up.
+ * Reads and checks a chain: the leaf comes first, holds our key and agrees with the status, and a path of CAs leads from
+ * it upwards. A root need not be in it. Certificates that lead nowhere are left out, since verifiers have no use for
+ * them; where several ways lead up, as with an intermediate that two roots signed, all of them are kept.
  * @param spki our public key, SubjectPublicKeyInfo DER.
  * @param now milliseconds since the epoch.
  * @throws AgentError InvalidChain, naming the certificate at fault and why.
@@ -27,29 +31,35 @@ export function verifyChain(
   spki: Uint8Array,
   now: number,
 ): IssuedChain {
-  const certificates = readChain(outcome.certificateChain);
-  const [leaf] = certificates;
+  const sent = readChain(outcome.certificateChain);
+  const [leaf, ...others] = sent;
   if (leaf === undefined) throw refusal('it holds no certificate');
-  checkKey(leaf, spki, certificates.length);
-  checkOrder(certificates);
+  checkKey(leaf, spki, sent.length);
+  const { serialNumber, validFromDate, validToDate } = leaf.x509();
+  const certificates = checkPath(leaf, others, now);
   checkTimes(leaf, outcome, now);
   return {
-    certificates: certificates.map(({ raw }) => new Uint8Array(raw)),
-    serialNumber: leaf.serialNumber.toUpperCase(),
-    notBefore: leaf.validFromDate.getTime(),
-    notAfter: leaf.validToDate.getTime(),
+    certificates: certificates.map(({ der }) => der),
+    serialNumber: serialNumber.toUpperCase(),
+    notBefore: validFromDate.getTime(),
+    notAfter: validToDate.getTime(),
     beginRefreshAt: outcome.beginRefreshAt,
   };
 }
 
-function readChain(pem: string): X509Certificate[] {
+function readChain(pem: string): Certificate[] {
   const size = Buffer.byteLength(pem);
   if (size > longestChainBytes) throw refusal(`it has ${size} bytes, more than ${longestChainBytes}`);
   const blocks = readBlocks(pem);
+  if (blocks.length > mostCertificates) {
+    throw refusal(`it holds ${blocks.length} certificates, more than ${mostCertificates}`);
+  }
   return blocks.map((der, index) => {
-    const certificate = readCertificate(der);
-    if (certificate !== undefined) return certificate;
-    throw refusal(`certificate ${index + 1} of ${blocks.length} is not an X.509 certificate`);
+    try {
+      return parseCertificate(der);
+    } catch (cause) {
+      throw refusal(`certificate ${index + 1} of ${blocks.length} is not an X.509 certificate`, cause);
+    }
   });
 }
 
@@ -61,43 +71,56 @@ function readBlocks(pem: string): Uint8Array[] {
   }
 }
 
-/** Undefined when the bytes are anything but one certificate, whole. */
-function readCertificate(der: Uint8Array): X509Certificate | undefined {
-  try {
-    const certificate = new X509Certificate(der);
-    return certificate.raw.length === der.length ? certificate : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function checkKey(leaf: X509Certificate, spki: Uint8Array, count: number): void {
+function checkKey(leaf: Certificate, spki: Uint8Array, count: number): void {
   const ours = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-  if (!attempt(() => leaf.publicKey.equals(ours))) {
+  if (!holdsKey(leaf, ours)) {
     throw refusal(`certificate 1 of ${count} (${nameOf(leaf)}) does not hold the public key of the request`);
   }
 }
 
-/** The server accepts certificates in any order; TLS does not. */
-function checkOrder(certificates: readonly X509Certificate[]): void {
-  for (const [index, certificate] of certificates.entries()) {
-    const next = certificates[index + 1];
-    if (next === undefined) return;
-    const [upper, lower] = [nameOf(next), nameOf(certificate)];
-    const position = `certificate ${index + 1} of ${certificates.length} (${lower})`;
-    if (certificate.issuer !== next.subject) {
-      throw refusal(`${position} is not issued by the one after it (${upper}): is the order wrong?`);
-    }
-    if (!attempt(() => certificate.verify(next.publicKey))) {
-      throw refusal(`${position} is not signed with the key of the one after it (${upper})`);
-    }
+/** OpenSSL throws on a key of a kind that it does not know: it is not ours. */
+function holdsKey(leaf: Certificate, key: ReturnType<typeof createPublicKey>): boolean {
+  try {
+    return leaf.x509().publicKey.equals(key);
+  } catch {
+    return false;
   }
 }
 
-function checkTimes(leaf: X509Certificate, outcome: Outcome & { readonly type: 'issued' }, now: number): void {
+/** @returns what is to be kept, leaf first. */
+function checkPath(leaf: Certificate, others: readonly Certificate[], now: number): readonly Certificate[] {
+  const { certificates, faults } = climb(leaf, others, now);
+  const positionOf = (certificate: Certificate): string =>
+    `certificate ${[leaf, ...others].indexOf(certificate) + 1} of ${others.length + 1} (${nameOf(certificate)})`;
+  const [fault] = faults;
+  if (certificates.length === 0 && fault !== undefined) {
+    throw refusal(`${positionOf(fault.issuer)}, which signed ${positionOf(fault.certificate)}, ${fault.why}`);
+  }
+  const namesakes = others.filter(({ subject }) => subject === leaf.issuer);
+  // A leaf alone may have been issued by an anchor. Others beside it that did not issue it are the wrong ones.
+  const isAlone = others.every(({ der }) => Buffer.compare(der, leaf.der) === 0);
+  if (certificates.length > 1 || isAlone || namesakes.some((issuer) => isSignedBy(leaf, issuer))) return certificates;
+  const [namesake] = namesakes;
+  throw refusal(
+    namesake === undefined
+      ? `${positionOf(leaf)} is issued by none of the certificates after it: is an intermediate missing?`
+      : `${positionOf(leaf)} is not signed with the key of ${positionOf(namesake)}, which has its issuer's name`,
+  );
+}
+
+function climb(leaf: Certificate, others: readonly Certificate[], now: number): Ascent {
+  try {
+    return ascend(leaf, others, now);
+  } catch (cause) {
+    if (cause instanceof TooManySignatures) throw refusal(`it takes ${cause.message} to check`, cause);
+    throw cause;
+  }
+}
+
+function checkTimes(leaf: Certificate, outcome: Outcome & { readonly type: 'issued' }, now: number): void {
   const { beginRefreshAt } = outcome;
-  const notBefore = leaf.validFromDate.getTime();
-  const notAfter = leaf.validToDate.getTime();
+  const notBefore = leaf.x509().validFromDate.getTime();
+  const notAfter = leaf.x509().validToDate.getTime();
   checkAgreement('notBefore', outcome.notBefore, notBefore);
   checkAgreement('notAfter', outcome.notAfter, notAfter);
   if (!(notBefore < beginRefreshAt && beginRefreshAt < notAfter)) {
@@ -114,17 +137,9 @@ function checkAgreement(field: 'notBefore' | 'notAfter', stated: number, certifi
   }
 }
 
-/** OpenSSL throws on a key or signature of a kind that it does not know: such a certificate proves nothing. */
-function attempt(check: () => boolean): boolean {
-  try {
-    return check();
-  } catch {
-    return false;
-  }
-}
-
 /** The subject on one short line; the signer chose it, and it goes into events and logs. */
-function nameOf({ subject }: X509Certificate): string {
+function nameOf(certificate: Certificate): string {
+  const { subject } = certificate.x509();
   // A certificate whose identity is in its alternative names has no subject, which Node shows as undefined.
   const line = (subject ?? '').replaceAll(/[\p{Cc}\p{Cf}]+/gu, ', ');
   if (line === '') return 'no subject';

@@ -43,8 +43,8 @@ interface Signer {
   readonly keys: webcrypto.CryptoKeyPair;
 }
 
-export function createRootAuthority(subject = 'CN=root'): Promise<TestAuthority> {
-  return createAuthority(subject);
+export function createRootAuthority(subject = 'CN=root', validity?: Validity): Promise<TestAuthority> {
+  return createAuthority(subject, undefined, validity);
 }
 
 async function createAuthority(subject: string, parent?: Signer, validity?: Validity): Promise<TestAuthority> {

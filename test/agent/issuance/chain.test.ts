@@ -7,23 +7,23 @@ import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Outcome } from '../../../agent/lifecycle/ports.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
+import { certify, certifyKey, type Holder, makeHolder, now, pemOf, type Quality } from './authorities.ts';
 
 type Issued = Outcome & { readonly type: 'issued' };
 
 const hourMs = 3_600_000;
-const now = Date.parse('2026-11-21T10:00:00Z');
 const times = { notBefore: now, notAfter: now + 24 * hourMs, beginRefreshAt: now + 12 * hourMs };
+const validity = { notBefore: now - 24 * hourMs, notAfter: now + 72 * hourMs };
 const spkiOf = () => generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' });
 const spki = spkiOf();
-const pemOf = (der: Buffer) => `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
 
 let root: TestAuthority;
 let intermediate: TestAuthority;
 let leaf: string;
 
 before(async () => {
-  root = await createRootAuthority('CN=root');
-  intermediate = await root.issueAuthority('CN=intermediate');
+  root = await createRootAuthority('CN=root', validity);
+  intermediate = await root.issueAuthority('CN=intermediate', validity);
   leaf = await intermediate.issueLeaf({ spki, ...times, serialNumber: '00ab12cd' });
 });
 
@@ -72,10 +72,26 @@ describe('a chain that is accepted', () => {
     assert.equal(verifyChain(outcome, spki, now).notBefore, times.notBefore);
   });
 
-  it('may be from a signer whose clock is ahead, and have an expired certificate above its leaf', async () => {
-    const expired = await root.issueAuthority('CN=old', { notBefore: now - 2 * hourMs, notAfter: now - hourMs });
-    const early = await expired.issueLeaf({ spki, ...times });
-    assert.ok(verifyChain(issued(early + expired.pem), spki, now - hourMs / 12));
+  it('may be from a signer whose clock is ahead, with an intermediate as young as its leaf', async () => {
+    const young = await root.issueAuthority('CN=young', { notBefore: now, notAfter: now + 72 * hourMs });
+    const early = await young.issueLeaf({ spki, ...times });
+    assert.ok(verifyChain(issued(early + young.pem), spki, now - hourMs / 12));
+  });
+
+  it('may hold certificates twice, in any order after the leaf, and some that lead nowhere: they are left out', async () => {
+    const stranger = await createRootAuthority('CN=stranger', validity);
+    const sent = leaf + root.pem + stranger.pem + intermediate.pem + root.pem + leaf + intermediate.pem;
+    const expected = [leaf, intermediate.pem, root.pem].map((pem) => new Uint8Array(new X509Certificate(pem).raw));
+    assert.deepEqual(verifyChain(issued(sent), spki, now).certificates, expected);
+  });
+
+  it('keeps an intermediate that two roots signed as often as they did, in the order of the signer', async () => {
+    const [low, one, two] = await Promise.all(['CN=low', 'CN=one', 'CN=two'].map(makeHolder));
+    assert.ok(low && one && two);
+    const crossed = [await certify(low, two), await certify(low, one)];
+    const below = pemOf(await certifyKey(spki, low, times));
+    const chain = verifyChain(issued(below + pemOf(...crossed)), spki, now);
+    assert.deepEqual(chain.certificates.slice(1), crossed);
   });
 
   it('holds a key of any of the six types', async () => {
@@ -106,7 +122,7 @@ describe('a chain is refused when', () => {
       issued(`${leaf}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`),
       /certificate 2 of 2 is not/,
     );
-    refuses(issued(leaf.slice(0, -40)), /block 1 has no END line/);
+    refuses(issued(leaf.slice(0, -40)), /it holds no certificate/);
   });
 
   it('bytes follow a certificate inside its block', () => {
@@ -130,26 +146,49 @@ describe('a chain is refused when', () => {
     refuses(issued(intermediate.pem + leaf), /certificate 1 of 2 \(CN=intermediate\) does not hold the public key/);
   });
 
-  it('its certificates are in the wrong order', () => {
+  it('none of the certificates after its leaf issued it', () => {
     refuses(
-      issued(leaf + root.pem + intermediate.pem),
-      /certificate 1 of 3 \(no subject\) is not issued by the one after it \(CN=root\): is the order wrong\?/,
+      issued(leaf + root.pem),
+      /certificate 1 of 2 \(no subject\) is issued by none of the certificates after it: is an intermediate missing\?/,
     );
   });
 
-  it('a certificate further up belongs to another chain', async () => {
-    const stranger = await createRootAuthority('CN=stranger');
+  it('what signed its leaf, or signed that, may sign nothing', async () => {
+    const [low, high, one] = await Promise.all(['CN=low', 'CN=high', 'CN=one'].map(makeHolder));
+    assert.ok(low && high && one);
+    const below = pemOf(await certifyKey(spki, low, times));
+    const rows: [Quality, RegExp][] = [
+      [{ ca: false }, /is no CA: it needs basicConstraints CA:TRUE/],
+      [{ ca: 'absent' }, /is no CA/],
+      [{ usage: 'other' }, /is no CA: .* keyCertSign/],
+      [{ notAfter: now - 1000 }, /expired at 2026-11-21T09:59:59.000Z/],
+      [{ notBefore: now + hourMs }, /is not valid before 2026-11-21T11:00:00.000Z/],
+    ];
+    for (const [quality, why] of rows) {
+      refuses(issued(below + pemOf(await certify(low, high, quality), await certify(high, one))), why);
+      refuses(issued(below + pemOf(await certify(low, high), await certify(high, one, quality))), why);
+    }
     refuses(
-      issued(leaf + intermediate.pem + stranger.pem),
-      /certificate 2 of 3 \(CN=intermediate\) is not issued by the one after it \(CN=stranger\)/,
+      issued(below + pemOf(await certify(low, high), await certify(high, one, { pathLength: 0 }))),
+      /certificate 3 of 3 \(CN=high\), which signed certificate 2 of 3 \(CN=low\), allows 0 CA\(s\) .* and 1 are there/,
     );
+  });
+
+  it('it holds more certificates than a chain needs, or of one name more than can be checked', async () => {
+    assert.ok(verifyChain(issued(leaf + intermediate.pem.repeat(31)), spki, now));
+    refuses(issued(leaf + intermediate.pem.repeat(32)), /it holds 33 certificates, more than 32/);
+    const ring = await Promise.all(Array.from({ length: 12 }, () => makeHolder('CN=ring')));
+    const next = (index: number): Holder => ring[(index + 1) % ring.length] ?? assert.fail();
+    const others = await Promise.all(ring.map((subject, index) => certify(subject, next(index))));
+    const below = pemOf(await certifyKey(spki, next(0), times));
+    refuses(issued(below + pemOf(...others)), /it takes more than 100 signatures to check/);
   });
 
   it('a certificate is not signed by the one after it, though the names agree', async () => {
-    const namesake = await root.issueAuthority('CN=intermediate');
+    const namesake = await root.issueAuthority('CN=intermediate', validity);
     refuses(
       issued(leaf + namesake.pem),
-      /certificate 1 of 2 \(no subject\) is not signed with the key of the one after it \(CN=intermediate\)/,
+      /certificate 1 of 2 \(no subject\) is not signed with the key of certificate 2 of 2 \(CN=intermediate\), which/,
     );
   });
 

@@ -1,0 +1,151 @@
+/**
+ * What a certification path needs to know of a certificate. OpenSSL, in node:crypto, parses it, checks its signature and
+ * says whether it is a CA; names and path length, which Node does not give, are read from its DER.
+ *
+ * https://www.rfc-editor.org/rfc/rfc5280#section-4.1
+ */
+import { X509Certificate } from 'node:crypto';
+
+export interface Certificate {
+  readonly der: Uint8Array;
+  /** Names in a form in which equal strings are the same name (RFC 5280 section 7.1). */
+  readonly subject: string;
+  readonly issuer: string;
+  /** How many intermediates that are not self-issued may stand between this CA and the leaf (`pathLenConstraint`). */
+  readonly longestPath: number;
+  /** Parsed when first asked for: of many trust anchors few are looked at. @throws when it is not X.509 */
+  readonly x509: () => X509Certificate;
+}
+
+interface Element {
+  readonly tag: number;
+  readonly content: Uint8Array;
+}
+
+const tags = { integer: 0x02, utf8: 0x0c, printable: 0x13, ia5: 0x16, version: 0xa0, extensions: 0xa3 };
+const basicConstraints = '551d13';
+
+/** @throws when the bytes are not one X.509 certificate, whole. */
+export function parseCertificate(der: Uint8Array): Certificate {
+  const certificate = outlineCertificate(der);
+  if (certificate.x509().raw.length !== der.length) throw new RangeError('bytes follow the certificate');
+  return certificate;
+}
+
+/** Reads names and path length only. @throws RangeError when the bytes are not DER in the shape of a certificate */
+export function outlineCertificate(der: Uint8Array): Certificate {
+  const [certificate] = elementsOf(der);
+  const [body] = elementsOf(contentOf(certificate));
+  const fields = elementsOf(contentOf(body));
+  const [, , issuer, , subject] = fields[0]?.tag === tags.version ? fields.slice(1) : fields;
+  let parsed: X509Certificate | undefined;
+  return {
+    der,
+    issuer: nameKey(contentOf(issuer)),
+    subject: nameKey(contentOf(subject)),
+    longestPath: longestPathIn(fields.find(({ tag }) => tag === tags.extensions)),
+    x509: () => {
+      parsed ??= new X509Certificate(der);
+      return parsed;
+    },
+  };
+}
+
+/** Why it may issue nothing at a time (milliseconds since the epoch), or undefined when it may. */
+export function whyNoIssuer(certificate: Certificate, at: number): string | undefined {
+  const { ca, validFromDate, validToDate } = certificate.x509();
+  if (!ca) return 'is no CA: it needs basicConstraints CA:TRUE and, where it has a keyUsage, keyCertSign in it';
+  if (validFromDate.getTime() > at) return `is not valid before ${validFromDate.toISOString()}`;
+  return isExpired(certificate, at) ? `expired at ${validToDate.toISOString()}` : undefined;
+}
+
+export function isExpired(certificate: Certificate, at: number): boolean {
+  return certificate.x509().validToDate.getTime() < at;
+}
+
+/** OpenSSL throws on a key or signature of a kind that it does not know: such a certificate proves nothing. */
+export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
+  try {
+    return certificate.x509().verify(issuer.x509().publicKey);
+  } catch {
+    return false;
+  }
+}
+
+export function isSelfIssued({ issuer, subject }: Certificate): boolean {
+  return issuer === subject;
+}
+
+function longestPathIn(extensions: Element | undefined): number {
+  if (extensions === undefined) return Number.POSITIVE_INFINITY;
+  const [list] = elementsOf(extensions.content);
+  for (const extension of elementsOf(contentOf(list))) {
+    const parts = elementsOf(extension.content);
+    const value = parts.at(-1);
+    if (hexOf(contentOf(parts[0])) !== basicConstraints) continue;
+    const [constraints] = elementsOf(contentOf(value));
+    const limit = elementsOf(contentOf(constraints)).find(({ tag }) => tag === tags.integer);
+    if (limit !== undefined) return Number.parseInt(hexOf(limit.content), 16);
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** The kinds of string that may spell one name differently are taken for one, and so are letter case and runs of spaces. */
+function nameKey(name: Uint8Array): string {
+  const sets = elementsOf(name).map(({ content }) =>
+    elementsOf(content)
+      .map((attribute) => {
+        const [type, value] = elementsOf(attribute.content);
+        return `${hexOf(contentOf(type))}=${valueKey(value)}`;
+      })
+      .sort(),
+  );
+  return JSON.stringify(sets);
+}
+
+function valueKey(value: Element | undefined): string {
+  const content = contentOf(value);
+  const isText = value?.tag === tags.utf8 || value?.tag === tags.printable || value?.tag === tags.ia5;
+  if (!isText) return `${value?.tag}:${hexOf(content)}`;
+  return Buffer.from(content).toString('utf8').trim().replaceAll(/ +/g, ' ').toLowerCase();
+}
+
+/** The elements that follow each other in some bytes. */
+function elementsOf(bytes: Uint8Array): Element[] {
+  const elements: Element[] = [];
+  let position = 0;
+  while (position < bytes.length) {
+    const tag = byteAt(bytes, position);
+    const { length, start } = lengthAt(bytes, position + 1);
+    position = start + length;
+    if (position > bytes.length) throw new RangeError('an element is longer than what holds it');
+    elements.push({ tag, content: bytes.subarray(start, position) });
+  }
+  return elements;
+}
+
+function lengthAt(bytes: Uint8Array, position: number): { readonly length: number; readonly start: number } {
+  const first = byteAt(bytes, position);
+  if (first < 0x80) return { length: first, start: position + 1 };
+  const start = position + 1 + (first & 0x7f);
+  // Four bytes of length are four gigabytes; without any, the length is not said, which DER forbids.
+  if (first === 0x80 || first > 0x84) throw new RangeError('an element has no length that can be read');
+  let length = 0;
+  for (let index = position + 1; index < start; index += 1) length = length * 256 + byteAt(bytes, index);
+  return { length, start };
+}
+
+function byteAt(bytes: Uint8Array, position: number): number {
+  const byte = bytes[position];
+  if (byte === undefined) throw new RangeError('an element is cut off');
+  return byte;
+}
+
+function contentOf(element: Element | undefined): Uint8Array {
+  if (element === undefined) throw new RangeError('an element is missing');
+  return element.content;
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}

@@ -1,0 +1,217 @@
+/**
+ * Certification paths: which of the certificates that a signer sent lead from the leaf upwards, over CAs that verifiers
+ * accept, and whether they reach a trust anchor. Verifiers build the path themselves and tolerate certificates that are
+ * not on it (RFC 8446 section 4.4.2), so more than one way up may be worth keeping.
+ *
+ * Checked: names, signatures, validity, CA and keyCertSign, path length. Name constraints, policies and the extended
+ * usages of CAs are left to the verifier.
+ *
+ * https://www.rfc-editor.org/rfc/rfc5280#section-6.1 https://www.rfc-editor.org/rfc/rfc8446#section-4.4.2
+ */
+import {
+  type Certificate,
+  isExpired,
+  isSelfIssued,
+  isSignedBy,
+  outlineCertificate,
+  parseCertificate,
+  whyNoIssuer,
+} from './certificate.ts';
+
+/**
+ * Signatures checked for one chain. Certificates of one name could make it the square of their number; Go's verifier has
+ * the same limit.
+ */
+export const mostSignatureChecks = 100;
+
+/** A certificate that signed another and may not have. */
+export interface Fault {
+  readonly certificate: Certificate;
+  readonly issuer: Certificate;
+  /** Goes on after the issuer's name: `is no CA`, `expired at …`. */
+  readonly why: string;
+}
+
+export interface Ascent {
+  /**
+   * The leaf, and every certificate on a way up, each once: first one way from the leaf upwards, in the signer's order
+   * where that is a way, then what only other ways need. Empty when there is no way.
+   */
+  readonly certificates: readonly Certificate[];
+  /** What blocks ways up, beginning at the leaf. */
+  readonly faults: readonly Fault[];
+  /** True when a way up ends at one of the trust anchors. */
+  readonly isTrusted: boolean;
+}
+
+/** A certificate that the leaf leads to. */
+interface Step {
+  readonly certificate: Certificate;
+  /** Those that may have issued it. */
+  readonly issuers: Certificate[];
+  /** True when nothing that was sent need stand above it: a verifier looks for the rest among its anchors. */
+  isTop: boolean;
+}
+
+interface Search {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** What was sent beside the leaf, and the trust anchors, by subject. */
+  readonly sent: ReadonlyMap<string, readonly Certificate[]>;
+  readonly anchors: ReadonlyMap<string, readonly Certificate[]>;
+  /** @throws TooManySignatures */
+  readonly isSigned: (certificate: Certificate, issuer: Certificate) => boolean;
+  readonly faults: Fault[];
+}
+
+export class TooManySignatures extends Error {
+  override readonly name = 'TooManySignatures';
+}
+
+/**
+ * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
+ * @param leafAndChain DER, leaf first. @param anchors DER.
+ * @param now milliseconds since the epoch.
+ */
+export function verifiesAgainst(
+  leafAndChain: readonly Uint8Array[],
+  anchors: readonly Uint8Array[],
+  now: number,
+): boolean {
+  try {
+    const [leaf, ...others] = leafAndChain.map(parseCertificate);
+    return leaf !== undefined && ascend(leaf, others, now, anchors.map(outlineCertificate)).isTrusted;
+  } catch (fault) {
+    // What cannot be read, or costs too much to check, leads nowhere that a verifier would follow.
+    if (fault instanceof Error) return false;
+    throw fault;
+  }
+}
+
+/**
+ * Finds the ways up.
+ * @param others what was sent beside the leaf, in the signer's order.
+ * @param now milliseconds since the epoch; a leaf that is not valid yet is looked at from when it is.
+ * @throws TooManySignatures
+ */
+export function ascend(
+  leaf: Certificate,
+  others: readonly Certificate[],
+  now: number,
+  anchors: readonly Certificate[] = [],
+): Ascent {
+  const search: Search = {
+    at: Math.max(now, leaf.x509().validFromDate.getTime()),
+    sent: Map.groupBy(distinct(others, leaf), ({ subject }) => subject),
+    anchors: Map.groupBy(anchors, ({ subject }) => subject),
+    isSigned: createSignatureCheck(),
+    faults: [],
+  };
+  const steps = new Map<Certificate, Step>();
+  let isTrusted = false;
+  const due = new Map<Certificate, number>([[leaf, 0]]);
+  for (let next = leastBelow(due); next !== undefined; next = leastBelow(due)) {
+    const [certificate, below] = next;
+    due.delete(certificate);
+    const above = certificate === leaf || isSelfIssued(certificate) ? below : below + 1;
+    const step = stepFrom(search, certificate, above);
+    steps.set(certificate, step);
+    isTrusted ||= isAnchored(search, certificate, above);
+    for (const issuer of step.issuers) {
+      if (!steps.has(issuer)) due.set(issuer, Math.min(above, due.get(issuer) ?? above));
+    }
+  }
+  return { certificates: inOrder(leaf, others, leadingUp(steps)), faults: search.faults, isTrusted };
+}
+
+/** @param above intermediates that are not self-issued below whatever issued it. */
+function stepFrom({ sent, at, isSigned, faults }: Search, certificate: Certificate, above: number): Step {
+  const step: Step = { certificate, issuers: [], isTop: true };
+  if (isSelfIssued(certificate) && isSigned(certificate, certificate)) return step;
+  for (const issuer of sent.get(certificate.issuer) ?? []) {
+    if (issuer === certificate || !isSigned(certificate, issuer)) continue;
+    const why = whyNotAbove(issuer, above, at);
+    // A root of the past may have a successor with its key among the anchors, where verifiers look for roots.
+    if (why !== undefined && isSelfIssued(issuer) && isExpired(issuer, at) && issuer.x509().ca) continue;
+    step.isTop = false;
+    if (why === undefined) step.issuers.push(issuer);
+    else faults.push({ certificate, issuer, why });
+  }
+  return step;
+}
+
+function isAnchored({ anchors, at, isSigned }: Search, certificate: Certificate, above: number): boolean {
+  const isOne = (anchors.get(certificate.subject) ?? []).some(({ der }) => Buffer.compare(der, certificate.der) === 0);
+  const issuers = anchors.get(certificate.issuer) ?? [];
+  return (
+    isOne || issuers.some((issuer) => isSigned(certificate, issuer) && whyNotAbove(issuer, above, at) === undefined)
+  );
+}
+
+function whyNotAbove(issuer: Certificate, above: number, at: number): string | undefined {
+  const why = whyNoIssuer(issuer, at);
+  if (why !== undefined || above <= issuer.longestPath) return why;
+  return `allows ${issuer.longestPath} CA(s) between itself and the leaf (pathLenConstraint), and ${above} are there`;
+}
+
+/** Each certificate once, without the leaf. */
+function distinct(certificates: readonly Certificate[], leaf: Certificate): Certificate[] {
+  const seen = new Set([keyOf(leaf)]);
+  return certificates.filter((certificate) => {
+    const key = keyOf(certificate);
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+function keyOf({ der }: Certificate): string {
+  return Buffer.from(der).toString('latin1');
+}
+
+function createSignatureCheck(): (certificate: Certificate, issuer: Certificate) => boolean {
+  let checks = 0;
+  return (certificate, issuer) => {
+    checks += 1;
+    if (checks > mostSignatureChecks) throw new TooManySignatures(`more than ${mostSignatureChecks} signatures`);
+    return isSignedBy(certificate, issuer);
+  };
+}
+
+/** The earliest of those with the fewest intermediates below them. */
+function leastBelow(due: ReadonlyMap<Certificate, number>): [Certificate, number] | undefined {
+  let least: [Certificate, number] | undefined;
+  for (const entry of due) {
+    if (least === undefined || entry[1] < least[1]) least = entry;
+  }
+  return least;
+}
+
+/** The steps from which a way goes on to a top. */
+function leadingUp(steps: ReadonlyMap<Certificate, Step>): ReadonlyMap<Certificate, Step> {
+  const below = new Map<Certificate, Step[]>();
+  for (const step of steps.values()) {
+    for (const issuer of step.issuers) below.set(issuer, [...(below.get(issuer) ?? []), step]);
+  }
+  const leading = new Map<Certificate, Step>();
+  const due = [...steps.values()].filter(({ isTop }) => isTop);
+  for (let step = due.pop(); step !== undefined; step = due.pop()) {
+    if (leading.has(step.certificate)) continue;
+    leading.set(step.certificate, step);
+    due.push(...(below.get(step.certificate) ?? []));
+  }
+  return leading;
+}
+
+function inOrder(
+  leaf: Certificate,
+  others: readonly Certificate[],
+  leading: ReadonlyMap<Certificate, Step>,
+): Certificate[] {
+  const ordered = new Set<Certificate>();
+  let next = leading.has(leaf) ? leaf : undefined;
+  while (next !== undefined) {
+    ordered.add(next);
+    next = leading.get(next)?.issuers.find((issuer) => leading.has(issuer) && !ordered.has(issuer));
+  }
+  if (ordered.size === 0) return [];
+  return [...ordered, ...others.filter((certificate) => leading.has(certificate) && !ordered.has(certificate))];
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { parseCertificate } from '../../../agent/issuance/certificate.ts';
+import { ascend, mostSignatureChecks, TooManySignatures, verifiesAgainst } from '../../../agent/issuance/path.ts';
+import { certify, type Holder, makeHolder, now, type Quality } from './authorities.ts';
+
+const hourMs = 3_600_000;
+const names = ['leaf', 'low', 'high', 'one', 'two', 'stranger'] as const;
+let holders: Record<(typeof names)[number], Holder>;
+let leaf: Uint8Array;
+
+before(async () => {
+  const made = await Promise.all(names.map(async (name) => [name, await makeHolder(`CN=${name}`)] as const));
+  holders = Object.fromEntries(made) as typeof holders;
+  leaf = await cert('leaf', 'low', { ca: false, usage: 'other' });
+});
+
+const cert = (subject: keyof typeof holders, issuer: keyof typeof holders, quality?: Quality) =>
+  certify(holders[subject], holders[issuer], quality);
+
+/** What is kept, as positions in what was sent. */
+function kept(...sent: readonly Uint8Array[]): number[] {
+  const [first, ...others] = sent.map(parseCertificate);
+  assert.ok(first);
+  return ascend(first, others, now).certificates.map(({ der }) => sent.indexOf(der));
+}
+
+describe('of a chain are kept', () => {
+  it('the ways up, each certificate once, and nothing that leads nowhere', async () => {
+    const [low, high, one, stranger] = [
+      await cert('low', 'high'),
+      await cert('high', 'one'),
+      await cert('one', 'one'),
+      await cert('stranger', 'two'),
+    ];
+    assert.deepEqual(kept(leaf, low, low, high, new Uint8Array(high), one, leaf), [0, 1, 3, 5]);
+    assert.deepEqual(kept(leaf, stranger, low, stranger, high), [0, 2, 4]);
+    assert.deepEqual(kept(leaf, one, high, low), [0, 3, 2, 1]);
+  });
+
+  it('both certificates of an intermediate that two roots signed, in the order of the signer', async () => {
+    const [byOne, byTwo, one] = [await cert('low', 'one'), await cert('low', 'two'), await cert('one', 'one')];
+    assert.deepEqual(kept(leaf, byOne, byTwo), [0, 1, 2]);
+    assert.deepEqual(kept(leaf, byTwo, byOne, one), [0, 1, 2, 3]);
+    assert.deepEqual(kept(leaf, byOne, byTwo, one), [0, 1, 3, 2]);
+    assert.ok(verifiesAgainst([leaf, byTwo, byOne], [one], now));
+    assert.ok(verifiesAgainst([leaf, byOne, byTwo], [await cert('two', 'two')], now));
+  });
+
+  it('two authorities that signed each other, and the root above them', async () => {
+    const [byHigh, byLow] = [await cert('low', 'high'), await cert('high', 'low')];
+    assert.deepEqual(kept(leaf, byHigh, byLow, await cert('high', 'one')), [0, 1, 2, 3]);
+  });
+
+  it('the good way only, where another is blocked', async () => {
+    const expired = await cert('low', 'two', { notBefore: now - 9 * hourMs, notAfter: now - hourMs });
+    assert.deepEqual(kept(leaf, expired, await cert('low', 'one')), [0, 2]);
+  });
+
+  it('what stands below a root that has run out: its successor may be among the anchors', async () => {
+    const [low, past] = [await cert('low', 'one'), await cert('one', 'one', { notAfter: now - 1000, notBefore: 0 })];
+    assert.deepEqual(kept(leaf, low, past), [0, 1]);
+    assert.ok(verifiesAgainst([leaf, low, past], [past, await cert('one', 'one')], now));
+    assert.ok(!verifiesAgainst([leaf, low], [past], now));
+  });
+});
+
+describe('no way leads up over', () => {
+  const blocked: Record<string, Quality> = {
+    'an intermediate with CA:FALSE': { ca: false },
+    'an intermediate without basicConstraints': { ca: 'absent' },
+    'an intermediate without keyCertSign': { usage: 'other' },
+    'an intermediate that has expired': { notAfter: now - 1000 },
+    'an intermediate that is not valid yet': { notBefore: now + hourMs },
+  };
+  for (const [what, quality] of Object.entries(blocked)) {
+    it(what, async () => {
+      const [good, bad] = [await cert('low', 'high'), await cert('low', 'high', quality)];
+      const [above, badAbove, root] = [
+        await cert('high', 'one'),
+        await cert('high', 'one', quality),
+        await cert('one', 'one'),
+      ];
+      assert.deepEqual(kept(leaf, bad, above), []);
+      assert.deepEqual(kept(leaf, good, badAbove), []);
+      assert.ok(verifiesAgainst([leaf, good, above], [root], now));
+      assert.ok(!verifiesAgainst([leaf, bad, above], [root], now));
+      assert.ok(!verifiesAgainst([leaf, good, badAbove], [root], now));
+    });
+  }
+
+  it('a path longer than a CA on it allows, where self-issued certificates do not count', async () => {
+    const [low, high, none] = [
+      await cert('low', 'high'),
+      await cert('high', 'one', { pathLength: 1 }),
+      await cert('high', 'one', { pathLength: 0 }),
+    ];
+    assert.deepEqual(kept(leaf, low, high), [0, 1, 2]);
+    assert.deepEqual(kept(leaf, low, none), []);
+    const [rolled, top] = [await makeHolder('CN=low'), await cert('high', 'one', { pathLength: 1 })];
+    const [selfIssued, newest] = [await certify(holders.low, rolled), await certify(rolled, holders.high)];
+    assert.deepEqual(kept(leaf, selfIssued, newest, top), [0, 1, 2, 3]);
+    const root = await cert('one', 'one', { pathLength: 0 });
+    assert.ok(!verifiesAgainst([leaf, low, high], [root], now));
+  });
+});
+
+describe('a chain leads to an anchor', () => {
+  it('that is a root, an intermediate of it, or the leaf itself, and to no other', async () => {
+    const [low, one, stranger] = [await cert('low', 'one'), await cert('one', 'one'), await cert('two', 'two')];
+    assert.ok(verifiesAgainst([leaf, low], [stranger, one], now));
+    assert.ok(verifiesAgainst([leaf, low], [low], now));
+    assert.ok(verifiesAgainst([leaf], [low], now));
+    assert.ok(verifiesAgainst([leaf], [leaf], now));
+    assert.ok(!verifiesAgainst([leaf, low], [stranger], now));
+    assert.ok(!verifiesAgainst([leaf, low], [], now));
+    assert.ok(!verifiesAgainst([], [one], now));
+    assert.ok(!verifiesAgainst([leaf.subarray(1), low], [one], now));
+  });
+
+  it('not to a namesake with another key', async () => {
+    const namesake = await makeHolder('CN=one');
+    assert.ok(!verifiesAgainst([leaf, await cert('low', 'one')], [await certify(namesake, namesake)], now));
+  });
+});
+
+it('certificates of one name cost no more signatures than the limit', async () => {
+  const ring = await Promise.all(Array.from({ length: 12 }, () => makeHolder('CN=low')));
+  const next = (index: number): Holder => ring[(index + 1) % ring.length] ?? holders.low;
+  const others = await Promise.all(ring.map((subject, index) => certify(subject, next(index))));
+  const below = parseCertificate(await certify(holders.leaf, next(0), { ca: false }));
+  assert.ok(others.length ** 2 > mostSignatureChecks);
+  assert.throws(() => ascend(below, others.map(parseCertificate), now), TooManySignatures);
+  assert.equal(verifiesAgainst([below.der, ...others], [await cert('one', 'one')], now), false);
+});
