@@ -4,7 +4,7 @@
  * On a loopback address it may be read by whoever is on the node; elsewhere it speaks TLS and asks for a bearer token, as
  * Kubernetes' own components do. Probes have no token and get an answer without details.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv4 } from 'node:net';
 import { unreachable } from '../../base/unreachable.ts';
@@ -13,6 +13,7 @@ import { type Reply, textReply } from '../reply.ts';
 import type { AccessCheck, Verdict } from './access.ts';
 import type { CertificateSource } from './certificate-files.ts';
 import type { Route } from './routes.ts';
+import { type Handler, pathOf, queryOf, replyWith, startServer } from './serving.ts';
 
 export interface ObserveServer {
   /** Where it listens. */
@@ -32,8 +33,6 @@ export interface ObserveServerOptions {
   readonly access?: AccessCheck;
 }
 
-/** A reply still under way this long after `close` is cut off. */
-const closeGraceMs = 1_000;
 const maxConnections = 256;
 const methods = 'GET, HEAD';
 const limits = {
@@ -50,43 +49,15 @@ const limits = {
  */
 export async function createObserveServer(options: ObserveServerOptions): Promise<ObserveServer> {
   const { address, log } = options;
-  const server = listenerOf(options, (request, response) => {
-    answer(options, request).then(
-      (reply) => send(request, response, reply),
-      (error: unknown) => {
-        log.error('a request to the HTTP endpoint failed', { path: pathOf(request), error });
-        send(request, response, textReply(500, 'internal error'));
-      },
-    );
-  });
+  const server = listenerOf(
+    options,
+    replyWith((request) => answer(options, request), log),
+  );
   server.maxConnections = maxConnections;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  server.on('error', (error) => log.error('the HTTP endpoint failed', { error }));
+  const close = await startServer(server, address, log);
   const bound = server.address() as AddressInfo;
-
-  let closed: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-    const cutOff = setTimeout(() => server.closeAllConnections(), closeGraceMs);
-    await ended;
-    clearTimeout(cutOff);
-  };
-  return {
-    address: { host: bound.address, port: bound.port },
-    close: () => {
-      closed ??= close();
-      return closed;
-    },
-  };
+  return { address: { host: bound.address, port: bound.port }, close };
 }
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 function listenerOf({ certificate, log }: ObserveServerOptions, handler: Handler): Server {
   if (certificate === undefined) return createServer(limits, handler);
@@ -114,9 +85,8 @@ async function answer({ routes, access }: ObserveServerOptions, request: Incomin
   if (method !== 'GET' && method !== 'HEAD') return textReply(405, `only ${methods}`, { Allow: methods });
   const verdict = access === undefined ? 'allowed' : await judge(access, request, method.toLowerCase(), path);
   if (verdict !== 'allowed' && !route.open) return lastReply(refusal(verdict));
-  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
   const told = verdict === 'allowed';
-  const reply = await route.answer({ query, accept: request.headers.accept ?? '', told });
+  const reply = await route.answer({ query: queryOf(request), accept: request.headers.accept ?? '', told });
   return told ? reply : lastReply(reply);
 }
 
@@ -151,22 +121,4 @@ function refusal(verdict: Exclude<Verdict, 'allowed'>): Reply {
     default:
       return unreachable(verdict);
   }
-}
-
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?', 1)[0] ?? '/';
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  const headers = {
-    'Content-Type': reply.contentType,
-    'Content-Length': Buffer.byteLength(reply.body),
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...reply.headers,
-  };
-  // A body that came with the request is not read; the connection cannot be used again after it.
-  const isUnread = request.method !== 'GET' && request.method !== 'HEAD';
-  response.writeHead(reply.status, isUnread ? { ...headers, Connection: 'close' } : headers);
-  response.end(request.method === 'HEAD' ? undefined : reply.body);
 }
