@@ -13,10 +13,16 @@ const closeGraceMs = 1_000;
 
 /**
  * Begins to listen.
+ * @param cutOff ends all connections
  * @returns stops accepting, lets replies under way end, and frees the address; can be called again
  * @throws the error of `listen`, such as EADDRINUSE
  */
-export async function startServer(server: Server, address: ListenOptions, log: Logger): Promise<() => Promise<void>> {
+export async function startServer(
+  server: Server,
+  address: ListenOptions,
+  log: Logger,
+  cutOff: () => void = () => server.closeAllConnections(),
+): Promise<() => Promise<void>> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address, () => {
@@ -27,9 +33,9 @@ export async function startServer(server: Server, address: ListenOptions, log: L
   server.on('error', (error) => log.error('the HTTP endpoint failed', { error }));
   const close = async (): Promise<void> => {
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-    const cutOff = setTimeout(() => server.closeAllConnections(), closeGraceMs);
+    const grace = setTimeout(cutOff, closeGraceMs);
     await ended;
-    clearTimeout(cutOff);
+    clearTimeout(grace);
   };
   let closed: Promise<void> | undefined;
   return () => {
