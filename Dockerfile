@@ -1,4 +1,4 @@
-# The agent's image: Node.js, one file of JavaScript, and the system's mount and umount. Nothing in it needs npm or a shell
+# The agent's image: Node.js, two files of JavaScript, and the system's mount and umount. Nothing in it needs npm or a shell
 # at run time, and nothing is written to its root file system.
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" \
@@ -23,7 +23,7 @@ FROM ${NODE_IMAGE}
 RUN mount --version && umount --version \
     && rm -rf /usr/local/lib/node_modules /usr/local/include /opt/yarn-* \
         /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
-COPY --from=bundle /source/dist/agent.mjs /source/dist/THIRD-PARTY-LICENSES.txt /usr/local/lib/pod-certificate-agent/
+COPY --from=bundle /source/dist/agent.mjs /source/dist/probe.mjs /source/dist/THIRD-PARTY-LICENSES.txt /usr/local/lib/pod-certificate-agent/
 # For `kubectl exec`: pod-certificate-agent status.
 RUN ln -s /usr/local/lib/pod-certificate-agent/agent.mjs /usr/local/bin/pod-certificate-agent
 

@@ -19,6 +19,7 @@ import { createPodDirectory } from './kubernetes/pods.ts';
 import { createVolumeManager, type VolumeManager } from './lifecycle/volume-manager.ts';
 import { openEndpoint } from './observe/endpoint/endpoint.ts';
 import type { ObserveServer } from './observe/endpoint/http.ts';
+import { openProbeSocket } from './observe/endpoint/probe-socket.ts';
 import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
@@ -189,7 +190,7 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
   }
 }
 
-/** Opens the addresses for metrics, health and status. @returns the one for Prometheus, if there is one */
+/** Opens the socket for probes and the addresses for metrics, health and status. @returns the one for Prometheus, if there is one */
 async function openEndpoints(
   { configuration, log, version, clock, monotonic, metrics, closers }: Frame,
   { client }: Connection,
@@ -198,7 +199,7 @@ async function openEndpoints(
   health: Health,
   startedAt: number,
 ): Promise<ObserveServer | undefined> {
-  const { metricsAddress, localAddress, nodeName, driverName } = configuration;
+  const { metricsAddress, localAddress, nodeName, driverName, probeSocket } = configuration;
   const { metricsAuth: auth, tlsCertFile: certFile, tlsKeyFile: keyFile } = configuration;
   const sources = {
     metrics,
@@ -206,6 +207,7 @@ async function openEndpoints(
     status: { version, nodeName, driverName, startedAt, now: clock.now, volumes: manager.describe },
     flags: () => flagLines(settings.current()),
   };
+  closers.add(await openProbeSocket({ path: probeSocket, health: sources.health, log }));
   const shared = { sources, client, clock, monotonic, log };
   const open = async (options: Parameters<typeof openEndpoint>[0]): Promise<ObserveServer> => {
     const server = await openEndpoint(options);

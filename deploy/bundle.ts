@@ -1,7 +1,7 @@
 /**
  * `npm run bundle`: the agent and all it needs in one file, dist/agent.mjs, for images and for nodes without npm. It starts in
- * half the time and takes less memory than the same modules one by one. Its source map lies beside it and is not needed
- * to run.
+ * half the time and takes less memory than the same modules one by one. Beside it lies dist/probe.mjs, the kubelet's probes.
+ * Source maps lie beside both and are not needed to run.
  *
  * https://esbuild.github.io/api/
  */
@@ -12,15 +12,16 @@ import { build, type Metafile } from 'esbuild';
 const root = join(import.meta.dirname, '..');
 
 /**
- * Writes agent.mjs, agent.mjs.map and THIRD-PARTY-LICENSES.txt.
+ * Writes agent.mjs and probe.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
  * @param directory where to; it is emptied first
  */
 export async function bundleAgent(directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: ['agent/main.ts'],
-    outfile: join(directory, 'agent.mjs'),
+    entryPoints: { agent: 'agent/main.ts', probe: 'agent/cli/probe-program.ts' },
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',
     format: 'esm',

@@ -1,5 +1,6 @@
 /**
- * The program's subcommands, for people: `status` asks the node's agent, `inspect` looks at a volume. Neither starts an agent.
+ * The program's subcommands: `status` asks the node's agent, `inspect` looks at a volume, `probe` is for the kubelet. None of
+ * them starts an agent.
  *
  * Exit codes: 0 all is well; 1 it is not (no agent answers, or something in the volume is wrong); 2 the command line has
  * faults, or the directory cannot be read.
@@ -7,6 +8,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { inspect } from './inspect.ts';
 import type { CommandName } from './names.ts';
+import { probe } from './probe.ts';
 import { status } from './status.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
@@ -45,7 +47,7 @@ const options = {
     strict: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
-} as const satisfies Record<CommandName, ParseArgsOptionsConfig>;
+} as const satisfies Record<Exclude<CommandName, 'probe'>, ParseArgsOptionsConfig>;
 
 /** @param argv the arguments after the command's name @returns the exit code */
 export async function runCommand(
@@ -53,32 +55,53 @@ export async function runCommand(
   argv: readonly string[],
   surroundings: CommandSurroundings,
 ): Promise<number> {
-  const { stdout, stderr } = surroundings;
-  const refuse = (fault: string): number => {
+  const { stderr } = surroundings;
+  const refuse: Refuse = (fault) => {
     stderr.write(`${fault}\npod-certificate-agent ${name} --help explains every option.\n`);
     return 2;
   };
   try {
-    if (name === 'status') {
-      const { values } = parseArgs({ args: [...argv], options: options.status });
-      const { address, output, watch, help } = values;
-      if (help) return print(stdout, usage.status);
-      if (output !== 'table' && output !== 'json') return refuse('--output must be table or json');
-      return await status({ address, output, watch }, surroundings);
-    }
-    const { values, positionals } = parseArgs({ args: [...argv], options: options.inspect, allowPositionals: true });
-    const { anchors, output, strict, help } = values;
-    const [directory, ...more] = positionals;
-    if (help) return print(stdout, usage.inspect);
-    if (directory === undefined || more.length > 0) return refuse('one directory must be named');
-    if (output !== 'text' && output !== 'json') return refuse('--output must be text or json');
-    return inspect({ directory, anchors, output, strict, now: Date.now() }, surroundings);
+    return await run(name, argv, surroundings, refuse);
   } catch (error) {
     return refuse(error instanceof Error ? error.message : 'the command failed');
   }
 }
 
-function print(stdout: CommandSurroundings['stdout'], text: string): number {
+type Refuse = (fault: string) => number;
+
+/** @throws what is wrong with the arguments */
+async function run(
+  name: CommandName,
+  argv: readonly string[],
+  surroundings: CommandSurroundings,
+  refuse: Refuse,
+): Promise<number> {
+  const args = [...argv];
+  switch (name) {
+    case 'status': {
+      const { values } = parseArgs({ args, options: options.status });
+      const { address, output, watch, help } = values;
+      if (help) return print(surroundings, usage.status);
+      if (output !== 'table' && output !== 'json') return refuse('--output must be table or json');
+      return await status({ address, output, watch }, surroundings);
+    }
+    case 'probe':
+      return await probe(argv, surroundings);
+    case 'inspect': {
+      const { values, positionals } = parseArgs({ args, options: options.inspect, allowPositionals: true });
+      const { anchors, output, strict, help } = values;
+      const [directory, ...more] = positionals;
+      if (help) return print(surroundings, usage.inspect);
+      if (directory === undefined || more.length > 0) return refuse('one directory must be named');
+      if (output !== 'text' && output !== 'json') return refuse('--output must be text or json');
+      return inspect({ directory, anchors, output, strict, now: Date.now() }, surroundings);
+    }
+    default:
+      return name satisfies never;
+  }
+}
+
+function print({ stdout }: CommandSurroundings, text: string): number {
   stdout.write(text);
   return 0;
 }

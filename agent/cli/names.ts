@@ -1,7 +1,7 @@
 /** The names of the subcommands, apart from what they do: an agent that starts needs no more than the names. */
 
-export type CommandName = 'status' | 'inspect';
+export type CommandName = 'status' | 'inspect' | 'probe';
 
 export function isCommand(word: string): word is CommandName {
-  return word === 'status' || word === 'inspect';
+  return word === 'status' || word === 'inspect' || word === 'probe';
 }

@@ -83,6 +83,13 @@ export const options = {
     description: 'Unix socket on which the CSI services are offered.',
     reloadable: false,
   }),
+  probeSocket: valued({
+    type: nodePath({ maxBytes: maxSocketPathBytes }),
+    default: '<csi-socket>.probe',
+    description:
+      'Unix socket on which `pod-certificate-agent probe` asks whether the agent is well; only root reaches it.',
+    reloadable: false,
+  }),
   registrationDir: valued({
     type: nodePath(),
     default: '<kubelet-root>/plugins_registry',

@@ -1,5 +1,5 @@
 /**
- * The bundle, run as the image and the plain manifest run it: one file, far from any package, in a process of its own, with
+ * The bundle, run as the image and the plain manifest run it: far from any package, in a process of its own, with
  * the configuration that the manifest mounts.
  */
 import assert from 'node:assert/strict';
@@ -32,6 +32,11 @@ describe('the bundle', () => {
       env: {},
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+
+  /** As the kubelet asks. @returns the exit code */
+  const probe = (what: string, socket: string): number | null =>
+    spawnSync(process.execPath, [join(output, 'probe.mjs'), what, `--socket=${socket}`], { cwd: directory, env: {} })
+      .status;
 
   before(() => bundleAgent(output));
   after(() => rmSync(directory, { recursive: true, force: true }));
@@ -68,16 +73,21 @@ describe('the bundle', () => {
     const volume = join(cluster.kubeletRoot, 'pods', pod.metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount');
     const bundle = readFileSync(join(volume, 'tls.pem'), 'utf8');
     assert.match(bundle, /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----/);
-    // As the kubelet asks, which believes any certificate and has no token.
+    for (const what of ['live', 'ready']) assert.equal(probe(what, `${cluster.csiSocket}.probe`), 0, what);
+    // As one asks who believes any certificate and has no token.
     for (const path of ['/livez', '/readyz']) assert.equal(await statusOf(port, path), 200, path);
     for (const path of ['/metrics', '/statusz', '/flagz']) assert.equal(await statusOf(port, path), 401, path);
     child.kill('SIGTERM');
     assert.deepEqual(await ended, [0, null]);
+    assert.equal(probe('live', `${cluster.csiSocket}.probe`), 1);
     assert.match(await log, /"message":"the agent stops/);
   });
 
   test('comes with the licences of what is in it', () => {
-    assert.deepEqual(readdirSync(output).toSorted(), ['THIRD-PARTY-LICENSES.txt', 'agent.mjs', 'agent.mjs.map']);
+    assert.deepEqual(readdirSync(output).toSorted(), [
+      'THIRD-PARTY-LICENSES.txt',
+      ...['agent.mjs', 'agent.mjs.map', 'probe.mjs', 'probe.mjs.map'],
+    ]);
     const licenses = readFileSync(join(output, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
     for (const name of ['@grpc/grpc-js', '@noble/curves', 'pino']) assert.match(licenses, new RegExp(`^${name} `, 'm'));
     assert.doesNotMatch(licenses, /^(typescript|esbuild|fast-check) /m);

@@ -45,7 +45,7 @@ interface Container {
     readonly mountPropagation?: string;
     readonly readOnly?: boolean;
   }[];
-  readonly [probe: `${string}Probe`]: { readonly httpGet: Readonly<Record<string, unknown>> };
+  readonly [probe: `${string}Probe`]: { readonly exec?: { readonly command: readonly string[] } };
 }
 
 interface DaemonSetSpec {
@@ -137,7 +137,7 @@ describe('the chart', { skip }, () => {
     for (const [path, value] of Object.entries(wrong)) {
       assert.equal(renderChart({ values: valuesOf({ [path]: value }) }).type, 'refused', path);
     }
-    // Without the node's network the probes would ask in vain.
+    // Without the node's network nobody would reach it.
     assert.equal(renderChart({ values: valuesOf({ 'endpoint.host': '127.0.0.1' }) }).type, 'refused');
   });
 
@@ -372,9 +372,15 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
   );
   assert.ok(!hostPaths.some((path) => path === configurationOf(objects).configuration.kubeletRoot));
   for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'] as const) {
-    const { httpGet } = agent[probe] ?? { httpGet: {} };
-    assert.equal(httpGet['port'], 'endpoint');
-    assert.equal(httpGet['path'], probe === 'readinessProbe' ? '/readyz' : '/livez');
+    // Not over the network: what strangers do to the endpoint's port must not get the agent restarted.
+    const command = agent[probe]?.exec?.command ?? [];
+    const socket = configurationOf(objects).configuration.probeSocket;
+    assert.deepEqual(command.slice(-2), [probe === 'readinessProbe' ? 'ready' : 'live', `--socket=${socket}`]);
+    assert.match(command.at(-3) ?? '', /\/probe\.mjs$/);
+    assert.ok(
+      agent.volumeMounts.some(({ mountPath }) => socket.startsWith(`${mountPath}/`)),
+      socket,
+    );
   }
   assert.ok(agent.resources.requests);
   assert.equal(typeof spec['priorityClassName'], 'string');

@@ -78,6 +78,7 @@ export const samples: readonly Sample[] = [
   { path: 'metrics.dashboard.enabled', value: true },
   { path: 'metrics.dashboard.labels', value: { dashboards: 'yes' }, with: { 'metrics.dashboard.enabled': true } },
   { path: 'networkPolicy.enabled', value: false },
+  { path: 'networkPolicy.fromAnywhere', value: true },
   { path: 'networkPolicy.from', value: [{ namespaceSelector: { matchLabels: { team: 'monitoring' } } }] },
   { path: 'hostNetwork', value: true },
   { path: 'maxUnavailable', value: 1 },

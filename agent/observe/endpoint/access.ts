@@ -1,7 +1,8 @@
 /**
  * Who may look: asks the API server whose a bearer token is (TokenReview) and whether they may read a path
- * (SubjectAccessReview), as Kubernetes' own components do. Answers are kept for a short while, under a hash of the token.
- * Where the API server cannot be asked, nobody may look.
+ * (SubjectAccessReview), as Kubernetes' own components do. Answers are kept for a short while, under a hash of the token: those
+ * that let in apart from those that do not, so that no number of made-up tokens makes a good one forgotten. Where the API
+ * server cannot be asked, nobody may look.
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
  * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
@@ -9,6 +10,10 @@
 import { createHash } from 'node:crypto';
 import { decodeSubjectAccessReview, decodeTokenReview } from '../../kubernetes/schemas.ts';
 import type { Clock } from '../../time/clock.ts';
+import { maxRememberedAnswers } from '../limits.ts';
+import { createRecent } from './recent.ts';
+import { createReviewBudget } from './review-budget.ts';
+import { isTokenShaped } from './token-shape.ts';
 
 /** When a token is asked for: `auto` everywhere but on loopback addresses, `token` everywhere. */
 export const authModes = ['auto', 'token'] as const;
@@ -21,10 +26,16 @@ export type Verdict =
   /** The token is somebody's who may not read this path. */
   | 'forbidden'
   /** The API server did not say. */
-  | 'unknown';
+  | 'unknown'
+  /** The API server is not asked: too many unknown tokens came from there lately. */
+  | 'busy';
 
-/** @param verb the HTTP method in lower case @param path without query. Never throws. */
-export type AccessCheck = (token: string, verb: string, path: string) => Promise<Verdict>;
+/**
+ * @param peer who sent the token, as `peer.ts` tells peers apart
+ * @param verb the HTTP method in lower case
+ * @param path without query. Never throws.
+ */
+export type AccessCheck = (token: string, verb: string, path: string, peer: string) => Promise<Verdict>;
 
 /** Creates an object and returns it as the API server answers it. */
 export interface ReviewClient {
@@ -45,18 +56,22 @@ export interface AccessOptions {
 }
 
 /** How long an answer is believed: permissions that are withdrawn still hold for so long. */
-const keptMs: Readonly<Record<Verdict, number>> = {
-  allowed: 60_000,
-  forbidden: 10_000,
-  unauthenticated: 10_000,
-  unknown: 0,
-};
-const maxKept = 256;
-/** Questions to the API server at the same time: made-up tokens must not take its calls from the pods. */
-const maxAsking = 8;
+const allowedMs = 60_000;
+const refusedMs = 10_000;
+/** How long a token that was good is asked about ahead of all that never were. */
+const knownMs = 3_600_000;
+
+interface Kept {
+  readonly verdict: Verdict;
+  readonly until: number;
+}
 
 export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): AccessCheck {
-  const kept = new Map<string, { readonly verdict: Verdict; readonly until: number }>();
+  const allowed = createRecent<string, Kept>(maxRememberedAnswers);
+  const refused = createRecent<string, Kept>(maxRememberedAnswers);
+  /** Hashes of tokens that were good, and until when that speaks for them. */
+  const known = createRecent<string, number>(maxRememberedAnswers);
+  const budget = createReviewBudget(clock);
   const asking = new Map<string, Promise<Verdict>>();
   let isTold = false;
 
@@ -73,24 +88,33 @@ export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): 
   };
 
   const keep = (key: string, verdict: Verdict): void => {
-    kept.delete(key);
-    if (keptMs[verdict] > 0) kept.set(key, { verdict, until: clock.now() + keptMs[verdict] });
-    const [oldest] = kept.keys();
-    if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
+    allowed.delete(key);
+    refused.delete(key);
+    if (verdict === 'allowed') allowed.set(key, { verdict, until: clock.now() + allowedMs });
+    if (verdict === 'forbidden' || verdict === 'unauthenticated') {
+      refused.set(key, { verdict, until: clock.now() + refusedMs });
+    }
   };
 
-  return async (token, verb, path) => {
-    const key = `${createHash('sha256').update(token).digest('base64')} ${verb} ${path}`;
-    const known = kept.get(key);
-    if (known !== undefined && clock.now() < known.until) return known.verdict;
+  return async (token, verb, path, peer) => {
+    if (!isTokenShaped(token)) return 'unauthenticated';
+    const hash = createHash('sha256').update(token).digest('base64');
+    const key = `${hash} ${verb} ${path}`;
+    const kept = allowed.get(key) ?? refused.get(key);
+    if (kept !== undefined && clock.now() < kept.until) return kept.verdict;
     const underWay = asking.get(key);
     if (underWay !== undefined) return underWay;
-    if (asking.size >= maxAsking) return 'unknown';
-    const answer = ask(token, verb, path);
+    const isKnown = clock.now() < (known.get(hash) ?? Number.NEGATIVE_INFINITY);
+    const answer = isKnown ? ask(token, verb, path) : budget.spend(peer, () => ask(token, verb, path));
+    if (answer === undefined) return 'busy';
     asking.set(key, answer);
     const verdict = await answer;
     asking.delete(key);
     keep(key, verdict);
+    if (verdict === 'allowed') {
+      known.set(hash, clock.now() + knownMs);
+      budget.trust(peer);
+    }
     return verdict;
   };
 }

@@ -4,15 +4,19 @@
  * On a loopback address it may be read by whoever is on the node; elsewhere it speaks TLS and asks for a bearer token, as
  * Kubernetes' own components do. Probes have no token and get an answer without details.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, isIPv4 } from 'node:net';
+import { type AddressInfo, isIPv4, type Socket } from 'node:net';
 import { unreachable } from '../../base/unreachable.ts';
+import { headTimeoutMs, maxConnections, maxConnectionsOfPeer, maxHeadBytes } from '../limits.ts';
 import type { Logger } from '../log/log.ts';
 import { type Reply, textReply } from '../reply.ts';
 import type { AccessCheck, Verdict } from './access.ts';
 import type { CertificateSource } from './certificate-files.ts';
+import { type ConnectionShares, createConnectionShares } from './connection-shares.ts';
+import { peerOf } from './peer.ts';
 import type { Route } from './routes.ts';
+import { type Handler, pathOf, queryOf, replyWith, startServer } from './serving.ts';
 
 export interface ObserveServer {
   /** Where it listens. */
@@ -32,16 +36,14 @@ export interface ObserveServerOptions {
   readonly access?: AccessCheck;
 }
 
-/** A reply still under way this long after `close` is cut off. */
-const closeGraceMs = 1_000;
-const maxConnections = 256;
 const methods = 'GET, HEAD';
 const limits = {
-  headersTimeout: 5_000,
-  requestTimeout: 10_000,
+  headersTimeout: headTimeoutMs,
+  requestTimeout: 2 * headTimeoutMs,
+  // Longer than the usual pause between two scrapes; only who has shown a good token is still connected then.
   keepAliveTimeout: 75_000,
-  connectionsCheckingInterval: 5_000,
-  maxHeaderSize: 8_192,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: maxHeadBytes,
 } as const;
 
 /**
@@ -50,48 +52,24 @@ const limits = {
  */
 export async function createObserveServer(options: ObserveServerOptions): Promise<ObserveServer> {
   const { address, log } = options;
-  const server = listenerOf(options, (request, response) => {
-    answer(options, request).then(
-      (reply) => send(request, response, reply),
-      (error: unknown) => {
-        log.error('a request to the HTTP endpoint failed', { path: pathOf(request), error });
-        send(request, response, textReply(500, 'internal error'));
-      },
-    );
-  });
-  server.maxConnections = maxConnections;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  server.on('error', (error) => log.error('the HTTP endpoint failed', { error }));
+  const shares = createConnectionShares({ total: maxConnections, peer: maxConnectionsOfPeer });
+  const server = listenerOf(
+    options,
+    replyWith((request) => answer(options, shares, request), log),
+  );
+  const cutOff = shareConnections(server, shares);
+  const close = await startServer(server, address, log, cutOff);
   const bound = server.address() as AddressInfo;
-
-  let closed: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-    const cutOff = setTimeout(() => server.closeAllConnections(), closeGraceMs);
-    await ended;
-    clearTimeout(cutOff);
-  };
-  return {
-    address: { host: bound.address, port: bound.port },
-    close: () => {
-      closed ??= close();
-      return closed;
-    },
-  };
+  return { address: { host: bound.address, port: bound.port }, close };
 }
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 function listenerOf({ certificate, log }: ObserveServerOptions, handler: Handler): Server {
   if (certificate === undefined) return createServer(limits, handler);
   const { current } = certificate;
-  const server = createTlsServer({ ...limits, ...current, handshakeTimeout: 5_000, minVersion: 'TLSv1.2' }, handler);
+  const server = createTlsServer(
+    { ...limits, ...current, handshakeTimeout: headTimeoutMs, minVersion: 'TLSv1.2' },
+    handler,
+  );
   certificate.onChange((next) => {
     server.setSecureContext({ ...next, minVersion: 'TLSv1.2' });
     log.info('the HTTP endpoint has a new certificate');
@@ -99,28 +77,83 @@ function listenerOf({ certificate, log }: ObserveServerOptions, handler: Handler
   return server;
 }
 
+/**
+ * Puts the shares before whatever the server does with a new connection, the TLS handshake too.
+ * @returns ends all connections; the server itself knows none of those that are still at their handshake
+ */
+function shareConnections(server: Server, shares: ConnectionShares): () => void {
+  const sockets = new Set<Socket>();
+  const serve = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    const id = connectionOf(socket);
+    if (!shares.admit(id, peerOf(socket.remoteAddress), () => socket.destroy())) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      shares.release(id);
+    });
+    for (const listener of serve) listener.call(server, socket);
+  });
+  return () => {
+    for (const socket of sockets) socket.destroy();
+  };
+}
+
+/** The same for a TCP connection and for the TLS that is spoken over it. */
+function connectionOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
 /** True for addresses that only this machine reaches. */
 export function isLoopback(host: string): boolean {
   return host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-async function answer({ routes, access }: ObserveServerOptions, request: IncomingMessage): Promise<Reply> {
+async function answer(
+  options: ObserveServerOptions,
+  shares: ConnectionShares,
+  request: IncomingMessage,
+): Promise<Reply> {
+  const { access } = options;
+  if (access === undefined) {
+    if (!isOwnName(request.headers.host)) return textReply(421, 'not an address of this endpoint');
+    return replyOf(options, request, () => Promise.resolve('allowed'));
+  }
+  const judged: { verdict?: Verdict } = {};
+  const reply = await replyOf(options, request, async (verb, path) => {
+    const verdict = await judge(access, request, verb, path);
+    judged.verdict = verdict;
+    return verdict;
+  });
+  if (judged.verdict !== 'allowed') return lastReply(reply);
+  shares.prove(connectionOf(request.socket));
+  return reply;
+}
+
+async function replyOf(
+  { routes }: ObserveServerOptions,
+  request: IncomingMessage,
+  judgement: (verb: string, path: string) => Promise<Verdict>,
+): Promise<Reply> {
   const path = pathOf(request);
   const route = routes.get(path);
   const method = request.method ?? '';
-  if (access === undefined && !isOwnName(request.headers.host))
-    return textReply(421, 'not an address of this endpoint');
   if (route === undefined) return textReply(404, 'not found');
   if (method !== 'GET' && method !== 'HEAD') return textReply(405, `only ${methods}`, { Allow: methods });
-  const verdict = access === undefined ? 'allowed' : await judge(access, request, method.toLowerCase(), path);
-  if (verdict !== 'allowed' && !route.open) return lastReply(refusal(verdict));
-  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
-  const told = verdict === 'allowed';
-  const reply = await route.answer({ query, accept: request.headers.accept ?? '', told });
-  return told ? reply : lastReply(reply);
+  const verdict = await judgement(method.toLowerCase(), path);
+  if (verdict !== 'allowed' && !route.open) return refusal(verdict);
+  return route.answer({
+    query: queryOf(request),
+    accept: request.headers.accept ?? '',
+    told: verdict === 'allowed',
+  });
 }
 
-/** Who has no good token keeps no connection either: there is a limited number of them, and probes need theirs. */
+/** Who has no good token keeps no connection either: there is a limited number of them. */
 function lastReply(reply: Reply): Reply {
   return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
 }
@@ -137,7 +170,8 @@ function isOwnName(host: string | undefined): boolean {
 
 function judge(access: AccessCheck, request: IncomingMessage, verb: string, path: string): Promise<Verdict> {
   const [, token] = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '') ?? [];
-  return token === undefined ? Promise.resolve('unauthenticated') : access(token, verb, path);
+  if (token === undefined) return Promise.resolve('unauthenticated');
+  return access(token, verb, path, peerOf(request.socket.remoteAddress));
 }
 
 function refusal(verdict: Exclude<Verdict, 'allowed'>): Reply {
@@ -148,25 +182,9 @@ function refusal(verdict: Exclude<Verdict, 'allowed'>): Reply {
       return textReply(403, 'the token is good, and its holder has no permission for this path');
     case 'unknown':
       return textReply(503, 'the API server cannot be asked who this is', { 'Retry-After': '5' });
+    case 'busy':
+      return textReply(429, 'too many unknown tokens from your address; wait', { 'Retry-After': '10' });
     default:
       return unreachable(verdict);
   }
-}
-
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?', 1)[0] ?? '/';
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  const headers = {
-    'Content-Type': reply.contentType,
-    'Content-Length': Buffer.byteLength(reply.body),
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...reply.headers,
-  };
-  // A body that came with the request is not read; the connection cannot be used again after it.
-  const isUnread = request.method !== 'GET' && request.method !== 'HEAD';
-  response.writeHead(reply.status, isUnread ? { ...headers, Connection: 'close' } : headers);
-  response.end(request.method === 'HEAD' ? undefined : reply.body);
 }

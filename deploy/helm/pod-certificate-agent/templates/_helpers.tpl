@@ -69,6 +69,9 @@ publishTimeout: {{ .Values.publishTimeout }}
 maxConcurrentRequests: {{ .Values.rateLimits.maxConcurrentRequests }}
 maxConcurrentRsa: {{ .Values.rateLimits.maxConcurrentRsa }}
 logFormat: {{ .Values.logging.format }}
+{{- if and (or (hasPrefix "127." .Values.endpoint.host) (eq .Values.endpoint.host "[::1]")) (not .Values.hostNetwork) }}
+{{- fail "endpoint.host is a loopback address, which nobody outside the pod reaches without hostNetwork" }}
+{{- end }}
 metricsAddress: {{ printf "%s:%v" .Values.endpoint.host .Values.endpoint.port | quote }}
 {{- if .Values.endpoint.tlsSecret }}
 tlsCertFile: /etc/pod-certificate-agent/tls/tls.crt
@@ -98,20 +101,18 @@ followSuggestedKeyType: {{ .Values.followSuggestedKeyType }}
 allowedSigners: {{ toJson .Values.allowedSigners }}
 {{- end }}
 
-{{/* Health asks for no token. A loopback address is asked on the node, whose network the pod then uses. */}}
+{{/*
+Probes ask over a socket in the plugin's directory, where no stranger on the network can keep them waiting. A node that is short
+of processor time takes its time to start a program, hence the long limits.
+*/}}
 {{- define "pca.probe" -}}
-{{- $root := index . 0 -}}
-{{- $loopback := or (hasPrefix "127." $root.Values.endpoint.host) (eq $root.Values.endpoint.host "[::1]") -}}
-httpGet:
-  path: {{ index . 1 }}
-  port: endpoint
-  scheme: {{ if $loopback }}HTTP{{ else }}HTTPS{{ end }}
-  {{- if $loopback }}
-  {{- if not $root.Values.hostNetwork }}
-  {{- fail "endpoint.host is a loopback address, which the kubelet's probes reach with hostNetwork only" }}
-  {{- end }}
-  host: {{ $root.Values.endpoint.host | trimPrefix "[" | trimSuffix "]" | quote }}
-  {{- end }}
+exec:
+  command:
+    - /usr/local/bin/node
+    - /usr/local/lib/pod-certificate-agent/probe.mjs
+    - {{ .probe }}
+    - --socket={{ .Values.kubeletRoot }}/plugins/{{ .Values.driverName }}/csi.sock.probe
+timeoutSeconds: 10
 {{- end }}
 
 {{/* The service account whose token Prometheus sends. */}}

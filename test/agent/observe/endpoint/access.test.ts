@@ -26,7 +26,8 @@ function open(answers: { identity?: unknown; access?: unknown } = {}) {
     },
   };
   const clock = { now: () => time, at: () => () => undefined };
-  const check = createAccessCheck({ client, clock, onUnknown: (error) => faults.push(error) });
+  const access = createAccessCheck({ client, clock, onUnknown: (error) => faults.push(error) });
+  const check = (token: string, verb = 'get', path = '/metrics', peer = '10.0.0.1') => access(token, verb, path, peer);
   return {
     check,
     asked,
@@ -105,25 +106,95 @@ describe('the access check', () => {
     assert.equal(faults.length, 2);
   });
 
-  test('asks once for many who come at once with one token, and about eight tokens at a time', async () => {
+  test('asks once for many who come at once with one token', async () => {
     const { check, asked, hold } = open();
     const gate = Promise.withResolvers<void>();
     hold(gate.promise);
-    const same = Array.from({ length: 20 }, () => check('t', 'get', '/metrics'));
-    const others = Array.from({ length: 20 }, (_, index) => check(`made-up-${index}`, 'get', '/metrics'));
-    assert.equal(asked.length, 8);
+    const same = Array.from({ length: 20 }, () => check('t'));
+    assert.equal(asked.length, 1);
     gate.resolve();
     assert.deepEqual(new Set(await Promise.all(same)), new Set(['allowed']));
-    assert.equal((await Promise.all(others)).filter((verdict) => verdict === 'unknown').length, 13);
+    assert.equal(asked.length, 2);
   });
 
-  test('remembers a limited number of answers', async () => {
-    const { check, asked } = open();
-    for (let index = 0; index < 257; index += 1) await check(`t${index}`, 'get', '/metrics');
+  test('asks about unknown tokens of one peer two at a time, and of all peers six', async () => {
+    const { check, asked, hold } = open();
+    const gate = Promise.withResolvers<void>();
+    hold(gate.promise);
+    const crowd = ['a', 'b', 'c', 'd', 'e'].flatMap((peer) =>
+      Array.from({ length: 3 }, (_, index) => check(`made-up-${peer}-${index}`, 'get', '/metrics', peer)),
+    );
+    assert.equal(asked.length, 6);
+    gate.resolve();
+    assert.equal((await Promise.all(crowd)).filter((verdict) => verdict === 'busy').length, 9);
+  });
+
+  test('asks about a token that was good although strangers use up all that is left for them', async () => {
+    const { check, asked, given, pass } = open();
+    assert.equal(await check('scraper', 'get', '/metrics', 'prometheus'), 'allowed');
+    pass(60_000);
+    given.identity = {};
+    for (let count = 0; count < 500; count += 1) await check(`made-up-${count}`, 'get', '/metrics', `peer-${count}`);
+    given.identity = good;
+    assert.equal(await check('stranger', 'get', '/metrics', 'another'), 'busy');
     const before = asked.length;
-    await check('t256', 'get', '/metrics');
-    assert.equal(asked.length, before);
-    await check('t0', 'get', '/metrics');
+    assert.equal(await check('scraper', 'get', '/metrics', 'prometheus'), 'allowed');
     assert.equal(asked.length, before + 2);
+    // A service account's token is renewed every hour: its holder is still let in.
+    assert.equal(await check('scraper, renewed'.replace(/\W+/g, '-'), 'get', '/metrics', 'prometheus'), 'allowed');
+  });
+
+  test('sends no more than one review a second for all the tokens that strangers make up', async () => {
+    const { check, asked, pass } = open({ identity: {} });
+    for (let second = 0; second < 60; second += 1) {
+      for (let count = 0; count < 20; count += 1) {
+        await check(`made-up-${second}-${count}`, 'get', '/metrics', `peer-${count}`);
+      }
+      pass(1_000);
+    }
+    assert.ok(asked.length <= 80, `${asked.length} reviews in a minute`);
+  });
+
+  test('lets one peer spend its own share only', async () => {
+    const { check, asked, pass } = open({ identity: {} });
+    for (let count = 0; count < 100; count += 1) await check(`made-up-${count}`, 'get', '/metrics', 'loud');
+    assert.equal(asked.length, 8);
+    assert.equal(await check('mine', 'get', '/metrics', 'quiet'), 'unauthenticated');
+    pass(5_000);
+    assert.equal(await check('another', 'get', '/metrics', 'loud'), 'unauthenticated');
+    assert.equal(await check('one-more', 'get', '/metrics', 'loud'), 'busy');
+  });
+
+  test('keeps a yes although any number of tokens got a no', async () => {
+    const { check, asked, given, pass } = open();
+    assert.equal(await check('scraper'), 'allowed');
+    given.identity = {};
+    for (let count = 0; count < 300; count += 1) {
+      // Slowly enough to be asked about, and soon enough for the yes to be still good.
+      pass(190);
+      await check(`made-up-${count}`, 'get', '/metrics', `peer-${count}`);
+    }
+    const before = asked.length;
+    assert.equal(await check('scraper'), 'allowed');
+    assert.equal(asked.length, before);
+  });
+
+  test('asks nobody about what cannot be a token', async () => {
+    const { check, asked } = open();
+    const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const shapeless = [
+      ...['', 'a,b', 'a"b', 'ü', 'a=b', '=', 'x'.repeat(2_049)],
+      ...['eyJ', 'eyJ.eyJ.x', `${part({ alg: 'RS256' })}.${part({})}`, `${part({ alg: 'RS256' })}.${part({})}.`],
+      ...[`${part({ typ: 'JWT' })}.${part({})}.c2ln`, `${part({ alg: 'RS256' })}.${part({ sub: 'x' })}.c2ln.more`],
+    ];
+    for (const token of shapeless) assert.equal(await check(token), 'unauthenticated', token);
+    assert.equal(asked.length, 0);
+    for (const token of [
+      `${part({ alg: 'RS256' })}.${part({ sub: 'x' })}.c2ln`,
+      'abcdef.0123456789abcdef',
+      'b64/+==',
+    ]) {
+      assert.equal(await check(token), 'allowed', token);
+    }
   });
 });

@@ -1,0 +1,9 @@
+/**
+ * `probe` as a program of its own, dist/probe.mjs: the kubelet starts one every few seconds on every node, and to load the whole
+ * agent for one question costs several times as much.
+ */
+import { probe } from './probe.ts';
+
+const { argv, stdout, stderr } = process;
+// The kubelet ends a probe that takes too long; nothing else does.
+process.exitCode = await probe(argv.slice(2), { stdout, stderr, stopping: new AbortController().signal });
