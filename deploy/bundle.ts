@@ -6,10 +6,31 @@
  * https://esbuild.github.io/api/
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build, type Metafile } from 'esbuild';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
+
+/**
+ * Of the Kubernetes client library the agent uses what reads a kubeconfig and authenticates; its calls go over node:https.
+ * So the library is taken from the module that does this, without its index, which brings everything else along.
+ */
+const kubernetesClient = join(dirname(createRequire(import.meta.url).resolve('@kubernetes/client-node')), 'config.js');
+
+/**
+ * What libraries import for calls that the agent never makes: HTTP by fetch, generated API clients, proxies (a kubeconfig with
+ * proxy-url is refused), exemplars of traces. By the module's name in their imports, the names that they take from it; the
+ * build fails when a library comes to take another one.
+ */
+const leftOut: Readonly<Record<string, readonly string[]>> = {
+  undici: ['Agent', 'ProxyAgent'],
+  'socks-proxy-agent': ['SocksProxyAgent'],
+  socks: ['SocksClient'],
+  hpagent: ['HttpProxyAgent', 'HttpsProxyAgent'],
+  './gen/index.js': ['ServerConfiguration', 'createConfiguration'],
+  '@opentelemetry/api': ['trace', 'context'],
+};
 
 /**
  * Writes agent.mjs and probe.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
@@ -31,6 +52,10 @@ export async function bundleAgent(directory: string): Promise<void> {
     minifyWhitespace: true,
     sourcemap: 'external',
     legalComments: 'none',
+    // Nothing but ASCII: V8 keeps such a source with one byte a character, any other with two.
+    charset: 'ascii',
+    alias: { '@kubernetes/client-node': kubernetesClient },
+    plugins: [leaveOut, oneYaml, ascii],
     // CommonJS packages call require, which an ES module does not have.
     banner: { js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);" },
     metafile: true,
@@ -38,6 +63,55 @@ export async function bundleAgent(directory: string): Promise<void> {
   });
   writeFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), licenses(metafile));
 }
+
+/** Puts a module that nobody calls aside; what stands for it says so if somebody does call it. */
+const leaveOut: Plugin = {
+  name: 'leave-out',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ path, importer }) =>
+      path in leftOut && importer.includes('node_modules') ? { path, namespace: 'left-out' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'left-out' }, ({ path }) => {
+      const names = (leftOut[path] ?? []).map((name) => `export const ${name} = absent(${JSON.stringify(name)});`);
+      return { contents: [absence(path), ...names].join('\n') };
+    });
+  },
+};
+
+/** JavaScript of `absent(name)`: something that throws however it is used. */
+function absence(module: string): string {
+  const text = JSON.stringify(` of ${module} is not in this bundle: deploy/bundle.ts leaves it out`);
+  return `function absent(name) {
+    const fail = () => { throw new Error(name + ${text}); };
+    return new Proxy(fail, { apply: fail, construct: fail, get: fail });
+  }`;
+}
+
+/** The kubeconfig is read twice, by the client library and by the agent: by one YAML parser, so that both see the same. */
+const oneYaml: Plugin = {
+  name: 'one-yaml',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^js-yaml$/ }, ({ path }) => ({ path, namespace: 'one-yaml' }));
+    onLoad({ filter: /./, namespace: 'one-yaml' }, () => ({
+      contents: "export { parse as load } from 'yaml';",
+      resolveDir: root,
+    }));
+  },
+};
+
+/** esbuild writes ASCII except in regular expressions and tagged templates, where an escape means the same. */
+const ascii: Plugin = {
+  name: 'ascii',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/(agent|volumes)\/.*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(
+        /[^\0-\x7f]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      ),
+      loader: 'ts',
+    }));
+  },
+};
 
 /** The licences of all packages of which something is in the bundle: most ask to be passed on with it. */
 function licenses(metafile: Metafile): string {

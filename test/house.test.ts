@@ -91,6 +91,11 @@ test('every room of the table exists, and every folder is a room of the table', 
   assert.deepEqual([...folders].sort(), Object.keys(arrows).sort());
 });
 
+test('the map in ARCHITECTURE.md is the table, and so the tree', () => {
+  const drawn = roomsOfMap(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'));
+  assert.deepEqual(drawn.toSorted(), Object.keys(arrows).toSorted());
+});
+
 function sources(): string[] {
   return globSync('{agent,volumes,sandbox}/**/*.ts', { cwd: root, exclude: ['**/node_modules/**'] });
 }
@@ -137,4 +142,18 @@ function circles(all: readonly Import[]): string[] {
   };
   for (const { from } of all) visit(from, []);
   return found;
+}
+
+/** The first block of the house: a folder at the margin, its rooms below it, indented. */
+function roomsOfMap(text: string): string[] {
+  const [, map = ''] = /## The house[\s\S]*?```\n([\s\S]*?)```/.exec(text) ?? [];
+  const rooms: string[] = [];
+  let top = '';
+  for (const line of map.split('\n')) {
+    const [, margin, name] = /^( *)(\(the room itself\)|[\w-]+)/.exec(line) ?? [];
+    if (name === undefined) continue;
+    if (margin === '') top = name;
+    else rooms.push(name.startsWith('(') ? top : `${top}/${name}`);
+  }
+  return rooms;
 }
