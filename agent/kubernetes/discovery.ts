@@ -8,6 +8,7 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
+import { isDeepStrictEqual } from 'node:util';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
@@ -37,7 +38,7 @@ export interface Discovery {
   notServed(api: ServedApi): void;
   /**
    * A server dropped the stub and then missed the fields it knows (a 1.35 server beside a 1.36 one during an upgrade).
-   * From now on v1beta1 is spoken with key and proof, which every server of that version takes.
+   * For the next hour v1beta1 is spoken with key and proof, which every server of that version takes.
    */
   stubRefused(api: PodCertificateApi): void;
 }
@@ -54,9 +55,12 @@ const group = 'certificates.k8s.io';
 const versions = ['v1', 'v1beta1', 'v1alpha1'] as const;
 type Version = (typeof versions)[number];
 
+/** How long anything but the newest is made do with before it is looked for again: clusters are upgraded under the agent. */
+const makeDoForMs = 3_600_000;
+
 export function createDiscovery(options: DiscoveryOptions): Discovery {
   const { client, clock = createMonotonicClock(), missingForMs = 15_000 } = options;
-  let stubIsRefused = false;
+  let stubRefusedUntil = Number.NEGATIVE_INFINITY;
 
   const requests = remembered(clock, missingForMs, async (): Promise<PodCertificateApi> => {
     const version = await servedVersion(client, 'podcertificaterequests');
@@ -64,7 +68,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       case 'v1':
         return { ...apiOf(version), evidence: 'stub', userAnnotations: true };
       case 'v1beta1': {
-        const stub = !stubIsRefused && (await knowsStub(client));
+        const stub = clock.now() >= stubRefusedUntil && (await knowsStub(client));
         return { ...apiOf(version), evidence: stub ? 'stub' : 'keyAndProof', userAnnotations: true };
       }
       case 'v1alpha1':
@@ -90,7 +94,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       bundles.forget(api);
     },
     stubRefused(api) {
-      stubIsRefused = true;
+      stubRefusedUntil = clock.now() + makeDoForMs;
       requests.forget(api);
     },
   };
@@ -106,23 +110,34 @@ interface Remembered<T> {
   forget(answer: unknown): void;
 }
 
-/** Asks once for all who want to know at the same time, and keeps the answer; "missing" only for a while. */
+/**
+ * Asks once for all who want to know at the same time, and keeps the answer: the newest version for good, an older one for
+ * an hour, "missing" for a while. An older one that cannot be looked for again stays.
+ */
 function remembered<T extends ServedApi>(clock: Clock, missingForMs: number, ask: () => Promise<T>): Remembered<T> {
   let answer: T | undefined;
+  let goodUntil = Number.POSITIVE_INFINITY;
   let asking: Promise<T> | undefined;
   let missingUntil = Number.NEGATIVE_INFINITY;
   let lastMissing: AgentError | undefined;
 
   async function askOnce(): Promise<T> {
     try {
-      answer = await ask();
-      return answer;
+      const found = await ask();
+      goodUntil = found.apiVersion === `${group}/${versions[0]}` ? Number.POSITIVE_INFINITY : clock.now() + makeDoForMs;
+      // The same finding stays the same object: whoever holds it may still say that it is not served.
+      const kept = answer !== undefined && isDeepStrictEqual(found, answer) ? answer : found;
+      answer = kept;
+      return kept;
     } catch (error) {
       if (error instanceof AgentError && error.code === 'ApiMissing') {
+        answer = undefined;
         lastMissing = error;
         missingUntil = clock.now() + missingForMs;
       }
-      throw error;
+      if (answer === undefined) throw error;
+      goodUntil = clock.now() + missingForMs;
+      return answer;
     } finally {
       asking = undefined;
     }
@@ -130,7 +145,7 @@ function remembered<T extends ServedApi>(clock: Clock, missingForMs: number, ask
 
   return {
     async get() {
-      if (answer !== undefined) {
+      if (answer !== undefined && clock.now() < goodUntil) {
         return answer;
       }
       if (lastMissing !== undefined && clock.now() < missingUntil) {

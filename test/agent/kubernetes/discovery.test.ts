@@ -159,3 +159,42 @@ test('after a refused stub v1beta1 is spoken with key and proof', async (t) => {
   discovery.stubRefused(api);
   assert.equal((await discovery.podCertificateRequests()).evidence, 'keyAndProof');
 });
+
+const hourMs = 3_600_000;
+
+test('an older version is made do with for an hour, and then the newest is looked for again', async (t) => {
+  const cluster: Cluster = { served: { v1: [csr], v1beta1: [pcr, ctb] }, minor: '36', specProperties: [] };
+  const { discovery, time, server } = await start(t, cluster);
+  const older = await discovery.podCertificateRequests();
+  assert.deepEqual([older.apiVersion, older.evidence], ['certificates.k8s.io/v1beta1', 'keyAndProof']);
+  discovery.stubRefused(older);
+  await discovery.podCertificateRequests();
+  cluster.specProperties = ['stubPKCS10Request'];
+  time.now = hourMs - 1;
+  assert.equal((await discovery.podCertificateRequests()).evidence, 'keyAndProof');
+  time.now = hourMs;
+  assert.equal((await discovery.podCertificateRequests()).evidence, 'stub');
+  cluster.served = { v1: [csr, pcr, ctb], v1beta1: [pcr, ctb] };
+  time.now = 2 * hourMs;
+  assert.equal((await discovery.podCertificateRequests()).apiVersion, 'certificates.k8s.io/v1');
+  const calls = server.received.length;
+  time.now = 100 * hourMs;
+  await discovery.podCertificateRequests();
+  assert.equal(server.received.length, calls, 'the newest is kept for good');
+});
+
+test('an older version that cannot be looked for again stays in use', async (t) => {
+  const cluster: Cluster = { served: { v1: [csr], v1alpha1: [pcr, ctb] }, minor: '34' };
+  const { discovery, time, server } = await start(t, cluster);
+  const known = await discovery.podCertificateRequests();
+  cluster.discoveryStatus = 503;
+  time.now = hourMs;
+  assert.equal(await discovery.podCertificateRequests(), known);
+  const calls = server.received.length;
+  assert.equal(await discovery.podCertificateRequests(), known);
+  assert.equal(server.received.length, calls, 'and it is not asked for at every use');
+  delete cluster.discoveryStatus;
+  cluster.served = { v1: [csr] };
+  time.now = 2 * hourMs;
+  await assert.rejects(discovery.podCertificateRequests(), { code: 'ApiMissing' });
+});
