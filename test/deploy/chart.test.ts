@@ -159,6 +159,7 @@ describe('the chart', { skip }, () => {
       'logLevel',
       'requestsPerSecond',
       'burst',
+      'issuers',
       'followSuggestedKeyType',
       'allowedSigners',
     ]);
