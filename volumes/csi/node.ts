@@ -9,7 +9,7 @@ import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { VolumeError } from '../base/errors.ts';
 import type { PodReference } from '../base/volume.ts';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
-import { describeFaults, parseDeclaration } from '../declaration/sources.ts';
+import { createDeclarationReader, describeFaults, parseDeclaration } from '../declaration/sources.ts';
 import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
@@ -44,9 +44,10 @@ const maxGroupId = 0xffff_fffe;
 
 /** The implementation for `csi.v1.Node`; what it does not list answers UNIMPLEMENTED. */
 export function createNodeService(driver: VolumeDriver, nodeName: string, calls: Calls): UntypedServiceImplementation {
+  const readDeclaration = createDeclarationReader();
   return {
     NodePublishVolume: calls.handle('NodePublishVolume', async (request: NodePublishVolumeRequest, context) => {
-      const outcome = await driver.publish(readPublish(request), context.deadline, context.signal);
+      const outcome = await driver.publish(readPublish(request, readDeclaration), context.deadline, context.signal);
       const failed = statusOfOutcome(outcome);
       if (failed !== undefined) throw new CallError(failed.code, failed.details);
       return {};
@@ -63,8 +64,12 @@ export function createNodeService(driver: VolumeDriver, nodeName: string, calls:
   };
 }
 
-/** The call as the driver wants it. @throws CallError InvalidArgument that lists every fault. */
-export function readPublish(request: NodePublishVolumeRequest): PublishRequest {
+/**
+ * The call as the driver wants it.
+ * @param read reads the declaration
+ * @throws CallError InvalidArgument that lists every fault
+ */
+export function readPublish(request: NodePublishVolumeRequest, read = parseDeclaration): PublishRequest {
   const context = request.volume_context;
   const pod: PodReference = {
     namespace: context[podNamespace] ?? '',
@@ -74,7 +79,7 @@ export function readPublish(request: NodePublishVolumeRequest): PublishRequest {
   };
   const target = readTarget(request.target_path);
   const group = request.volume_capability?.mount?.volume_mount_group ?? '';
-  const declared = parseDeclaration(context);
+  const declared = read(context);
   refuseIf([
     ...identityFaults(request),
     request.target_path !== '' && typeof target === 'string' && target,

@@ -63,11 +63,13 @@ function readSelect(mapping: Mapping, path: string, faults: Fault[]): ClusterTru
     const message = given('name') ? 'has both name and signerName, keep one' : 'needs either name or signerName';
     faults.push({ field: path, message });
   }
-  const labelSelector = given('labelSelector')
+  // Absent matches nothing and an empty mapping everything, so nothing else may pass for either.
+  const hasSelector = (mapping.get('labelSelector') ?? undefined) !== undefined;
+  const labelSelector = hasSelector
     ? readLabelSelector(mapping.get('labelSelector'), `${path}.labelSelector`, faults)
     : undefined;
   if (given('name')) {
-    if (given('labelSelector')) {
+    if (hasSelector) {
       faults.push({ field: `${path}.labelSelector`, message: 'goes with signerName, leave it out beside name' });
     }
     return readName(mapping, path, faults);

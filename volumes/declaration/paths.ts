@@ -4,11 +4,7 @@
  */
 import path from 'node:path';
 import { type Fault, quote } from './fields.ts';
-
-/** Below Linux' PATH_MAX of 4096 by what stands before the path: kubelet directories and the timestamp directory. */
-const maxPathBytes = 3072;
-/** Linux' NAME_MAX. */
-const maxNameBytes = 255;
+import { maxNameBytes, maxPathBytes, maxPathParts } from './limits.ts';
 
 /** An output path of a declaration, in normal form (no `.`, no doubled slash), with the field that names it. */
 export interface OutputPath {
@@ -21,9 +17,9 @@ export function checkPath(
   text: string,
 ): { readonly ok: true; readonly path: string } | { readonly ok: false; readonly message: string } {
   const refuse = (message: string) => ({ ok: false, message: `${message}, not ${quote(text)}` }) as const;
-  // C0, DEL and C1 break logs and terminals, and NUL ends a path.
-  if (/\p{Cc}/u.test(text)) return refuse('must not hold control characters');
   if (!text.isWellFormed()) return refuse('must be valid Unicode');
+  // What is not seen, or turns the reading direction, lets a path look like another; controls break logs and end paths.
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return refuse('must not hold control characters or invisible ones');
   if (text.startsWith('/')) return refuse('must be relative to the volume');
   if (text.split('/').includes('..')) return refuse('must not hold ".." as a part');
   if (text.endsWith('/')) return refuse('must name a file');
@@ -31,6 +27,7 @@ export function checkPath(
   if (normal.startsWith('..')) return refuse('must not start with ".."');
   if (normal === '.' || normal.endsWith('/')) return refuse('must name a file');
   if (Buffer.byteLength(normal) > maxPathBytes) return refuse(`must be at most ${maxPathBytes} bytes long`);
+  if (normal.split('/').length > maxPathParts) return refuse(`must have at most ${maxPathParts} parts`);
   if (normal.split('/').some((name) => Buffer.byteLength(name) > maxNameBytes)) {
     return refuse(`must have parts of at most ${maxNameBytes} bytes`);
   }

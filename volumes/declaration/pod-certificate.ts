@@ -25,7 +25,6 @@ const minExpirationSeconds = 3600;
 /** 91 days. */
 const maxExpirationSeconds = 7_862_400;
 const maxKubernetesExpirationSeconds = 86_400;
-const maxAnnotationBytes = 256 * 1024;
 
 /** @returns the source, usable only if no fault was added. Its output paths are added to `outputs`. */
 export function readPodCertificate(
@@ -80,14 +79,9 @@ function readExpiration(mapping: Mapping, path: string, signerName: string, faul
 function readAnnotations(mapping: Mapping, path: string, faults: Fault[]): Readonly<Record<string, string>> {
   const field = `${path}.userAnnotations`;
   const annotations = readStringMap(mapping, 'userAnnotations', path, faults);
-  let bytes = 0;
-  for (const [key, value] of annotations) {
-    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+  for (const key of annotations.keys()) {
     const message = userAnnotationKeyFault(key);
     if (message !== undefined) faults.push({ field, message });
-  }
-  if (bytes > maxAnnotationBytes) {
-    faults.push({ field, message: `must be at most ${maxAnnotationBytes} bytes in all, not ${bytes}` });
   }
   return Object.fromEntries(annotations);
 }

@@ -4,16 +4,22 @@
  *
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/
  */
+import { createHash } from 'node:crypto';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
+import { maxSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
 import type { Source, VolumeDeclaration } from './types.ts';
 import { readYaml } from './yaml.ts';
 
+/** What a volume asks for, or everything that is wrong with it. */
+export type Verdict =
+  | { readonly ok: true; readonly declaration: VolumeDeclaration }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
+
 /** What the kubelet adds to the pod's own attributes (`podInfoOnMount`, token requests). */
 const kubeletAttributePrefix = 'csi.storage.k8s.io/';
-const maxSources = 32;
 
 /**
  * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text) and `defaultMode` (octal with a leading 0,
@@ -21,11 +27,7 @@ const maxSources = 32;
  *
  * @returns the declaration, or every fault found, each with the field's path and what to write instead.
  */
-export function parseDeclaration(
-  volumeAttributes: Readonly<Record<string, string>>,
-):
-  | { readonly ok: true; readonly declaration: VolumeDeclaration }
-  | { readonly ok: false; readonly faults: readonly Fault[] } {
+export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
   const faults: Fault[] = [];
   for (const name of Object.keys(volumeAttributes)) {
     if (name === 'sources' || name === 'defaultMode' || name.startsWith(kubeletAttributePrefix)) continue;
@@ -36,6 +38,24 @@ export function parseDeclaration(
   const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
   if (faults.length > 0) return { ok: false, faults };
   return { ok: true, declaration: { sources, ...(defaultMode === undefined ? {} : { defaultMode }) } };
+}
+
+/**
+ * `parseDeclaration` with a memory for the last verdicts: the kubelet repeats a call every few seconds to minutes, and what
+ * was refused once is refused again without being read.
+ */
+export function createDeclarationReader(): (volumeAttributes: Readonly<Record<string, string>>) => Verdict {
+  const verdicts = new Map<string, Verdict>();
+  return (volumeAttributes) => {
+    const own = Object.entries(volumeAttributes).filter(([name]) => !name.startsWith(kubeletAttributePrefix));
+    const key = createHash('sha256').update(JSON.stringify(own)).digest('base64');
+    const verdict = verdicts.get(key) ?? parseDeclaration(volumeAttributes);
+    verdicts.delete(key);
+    verdicts.set(key, verdict);
+    const [oldest] = verdicts.keys();
+    if (verdicts.size > maxVerdicts && oldest !== undefined) verdicts.delete(oldest);
+    return verdict;
+  };
 }
 
 /** All faults as one line, cut to what an event and a gRPC status can carry. */
@@ -87,6 +107,12 @@ function readSource(entry: unknown, index: number, outputs: OutputPath[], faults
 function parseMode(text: string | undefined, sources: readonly Source[], faults: Fault[]): number | undefined {
   if (text === undefined) return undefined;
   const digits = text.trim();
+  if (/^[1-7][0-7]{2}$/.test(digits)) {
+    const decimal = `"0${Number(digits).toString(8).padStart(3, '0')}" if the number is decimal`;
+    const message = `${quote(text)} may be octal or decimal: write "0${digits}" if it is octal, ${decimal}`;
+    faults.push({ field: 'defaultMode', message });
+    return undefined;
+  }
   const mode = /^0[0-7]{0,6}$/.test(digits)
     ? Number.parseInt(digits, 8)
     : /^[1-9][0-9]{0,6}$/.test(digits)

@@ -1,50 +1,106 @@
 /**
- * Reads the YAML text of a pod's author: one document, no aliases, no duplicate keys, no tags with a meaning of their
- * own, in time that grows with the text and no faster.
+ * Reads the YAML text of a pod's author: one document of plain lists, mappings and scalars. What a declaration never needs
+ * (directives, anchors, aliases, tags, explicit keys) has no meaning here and is refused.
+ *
+ * The text is looked at token by token before the parser sees it. That costs little, ends at the first thing that is refused,
+ * and leaves the parser nothing whose cost grows faster than a limit allows: broken flow collections alone would make it
+ * collect tens of thousands of errors.
  *
  * https://yaml.org/spec/1.2.2/
  */
-import { isScalar, parseDocument, visit } from 'yaml';
-
-const maxBytes = 64 * 1024;
-/** Deeper than any declaration needs, and far from the depth at which reading recursively runs out of stack. */
-const maxDepth = 32;
+import { CST, isScalar, Lexer, parseDocument, visit } from 'yaml';
+import { maxSourcesBytes, maxYamlBackslashes, maxYamlDepth, maxYamlTokens } from './limits.ts';
 
 /** @returns the value, with mappings as `Map`, or what is wrong with the text. */
 export function readYaml(
   text: string,
 ): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string } {
-  if (Buffer.byteLength(text) > maxBytes) return { ok: false, message: `must be at most ${maxBytes} bytes of YAML` };
+  if (Buffer.byteLength(text) > maxSourcesBytes) {
+    return { ok: false, message: `must be at most ${maxSourcesBytes} bytes of YAML` };
+  }
   try {
-    // The library compares every key of a mapping with every other: seconds for a hostile text. See findDuplicate.
-    const document = parseDocument(text, { uniqueKeys: false, prettyErrors: true, strict: true });
+    const refusal = refusedToken(text);
+    if (refusal !== undefined) return { ok: false, message: refusal };
+    // The library compares every key of a mapping with every other: see findDuplicate.
+    const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, strict: true });
     const problem = document.errors[0] ?? document.warnings[0];
     const message =
       problem?.code === 'MULTIPLE_DOCS'
-        ? 'must be one YAML document, remove the "---"'
+        ? oneDocument
         : problem === undefined
-          ? findForbidden(document)
-          : `is not valid YAML: ${firstLine(problem.message)}`;
+          ? findDuplicate(document)
+          : `is not valid YAML: ${firstLine(problem.message)}${lineOf(text, problem.pos[0])}`;
     if (message !== undefined) return { ok: false, message };
     return { ok: true, value: document.toJS({ mapAsMap: true, maxAliasCount: 0 }) };
   } catch (error) {
-    // Nesting as deep as the text is long ends in a stack overflow inside the library.
     return { ok: false, message: `cannot be read as YAML: ${firstLine(String(error))}` };
   }
 }
 
-function findForbidden(document: ReturnType<typeof parseDocument>): string | undefined {
+const oneDocument = 'must be one YAML document, remove the "---"';
+const tooDeep = `must not be nested deeper than ${maxYamlDepth} levels`;
+
+/** What is refused whatever it stands for, by the type of its token. */
+const refusedTokens: Readonly<Record<string, string>> = {
+  alias: 'must not use YAML aliases ("*name"), write the value out',
+  anchor: 'must not use YAML anchors ("&name"), write the value out',
+  tag: 'must not use YAML tags ("!name")',
+  'directive-line': 'must not use YAML directives ("%YAML")',
+  'explicit-key-ind': 'must not use explicit YAML keys ("? key")',
+};
+const openers = new Set(['flow-seq-start', 'flow-map-start']);
+const closers = new Set(['flow-seq-end', 'flow-map-end']);
+const blanks = new Set(['space', 'newline', 'comment']);
+/** Two of the same in a row, with nothing between them, are an error, or a level each. */
+const separators = new Set(['comma', 'map-value-ind']);
+
+/** The first token that is refused, or limit that is passed, as a message. */
+function refusedToken(text: string): string | undefined {
+  if (text.split('\\', maxYamlBackslashes + 2).length > maxYamlBackslashes + 1) {
+    return `must hold at most ${maxYamlBackslashes} backslashes`;
+  }
+  const judge = createJudge();
+  let tokens = 0;
+  let isContent = false;
+  for (const lexeme of new Lexer().lex(text)) {
+    tokens += 1;
+    if (tokens > maxYamlTokens) return `must hold at most ${maxYamlTokens} YAML tokens`;
+    const type: string = isContent ? 'content' : (CST.tokenType(lexeme) ?? 'unknown');
+    // The lexer announces a plain scalar by a token of its own, and then gives its text.
+    isContent = type === 'scalar';
+    const refusal = isContent || blanks.has(type) ? undefined : judge(type, lexeme);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+/** Judges token after token, white space and comments left out. */
+function createJudge(): (type: string, lexeme: string) => string | undefined {
+  let depth = 0;
+  let dashes = 0;
+  let previous = '';
+  return (type, lexeme) => {
+    if (openers.has(type)) depth += 1;
+    if (closers.has(type)) depth -= 1;
+    dashes = type === 'seq-item-ind' ? dashes + 1 : 0;
+    const isRepeated = separators.has(type) && type === previous;
+    previous = type;
+    if (depth > maxYamlDepth || dashes > maxYamlDepth) return tooDeep;
+    return isRepeated ? `is not valid YAML: ${JSON.stringify(lexeme)} twice in a row` : refusedTokens[type];
+  };
+}
+
+/** A key that one mapping has twice, or a level too many. */
+function findDuplicate(document: ReturnType<typeof parseDocument>): string | undefined {
   let message: string | undefined;
   const stop = (text: string) => {
     message = text;
     return visit.BREAK;
   };
   visit(document, {
-    Alias: () => stop('must not use YAML aliases ("*name"), write the value out'),
-    Collection: (_key, _node, ancestors) =>
-      ancestors.length > maxDepth ? stop(`must not be nested deeper than ${maxDepth} levels`) : undefined,
+    Collection: (_key, _node, ancestors) => (ancestors.length > maxYamlDepth ? stop(tooDeep) : undefined),
     Map: (_key, node, ancestors) => {
-      if (ancestors.length > maxDepth) return stop(`must not be nested deeper than ${maxDepth} levels`);
+      if (ancestors.length > maxYamlDepth) return stop(tooDeep);
       const seen = new Set<unknown>();
       for (const { key } of node.items) {
         const name = isScalar(key) ? key.value : key;
@@ -56,6 +112,11 @@ function findForbidden(document: ReturnType<typeof parseDocument>): string | und
     },
   });
   return message;
+}
+
+/** Where a fault lies, for people. */
+function lineOf(text: string, position: number): string {
+  return ` at line ${text.slice(0, position).split('\n').length}`;
 }
 
 function firstLine(text: string): string {

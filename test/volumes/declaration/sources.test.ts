@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
-import { describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
+import { createDeclarationReader, describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
 /** The faults of a declaration as `field: message` lines. */
 function faultsOf(attributes: Record<string, string>): readonly string[] {
@@ -168,7 +168,7 @@ test('maxExpirationSeconds lies between an hour and 91 days, and within a day fo
   }
 });
 
-test('annotation keys need a domain prefix, values must be strings, and 256 KiB is the limit', () => {
+test('annotation keys need a domain prefix, and values must be strings', () => {
   assert.deepEqual(certificateFaults({ userAnnotations: { 'example.com/Team': '', 'a.b/c.d_e': 'x' } }), []);
   for (const key of ['team', '/team', 'example.com/', 'a/b/c', 'exa mple.com/x', `a.b/${'x'.repeat(64)}`]) {
     const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
@@ -308,8 +308,8 @@ test('what is not a list of sources says so', () => {
     assert.match(faultsOf({ sources: text })[0] ?? '', /^sources: must be a YAML list/);
   }
   assert.deepEqual(faultsOf({ sources: '[]' }), ['sources: must hold at least one source']);
-  const many = JSON.stringify(Array(33).fill({}));
-  assert.deepEqual(faultsOf({ sources: many }), ['sources: must hold at most 32 sources, not 33']);
+  const many = JSON.stringify(Array(257).fill({}));
+  assert.deepEqual(faultsOf({ sources: many }), ['sources: must hold at most 256 sources, not 257']);
 });
 
 test('defaultMode is octal with a leading zero or decimal, at most 0777', () => {
@@ -329,7 +329,7 @@ test('defaultMode is octal with a leading zero or decimal, at most 0777', () => 
 test('a defaultMode that lets everybody read a private key is refused, and one for certificates alone is not', () => {
   const withKey = (path: string) => `[{podCertificate: {signerName: a.b/c, keyType: ED25519, ${path}: f}}]`;
   for (const path of ['keyPath', 'credentialBundlePath']) {
-    for (const defaultMode of ['0644', '420', '0441']) {
+    for (const defaultMode of ['0644', '484', '0441']) {
       const [fault = ''] = faultsOf({ defaultMode, sources: withKey(path) });
       assert.match(fault, /^defaultMode: 0\d+ would let everybody read the private key of sources\[0\], write "0440"/);
     }
@@ -344,4 +344,50 @@ test('faults as one message are one line, and many are cut', () => {
   const parts = describeFaults(Array(50).fill(fault)).split('; ');
   assert.equal(parts.length, 21);
   assert.equal(parts.at(-1), 'and 30 more');
+});
+
+test('150 sources and more fit into one volume', () => {
+  const sources = Array.from({ length: 256 }, (_, index) => ({
+    clusterTrustBundle: { name: `n${index}`, path: `p/${index}` },
+  }));
+  assert.deepEqual(faultsOf({ sources: JSON.stringify(sources) }), []);
+});
+
+test('a defaultMode that may be octal or decimal is refused, with both ways to write it', () => {
+  const [fault = ''] = faultsOf({
+    sources: JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]),
+    defaultMode: '400',
+  });
+  assert.equal(
+    fault,
+    'defaultMode: "400" may be octal or decimal: write "0400" if it is octal, "0620" if the number is decimal',
+  );
+});
+
+test('a label selector that is no mapping does not pass for an absent one', () => {
+  for (const labelSelector of ['', 'x', 0, []]) {
+    const faults = bundleFaults({ path: 'p', signerName: 'a.b/c', labelSelector });
+    assert.match(faults[0] ?? '', /labelSelector: must be a mapping/, JSON.stringify(labelSelector));
+  }
+  assert.deepEqual(bundleFaults({ path: 'p', signerName: 'a.b/c', labelSelector: null }), []);
+});
+
+test('paths have at most 16 parts, and no characters that are not seen', () => {
+  const parts = (count: number) => Array(count).fill('d').join('/');
+  assert.deepEqual(certificateFaults({ keyPath: parts(16) }), []);
+  assert.match(certificateFaults({ keyPath: parts(17) })[0] ?? '', /must have at most 16 parts/);
+  for (const code of [0x202e, 0x200b, 0x200f, 0x2066, 0x2069, 0xfeff, 0xad, 0x2028, 0xe000, 0x85]) {
+    const [fault = ''] = certificateFaults({ keyPath: `a${String.fromCodePoint(code)}b` });
+    assert.match(fault, /control characters or invisible ones/, code.toString(16));
+  }
+});
+
+test('a verdict is remembered, whatever else the kubelet says with the call', () => {
+  const read = createDeclarationReader();
+  const own = { sources: JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]) };
+  const first = read({ ...own, 'csi.storage.k8s.io/pod.uid': 'a' });
+  assert.equal(read({ ...own, 'csi.storage.k8s.io/pod.uid': 'b' }), first);
+  assert.notEqual(read({ ...own, defaultMode: '0400' }), first);
+  for (let index = 0; index < 200; index += 1) read({ sources: String(index) });
+  assert.notEqual(read(own), first, 'the memory is bounded');
 });
