@@ -101,7 +101,7 @@ export function startAgentParts(options: AgentPartsOptions): AgentParts {
     },
     anchors: (signerName) => {
       const selector = `spec.signerName=${signerName}`;
-      return synced((onError) => watchClusterTrustBundles(client, discovery, selector, onError));
+      return synced((onError) => watchClusterTrustBundles(client, discovery, selector, onError, (bundle) => bundle));
     },
     stop: () => requests.stop(),
   };

@@ -64,7 +64,7 @@ const discovery = createDiscovery({ client, clock: monotonic });
 const requests = watchRequests(client, discovery, nodeName, complain);
 const trust = createTrustAnchors({
   clock: monotonic,
-  watchBundles: (selector, onError) => watchClusterTrustBundles(client, discovery, selector, onError),
+  watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
   onMalformed: complain,
   onListenerFault: complain,
 });
