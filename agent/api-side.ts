@@ -84,7 +84,7 @@ export function connect({
   closers.add(() => nodePods.stop());
   const trust = createTrustAnchors({
     clock,
-    watchBundles: (selector, onError) => watchClusterTrustBundles(client, discovery, selector, onError),
+    watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
     onMalformed: (bundle, reason) =>
       log.warn(`ClusterTrustBundle ${bundle} cannot be read; its signer has to mend it`, { reason }),
     onListenerFault: (error) => log.error('trust anchors could not be taken over', { error }),

@@ -5,6 +5,7 @@
  * https://www.rfc-editor.org/rfc/rfc5280#section-4.1
  */
 import { X509Certificate } from 'node:crypto';
+import { contentOf, type Element, elementsOf } from '../base/der.ts';
 
 export interface Certificate {
   readonly der: Uint8Array;
@@ -15,11 +16,6 @@ export interface Certificate {
   readonly longestPath: number;
   /** Parsed when first asked for: of many trust anchors few are looked at. @throws when it is not X.509 */
   readonly x509: () => X509Certificate;
-}
-
-interface Element {
-  readonly tag: number;
-  readonly content: Uint8Array;
 }
 
 const tags = { integer: 0x02, utf8: 0x0c, printable: 0x13, ia5: 0x16, version: 0xa0, extensions: 0xa3 };
@@ -108,42 +104,6 @@ function valueKey(value: Element | undefined): string {
   const isText = value?.tag === tags.utf8 || value?.tag === tags.printable || value?.tag === tags.ia5;
   if (!isText) return `${value?.tag}:${hexOf(content)}`;
   return Buffer.from(content).toString('utf8').trim().replaceAll(/ +/g, ' ').toLowerCase();
-}
-
-/** The elements that follow each other in some bytes. */
-function elementsOf(bytes: Uint8Array): Element[] {
-  const elements: Element[] = [];
-  let position = 0;
-  while (position < bytes.length) {
-    const tag = byteAt(bytes, position);
-    const { length, start } = lengthAt(bytes, position + 1);
-    position = start + length;
-    if (position > bytes.length) throw new RangeError('an element is longer than what holds it');
-    elements.push({ tag, content: bytes.subarray(start, position) });
-  }
-  return elements;
-}
-
-function lengthAt(bytes: Uint8Array, position: number): { readonly length: number; readonly start: number } {
-  const first = byteAt(bytes, position);
-  if (first < 0x80) return { length: first, start: position + 1 };
-  const start = position + 1 + (first & 0x7f);
-  // Four bytes of length are four gigabytes; without any, the length is not said, which DER forbids.
-  if (first === 0x80 || first > 0x84) throw new RangeError('an element has no length that can be read');
-  let length = 0;
-  for (let index = position + 1; index < start; index += 1) length = length * 256 + byteAt(bytes, index);
-  return { length, start };
-}
-
-function byteAt(bytes: Uint8Array, position: number): number {
-  const byte = bytes[position];
-  if (byte === undefined) throw new RangeError('an element is cut off');
-  return byte;
-}
-
-function contentOf(element: Element | undefined): Uint8Array {
-  if (element === undefined) throw new RangeError('an element is missing');
-  return element.content;
 }
 
 function hexOf(bytes: Uint8Array): string {

@@ -1,32 +1,34 @@
 /**
- * Live copies of the ClusterTrustBundles that one field selector names, through whichever version the cluster serves.
+ * Live copies of the ClusterTrustBundles that one field selector names, or of all, through whichever version the cluster serves.
  */
 import type { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { Discovery, ServedApi } from './discovery.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from './list-watch.ts';
-import type { ClusterTrustBundle } from './objects.ts';
+import type { ClusterTrustBundle, KubernetesObject } from './objects.ts';
 import { resourcePath } from './paths.ts';
 import { decodeClusterTrustBundle } from './schemas.ts';
 
 /**
- * A bundle holds up to 1 MiB of certificates, so its pages are short.
- * @param fieldSelector `metadata.name=…` or `spec.signerName=…`.
+ * A bundle holds up to 1 MiB of certificates, so its pages are very short: no page holds the event loop up for long.
+ * @param fieldSelector `metadata.name=…` or `spec.signerName=…`; empty: all bundles.
+ * @param take what is kept of a bundle, asked for as soon as the server has sent it.
  */
-export function watchClusterTrustBundles(
+export function watchClusterTrustBundles<T extends KubernetesObject>(
   client: ApiClient,
   discovery: Discovery,
   fieldSelector: string,
   onError: (error: AgentError) => void,
-  options: Partial<ListWatchOptions<ClusterTrustBundle>> = {},
-): ListWatch<ClusterTrustBundle> {
+  take: (bundle: ClusterTrustBundle) => T,
+  options: Partial<ListWatchOptions<T>> = {},
+): ListWatch<T> {
   let api: ServedApi | undefined;
-  return createListWatch<ClusterTrustBundle>({
-    pageSize: 16,
+  return createListWatch<T>({
+    pageSize: 4,
     ...options,
     client,
-    decode: decodeClusterTrustBundle,
-    query: { fieldSelector },
+    decode: (value) => take(decodeClusterTrustBundle(value)),
+    ...(fieldSelector === '' ? {} : { query: { fieldSelector } }),
     onError,
     async path() {
       api = await discovery.clusterTrustBundles();

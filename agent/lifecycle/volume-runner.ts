@@ -109,7 +109,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
   };
 
   const onAnchors = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
-    if (anchors.type === 'found' || source.optional) {
+    if (anchors.type === 'found' || (anchors.type === 'missing' && source.optional)) {
       missing.delete(source.index);
       const certificates = anchors.type === 'found' ? anchors.certificates : [];
       projection.stage(source.index, { kind: 'trustAnchors', certificates });

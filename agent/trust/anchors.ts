@@ -2,27 +2,30 @@
  * Trust anchors from ClusterTrustBundles, live: each subscription gets the union of the certificates that its source
  * selects, at once when it changes and only then.
  *
- * Only what is used is watched: one watch for each bundle name and each signer in use, shared by all their sources, and
- * ended a little after the last of them has gone. The anchors of an API that goes away, or of bundles that can no
- * longer be read, stay as they were last known.
+ * Only what is used is watched (`feeds.ts`), read (`shelf.ts`) and held, once for all (`anchor-pool.ts`); it is given up
+ * a little after the last of its sources has gone. The anchors of an API that goes away, or of bundles that can no longer
+ * be read, stay as they were last known.
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
-import type { AgentError } from '../base/errors.ts';
-import type { ListWatch, ListWatchHealth } from '../kubernetes/list-watch.ts';
-import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
+import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
-import { readTrustBundle, uniteCertificates } from './certificates.ts';
-import { matchesLabels } from './label-selector.ts';
+import { createAnchorPool } from './anchor-pool.ts';
+import { createFeeds, type FeedKey, type FeedView, selectorOf, type WatchBundles } from './feeds.ts';
+import { longestHeldBytes } from './limits.ts';
+import { anchorsOf, isSame, isSelected, type Select } from './selection.ts';
+import { createShelf, type ShelvedBundle } from './shelf.ts';
 
 export interface TrustAnchorOptions {
-  /** Starts a watch of the bundles that a field selector names; `onError` gets each of its failures. */
-  readonly watchBundles: (fieldSelector: string, onError: (error: AgentError) => void) => ListWatch<ClusterTrustBundle>;
+  readonly watchBundles: WatchBundles;
   readonly clock: Clock;
-  /** How long a watch outlives its last subscription, milliseconds. Default one minute. */
+  /** How long bundles are looked after beyond their last subscription, milliseconds. Default one minute. */
   readonly lingerMs?: number;
+  /** Most bytes of DER held. Default `longestHeldBytes`. */
+  readonly heldBytes?: number;
   /** A bundle cannot be read; said once for each of its versions. The rest is used. */
   readonly onMalformed?: (bundleName: string, reason: string) => void;
   /** What a listener threw; the others are told all the same. */
@@ -32,176 +35,174 @@ export interface TrustAnchorOptions {
 export interface TrustAnchorService extends TrustAnchors {
   /** The watches there are, by field selector. */
   health(): ReadonlyMap<string, ListWatchHealth>;
+  /** Bytes of DER held for all subscriptions together. */
+  heldBytes(): number;
   /** Ends every watch and subscription. */
   stop(): void;
 }
 
 interface Subscription {
-  readonly source: ClusterTrustBundleSource;
+  readonly optional: boolean;
   readonly listener: (anchors: Anchors) => void;
   /** What was told last. */
   told: Anchors | undefined;
 }
 
-/** One watch and who uses it. */
-interface Shared {
-  readonly bundles: ListWatch<ClusterTrustBundle>;
+/** All subscriptions that select the same: their union is made, and held, once. */
+interface Selection {
+  readonly select: Select;
   readonly subscriptions: Set<Subscription>;
-  /** DER certificates of a bundle, none when it is malformed. */
-  readonly read: (bundle: ClusterTrustBundle) => readonly Uint8Array[];
-  /** Why the bundles could not be watched lately. */
-  fault: AgentError | undefined;
-  /** True while a round of telling is due. */
-  due: boolean;
+  /** Which versions of which bundles `anchors` was made of. */
+  stamps: string | undefined;
+  anchors: Anchors | undefined;
+}
+
+/** All selections among the bundles of one name or signer. */
+interface Topic {
+  readonly key: FeedKey;
+  readonly selections: Map<string, Selection>;
   cancelLinger: (() => void) | undefined;
 }
 
 export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorService {
-  const { watchBundles, clock, lingerMs = 60_000 } = options;
-  const watches = new Map<string, Shared>();
+  const { watchBundles, clock, lingerMs = 60_000, heldBytes = longestHeldBytes } = options;
+  const topics = new Map<string, Topic>();
+  const due = new Set<string>();
+  let isTelling = false;
+  const pool = createAnchorPool(heldBytes);
+  const shelf = createShelf({
+    pool,
+    onRead,
+    onMalformed: (name, reason) => options.onMalformed?.(name, reason),
+  });
+  const feeds = createFeeds(watchBundles, shelf, (key) => tellSoon(selectorOf(key)));
 
-  function open(fieldSelector: string): Shared {
-    const shared: Shared = {
-      bundles: watchBundles(fieldSelector, (error) => {
-        shared.fault = error;
-        tellSoon(shared);
-      }),
-      subscriptions: new Set(),
-      read: createBundleReader(options.onMalformed),
-      fault: undefined,
-      due: false,
-      cancelLinger: undefined,
-    };
-    watches.set(fieldSelector, shared);
-    shared.bundles.subscribe(() => tellSoon(shared));
-    return shared;
+  /** A bundle may be selected by its name and by its signer. */
+  function onRead(bundleName: string, signerName: string | undefined): void {
+    tellSoon(selectorOf({ by: 'name', value: bundleName }));
+    if (signerName !== undefined) tellSoon(selectorOf({ by: 'signer', value: signerName }));
   }
 
-  /** A complete list brings its differences one by one: they are told together, when all of them are in. */
-  function tellSoon(shared: Shared): void {
-    if (!shared.due) {
-      shared.due = true;
-      queueMicrotask(() => {
-        shared.due = false;
-        for (const subscription of [...shared.subscriptions]) {
-          tell(shared, subscription);
-        }
-      });
+  /** A complete list brings its differences one by one: they are told together, when all of them are in and read. */
+  function tellSoon(selector: string): void {
+    if (!topics.has(selector)) return;
+    due.add(selector);
+    if (!isTelling) {
+      isTelling = true;
+      void tellAll();
     }
   }
 
-  function tell(shared: Shared, subscription: Subscription): void {
-    const anchors = anchorsFor(shared, subscription);
-    if (anchors === undefined || !shared.subscriptions.has(subscription) || isSame(anchors, subscription.told)) {
+  /** One topic a turn of the event loop: a union may be thousands of certificates. */
+  async function tellAll(): Promise<void> {
+    for (;;) {
+      await nextTurn();
+      const [selector] = due;
+      if (selector === undefined) break;
+      due.delete(selector);
+      const topic = topics.get(selector);
+      if (topic !== undefined) tellTopic(topic);
+    }
+    isTelling = false;
+  }
+
+  function tellTopic({ key, selections }: Topic): void {
+    const view = feeds.view(key);
+    for (const selection of selections.values()) {
+      update(selection, view);
+      for (const subscription of [...selection.subscriptions]) tell(selection, subscription, view);
+    }
+  }
+
+  /** Makes the union anew when a bundle in it has changed and all of them are read. */
+  function update(selection: Selection, { isSynced, bundles }: FeedView): void {
+    if (!isSynced) return;
+    const selected: ShelvedBundle[] = [];
+    let stamps = '';
+    for (const outline of bundles) {
+      if (!isSelected(outline, selection.select)) continue;
+      const bundle = shelf.get(outline.metadata.name);
+      if (bundle === undefined || bundle.isPending) return;
+      selected.push(bundle);
+      stamps += `${bundle.stamp} `;
+    }
+    if (stamps === selection.stamps) return;
+    selection.stamps = stamps;
+    selection.anchors = anchorsOf(selection.select, selected);
+  }
+
+  function tell({ anchors, subscriptions }: Selection, subscription: Subscription, view: FeedView): void {
+    const news = anchors ?? whyUnknown(view, subscription.optional);
+    if (news === undefined || !subscriptions.has(subscription) || isSame(news, subscription.told)) {
       return;
     }
-    subscription.told = anchors;
+    subscription.told = news;
     try {
-      subscription.listener(anchors);
+      subscription.listener(news);
     } catch (fault) {
       options.onListenerFault?.(fault);
     }
   }
 
-  function close(fieldSelector: string, shared: Shared): void {
-    shared.cancelLinger?.();
-    shared.subscriptions.clear();
-    shared.bundles.stop();
-    watches.delete(fieldSelector);
+  function close(selector: string, topic: Topic): void {
+    topic.cancelLinger?.();
+    for (const { subscriptions } of topic.selections.values()) subscriptions.clear();
+    topic.selections.clear();
+    topics.delete(selector);
+    feeds.close(topic.key);
+  }
+
+  function open(selector: string, key: FeedKey): Topic {
+    const topic: Topic = { key, selections: new Map(), cancelLinger: undefined };
+    topics.set(selector, topic);
+    feeds.open(key);
+    return topic;
   }
 
   return {
-    subscribe(source, listener) {
-      const fieldSelector = fieldSelectorFor(source);
-      const shared = watches.get(fieldSelector) ?? open(fieldSelector);
-      shared.cancelLinger?.();
-      shared.cancelLinger = undefined;
-      const subscription: Subscription = { source, listener, told: undefined };
-      shared.subscriptions.add(subscription);
-      tellSoon(shared);
+    subscribe({ select, optional }, listener) {
+      const key = keyFor(select);
+      const selector = selectorOf(key);
+      const topic = topics.get(selector) ?? open(selector, key);
+      topic.cancelLinger?.();
+      topic.cancelLinger = undefined;
+      const name = JSON.stringify(select);
+      const selection: Selection = topic.selections.get(name) ?? {
+        select,
+        subscriptions: new Set(),
+        stamps: undefined,
+        anchors: undefined,
+      };
+      topic.selections.set(name, selection);
+      const subscription: Subscription = { optional, listener, told: undefined };
+      selection.subscriptions.add(subscription);
+      tellSoon(selector);
       return () => {
-        if (shared.subscriptions.delete(subscription) && shared.subscriptions.size === 0) {
-          shared.cancelLinger = clock.at(clock.now() + lingerMs, () => close(fieldSelector, shared));
-        }
+        if (!selection.subscriptions.delete(subscription) || selection.subscriptions.size > 0) return;
+        topic.selections.delete(name);
+        if (topic.selections.size > 0) return;
+        topic.cancelLinger = clock.at(clock.now() + lingerMs, () => close(selector, topic));
       };
     },
-    health: () => new Map([...watches].map(([fieldSelector, { bundles }]) => [fieldSelector, bundles.health()])),
+    health: () => feeds.health(),
+    heldBytes: () => pool.bytes(),
     stop() {
-      for (const [fieldSelector, shared] of watches) {
-        close(fieldSelector, shared);
+      for (const [selector, topic] of topics) {
+        close(selector, topic);
       }
+      feeds.stop();
+      shelf.stop();
     },
   };
 }
 
-/** Commas, equals signs and backslashes have a meaning in field selectors. */
-function fieldSelectorFor({ select }: ClusterTrustBundleSource): string {
-  const [field, value] = select.by === 'name' ? ['metadata.name', select.name] : ['spec.signerName', select.signerName];
-  return `${field}=${value.replace(/[\\,=]/g, '\\$&')}`;
+function keyFor(select: ClusterTrustBundleSource['select']): FeedKey {
+  return select.by === 'name' ? { by: 'name', value: select.name } : { by: 'signer', value: select.signerName };
 }
 
-/** What a source selects now; undefined while that is not known. */
-function anchorsFor({ bundles, read, fault }: Shared, { source }: Subscription): Anchors | undefined {
-  if (!bundles.health().synced) {
-    // An optional source may go without bundles that do not exist, not without bundles that may not be read.
-    const tellable = fault?.code === 'ApiMissing' || (fault?.code === 'Forbidden' && !source.optional);
-    return fault !== undefined && tellable ? { type: 'missing', message: fault.message } : undefined;
-  }
-  const selected = bundles.list().filter((bundle) => isSelected(bundle, source));
-  const certificates = uniteCertificates(selected.map(read));
-  return certificates.length > 0
-    ? { type: 'found', certificates }
-    : { type: 'missing', message: missingMessage(source, selected.length) };
+/** What is told of bundles that could not be looked at yet; nothing while that may pass by itself. */
+function whyUnknown({ fault }: FeedView, optional: boolean): Anchors | undefined {
+  // An optional source may go without bundles that do not exist, not without bundles that may not be read.
+  const tellable = fault?.code === 'ApiMissing' || (fault?.code === 'Forbidden' && !optional);
+  return fault !== undefined && tellable ? { type: 'missing', message: fault.message } : undefined;
 }
-
-function isSelected(bundle: ClusterTrustBundle, { select }: ClusterTrustBundleSource): boolean {
-  return select.by === 'name'
-    ? bundle.metadata.name === select.name
-    : bundle.spec.signerName === select.signerName && matchesLabels(select.labelSelector, bundle.metadata.labels);
-}
-
-function missingMessage({ select }: ClusterTrustBundleSource, selected: number): string {
-  if (selected > 0) {
-    return `no certificate can be read from the ${selected} ClusterTrustBundle(s) selected`;
-  }
-  if (select.by === 'name') {
-    return `there is no ClusterTrustBundle ${JSON.stringify(select.name)}`;
-  }
-  return select.labelSelector === undefined
-    ? 'the source has no labelSelector, which matches nothing: an empty one matches everything'
-    : `no ClusterTrustBundle of signer ${JSON.stringify(select.signerName)} matches the labelSelector`;
-}
-
-/** Reads bundles, each version once: a new version is a new object. */
-function createBundleReader(onMalformed: TrustAnchorOptions['onMalformed']): Shared['read'] {
-  const known = new WeakMap<ClusterTrustBundle, readonly Uint8Array[]>();
-  return (bundle) => {
-    const certificates = known.get(bundle) ?? readOrReport(bundle, onMalformed);
-    known.set(bundle, certificates);
-    return certificates;
-  };
-}
-
-function readOrReport(
-  bundle: ClusterTrustBundle,
-  onMalformed: TrustAnchorOptions['onMalformed'],
-): readonly Uint8Array[] {
-  try {
-    return readTrustBundle(bundle.spec.trustBundle);
-  } catch (fault) {
-    onMalformed?.(bundle.metadata.name, fault instanceof Error ? fault.message : 'unreadable');
-    return [];
-  }
-}
-
-function isSame(one: Anchors, other: Anchors | undefined): boolean {
-  if (one.type === 'missing' || other === undefined || other.type === 'missing') {
-    return one.type === 'missing' && other?.type === 'missing' && one.message === other.message;
-  }
-  return (
-    one.certificates.length === other.certificates.length &&
-    one.certificates.every((certificate, index) => Buffer.compare(certificate, other.certificates[index] ?? none) === 0)
-  );
-}
-
-const none = new Uint8Array();

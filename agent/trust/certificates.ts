@@ -3,35 +3,63 @@
  *
  * https://www.rfc-editor.org/rfc/rfc7468 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
-import { X509Certificate } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { contentOf, elementsOf } from '../base/der.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
+import { certificatesPerTurn } from './limits.ts';
 
 /**
- * Reads a bundle. Text between blocks and headers within them are dropped.
+ * Reads a bundle, over several turns of the event loop where it is long. Text that is no block is dropped, and so are
+ * headers within blocks.
  * @param pem `spec.trustBundle`.
  * @returns DER certificates in the bundle's order, possibly some twice.
  * @throws Error that names the block at fault, by its position from 1, and never quotes it.
  */
-export function readTrustBundle(pem: string): Uint8Array[] {
+export async function readTrustBundle(pem: string): Promise<Uint8Array[]> {
   const blocks = readCertificateBlocks(pem);
   if (blocks.length === 0) {
     throw new Error('it holds no certificate');
   }
-  return blocks.map((der, index) => readCertificate(der, index + 1));
+  const certificates: Uint8Array[] = [];
+  for (const [index, der] of blocks.entries()) {
+    if (index % certificatesPerTurn === 0) await nextTurn();
+    if (!isCertificate(der)) throw new Error(`block ${index + 1} is not an X.509 certificate`);
+    certificates.push(der);
+  }
+  return certificates;
 }
 
-function readCertificate(der: Uint8Array, position: number): Uint8Array {
+/** The fields of a certificate to its public key: serial number, algorithm, issuer, validity, subject, key. */
+const fields = [0x02, 0x30, 0x30, 0x30, 0x30, 0x30];
+const versionField = 0xa0;
+
+/**
+ * True for bytes in the shape of one X.509 certificate, whole. The API server has parsed it; to parse it once more with
+ * OpenSSL would leave an object outside of the heap for each, which, with tens of thousands of them, stops the process
+ * for most of a second when they are collected.
+ */
+function isCertificate(der: Uint8Array): boolean {
   try {
-    // `raw` is what the parser understood: bytes that follow the certificate are left out.
-    return new Uint8Array(new X509Certificate(der).raw);
-  } catch {
-    throw new Error(`block ${position} is not an X.509 certificate`);
+    const [certificate, ...following] = elementsOf(der);
+    const [body, algorithm, signature, ...rest] = elementsOf(contentOf(certificate));
+    const tags = elementsOf(contentOf(body)).map(({ tag }) => tag);
+    if (tags[0] === versionField) tags.shift();
+    const shape = [certificate, body, algorithm, signature].map((element) => element?.tag);
+    return (
+      following.length === 0 &&
+      rest.length === 0 &&
+      shape.every((tag, index) => tag === [0x30, 0x30, 0x30, 0x03][index]) &&
+      fields.every((tag, index) => tag === tags[index])
+    );
+  } catch (fault) {
+    if (fault instanceof RangeError) return false;
+    throw fault;
   }
 }
 
 /** The union of several bundles: each certificate once, ordered by its bytes, so that the same set gives the same file. */
 export function uniteCertificates(bundles: readonly (readonly Uint8Array[])[]): Uint8Array[] {
-  const sorted = bundles.flat().sort(Buffer.compare);
+  const sorted = [...new Set(bundles.flat())].sort(Buffer.compare);
   return sorted.filter((certificate, index) => {
     const before = sorted[index - 1];
     return before === undefined || Buffer.compare(before, certificate) !== 0;

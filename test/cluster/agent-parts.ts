@@ -107,7 +107,7 @@ export function startAgentParts(options: AgentPartsOptions): AgentParts {
     },
     anchors: (signerName) => {
       const selector = `spec.signerName=${signerName}`;
-      return synced((onError) => watchClusterTrustBundles(client, discovery, selector, onError));
+      return synced((onError) => watchClusterTrustBundles(client, discovery, selector, onError, (bundle) => bundle));
     },
     stop: () => requests.stop(),
   };

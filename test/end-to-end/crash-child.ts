@@ -66,7 +66,7 @@ const requests = watchRequests(client, discovery, nodeName, complain);
 const nodePods = createNodePods({ client, nodeName, clock: monotonic, onError: complain });
 const trust = createTrustAnchors({
   clock: monotonic,
-  watchBundles: (selector, onError) => watchClusterTrustBundles(client, discovery, selector, onError),
+  watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
   onMalformed: complain,
   onListenerFault: complain,
 });

@@ -454,6 +454,22 @@ test('missing trust anchors hold the pod back unless they are optional', async (
   assert.equal(world.read(optional, 'ca.pem'), '');
 });
 
+test('trust anchors that cannot be used empty no file, not even an optional one', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('optional', [trustBundle(0, 'ca.pem', true)]);
+  const published = world.publish(request, 30_000);
+  await world.until(() => world.manager.count() === 1);
+  world.announce({ type: 'refused', message: 'the bundles are too large' });
+  world.clock.advance(30_000);
+  assert.deepEqual(await published, { type: 'waiting', message: 'sources[0]: the bundles are too large' });
+  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await world.publish(request), { type: 'ready' });
+  const before = world.read(request, 'ca.pem');
+  assert.notEqual(before, '');
+  world.announce({ type: 'refused', message: 'the bundles are too large' });
+  assert.equal(world.read(request, 'ca.pem'), before);
+});
+
 test('trust anchors that vanish later leave the old file', async (t) => {
   const world = await createWorld(t);
   const request = world.request('trust', [trustBundle(0, 'ca.pem')]);

@@ -1,130 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type TestContext, test } from 'node:test';
-import { watchClusterTrustBundles } from '../../../agent/kubernetes/bundles.ts';
-import { createDiscovery } from '../../../agent/kubernetes/discovery.ts';
-import type { ClusterTrustBundle } from '../../../agent/kubernetes/objects.ts';
-import type { Anchors } from '../../../agent/lifecycle/ports.ts';
-import type { Clock } from '../../../agent/time/clock.ts';
-import { createTrustAnchors } from '../../../agent/trust/anchors.ts';
-import { uniteCertificates } from '../../../agent/trust/certificates.ts';
-import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/declaration/types.ts';
-import {
-  clientOf,
-  isWatch,
-  openWatch,
-  type Received,
-  sendEvent,
-  sendJson,
-  sendList,
-  sendStatus,
-  startLoopback,
-} from '../kubernetes/loopback.ts';
+import { test } from 'node:test';
+import type { LabelSelector } from '../../../volumes/declaration/types.ts';
+import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, derOf, makeAuthority } from './authorities.ts';
+import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
 
 const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
-const everything: LabelSelector = { matchLabels: {}, matchExpressions: [] };
-const signerName = 'example.com/mesh';
-
-function byName(name: string, optional = false): ClusterTrustBundleSource {
-  return { kind: 'clusterTrustBundle', index: 0, select: { by: 'name', name }, optional, path: 'ca.pem' };
-}
-
-function bySigner(labelSelector?: LabelSelector, signer = signerName): ClusterTrustBundleSource {
-  const select = { by: 'signer', signerName: signer, ...(labelSelector && { labelSelector }) } as const;
-  return { kind: 'clusterTrustBundle', index: 0, select, optional: false, path: 'ca.pem' };
-}
-
-/** What a subscription was told. */
-interface Ear {
-  readonly told: Anchors[];
-  readonly listener: (anchors: Anchors) => void;
-  nth(count: number): Promise<Anchors | undefined>;
-}
-
-function ear(): Ear {
-  const told: Anchors[] = [];
-  const waiting = new Set<() => void>();
-  return {
-    told,
-    listener(anchors) {
-      told.push(anchors);
-      for (const check of [...waiting]) {
-        check();
-      }
-    },
-    nth: (count) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          if (told.length >= count) {
-            waiting.delete(check);
-            resolve(told[count - 1]);
-          }
-        };
-        waiting.add(check);
-        check();
-      }),
-  };
-}
-
-function found(...pems: string[]): Anchors {
-  return { type: 'found', certificates: uniteCertificates([pems.map(derOf)]) };
-}
-
-interface Api {
-  bundles: ClusterTrustBundle[];
-  served: boolean;
-  forbidden: boolean;
-}
-
-async function start(t: TestContext, bundles: ClusterTrustBundle[]) {
-  const api: Api = { bundles, served: true, forbidden: false };
-  const server = await startLoopback(t, ({ path, query, response }) => {
-    if (path === '/version') {
-      sendJson(response, 200, { minor: '36', gitVersion: 'v1.36.2' });
-    } else if (path === '/apis/certificates.k8s.io/v1beta1' && api.served) {
-      sendJson(response, 200, { resources: [{ name: 'clustertrustbundles' }] });
-    } else if (!path.endsWith('/clustertrustbundles') || !api.served) {
-      sendStatus(response, 404, 'NotFound');
-    } else if (api.forbidden) {
-      sendStatus(response, 403, 'Forbidden');
-    } else if (query.get('watch')) {
-      openWatch(response);
-    } else {
-      const selector = query.get('fieldSelector') ?? '';
-      const fits = ({ metadata, spec }: ClusterTrustBundle): boolean =>
-        selector === `metadata.name=${metadata.name}` || selector === `spec.signerName=${spec.signerName}`;
-      sendList(response, 1, api.bundles.filter(fits));
-    }
-  });
-  const alarms: { time: number; callback: () => void; cancelled: boolean }[] = [];
-  const clock: Clock = {
-    now: () => 0,
-    at(time, callback) {
-      const alarm = { time, callback, cancelled: false };
-      alarms.push(alarm);
-      return () => {
-        alarm.cancelled = true;
-      };
-    },
-  };
-  const client = clientOf(t, server);
-  const discovery = createDiscovery({ client, missingForMs: 5 });
-  const malformed: string[] = [];
-  const faults: unknown[] = [];
-  const trust = createTrustAnchors({
-    clock,
-    lingerMs: 1000,
-    onMalformed: (name, reason) => malformed.push(`${name}: ${reason}`),
-    onListenerFault: (fault) => faults.push(fault),
-    watchBundles: (selector, onError) =>
-      watchClusterTrustBundles(client, discovery, selector, onError, { backoffMs: { first: 5, longest: 20 } }),
-  });
-  t.after(() => trust.stop());
-  const watchOf = (selector: string, count = 1): Promise<Received> =>
-    server.nth(count, (one) => isWatch(one) && one.query.get('fieldSelector') === selector);
-  return { api, server, trust, alarms, malformed, faults, watchOf };
-}
 
 test('a bundle by name is told once it is known, and again at once when it changes', async (t) => {
   const { trust, watchOf } = await start(t, [bundle('roots', `${two}${one}${two}`)]);
@@ -295,4 +177,54 @@ test('after stop or after its end a subscription is told nothing', async (t) => 
   await closed;
   assert.equal(trust.health().size, 0);
   assert.equal(kept.told.length, 1);
+});
+
+test('a bundle that can no longer be read keeps its last good anchors until it is deleted', async (t) => {
+  const { trust, malformed, watchOf } = await start(t, [bundle('roots', one, { signerName })]);
+  const [named, signed, late] = [ear(), ear(), ear()];
+  trust.subscribe(byName('roots', true), named.listener);
+  trust.subscribe(bySigner(everything), signed.listener);
+  assert.deepEqual([await named.nth(1), await signed.nth(1)], [found(one), found(one)]);
+  const watches = [await watchOf('metadata.name=roots'), await watchOf(`spec.signerName=${signerName}`)];
+  const send = (type: string, pem: string, resourceVersion: number, uid = 'roots'): void => {
+    const object = bundle('roots', pem, { signerName, resourceVersion });
+    for (const { response } of watches) {
+      sendEvent(response, type, { ...object, metadata: { ...object.metadata, uid } });
+    }
+  };
+  send('MODIFIED', 'nothing of use', 2);
+  trust.subscribe(bySigner({ matchLabels: {}, matchExpressions: [] }), late.listener);
+  send('MODIFIED', two, 3);
+  assert.deepEqual([await named.nth(2), await signed.nth(2)], [found(two), found(two)]);
+  send('MODIFIED', 'nothing of use', 4);
+  const added = bundle('more', three, { signerName, resourceVersion: 5 });
+  sendEvent(watches[1]?.response ?? assert.fail(), 'ADDED', added);
+  assert.deepEqual(await signed.nth(3), found(two, three));
+  assert.deepEqual(await late.nth(1), found(one));
+  assert.ok(
+    malformed.includes('roots: it holds no certificate; the certificates of its last readable version stay in use'),
+  );
+  send('DELETED', 'nothing of use', 6);
+  assert.deepEqual(await signed.nth(4), found(three));
+  assert.deepEqual(await named.nth(3), { type: 'missing', message: 'there is no ClusterTrustBundle "roots"' });
+  send('ADDED', 'nothing of use', 7, 'another');
+  assert.deepEqual(await named.nth(4), {
+    type: 'refused',
+    message: 'no certificate can be read from the 1 ClusterTrustBundle(s) selected',
+  });
+});
+
+test('subscriptions that select the same, and bundles that hold the same, share one copy', async (t) => {
+  const names = Array.from({ length: 6 }, (_, index) => `roots-${index}`);
+  const { trust } = await start(
+    t,
+    names.map((name) => bundle(name, `${one}${two}`)),
+  );
+  const ears = Array.from({ length: 16 }, () => names.map((name) => ({ name, ...ear() }))).flat();
+  for (const { name, listener } of ears) trust.subscribe(byName(name), listener);
+  const told = await Promise.all(ears.map(({ nth }) => nth(1)));
+  const copies = new Set(told.flatMap((anchors) => (anchors?.type === 'found' ? anchors.certificates : [])));
+  assert.equal(copies.size, 2);
+  assert.equal(trust.heldBytes(), derOf(one).length + derOf(two).length);
+  assert.ok(new Set(told.map((anchors) => anchors?.type === 'found' && anchors.certificates)).size <= names.length);
 });

@@ -1,23 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readTrustBundle, uniteCertificates } from '../../../agent/trust/certificates.ts';
+import { pemOf } from '../issuance/authorities.ts';
 import { derOf, makeAuthority } from './authorities.ts';
 
 const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
 
-test('each CERTIFICATE block is read, whatever text stands around it', () => {
+test('each CERTIFICATE block is read, whatever text stands around it', async () => {
   const pem = `# our roots: two\n${one}\nsubject=CN=two\n${two.replaceAll('\n', '\r\n')}the end`;
-  assert.deepEqual(readTrustBundle(pem), [derOf(one), derOf(two)]);
+  assert.deepEqual(await readTrustBundle(pem), [derOf(one), derOf(two)]);
 });
 
-test('headers within a block are dropped', () => {
+test('headers within a block are dropped', async () => {
   const headers = '-----BEGIN CERTIFICATE-----\nComment: a long story\nOther: thing\n\n';
-  assert.deepEqual(readTrustBundle(one.replace('-----BEGIN CERTIFICATE-----\n', headers)), [derOf(one)]);
+  assert.deepEqual(await readTrustBundle(one.replace('-----BEGIN CERTIFICATE-----\n', headers)), [derOf(one)]);
   const tight = '-----BEGIN CERTIFICATE-----  \nComment: no empty line\n';
-  assert.deepEqual(readTrustBundle(one.replace('-----BEGIN CERTIFICATE-----\n', tight)), [derOf(one)]);
+  assert.deepEqual(await readTrustBundle(one.replace('-----BEGIN CERTIFICATE-----\n', tight)), [derOf(one)]);
 });
 
-test('a bundle that is not all certificates is refused, with the position and without the content', () => {
+test('a bundle that is not all certificates is refused, with the position and without the content', async () => {
   const rows: [string, RegExp][] = [
     ['', /holds no certificate/],
     ['only text', /holds no certificate/],
@@ -25,17 +26,23 @@ test('a bundle that is not all certificates is refused, with the position and wi
       `${one}-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n`,
       /^Error: block 2 is not a CERTIFICATE$/,
     ],
-    [`-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, /^Error: block 1 is not an X\.509 certificate$/],
+    ...['AAAA', 'MAA=', 'MAoCAQEwADAAMAAwAA==', ''].map((base64): [string, RegExp] => [
+      `${one}-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
+      /^Error: block 2 is not an X\.509 certificate$/,
+    ]),
+    [pemOf(derOf(one).subarray(0, -1)), /^Error: block 1 is not an X\.509 certificate$/],
+    [pemOf(Buffer.concat([derOf(one), derOf(two)])), /^Error: block 1 is not an X\.509 certificate$/],
   ];
   for (const [pem, expected] of rows) {
-    assert.throws(() => readTrustBundle(pem), expected);
+    await assert.rejects(readTrustBundle(pem), expected);
   }
 });
 
-test('what is no block is text, as it is to the API server: the certificates around it are read', () => {
+test('what is no block is text, as it is to the API server: the certificates around it are read', async () => {
   const begin = '-----BEGIN CERTIFICATE-----\n';
   const parts = [two.slice(0, -30), begin, `${begin}# until spring\nAAAA\n-----END CERTIFICATE-----\n`];
-  for (const part of parts) assert.deepEqual(readTrustBundle(`${one}${part}\n${three}`), [derOf(one), derOf(three)]);
+  for (const part of parts)
+    assert.deepEqual(await readTrustBundle(`${one}${part}\n${three}`), [derOf(one), derOf(three)]);
 });
 
 test('the union holds each certificate once, in an order that depends on the set alone', () => {

@@ -1,0 +1,288 @@
+/**
+ * Which watch tells of which bundles. A few names and signers are watched one by one; with more of them, one watch of all
+ * bundles takes over. A selector changes watches only when the new one knows the same bundles as the old one, in the
+ * same versions: so no update is lost, and nothing is missing in between.
+ *
+ *     one by one ──► more than mostSingleWatches ──► shared ──► at most half of that ──► one by one
+ *
+ * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later, a
+ * watch of its own fetches it, and is ended then.
+ */
+import type { AgentError } from '../base/errors.ts';
+import type { ListWatch, ListWatchHealth } from '../kubernetes/list-watch.ts';
+import type { ClusterTrustBundle, KubernetesObject } from '../kubernetes/objects.ts';
+import { mostSingleWatches } from './limits.ts';
+import type { Shelf } from './shelf.ts';
+
+/** What a watch remembers of a bundle: not its text. */
+export interface BundleOutline extends KubernetesObject {
+  readonly signerName: string | undefined;
+}
+
+/**
+ * Starts a watch of the bundles that a field selector names, of all bundles when it is empty. `onError` gets each of its
+ * failures, `take` each version of a bundle that arrives.
+ */
+export type WatchBundles = (
+  fieldSelector: string,
+  onError: (error: AgentError) => void,
+  take: (bundle: ClusterTrustBundle) => BundleOutline,
+) => ListWatch<BundleOutline>;
+
+export type FeedKey = { readonly by: 'name' | 'signer'; readonly value: string };
+
+export interface FeedView {
+  readonly isSynced: boolean;
+  /** Why the bundles could not be watched lately. */
+  readonly fault: AgentError | undefined;
+  readonly bundles: readonly BundleOutline[];
+}
+
+export interface Feeds {
+  /** Begins to look for bundles, or goes on. */
+  open(key: FeedKey): void;
+  /** Ends what `open` began. */
+  close(key: FeedKey): void;
+  /** What is known; not synced while a bundle that is there still has to be fetched. */
+  view(key: FeedKey): FeedView;
+  /** The watches there are, by field selector. */
+  health(): ReadonlyMap<string, ListWatchHealth>;
+  stop(): void;
+}
+
+interface Feed {
+  readonly selector: string;
+  readonly bundles: ListWatch<BundleOutline>;
+  readonly bySigner: Map<string, Map<string, BundleOutline>>;
+  fault: AgentError | undefined;
+}
+
+interface Group {
+  readonly key: FeedKey;
+  /** What is believed. */
+  current: Feed;
+  /** What will be believed once it knows as much, or a fetch of what the shared watch shows and nobody has read. */
+  next: Feed | undefined;
+}
+
+/** The name under which the shared watch is told; no field selector looks like it. */
+const sharedName = '(all)';
+
+export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: FeedKey) => void): Feeds {
+  const groups = new Map<string, Group>();
+  /** Every watch there is. */
+  const feeds = new Set<Feed>();
+  let shared: Feed | undefined;
+  /** Those that have something to fetch, when too many are fetching. */
+  const hungry = new Set<Group>();
+
+  function start(selector: string): Feed {
+    const feed: Feed = {
+      selector,
+      bundles: watch(
+        selector,
+        (error) => {
+          feed.fault = error;
+          for (const group of groups.values()) if (uses(group, feed)) touch(group);
+        },
+        take,
+      ),
+      bySigner: new Map(),
+      fault: undefined,
+    };
+    feeds.add(feed);
+    feed.bundles.subscribe((event) => {
+      if (event.type === 'synced') {
+        sweep();
+        for (const group of [...groups.values()]) if (uses(group, feed)) touch(group);
+        return;
+      }
+      note(feed, event.object, event.type === 'deleted');
+      for (const group of wantedBy(event.object)) touch(group);
+    });
+    return feed;
+  }
+
+  function end(feed: Feed | undefined): void {
+    if (feed === undefined || !feeds.delete(feed)) return;
+    feed.bundles.stop();
+    if (shared === feed) shared = undefined;
+    const [group] = hungry;
+    if (group === undefined) return;
+    hungry.delete(group);
+    queueMicrotask(() => groups.get(selectorOf(group.key)) === group && settle(group));
+  }
+
+  function take(bundle: ClusterTrustBundle): BundleOutline {
+    const { name, uid, resourceVersion, labels } = bundle.metadata;
+    const metadata = {
+      name,
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(labels === undefined ? {} : { labels }),
+    };
+    const outline = { metadata, signerName: bundle.spec.signerName };
+    if (wantedBy(outline).length > 0) shelf.offer(bundle);
+    return outline;
+  }
+
+  function wantedBy({ metadata, signerName }: BundleOutline): Group[] {
+    const byName = groups.get(selectorOf({ by: 'name', value: metadata.name }));
+    const bySigner = signerName && groups.get(selectorOf({ by: 'signer', value: signerName }));
+    return [byName, bySigner || undefined].filter((group) => group !== undefined);
+  }
+
+  /** Forgets what was read of bundles that no watch shows. */
+  function sweep(): void {
+    // What a list has brought so far is shown when the list is complete.
+    if (![...feeds].every(isSynced)) return;
+    for (const name of shelf.names()) forget(name);
+  }
+
+  function forget(name: string): void {
+    const shown = [...feeds].map(({ bundles }) => bundles.get(name)).find((outline) => outline !== undefined);
+    if (shown === undefined || wantedBy(shown).length === 0) shelf.drop(name);
+  }
+
+  function note({ bySigner }: Feed, outline: BundleOutline, isGone: boolean): void {
+    const { signerName, metadata } = outline;
+    // A bundle of the same name that has come in its place may have been read already.
+    if (isGone && shelf.get(metadata.name)?.uid === metadata.uid) forget(metadata.name);
+    if (signerName === undefined) return;
+    const ofSigner = bySigner.get(signerName) ?? new Map<string, BundleOutline>();
+    bySigner.set(signerName, ofSigner);
+    if (isGone) ofSigner.delete(metadata.name);
+    else ofSigner.set(metadata.name, outline);
+    if (ofSigner.size === 0) bySigner.delete(signerName);
+  }
+
+  function bundlesOf({ by, value }: FeedKey, { bundles, bySigner }: Feed): readonly BundleOutline[] {
+    if (by === 'signer') return [...(bySigner.get(value)?.values() ?? [])];
+    const bundle = bundles.get(value);
+    return bundle === undefined ? [] : [bundle];
+  }
+
+  /** True when it is known which bundles there are, and the shelf has each of them. */
+  function isWhole({ key }: Group, feed: Feed): boolean {
+    return isSynced(feed) && bundlesOf(key, feed).every(({ metadata }) => shelf.get(metadata.name) !== undefined);
+  }
+
+  function touch(group: Group): void {
+    settle(group);
+    onChange(group.key);
+  }
+
+  /** Puts the next watch in the place of the current one when that costs nothing, and begins what is still to be done. */
+  function settle(group: Group): void {
+    if (group.next !== undefined) takeOver(group, group.next);
+    if (group.next !== undefined) return;
+    const isLacking = isSynced(group.current) && !isWhole(group, group.current);
+    if (isLacking && !mayFetch()) hungry.add(group);
+    else if (isLacking || (group.current === shared && isFew())) group.next = start(selectorOf(group.key));
+  }
+
+  function takeOver(group: Group, next: Feed): void {
+    const { current } = group;
+    const isFetch = current === shared && !isFew();
+    if (isFetch && isWhole(group, current)) {
+      group.next = undefined;
+      end(next);
+    } else if (!isFetch && isReplaceable(group, current, next)) {
+      group.current = next;
+      group.next = undefined;
+      endUnused(current);
+    }
+  }
+
+  function endUnused(feed: Feed): void {
+    if (feed !== shared || [...groups.values()].every((group) => !uses(group, feed))) end(feed);
+  }
+
+  function isReplaceable(group: Group, current: Feed, next: Feed): boolean {
+    if (!isWhole(group, next)) return false;
+    return !isWhole(group, current) || versionsOf(group, current) === versionsOf(group, next);
+  }
+
+  function versionsOf({ key }: Group, feed: Feed): string {
+    const versions = bundlesOf(key, feed).map(({ metadata }) => [
+      metadata.name,
+      metadata.uid,
+      metadata.resourceVersion,
+    ]);
+    return JSON.stringify(versions.sort(([one = ''], [other = '']) => (one < other ? -1 : 1)));
+  }
+
+  function isFew(): boolean {
+    return groups.size <= mostSingleWatches / 2;
+  }
+
+  /** Beside the shared watch there are only as many others as there may be without it. */
+  function mayFetch(): boolean {
+    return shared === undefined || feeds.size <= mostSingleWatches;
+  }
+
+  function share(): void {
+    if (shared !== undefined) return;
+    shared = start('');
+    for (const group of groups.values()) {
+      if (group.next !== undefined) end(group.next);
+      group.next = shared;
+    }
+  }
+
+  function unshare(): void {
+    for (const group of groups.values()) {
+      if (group.next === shared) group.next = undefined;
+      settle(group);
+    }
+    if (shared !== undefined) endUnused(shared);
+  }
+
+  return {
+    open(key) {
+      const selector = selectorOf(key);
+      if (groups.has(selector)) return;
+      if (groups.size >= mostSingleWatches) share();
+      const group: Group = { key, current: shared ?? start(selector), next: undefined };
+      groups.set(selector, group);
+      settle(group);
+    },
+    close(key) {
+      const group = groups.get(selectorOf(key));
+      if (group === undefined) return;
+      const bundles = bundlesOf(key, group.current);
+      groups.delete(selectorOf(key));
+      hungry.delete(group);
+      for (const feed of [group.current, group.next]) if (feed !== shared) end(feed);
+      for (const { metadata } of bundles) forget(metadata.name);
+      if (shared !== undefined && isFew()) unshare();
+    },
+    view(key) {
+      const group = groups.get(selectorOf(key));
+      if (group === undefined) return { isSynced: false, fault: undefined, bundles: [] };
+      settle(group);
+      const { current } = group;
+      const fault = isSynced(current) ? undefined : current.fault;
+      return { isSynced: isWhole(group, current), fault, bundles: bundlesOf(key, current) };
+    },
+    health: () => new Map([...feeds].map(({ selector, bundles }) => [selector || sharedName, bundles.health()])),
+    stop() {
+      groups.clear();
+      hungry.clear();
+      for (const feed of [...feeds]) end(feed);
+    },
+  };
+}
+
+/** Commas, equals signs and backslashes have a meaning in field selectors. */
+export function selectorOf({ by, value }: FeedKey): string {
+  return `${by === 'name' ? 'metadata.name' : 'spec.signerName'}=${value.replace(/[\\,=]/g, '\\$&')}`;
+}
+
+function uses(group: Group, feed: Feed | undefined): boolean {
+  return group.current === feed || group.next === feed;
+}
+
+function isSynced(feed: Feed): boolean {
+  return feed.bundles.health().synced;
+}

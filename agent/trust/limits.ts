@@ -1,0 +1,29 @@
+/** What trust anchors may cost a node. Whoever goes over a limit is told its name; nobody else is affected. */
+
+/**
+ * ClusterTrustBundles that one source may select. A signer has one, or a few while it changes its CA; the limit keeps the
+ * union of a source from being put together out of thousands of parts at each of their changes.
+ */
+export const mostBundlesPerSource = 256;
+
+/**
+ * Bytes of DER in the union that one source asks for. Two full bundles of 1 MiB of PEM fit; a verifier reads the whole
+ * file at each start, and the volume keeps it in memory.
+ */
+export const longestUnionBytes = 4 * 1024 * 1024;
+
+/**
+ * Bytes of DER held for all volumes of the node together, each certificate once however many ask for it. With what it
+ * takes to keep track of small certificates it is a sixth of the 512 MiB that the chart gives the agent, which at times
+ * holds some bundles as text beside them.
+ */
+export const longestHeldBytes = 32 * 1024 * 1024;
+
+/**
+ * Bundle names and signers that are watched one by one. With more, one watch of all bundles takes over: each watch
+ * costs the API server a standing request, and the agent a call at every start.
+ */
+export const mostSingleWatches = 8;
+
+/** Certificates of a bundle that are looked at in one turn of the event loop: some 2 milliseconds. */
+export const certificatesPerTurn = 512;

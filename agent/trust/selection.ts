@@ -1,0 +1,74 @@
+/** What a clusterTrustBundle source selects among the bundles that are known, within its limits. */
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
+import type { Anchors } from '../lifecycle/ports.ts';
+import { uniteCertificates } from './certificates.ts';
+import type { BundleOutline } from './feeds.ts';
+import { matchesLabels } from './label-selector.ts';
+import { longestHeldBytes, longestUnionBytes, mostBundlesPerSource } from './limits.ts';
+import type { ShelvedBundle } from './shelf.ts';
+
+export type Select = ClusterTrustBundleSource['select'];
+
+/** Whether bundles of the watched name or signer are the source's. */
+export function isSelected({ metadata }: BundleOutline, select: Select): boolean {
+  return select.by === 'name' || matchesLabels(select.labelSelector, metadata.labels);
+}
+
+/** The union of the bundles that a source selects, as far as it keeps to the limits. */
+export function anchorsOf(select: Select, selected: readonly ShelvedBundle[]): Anchors {
+  if (selected.length > mostBundlesPerSource) {
+    const count = `selects ${selected.length} ClusterTrustBundles, more than the ${mostBundlesPerSource} that one source may`;
+    return refused(`the source ${count} have: its author has to narrow the labelSelector`);
+  }
+  if (selected.some(({ isTooMuch }) => isTooMuch)) {
+    const limit = `more than the ${mebibytes(longestHeldBytes)} that the agent holds for all pods of a node`;
+    return refused(
+      `the ClusterTrustBundles in use on this node have ${limit}: the cluster operator has to make them smaller`,
+    );
+  }
+  const certificates = uniteCertificates(selected.map((bundle) => bundle.certificates));
+  const bytes = certificates.reduce((sum, { length }) => sum + length, 0);
+  if (bytes > longestUnionBytes) {
+    const size = `have ${bytes} bytes of certificates, more than the ${mebibytes(longestUnionBytes)} of one source`;
+    return refused(
+      `the ClusterTrustBundles that the source selects ${size}: select fewer, or have their signer make them smaller`,
+    );
+  }
+  if (certificates.length > 0) return { type: 'found', certificates };
+  return selected.length > 0
+    ? refused(`no certificate can be read from the ${selected.length} ClusterTrustBundle(s) selected`)
+    : { type: 'missing', message: missingMessage(select) };
+}
+
+function refused(message: string): Anchors {
+  return { type: 'refused', message };
+}
+
+function mebibytes(bytes: number): string {
+  return `${bytes / 1024 / 1024} MiB`;
+}
+
+function missingMessage(select: Select): string {
+  if (select.by === 'name') {
+    return `there is no ClusterTrustBundle ${JSON.stringify(select.name)}`;
+  }
+  return select.labelSelector === undefined
+    ? 'the source has no labelSelector, which matches nothing: an empty one matches everything'
+    : `no ClusterTrustBundle of signer ${JSON.stringify(select.signerName)} matches the labelSelector`;
+}
+
+/** True when the same is to be told. */
+export function isSame(one: Anchors, other: Anchors | undefined): boolean {
+  if (one === other) return true;
+  if (one.type !== 'found' || other?.type !== 'found') {
+    return one.type !== 'found' && one.type === other?.type && one.message === other.message;
+  }
+  return (
+    one.certificates.length === other.certificates.length &&
+    one.certificates.every((certificate, index) => isSameBytes(certificate, other.certificates[index]))
+  );
+}
+
+function isSameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return one === other || (other !== undefined && Buffer.compare(one, other) === 0);
+}

@@ -1,0 +1,180 @@
+/**
+ * The bundles in use, read: each version once, whichever watch brought it, and one after the other with pauses in
+ * between, so that a hundred full bundles hold nothing up. Their text is forgotten as soon as it has been read.
+ *
+ * A bundle that can no longer be read keeps the certificates that it had, until it is deleted.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
+import type { AnchorPool } from './anchor-pool.ts';
+import { readTrustBundle } from './certificates.ts';
+
+export interface ShelvedBundle {
+  readonly uid: string | undefined;
+  /** True while its newest version has not been read yet. */
+  readonly isPending: boolean;
+  /** DER, each once: of the newest version that could be read. */
+  readonly certificates: readonly Uint8Array[];
+  /** True when the newest version does not fit into what the node may hold. */
+  readonly isTooMuch: boolean;
+  /** Another number whenever something of this has changed. */
+  readonly stamp: number;
+}
+
+export interface Shelf {
+  get(bundleName: string): ShelvedBundle | undefined;
+  /** Reads a version of a bundle unless a newer one, or this one, is known. */
+  offer(bundle: ClusterTrustBundle): void;
+  /** The bundle is gone, or nobody asks for it any more. */
+  drop(bundleName: string): void;
+  names(): string[];
+  stop(): void;
+}
+
+export interface ShelfOptions {
+  readonly pool: AnchorPool;
+  /** A version has been read, or has to be fetched once more. */
+  readonly onRead: (bundleName: string, signerName: string | undefined) => void;
+  /** A version cannot be read; said once. */
+  readonly onMalformed: (bundleName: string, reason: string) => void;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly uid: string | undefined;
+  readonly signerName: string | undefined;
+  version: string | undefined;
+  /** What is still to be read. */
+  pem: string | undefined;
+  certificates: readonly Uint8Array[];
+  /** Bytes of the newest version, when they do not fit into what the node may hold. */
+  tooMuch: number | undefined;
+  stamp: number;
+}
+
+export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf {
+  const entries = new Map<string, Entry>();
+  const waiting = new Set<Entry>();
+  let isReading = false;
+  let stamps = 0;
+
+  function touch(entry: Entry): void {
+    stamps += 1;
+    entry.stamp = stamps;
+  }
+
+  function drop(name: string): void {
+    const entry = entries.get(name);
+    if (entry === undefined) return;
+    entries.delete(name);
+    waiting.delete(entry);
+    pool.giveBack(entry.certificates);
+    if (entry.certificates.length > 0) fetchWhatFits();
+  }
+
+  /** The text of what did not fit is gone: it is forgotten as a whole, so that whoever asks for it has it fetched. */
+  function fetchWhatFits(): void {
+    for (const { name, signerName, tooMuch, pem } of [...entries.values()]) {
+      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room()) continue;
+      drop(name);
+      onRead(name, signerName);
+    }
+  }
+
+  function open({ metadata: { name, uid }, spec: { signerName } }: ClusterTrustBundle): Entry {
+    const content = { version: undefined, pem: undefined, certificates: [], tooMuch: undefined, stamp: 0 };
+    const entry: Entry = { name, uid, signerName, ...content };
+    entries.set(name, entry);
+    return entry;
+  }
+
+  async function readAll(): Promise<void> {
+    isReading = true;
+    for (let entry = smallest(waiting); entry !== undefined; entry = smallest(waiting)) {
+      waiting.delete(entry);
+      await read(entry);
+      await nextTurn();
+    }
+    isReading = false;
+  }
+
+  async function read(entry: Entry): Promise<void> {
+    const { pem = '' } = entry;
+    const outcome = await attempt(pem);
+    // Dropped, or replaced by a newer version, while it was read.
+    if (entries.get(entry.name) !== entry || entry.pem !== pem) return;
+    entry.pem = undefined;
+    entry.tooMuch = undefined;
+    if ('certificates' in outcome) keep(entry, outcome.certificates);
+    else onMalformed(entry.name, outcome.reason + (entry.certificates.length > 0 ? still : ''));
+    touch(entry);
+    onRead(entry.name, entry.signerName);
+  }
+
+  function keep(entry: Entry, certificates: readonly Uint8Array[]): void {
+    const taken = pool.take(certificates);
+    if (taken === undefined) {
+      entry.tooMuch = certificates.reduce((sum, { length }) => sum + length, 0);
+      return;
+    }
+    pool.giveBack(entry.certificates);
+    entry.certificates = taken;
+  }
+
+  async function attempt(pem: string): Promise<{ certificates: readonly Uint8Array[] } | { reason: string }> {
+    try {
+      return { certificates: await readTrustBundle(pem) };
+    } catch (fault) {
+      return { reason: fault instanceof Error ? fault.message : 'unreadable' };
+    }
+  }
+
+  return {
+    get(name) {
+      const entry = entries.get(name);
+      if (entry === undefined) return undefined;
+      const { uid, certificates, stamp, pem, tooMuch } = entry;
+      return { uid, certificates, stamp, isPending: pem !== undefined, isTooMuch: tooMuch !== undefined };
+    },
+    offer(bundle) {
+      const { name, uid, resourceVersion } = bundle.metadata;
+      const known = entries.get(name);
+      if (known !== undefined && isOlder(resourceVersion, known.version)) return;
+      const isSame = known?.uid === uid && known?.version === resourceVersion;
+      if (isSame && known?.tooMuch === undefined) return;
+      // Another object of the same name owes nothing to the one that was deleted.
+      if (known?.uid !== uid) drop(name);
+      const entry = entries.get(name) ?? open(bundle);
+      entry.version = resourceVersion;
+      entry.pem = bundle.spec.trustBundle;
+      touch(entry);
+      waiting.add(entry);
+      if (!isReading) void readAll();
+    },
+    drop,
+    names: () => [...entries.keys()],
+    stop: () => {
+      for (const name of [...entries.keys()]) drop(name);
+    },
+  };
+}
+
+const still = '; the certificates of its last readable version stay in use';
+
+/** Short ones first: nobody's bundle waits for a stranger's hundred full ones. */
+function smallest(waiting: ReadonlySet<Entry>): Entry | undefined {
+  let found: Entry | undefined;
+  for (const entry of waiting) {
+    if (found === undefined || (entry.pem?.length ?? 0) < (found.pem?.length ?? 0)) found = entry;
+  }
+  return found;
+}
+
+/**
+ * Two watches may bring the versions of a bundle in different order.
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+ */
+function isOlder(version: string | undefined, known: string | undefined): boolean {
+  const isNumber = (text: string | undefined): text is string => text !== undefined && /^[0-9]{1,20}$/.test(text);
+  return isNumber(version) && isNumber(known) && BigInt(version) < BigInt(known);
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
+import { bundle, makeAuthority } from './authorities.ts';
+import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
+
+const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
+const shared = '(all)';
+const few = Array.from({ length: mostSingleWatches }, (_, index) => `roots-${index}`);
+
+/** Resolves when a condition holds that only events of the event loop bring about. */
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let turn = 0; !condition(); turn += 1) {
+    assert.ok(turn < 50_000, what);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test('a handful of names is watched one by one, and more of them through one watch of all bundles', async (t) => {
+  const { trust, watchOf, server } = await start(t, [...few.map((name) => bundle(name, one)), bundle('last', two)]);
+  const ears = [...few, 'last'].map((name) => ({ name, ...ear() }));
+  for (const { name, listener } of ears.slice(0, -1)) trust.subscribe(byName(name), listener);
+  for (const { nth } of ears.slice(0, -1)) assert.deepEqual(await nth(1), found(one));
+  assert.deepEqual(
+    [...trust.health().keys()],
+    few.map((name) => `metadata.name=${name}`),
+  );
+  const last = ears.at(-1) ?? assert.fail();
+  trust.subscribe(byName('last'), last.listener);
+  assert.deepEqual(await last.nth(1), found(two));
+  await until(() => trust.health().size === 1, 'the shared watch alone is left');
+  assert.deepEqual([...trust.health().keys()], [shared]);
+  const { response } = await watchOf('');
+  sendEvent(response, 'MODIFIED', bundle('roots-0', three, { resourceVersion: 2 }));
+  assert.deepEqual(await ears[0]?.nth(2), found(three));
+  assert.ok(ears.slice(1).every(({ told }) => told.length === 1));
+  assert.equal(server.received.filter(isWatch).length, few.length + 1);
+});
+
+test('512 optional names, most of them of nothing, make one standing watch and no burst of calls', async (t) => {
+  const { trust, server } = await start(t, [bundle('name-3', one), bundle('name-500', two), bundle('unused', three)]);
+  const ears = Array.from({ length: 512 }, (_, index) => ({ name: `name-${index}`, ...ear() }));
+  for (const { name, listener } of ears) trust.subscribe(byName(name, true), listener);
+  const told = await Promise.all(ears.map(({ nth }) => nth(1)));
+  assert.deepEqual(told[3], found(one));
+  assert.deepEqual(told[500], found(two));
+  assert.deepEqual(told[0], { type: 'missing', message: 'there is no ClusterTrustBundle "name-0"' });
+  await until(() => trust.health().size === 1, 'the shared watch alone is left');
+  assert.ok(server.received.length < 64, `${server.received.length} calls`);
+  assert.ok(ears.every((each) => each.told.length === 1));
+});
+
+test('changing over to the shared watch loses no update and tells of nothing missing', async (t) => {
+  const { trust, watchOf, api } = await start(
+    t,
+    few.map((name) => bundle(name, one)),
+  );
+  const ears = few.map((name) => ({ name, ...ear() }));
+  for (const { name, listener } of ears) trust.subscribe(byName(name), listener);
+  await Promise.all(ears.map(({ nth }) => nth(1)));
+  const own = await watchOf('metadata.name=roots-0');
+  const other = await watchOf('metadata.name=roots-1');
+  let answer = (): void => {};
+  api.sharedList = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  // The list of all bundles is older than what the watches of single names bring before it is answered.
+  api.bundles = [...few.slice(2).map((name) => bundle(name, one)), bundle('roots-1', one)];
+  trust.subscribe(byName('last'), ear().listener);
+  await until(() => trust.health().has(shared), 'the shared watch has begun');
+  sendEvent(own.response, 'MODIFIED', bundle('roots-0', two, { resourceVersion: 5 }));
+  assert.deepEqual(await ears[0]?.nth(2), found(two));
+  sendEvent(other.response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 6 }));
+  assert.deepEqual(await ears[1]?.nth(2), found(two));
+  answer();
+  const all = await watchOf('');
+  await until(() => trust.health().size === 3, 'those that know the same have changed over');
+  // The watch of single names ends only when the shared one has caught up with it.
+  const closed = [once(own.response, 'close'), once(other.response, 'close')];
+  sendEvent(all.response, 'ADDED', bundle('roots-0', two, { resourceVersion: 5 }));
+  sendEvent(all.response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 6 }));
+  await Promise.all(closed);
+  sendEvent(all.response, 'MODIFIED', bundle('roots-0', three, { resourceVersion: 7 }));
+  assert.deepEqual(await ears[0]?.nth(3), found(three));
+  assert.deepEqual(ears[0]?.told, [found(one), found(two), found(three)]);
+  assert.deepEqual(ears[1]?.told, [found(one), found(two)]);
+  assert.ok(ears.slice(2).every(({ told }) => told.length === 1));
+});
+
+test('of what the shared watch shows only what is asked for is held, and what is asked for later is fetched', async (t) => {
+  const bundles = [...few.map((name) => bundle(name, one)), bundle('mesh', `${two}${three}`, { signerName })];
+  const { trust, watchOf } = await start(t, bundles);
+  const ears = [...few, 'last'].map((name) => ({ name, ...ear() }));
+  for (const { name, listener } of ears) trust.subscribe(byName(name), listener);
+  await Promise.all(ears.map(({ nth }) => nth(1)));
+  await until(() => trust.health().size === 1, 'the shared watch alone is left');
+  const before = trust.heldBytes();
+  const { listener, nth } = ear();
+  trust.subscribe(bySigner(everything), listener);
+  assert.deepEqual(await nth(1), found(two, three));
+  assert.ok(trust.heldBytes() > before);
+  await until(() => trust.health().size === 1, 'the fetch has ended');
+  const { response } = await watchOf('');
+  sendEvent(response, 'MODIFIED', bundle('mesh', two, { signerName, resourceVersion: 2 }));
+  assert.deepEqual(await nth(2), found(two));
+});
+
+test('with few names left each has its own watch again, and the shared one ends', async (t) => {
+  const { trust, alarms, watchOf } = await start(
+    t,
+    [...few, 'last'].map((name) => bundle(name, one)),
+  );
+  const ears = [...few, 'last'].map((name) => ({ name, ...ear() }));
+  const [last, ...ends] = ears.toReversed().map(
+    ({ name, listener }) =>
+      () =>
+        trust.subscribe(byName(name), listener),
+  );
+  const ended = ends.map((subscribe) => subscribe());
+  await watchOf('metadata.name=roots-1');
+  ended.push(last?.() ?? assert.fail());
+  await Promise.all(ears.map(({ nth }) => nth(1)));
+  await until(() => trust.health().size === 1, 'the shared watch alone is left');
+  for (const end of [...ended.slice(0, few.length - 2), ...ended.slice(-1)]) end();
+  for (const { callback } of alarms) callback();
+  await until(() => trust.health().size === 2 && !trust.health().has(shared), 'two watches are left');
+  const { response } = await watchOf('metadata.name=roots-1', 2);
+  sendEvent(response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 2 }));
+  assert.deepEqual(await ears[1]?.nth(2), found(two));
+  assert.deepEqual(ears[0]?.told, [found(one)]);
+});

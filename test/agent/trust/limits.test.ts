@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createAnchorPool } from '../../../agent/trust/anchor-pool.ts';
+import { readTrustBundle } from '../../../agent/trust/certificates.ts';
+import { longestHeldBytes, longestUnionBytes, mostBundlesPerSource } from '../../../agent/trust/limits.ts';
+import { anchorsOf } from '../../../agent/trust/selection.ts';
+import { createShelf, type ShelvedBundle } from '../../../agent/trust/shelf.ts';
+import { sendEvent } from '../kubernetes/loopback.ts';
+import { bundle, derOf, makeAuthority } from './authorities.ts';
+import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
+
+const [one, two] = ['one', 'two'].map(makeAuthority) as [string, string];
+const select = { by: 'signer', signerName, labelSelector: everything } as const;
+const full = 1024 * 1024;
+
+function shelved(...certificates: Uint8Array[]): ShelvedBundle {
+  return { uid: 'x', isPending: false, isTooMuch: false, stamp: 1, certificates };
+}
+
+/** A bundle as long as the API server takes it, of certificates that no other bundle has. */
+function fullBundle(seed: number): string {
+  const der = Buffer.from(derOf(one));
+  const blocks: string[] = [];
+  for (let left = full; left > 0; ) {
+    // The signature's last bytes: nothing that a parser looks at.
+    der.writeUInt32BE(seed * 0x1_0000 + blocks.length, der.length - 4);
+    const block = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
+    left -= block.length;
+    if (left > 0) blocks.push(block);
+  }
+  return blocks.join('');
+}
+
+/** Processor time, milliseconds: what other processes do meanwhile does not count. */
+function usedMs(since?: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+}
+
+test('a source may select so many bundles and not one more', () => {
+  const certificate = derOf(one);
+  const selected = Array.from({ length: mostBundlesPerSource }, () => shelved(certificate));
+  assert.equal(anchorsOf(select, selected).type, 'found');
+  assert.deepEqual(anchorsOf(select, [...selected, shelved(certificate)]), {
+    type: 'refused',
+    message:
+      'the source selects 257 ClusterTrustBundles, more than the 256 that one source may have: ' +
+      'its author has to narrow the labelSelector',
+  });
+});
+
+test('the union of a source may have so many bytes and not one more', () => {
+  const [most, least] = [new Uint8Array(longestUnionBytes - 1).fill(1), new Uint8Array(1)];
+  assert.equal(anchorsOf(select, [shelved(most), shelved(least)]).type, 'found');
+  const refused = anchorsOf(select, [shelved(most), shelved(new Uint8Array(2))]);
+  assert.match(JSON.stringify(refused), /"refused".* 4194305 bytes .* more than the 4 MiB of one source/);
+  const same = new Uint8Array(most);
+  assert.equal(anchorsOf(select, [shelved(most), shelved(same), shelved(least)]).type, 'found');
+});
+
+test('the node may hold so many bytes and not one more', () => {
+  const pool = createAnchorPool(longestHeldBytes);
+  const most = new Uint8Array(longestHeldBytes - 1);
+  assert.ok(pool.take([most]));
+  assert.equal(pool.take([new Uint8Array(2)]), undefined);
+  assert.ok(pool.take([new Uint8Array(1)]));
+  assert.ok(pool.take([most]));
+  assert.deepEqual([pool.bytes(), pool.room()], [longestHeldBytes, 0]);
+  pool.giveBack([most]);
+  assert.equal(pool.room(), 0);
+  pool.giveBack([most]);
+  assert.equal(pool.bytes(), 1);
+});
+
+test('what the node cannot hold fails its own source, keeps the last good anchors, and heals when there is room', async (t) => {
+  const [der, other] = [derOf(one), derOf(two)];
+  const bundles = [bundle('small', one), bundle('large', one, { signerName })];
+  const { trust, alarms, api, watchOf } = await start(t, bundles, der.length + other.length - 1);
+  const [small, large] = [ear(), ear()];
+  const end = trust.subscribe(byName('small'), small.listener);
+  trust.subscribe(bySigner(everything), large.listener);
+  assert.deepEqual([await small.nth(1), await large.nth(1)], [found(one), found(one)]);
+  const { response } = await watchOf(`spec.signerName=${signerName}`);
+  api.bundles = [bundle('small', one), bundle('large', two, { signerName, resourceVersion: 2 })];
+  sendEvent(response, 'MODIFIED', bundle('large', two, { signerName, resourceVersion: 2 }));
+  assert.match(JSON.stringify(await large.nth(2)), /"refused".*more than the 32 MiB that the agent holds for all pods/);
+  assert.equal(small.told.length, 1);
+  assert.equal(trust.heldBytes(), der.length);
+  sendEvent(response, 'MODIFIED', bundle('large', one, { signerName, resourceVersion: 3 }));
+  assert.deepEqual(await large.nth(3), found(one));
+  api.bundles = [bundle('small', one), bundle('large', one), bundle('more', two, { signerName, resourceVersion: 4 })];
+  sendEvent(response, 'ADDED', bundle('more', two, { signerName, resourceVersion: 4 }));
+  assert.equal((await large.nth(4))?.type, 'refused');
+  sendEvent(response, 'DELETED', bundle('large', one, { signerName, resourceVersion: 5 }));
+  end();
+  for (const { callback } of alarms) callback();
+  assert.deepEqual(await large.nth(5), found(two));
+});
+
+test('reading a hundred full bundles holds the event loop up no longer than reading a few', {
+  timeout: 240_000,
+}, async () => {
+  const texts = Array.from({ length: 100 }, (_, index) => fullBundle(index));
+  const before = process.cpuUsage();
+  for (const text of texts.slice(0, 10)) await readTrustBundle(text);
+  const unitMs = usedMs(before) / 10;
+  let read = 0;
+  let longestMs = 0;
+  const shelf = createShelf({
+    pool: createAnchorPool(Number.POSITIVE_INFINITY),
+    onRead: () => {
+      read += 1;
+    },
+    onMalformed: (name, reason) => assert.fail(`${name}: ${reason}`),
+  });
+  for (const [index, text] of texts.entries()) shelf.offer(bundle(`bundle-${index}`, text));
+  while (read < texts.length) {
+    const turn = process.cpuUsage();
+    await new Promise((resolve) => setImmediate(resolve));
+    longestMs = Math.max(longestMs, usedMs(turn));
+  }
+  shelf.stop();
+  assert.ok(longestMs < 8 * unitMs, `${longestMs} ms in one turn, and one bundle takes ${unitMs} ms`);
+});
