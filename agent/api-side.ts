@@ -34,6 +34,8 @@ export interface ConnectionOptions {
   /** Must not go back. */
   readonly monotonic: Clock;
   readonly closers: Closers;
+  /** The API server answers again, or serves the certificate API again; never called before `connect` has returned. */
+  readonly onRecovered: () => void;
 }
 
 export interface Connection {
@@ -60,6 +62,7 @@ export function connect({
   metrics,
   monotonic: clock,
   closers,
+  onRecovered,
 }: ConnectionOptions): Connection {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
   const skew = createSkewMeter(Date.now);
@@ -67,7 +70,7 @@ export function connect({
   closers.add(() => client.close());
   const discovery = createDiscovery({ client, clock });
   const onInterruption = warnOnce(log, 'the watch of certificate requests was interrupted');
-  const requests = watchRequests(client, discovery, nodeName, onInterruption);
+  const requests = watchRequests(client, discovery, nodeName, onInterruption, onRecovered);
   closers.add(() => requests.stop());
   const onBlind = warnOnce(
     log,

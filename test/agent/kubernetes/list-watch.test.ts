@@ -456,3 +456,28 @@ test('after stop no listener is called and the connection is closed', async (t) 
   assert.deepEqual(events, ['synced']);
   assert.equal(server.received.length, 2);
 });
+
+test('that the server is heard again is told once after each failure, and not without one', async (t) => {
+  let lists = 0;
+  let recovered = 0;
+  const subject = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch') === 'true') return openWatch(response);
+      lists += 1;
+      return lists <= 2 ? sendStatus(response, 503, 'ServiceUnavailable') : sendList(response, 1, [thing('a', 1)]);
+    },
+    {
+      onRecovered() {
+        recovered += 1;
+      },
+    },
+  );
+  const first = await subject.server.nth(1, isWatch);
+  assert.equal(recovered, 1);
+  first.reset();
+  const second = await subject.server.nth(2, isWatch);
+  sendEvent(second.response, 'ADDED', thing('b', 2));
+  await subject.told('added b');
+  assert.equal(recovered, 2);
+});
