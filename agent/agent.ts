@@ -73,9 +73,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const clock = createSystemClock();
   const frame: Frame = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
   const startedAt = clock.now();
-  const connection = connect(frame);
+  const connection = connect({ ...frame, onRecovered: () => manager.relieve({ type: 'apiServerHeard' }) });
   const { client, skew, watches } = connection;
-  const settings = createSettings({ ...options, onChange: client.setRate });
+  const settings = createSettings({
+    ...options,
+    onChange(changed) {
+      client.setRate(changed);
+      manager.relieve({ type: 'allowListChanged' });
+    },
+  });
   const registration = registrationOf(options);
   const health = healthOf(connection, registration);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });

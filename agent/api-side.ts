@@ -35,6 +35,8 @@ export interface ConnectionOptions {
   /** Must not go back. */
   readonly monotonic: Clock;
   readonly closers: Closers;
+  /** The API server answers again, or serves the certificate API again; never called before `connect` has returned. */
+  readonly onRecovered: () => void;
 }
 
 export interface Connection {
@@ -61,6 +63,7 @@ export function connect({
   metrics,
   monotonic: clock,
   closers,
+  onRecovered,
 }: ConnectionOptions): Connection {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
   const skew = createSkewMeter(Date.now, clock.now);
@@ -74,7 +77,7 @@ export function connect({
   const preflight = startChecks(client, discovery, nodeName, log, clock);
   closers.add(() => preflight.stop());
   const onInterruption = warnOnce(log, 'the watch of certificate requests was interrupted');
-  const requests = watchRequests(client, discovery, nodeName, onInterruption);
+  const requests = watchRequests(client, discovery, nodeName, onInterruption, onRecovered);
   closers.add(() => requests.stop());
   const onBlind = warnOnce(
     log,

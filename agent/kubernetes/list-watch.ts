@@ -78,6 +78,8 @@ export interface ListWatchOptions<T> {
   readonly onNotServed?: () => void;
   /** Each failure, before the pause that follows it. */
   readonly onError?: (error: AgentError) => void;
+  /** The server is heard again after a failure. */
+  readonly onRecovered?: () => void;
 }
 
 /** Watches shorter than this that brought nothing count as failures: a server that hangs up at once is not asked in a loop. */
@@ -122,8 +124,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   function heard(): void {
     lastEventAt = wallClock();
+    if (lastError === undefined) return;
     lastError = undefined;
     failingSince = undefined;
+    options.onRecovered?.();
   }
 
   function put(key: string, object: T): void {

@@ -52,6 +52,7 @@ export function watchRequests(
   discovery: Discovery,
   nodeName: string,
   onError: (error: AgentError) => void,
+  onRecovered: () => void = () => undefined,
 ): ListWatch<PodCertificateRequest> {
   let api: PodCertificateApi | undefined;
   return createListWatch<PodCertificateRequest>({
@@ -60,6 +61,7 @@ export function watchRequests(
     as: 'node',
     query: { fieldSelector: `spec.nodeName=${nodeName}` },
     onError,
+    onRecovered,
     async path() {
       api = await discovery.podCertificateRequests();
       return resourcePath(api.pathPrefix, { resource });

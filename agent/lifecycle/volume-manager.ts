@@ -16,8 +16,9 @@ import type {
 } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
-import type { CredentialSnapshot } from './notices.ts';
+import type { CredentialSnapshot, Notice } from './notices.ts';
 import type { NodePods, PodDirectory, PodIdentity } from './ports.ts';
+import type { Relief } from './relief.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
 import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
 
@@ -49,6 +50,8 @@ export interface VolumeManager extends VolumeDriver {
   credentials(): readonly CredentialSnapshot[];
   /** Every volume as it stands. */
   describe(): readonly VolumeSnapshot[];
+  /** Something has changed for the better: whoever pauses after a failure that it may help tries again. */
+  relieve(relief: Relief): void;
   /** Stops all work and leaves every volume as it is. */
   stop(): void;
 }
@@ -60,14 +63,23 @@ interface Running {
 }
 
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
-  const { store, pods, nodePods, clock, report, ready, hindrance, onFault } = options;
+  const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
+  const relieve = (relief: Relief): void => {
+    for (const { runner } of running.values()) runner.relieve(relief);
+  };
+
+  const report = (notice: Notice): void => {
+    options.report(notice);
+    if (notice.type === 'answered') relieve({ type: 'signerAnswered', signerName: notice.signerName });
+  };
+
   const run = (volume: OpenVolume): Running => {
-    const entry = { runner: runVolume(volume, options), over: new AbortController() };
+    const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
     return entry;
   };
@@ -91,7 +103,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   /** The running volume, or a new one for a pod that exists. */
   const open = async (request: PublishRequest, signal: AbortSignal): Promise<Running> => {
     const present = running.get(request.targetPath);
-    if (present?.runner.isIntact()) return present;
+    if (present?.runner.isIntact()) {
+      present.runner.relieve({ type: 'podWanted' });
+      return present;
+    }
     // Somebody unmounted it or removed its files behind the agent's back: it is made anew.
     if (present !== undefined) {
       halt(present);
@@ -110,7 +125,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
-    const cancelAlarm = clock.at(deadline - answerMarginMs, () => timeUp.abort());
+    const answerAt = deadline - answerMarginMs;
+    const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
     // While a publish call is held the kubelet cannot unmount, and a pod that was deleted stays.
     let unfollow = (): void => {};
@@ -119,7 +135,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     });
     try {
       const { runner, over } = await inTurn(request.targetPath, () => open(request, patience));
-      return await outcome(runner, request, startedAt, AbortSignal.any([patience, over.signal]));
+      return await outcome(runner, request, { startedAt, answerAt }, AbortSignal.any([patience, over.signal]));
     } catch (error) {
       if (error instanceof AgentError) return { type: 'unavailable', message: error.message };
       throw error;
@@ -133,7 +149,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const outcome = async (
     runner: VolumeRunner,
     request: PublishRequest,
-    startedAt: number,
+    { startedAt, answerAt }: { readonly startedAt: number; readonly answerAt: number },
     signal: AbortSignal,
   ): Promise<PublishOutcome> => {
     const { volumeId, pod } = runner.record;
@@ -142,14 +158,14 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       return { type: 'invalid', message: `target_path ${request.targetPath} is in use by ${owner}` };
     }
     const wasReady = runner.status().type === 'ready';
-    const status = await settled(runner, signal);
+    const status = await settled(runner, answerAt, signal);
     if (status.type === 'ready' && !wasReady) {
       report({ volume: runner.record, type: 'published', tookMs: Math.max(0, clock.now() - startedAt) });
     }
-    const why = status.type === 'waiting' ? hindrance?.() : undefined;
-    return status.type === 'waiting' && why !== undefined
-      ? { type: 'waiting', message: `${status.message}; ${why}` }
-      : status;
+    if (status.type === 'ready') return status;
+    const { type, message } = status;
+    const why = type === 'waiting' ? hindrance?.() : undefined;
+    return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 
   const unpublish = async (targetPath: string): Promise<void> => {
@@ -198,6 +214,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
         status: runner.status(),
         credentials: runner.snapshot(),
       })),
+    relieve,
     stop() {
       stopped = true;
       for (const entry of running.values()) halt(entry);
@@ -232,8 +249,13 @@ function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord 
   return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
 }
 
-/** Waits until the volume is ready or refused, or the signal says to wait no longer; gives the status then. */
-function settled(runner: VolumeRunner, signal: AbortSignal): Promise<VolumeStatus> {
+/**
+ * Waits until the volume is ready, or refused with no other attempt before `answerAt`, or the signal says to wait no longer;
+ * gives the status then. Between two calls the kubelet pauses for up to two minutes, and an attempt may succeed meanwhile.
+ */
+function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): Promise<VolumeStatus> {
+  const isOpen = (status: VolumeStatus): boolean =>
+    status.type === 'waiting' || (status.type === 'refused' && status.retryAt < answerAt);
   return new Promise((resolve) => {
     const finish = (): void => {
       stopListening();
@@ -241,9 +263,9 @@ function settled(runner: VolumeRunner, signal: AbortSignal): Promise<VolumeStatu
       resolve(runner.status());
     };
     const stopListening = runner.onChange(() => {
-      if (runner.status().type !== 'waiting') finish();
+      if (!isOpen(runner.status())) finish();
     });
     signal.addEventListener('abort', finish);
-    if (runner.status().type !== 'waiting' || signal.aborted) finish();
+    if (!isOpen(runner.status()) || signal.aborted) finish();
   });
 }

@@ -12,6 +12,7 @@ import { type CredentialDependencies, type CredentialRunner, runCredential } fro
 import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
 import type { Anchors, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
+import { type Relief, relievedAt } from './relief.ts';
 import { credentialSnapshot, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
@@ -28,6 +29,8 @@ export interface VolumeRunner {
   /** False when the volume, or files that were written, are there no more. */
   isIntact(): boolean;
   snapshot(): readonly CredentialSnapshot[];
+  /** Something has changed for the better: credentials that it may help try again. */
+  relieve(relief: Relief): void;
   /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
   stop(): void;
 }
@@ -40,6 +43,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
   const missing = new Map<number, string>();
   const subscriptions: (() => void)[] = [];
   const listeners = new Set<() => void>();
+  /** By source: ends the waiting for the time at which a relief may help. */
+  const reliefs = new Map<number, () => void>();
 
   const changed = (): void => {
     for (const listener of [...listeners]) listener();
@@ -83,8 +88,23 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     for (const credential of credentials.values()) credential.revive();
   };
 
+  const relieve = (relief: Relief): void => {
+    const now = clock.now();
+    for (const [index, credential] of credentials) {
+      const at = relievedAt(relief, credential.source, credential.state(), now);
+      if (at === undefined) continue;
+      reliefs.get(index)?.();
+      const retryAt = credential.retryAt();
+      // Unless another attempt has been made by then.
+      const wake = (): void => void (credential.retryAt() === retryAt && credential.wake());
+      if (at <= now) credential.wake();
+      else reliefs.set(index, clock.at(at, wake));
+    }
+  };
+
   const stop = (): void => {
     stopTrust();
+    for (const cancel of reliefs.values()) cancel();
     projection.stop();
     for (const credential of credentials.values()) credential.stop();
     listeners.clear();
@@ -110,9 +130,14 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
 
   const onAnchors = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
     if (anchors.type === 'found' || (anchors.type === 'missing' && source.optional)) {
-      missing.delete(source.index);
+      const wasMissing = missing.delete(source.index);
       const certificates = anchors.type === 'found' ? anchors.certificates : [];
       projection.stage(source.index, { kind: 'trustAnchors', certificates });
+      // Whoever has just published its anchors may have just begun to sign, too.
+      const { select } = source;
+      if (wasMissing) {
+        relieve({ type: 'bundleArrived', signerName: select.by === 'signer' ? select.signerName : undefined });
+      }
       return;
     }
     missing.set(source.index, anchors.message);
@@ -150,6 +175,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
+    relieve,
     stop,
   };
 }

@@ -18,7 +18,12 @@ export type VolumeStatus =
   /** Files are missing, and whoever they depend on has not answered yet. */
   | { readonly type: 'waiting'; readonly message: string }
   /** Files are missing, and somebody has to act before the next attempt can succeed. */
-  | { readonly type: 'refused'; readonly message: string };
+  | {
+      readonly type: 'refused';
+      readonly message: string;
+      /** When all that failed will have been tried again, milliseconds since the epoch. */
+      readonly retryAt: number;
+    };
 
 /** One volume as it stands, for the status page. */
 export interface VolumeSnapshot {
@@ -41,23 +46,27 @@ export function volumeStatus(record: VolumeRecord, unready: readonly Unready[]):
   if (unready.length === 0) return { type: 'ready' };
   const parts = unready.map((part) => ({ ...describe(record, part), field: `sources[${part.source.index}]` }));
   const message = parts.map(({ field, text }) => `${field}: ${text}`).join('; ');
-  return { type: parts.some(({ refused }) => refused) ? 'refused' : 'waiting', message };
+  const retries = parts.flatMap(({ refusedUntil }) => refusedUntil ?? []);
+  return retries.length === 0
+    ? { type: 'waiting', message }
+    : { type: 'refused', message, retryAt: Math.max(...retries) };
 }
 
 function describe(record: VolumeRecord, { source, credential, missing }: Unready): Description {
-  if (source.kind === 'clusterTrustBundle') return { refused: false, text: missing ?? lookingFor(source) };
+  if (source.kind === 'clusterTrustBundle') return { text: missing ?? lookingFor(source) };
   return credential === undefined
-    ? { refused: false, text: `not asked for yet from signer ${source.signerName}` }
+    ? { text: `not asked for yet from signer ${source.signerName}` }
     : describeCredential(record, source.signerName, credential.state());
 }
 
 interface Description {
-  readonly refused: boolean;
   readonly text: string;
+  /** When it is tried again, where somebody has to act before that can succeed. */
+  readonly refusedUntil?: number;
 }
 
 function describeCredential(record: VolumeRecord, signerName: string, state: CredentialState): Description {
-  const waiting = (text: string): Description => ({ refused: false, text });
+  const waiting = (text: string): Description => ({ text });
   const { namespace } = record.pod;
   switch (state.name) {
     case 'generating':
@@ -72,7 +81,8 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
       const next = `asked again at ${new Date(state.until).toISOString()}`;
       const { failure } = state;
       const refused = failure.kind !== 'lost' && (failure.kind !== 'error' || failure.error.actor !== 'nobody');
-      return { refused, text: `signer ${signerName}: ${describeFailure(failure)} (${next})` };
+      const text = `signer ${signerName}: ${describeFailure(failure)} (${next})`;
+      return refused ? { text, refusedUntil: state.until } : { text };
     }
     case 'fresh':
       return waiting(`the certificate of signer ${signerName} is being written`);

@@ -33,9 +33,12 @@ test('a namespace that may not ask a signer gets an event instead of a request, 
 
   file.allow('default');
   await node.logged((line) => line.message === 'the configuration file has changed');
-  await node.cluster.admin.createPod({ name: 'allowed', volumes });
-  const pod = await node.cluster.admin.podRunning('default', 'allowed');
+  // The pod that was refused before goes on by itself: a change of the list is what it waits for.
+  const pod = await node.cluster.admin.podRunning('default', 'refused');
   assert.match(node.read(pod, 'tls.pem'), /BEGIN PRIVATE KEY/);
+  const [announced] = node.lines.flatMap((line) => line['retryAt'] ?? []);
+  const asked = node.lines.find(({ message }) => message === 'certificate requested')?.['time'];
+  assert.ok(String(asked) < String(announced), `asked at ${asked}, announced for ${announced}`);
 });
 
 test('a volume of an earlier run keeps its certificate and gets no other, once its namespace may not ask any more', async (t) => {

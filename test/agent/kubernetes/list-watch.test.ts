@@ -510,3 +510,28 @@ test('a server that asks for a day does not keep a watch away for longer than a 
   clock.advance(1);
   await server.nth(2, isList);
 });
+
+test('that the server is heard again is told once after each failure, and not without one', async (t) => {
+  let lists = 0;
+  let recovered = 0;
+  const subject = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch') === 'true') return openWatch(response);
+      lists += 1;
+      return lists <= 2 ? sendStatus(response, 503, 'ServiceUnavailable') : sendList(response, 1, [thing('a', 1)]);
+    },
+    {
+      onRecovered() {
+        recovered += 1;
+      },
+    },
+  );
+  const first = await subject.server.nth(1, isWatch);
+  assert.equal(recovered, 1);
+  first.reset();
+  const second = await subject.server.nth(2, isWatch);
+  sendEvent(second.response, 'ADDED', thing('b', 2));
+  await subject.told('added b');
+  assert.equal(recovered, 2);
+});

@@ -102,7 +102,7 @@ test('a pod that waits is told why no answer can arrive', async (t) => {
 test('a denied first issuance gives the signer’s reason, is asked again after its pause and not on every call', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
-  const published = world.publish(request);
+  const published = world.publish(request, 10_000);
   const first = await world.answer(denial);
   const outcome = await published;
   assert.equal(outcome.type, 'refused');
@@ -110,7 +110,7 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
     outcome.type === 'refused' ? outcome.message : '',
     /denied: Policy: not on a Sunday \(asked again at 2026-/,
   );
-  assert.equal((await world.publish(request)).type, 'refused');
+  assert.equal((await world.publish(request, 10_000)).type, 'refused');
   assert.equal(world.submitted.length, 1);
   assert.deepEqual(
     world.manager.credentials().map(({ state }) => state),
@@ -119,7 +119,7 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
   world.clock.advance(10_000);
   const second = await world.answer('issue');
   assert.notEqual(second, first);
-  assert.deepEqual(await world.publish(request), { type: 'ready' });
+  assert.deepEqual(await world.publish(request, 10_000), { type: 'ready' });
 });
 
 test('a refused refresh leaves the certificate in place, is tried again, and holds up no other source', async (t) => {
@@ -243,7 +243,7 @@ test('a signer that hangs during a refresh is asked again while the certificate 
 test('a chain that fails its checks is refused with the reason', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
-  const published = world.publish(request);
+  const published = world.publish(request, 10_000);
   const times = { notBefore: 0, notAfter: 1, beginRefreshAt: 1 };
   await world.answer({ type: 'issued', certificateChain: 'unusable', ...times });
   const outcome = await published;
@@ -251,13 +251,13 @@ test('a chain that fails its checks is refused with the reason', async (t) => {
   assert.deepEqual(readdirSync(request.targetPath), ['..agent']);
 });
 
-test('what the API server refuses for want of a permission reaches the waiting pod at once', async (t) => {
+test('what the API server refuses for want of a permission reaches the waiting pod once no attempt is left before the deadline', async (t) => {
   const world = await createWorld(t, {
     onSubmit() {
       throw new AgentError('Forbidden', 'cannot create podcertificaterequests', { actor: 'cluster operator' });
     },
   });
-  const outcome = await world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]));
+  const outcome = await world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]), 10_000);
   assert.equal(outcome.type, 'refused');
 });
 
@@ -426,7 +426,7 @@ test('a suggested key type is followed only where that is switched on', async (t
   for (const followSuggestedKeyType of [false, true]) {
     const world = await createWorld(t, { followSuggestedKeyType });
     const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
-    const published = world.publish(request);
+    const published = world.publish(request, 10_000);
     await world.answer(suggestion);
     if (!followSuggestedKeyType) assert.equal((await published).type, 'refused');
     world.clock.advance(10_000);

@@ -25,7 +25,7 @@ export function podWith(name: string, given: Partial<CredentialSnapshot>, messag
   };
   return {
     volume: record,
-    status: message === undefined ? { type: 'ready' } : { type: 'refused', message },
+    status: message === undefined ? { type: 'ready' } : { type: 'refused', message, retryAt: 0 },
     credentials: [{ ...credential, volume: record, state: 'not_yet_issued', ...given }],
   };
 }

@@ -1,0 +1,64 @@
+/**
+ * What can change for the better while credentials pause after a failure, and whose pause that ends. A pause is for what
+ * cannot be noticed; what can be noticed should not have to wait for it.
+ */
+import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
+import { unreachable } from '../base/unreachable.ts';
+import type { CredentialState, Failure } from './credential-state.ts';
+
+export type Relief =
+  /** The operator's list of who may ask which signer is another one. */
+  | { readonly type: 'allowListChanged' }
+  /** The API server answers again, or serves the certificate API again. */
+  | { readonly type: 'apiServerHeard' }
+  /** The signer has answered another credential of this node with a certificate. */
+  | { readonly type: 'signerAnswered'; readonly signerName: string }
+  /** A trust bundle that was missing is there; of this signer, where it is a signer's. */
+  | { readonly type: 'bundleArrived'; readonly signerName: string | undefined }
+  /** The kubelet publishes the volume: whatever was thought of its pod, it lives. */
+  | { readonly type: 'podWanted' };
+
+/**
+ * How long a failure counts although the signer answers others: what it refuses one pod it may go on refusing, and on a
+ * busy node it answers others all the time.
+ */
+const refusalCountsForMs = 30_000;
+
+/** When the relief may let the credential's next attempt come, milliseconds since the epoch; undefined: it is no help to it. */
+export function relievedAt(
+  relief: Relief,
+  { signerName }: PodCertificateSource,
+  state: CredentialState,
+  now: number,
+): number | undefined {
+  if (state.name === 'ended') return relief.type === 'podWanted' ? now : undefined;
+  if (state.name !== 'pausing') return undefined;
+  const { failure, attempt } = state;
+  switch (relief.type) {
+    case 'allowListChanged':
+      return failure.kind === 'error' && failure.error.code === 'SignerNotAllowed' ? now : undefined;
+    case 'apiServerHeard':
+      return isOfApiServer(failure) ? now : undefined;
+    case 'signerAnswered':
+      return relief.signerName === signerName && isOfSigner(failure)
+        ? Math.max(now, attempt.since + refusalCountsForMs)
+        : undefined;
+    case 'bundleArrived':
+      return (relief.signerName ?? signerName) === signerName && isOfSigner(failure) ? now : undefined;
+    case 'podWanted':
+      return undefined;
+    default:
+      return unreachable(relief);
+  }
+}
+
+/** The API server could not be asked, or did not let the agent in. What it judged invalid it judges the same again. */
+function isOfApiServer(failure: Failure): boolean {
+  if (failure.kind !== 'error' || failure.phase !== 'request') return false;
+  return failure.error.code !== 'Rejected' && failure.error.code !== 'SignerNotAllowed';
+}
+
+/** The signer refused, failed, kept silent or gave something unusable. */
+function isOfSigner(failure: Failure): boolean {
+  return failure.kind !== 'error' || failure.phase === 'signer';
+}
