@@ -24,6 +24,32 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
   };
 }
 
+/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+const worthTellingMs = 2_000;
+
+/**
+ * The answer goes into the files, at once or when it is valid. Once nothing in the files is valid either, one that will be
+ * soon does no harm. `before`: effects that come first.
+ */
+export function take(
+  attempt: Attempt,
+  requestName: string,
+  answer: IssuedChain,
+  at: Moment,
+  before: readonly Effect[],
+): Transition {
+  const { notBefore } = answer;
+  const until = Math.min(notBefore, attempt.held?.notAfter ?? notBefore);
+  if (at.now >= until) return project(attempt, requestName, answer, at, before);
+  const aheadMs = notBefore - at.now;
+  const told =
+    aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
+  return {
+    state: { name: 'maturing', attempt: { ...attempt, since: at.now }, requestName, answer, until },
+    effects: [...before, ...told, { type: 'saveAnswer', answer }],
+  };
+}
+
 /** The answer goes into the files, with its refresh time drawn. `before`: effects that come first. */
 export function project(
   attempt: Attempt,

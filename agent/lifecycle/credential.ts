@@ -13,6 +13,7 @@ import {
   pause,
   project,
   submit,
+  take,
   warn,
   warningTime,
   wokenPauseEnd,
@@ -26,6 +27,7 @@ import type {
   Ended,
   Found,
   Generating,
+  Maturing,
   Moment,
   Pausing,
   Projecting,
@@ -47,7 +49,7 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const isDone = pending !== undefined && pending.requestName === held?.requestName;
   if (!isDone && pending?.issued !== undefined && pending.issued.notAfter > at.now) {
     const resumed = { ...attempt, keyType: pending.keyType };
-    return project(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
+    return take(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
   }
   if (!isDone && pending !== undefined && pending.issued === undefined) {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
@@ -75,6 +77,7 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
+    case 'maturing':
     case 'pausing':
     case 'fresh':
       return unchanged(state);
@@ -97,6 +100,8 @@ export function wakeTime(state: CredentialState): number | undefined {
       const announceAt = state.announced ? undefined : state.attempt.since + waitingNoticeAfterMs;
       return earliest(state.giveUpAt, announceAt, warningTime(state.attempt));
     }
+    case 'maturing':
+      return earliest(state.until, warningTime(state.attempt));
     case 'projecting':
       return earliest(state.answer.notAfter, warningTime(state.attempt));
     case 'pausing':
@@ -165,7 +170,7 @@ function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Moment): Tra
   switch (event.type) {
     case 'accepted': {
       const answered = notify({ type: 'answered', requestName, tookMs: elapsed(attempt, at) });
-      return project(attempt, requestName, event.answer, at, [answered]);
+      return take(attempt, requestName, event.answer, at, [answered]);
     }
     case 'unusable':
       return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at, { requestName });
@@ -221,18 +226,33 @@ function onTimer(state: CredentialState, at: Moment): Transition {
     }
     case 'awaiting':
       return onAwaitingTimer(state, at);
+    case 'maturing':
+      return onMaturingTimer(state, at);
     case 'projecting': {
       const { attempt, effects } = warn(state.attempt, at);
       if (at.now < state.answer.notAfter) return { state: { ...state, attempt }, effects };
-      const { requestName } = state.status;
-      const outdated = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
-      return { state: outdated.state, effects: [...effects, ...outdated.effects] };
+      return outdated(attempt, state.status.requestName, at, effects);
     }
     case 'pausing':
       return onPausingTimer(state, at);
     default:
       return unreachable(state);
   }
+}
+
+function onMaturingTimer(state: Maturing, at: Moment): Transition {
+  const { attempt, effects } = warn(state.attempt, at);
+  const { requestName, answer, until } = state;
+  if (at.now < until) return { state: { ...state, attempt }, effects };
+  return at.now < answer.notAfter
+    ? project(attempt, requestName, answer, at, effects)
+    : outdated(attempt, requestName, at, effects);
+}
+
+/** The certificate ran out before it could be written. `before`: effects that come first. */
+function outdated(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
+  const { state, effects } = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
+  return { state, effects: [...before, ...effects] };
 }
 
 function onPausingTimer(state: Pausing, at: Moment): Transition {
