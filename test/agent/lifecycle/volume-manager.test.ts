@@ -441,6 +441,27 @@ test('files that could not be written leave the old ones in place and are writte
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
 });
 
+test('files that cannot be written are tried again faster as the certificate in them runs out', async (t) => {
+  let full = false;
+  const world = await createWorld(t, { store: failingWrites(() => full) });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  await published;
+  const notAfter = world.clock.now() + 24 * hour;
+  full = true;
+  world.clock.advance(20 * hour);
+  const pauses: [pause: number, left: number][] = [];
+  world.onNotice = (notice) => {
+    if (notice.type !== 'attemptFailed') return;
+    pauses.push([notice.retryAt - world.clock.now(), notAfter - world.clock.now()]);
+  };
+  await world.answer('issue');
+  world.clock.advance(4 * hour - minute);
+  assert.ok(pauses.some(([, left]) => left < 10 * minute));
+  assert.ok(pauses.every(([pause, left]) => pause <= left / 10));
+});
+
 test('a source whose files cannot be written holds up no other', async (t) => {
   let broken = false;
   const world = await createWorld(t, { store: failingWrites((contents) => broken && contents.has(0)) });
