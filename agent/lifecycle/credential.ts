@@ -6,14 +6,18 @@
 import type { IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
+import { endOf, expiryToTell, hastened, onEndedTimer, revive } from './credential-end.ts';
 import {
+  dueTime,
   elapsed,
   generate,
+  newAttempt,
   notify,
   pause,
   project,
   submit,
   take,
+  timeLeft,
   warn,
   warningTime,
   wokenPauseEnd,
@@ -24,7 +28,6 @@ import type {
   CredentialEvent,
   CredentialState,
   Effect,
-  Ended,
   Found,
   Generating,
   Maturing,
@@ -35,7 +38,7 @@ import type {
   Transition,
 } from './credential-state.ts';
 import type { EndReason } from './notices.ts';
-import { latestRefresh, patience, pauseBeforeRecheck, shortestWokenPause } from './pace.ts';
+import { latestRefresh, patience } from './pace.ts';
 
 /** How long a signer may take before the pod is told that it is being waited for. */
 const waitingNoticeAfterMs = 10_000;
@@ -265,8 +268,7 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
 /** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
   if (state.name === 'pausing') return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
-  if (state.name !== 'ended') return unchanged(state);
-  return onEndedTimer({ ...state, recheckAt: Math.min(state.recheckAt, state.since + shortestWokenPause(false)) }, at);
+  return state.name === 'ended' ? onEndedTimer(hastened(state), at) : unchanged(state);
 }
 
 function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
@@ -289,64 +291,8 @@ function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
 
 function end(state: CredentialState, why: EndReason, at: Moment): Transition {
   if (state.name === 'ended') return unchanged(state);
-  const [keyType, held] = [keyTypeOf(state), heldBy(state)];
   const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
-  const recheckAt = at.now + pauseBeforeRecheck(0, timeLeft(held, at), at.random);
-  const expiry = held === undefined ? {} : { notAfter: held.notAfter };
-  return {
-    state: { name: 'ended', keyType, held, warned, why, since: at.now, recheckAt, checks: 0 },
-    effects: [
-      { type: 'unfollow' },
-      { type: 'discardPending' },
-      notify({ type: 'podEnded', why, ...expiry, recheckAt }),
-    ],
-  };
-}
-
-/** While the volume is there the pod is looked for, since what was said of it may have been wrong. */
-function onEndedTimer(state: Ended, at: Moment): Transition {
-  const { held, why } = state;
-  const effects: Effect[] = [];
-  let { warned, since, recheckAt, checks } = state;
-  if (held !== undefined && at.now >= (expiryToTell(state) ?? Number.POSITIVE_INFINITY)) {
-    warned = 'expired';
-    effects.push(notify({ type: 'expired', notAfter: held.notAfter, podEnded: why }));
-  }
-  // With the wall clock set back to before the last look, `recheckAt` means nothing any more.
-  if (at.now >= recheckAt || at.now < since) {
-    since = at.now;
-    checks += 1;
-    recheckAt = at.now + pauseBeforeRecheck(checks, timeLeft(held, at), at.random);
-    effects.push({ type: 'checkPod' });
-  }
-  return { state: { ...state, warned, since, recheckAt, checks }, effects };
-}
-
-/** The pod lives after all: its credential goes on where it stood. */
-function revive({ keyType, held, warned }: Ended, at: Moment): Transition {
-  const lives = notify({ type: 'podLives' });
-  if (held !== undefined && at.now < dueTime(held)) {
-    return { state: { name: 'fresh', keyType, held }, effects: [lives] };
-  }
-  return generate({ ...newAttempt(keyType, held, at), warned }, at, [lives]);
-}
-
-/** When the expiry of a certificate that nobody renews has to be told. */
-function expiryToTell({ held, warned }: Ended): number | undefined {
-  return warned === 'expired' ? undefined : held?.notAfter;
-}
-
-function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, at: Moment): Attempt {
-  return { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
-}
-
-/** When a held certificate wants its refresh. */
-function dueTime({ refreshAt, notAfter }: IssuedStatus): number {
-  return Math.min(refreshAt, notAfter);
-}
-
-function timeLeft(held: IssuedStatus | undefined, at: Moment): number {
-  return held === undefined ? 0 : held.notAfter - at.now;
+  return endOf({ keyType: keyTypeOf(state), held: heldBy(state), warned, why }, at);
 }
 
 /** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */
