@@ -2,10 +2,26 @@
  * The moves that several states of a credential's life share: to a new key, to the API server, into the files, into a
  * pause; and the warnings about the certificate in the files. `credential.ts` says when each is made.
  */
-import type { IssuedChain } from '../../volumes/base/volume.ts';
+import type { IssuedChain, IssuedStatus } from '../../volumes/base/volume.ts';
+import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
+
+/** An issuance that begins now, with the certificate in the files. */
+export function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, at: Moment): Attempt {
+  return { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+}
+
+/** When a held certificate wants its refresh. */
+export function dueTime({ refreshAt, notAfter }: IssuedStatus): number {
+  return Math.min(refreshAt, notAfter);
+}
+
+/** What is left of the certificate in the files; 0 without one, less once it has expired. */
+export function timeLeft(held: IssuedStatus | undefined, at: Moment): number {
+  return held === undefined ? 0 : held.notAfter - at.now;
+}
 
 /** A new key, and with it a new request. `before`: effects that come first. */
 export function generate(attempt: Attempt, at: Moment, before: readonly Effect[] = []): Transition {
@@ -21,6 +37,32 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
   return {
     state: { name: 'submitting', attempt: { ...attempt, since: at.now }, requestName },
     effects: [...before, { type: 'submit', requestName, priority }],
+  };
+}
+
+/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+const worthTellingMs = 2_000;
+
+/**
+ * The answer goes into the files, at once or when it is valid. Once nothing in the files is valid either, one that will be
+ * soon does no harm. `before`: effects that come first.
+ */
+export function take(
+  attempt: Attempt,
+  requestName: string,
+  answer: IssuedChain,
+  at: Moment,
+  before: readonly Effect[],
+): Transition {
+  const { notBefore } = answer;
+  const until = Math.min(notBefore, attempt.held?.notAfter ?? notBefore);
+  if (at.now >= until) return project(attempt, requestName, answer, at, before);
+  const aheadMs = notBefore - at.now;
+  const told =
+    aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
+  return {
+    state: { name: 'maturing', attempt: { ...attempt, since: at.now }, requestName, answer, until },
+    effects: [...before, ...told, { type: 'saveAnswer', answer }],
   };
 }
 
@@ -53,7 +95,7 @@ export function pause(
   request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
 ): { readonly state: Pausing; readonly effects: readonly Effect[] } {
   const failures = attempt.failures + 1;
-  const timeLeftMs = attempt.held === undefined ? 0 : attempt.held.notAfter - at.now;
+  const timeLeftMs = timeLeft(attempt.held, at);
   const nature = isPassing(failure) ? 'passing' : 'lasting';
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
   const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);

@@ -146,6 +146,9 @@ export function runCredential(
       case 'checkPod':
         void checkPod();
         return;
+      case 'saveAnswer':
+        volume.saveAnswer(index, effect.answer);
+        return;
       case 'discardPending':
         host.discard(index);
         return;

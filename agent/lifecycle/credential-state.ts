@@ -9,6 +9,8 @@
  *      │ ▼                   │ ▼                  ▼ deleted, …        ▼ held back
  *      └──────────────────── pausing ◄────────────┴───────────────────┘
  *
+ *   awaiting ── issued, but not valid yet ──► maturing ── valid, or nothing else is ──► projecting
+ *
  *   any ── the pod has ended ──► ended ── it lives after all ──► fresh, or generating where that is due
  *
  * `held` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
@@ -64,6 +66,18 @@ export interface Awaiting {
   readonly announced: boolean;
 }
 
+/**
+ * The certificate is good, but by this node's clock its notBefore is still to come: it is held back until `until`, so that
+ * it neither replaces one that is valid nor starts a pod that could not use it. The volume has it already.
+ */
+export interface Maturing {
+  readonly name: 'maturing';
+  readonly attempt: Attempt;
+  readonly requestName: string;
+  readonly answer: IssuedChain;
+  readonly until: number;
+}
+
 /** The certificate is good and not yet in the files: being written, or waiting for the volume's other sources. */
 export interface Projecting {
   readonly name: 'projecting';
@@ -110,7 +124,7 @@ export interface Ended {
   readonly checks: number;
 }
 
-export type CredentialState = Generating | Submitting | Awaiting | Projecting | Pausing | Fresh | Ended;
+export type CredentialState = Generating | Submitting | Awaiting | Maturing | Projecting | Pausing | Fresh | Ended;
 
 export type CredentialEvent =
   /** The key is made and stored under this request name. */
@@ -158,6 +172,8 @@ export type Effect =
   | { readonly type: 'unfollow' }
   /** Into the files, as soon as the volume's other sources allow it. */
   | { readonly type: 'project'; readonly status: IssuedStatus; readonly answer: IssuedChain }
+  /** Keep the answer in the volume, beside its key, until it may be projected. */
+  | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
   /** Forget the request and its key. */
   | { readonly type: 'discardPending' }
   /** Look whether the pod lives. */

@@ -6,13 +6,18 @@
 import type { IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
+import { endOf, expiryToTell, hastened, onEndedTimer, revive } from './credential-end.ts';
 import {
+  dueTime,
   elapsed,
   generate,
+  newAttempt,
   notify,
   pause,
   project,
   submit,
+  take,
+  timeLeft,
   warn,
   warningTime,
   wokenPauseEnd,
@@ -23,9 +28,9 @@ import type {
   CredentialEvent,
   CredentialState,
   Effect,
-  Ended,
   Found,
   Generating,
+  Maturing,
   Moment,
   Pausing,
   Projecting,
@@ -33,7 +38,7 @@ import type {
   Transition,
 } from './credential-state.ts';
 import type { EndReason } from './notices.ts';
-import { latestRefresh, patience, pauseBeforeRecheck, shortestWokenPause } from './pace.ts';
+import { latestRefresh, patience } from './pace.ts';
 
 /** How long a signer may take before the pod is told that it is being waited for. */
 const waitingNoticeAfterMs = 10_000;
@@ -47,7 +52,7 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const isDone = pending !== undefined && pending.requestName === held?.requestName;
   if (!isDone && pending?.issued !== undefined && pending.issued.notAfter > at.now) {
     const resumed = { ...attempt, keyType: pending.keyType };
-    return project(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
+    return take(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
   }
   if (!isDone && pending !== undefined && pending.issued === undefined) {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
@@ -75,6 +80,7 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
+    case 'maturing':
     case 'pausing':
     case 'fresh':
       return unchanged(state);
@@ -97,6 +103,8 @@ export function wakeTime(state: CredentialState): number | undefined {
       const announceAt = state.announced ? undefined : state.attempt.since + waitingNoticeAfterMs;
       return earliest(state.giveUpAt, announceAt, warningTime(state.attempt));
     }
+    case 'maturing':
+      return earliest(state.until, warningTime(state.attempt));
     case 'projecting':
       return earliest(state.answer.notAfter, warningTime(state.attempt));
     case 'pausing':
@@ -165,7 +173,7 @@ function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Moment): Tra
   switch (event.type) {
     case 'accepted': {
       const answered = notify({ type: 'answered', requestName, tookMs: elapsed(attempt, at) });
-      return project(attempt, requestName, event.answer, at, [answered]);
+      return take(attempt, requestName, event.answer, at, [answered]);
     }
     case 'unusable':
       return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at, { requestName });
@@ -221,18 +229,33 @@ function onTimer(state: CredentialState, at: Moment): Transition {
     }
     case 'awaiting':
       return onAwaitingTimer(state, at);
+    case 'maturing':
+      return onMaturingTimer(state, at);
     case 'projecting': {
       const { attempt, effects } = warn(state.attempt, at);
       if (at.now < state.answer.notAfter) return { state: { ...state, attempt }, effects };
-      const { requestName } = state.status;
-      const outdated = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
-      return { state: outdated.state, effects: [...effects, ...outdated.effects] };
+      return outdated(attempt, state.status.requestName, at, effects);
     }
     case 'pausing':
       return onPausingTimer(state, at);
     default:
       return unreachable(state);
   }
+}
+
+function onMaturingTimer(state: Maturing, at: Moment): Transition {
+  const { attempt, effects } = warn(state.attempt, at);
+  const { requestName, answer, until } = state;
+  if (at.now < until) return { state: { ...state, attempt }, effects };
+  return at.now < answer.notAfter
+    ? project(attempt, requestName, answer, at, effects)
+    : outdated(attempt, requestName, at, effects);
+}
+
+/** The certificate ran out before it could be written. `before`: effects that come first. */
+function outdated(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
+  const { state, effects } = pause(attempt, { kind: 'lost', why: 'outdated' }, at, { requestName });
+  return { state, effects: [...before, ...effects] };
 }
 
 function onPausingTimer(state: Pausing, at: Moment): Transition {
@@ -245,8 +268,7 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
 /** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
   if (state.name === 'pausing') return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
-  if (state.name !== 'ended') return unchanged(state);
-  return onEndedTimer({ ...state, recheckAt: Math.min(state.recheckAt, state.since + shortestWokenPause(false)) }, at);
+  return state.name === 'ended' ? onEndedTimer(hastened(state), at) : unchanged(state);
 }
 
 function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
@@ -269,64 +291,8 @@ function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
 
 function end(state: CredentialState, why: EndReason, at: Moment): Transition {
   if (state.name === 'ended') return unchanged(state);
-  const [keyType, held] = [keyTypeOf(state), heldBy(state)];
   const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
-  const recheckAt = at.now + pauseBeforeRecheck(0, timeLeft(held, at), at.random);
-  const expiry = held === undefined ? {} : { notAfter: held.notAfter };
-  return {
-    state: { name: 'ended', keyType, held, warned, why, since: at.now, recheckAt, checks: 0 },
-    effects: [
-      { type: 'unfollow' },
-      { type: 'discardPending' },
-      notify({ type: 'podEnded', why, ...expiry, recheckAt }),
-    ],
-  };
-}
-
-/** While the volume is there the pod is looked for, since what was said of it may have been wrong. */
-function onEndedTimer(state: Ended, at: Moment): Transition {
-  const { held, why } = state;
-  const effects: Effect[] = [];
-  let { warned, since, recheckAt, checks } = state;
-  if (held !== undefined && at.now >= (expiryToTell(state) ?? Number.POSITIVE_INFINITY)) {
-    warned = 'expired';
-    effects.push(notify({ type: 'expired', notAfter: held.notAfter, podEnded: why }));
-  }
-  // With the wall clock set back to before the last look, `recheckAt` means nothing any more.
-  if (at.now >= recheckAt || at.now < since) {
-    since = at.now;
-    checks += 1;
-    recheckAt = at.now + pauseBeforeRecheck(checks, timeLeft(held, at), at.random);
-    effects.push({ type: 'checkPod' });
-  }
-  return { state: { ...state, warned, since, recheckAt, checks }, effects };
-}
-
-/** The pod lives after all: its credential goes on where it stood. */
-function revive({ keyType, held, warned }: Ended, at: Moment): Transition {
-  const lives = notify({ type: 'podLives' });
-  if (held !== undefined && at.now < dueTime(held)) {
-    return { state: { name: 'fresh', keyType, held }, effects: [lives] };
-  }
-  return generate({ ...newAttempt(keyType, held, at), warned }, at, [lives]);
-}
-
-/** When the expiry of a certificate that nobody renews has to be told. */
-function expiryToTell({ held, warned }: Ended): number | undefined {
-  return warned === 'expired' ? undefined : held?.notAfter;
-}
-
-function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, at: Moment): Attempt {
-  return { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
-}
-
-/** When a held certificate wants its refresh. */
-function dueTime({ refreshAt, notAfter }: IssuedStatus): number {
-  return Math.min(refreshAt, notAfter);
-}
-
-function timeLeft(held: IssuedStatus | undefined, at: Moment): number {
-  return held === undefined ? 0 : held.notAfter - at.now;
+  return endOf({ keyType: keyTypeOf(state), held: heldBy(state), warned, why }, at);
 }
 
 /** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */

@@ -38,6 +38,17 @@ export type CredentialNotice = CredentialSubject &
     | { readonly type: 'waitingForSigner'; readonly requestName: string; readonly waitedMs: number }
     /** The signer's certificate was accepted. */
     | { readonly type: 'answered'; readonly requestName: string; readonly tookMs: number }
+    /**
+     * By this node's clock the certificate is not valid before `notBefore`, which is `aheadMs` away; it is held back until
+     * `until`, and a certificate that the files hold stays until then.
+     */
+    | {
+        readonly type: 'notYetValid';
+        readonly requestName: string;
+        readonly notBefore: number;
+        readonly aheadMs: number;
+        readonly until: number;
+      }
     /** The files hold the certificate. */
     | {
         readonly type: 'projected';

@@ -48,6 +48,8 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   const { sources } = volume.record.declaration;
   const projected = new Set(sources.map(({ index }) => index).filter((index) => volume.isProjected(index)));
   const staged = new Map<number, Staged>();
+  /** When the certificates in the files expire, by source: no pause may outlast them. */
+  const expiries = new Map([...projected].map((index) => [index, volume.issued(index)?.notAfter]));
   let running = false;
   let failures = 0;
   let cancelRetry = (): void => {};
@@ -82,7 +84,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
       return;
     }
     failures += 1;
-    const setback = { failures, nature: 'passing', timeLeftMs: 0, retryAfterMs: 0 } as const;
+    const setback = { failures, nature: 'passing', timeLeftMs: timeLeft(failed), retryAfterMs: 0 } as const;
     const retryAt = clock.now() + pauseAfterFailure(setback, random());
     cancelRetry = clock.at(retryAt, flush);
     for (const { batch, cause } of failed) {
@@ -90,11 +92,19 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
     }
   };
 
+  /** What is left of the certificate that expires first among those that could not be replaced; 0 where there is none. */
+  const timeLeft = (failed: readonly Failed[]): number => {
+    const indices = failed.flatMap(({ batch }) => [...batch.keys()]);
+    const left = indices.map((index) => (expiries.get(index) ?? 0) - clock.now()).filter((ms) => ms > 0);
+    return left.length === 0 ? 0 : Math.min(...left);
+  };
+
   const finish = (index: number, content: Staged, changed: boolean): void => {
     const first = !projected.has(index);
     projected.add(index);
     if (staged.get(index) === content) staged.delete(index);
     if (content.kind === 'credential') {
+      expiries.set(index, content.status.notAfter);
       try {
         volume.discardPending(index);
       } catch (error) {

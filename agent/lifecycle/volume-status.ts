@@ -75,6 +75,8 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
       return waiting(`creating request ${namespace}/${state.requestName} for signer ${signerName}`);
     case 'awaiting':
       return waiting(`still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`);
+    case 'maturing':
+      return waiting(`signer ${signerName} has answered; ${describeMaturing(state)}`);
     case 'projecting':
       return waiting(`signer ${signerName} has answered; the certificate is written with the other sources`);
     case 'pausing': {
@@ -107,6 +109,11 @@ function describeFailure(failure: Failure): string {
     default:
       return unreachable(failure);
   }
+}
+
+function describeMaturing({ answer, until }: CredentialState & { readonly name: 'maturing' }): string {
+  const [from, written] = [answer.notBefore, until].map((time) => new Date(time).toISOString());
+  return `by this node's clock the certificate is not valid before ${from}, and is written at ${written}`;
 }
 
 function describeEnd({ why, recheckAt }: CredentialState & { readonly name: 'ended' }): string {
@@ -159,6 +166,8 @@ function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; r
   switch (state.name) {
     case 'pausing':
       return { nextAttemptAt: state.until, lastError: describeFailure(state.failure) };
+    case 'maturing':
+      return { lastError: describeMaturing(state) };
     case 'ended':
       return { nextAttemptAt: state.recheckAt, lastError: describeEnd(state) };
     default:
@@ -187,6 +196,7 @@ function requestOf(state: CredentialState): { readonly requestName?: string } {
   switch (state.name) {
     case 'submitting':
     case 'awaiting':
+    case 'maturing':
       return { requestName: state.requestName };
     case 'projecting':
       return { requestName: state.status.requestName };

@@ -149,6 +149,12 @@ export const metricTable = {
     help: 'Requests that the signer left unanswered for so long that the agent said so.',
     labels: ['signer_name'],
   },
+  notYetValid: {
+    name: 'podcert_agent_not_yet_valid_total',
+    kind: 'counter',
+    help: "Certificates that were held back because by the node's clock they were not valid yet: the signer's clock is ahead, or the node's behind.",
+    labels: ['signer_name'],
+  },
   refreshOverdue: {
     name: 'podcert_agent_refresh_overdue_total',
     kind: 'counter',

@@ -47,6 +47,11 @@ function credentialLine(notice: CredentialNotice): Line {
       return { level: 'warn', message: 'waiting for the signer', fields: { request, waitedMs: notice.waitedMs } };
     case 'answered':
       return { level: 'debug', message: 'certificate accepted', fields: { request, tookMs: notice.tookMs } };
+    case 'notYetValid': {
+      const { notBefore, aheadMs, until } = notice;
+      const fields = { request, notBefore: timeText(notBefore), aheadMs, writtenAt: timeText(until) };
+      return { level: 'warn', message: 'certificate not valid yet, clocks differ', fields };
+    }
     case 'projected': {
       const { serialNumber: serial, notBefore, notAfter, refreshAt, first, totalMs } = notice;
       const times = { notBefore: timeText(notBefore), notAfter: timeText(notAfter), refreshAt: timeText(refreshAt) };

@@ -78,6 +78,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'waitingForSigner':
         metrics.count('waitingForSigner', signer);
         break;
+      case 'notYetValid':
+        metrics.count('notYetValid', signer);
+        break;
       case 'refreshOverdue':
         metrics.count('refreshOverdue', signer);
         break;

@@ -34,6 +34,8 @@ function eventOf(notice: Notice): EventText | undefined {
   switch (notice.type) {
     case 'waitingForSigner':
       return waitingForSigner(notice);
+    case 'notYetValid':
+      return notYetValid(notice);
     case 'projected':
       return projected(notice);
     case 'denied':
@@ -120,6 +122,16 @@ function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): Event
     `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,
     `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and is spelt like this.`,
+  ]);
+}
+
+function notYetValid(notice: CredentialNoticeOf<'notYetValid'>): EventText {
+  const { notBefore, aheadMs, until } = notice;
+  return warning('ClocksDiffer', [
+    `${place(notice)}: the certificate from ${signerOf(notice)} is valid from ${moment(notBefore)} on,`,
+    `by this node's clock ${Math.round(aheadMs / 1_000)} s from now. It is written at ${moment(until)};`,
+    'a certificate that is in the volume stays until then.',
+    "Ask the cluster operator to compare the node's clock with the signer's.",
   ]);
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { heldBy, wakeTime } from '../../../agent/lifecycle/credential.ts';
-import type { Effect } from '../../../agent/lifecycle/credential-state.ts';
+import type { CredentialState, Effect } from '../../../agent/lifecycle/credential-state.ts';
 import { live, type Observation, type Turn } from './histories.ts';
 
 const histories = 10_000;
@@ -29,6 +29,7 @@ const turn: fc.Arbitrary<Turn> = fc.record({
   retryAfterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 * minute }), fc.constant(24 * hour)),
   lifetime: fc.integer({ min: hour, max: 91 * 24 * hour }),
   refreshPoint: fc.double({ min: 0, max: 1, noNaN: true }),
+  ahead: fc.oneof(fc.constant(-minute), fc.integer({ min: -5 * minute, max: 5 * minute })),
   jump: fc.integer({ min: -48 * hour, max: 48 * hour }),
 });
 
@@ -183,11 +184,25 @@ test('a new certificate is asked for at the drawn refresh time, not before, and 
   });
 });
 
+const isOutdated = (state: CredentialState, now: number): boolean =>
+  state.name === 'maturing' && state.answer.notAfter <= now;
+
 test('a restart makes no key while a request is under way or a certificate is held', () => {
-  inEveryHistory(({ event, before, effects }) => {
+  inEveryHistory(({ now, event, before, effects }) => {
     if (event !== 'restart') return;
-    const kept = heldBy(before) !== undefined || before.name === 'submitting' || before.name === 'awaiting';
+    const isAsked = before.name === 'submitting' || before.name === 'awaiting' || before.name === 'maturing';
+    const kept = heldBy(before) !== undefined || (isAsked && !isOutdated(before, now));
     if (kept && before.name !== 'ended') assert.deepEqual(of(effects, 'makeKey'), []);
+  });
+});
+
+test('no certificate that is not valid yet is written while there is a better one or none', () => {
+  inEveryHistory(({ now, after, effects }) => {
+    for (const { answer } of of(effects, 'project')) {
+      const held = heldBy(after);
+      assert.ok(answer.notBefore <= now || (held !== undefined && held.notAfter <= now));
+    }
+    if (after.name === 'maturing') assert.ok((wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore);
   });
 });
 

@@ -35,6 +35,8 @@ export interface Turn {
   /** Lifetime of the next certificate in milliseconds, and where in it beginRefreshAt lies, 0 … 1. */
   readonly lifetime: number;
   readonly refreshPoint: number;
+  /** How far the signer's clock is ahead when it writes notBefore, milliseconds; negative: notBefore lies in the past. */
+  readonly ahead: number;
   /** Milliseconds, negative for a clock that is set back. */
   readonly jump: number;
 }
@@ -60,8 +62,14 @@ interface World {
 }
 
 const keyType = 'ECDSAP256';
-/** A look for the pod may be answered, late or never: any turn may bring its answer. */
-const effectsWithoutAnswer = new Set<Effect['type']>(['notify', 'discardPending', 'unfollow', 'checkPod']);
+/** Done at once; or, as a look for the pod, answered by any later turn or by none. */
+const effectsWithoutAnswer = new Set<Effect['type']>([
+  'notify',
+  'discardPending',
+  'unfollow',
+  'checkPod',
+  'saveAnswer',
+]);
 
 /** Lives a whole history. @throws whatever the observer throws */
 export function live(turns: readonly Turn[], observe: (observation: Observation) => void): void {
@@ -140,7 +148,7 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
 }
 
 function certificate(world: World, turn: Turn): IssuedChain {
-  const notBefore = world.now - 60_000;
+  const notBefore = world.now + turn.ahead;
   const notAfter = notBefore + turn.lifetime;
   const margin = 600_000;
   const beginRefreshAt = notBefore + margin + turn.refreshPoint * (turn.lifetime - 2 * margin);
@@ -160,7 +168,7 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
   if (transition.state.name !== world.state.name) world.open = undefined;
   for (const effect of transition.effects) {
     if (effect.type === 'discardPending') world.pending = undefined;
-    if (effect.type === 'project' && world.pending !== undefined) {
+    if ((effect.type === 'project' || effect.type === 'saveAnswer') && world.pending !== undefined) {
       world.pending = { ...world.pending, issued: effect.answer };
     }
     if (effectsWithoutAnswer.has(effect.type)) continue;

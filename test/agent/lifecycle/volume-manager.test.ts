@@ -334,6 +334,43 @@ test('a pod that was taken for gone and lives is refreshed again, with its trust
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
 });
 
+test('a first certificate that is not valid yet starts the pod when it is, also across a restart, and says so', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const first = world.publish(request, 10_000);
+  const name = await world.answer('issue', 24 * hour, minute);
+  world.clock.advance(10_000);
+  const waiting = await first;
+  assert.equal(waiting.type, 'waiting');
+  assert.match('message' in waiting ? waiting.message : '', /by this node's clock the certificate is not valid before/);
+  await world.restart();
+  const second = world.publish(request);
+  await world.until(() => world.types().includes('resumed'));
+  world.clock.advance(49_000);
+  assert.deepEqual(readdirSync(request.targetPath), ['..agent']);
+  world.clock.advance(1_000);
+  assert.deepEqual(await second, { type: 'ready' });
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)));
+  assert.equal(world.submitted.length, 1);
+  assert.ok(world.types().includes('notYetValid'));
+});
+
+test('a renewed certificate that is not valid yet replaces a valid one when it is', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  const old = await world.answer('issue');
+  await published;
+  world.clock.advance(20 * hour);
+  const renewed = await world.answer('issue', 24 * hour, 5 * minute);
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(old)));
+  world.clock.advance(5 * minute - 1);
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(old)));
+  world.clock.advance(1);
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+  assert.equal(world.types().filter((type) => type === 'notYetValid').length, 1);
+});
+
 test('no other error than that the pod is gone ends a credential', async (t) => {
   let refusal: AgentError | undefined;
   const world = await createWorld(t, {
@@ -402,6 +439,27 @@ test('files that could not be written leave the old ones in place and are writte
   world.clock.advance(10_000);
   assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
+});
+
+test('files that cannot be written are tried again faster as the certificate in them runs out', async (t) => {
+  let full = false;
+  const world = await createWorld(t, { store: failingWrites(() => full) });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  await world.answer('issue');
+  await published;
+  const notAfter = world.clock.now() + 24 * hour;
+  full = true;
+  world.clock.advance(20 * hour);
+  const pauses: [pause: number, left: number][] = [];
+  world.onNotice = (notice) => {
+    if (notice.type !== 'attemptFailed') return;
+    pauses.push([notice.retryAt - world.clock.now(), notAfter - world.clock.now()]);
+  };
+  await world.answer('issue');
+  world.clock.advance(4 * hour - minute);
+  assert.ok(pauses.some(([, left]) => left < 10 * minute));
+  assert.ok(pauses.every(([pause, left]) => pause <= left / 10));
 });
 
 test('a source whose files cannot be written holds up no other', async (t) => {

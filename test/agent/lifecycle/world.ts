@@ -61,8 +61,8 @@ export interface World {
   publish(request: PublishRequest, timeoutMs?: number): Promise<PublishOutcome>;
   /** Resolves when the condition holds; the agent's work is asynchronous. */
   until(condition: () => boolean): Promise<void>;
-  /** Answers the newest request that is waited for. @returns its name */
-  answer(outcome: Outcome | 'issue', lifetimeMs?: number): Promise<string>;
+  /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
+  answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
   announce(anchors: Anchors): void;
   read(request: PublishRequest, file: string): string;
   types(): readonly string[];
@@ -121,12 +121,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         await new Promise((resolve) => setImmediate(resolve));
       }
     },
-    async answer(outcome, lifetimeMs = 24 * hour) {
+    async answer(outcome, lifetimeMs = 24 * hour, aheadMs = 0) {
       await world.until(() => world.followed.size > 0);
       const [name, listener] = [...world.followed].at(-1) ?? [];
       if (name === undefined || listener === undefined) throw new Error('no request is waited for');
       world.followed.delete(name);
-      listener(outcome === 'issue' ? issued(name, clock.now(), lifetimeMs) : outcome);
+      listener(outcome === 'issue' ? issued(name, clock.now() + aheadMs, lifetimeMs) : outcome);
       return name;
     },
     announce(anchors) {

@@ -147,6 +147,30 @@ const rows: readonly Row[] = [
     event: ['Warning', 'CertificateExpired', /expired at 2026-11-23T10:00:00Z\. The agent keeps trying; ask/],
   },
   {
+    notice: {
+      ...credential,
+      type: 'notYetValid',
+      requestName: 'pc-1',
+      notBefore: later,
+      aheadMs: 90_000,
+      until: later,
+    },
+    line: {
+      level: 'warn',
+      message: 'certificate not valid yet, clocks differ',
+      request: 'pc-1',
+      notBefore: '2026-11-23T10:00:00.000Z',
+      aheadMs: 90_000,
+      writtenAt: '2026-11-23T10:00:00.000Z',
+    },
+    series: ['not_yet_valid_total{S} 1'],
+    event: [
+      'Warning',
+      'ClocksDiffer',
+      /valid from 2026-11-23T10:00:00Z on, by this node's clock 90 s from now\. It is/,
+    ],
+  },
+  {
     notice: { ...credential, type: 'adopted', notAfter: later, refreshAt: moment },
     line: {
       level: 'info',
