@@ -145,7 +145,7 @@ function anchorsFor({ bundles, read, fault }: Shared, { source }: Subscription):
   if (!bundles.health().synced) {
     // An optional source may go without bundles that do not exist, not without bundles that may not be read.
     const tellable = fault?.code === 'ApiMissing' || (fault?.code === 'Forbidden' && !source.optional);
-    return fault !== undefined && tellable ? { type: 'missing', message: fault.message } : undefined;
+    return fault !== undefined && tellable ? { type: 'missing', message: fault.message, isOperators: true } : undefined;
   }
   const selected = bundles.list().filter((bundle) => isSelected(bundle, source));
   const certificates = uniteCertificates(selected.map(read));
