@@ -139,6 +139,9 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   if (failure.httpStatus === 401) {
     return `the API server does not accept the credentials of ${call.who} (${what}): ${failure.message}`;
   }
+  if (failure.httpStatus === 403 && isImpersonationOfUsers(call, failure)) {
+    return `the API server does not let the agent act as ${failure.about?.name} (${what}), because it knows no constrained impersonation: that is in Kubernetes 1.36 and newer, with the feature ConstrainedImpersonation on. Use identity.mode serviceAccount. Do not allow the agent to impersonate users: that is the right to be anybody`;
+  }
   if (failure.httpStatus === 403) {
     return `the API server does not let ${call.who} ${what}: ${failure.message}`;
   }
@@ -149,6 +152,11 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   );
   const detail = fields.length === 0 ? '' : ` (${shorten(fields.join('; '))})`;
   return `cannot ${what}: ${failure.message}${detail} [HTTP ${failure.httpStatus}]`;
+}
+
+/** No call of the agent is about users: a refusal that is comes from before the call, where classic impersonation is judged. */
+function isImpersonationOfUsers(call: CallWords, { about }: ApiFailure): boolean {
+  return about?.kind === 'users' && !call.kind.startsWith('users');
 }
 
 function aboutOf(status: Status | undefined): Pick<ApiFailure, 'about'> {

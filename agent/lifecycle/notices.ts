@@ -116,7 +116,7 @@ export type CredentialNotice = CredentialSubject &
 /** What happened to one clusterTrustBundle source. */
 export type TrustNotice = { readonly volume: VolumeRecord; readonly source: number } & (
   | { readonly type: 'anchorsProjected'; readonly first: boolean; readonly certificates: number }
-  | { readonly type: 'anchorsMissing'; readonly message: string }
+  | { readonly type: 'anchorsMissing'; readonly message: string; readonly isOperators?: true }
   | { readonly type: 'anchorsNotWritten'; readonly error: AgentError; readonly retryAt: number }
 );
 

@@ -132,7 +132,12 @@ export interface Issuer {
 export type Anchors =
   | { readonly type: 'found' /** DER, deduplicated, in stable order. */; readonly certificates: readonly Uint8Array[] }
   /** Nothing matches; the message says what was looked for. */
-  | { readonly type: 'missing'; readonly message: string }
+  | {
+      readonly type: 'missing';
+      readonly message: string;
+      /** What is missing is the cluster operator's to give, not a bundle. */
+      readonly isOperators?: true;
+    }
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */
   | { readonly type: 'refused'; readonly message: string };
 

@@ -143,7 +143,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     missing.set(source.index, anchors.message);
     // A pod does not start with anchors that were withdrawn while it waited for its other sources.
     if (!projection.has(source.index)) projection.unstage(source.index);
-    report({ volume: record, source: source.index, type: 'anchorsMissing', message: anchors.message });
+    report({ volume: record, source: source.index, ...anchors, type: 'anchorsMissing' });
     changed();
   };
 

@@ -204,5 +204,5 @@ function keyFor(select: ClusterTrustBundleSource['select']): FeedKey {
 function whyUnknown({ fault }: FeedView, optional: boolean): Anchors | undefined {
   // An optional source may go without bundles that do not exist, not without bundles that may not be read.
   const tellable = fault?.code === 'ApiMissing' || (fault?.code === 'Forbidden' && !optional);
-  return fault !== undefined && tellable ? { type: 'missing', message: fault.message } : undefined;
+  return fault !== undefined && tellable ? { type: 'missing', message: fault.message, isOperators: true } : undefined;
 }

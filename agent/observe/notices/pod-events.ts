@@ -62,7 +62,9 @@ function eventOf(notice: Notice): EventText | undefined {
     case 'anchorsMissing':
       return warning('TrustBundleMissing', [
         `${place(notice)}: ${quote(notice.message)}`,
-        'Create the ClusterTrustBundle, correct the source, or set optional: true; the files follow by themselves.',
+        notice.isOperators === true
+          ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
+          : 'Create the ClusterTrustBundle, correct the source, or set optional: true; the files follow by themselves.',
       ]);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
@@ -80,6 +82,9 @@ function eventOf(notice: Notice): EventText | undefined {
       return unreachable(notice);
   }
 }
+
+/** Never "give what the message names": what a refusal names may be the right to act as anybody. */
+const byTheChart = 'The agent needs what its chart gives it and no permission beyond (docs/troubleshooting.md).';
 
 type CredentialNoticeOf<Type extends CredentialNotice['type']> = CredentialNotice & { readonly type: Type };
 
@@ -225,7 +230,7 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
   },
   Forbidden: {
     reason: 'RequestForbidden',
-    action: 'Ask the cluster operator to give the agent on this node the permission that the message names.',
+    action: `Ask the cluster operator. ${byTheChart}`,
   },
   SignerNotAllowed: {
     reason: 'SignerNotAllowed',
@@ -241,7 +246,7 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
   },
   NotFound: {
     reason: 'ObjectMissing',
-    action: 'Create the object that the message names, or correct the pod that refers to it.',
+    action: 'Correct the pod that refers to the object, or ask the cluster operator why it is missing.',
   },
   Conflict: {
     reason: 'RequestConflict',

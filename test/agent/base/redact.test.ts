@@ -82,3 +82,20 @@ describe('errorText', () => {
     }
   });
 });
+
+test('a signer’s long message costs work in proportion to its length, up to where it is cut', () => {
+  const work = (text: string): number => {
+    const startedAt = process.cpuUsage();
+    for (let count = 0; count < 5; count += 1) redact(text);
+    const { user, system } = process.cpuUsage(startedAt);
+    return user + system;
+  };
+  const plain = 'x'.repeat(8_192);
+  work(plain);
+  const unit = Math.max(1_000, work(plain));
+  for (const piece of ['eyJ-', 'eyJaaaaaaaa.', '-----BEGIN PRIVATE KEY-----', 'MIIa', 'Bearer  ', ' ', '\u0000']) {
+    const spent = work(piece.repeat(32_768 / piece.length));
+    assert.ok(spent < 50 * unit, `${JSON.stringify(piece)} costs ${spent / unit} times as much as plain text`);
+  }
+  assert.ok(redact('y'.repeat(100_000)).length < 9_000);
+});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { replyError } from '../../../agent/kubernetes/failure.ts';
+import { describeCall } from '../../../agent/kubernetes/paths.ts';
+import { describeForPod } from '../../../agent/observe/notices/pod-events.ts';
+import { credential, volume } from '../observe/subjects.ts';
+
+const call = describeCall(
+  'POST',
+  '/apis/certificates.k8s.io/v1beta1/namespaces/shop/podcertificaterequests',
+  false,
+  'system:node:node-1',
+);
+
+/** What Kubernetes 1.34 and 1.35 answer to an agent that acts as its node. */
+const classicRefusal = JSON.stringify({
+  kind: 'Status',
+  apiVersion: 'v1',
+  status: 'Failure',
+  message: 'users "system:node:node-1" is forbidden: User "agent" cannot impersonate resource "users" in API group ""',
+  reason: 'Forbidden',
+  details: { name: 'system:node:node-1', kind: 'users' },
+  code: 403,
+});
+
+test('a refused impersonation names another identity mode, and nothing that would let the agent be anybody', () => {
+  const error = replyError(call, 403, classicRefusal);
+  assert.match(error.message, /Use identity\.mode serviceAccount\. Do not allow the agent to impersonate users/);
+  assert.doesNotMatch(error.message, /cannot impersonate resource/);
+  const event = describeForPod({
+    ...credential,
+    type: 'attemptFailed',
+    phase: 'request',
+    error,
+    retryAt: 0,
+  });
+  assert.match(event?.message ?? '', /serviceAccount.*Ask the cluster operator\. .*no permission beyond/);
+  assert.doesNotMatch(event?.message ?? '', /permission that the message names/);
+});
+
+test('anchors that the cluster does not serve are not asked of the pod’s author', () => {
+  const missing = { volume, source: 0, type: 'anchorsMissing', message: 'not served' } as const;
+  const event = describeForPod({ ...missing, isOperators: true });
+  assert.match(event?.message ?? '', /Ask the cluster operator/);
+  assert.doesNotMatch(event?.message ?? '', /Create the ClusterTrustBundle/);
+  assert.match(describeForPod(missing)?.message ?? '', /Create the ClusterTrustBundle/);
+});
