@@ -7,12 +7,17 @@ import type { Rank } from './call.ts';
 import { AgentError } from './errors.ts';
 import { createFairLine } from './fair-line.ts';
 
+/** Where a job stands, and what ends its waiting: nothing is done for a pod that has gone meanwhile. */
+export interface JobOptions extends Rank {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Runs the job when its turn comes; settles as the job does.
- * @param rank default: a first certificate of nobody's in particular
- * @throws AgentError Unavailable when too many wait
+ * @param options default: a first certificate of nobody's in particular
+ * @throws AgentError Unavailable when too many wait, Aborted when the signal fires before the job's turn
  */
-export type Queue = <T>(job: () => Promise<T>, rank?: Rank) => Promise<T>;
+export type Queue = <T>(job: () => Promise<T>, options?: JobOptions) => Promise<T>;
 
 export interface QueueOptions {
   /** What the jobs are, for the message of a full queue. */
@@ -34,6 +39,8 @@ interface Waiter {
   refuse(error: AgentError): void;
 }
 
+const aborted = (): AgentError => new AgentError('Aborted', 'the job was ended before its turn', { actor: 'nobody' });
+
 export function createQueue(options: QueueOptions): Queue {
   const { name, concurrency, maxWaiting, maxWaitingPerOwner = maxWaiting } = options;
   const { now = () => performance.now(), wallNow = Date.now } = options;
@@ -47,25 +54,32 @@ export function createQueue(options: QueueOptions): Queue {
     else next.admit();
   }
 
-  async function enter(rank: Rank): Promise<void> {
+  async function enter(job: JobOptions): Promise<void> {
+    const { owner, signal } = job;
+    if (signal?.aborted) throw aborted();
     if (running < concurrency) {
       running += 1;
       return;
     }
-    const { owner } = rank;
     if (owner !== undefined && line.waitingOf(owner) >= maxWaitingPerOwner) {
       throw tooMany(
         `${maxWaitingPerOwner} ${name} of this pod are waiting already; the next is taken when one is done`,
       );
     }
-    await new Promise<void>((resolve, reject) => {
-      line.add({ admit: resolve, refuse: reject }, rank);
-      if (line.size > maxWaiting) line.takeLast()?.refuse(tooMany(`${maxWaiting} ${name} are waiting already`));
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { admit: resolve, refuse: reject };
+    const onAbort = (): void => {
+      line.remove(waiter);
+      reject(aborted());
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    line.add(waiter, job);
+    if (line.size > maxWaiting) line.takeLast()?.refuse(tooMany(`${maxWaiting} ${name} are waiting already`));
+    await promise.finally(() => signal?.removeEventListener('abort', onAbort));
   }
 
-  return async (job, rank = { priority: 'first' }) => {
-    await enter(rank);
+  return async (job, jobOptions = { priority: 'first' }) => {
+    await enter(jobOptions);
     try {
       return await job();
     } finally {

@@ -5,7 +5,7 @@
 import { createPublicKey, type KeyObject, createPrivateKey as readPrivateKey } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type KeyType, keyTypes } from '../../volumes/declaration/key-types.ts';
-import type { Rank } from '../base/call.ts';
+import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, PrivateKey } from '../lifecycle/ports.ts';
@@ -45,33 +45,33 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
   // Apart from the keys: a signature of milliseconds does not wait behind a key of a second.
   const rsaSignatures = createQueue({ name: 'RSA signatures', concurrency: 1, ...limits });
 
-  const onMainThread: Queue = (job, rank) =>
+  const onMainThread: Queue = (job, call) =>
     turns(async () => {
       await nextTurn();
       return job();
-    }, rank);
+    }, call);
 
-  function wrap(keyType: KeyType, key: KeyObject, pkcs8: Uint8Array, rank: Rank | undefined): PrivateKey {
+  function wrap(keyType: KeyType, key: KeyObject, pkcs8: Uint8Array, call: CallOptions | undefined): PrivateKey {
     const algorithm = table[keyType];
     const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
     const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaSignatures;
-    const signing: Queue = (job) => queue(job, rank);
+    const signing: Queue = (job) => queue(job, call);
     return createPrivateKey({ keyType, algorithm, key, pkcs8, spki, signing });
   }
 
-  async function generate(keyType: KeyType, rank?: Rank): Promise<PrivateKey> {
+  async function generate(keyType: KeyType, call?: CallOptions): Promise<PrivateKey> {
     const algorithm = table[keyType];
     const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaKeys;
-    const key = await queue(() => algorithm.generate(), rank);
-    return wrap(keyType, key, key.export({ format: 'der', type: 'pkcs8' }), rank);
+    const key = await queue(() => algorithm.generate(), call);
+    return wrap(keyType, key, key.export({ format: 'der', type: 'pkcs8' }), call);
   }
 
-  function restore(pkcs8: Uint8Array, rank?: Rank): PrivateKey {
+  function restore(pkcs8: Uint8Array, call?: CallOptions): PrivateKey {
     try {
       const key = readPkcs8(pkcs8);
       const keyType = keyTypes.find((candidate) => table[candidate].owns(key));
       if (keyType === undefined) throw unusable('is of no key type that is supported');
-      return wrap(keyType, key, pkcs8, rank);
+      return wrap(keyType, key, pkcs8, call);
     } catch (error) {
       pkcs8.fill(0);
       throw error;

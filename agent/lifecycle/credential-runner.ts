@@ -8,7 +8,7 @@
 import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
-import type { Priority } from '../base/call.ts';
+import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
@@ -160,16 +160,17 @@ export function runCredential(
     }
   };
 
-  /** Where this credential's work stands among that of others. */
-  const rank = () => {
+  /** Where this credential's work stands among that of others, and what ends it. */
+  const callOptions = (): CallOptions => {
     const expiresAt = heldBy(state)?.notAfter;
-    return { priority: expiresAt === undefined ? 'first' : 'refresh', owner: record.pod.uid, expiresAt } as const;
+    const priority = expiresAt === undefined ? 'first' : 'refresh';
+    return { priority, owner: record.pod.uid, expiresAt, signal: stopping.signal };
   };
 
   const makeKey = async (keyType: KeyType): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      key = await keys.generate(keyType, rank());
+      key = await keys.generate(keyType, callOptions());
       const requestName = issuer.requestName(
         { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName },
         key.spki,
@@ -189,13 +190,13 @@ export function runCredential(
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      const standing = rank();
+      const call = { ...callOptions(), priority };
       const identity = await find(priority);
       if (typeof identity === 'string') return podEnded(identity);
       stopping.signal.throwIfAborted();
-      key = keys.restore(volume.readPendingKey(index), standing);
+      key = keys.restore(volume.readPendingKey(index), call);
       const { maxExpirationSeconds, userAnnotations } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: standing.expiresAt };
+      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
       await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
@@ -209,7 +210,7 @@ export function runCredential(
   /** The pod, or why it counts as ended. Nothing else that fails says that. */
   const find = async (priority: Priority): Promise<PodIdentity | EndReason> => {
     try {
-      const identity = await pods.identify(record.pod, { ...rank(), priority, signal: stopping.signal });
+      const identity = await pods.identify(record.pod, { ...callOptions(), priority });
       return identity.ended ? 'finished' : identity;
     } catch (error) {
       if (error instanceof AgentError && error.code === 'PodGone') return 'gone';

@@ -7,7 +7,7 @@
 import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
-import type { CallOptions, Priority, Rank } from '../base/call.ts';
+import type { CallOptions, Priority } from '../base/call.ts';
 
 /** A private key in the agent's memory, for as long as one step takes. */
 export interface PrivateKey {
@@ -27,10 +27,10 @@ export interface PrivateKey {
 }
 
 export interface KeyMaker {
-  /** @param rank for the order among keys that wait to be made, and among signatures; as for calls. @throws AgentError */
-  generate(keyType: KeyType, rank?: Rank): Promise<PrivateKey>;
+  /** @param call its place among keys that wait to be made, and among signatures; as for calls. @throws AgentError */
+  generate(keyType: KeyType, call?: CallOptions): Promise<PrivateKey>;
   /** Reads a key made earlier; takes over the buffer (PKCS#8 DER) and zeroes it on `destroy`. */
-  restore(pkcs8: Uint8Array, rank?: Rank): PrivateKey;
+  restore(pkcs8: Uint8Array, call?: CallOptions): PrivateKey;
 }
 
 /** The pod and its surroundings as the API server knows them now. */

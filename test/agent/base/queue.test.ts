@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Rank } from '../../../agent/base/call.ts';
 import { AgentError } from '../../../agent/base/errors.ts';
-import { createQueue, type QueueOptions } from '../../../agent/base/queue.ts';
+import { createQueue, type JobOptions, type QueueOptions } from '../../../agent/base/queue.ts';
 
 describe('the job queue', { timeout: 10_000 }, () => {
   it('runs no more jobs at once than it may, first come, first served', async () => {
@@ -81,6 +80,19 @@ describe('the job queue', { timeout: 10_000 }, () => {
     assert.deepEqual(await finish(), ['running', 'greedy 1', 'web', 'greedy 2']);
   });
 
+  it('does nothing for whoever has gone before their turn, and gives the place to the next', async () => {
+    const { add, finish } = order({ maxWaiting: 2 });
+    const gone = new AbortController();
+    add('running', { priority: 'first' });
+    const ended = assert.rejects(add('gone', { priority: 'first', signal: gone.signal }), { code: 'Aborted' });
+    gone.abort();
+    await ended;
+    await assert.rejects(add('late', { priority: 'first', signal: gone.signal }), { code: 'Aborted' });
+    add('web', { priority: 'first' });
+    add('shop', { priority: 'first' });
+    assert.deepEqual(await finish(), ['running', 'web', 'shop']);
+  });
+
   it('when it is full, refuses the last job of the owner who has most', async () => {
     const { add, finish } = order({ maxWaiting: 2 });
     add('running', { priority: 'first' });
@@ -99,7 +111,7 @@ function order(options: Partial<QueueOptions> = {}) {
   const gate = Promise.withResolvers<void>();
   const ran: string[] = [];
   const jobs: Promise<void>[] = [];
-  const add = (name: string, rank: Rank): Promise<void> => {
+  const add = (name: string, rank: JobOptions): Promise<void> => {
     const job = queue(async () => {
       ran.push(name);
       await gate.promise;

@@ -103,10 +103,11 @@ describe('making keys', () => {
   }, async () => {
     const { asked, generateRsa } = scriptedRsa();
     const keys = createKeyMaker({ generateRsa, maxWaitingPerPod: 31 });
-    const greedy = { priority: 'first', owner: 'greedy' } as const;
+    const { signal } = new AbortController();
+    const greedy = { priority: 'first', owner: 'greedy', signal } as const;
     const many = Array.from({ length: 32 }, () => keys.generate('RSA4096', greedy));
     await assert.rejects(keys.generate('RSA4096', greedy), { code: 'Unavailable', message: /31 RSA keys of this pod/ });
-    const other = keys.generate('RSA3072', { priority: 'first', owner: 'web' });
+    const other = keys.generate('RSA3072', { priority: 'first', owner: 'web', signal });
     for (let index = 0; index < 3; index += 1) {
       await nextTurn();
       asked[index]?.answer(rsaKey);

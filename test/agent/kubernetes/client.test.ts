@@ -178,6 +178,20 @@ test('a Retry-After that is a date, nonsense or in the body is understood or lef
   assert.deepEqual(waits.slice(1), [7000, 7000]);
 });
 
+test('a call for a certificate that is about to end does not sit out the pause that the server asked for', {
+  timeout: 20_000,
+}, async (t) => {
+  const server = await startLoopback(t, ({ response, query }) =>
+    query.get('busy') ? sendJson(response, 429, {}, { 'Retry-After': '60' }) : sendJson(response, 200, { here: true }),
+  );
+  const client = clientOf(t, server);
+  await assert.rejects(client.request({ method: 'GET', path: pods, query: { busy: '1' } }));
+  assert.ok(client.load().pausedForMs > 50_000);
+  const expiresAt = Date.now() + 60_000;
+  const reply = await client.request({ method: 'GET', path: pods, priority: 'refresh', owner: 'web', expiresAt });
+  assert.deepEqual(reply, { here: true });
+});
+
 test('a server that asks for a day, in the header or in the body, gets five minutes, and all other calls pause for one', async (t) => {
   const server = await startLoopback(t, ({ response, query }) =>
     sendJson(

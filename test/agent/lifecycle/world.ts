@@ -142,9 +142,9 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   };
   const maker = createKeyMaker();
   const keys: KeyMaker = {
-    generate: async (keyType, rank) => {
-      if (rank !== undefined) world.ranks.push(rank);
-      return keep(await maker.generate(keyType, rank));
+    generate: async (keyType, call) => {
+      if (call !== undefined) world.ranks.push(call);
+      return keep(await maker.generate(keyType, call));
     },
     restore: (pkcs8) => keep(maker.restore(pkcs8)),
   };
