@@ -12,6 +12,8 @@ ARG NODE_IMAGE=node:24-slim
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS bundle
 WORKDIR /source
 COPY package.json package-lock.json .npmrc ./
+# npm ci compares the lock with the workspace's package.json too; the sandbox itself is not needed here.
+COPY sandbox/package.json sandbox/
 RUN npm ci --no-fund --no-audit
 COPY agent/ agent/
 COPY volumes/ volumes/

@@ -1,0 +1,34 @@
+/**
+ * The root package.json lists what the agent imports, sandbox/package.json what the sandbox does; in the same versions where
+ * both use a package.
+ */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import packageJson from '../package.json' with { type: 'json' };
+import sandboxJson from '../sandbox/package.json' with { type: 'json' };
+
+const root = join(import.meta.dirname, '..');
+
+/** Packages that the files below the folders import, without those of Node.js. */
+function importedBy(folders: string): string[] {
+  const files = globSync(`${folders}/**/*.ts`, { cwd: root, exclude: ['**/node_modules/**'] });
+  const names = files.flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(/^(?:import|\} from|import .* from) '([@a-z][^']*)';$/gm)].map(
+      ([, module = '']) => /^(?:@[^/]+\/)?[^/]+/.exec(module)?.[0] ?? '',
+    ),
+  );
+  return [...new Set(names)].filter((name) => !name.startsWith('node:')).toSorted();
+}
+
+test('the root lists what the agent imports, and no more', () => {
+  assert.deepEqual(importedBy('{agent,volumes}'), Object.keys(packageJson.dependencies).toSorted());
+});
+
+test('the sandbox lists what it imports, and no more, in the versions of the agent', () => {
+  const listed: Readonly<Record<string, string>> = sandboxJson.dependencies;
+  assert.deepEqual(importedBy('sandbox'), Object.keys(listed).toSorted());
+  const agents: Readonly<Record<string, string>> = packageJson.dependencies;
+  for (const [name, version] of Object.entries(listed)) assert.equal(version, agents[name] ?? version, name);
+});
