@@ -146,7 +146,8 @@ export function runCredential(
       const requestName = issuer.requestName(record.pod.uid, record.volumeName, index, key.spki);
       // The volume may have been unpublished while the key was made.
       if (!stopping.signal.aborted && state.name === 'generating') {
-        volume.savePending(index, { requestName, keyType, createdAt: clock.now() }, key.pkcs8);
+        const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
+        volume.savePending(index, pending, key.pkcs8);
       }
       return { type: 'keyMade', requestName };
     } catch (error) {
@@ -156,13 +157,19 @@ export function runCredential(
     }
   };
 
+  const pendingKey = (): PrivateKey => {
+    const { keyType, publicKey: spki } = volume.pending(index) ?? {};
+    const known = keyType === undefined || spki === undefined ? undefined : { keyType, spki };
+    return keys.restore(volume.readPendingKey(index), known);
+  };
+
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
       const identity = await pods.identify(record.pod, { priority, signal: stopping.signal });
       if (identity.ended) return podEnded();
       stopping.signal.throwIfAborted();
-      key = keys.restore(volume.readPendingKey(index));
+      key = pendingKey();
       const { maxExpirationSeconds, userAnnotations } = source;
       const order = { requestName, identity, signerName, userAnnotations, priority };
       const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
@@ -203,7 +210,7 @@ export function runCredential(
   const check = (outcome: Outcome & { readonly type: 'issued' }): CredentialEvent => {
     let key: PrivateKey | undefined;
     try {
-      key = keys.restore(volume.readPendingKey(index));
+      key = pendingKey();
       return { type: 'accepted', answer: issuer.verify(outcome, key.spki, clock.now()) };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };
