@@ -2,19 +2,28 @@
  * What a key type is made of: how its keys are made, how they sign, and where that work runs. The six key types are
  * this interface filled in (`key-types.ts`); everything else in this folder is written once over it.
  *
- * A private key is held as a node:crypto `KeyObject`: OpenSSL's memory, which it overwrites when the object is
- * collected, and which prints as nothing. OpenSSL also writes the PKCS#8, so no secret passes through a string, as it
- * would through a JWK. The raw formats that this needs came with Node 24.15.
+ * A private key is held as PKCS#8 in a buffer that can be overwritten, and in nothing else. It is never a string, a
+ * bigint or a JWK, which JavaScript cannot overwrite, and never a node:crypto `KeyObject`, which nobody can destroy: it
+ * lives until the garbage collector comes by, and in a quiet process that takes minutes. OpenSSL's asynchronous calls
+ * take and give DER, and overwrite their own copy before they answer.
  */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject, type SignKeyObjectInput, sign } from 'node:crypto';
+import { promisify } from 'node:util';
 import { AgentError } from '../base/errors.ts';
 
-/** Signs `message`; `spki` is the DER public key that verifies it. @throws AgentError Internal */
-export type Sign = (key: KeyObject, spki: Uint8Array, message: Uint8Array) => Promise<Uint8Array>;
+/** Both halves of a key, DER, each in memory of its own. */
+export interface KeyPair {
+  readonly pkcs8: Uint8Array;
+  /** SubjectPublicKeyInfo. */
+  readonly spki: Uint8Array;
+}
+
+/** Signs `message`, and verifies the signature with the public half. @throws AgentError Internal */
+export type Sign = (pair: KeyPair, message: Uint8Array) => Promise<Uint8Array>;
 
 export interface Algorithm {
   /**
-   * - `main thread`: the work is JavaScript; one job at a time, with a turn of the event loop between two.
+   * - `main thread`: part of the work is JavaScript; one job at a time, with a turn of the event loop between two.
    * - `thread pool`: the work is OpenSSL's, in the thread pool that file writes and look-ups use as well.
    */
   readonly runsOn: 'main thread' | 'thread pool';
@@ -22,7 +31,7 @@ export interface Algorithm {
   readonly requestSignatureAlgorithm: Uint8Array;
   /** True for a private key of exactly this type and size. */
   owns(key: KeyObject): boolean;
-  generate(): Promise<KeyObject>;
+  generate(): Promise<KeyPair>;
   /** A signature by the rule of `spec.proofOfPossession`. */
   readonly proofOfPossession: Sign;
   /** The signature of a PKCS#10 request, by `requestSignatureAlgorithm`. */
@@ -39,28 +48,38 @@ export function publicKeyOf(spki: Uint8Array): KeyObject {
   return createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' });
 }
 
+/** The public key alone: the uncompressed point of an elliptic curve (SEC 1 section 2.3.3), or Ed25519's 32 bytes. */
+export function rawPublicKeyOf(spki: Uint8Array): Uint8Array {
+  return publicKeyOf(spki).export({ format: 'raw-public' });
+}
+
+const signInPool = promisify(sign);
+
 /**
- * Hands a signature on when OpenSSL accepts it. Signing and verifying are two implementations by different people, so
- * a fault in one, or a flipped bit that would give a key away, does not leave the process.
- * @throws AgentError Internal
+ * Signs by OpenSSL in the thread pool. The key is read before this returns, so the buffer may be zeroed meanwhile, and
+ * OpenSSL's copy is overwritten when the signature is there.
+ * @param hash OpenSSL's name of it; none for Ed25519.
+ * @throws AgentError Internal; OpenSSL's words are not passed on, because they may name the bytes that it stumbles over.
  */
-export function checked(signature: Uint8Array, accepted: boolean): Uint8Array {
-  if (accepted) return signature;
-  throw new AgentError('Internal', 'OpenSSL does not verify a signature that was just made', { actor: 'nobody' });
+export async function signByOpenSsl(
+  pkcs8: Uint8Array,
+  hash: string | null,
+  message: Uint8Array,
+  options: Pick<SignKeyObjectInput, 'padding' | 'saltLength' | 'dsaEncoding'> = {},
+): Promise<Uint8Array> {
+  try {
+    return await signInPool(hash, message, { ...options, key: asBuffer(pkcs8), format: 'der', type: 'pkcs8' });
+  } catch {
+    throw new AgentError('Internal', 'OpenSSL cannot sign with a private key that was stored', { actor: 'nobody' });
+  }
 }
 
 /**
- * Lends the raw private key (the scalar of an EC key, the seed of an Ed25519 key) in a buffer that is zeroed on return.
- * What `use` throws is replaced, because a library may name the bytes that it stumbles over.
+ * Hands a signature on when it verifies, so that a fault in the signer, or a flipped bit that would give a key away,
+ * does not leave the process.
  * @throws AgentError Internal
  */
-export function withRawSecret<T>(key: KeyObject, use: (secret: Uint8Array) => T): T {
-  const secret = key.export({ format: 'raw-private' });
-  try {
-    return use(secret);
-  } catch {
-    throw new AgentError('Internal', `signing with an ${key.asymmetricKeyType} key failed`, { actor: 'nobody' });
-  } finally {
-    secret.fill(0);
-  }
+export function checked(signature: Uint8Array, verifies: boolean): Uint8Array {
+  if (verifies) return signature;
+  throw new AgentError('Internal', 'a signature that was just made does not verify', { actor: 'nobody' });
 }

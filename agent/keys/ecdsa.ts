@@ -1,14 +1,14 @@
 /**
- * ECDSA over the NIST curves (FIPS 186-5), once for all of them: keys and signatures by noble-curves, encodings and the
- * second opinion by OpenSSL. https://csrc.nist.gov/pubs/fips/186-5/final
+ * ECDSA over the NIST curves (FIPS 186-5), once for all of them: keys and signatures by OpenSSL, the second opinion by
+ * noble-curves. https://csrc.nist.gov/pubs/fips/186-5/final
  *
- * noble-curves computes with bigints, which JavaScript cannot overwrite. What can be zeroed here is; what cannot is
- * unreachable as soon as the call returns.
+ * noble-curves computes with bigints, which JavaScript cannot overwrite: it sees public keys only.
  */
-import { createPrivateKey, randomBytes, verify } from 'node:crypto';
+import { generateKeyPair } from 'node:crypto';
+import { promisify } from 'node:util';
 import { type ECDSA, ecdsa as ecdsaOver } from '@noble/curves/abstract/weierstrass.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { type Algorithm, asBuffer, checked, publicKeyOf, type Sign, withRawSecret } from './algorithm.ts';
+import { type Algorithm, checked, rawPublicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
 
 export interface EcdsaParameters {
   /** The curve's name in OpenSSL. */
@@ -21,17 +21,18 @@ export interface EcdsaParameters {
   readonly requestSignatureAlgorithm: Uint8Array;
 }
 
+const generateInPool = promisify(generateKeyPair);
+
 export function ecdsa({ namedCurve, curve, requestHash, requestSignatureAlgorithm }: EcdsaParameters): Algorithm {
-  // A proof of possession is over SHA-256 on every curve. With SHA-256 as the instance's hash, the nonce of RFC 6979 is
-  // drawn from it too, and signatures are the ones that the RFC's test vectors list.
+  // A proof of possession is over SHA-256 on every curve.
   const curveWithSha256 = ecdsaOver(curve.Point, sha256);
 
-  function signWith(instance: ECDSA, hash: string): Sign {
-    return async (key, spki, message) => {
-      // High S is as good as low S to FIPS 186, X.509 and Go's verifier, so nothing is normalised.
-      const options = { format: 'der', prehash: true, lowS: false, extraEntropy: false } as const;
-      const signature = withRawSecret(key, (secret) => instance.sign(message, secret, options));
-      return checked(signature, verify(hash, message, { key: publicKeyOf(spki), dsaEncoding: 'der' }, signature));
+  function signWith(hash: string, second: ECDSA): Sign {
+    return async ({ pkcs8, spki }, message) => {
+      const signature = await signByOpenSsl(pkcs8, hash, message, { dsaEncoding: 'der' });
+      // High S is as good as low S to FIPS 186, X.509 and Go's verifier.
+      const options = { format: 'der', prehash: true, lowS: false } as const;
+      return checked(signature, second.verify(signature, message, rawPublicKeyOf(spki), options));
     };
   }
 
@@ -40,16 +41,14 @@ export function ecdsa({ namedCurve, curve, requestHash, requestSignatureAlgorith
     requestSignatureAlgorithm,
     owns: (key) => key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === namedCurve,
     async generate() {
-      const seed = randomBytes(curve.lengths.seed ?? 0);
-      const secret = asBuffer(curve.utils.randomSecretKey(seed));
-      try {
-        return createPrivateKey({ key: secret, format: 'raw-private', asymmetricKeyType: 'ec', namedCurve });
-      } finally {
-        seed.fill(0);
-        secret.fill(0);
-      }
+      const { privateKey, publicKey } = await generateInPool('ec', {
+        namedCurve,
+        privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+        publicKeyEncoding: { format: 'der', type: 'spki' },
+      });
+      return { pkcs8: privateKey, spki: publicKey };
     },
-    proofOfPossession: signWith(curveWithSha256, 'sha256'),
-    signRequest: signWith(curve, requestHash),
+    proofOfPossession: signWith('sha256', curveWithSha256),
+    signRequest: signWith(requestHash, curve),
   };
 }

@@ -1,19 +1,21 @@
 /**
- * Pure Ed25519 (RFC 8032): keys and signatures by noble-ed25519, encodings (RFC 8410) and the second opinion by OpenSSL.
+ * Pure Ed25519 (RFC 8032): keys, signatures and encodings (RFC 8410) by OpenSSL, the second opinion by noble-ed25519.
  * https://www.rfc-editor.org/rfc/rfc8032
  */
-import { createPrivateKey, randomBytes, verify } from 'node:crypto';
-import { hashes, sign as signEd25519, utils } from '@noble/ed25519';
+import { generateKeyPair } from 'node:crypto';
+import { promisify } from 'node:util';
+import { hashes, verify } from '@noble/ed25519';
 import { sha512 } from '@noble/hashes/sha2.js';
-import { type Algorithm, asBuffer, checked, publicKeyOf, type Sign, withRawSecret } from './algorithm.ts';
+import { type Algorithm, checked, rawPublicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
 
-// noble-ed25519 brings no hash of its own. Its asynchronous calls would use WebCrypto, which hashes a copy of the secret
-// in the thread pool; with this one it stays in buffers that are overwritten.
+// noble-ed25519 brings no hash of its own.
 hashes.sha512 = sha512;
 
-const sign: Sign = async (key, spki, message) => {
-  const signature = withRawSecret(key, (secret) => signEd25519(message, secret));
-  return checked(signature, verify(null, message, publicKeyOf(spki), signature));
+const generateInPool = promisify(generateKeyPair);
+
+const sign: Sign = async ({ pkcs8, spki }, message) => {
+  const signature = await signByOpenSsl(pkcs8, null, message);
+  return checked(signature, verify(signature, message, rawPublicKeyOf(spki), { zip215: false }));
 };
 
 export const ed25519: Algorithm = {
@@ -22,12 +24,11 @@ export const ed25519: Algorithm = {
   requestSignatureAlgorithm: Buffer.from('300506032b6570', 'hex'),
   owns: (key) => key.asymmetricKeyType === 'ed25519',
   async generate() {
-    const secret = asBuffer(utils.randomSecretKey(randomBytes(32)));
-    try {
-      return createPrivateKey({ key: secret, format: 'raw-private', asymmetricKeyType: 'ed25519' });
-    } finally {
-      secret.fill(0);
-    }
+    const { privateKey, publicKey } = await generateInPool('ed25519', {
+      privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+      publicKeyEncoding: { format: 'der', type: 'spki' },
+    });
+    return { pkcs8: privateKey, spki: publicKey };
   },
   proofOfPossession: sign,
   signRequest: sign,

@@ -8,8 +8,8 @@ import { type KeyType, keyTypes } from '../../volumes/declaration/key-types.ts';
 import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
-import type { KeyMaker, PrivateKey } from '../lifecycle/ports.ts';
-import { asBuffer } from './algorithm.ts';
+import type { KeyMaker, KnownHalf, PrivateKey } from '../lifecycle/ports.ts';
+import { asBuffer, type KeyPair } from './algorithm.ts';
 import { algorithms } from './key-types.ts';
 import { createPrivateKey } from './private-key.ts';
 import { generateRsa, type RsaGenerator } from './rsa.ts';
@@ -51,31 +51,35 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
       return job();
     }, call);
 
-  function wrap(keyType: KeyType, key: KeyObject, pkcs8: Uint8Array, call: CallOptions | undefined): PrivateKey {
+  function wrap(keyType: KeyType, { pkcs8, spki }: KeyPair, call: CallOptions | undefined): PrivateKey {
     const algorithm = table[keyType];
-    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
     const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaSignatures;
     const signing: Queue = (job) => queue(job, call);
-    return createPrivateKey({ keyType, algorithm, key, pkcs8, spki, signing });
+    return createPrivateKey({ keyType, algorithm, pkcs8, spki, signing });
   }
 
   async function generate(keyType: KeyType, call?: CallOptions): Promise<PrivateKey> {
     const algorithm = table[keyType];
     const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaKeys;
-    const key = await queue(() => algorithm.generate(), call);
-    return wrap(keyType, key, key.export({ format: 'der', type: 'pkcs8' }), call);
+    return wrap(keyType, await queue(() => algorithm.generate(), call), call);
   }
 
-  function restore(pkcs8: Uint8Array, call?: CallOptions): PrivateKey {
+  function restore(pkcs8: Uint8Array, known?: KnownHalf, call?: CallOptions): PrivateKey {
     try {
-      const key = readPkcs8(pkcs8);
-      const keyType = keyTypes.find((candidate) => table[candidate].owns(key));
-      if (keyType === undefined) throw unusable('is of no key type that is supported');
-      return wrap(keyType, key, pkcs8, call);
+      const { keyType, spki } = known ?? recognise(pkcs8);
+      return wrap(keyType, { pkcs8, spki }, call);
     } catch (error) {
       pkcs8.fill(0);
       throw error;
     }
+  }
+
+  /** Costs a KeyObject, which holds the key until it is collected. */
+  function recognise(pkcs8: Uint8Array): KnownHalf {
+    const key = readPkcs8(pkcs8);
+    const keyType = keyTypes.find((candidate) => table[candidate].owns(key));
+    if (keyType === undefined) throw unusable('is of no key type that is supported');
+    return { keyType, spki: createPublicKey(key).export({ format: 'der', type: 'spki' }) };
   }
 
   async function warmUp(): Promise<void> {

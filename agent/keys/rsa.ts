@@ -2,30 +2,36 @@
  * RSA by OpenSSL (RFC 8017), in the thread pool: making a key takes about a second, a signature some milliseconds.
  * https://www.rfc-editor.org/rfc/rfc8017
  */
-import { constants, generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import { constants, generateKeyPair, verify } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Algorithm, Sign } from './algorithm.ts';
+import { type Algorithm, checked, type KeyPair, publicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
 
 /** Makes an RSA key with a modulus of so many bits. */
-export type RsaGenerator = (modulusLength: number) => Promise<KeyObject>;
+export type RsaGenerator = (modulusLength: number) => Promise<KeyPair>;
 
 const generateInPool = promisify(generateKeyPair);
-const signInPool = promisify(sign);
 
 /** A key with the public exponent 65537. */
-export const generateRsa: RsaGenerator = async (modulusLength) =>
-  (await generateInPool('rsa', { modulusLength, publicExponent: 65537 })).privateKey;
+export const generateRsa: RsaGenerator = async (modulusLength) => {
+  const { privateKey, publicKey } = await generateInPool('rsa', {
+    modulusLength,
+    publicExponent: 65537,
+    privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+    publicKeyEncoding: { format: 'der', type: 'spki' },
+  });
+  return { pkcs8: privateKey, spki: publicKey };
+};
+
+function signWith(options: { readonly padding: number; readonly saltLength?: number }): Sign {
+  return async ({ pkcs8, spki }, message) => {
+    const signature = await signByOpenSsl(pkcs8, 'sha256', message, options);
+    return checked(signature, verify('sha256', message, { ...options, key: publicKeyOf(spki) }, signature));
+  };
+}
 
 // RSASSA-PSS with SHA-256, MGF1 with the same hash, and a salt as long as the digest.
-const signPss: Sign = (key, _spki, message) =>
-  signInPool('sha256', message, {
-    key,
-    padding: constants.RSA_PKCS1_PSS_PADDING,
-    saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
-  });
-
-const signPkcs1: Sign = (key, _spki, message) =>
-  signInPool('sha256', message, { key, padding: constants.RSA_PKCS1_PADDING });
+const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+const pkcs1 = { padding: constants.RSA_PKCS1_PADDING };
 
 export function rsa(modulusLength: number, generate: RsaGenerator): Algorithm {
   return {
@@ -34,7 +40,7 @@ export function rsa(modulusLength: number, generate: RsaGenerator): Algorithm {
     requestSignatureAlgorithm: Buffer.from('300d06092a864886f70d01010b0500', 'hex'),
     owns: (key) => key.asymmetricKeyType === 'rsa' && key.asymmetricKeyDetails?.modulusLength === modulusLength,
     generate: () => generate(modulusLength),
-    proofOfPossession: signPss,
-    signRequest: signPkcs1,
+    proofOfPossession: signWith(pss),
+    signRequest: signWith(pkcs1),
   };
 }

@@ -177,7 +177,8 @@ export function runCredential(
       );
       // The volume may have been unpublished while the key was made.
       if (!stopping.signal.aborted && state.name === 'generating') {
-        volume.savePending(index, { requestName, keyType, createdAt: clock.now() }, key.pkcs8);
+        const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
+        volume.savePending(index, pending, key.pkcs8);
       }
       return { type: 'keyMade', requestName };
     } catch (error) {
@@ -187,6 +188,12 @@ export function runCredential(
     }
   };
 
+  const pendingKey = (call: CallOptions): PrivateKey => {
+    const { keyType, publicKey: spki } = volume.pending(index) ?? {};
+    const known = keyType === undefined || spki === undefined ? undefined : { keyType, spki };
+    return keys.restore(volume.readPendingKey(index), known, call);
+  };
+
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
@@ -194,7 +201,7 @@ export function runCredential(
       const identity = await find(priority);
       if (typeof identity === 'string') return podEnded(identity);
       stopping.signal.throwIfAborted();
-      key = keys.restore(volume.readPendingKey(index), call);
+      key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations } = source;
       const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
@@ -254,7 +261,7 @@ export function runCredential(
   const check = (outcome: Outcome & { readonly type: 'issued' }): CredentialEvent => {
     let key: PrivateKey | undefined;
     try {
-      key = keys.restore(volume.readPendingKey(index));
+      key = pendingKey(callOptions());
       return { type: 'accepted', answer: issuer.verify(outcome, key.spki, clock.now()) };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };

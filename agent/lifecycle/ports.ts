@@ -26,11 +26,18 @@ export interface PrivateKey {
   destroy(): void;
 }
 
+/** What is no secret of a key. `spki` is SubjectPublicKeyInfo DER. */
+export type KnownHalf = Pick<PrivateKey, 'keyType' | 'spki'>;
+
 export interface KeyMaker {
   /** @param call its place among keys that wait to be made, and among signatures; as for calls. @throws AgentError */
   generate(keyType: KeyType, call?: CallOptions): Promise<PrivateKey>;
-  /** Reads a key made earlier; takes over the buffer (PKCS#8 DER) and zeroes it on `destroy`. */
-  restore(pkcs8: Uint8Array, call?: CallOptions): PrivateKey;
+  /**
+   * Reads a key made earlier; takes over the buffer (PKCS#8 DER) and zeroes it on `destroy`.
+   * @param known spares the reading of the key, which leaves a copy to the garbage collector. A signature by another key
+   * than `known` says is never handed out.
+   */
+  restore(pkcs8: Uint8Array, known?: KnownHalf, call?: CallOptions): PrivateKey;
 }
 
 /** The pod and its surroundings as the API server knows them now. */

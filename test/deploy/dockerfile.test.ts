@@ -49,6 +49,13 @@ describe('the Dockerfile', () => {
     // The flags are known to the Node that the agent is made for.
     const flags = words.slice(1, -1);
     assert.equal(spawnSync(process.execPath, [...flags, '-e', '0']).status, 0);
+    // A debugger would read the keys.
+    const signalled = spawnSync(process.execPath, [
+      ...flags,
+      '-e',
+      "process.kill(process.pid, 'SIGUSR1'); setTimeout(() => {}, 500)",
+    ]);
+    assert.doesNotMatch(String(signalled.stderr), /Debugger listening/);
   });
 
   test('leaves no package manager behind, adds nothing from the network, and checks that mount is there', () => {

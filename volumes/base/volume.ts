@@ -46,6 +46,8 @@ export interface IssuedChain {
 export interface PendingRequest {
   readonly requestName: string;
   readonly keyType: KeyType;
+  /** SubjectPublicKeyInfo DER of its key. A request that an older agent stored has none. */
+  readonly publicKey?: Uint8Array;
   /** When the key was made, milliseconds since the epoch. */
   readonly createdAt: number;
   /** The accepted answer, once there is one and until it is projected. */

@@ -115,15 +115,32 @@ export function readRegularFile(file: string, maxBytes: number): Buffer {
     const stats = fs.fstatSync(descriptor);
     if (!stats.isFile()) throw new VolumeError('Tampered', `${file} is not a regular file`);
     if (stats.size > maxBytes) throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
-    const bytes = Buffer.alloc(stats.size);
-    for (let offset = 0; offset < bytes.length; ) {
-      const read = fs.readSync(descriptor, bytes, offset, bytes.length - offset, offset);
-      if (read === 0) throw new VolumeError('Corrupt', `${file} became shorter while it was read`);
-      offset += read;
+    const bytes = ownMemory(stats.size);
+    try {
+      fill(bytes, descriptor, file);
+      return bytes;
+    } catch (error) {
+      bytes.fill(0);
+      throw error;
     }
-    return bytes;
   } finally {
     fs.closeSync(descriptor);
+  }
+}
+
+/**
+ * Memory that nothing shares and nothing moves, zeroed. A buffer of up to 64 bytes without an ArrayBuffer of its own lies
+ * on V8's heap: it is copied when it is used, and zeroing it then leaves a copy.
+ */
+export function ownMemory(size: number): Buffer {
+  return Buffer.from(new ArrayBuffer(size));
+}
+
+function fill(bytes: Uint8Array, descriptor: number, file: string): void {
+  for (let offset = 0; offset < bytes.length; ) {
+    const read = fs.readSync(descriptor, bytes, offset, bytes.length - offset, offset);
+    if (read === 0) throw new VolumeError('Corrupt', `${file} became shorter while it was read`);
+    offset += read;
   }
 }
 

@@ -23,7 +23,7 @@ export interface PemBlock {
  */
 export function encodePem(blocks: readonly PemBlock[]): Uint8Array {
   const sizes = blocks.map((block) => blockSize(block));
-  const out = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  const out = new Uint8Array(new ArrayBuffer(sizes.reduce((sum, size) => sum + size, 0)));
   let offset = 0;
   for (const block of blocks) offset = writeBlock(out, offset, block);
   return out;
@@ -54,7 +54,10 @@ function writeBase64(out: Uint8Array, start: number, bytes: Uint8Array): number 
     out[offset++] = character ?? padding;
   };
   for (let index = 0; index < bytes.length; index += 3) {
-    const [first = 0, second, third] = [bytes[index], bytes[index + 1], bytes[index + 2]];
+    // Not destructured: that would make an array of key bytes on the heap.
+    const first = bytes[index] ?? 0;
+    const second = bytes[index + 1];
+    const third = bytes[index + 2];
     put(alphabet[first >> 2]);
     put(alphabet[((first & 3) << 4) | ((second ?? 0) >> 4)]);
     put(second === undefined ? padding : alphabet[((second & 15) << 2) | ((third ?? 0) >> 6)]);

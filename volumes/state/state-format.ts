@@ -21,14 +21,21 @@ export function encodeRecord(record: VolumeRecord): Buffer {
 }
 
 export function encodePending({ pending, keyFile }: StoredPending): Buffer {
-  const { issued, ...rest } = pending;
-  if (issued === undefined) return encode({ pending: rest, keyFile });
-  const certificates = issued.certificates.map((der) => Buffer.from(der).toString('base64'));
-  return encode({ pending: { ...rest, issued: { ...issued, certificates } }, keyFile });
+  const { issued, publicKey, ...rest } = pending;
+  const encoded = {
+    ...rest,
+    ...(publicKey === undefined ? {} : { publicKey: base64(publicKey) }),
+    ...(issued === undefined ? {} : { issued: { ...issued, certificates: issued.certificates.map(base64) } }),
+  };
+  return encode({ pending: encoded, keyFile });
 }
 
 export function encodeIssued(issued: IssuedStatus): Buffer {
   return encode({ issued });
+}
+
+function base64(der: Uint8Array): string {
+  return Buffer.from(der).toString('base64');
 }
 
 function encode(content: object): Buffer {
@@ -62,6 +69,7 @@ export function decodePending(bytes: Uint8Array): StoredPending {
     requestName: text(pending, 'requestName'),
     keyType: keyType(pending),
     createdAt: time(pending, 'createdAt'),
+    ...(pending['publicKey'] === undefined ? {} : { publicKey: der(pending['publicKey'], 'publicKey') }),
     ...(pending['issued'] === undefined ? {} : { issued: chain(part(pending, 'issued')) }),
   };
   return { pending: request, keyFile: text(content, 'keyFile') };
@@ -140,11 +148,13 @@ function keyType(parent: Fields) {
   return found;
 }
 
+function der(value: unknown, name: string): Uint8Array {
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} holds something else than base64`);
+  return new Uint8Array(Buffer.from(value, 'base64'));
+}
+
 function chain(issued: Fields): IssuedChain {
-  const certificates = list(issued, 'certificates').map((entry) => {
-    if (typeof entry !== 'string' || entry === '') throw new TypeError('certificates holds something else than base64');
-    return new Uint8Array(Buffer.from(entry, 'base64'));
-  });
+  const certificates = list(issued, 'certificates').map((entry) => der(entry, 'certificates'));
   if (certificates.length === 0) throw new TypeError('certificates is empty');
   return {
     certificates,

@@ -4,23 +4,34 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
+import type { KeyPair } from '../../../agent/keys/algorithm.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 
-const rsaKey = generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey;
+const pkcs8Of = (key: KeyObject) => Uint8Array.from(key.export({ format: 'der', type: 'pkcs8' }));
+const pairOf = ({
+  privateKey,
+  publicKey,
+}: {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}): KeyPair => ({
+  pkcs8: pkcs8Of(privateKey),
+  spki: publicKey.export({ format: 'der', type: 'spki' }),
+});
+const rsaKey = pairOf(generateKeyPairSync('rsa', { modulusLength: 3072 }));
 
 /** A generator of RSA keys that says what it is asked for and answers when told. */
 function scriptedRsa() {
-  const asked: { readonly bits: number; readonly answer: (key: KeyObject) => void; fail(error: Error): void }[] = [];
+  const asked: { readonly bits: number; readonly answer: (key: KeyPair) => void; fail(error: Error): void }[] = [];
   const generateRsa = (bits: number) => {
-    const { promise, resolve, reject } = Promise.withResolvers<KeyObject>();
-    asked.push({ bits, answer: resolve, fail: reject });
+    const { promise, resolve, reject } = Promise.withResolvers<KeyPair>();
+    asked.push({ bits, answer: ({ pkcs8, spki }) => resolve({ pkcs8: pkcs8.slice(), spki }), fail: reject });
     return promise;
   };
   return { asked, generateRsa };
 }
 
-const pkcs8Of = (key: KeyObject) => Uint8Array.from(key.export({ format: 'der', type: 'pkcs8' }));
 const isInternal = (message: RegExp) => (error: unknown) =>
   error instanceof AgentError && error.code === 'Internal' && message.test(error.message);
 
@@ -63,7 +74,7 @@ describe('making keys', () => {
   it('signs with an RSA key while another one is being made', async () => {
     const { asked, generateRsa } = scriptedRsa();
     const keys = createKeyMaker({ generateRsa });
-    const key = keys.restore(pkcs8Of(rsaKey));
+    const key = keys.restore(rsaKey.pkcs8.slice());
     const pending = keys.generate('RSA4096');
     assert.equal((await key.proofOfPossession('uid')).length, 384);
     asked[0]?.answer(rsaKey);
@@ -179,7 +190,7 @@ describe('restoring keys', () => {
   const keys = createKeyMaker();
 
   it('refuses bytes that are no PKCS#8, tells nothing of them, and zeroes them', () => {
-    const bytes = pkcs8Of(rsaKey);
+    const bytes = rsaKey.pkcs8.slice();
     bytes[0] = 0;
     assert.throws(
       () => keys.restore(bytes),
