@@ -7,7 +7,7 @@ import { toVolumeError, VolumeError } from './base/errors.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
 import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
-import { lstat, setAccess } from './files/files.ts';
+import { holdDirectory, lstat, setAccess } from './files/files.ts';
 import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './files/layout.ts';
 import { openState } from './state/state.ts';
 
@@ -43,7 +43,11 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
   }
 
   function assertStillThere(): void {
-    if (!isInPlace()) throw new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
+    if (!isInPlace()) throw gone();
+  }
+
+  function gone(): VolumeError {
+    return new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
   }
 
   function source(index: number): Source {
@@ -59,7 +63,10 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
       for (const [index, content] of contents) files.push(...layOut(source(index), content, access));
       const others = record.declaration.sources.filter((other) => !contents.has(other.index));
       const keep = others.flatMap((other) => sourcePaths(other));
-      return writeAtomically(root, { files, keep, directory: access.directory, now: options.now() });
+      return holdDirectory(root, (held, { dev, ino }) => {
+        if (dev !== identity?.dev || ino !== identity.ino) throw gone();
+        return writeAtomically(held, { files, keep, directory: access.directory, now: options.now() });
+      });
     } finally {
       zeroFiles(files);
     }

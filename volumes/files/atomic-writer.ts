@@ -17,6 +17,8 @@ import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
 import {
   type Access,
+  holdDirectory,
+  holdParent,
   isRegularFileBelow,
   listFiles,
   lstat,
@@ -144,11 +146,7 @@ function replaceSet(
 ): void {
   const fresh = makeTimestampDirectory(root, change.now);
   try {
-    makeParents(fresh, paths, change.directory);
-    for (const file of change.files) writeNewFile(path.join(fresh, file.path), file.bytes, file);
-    // link(2) does not follow a symlink, and `kept` are regular files below real directories.
-    if (current !== undefined) for (const file of kept) fs.linkSync(path.join(current, file), path.join(fresh, file));
-    setAccess(fresh, change.directory);
+    holdDirectory(fresh, (held, { dev }) => fill(held, dev, current, change, kept, paths));
     linkVisibly(root, paths);
     replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
   } catch (error) {
@@ -159,6 +157,28 @@ function replaceSet(
   // The new set is in place. What cannot be cleared now, the next write clears.
   quietly(() => unlinkStale(root, paths));
   if (current !== undefined) quietly(() => removeTree(current));
+}
+
+/** Fills the directory of a new set, which is held: its files must not land where somebody put a link meanwhile. */
+function fill(
+  fresh: string,
+  device: number,
+  current: string | undefined,
+  change: Change,
+  kept: readonly string[],
+  paths: readonly string[],
+): void {
+  makeParents(fresh, device, paths, change.directory);
+  for (const file of change.files) {
+    holdParent(fresh, file.path, device, (place) => writeNewFile(place, file.bytes, file));
+  }
+  if (current !== undefined) {
+    // link(2) does not follow a symlink, and `kept` are regular files below real directories of one file system.
+    for (const file of kept) {
+      holdParent(fresh, file, device, (place) => fs.linkSync(path.join(current, file), place));
+    }
+  }
+  setAccess(`${fresh}/.`, change.directory);
 }
 
 function makeTimestampDirectory(root: string, now: number): string {
@@ -174,13 +194,13 @@ function makeTimestampDirectory(root: string, now: number): string {
   }
 }
 
-function makeParents(fresh: string, paths: readonly string[], access: Access): void {
+function makeParents(fresh: string, device: number, paths: readonly string[], access: Access): void {
   const parents = new Set<string>();
   for (const file of paths) {
     for (let end = file.indexOf('/'); end >= 0; end = file.indexOf('/', end + 1)) parents.add(file.slice(0, end));
   }
   // A shorter path sorts before the longer ones that begin with it.
-  for (const parent of [...parents].sort()) makeDirectory(path.join(fresh, parent), access);
+  for (const parent of [...parents].sort()) holdParent(fresh, parent, device, (place) => makeDirectory(place, access));
 }
 
 /** Makes the symlinks that the pod's containers see. @returns how many were missing or wrong. */

@@ -14,11 +14,60 @@ export interface Access {
   readonly gid?: number;
 }
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
 
 /** lstat, or nothing when the path does not exist. */
 export function lstat(file: string): fs.Stats | undefined {
   return fs.lstatSync(file, { throwIfNoEntry: false });
+}
+
+/**
+ * Lets work happen in a directory that is held open, by a path (`/proc/self/fd/N`) that leads to this very directory whatever is
+ * put at its name meanwhile: a privileged container can rename what lies in its volume between two steps of the agent.
+ * @param work gets the path to work by, and what the kernel says about the directory.
+ * @throws VolumeError Tampered when a symlink or anything but a directory lies there.
+ */
+export function holdDirectory<Result>(directory: string, work: (held: string, stats: fs.Stats) => Result): Result {
+  const descriptor = openDirectory(directory);
+  const held = `/proc/self/fd/${descriptor}`;
+  try {
+    return work(held, fs.fstatSync(descriptor));
+  } catch (error) {
+    // Whoever reads the message knows the directory by its name.
+    if (error instanceof Error) error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
+    throw error;
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function openDirectory(directory: string): number {
+  try {
+    return fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOTDIR' && code !== 'ELOOP') throw error;
+    throw new VolumeError('Tampered', `${directory} is not a directory; something was put in its place`, error);
+  }
+}
+
+/**
+ * Lets work happen on a path below a directory that is held already, each directory on the way held while the next one is opened, and
+ * all of them on the file system `device`. @throws VolumeError Tampered when one of them is not a directory there.
+ */
+export function holdParent<Result>(
+  directory: string,
+  relative: string,
+  device: number,
+  work: (file: string) => Result,
+): Result {
+  const end = relative.indexOf('/');
+  if (end < 0) return work(path.join(directory, relative));
+  const next = path.join(directory, relative.slice(0, end));
+  return holdDirectory(next, (held, stats) => {
+    if (stats.dev !== device) throw new VolumeError('Tampered', `${next} lies on another file system than its volume`);
+    return holdParent(held, relative.slice(end + 1), device, work);
+  });
 }
 
 /** Creates a file with exactly these bytes, mode and owner, whatever the umask. @throws when the path exists. */
@@ -42,7 +91,7 @@ export function makeDirectory(directory: string, access: Access): void {
 
 /** Gives a directory this mode and owner. */
 export function setAccess(directory: string, access: Access): void {
-  const descriptor = fs.openSync(directory, O_RDONLY | O_NOFOLLOW | fs.constants.O_DIRECTORY);
+  const descriptor = fs.openSync(directory, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
   try {
     const now = fs.fstatSync(descriptor);
     const { uid, gid } = access;

@@ -15,6 +15,7 @@ import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
 import type { OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
 import {
+  holdDirectory,
   lstat,
   makeDirectory,
   readRegularFile,
@@ -66,8 +67,10 @@ export function readRecord(root: string): VolumeRecord | undefined {
   const directory = path.join(root, stateDirectory);
   return guarded(`reading the state of ${root}`, () => {
     if (lstat(directory) === undefined) return undefined;
-    assertOwnDirectory(directory);
-    return readJson(path.join(directory, recordFile), decodeRecord);
+    return holdDirectory(directory, (held, stats) => {
+      assertOwn(directory, stats);
+      return readJson(path.join(held, recordFile), decodeRecord);
+    });
   });
 }
 
@@ -77,12 +80,46 @@ export function readRecord(root: string): VolumeRecord | undefined {
  */
 export function openState(root: string, report: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
-  guarded(`opening the state of ${root}`, () => {
+  const identity = guarded(`opening the state of ${root}`, () => {
     if (lstat(directory) === undefined) makeDirectory(directory, directoryAccess);
-    assertOwnDirectory(directory);
-    setAccess(directory, directoryAccess);
+    return holdDirectory(directory, (held, stats) => {
+      assertOwn(directory, stats);
+      setAccess(`${held}/.`, directoryAccess);
+      return stats;
+    });
   });
 
+  /** Works in the directory that was opened, and in no other that was put in its place since: keys are written there. */
+  function use<Result>(doing: string, work: (files: StateFiles) => Result): Result {
+    const inDirectory = (held: string, stats: fs.Stats) => {
+      if (stats.dev !== identity.dev || stats.ino !== identity.ino) {
+        throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
+      }
+      const named = (problem: string) => report(problem.replaceAll(`${held}/`, `${directory}/`));
+      return work(stateFiles(held, named));
+    };
+    return guarded(doing, () => holdDirectory(directory, inDirectory));
+  }
+
+  const change = (work: (files: StateFiles) => void) => use(`storing the state of ${root}`, work);
+  const look = <Result>(work: (files: StateFiles) => Result) => use(`reading the state of ${root}`, work);
+  return {
+    writeRecord: (record) => change((files) => files.writeRecord(record)),
+    pending: (index) => look((files) => files.pending(index)),
+    savePending: (index, pending, privateKey) => change((files) => files.savePending(index, pending, privateKey)),
+    saveAnswer: (index, issued) => change((files) => files.saveAnswer(index, issued)),
+    readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
+    discardPending: (index) => change((files) => files.discardPending(index)),
+    issued: (index) => look((files) => files.issued(index)),
+    saveIssued: (index, status) => change((files) => files.saveIssued(index, status)),
+    repair: () => change((files) => files.repair()),
+  };
+}
+
+/** The same operations in a directory that is held; errors are still the system's own. */
+type StateFiles = VolumeState;
+
+function stateFiles(directory: string, report: (problem: string) => void): StateFiles {
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
@@ -125,7 +162,7 @@ export function openState(root: string, report: (problem: string) => void): Volu
 
   function requirePending(index: number): StoredPending {
     const stored = storedPending(index);
-    if (stored === undefined) throw new VolumeError('Corrupt', `${root} holds no request of source ${index}`);
+    if (stored === undefined) throw new VolumeError('Corrupt', `${directory}/ holds no request of source ${index}`);
     return stored;
   }
 
@@ -142,25 +179,20 @@ export function openState(root: string, report: (problem: string) => void): Volu
     }
   }
 
-  const change = (doing: () => void) => guarded(`storing the state of ${root}`, doing);
   return {
-    writeRecord: (record) => change(() => replaceFile(file(recordFile), encodeRecord(record), fileAccess)),
-    pending: (index) => guarded(`reading the state of ${root}`, () => storedPending(index)?.pending),
-    savePending: (index, pending, privateKey) => change(() => savePending(index, pending, privateKey)),
-    saveAnswer: (index, issued) =>
-      change(() => {
-        const { pending, keyFile } = requirePending(index);
-        const answered = encodePending({ pending: { ...pending, issued }, keyFile });
-        replaceFile(pendingFile(index), answered, fileAccess);
-      }),
-    readPendingKey: (index) =>
-      guarded(`reading the key of a request in ${root}`, () =>
-        readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
-      ),
-    discardPending: (index) => change(() => discardPending(index)),
+    writeRecord: (record) => replaceFile(file(recordFile), encodeRecord(record), fileAccess),
+    pending: (index) => storedPending(index)?.pending,
+    savePending,
+    saveAnswer: (index, issued) => {
+      const { pending, keyFile } = requirePending(index);
+      const answered = encodePending({ pending: { ...pending, issued }, keyFile });
+      replaceFile(pendingFile(index), answered, fileAccess);
+    },
+    readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
+    discardPending,
     issued: (index) => readOrReport(issuedFile(index), decodeIssued),
-    saveIssued: (index, status) => change(() => replaceFile(issuedFile(index), encodeIssued(status), fileAccess)),
-    repair: () => change(repair),
+    saveIssued: (index, status) => replaceFile(issuedFile(index), encodeIssued(status), fileAccess),
+    repair,
   };
 }
 
@@ -172,10 +204,9 @@ function guarded<Result>(doing: string, work: () => Result): Result {
   }
 }
 
-/** A planted symlink, or a directory that another user made, must not receive keys. */
-function assertOwnDirectory(directory: string): void {
-  const stats = lstat(directory);
-  if (stats?.isDirectory() && stats.uid === process.geteuid?.()) return;
+/** A directory that another user made must not receive keys. */
+function assertOwn(directory: string, stats: fs.Stats): void {
+  if (stats.uid === process.geteuid?.()) return;
   throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
 }
 
