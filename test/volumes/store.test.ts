@@ -464,3 +464,32 @@ test('250 mounted volumes are found again, whole', { skip: mountSkip }, async (t
   assert(volumes.every((volume) => volume.isProjected(0) && volume.isProjected(1)));
   await Promise.all(records.map((record) => store.remove(record.targetPath)));
 });
+
+test("a state directory that was swapped for a link into another pod's volume receives no key", {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, record, store } = setUp(t, 'tmpfs');
+  const other = '1b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d12';
+  const own = await store.create(record);
+  const base = makeRecord(makeTarget(root, 'mtls', other));
+  const victim = await store.create({ ...base, volumeId: 'csi-4567', pod: { ...base.pod, uid: other } });
+  const state = (volume: typeof own) => path.join(volume.record.targetPath, '..agent');
+  const before = fs.readdirSync(state(victim));
+  const pending = { requestName: 'req-1', keyType: 'ED25519', createdAt: 1 } as const;
+
+  fs.renameSync(state(own), `${state(own)}-away`);
+  fs.symlinkSync(state(victim), state(own));
+  assert.throws(() => own.savePending(0, pending, new Uint8Array(48)), { code: 'Tampered' });
+  assert.throws(() => own.discardPending(0), { code: 'Tampered' });
+  assert.deepEqual(fs.readdirSync(state(victim)), before);
+
+  fs.unlinkSync(state(own));
+  fs.mkdirSync(state(own), { mode: 0o700 });
+  assert.throws(() => own.savePending(0, pending, new Uint8Array(48)), { code: 'Tampered' });
+  assert.deepEqual(fs.readdirSync(state(own)), []);
+
+  fs.rmdirSync(state(own));
+  fs.renameSync(`${state(own)}-away`, state(own));
+  own.savePending(0, pending, new Uint8Array(48));
+  assert.equal(own.pending(0)?.requestName, 'req-1');
+});

@@ -226,3 +226,35 @@ test('a writer killed at any moment leaves a complete set, and the next write cl
     assert.equal(hidden(root).length, 1);
   }
 });
+
+test('a directory that is swapped for a link while a set is written receives no file', (t) => {
+  const root = path.join(temporaryDirectory(t), 'volume');
+  const victim = path.join(root, '..', 'victim');
+  for (const directory of [root, victim]) fs.mkdirSync(directory);
+  const { mkdirSync } = fs;
+  for (const swapped of ['..2026', 'parts', 'deep']) {
+    const swap = t.mock.method(fs, 'mkdirSync', (directory: string, options: { mode: number }) => {
+      mkdirSync(directory, options);
+      // What stands for the swap happens one step later: the new directory is opened in between to set its mode.
+      const name = path.basename(directory);
+      if (name.startsWith(swapped) || name === swapped) pendingSwap = directory;
+    });
+    let pendingSwap: string | undefined;
+    const { closeSync } = fs;
+    const close = t.mock.method(fs, 'closeSync', (descriptor: number) => {
+      const directory = pendingSwap;
+      pendingSwap = undefined;
+      if (directory !== undefined) {
+        fs.renameSync(directory, path.join(root, '..away'));
+        fs.symlinkSync(victim, directory);
+      }
+      closeSync(descriptor);
+    });
+    assert.throws(() => writeAtomically(root, change({ 'parts/deep/key': 'secret', top: '1' })), { code: 'Tampered' });
+    swap.mock.restore();
+    close.mock.restore();
+    assert.deepEqual(fs.readdirSync(victim), [], swapped);
+    fs.rmSync(path.join(root, '..away'), { recursive: true });
+  }
+  assert.equal(writeAtomically(root, change({ 'parts/deep/key': '1' })), 'written');
+});
