@@ -11,12 +11,15 @@ import sandboxJson from '../sandbox/package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 
+/** At the head of a file, or where a package is loaded late. */
+const imports = /^(?:import|\} from|import .* from) '([@a-z][^']*)';$|\bimport\('([@a-z][^']*)'\)/gm;
+
 /** Packages that the files below the folders import, without those of Node.js. */
 function importedBy(folders: string): string[] {
   const files = globSync(`${folders}/**/*.ts`, { cwd: root, exclude: ['**/node_modules/**'] });
   const names = files.flatMap((file) =>
-    [...readFileSync(join(root, file), 'utf8').matchAll(/^(?:import|\} from|import .* from) '([@a-z][^']*)';$/gm)].map(
-      ([, module = '']) => /^(?:@[^/]+\/)?[^/]+/.exec(module)?.[0] ?? '',
+    [...readFileSync(join(root, file), 'utf8').matchAll(imports)].map(
+      ([, module, late = '']) => /^(?:@[^/]+\/)?[^/]+/.exec(module ?? late)?.[0] ?? '',
     ),
   );
   return [...new Set(names)].filter((name) => !name.startsWith('node:')).toSorted();
