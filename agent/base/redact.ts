@@ -14,13 +14,28 @@ const patterns: readonly (readonly [RegExp, string])[] = [
     /(?:M[A-P][A-Za-z0-9+/]CAQ[AE]w|MI[GH][A-Za-z0-9+/]AgE[AB]M|MI[I-L][A-Za-z0-9+/]{2}[AQgw]IBA[DT]A)[A-Za-z0-9+/=\s]{20,}/g,
     '[redacted private key]',
   ],
-  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, '[redacted token]'],
   [/\bBearer\s+[\w.~+/=-]{16,}/gi, 'Bearer [redacted]'],
 ];
 
-/** Replaces whatever in the text could be a private key or a token; all else stays as it is. */
+/** Longest text from another side that anything here looks at, in characters: what is beyond is cut off unread. */
+export const maxOutsideTextLength = 8_192;
+
+/** Replaces whatever in the text could be a private key or a token; all else stays as it is, up to the longest length. */
 export function redact(text: string): string {
-  return patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text);
+  const cut = text.length <= maxOutsideTextLength ? text : `${text.slice(0, maxOutsideTextLength)}…`;
+  const bare = patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), cut);
+  return bare.replace(/[\w.-]+/g, withoutToken);
+}
+
+/** The parts are looked at one by one: a pattern for all of a token can begin at every place of a long run of its letters. */
+function withoutToken(run: string): string {
+  let start = 0;
+  for (const part of run.split('.').slice(0, -1)) {
+    const at = part.indexOf('eyJ');
+    if (at >= 0 && part.length - at >= 11) return `${run.slice(0, start + at)}[redacted token]`;
+    start += part.length + 1;
+  }
+  return run;
 }
 
 /**
