@@ -39,6 +39,12 @@ export const labelLimits = {
   volume: 1_000,
   source: 1_000,
 } as const;
+/**
+ * Signers that have never issued anything here share this many of the values of `signer_name`, because pods name signers as
+ * they like: made-up names take no place from a signer that answers.
+ */
+export const strangerSigners = 50;
+
 export type LabelName = keyof typeof labelLimits;
 
 /** From an instant signer to one that a person approves. */

@@ -15,7 +15,15 @@ import {
   sampleLoad,
   type WatchSnapshot,
 } from '../../lifecycle/snapshots.ts';
-import { type KeyOf, type LabelName, type Labels, labelLimits, type MetricKey, metricTable } from './metric-table.ts';
+import {
+  type KeyOf,
+  type LabelName,
+  type Labels,
+  labelLimits,
+  type MetricKey,
+  metricTable,
+  strangerSigners,
+} from './metric-table.ts';
 import { createProcessProbe } from './process-probe.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
@@ -41,6 +49,8 @@ export interface Metrics {
   count<K extends KeyOf<'counter'>>(key: K, labels: Labels<K>, by?: number): void;
   /** Adds a duration in seconds to a histogram; one that a clock change made negative counts as 0. Never throws. */
   observe<K extends KeyOf<'histogram'>>(key: K, labels: Labels<K>, seconds: number): void;
+  /** The signer has issued a certificate: from now on its name stands among those that made-up names cannot push out. */
+  signerIssued(signerName: string): void;
   /** Names what the gauges are read from; before that they show an agent that holds nothing. */
   collectFrom(sources: MetricSources): void;
   /** All metrics as they stand now. */
@@ -68,7 +78,8 @@ export function createMetrics(options: { readonly version: string; readonly podM
     else if (row.kind === 'gauge') gauges.set(key, new Gauge(settings));
     else histograms.set(key, new Histogram({ ...settings, buckets: [...row.buckets] }));
   }
-  const bound = createLabelBounds();
+  const labelBounds = createLabelBounds();
+  const { bound } = labelBounds;
   const count = (key: MetricKey, labels: Readonly<Record<string, string>>, by: number): void => {
     if (Number.isFinite(by) && by > 0) counters.get(key)?.inc(bound(labels), by);
   };
@@ -119,6 +130,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
     observe: (key, labels, seconds) => {
       if (Number.isFinite(seconds)) histograms.get(key)?.observe(bound(labels), Math.max(0, seconds));
     },
+    signerIssued: labelBounds.signerIssued,
     collectFrom: (given) => {
       sources = given;
     },
@@ -136,18 +148,35 @@ function entries<K extends string, V>(object: Readonly<Record<K, V>>): readonly 
   return Object.entries(object) as [K, V][];
 }
 
-/** Replaces label values beyond the limit of their label by `other`; values seen once keep their own series. */
-function createLabelBounds(): (labels: Readonly<Record<string, string>>) => Record<string, string> {
+interface LabelBounds {
+  /** Replaces label values beyond the limit of their label by `other`; values seen once keep their own series. */
+  bound(labels: Readonly<Record<string, string>>): Record<string, string>;
+  signerIssued(signerName: string): void;
+}
+
+function createLabelBounds(): LabelBounds {
   const seen = new Map(entries(labelLimits).map(([label, limit]) => [label, { limit, values: new Set<string>() }]));
+  const proven = new Set<string>();
+  let strangers = 0;
+
   const boundOne = (label: string, value: string): string => {
     const known = seen.get(label as LabelName);
     if (known === undefined || value.length > maxLabelLength) return 'other';
-    if (!known.values.has(value)) {
-      if (known.values.size >= known.limit) return 'other';
-      known.values.add(value);
-    }
+    if (known.values.has(value)) return value;
+    const isStranger = label === 'signer_name' && !proven.has(value);
+    if (known.values.size >= known.limit || (isStranger && strangers >= strangerSigners)) return 'other';
+    if (isStranger) strangers += 1;
+    known.values.add(value);
     return value;
   };
-  return (labels) =>
-    Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, boundOne(label, value)]));
+
+  return {
+    bound: (labels) =>
+      Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, boundOne(label, value)])),
+    signerIssued(signerName) {
+      if (proven.has(signerName) || proven.size >= labelLimits.signer_name) return;
+      proven.add(signerName);
+      if (seen.get('signer_name')?.values.has(signerName)) strangers -= 1;
+    },
+  };
 }

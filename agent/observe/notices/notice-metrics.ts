@@ -56,6 +56,7 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
         remember(notice, 'request', notice.tookMs);
         break;
       case 'answered':
+        metrics.signerIssued(notice.signerName);
         countOutcome(notice, 'issued', 'Issued');
         remember(notice, 'signer', notice.tookMs);
         break;
@@ -88,7 +89,10 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
         metrics.count('expired', signer);
         break;
       case 'keyTypeSuggested':
+        break;
       case 'adopted':
+        metrics.signerIssued(notice.signerName);
+        break;
       case 'resumed':
       case 'podEnded':
       case 'podLives':

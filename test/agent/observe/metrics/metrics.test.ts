@@ -134,7 +134,10 @@ describe('metrics', () => {
 
   test('give each label a limited number of values, and count the rest as other', async (t) => {
     const metrics = open(t);
-    for (let index = 0; index < 300; index += 1) metrics.count('requests', { signer_name: `example.com/s${index}` });
+    for (let index = 0; index < 300; index += 1) {
+      metrics.signerIssued(`example.com/s${index}`);
+      metrics.count('requests', { signer_name: `example.com/s${index}` });
+    }
     metrics.count('requests', { signer_name: 'example.com/s0' });
     metrics.count('expired', { signer_name: `example.com/${'x'.repeat(1_000)}` });
     const series = await samples(metrics, 'podcert_agent_requests_total');
@@ -146,6 +149,16 @@ describe('metrics', () => {
     ]);
   });
 
+  test('leave signers that issue their own series, however many names pods make up', async (t) => {
+    const metrics = open(t);
+    for (let index = 0; index < 500; index += 1) metrics.count('requests', { signer_name: `made-up.example/${index}` });
+    metrics.signerIssued('example.com/real');
+    metrics.count('requests', { signer_name: 'example.com/real' });
+    const series = await samples(metrics, 'podcert_agent_requests_total');
+    assert.ok(series.includes('podcert_agent_requests_total{signer_name="example.com/real"} 1'));
+    assert.ok(series.includes('podcert_agent_requests_total{signer_name="other"} 450'));
+  });
+
   test('add up what falls under other: counts are summed, the nearest time wins', async (t) => {
     const metrics = open(t);
     const credentials = Array.from({ length: 103 }, (_, index) => ({
@@ -154,6 +167,7 @@ describe('metrics', () => {
       state: 'fresh' as const,
       notAfter: 1_000_000 - index * 1_000,
     }));
+    for (const { signerName } of credentials) metrics.signerIssued(signerName);
     metrics.collectFrom(sources({ credentials: () => credentials }));
     const states = await samples(metrics, 'podcert_agent_credentials');
     assert.ok(states.includes('podcert_agent_credentials{signer_name="other",state="fresh"} 3'));
