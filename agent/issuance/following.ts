@@ -2,6 +2,7 @@
  * Follows requests until they are answered, over a live copy of them. Written once for every certificate API: what an
  * answer looks like is all that differs.
  */
+import { createBoundedMap } from '../base/bounded-map.ts';
 import { type KubernetesObject, keyOf } from '../kubernetes/objects.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
 import type { RequestCache, RequestEvent } from './request-calls.ts';
@@ -22,16 +23,11 @@ export function createFollowing<T extends KubernetesObject>(
   outcomeOf: (request: T) => Outcome | undefined,
 ): Following {
   /** By key: the list that had begun when the request was known to exist. */
-  const submittedAt = new Map<string, number>();
+  const submittedAt = createBoundedMap<string, number>(rememberedSubmissions);
 
   return {
     submitted(key) {
-      submittedAt.delete(key);
       submittedAt.set(key, cache.lists().begun);
-      for (const oldest of submittedAt.keys()) {
-        if (submittedAt.size <= rememberedSubmissions) break;
-        submittedAt.delete(oldest);
-      }
     },
     follow(key, listener) {
       // A request of an earlier run of the agent is older than every list of this one.

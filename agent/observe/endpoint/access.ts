@@ -8,10 +8,10 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
 import { createHash } from 'node:crypto';
+import { createBoundedMap } from '../../base/bounded-map.ts';
 import { decodeSubjectAccessReview, decodeTokenReview } from '../../kubernetes/schemas.ts';
 import type { Clock } from '../../time/clock.ts';
 import { maxRememberedAnswers } from '../limits.ts';
-import { createRecent } from './recent.ts';
 import { createReviewBudget } from './review-budget.ts';
 import { isTokenShaped } from './token-shape.ts';
 
@@ -67,10 +67,10 @@ interface Kept {
 }
 
 export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): AccessCheck {
-  const allowed = createRecent<string, Kept>(maxRememberedAnswers);
-  const refused = createRecent<string, Kept>(maxRememberedAnswers);
+  const allowed = createBoundedMap<string, Kept>(maxRememberedAnswers);
+  const refused = createBoundedMap<string, Kept>(maxRememberedAnswers);
   /** Hashes of tokens that were good, and until when that speaks for them. */
-  const known = createRecent<string, number>(maxRememberedAnswers);
+  const known = createBoundedMap<string, number>(maxRememberedAnswers);
   const budget = createReviewBudget(clock);
   const asking = new Map<string, Promise<Verdict>>();
   let isTold = false;

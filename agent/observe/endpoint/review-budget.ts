@@ -3,6 +3,8 @@
  * each peer has a small share, and all strangers together have one that the API server does not notice. Peers that have shown
  * a good token need only their own: whoever scrapes gets a new token every hour, also while strangers use up theirs.
  */
+
+import { createBoundedMap } from '../../base/bounded-map.ts';
 import type { Clock } from '../../time/clock.ts';
 import {
   maxCountedPeers,
@@ -11,7 +13,6 @@ import {
   reviewsOfPeer,
   reviewsOfStrangers,
 } from '../limits.ts';
-import { createRecent } from './recent.ts';
 
 export interface ReviewBudget {
   /** Asks, if the peer may; undefined: not now. */
@@ -30,8 +31,8 @@ interface Account {
 
 /** @param clock must not go back */
 export function createReviewBudget(clock: Clock): ReviewBudget {
-  const accounts = createRecent<string, Account>(maxCountedPeers);
-  const trusted = createRecent<string, number>(maxCountedPeers);
+  const accounts = createBoundedMap<string, Account>(maxCountedPeers);
+  const trusted = createBoundedMap<string, number>(maxCountedPeers);
   const takeOfStrangers = createBucket(clock, reviewsOfStrangers);
   let underWay = 0;
 
