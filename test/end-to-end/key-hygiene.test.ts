@@ -74,14 +74,21 @@ function nth(accept: (line: Line) => boolean, times: number): (line: Line) => bo
   };
 }
 
+/** Characters from which on a text cannot be in another by chance. */
+const shortestTelling = 32;
+
 /** How a key might be written: the lines of its PEM, and its PKCS#8 and its secret number in base64, base64url and hex. */
 function formsOf(key: KeyObject): readonly string[] {
   const der = key.export({ type: 'pkcs8', format: 'der' });
   const { d = '' } = key.export({ format: 'jwk' });
   const secret = Buffer.from(d, 'base64url');
   const pem = String(key.export({ type: 'pkcs8', format: 'pem' }));
-  // A key's first line says its type only.
-  const lines = pem.trim().split('\n').slice(2, -1);
+  // A key's first line says its type only, and its last may be a byte or two, which stand in any base64.
+  const lines = pem
+    .trim()
+    .split('\n')
+    .slice(2, -1)
+    .filter((line) => line.length >= shortestTelling);
   const encoded = [der, secret].flatMap((bytes) =>
     (['base64', 'base64url', 'hex'] as const).map((encoding) => bytes.toString(encoding)),
   );
