@@ -11,7 +11,7 @@ import { call, makeLog } from './support.ts';
 
 function makeRegistration(t: TestContext, directory = path.join(temporaryDirectory(t), 'plugins_registry')) {
   const states: RegistrationState[] = [];
-  const { log, lines } = makeLog();
+  const { log, lines, logged } = makeLog();
   const registration = createRegistration({
     directory,
     driverName: 'csi.test',
@@ -21,12 +21,7 @@ function makeRegistration(t: TestContext, directory = path.join(temporaryDirecto
     retryMs: 10,
   });
   t.after(() => registration.stop());
-  return { directory, socketPath: path.join(directory, 'csi.test-reg.sock'), registration, states, log, lines };
-}
-
-/** Waits until a file system event or a short pause makes the condition true. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  return { directory, socketPath: path.join(directory, 'csi.test-reg.sock'), registration, states, lines, logged };
 }
 
 test('the kubelet is told name, endpoint and version, and its verdict is kept', async (t) => {
@@ -47,11 +42,11 @@ test('the kubelet is told name, endpoint and version, and its verdict is kept', 
 });
 
 test('the socket comes back when it is removed, again and again, and goes on shutdown', async (t) => {
-  const { directory, socketPath, registration, lines } = makeRegistration(t);
+  const { directory, socketPath, registration, lines, logged } = makeRegistration(t);
   await registration.start();
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 1; round <= 3; round += 1) {
     fs.unlinkSync(socketPath);
-    await until(() => fs.existsSync(socketPath));
+    await logged('is put back', round);
     assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
   }
   assert.equal(lines.filter((line) => line.level === 'warn').length, 3);
@@ -61,14 +56,14 @@ test('the socket comes back when it is removed, again and again, and goes on shu
 });
 
 test('the socket comes back when its whole directory is removed, more than once', async (t) => {
-  const { directory, socketPath, registration } = makeRegistration(t);
+  const { directory, socketPath, registration, logged } = makeRegistration(t);
   await registration.start();
-  for (let round = 0; round < 2; round += 1) {
+  for (let round = 1; round <= 2; round += 1) {
     fs.rmSync(directory, { recursive: true });
-    await until(() => fs.existsSync(socketPath));
+    await logged('is put back', round);
   }
   fs.unlinkSync(socketPath);
-  await until(() => fs.existsSync(socketPath));
+  await logged('is put back', 3);
   assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
@@ -82,25 +77,25 @@ test('a second agent refuses the registration socket, and does not remove it whe
 });
 
 test('when something else takes the place of the socket, the agent waits until it is gone', async (t) => {
-  const { socketPath, registration, lines } = makeRegistration(t);
+  const { socketPath, registration, logged } = makeRegistration(t);
   await registration.start();
   const other = net.createServer();
   fs.unlinkSync(socketPath);
   other.listen(socketPath);
   await once(other, 'listening');
-  await until(() => lines.some((line) => line.level === 'error'));
+  await logged('cannot be put back');
   other.close();
   await once(other, 'close');
-  await until(() => fs.existsSync(socketPath));
+  await logged('is put back');
   assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
 test('a stop while the socket cannot be put back ends the trying', async (t) => {
-  const { socketPath, registration, lines } = makeRegistration(t);
+  const { socketPath, registration, logged } = makeRegistration(t);
   await registration.start();
   fs.unlinkSync(socketPath);
   fs.writeFileSync(socketPath, 'in the way');
-  await until(() => lines.some((line) => line.message.includes('cannot be put back')));
+  await logged('cannot be put back');
   await registration.stop();
   fs.unlinkSync(socketPath);
   await new Promise((resolve) => setTimeout(resolve, 30));

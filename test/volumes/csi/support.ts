@@ -82,12 +82,36 @@ export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => 
   return { driver, published, unpublished };
 }
 
-/** A log that keeps its lines. */
+/** How long a test waits for a line of the log: far longer than anything takes that works. */
+const patienceMs = 20_000;
+
+/** A log that keeps its lines, and that can be waited for. */
 export function makeLog() {
   const lines: { readonly level: string; readonly message: string }[] = [];
+  const waiting = new Set<() => void>();
   const at = (level: string) => (message: string) => {
     lines.push({ level, message });
+    for (const look of waiting) look();
   };
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  return { log, lines };
+
+  /** Waits until `count` lines of the log hold the text. */
+  async function logged(part: string, count = 1): Promise<void> {
+    const found = () => lines.filter(({ message }) => message.includes(part)).length >= count;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => found() && resolve();
+    const seen = () => lines.map(({ message }) => message).join('; ');
+    const giveUp = () => reject(new Error(`"${part}" was not logged ${count} times, but: ${seen()}`));
+    const bound = setTimeout(giveUp, patienceMs);
+    waiting.add(look);
+    look();
+    try {
+      await promise;
+    } finally {
+      clearTimeout(bound);
+      waiting.delete(look);
+    }
+  }
+
+  return { log, lines, logged };
 }
