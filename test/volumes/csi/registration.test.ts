@@ -7,21 +7,23 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createRegistration, type RegistrationState } from '../../../volumes/csi/registration.ts';
 import { temporaryDirectory } from '../support.ts';
-import { call, makeLog } from './support.ts';
+import { call, makeLog, makeTimers } from './support.ts';
 
 function makeRegistration(t: TestContext, directory = path.join(temporaryDirectory(t), 'plugins_registry')) {
   const states: RegistrationState[] = [];
   const { log, lines, logged } = makeLog();
+  const timers = makeTimers();
   const registration = createRegistration({
     directory,
     driverName: 'csi.test',
     endpoint: '/var/lib/kubelet/plugins/csi.test/csi.sock',
     log,
     onState: (state) => states.push(state),
-    retryMs: 10,
+    later: timers.later,
   });
   t.after(() => registration.stop());
-  return { directory, socketPath: path.join(directory, 'csi.test-reg.sock'), registration, states, lines, logged };
+  const socketPath = path.join(directory, 'csi.test-reg.sock');
+  return { directory, socketPath, registration, states, lines, logged, timers };
 }
 
 test('the kubelet is told name, endpoint and version, and its verdict is kept', async (t) => {
@@ -77,7 +79,7 @@ test('a second agent refuses the registration socket, and does not remove it whe
 });
 
 test('when something else takes the place of the socket, the agent waits until it is gone', async (t) => {
-  const { socketPath, registration, logged } = makeRegistration(t);
+  const { socketPath, registration, logged, timers } = makeRegistration(t);
   await registration.start();
   const other = net.createServer();
   fs.unlinkSync(socketPath);
@@ -86,18 +88,31 @@ test('when something else takes the place of the socket, the agent waits until i
   await logged('cannot be put back');
   other.close();
   await once(other, 'close');
+  await timers.due(1_000);
   await logged('is put back');
   assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
 test('a stop while the socket cannot be put back ends the trying', async (t) => {
-  const { socketPath, registration, logged } = makeRegistration(t);
+  const { socketPath, registration, logged, timers } = makeRegistration(t);
   await registration.start();
   fs.unlinkSync(socketPath);
   fs.writeFileSync(socketPath, 'in the way');
   await logged('cannot be put back');
   await registration.stop();
-  fs.unlinkSync(socketPath);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert(!fs.existsSync(socketPath));
+  assert.equal(timers.count(), 0);
+  assert.equal(fs.readFileSync(socketPath, 'utf8'), 'in the way');
+});
+
+test('a registration socket that is lost again after its directory was removed and made anew is put back', async (t) => {
+  const { directory, socketPath, registration, logged } = makeRegistration(t);
+  await registration.start();
+  fs.rmSync(directory, { recursive: true });
+  fs.mkdirSync(directory);
+  await logged('is put back', 1);
+  for (const round of [2, 3]) {
+    fs.unlinkSync(socketPath);
+    await logged('is put back', round);
+  }
+  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { podUID } from '../support.ts';
 
 /** What the client printed. */
@@ -114,4 +115,31 @@ export function makeLog() {
   }
 
   return { log, lines, logged };
+}
+
+/** Timers that run when the test says so. */
+export function makeTimers() {
+  const waiting = new Set<{ readonly delayMs: number; readonly callback: () => void }>();
+  let armed = Promise.withResolvers<void>();
+  const later: Later = (delayMs, callback) => {
+    const timer = { delayMs, callback };
+    waiting.add(timer);
+    armed.resolve();
+    armed = Promise.withResolvers<void>();
+    return () => waiting.delete(timer);
+  };
+  /** Runs the timer that waits for so long, as soon as there is one. */
+  async function due(delayMs: number): Promise<void> {
+    const find = () => [...waiting].find((timer) => timer.delayMs === delayMs);
+    const bound = setTimeout(() => armed.reject(new Error(`nothing waits for ${delayMs} ms`)), patienceMs);
+    let found = find();
+    while (found === undefined) {
+      await armed.promise;
+      found = find();
+    }
+    clearTimeout(bound);
+    waiting.delete(found);
+    found.callback();
+  }
+  return { later, due, count: () => waiting.size };
 }
