@@ -90,6 +90,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
+    unusableVolumes: manager.unusable,
     watches,
     load: client.load,
     eventsDropped: connection.events.dropped,
