@@ -83,12 +83,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     },
   });
   const registration = registrationOf(options);
-  const health = healthOf(connection, registration);
+  let csi: CsiServer | undefined;
+  const health = healthOf(connection, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   const manager = createManager(frame, connection, keys, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
+    unusableVolumes: manager.unusable,
     watches,
     load: client.load,
     eventsDropped: connection.events.dropped,
@@ -96,7 +98,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     readiness: health.readiness,
   });
   try {
-    const csi = await claimNode(frame, manager);
+    csi = await claimNode(frame, manager);
     await keys.warmUp();
     await takeUpVolumes(manager, log);
     const endpoint = await openEndpoints(frame, connection, manager, settings, health, startedAt);
@@ -117,7 +119,11 @@ function registrationOf({ configuration, log }: AgentOptions): Registration | un
   return directory === undefined ? undefined : createRegistration({ directory, driverName, endpoint, log });
 }
 
-function healthOf({ requests, preflight }: Connection, registration: Registration | undefined): Health {
+function healthOf(
+  { requests, preflight }: Connection,
+  registration: Registration | undefined,
+  csi: () => CsiServer | undefined,
+): Health {
   const isRegistered = (): boolean => registration === undefined || registration.state().type === 'registered';
   return {
     canServe: () => isSynced(requests.health()) && isRegistered(),
@@ -127,10 +133,17 @@ function healthOf({ requests, preflight }: Connection, registration: Registratio
       return [
         ...preflight.checks(),
         watchCheck(requests.health()),
+        socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
       ];
     },
   };
+}
+
+/** Without the CSI socket no volume is published, and none is taken away. */
+function socketCheck(csi: CsiServer | undefined): HealthCheck {
+  const problem = csi === undefined ? 'the CSI socket is not served yet' : csi.problem();
+  return check('csi-socket', problem === undefined, problem ?? '');
 }
 
 function check(name: string, ok: boolean, message: string): HealthCheck {

@@ -46,6 +46,8 @@ export interface VolumeManager extends VolumeDriver {
   recover(): Promise<{ readonly adopted: number; readonly unusable: readonly UnusableVolume[] }>;
   /** Number of volumes. */
   count(): number;
+  /** Number of volumes of an earlier run that could not be taken up, and that the kubelet has not called for since. */
+  unusable(): number;
   /** Every credential as it stands. */
   credentials(): readonly CredentialSnapshot[];
   /** Every volume as it stands. */
@@ -65,6 +67,8 @@ interface Running {
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
+  /** Target paths of volumes that nobody looks after: their certificates expire. */
+  const abandoned = new Set<string>();
   let stopped = false;
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
@@ -81,6 +85,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const run = (volume: OpenVolume): Running => {
     const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
+    abandoned.delete(volume.record.targetPath);
     return entry;
   };
 
@@ -173,6 +178,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     if (entry !== undefined) halt(entry);
     running.delete(targetPath);
     await store.remove(targetPath);
+    abandoned.delete(targetPath);
     if (entry !== undefined) report({ volume: entry.runner.record, type: 'unpublished' });
   };
 
@@ -203,10 +209,13 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     async recover() {
       const { volumes, unusable, unknownToKubelet = [] } = await store.recover();
       const broken = volumes.flatMap((volume) => takeUp(volume) ?? []);
+      const left = [...unusable, ...broken];
+      for (const { targetPath } of left) abandoned.add(targetPath);
       for (const targetPath of unknownToKubelet) void removeIfOrphaned(targetPath);
-      return { adopted: volumes.length - broken.length, unusable: [...unusable, ...broken] };
+      return { adopted: volumes.length - broken.length, unusable: left };
     },
     count: () => running.size,
+    unusable: () => abandoned.size,
     credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     describe: () =>
       [...running.values()].map(({ runner }) => ({

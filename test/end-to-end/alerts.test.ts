@@ -134,6 +134,20 @@ for (const [type, alert] of [
   });
 }
 
+test('a volume that an agent cannot take up is an alert', { skip: noPromtool }, async (t) => {
+  const node = await startNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  await node.stopAgent();
+  writeFileSync(join(node.volume(pod), '..agent', 'volume.json'), 'damaged');
+  await node.startAgent();
+  const alert = 'PodCertificateVolumeUnusable';
+  judge(
+    [await scrape(node, 20)],
+    [silence(alert, 4), { alert, atMinute: 6, fires: [{ labels: { instance }, value: '1' }] }],
+  );
+});
+
 test('an agent that is not ready is an alert that names the check', { skip: noPromtool }, async (t) => {
   const node = await startNode(t);
   await node.stopAgent();

@@ -33,7 +33,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 120_000 }, async (t) =>
   await cluster.stopKubelet();
   const agent = node.spawnAgent();
 
-  await t.test('is ready once the kubelet has its driver, and again after its socket was removed', async () => {
+  await t.test('is ready once the kubelet has its driver, and again after its sockets were removed', async () => {
     await agent.logged((line) => line.message === 'the agent runs');
     const before = await agent.get('/readyz?verbose');
     assert.equal(before.status, 503);
@@ -53,6 +53,11 @@ test('an agent on its node', { skip: mountSkip, timeout: 120_000 }, async (t) =>
     await agent.logged(() => registrations().length === 2);
     assert.ok(existsSync(socket));
     await agent.ready();
+
+    rmSync(cluster.csiSocket);
+    await agent.logged((line) => line.message === 'the CSI socket was removed, and is put back');
+    assert.match((await agent.get('/readyz?verbose')).text, /\[\+\]csi-socket ok/);
+    assert.equal(await probe(t, cluster.csiSocket), true);
   });
 
   await t.test('needs no more than mounting, giving files away and passing by their modes', async () => {

@@ -7,12 +7,10 @@
  */
 import path from 'node:path';
 import { Server } from '@grpc/grpc-js';
-import { watch } from 'chokidar';
 import { createCalls } from './calls.ts';
 import type { Log } from './driver.ts';
+import { createKeptSocket, type Later } from './kept-socket.ts';
 import { registrationService } from './protocol.ts';
-import { shutDown } from './server.ts';
-import { type ServedSocket, serveSocket } from './socket.ts';
 
 /** What the kubelet thinks of the driver. */
 export type RegistrationState =
@@ -30,8 +28,8 @@ export interface RegistrationOptions {
   readonly log: Log;
   /** Called on every change. */
   readonly onState?: (state: RegistrationState) => void;
-  /** How long to wait before the socket is tried again when it cannot be put back; default 1000 ms. */
-  readonly retryMs?: number;
+  /** Default: the system's timer. */
+  readonly later?: Later;
 }
 
 export interface Registration {
@@ -49,18 +47,23 @@ export function createRegistration(options: RegistrationOptions): Registration {
   const socketPath = path.join(directory, `${driverName}-reg.sock`);
   const calls = createCalls(log, callTimeoutMs, Promise.resolve());
   let state: RegistrationState = { type: 'waiting' };
-  let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
-  let watcher: ReturnType<typeof watch> | undefined;
-  let retry: NodeJS.Timeout | undefined;
-  let restoring: Promise<void> = Promise.resolve();
-  let stopped = false;
+  const timer = options.later === undefined ? {} : { later: options.later };
+  const socket = createKeptSocket({
+    name: 'registration socket',
+    socketPath,
+    makeServer,
+    log,
+    // The kubelet forgets a plugin whose socket goes, and asks the new one.
+    onLost: () => setState({ type: 'waiting' }),
+    ...timer,
+  });
 
   function setState(next: RegistrationState): void {
     state = next;
     options.onState?.(next);
   }
 
-  async function serve(): Promise<void> {
+  function makeServer(): Server {
     const server = new Server();
     server.addService(registrationService, {
       GetInfo: calls.handle('GetInfo', async () => ({
@@ -79,55 +82,15 @@ export function createRegistration(options: RegistrationOptions): Registration {
         },
       ),
     });
-    served = { server, socket: await serveSocket(server, socketPath) };
-  }
-
-  /** Puts the socket back if it is gone. One at a time; a failure is tried again. */
-  function restore(): void {
-    restoring = restoring.then(async () => {
-      if (stopped || served?.socket.inPlace()) return;
-      clearTimeout(retry);
-      served?.server.forceShutdown();
-      served = undefined;
-      // The kubelet forgets a plugin whose socket goes, and asks the new one.
-      setState({ type: 'waiting' });
-      try {
-        await serve();
-        log.warn('the registration socket was removed, and is put back', { address: socketPath });
-      } catch (error) {
-        log.error('the registration socket cannot be put back', { address: socketPath, error });
-        retry = setTimeout(restore, options.retryMs ?? 1000);
-      }
-    });
-  }
-
-  async function startWatching(): Promise<void> {
-    watcher = watch(directory, { depth: 0, ignoreInitial: true });
-    const opened = watcher;
-    opened.on('error', (error) => log.warn('watching the registration directory failed', { path: directory, error }));
-    await new Promise<void>((resolve) => opened.once('ready', () => resolve()));
-    // Any event: a removal and what follows it may arrive as one change.
-    opened.on('all', restore);
-    // A removal between serving and watching went unseen.
-    restore();
-    await restoring;
+    return server;
   }
 
   return {
     start: async () => {
-      await serve();
-      await startWatching();
+      await socket.start();
       log.info('serving the registration socket', { address: socketPath });
     },
-    stop: async () => {
-      stopped = true;
-      clearTimeout(retry);
-      await watcher?.close();
-      await restoring;
-      clearTimeout(retry);
-      served?.socket.release();
-      if (served !== undefined) await shutDown(served.server, 1000);
-    },
+    stop: () => socket.stop(1000),
     state: () => state,
   };
 }

@@ -6,9 +6,9 @@
 import { Server, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type Calls, createCalls } from './calls.ts';
 import type { Log, VolumeDriver } from './driver.ts';
+import { createKeptSocket, type Later } from './kept-socket.ts';
 import { createNodeService } from './node.ts';
 import { identityService, nodeService } from './protocol.ts';
-import { type ServedSocket, serveSocket } from './socket.ts';
 import { CallError } from './status.ts';
 
 export interface CsiServerOptions {
@@ -22,6 +22,8 @@ export interface CsiServerOptions {
   readonly log: Log;
   /** How long a call may take whose caller sets no deadline, milliseconds. */
   readonly publishTimeoutMs: number;
+  /** Default: the system's timer. */
+  readonly later?: Later;
 }
 
 export interface CsiServer {
@@ -37,6 +39,8 @@ export interface CsiServer {
    * them to end, and at `graceMs` it ends them. Idempotent.
    */
   stop(graceMs: number): Promise<void>;
+  /** Why the kubelet cannot connect; undefined when all is well. */
+  problem(): string | undefined;
 }
 
 /** What is kept of the grace period for calls to answer after they are told to end. */
@@ -47,41 +51,33 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   // A shutdown before the start rejects it, perhaps with nobody waiting.
   opened.promise.catch(() => undefined);
   const calls = createCalls(options.log, options.publishTimeoutMs, opened.promise);
-  const server = new Server();
-  server.addService(identityService, createIdentityService(options, calls));
-  server.addService(nodeService, createNodeService(options.driver, options.nodeName, calls));
-  let socket: ServedSocket | undefined;
+  const { socketPath, log, later } = options;
+  const timer = later === undefined ? {} : { later };
+  const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log, ...timer });
 
-  async function claim(): Promise<void> {
-    socket ??= await serveSocket(server, options.socketPath);
+  function makeServer(): Server {
+    const server = new Server();
+    server.addService(identityService, createIdentityService(options, calls));
+    server.addService(nodeService, createNodeService(options.driver, options.nodeName, calls));
+    return server;
   }
 
   return {
-    claim,
+    claim: socket.start,
     start: async () => {
-      await claim();
+      await socket.start();
       opened.resolve();
-      options.log.info('serving CSI', { address: options.socketPath });
+      log.info('serving CSI', { address: socketPath });
     },
     stop: async (graceMs) => {
-      socket?.release();
+      const drained = socket.stop(graceMs);
       opened.reject(new CallError(status.UNAVAILABLE, 'the agent is shutting down'));
       const abort = setTimeout(() => calls.abort(), Math.max(0, graceMs - answerMs));
-      await shutDown(server, graceMs);
+      await drained;
       clearTimeout(abort);
     },
+    problem: socket.problem,
   };
-}
-
-/** Ends a server: gracefully while `graceMs` last, then at once. */
-export function shutDown(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const force = setTimeout(() => server.forceShutdown(), graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(force);
-      resolve();
-    });
-  });
 }
 
 function createIdentityService(options: CsiServerOptions, calls: Calls): UntypedServiceImplementation {

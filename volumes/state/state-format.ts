@@ -1,12 +1,14 @@
 /**
  * The JSON of a volume's state files: versioned, and read with distrust, because a file may come from another version of
  * the agent or from a crash of the machine. DER is base64.
+ *
+ * After a downgrade the files are of a later version. They are read as far as this agent understands them: every field it
+ * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
 import type { FileOwner, IssuedChain, IssuedStatus, PendingRequest, VolumeRecord } from '../base/volume.ts';
-import { keyTypes } from '../declaration/key-types.ts';
-import { checkPath } from '../declaration/paths.ts';
-import type { Source, VolumeDeclaration } from '../declaration/types.ts';
+import { decodeDeclaration } from './declaration-format.ts';
+import { der, type Fields, fields, id, keyType, list, part, text, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -56,7 +58,7 @@ export function decodeRecord(bytes: Uint8Array): VolumeRecord {
       uid: text(pod, 'uid'),
       serviceAccountName: text(pod, 'serviceAccountName'),
     },
-    declaration: declaration(part(record, 'declaration')),
+    declaration: decodeDeclaration(part(record, 'declaration')),
     owner: owner(part(record, 'owner')),
   };
 }
@@ -89,12 +91,11 @@ export function decodeIssued(bytes: Uint8Array): IssuedStatus {
   };
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 function document(bytes: Uint8Array): Fields {
   const content = fields(parseJson(bytes), 'the file');
-  if (content['version'] !== version) {
-    throw new TypeError(`version is ${String(content['version'])}, and this agent reads ${version}`);
+  const found = content['version'];
+  if (typeof found !== 'number' || !Number.isInteger(found) || found < version) {
+    throw new TypeError(`version is ${String(found)}, and this agent reads ${version} and later`);
   }
   return content;
 }
@@ -105,52 +106,6 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     throw new TypeError('it is not JSON');
   }
-}
-
-function fields(value: unknown, name: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new TypeError(`${name} is not an object`);
-  }
-  return value as Fields;
-}
-
-function part(parent: Fields, name: string): Fields {
-  return fields(parent[name], name);
-}
-
-function text(parent: Fields, name: string): string {
-  const value = parent[name];
-  if (typeof value !== 'string') throw new TypeError(`${name} is not a string`);
-  return value;
-}
-
-function time(parent: Fields, name: string): number {
-  const value = parent[name];
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError(`${name} is not a number`);
-  return value;
-}
-
-function id(parent: Fields, name: string): number {
-  const value = time(parent, name);
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_fffe) throw new TypeError(`${name} is not a numeric id`);
-  return value;
-}
-
-function list(parent: Fields, name: string): readonly unknown[] {
-  const value = parent[name];
-  if (!Array.isArray(value)) throw new TypeError(`${name} is not a list`);
-  return value;
-}
-
-function keyType(parent: Fields) {
-  const found = keyTypes.find((known) => known === parent['keyType']);
-  if (found === undefined) throw new TypeError('keyType is not a key type');
-  return found;
-}
-
-function der(value: unknown, name: string): Uint8Array {
-  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} holds something else than base64`);
-  return new Uint8Array(Buffer.from(value, 'base64'));
 }
 
 function chain(issued: Fields): IssuedChain {
@@ -176,41 +131,4 @@ function owner(value: Fields): FileOwner {
     default:
       throw new TypeError('owner is of no known kind');
   }
-}
-
-/** The declaration was checked by `parseDeclaration` before it was stored; this checks that it is still its shape. */
-function declaration(value: Fields): VolumeDeclaration {
-  const sources = list(value, 'sources').map((entry, index) => source(fields(entry, `sources[${index}]`), index));
-  if (value['defaultMode'] === undefined) return { sources };
-  const defaultMode = id(value, 'defaultMode');
-  if (defaultMode > 0o777) throw new TypeError('defaultMode is not a file mode');
-  return { sources, defaultMode };
-}
-
-function source(value: Fields, index: number): Source {
-  if (value['index'] !== index) throw new TypeError(`sources[${index}] has another index`);
-  for (const [name, entry] of Object.entries(value)) {
-    if ((name === 'path' || name.endsWith('Path')) && !isStoredPath(entry)) {
-      throw new TypeError(`sources[${index}].${name} is not a path in the volume`);
-    }
-  }
-  switch (value['kind']) {
-    case 'podCertificate':
-      text(value, 'signerName');
-      keyType(value);
-      part(value, 'userAnnotations');
-      break;
-    case 'clusterTrustBundle':
-      text(value, 'path');
-      text(part(value, 'select'), 'by');
-      break;
-    default:
-      throw new TypeError(`sources[${index}] is of no known kind`);
-  }
-  return value as unknown as Source;
-}
-
-/** A stored path is used to write files as root: it is checked again, not believed. */
-function isStoredPath(value: unknown): boolean {
-  return typeof value === 'string' && checkPath(value).ok;
 }

@@ -85,6 +85,12 @@ export const metricTable = {
     help: 'Volumes that the agent looks after.',
     labels: [],
   },
+  unusableVolumes: {
+    name: 'podcert_agent_unusable_volumes',
+    kind: 'gauge',
+    help: 'Volumes of an earlier run that could not be taken up: their certificates are not refreshed.',
+    labels: [],
+  },
   credentialExpiry: {
     name: 'podcert_agent_credential_expiry_timestamp_seconds',
     kind: 'gauge',

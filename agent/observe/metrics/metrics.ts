@@ -32,6 +32,8 @@ export interface MetricSources {
   credentials(): readonly CredentialSnapshot[];
   /** Number of volumes on the node. */
   volumes(): number;
+  /** Number of volumes of an earlier run that nobody looks after. */
+  unusableVolumes(): number;
   /** Every list and watch. */
   watches(): readonly WatchSnapshot[];
   /** How busy the way to the API server is. */
@@ -103,6 +105,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
     replaceAll('nearestExpiry', samples.nearestExpiry);
     replaceAll('nearestRefresh', samples.nearestRefresh);
     replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
+    replaceAll('unusableVolumes', [{ labels: {}, value: given.unusableVolumes() }]);
     // What names pods is made anew at each scrape, so that no pod is remembered here.
     if (options.podMetrics) replaceAll('credentialExpiry', sampleExpiries(credentials));
     for (const [key, value] of entries(sampleLoad(given.load()))) replaceAll(key, [{ labels: {}, value }]);

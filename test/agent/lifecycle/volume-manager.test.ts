@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
@@ -654,6 +654,27 @@ test('one volume of an earlier run that cannot be taken up keeps no other from i
     ['good-0'],
   );
 });
+
+for (const call of ['publish', 'unpublish'] as const) {
+  test(`a volume that cannot be taken up is counted until the kubelet comes to ${call} it`, async (t) => {
+    const world = await createWorld(t);
+    const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+    void world.publish(request);
+    await world.until(() => world.followed.size > 0);
+    world.manager.stop();
+    world.followed.clear();
+    writeFileSync(join(request.targetPath, '..agent', 'volume.json'), 'damaged');
+    world.manager = world.nextManager();
+    const { unusable } = await world.manager.recover();
+    assert.match(unusable[0]?.reason ?? '', /volume\.json is unusable/);
+    assert.equal(world.manager.unusable(), 1);
+    if (call === 'publish') {
+      void world.publish(request);
+      await world.until(() => world.manager.count() === 1);
+    } else await world.manager.unpublish(request.volumeId, request.targetPath);
+    assert.equal(world.manager.unusable(), 0);
+  });
+}
 
 test('a volume that was removed while its signer was waited for is made anew', async (t) => {
   const world = await createWorld(t);

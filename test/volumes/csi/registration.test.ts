@@ -7,26 +7,23 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createRegistration, type RegistrationState } from '../../../volumes/csi/registration.ts';
 import { temporaryDirectory } from '../support.ts';
-import { call, makeLog } from './support.ts';
+import { call, makeLog, makeTimers } from './support.ts';
 
 function makeRegistration(t: TestContext, directory = path.join(temporaryDirectory(t), 'plugins_registry')) {
   const states: RegistrationState[] = [];
-  const { log, lines } = makeLog();
+  const { log, lines, logged } = makeLog();
+  const timers = makeTimers();
   const registration = createRegistration({
     directory,
     driverName: 'csi.test',
     endpoint: '/var/lib/kubelet/plugins/csi.test/csi.sock',
     log,
     onState: (state) => states.push(state),
-    retryMs: 10,
+    later: timers.later,
   });
   t.after(() => registration.stop());
-  return { directory, socketPath: path.join(directory, 'csi.test-reg.sock'), registration, states, log, lines };
-}
-
-/** Waits until a file system event or a short pause makes the condition true. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const socketPath = path.join(directory, 'csi.test-reg.sock');
+  return { directory, socketPath, registration, states, lines, logged, timers };
 }
 
 test('the kubelet is told name, endpoint and version, and its verdict is kept', async (t) => {
@@ -47,11 +44,11 @@ test('the kubelet is told name, endpoint and version, and its verdict is kept', 
 });
 
 test('the socket comes back when it is removed, again and again, and goes on shutdown', async (t) => {
-  const { directory, socketPath, registration, lines } = makeRegistration(t);
+  const { directory, socketPath, registration, lines, logged } = makeRegistration(t);
   await registration.start();
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 1; round <= 3; round += 1) {
     fs.unlinkSync(socketPath);
-    await until(() => fs.existsSync(socketPath));
+    await logged('is put back', round);
     assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
   }
   assert.equal(lines.filter((line) => line.level === 'warn').length, 3);
@@ -61,14 +58,14 @@ test('the socket comes back when it is removed, again and again, and goes on shu
 });
 
 test('the socket comes back when its whole directory is removed, more than once', async (t) => {
-  const { directory, socketPath, registration } = makeRegistration(t);
+  const { directory, socketPath, registration, logged } = makeRegistration(t);
   await registration.start();
-  for (let round = 0; round < 2; round += 1) {
+  for (let round = 1; round <= 2; round += 1) {
     fs.rmSync(directory, { recursive: true });
-    await until(() => fs.existsSync(socketPath));
+    await logged('is put back', round);
   }
   fs.unlinkSync(socketPath);
-  await until(() => fs.existsSync(socketPath));
+  await logged('is put back', 3);
   assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
@@ -82,27 +79,40 @@ test('a second agent refuses the registration socket, and does not remove it whe
 });
 
 test('when something else takes the place of the socket, the agent waits until it is gone', async (t) => {
-  const { socketPath, registration, lines } = makeRegistration(t);
+  const { socketPath, registration, logged, timers } = makeRegistration(t);
   await registration.start();
   const other = net.createServer();
   fs.unlinkSync(socketPath);
   other.listen(socketPath);
   await once(other, 'listening');
-  await until(() => lines.some((line) => line.level === 'error'));
+  await logged('cannot be put back');
   other.close();
   await once(other, 'close');
-  await until(() => fs.existsSync(socketPath));
+  await timers.due(1_000);
+  await logged('is put back');
   assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
 test('a stop while the socket cannot be put back ends the trying', async (t) => {
-  const { socketPath, registration, lines } = makeRegistration(t);
+  const { socketPath, registration, logged, timers } = makeRegistration(t);
   await registration.start();
   fs.unlinkSync(socketPath);
   fs.writeFileSync(socketPath, 'in the way');
-  await until(() => lines.some((line) => line.message.includes('cannot be put back')));
+  await logged('cannot be put back');
   await registration.stop();
-  fs.unlinkSync(socketPath);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert(!fs.existsSync(socketPath));
+  assert.equal(timers.count(), 0);
+  assert.equal(fs.readFileSync(socketPath, 'utf8'), 'in the way');
+});
+
+test('a registration socket that is lost again after its directory was removed and made anew is put back', async (t) => {
+  const { directory, socketPath, registration, logged } = makeRegistration(t);
+  await registration.start();
+  fs.rmSync(directory, { recursive: true });
+  fs.mkdirSync(directory);
+  await logged('is put back', 1);
+  for (const round of [2, 3]) {
+    fs.unlinkSync(socketPath);
+    await logged('is put back', round);
+  }
+  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { podUID } from '../support.ts';
 
 /** What the client printed. */
@@ -82,12 +83,63 @@ export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => 
   return { driver, published, unpublished };
 }
 
-/** A log that keeps its lines. */
+/** How long a test waits for a line of the log: far longer than anything takes that works. */
+const patienceMs = 20_000;
+
+/** A log that keeps its lines, and that can be waited for. */
 export function makeLog() {
   const lines: { readonly level: string; readonly message: string }[] = [];
+  const waiting = new Set<() => void>();
   const at = (level: string) => (message: string) => {
     lines.push({ level, message });
+    for (const look of waiting) look();
   };
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  return { log, lines };
+
+  /** Waits until `count` lines of the log hold the text. */
+  async function logged(part: string, count = 1): Promise<void> {
+    const found = () => lines.filter(({ message }) => message.includes(part)).length >= count;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => found() && resolve();
+    const seen = () => lines.map(({ message }) => message).join('; ');
+    const giveUp = () => reject(new Error(`"${part}" was not logged ${count} times, but: ${seen()}`));
+    const bound = setTimeout(giveUp, patienceMs);
+    waiting.add(look);
+    look();
+    try {
+      await promise;
+    } finally {
+      clearTimeout(bound);
+      waiting.delete(look);
+    }
+  }
+
+  return { log, lines, logged };
+}
+
+/** Timers that run when the test says so. */
+export function makeTimers() {
+  const waiting = new Set<{ readonly delayMs: number; readonly callback: () => void }>();
+  let armed = Promise.withResolvers<void>();
+  const later: Later = (delayMs, callback) => {
+    const timer = { delayMs, callback };
+    waiting.add(timer);
+    armed.resolve();
+    armed = Promise.withResolvers<void>();
+    return () => waiting.delete(timer);
+  };
+  /** Runs the timer that waits for so long, as soon as there is one. */
+  async function due(delayMs: number): Promise<void> {
+    const find = () => [...waiting].find((timer) => timer.delayMs === delayMs);
+    const bound = setTimeout(() => armed.reject(new Error(`nothing waits for ${delayMs} ms`)), patienceMs);
+    let found = find();
+    while (found === undefined) {
+      await armed.promise;
+      found = find();
+    }
+    clearTimeout(bound);
+    waiting.delete(found);
+    found.callback();
+  }
+  return { later, due, count: () => waiting.size };
 }

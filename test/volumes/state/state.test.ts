@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
+import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { hasState, openState, readRecord } from '../../../volumes/state/state.ts';
 import {
   decodeIssued,
@@ -114,7 +115,17 @@ test('files that cannot be understood are reported and count as absent', (t) => 
   const { agent, state, problems } = open(t);
   const write = (name: string, text: string) => fs.writeFileSync(path.join(agent, name), text);
   state().savePending(0, pending, Uint8Array.of(1));
-  for (const text of ['', '{', '[]', 'null', '{"version":2}', '{"version":1}', '{"version":1,"pending":{}}']) {
+  for (const text of [
+    '',
+    '{',
+    '[]',
+    'null',
+    '{"version":0}',
+    '{"version":1.5}',
+    '{"version":2}',
+    '{"version":1}',
+    '{"version":1,"pending":{}}',
+  ]) {
     problems.length = 0;
     write('pending-0.json', text);
     write('issued-0.json', text);
@@ -141,8 +152,97 @@ test('a request whose key is gone, or named outside its place, counts as absent'
 test('a record that cannot be understood is an error that names the file', (t) => {
   const { root, agent, state } = open(t);
   state();
-  fs.writeFileSync(path.join(agent, 'volume.json'), '{"version":7}');
+  fs.writeFileSync(path.join(agent, 'volume.json'), '{"version":"7"}');
   assert.throws(() => readRecord(root), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
+});
+
+/** Every field that a declaration can have. */
+const wholeDeclaration: VolumeDeclaration = {
+  sources: [
+    {
+      kind: 'podCertificate',
+      index: 0,
+      signerName: 'example.com/mesh',
+      keyType: 'ED25519',
+      maxExpirationSeconds: 3600,
+      userAnnotations: { 'example.com/tier': 'gold', ['__proto__']: 'plain' },
+      credentialBundlePath: 'all.pem',
+      keyPath: 'tls/key.pem',
+      certificateChainPath: 'tls/chain.pem',
+      leafPath: 'leaf.pem',
+      intermediatesPath: 'between.pem',
+    },
+    { kind: 'clusterTrustBundle', index: 1, select: { by: 'name', name: 'roots' }, optional: true, path: 'a.pem' },
+    {
+      kind: 'clusterTrustBundle',
+      index: 2,
+      select: { by: 'signer', signerName: 'example.com/mesh' },
+      optional: false,
+      path: 'b.pem',
+    },
+    {
+      kind: 'clusterTrustBundle',
+      index: 3,
+      select: {
+        by: 'signer',
+        signerName: 'example.com/mesh',
+        labelSelector: {
+          matchLabels: { live: 'yes' },
+          matchExpressions: [{ key: 'zone', operator: 'In', values: ['a', 'b'] }],
+        },
+      },
+      optional: false,
+      path: 'c.pem',
+    },
+  ],
+  defaultMode: 0o440,
+};
+
+/** The record as parsed JSON, with every field of the declaration. */
+function wholeRecord() {
+  const record = makeRecord('/x', { declaration: wholeDeclaration });
+  return { record, json: JSON.parse(encodeRecord(record).toString()) };
+}
+
+const bytesOf = (json: unknown) => Buffer.from(JSON.stringify(json));
+
+test('a record of a later version is read as far as this agent understands it', () => {
+  const { record, json } = wholeRecord();
+  const later = structuredClone(json);
+  later.version = 2;
+  for (const place of [later, later.record, later.record.pod, later.record.declaration, later.record.owner]) {
+    place.addedLater = { deep: true };
+  }
+  for (const source of later.record.declaration.sources) {
+    source.addedLater = 1;
+    if (source.select) source.select.addedLater = 'x';
+  }
+  assert.deepEqual(decodeRecord(bytesOf(later)), record);
+
+  const request = JSON.parse(encodePending({ pending: { ...pending, issued }, keyFile: 'k' }).toString());
+  const laterRequest = { ...request, version: 9, pending: { ...request.pending, addedLater: 1 } };
+  assert.deepEqual(decodePending(bytesOf(laterRequest)), { pending: { ...pending, issued }, keyFile: 'k' });
+  assert.deepEqual(decodeIssued(bytesOf({ version: 2, issued: { ...status, addedLater: 1 } })), status);
+});
+
+test('a declaration with any field of another type is refused, not believed', () => {
+  const { json } = wholeRecord();
+  /** Puts something else in the place of each value below, and tries to read the whole. */
+  function tryEach(parent: Record<string, unknown>, where: string): void {
+    for (const [name, value] of Object.entries(parent)) {
+      if (value === null || typeof value !== 'object') {
+        parent[name] = { of: 'another type' };
+        assert.throws(() => decodeRecord(bytesOf(json)), TypeError, `${where}.${name}`);
+        parent[name] = value;
+      } else {
+        parent[name] = 7;
+        assert.throws(() => decodeRecord(bytesOf(json)), TypeError, `${where}.${name}`);
+        parent[name] = value;
+        tryEach(value as Record<string, unknown>, `${where}.${name}`);
+      }
+    }
+  }
+  tryEach(json.record.declaration, 'declaration');
 });
 
 test('leftovers of interrupted changes are cleared, and nothing else', (t) => {

@@ -23,6 +23,7 @@ async function samples(metrics: Metrics, name: string): Promise<readonly string[
 const sources = (given: Partial<MetricSources>): MetricSources => ({
   credentials: () => [],
   volumes: () => 0,
+  unusableVolumes: () => 0,
   watches: () => [],
   load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
   eventsDropped: () => 0,
@@ -83,7 +84,7 @@ describe('metrics', () => {
       { ...credential, state: 'denied' as const },
       { ...credential, signerName: 'example.com/other', state: 'not_yet_issued' as const },
     ];
-    metrics.collectFrom(sources({ credentials: () => credentials, volumes: () => 3 }));
+    metrics.collectFrom(sources({ credentials: () => credentials, volumes: () => 3, unusableVolumes: () => 2 }));
     const label = 'signer_name="example.com/mesh"';
     const states = await samples(metrics, 'podcert_agent_credentials');
     assert.equal(states.length, 14);
@@ -96,6 +97,7 @@ describe('metrics', () => {
     const refresh = 'podcert_agent_nearest_refresh_timestamp_seconds';
     assert.deepEqual(await samples(metrics, refresh), [`${refresh}{${label}} 6000`]);
     assert.deepEqual(await samples(metrics, 'podcert_agent_volumes'), ['podcert_agent_volumes 3']);
+    assert.deepEqual(await samples(metrics, 'podcert_agent_unusable_volumes'), ['podcert_agent_unusable_volumes 2']);
 
     credentials = [];
     assert.deepEqual(await samples(metrics, 'podcert_agent_credentials'), []);

@@ -1,0 +1,173 @@
+/**
+ * A socket that stays where it is: served from start to stop, and put back when it, or the whole directory it lies in, is
+ * removed under the agent. Without its socket an agent runs on and no kubelet can reach it.
+ *
+ * Two things notice a loss. A watch of the directory does so at once; it hangs on the directory and not on its name, so it is
+ * opened anew whenever the socket was put back. And every few seconds the socket is looked for, since a watch can be lost.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Server } from '@grpc/grpc-js';
+import type { Log } from './driver.ts';
+import { type ServedSocket, serveSocket } from './socket.ts';
+
+/** Calls back once after so many milliseconds. @returns cancels. */
+export type Later = (delayMs: number, callback: () => void) => () => void;
+
+export interface KeptSocketOptions {
+  /** What the log calls it, such as `CSI socket`. */
+  readonly name: string;
+  /** Absolute path of the socket; its directory is made when it is missing. */
+  readonly socketPath: string;
+  /** Makes what serves the socket: a server of its own each time the socket is put in place. */
+  readonly makeServer: () => Server;
+  readonly log: Log;
+  /** Called when the socket is found gone, before it is put back. */
+  readonly onLost?: () => void;
+  /** Default: the system's timer. */
+  readonly later?: Later;
+}
+
+export interface KeptSocket {
+  /** Puts the socket in place unless it is. @throws VolumeError SocketUnusable when another agent serves it. */
+  start(): Promise<void>;
+  /** Removes the socket, so that no new connection comes, and lets calls end for `graceMs`. Idempotent. */
+  stop(graceMs: number): Promise<void>;
+  /** Why nobody can connect; undefined when all is well. */
+  problem(): string | undefined;
+}
+
+/** How often the socket is looked for, whatever the watch says. */
+const lookMs = 10_000;
+/** How long to wait before the socket is tried again when it cannot be put back. */
+const retryMs = 1_000;
+
+const systemLater: Later = (delayMs, callback) => {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+};
+
+export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
+  const { name, socketPath, log, later = systemLater } = options;
+  /** Every server with calls under way: an earlier one ends its calls after its socket is gone. */
+  const servers = new Set<Server>();
+  const watch = createDirectoryWatch(path.dirname(socketPath), log, () => look('changed'));
+  let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
+  let failure: string | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  let cancelLook = (): void => {};
+  let stopped = false;
+
+  async function serve(): Promise<void> {
+    const server = options.makeServer();
+    served = { server, socket: await serveSocket(server, socketPath) };
+    servers.add(server);
+    // A stop that came meanwhile found nothing to remove.
+    if (stopped) served.socket.release();
+  }
+
+  /** Looks after the socket, one look at a time, and arranges the next look. */
+  function look(reason: 'changed' | 'due'): void {
+    looking = looking.then(async () => {
+      // An attempt changes the directory itself, so after one that failed only time leads to another.
+      if (stopped || (reason === 'changed' && failure !== undefined)) return;
+      cancelLook();
+      await keep();
+      if (!stopped) cancelLook = later(failure === undefined ? lookMs : retryMs, () => look('due'));
+    });
+  }
+
+  async function keep(): Promise<void> {
+    if (served?.socket.inPlace()) {
+      watch.ensure();
+      return;
+    }
+    if (served !== undefined) {
+      retire(served.server);
+      served = undefined;
+      options.onLost?.();
+    }
+    // The directory may be another one by now, perhaps with the inode number of the old one.
+    watch.close();
+    try {
+      await serve();
+      watch.ensure();
+      failure = undefined;
+      log.warn(`the ${name} was removed, and is put back`, { address: socketPath });
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+      log.error(`the ${name} cannot be put back`, { address: socketPath, error });
+    }
+  }
+
+  function retire(server: Server): void {
+    server.tryShutdown(() => servers.delete(server));
+  }
+
+  async function start(): Promise<void> {
+    if (served !== undefined) return;
+    await serve();
+    watch.ensure();
+    // A removal between serving and watching went unseen.
+    look('due');
+    await looking;
+  }
+
+  return {
+    start,
+    stop: async (graceMs) => {
+      stopped = true;
+      cancelLook();
+      watch.close();
+      served?.socket.release();
+      await looking;
+      await Promise.all([...servers].map((server) => shutDown(server, graceMs)));
+    },
+    problem() {
+      if (failure !== undefined) return failure;
+      return served?.socket.inPlace() ? undefined : `the ${name} is not at ${socketPath}`;
+    },
+  };
+}
+
+/** Ends a server: gracefully while `graceMs` last, then at once. */
+function shutDown(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}
+
+/** Watches the directory that lies at a path when the watch is opened. */
+function createDirectoryWatch(directory: string, log: Log, onChange: () => void) {
+  let watcher: fs.FSWatcher | undefined;
+  let isReported = false;
+
+  function close(): void {
+    watcher?.close();
+    watcher = undefined;
+  }
+
+  function fail(error: unknown): void {
+    close();
+    if (isReported) return;
+    isReported = true;
+    log.warn('a directory cannot be watched; it is looked at every few seconds', { path: directory, error });
+  }
+
+  /** Opens the watch unless it is open. */
+  function ensure(): void {
+    if (watcher !== undefined) return;
+    try {
+      watcher = fs.watch(directory, { persistent: false }, onChange);
+      watcher.on('error', fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  return { ensure, close };
+}

@@ -1,0 +1,107 @@
+/**
+ * A volume's declaration as its record holds it. It was checked by `parseDeclaration` before it was stored; this checks, field
+ * by field, that it still is what the rest of the agent takes it for.
+ */
+import { checkPath } from '../declaration/paths.ts';
+import type {
+  ClusterTrustBundleSource,
+  LabelRequirement,
+  LabelSelector,
+  PodCertificateSource,
+  Source,
+  VolumeDeclaration,
+} from '../declaration/types.ts';
+import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
+
+/** @throws TypeError that says what is wrong. */
+export function decodeDeclaration(value: Fields): VolumeDeclaration {
+  const sources = list(value, 'sources').map((entry, index) => source(fields(entry, `sources[${index}]`), index));
+  if (value['defaultMode'] === undefined) return { sources };
+  const defaultMode = id(value, 'defaultMode');
+  if (defaultMode > 0o777) throw new TypeError('defaultMode is not a file mode');
+  return { sources, defaultMode };
+}
+
+function source(value: Fields, index: number): Source {
+  if (value['index'] !== index) throw new TypeError(`sources[${index}] has another index`);
+  switch (value['kind']) {
+    case 'podCertificate':
+      return podCertificate(value, index);
+    case 'clusterTrustBundle':
+      return clusterTrustBundle(value, index);
+    default:
+      throw new TypeError(`sources[${index}] is of no known kind`);
+  }
+}
+
+const certificatePaths = [
+  'credentialBundlePath',
+  'keyPath',
+  'certificateChainPath',
+  'leafPath',
+  'intermediatesPath',
+] as const;
+
+function podCertificate(value: Fields, index: number): PodCertificateSource {
+  const named = certificatePaths.filter((name) => value[name] !== undefined);
+  const lifetime = value['maxExpirationSeconds'] === undefined ? undefined : id(value, 'maxExpirationSeconds');
+  return {
+    kind: 'podCertificate',
+    index,
+    signerName: text(value, 'signerName'),
+    keyType: keyType(value),
+    userAnnotations: texts(value, 'userAnnotations'),
+    ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
+    ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+  };
+}
+
+function clusterTrustBundle(value: Fields, index: number): ClusterTrustBundleSource {
+  return {
+    kind: 'clusterTrustBundle',
+    index,
+    select: selection(part(value, 'select')),
+    optional: flag(value, 'optional'),
+    path: path(value, 'path', index),
+  };
+}
+
+function selection(value: Fields): ClusterTrustBundleSource['select'] {
+  switch (value['by']) {
+    case 'name':
+      return { by: 'name', name: text(value, 'name') };
+    case 'signer': {
+      const signerName = text(value, 'signerName');
+      // Without a selector nothing matches, with an empty one everything.
+      if (value['labelSelector'] === undefined) return { by: 'signer', signerName };
+      return { by: 'signer', signerName, labelSelector: labelSelector(part(value, 'labelSelector')) };
+    }
+    default:
+      throw new TypeError('select is by nothing known');
+  }
+}
+
+function labelSelector(value: Fields): LabelSelector {
+  const expressions = list(value, 'matchExpressions');
+  return {
+    matchLabels: texts(value, 'matchLabels'),
+    matchExpressions: expressions.map((entry) => requirement(fields(entry, 'matchExpressions'))),
+  };
+}
+
+const operators: readonly LabelRequirement['operator'][] = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
+
+function requirement(value: Fields): LabelRequirement {
+  const operator = operators.find((known) => known === value['operator']);
+  if (operator === undefined) throw new TypeError('operator is of no known kind');
+  return { key: text(value, 'key'), operator, values: textList(value, 'values') };
+}
+
+/** A stored path is used to write files as root: it is checked again, not believed. */
+function path(value: Fields, name: string, index: number): string {
+  const stored = value[name];
+  if (typeof stored !== 'string' || !checkPath(stored).ok) {
+    throw new TypeError(`sources[${index}].${name} is not a path in the volume`);
+  }
+  return stored;
+}

@@ -1,0 +1,73 @@
+/**
+ * Reads fields out of parsed JSON that nobody has checked yet. Every function throws a TypeError that says which field is not
+ * what it should be.
+ */
+import { keyTypes } from '../declaration/key-types.ts';
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export function fields(value: unknown, name: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${name} is not an object`);
+  }
+  return value as Fields;
+}
+
+export function part(parent: Fields, name: string): Fields {
+  return fields(parent[name], name);
+}
+
+export function text(parent: Fields, name: string): string {
+  const value = parent[name];
+  if (typeof value !== 'string') throw new TypeError(`${name} is not a string`);
+  return value;
+}
+
+export function time(parent: Fields, name: string): number {
+  const value = parent[name];
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError(`${name} is not a number`);
+  return value;
+}
+
+export function id(parent: Fields, name: string): number {
+  const value = time(parent, name);
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_fffe) throw new TypeError(`${name} is not a numeric id`);
+  return value;
+}
+
+export function list(parent: Fields, name: string): readonly unknown[] {
+  const value = parent[name];
+  if (!Array.isArray(value)) throw new TypeError(`${name} is not a list`);
+  return value;
+}
+
+export function keyType(parent: Fields) {
+  const found = keyTypes.find((known) => known === parent['keyType']);
+  if (found === undefined) throw new TypeError('keyType is not a key type');
+  return found;
+}
+
+export function der(value: unknown, name: string): Uint8Array {
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} holds something else than base64`);
+  return new Uint8Array(Buffer.from(value, 'base64'));
+}
+
+export function flag(parent: Fields, name: string): boolean {
+  const value = parent[name];
+  if (typeof value !== 'boolean') throw new TypeError(`${name} is neither true nor false`);
+  return value;
+}
+
+/** An object whose values are all strings. */
+export function texts(parent: Fields, name: string): Readonly<Record<string, string>> {
+  const values = part(parent, name);
+  return Object.fromEntries(Object.keys(values).map((key) => [key, text(values, key)]));
+}
+
+/** A list of strings. */
+export function textList(parent: Fields, name: string): readonly string[] {
+  return list(parent, name).map((value) => {
+    if (typeof value !== 'string') throw new TypeError(`${name} holds something else than strings`);
+    return value;
+  });
+}
