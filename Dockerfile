@@ -26,7 +26,7 @@ RUN mount --version && umount --version \
     && rm -rf /usr/local/lib/node_modules /usr/local/include /opt/yarn-* \
         /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
 COPY --from=bundle /source/dist/agent.mjs /source/dist/probe.mjs /source/dist/THIRD-PARTY-LICENSES.txt /usr/local/lib/pod-certificate-agent/
-# For `kubectl exec`: pod-certificate-agent status.
+# For `kubectl exec`: pod-certificate-agent status, and retry.
 RUN ln -s /usr/local/lib/pod-certificate-agent/agent.mjs /usr/local/bin/pod-certificate-agent
 
 ARG VERSION=0.0.0

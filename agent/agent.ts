@@ -16,7 +16,7 @@ import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { createIssuer } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
-import { createVolumeManager, type VolumeManager } from './lifecycle/volume-manager.ts';
+import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
 import { openEndpoint } from './observe/endpoint/endpoint.ts';
 import type { ObserveServer } from './observe/endpoint/http.ts';
 import { openProbeSocket } from './observe/endpoint/probe-socket.ts';
@@ -226,7 +226,11 @@ async function openEndpoints(
     status: { version, nodeName, driverName, startedAt, now: clock.now, volumes: manager.describe },
     flags: () => flagLines(settings.current()),
   };
-  closers.add(await openProbeSocket({ path: probeSocket, health: sources.health, log }));
+  const retry = {
+    volumes: manager.describe,
+    wake: (pod?: PodName) => manager.relieve({ type: 'operatorAsks' }, pod),
+  };
+  closers.add(await openProbeSocket({ path: probeSocket, health: sources.health, retry, log }));
   const shared = { sources, client, clock, monotonic, log };
   const open = async (options: Parameters<typeof openEndpoint>[0]): Promise<ObserveServer> => {
     const server = await openEndpoint(options);

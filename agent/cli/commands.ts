@@ -1,14 +1,15 @@
 /**
- * The program's subcommands: `status` asks the node's agent, `inspect` looks at a volume, `probe` is for the kubelet. None of
- * them starts an agent.
+ * The program's subcommands: `status` asks the node's agent, `inspect` looks at a volume, `probe` is for the kubelet,
+ * `retry` ends the pauses of the node's agent. None of them starts an agent.
  *
- * Exit codes: 0 all is well; 1 it is not (no agent answers, or something in the volume is wrong); 2 the command line has
+ * Exit codes: 0 all is well; 1 it is not (no agent answers, something in the volume is wrong, or nothing paused); 2 the command line has
  * faults, or the directory cannot be read.
  */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { inspect } from './inspect.ts';
 import type { CommandName } from './names.ts';
-import { probe } from './probe.ts';
+import { defaultSocket, probe } from './probe.ts';
+import { retry } from './retry.ts';
 import { status } from './status.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
@@ -32,6 +33,17 @@ chain lead to the trust anchors, when does it expire, who may read the key. Need
   --strict              warnings count as failures
 Exit code: 0 all is well, 1 something is wrong, 2 DIR cannot be read.
 `,
+  retry: `Usage: pod-certificate-agent retry --pod NAMESPACE/NAME | --all
+
+After a cause was mended: credentials that pause after a failure try again now, though never within a second of their last
+attempt, and are listed. Only root in the agent's container or on the node can ask this.
+
+  --pod NAMESPACE/NAME  those of one pod of this node
+  --all                 those of every pod of this node
+  --socket PATH         the agent's --probe-socket
+                        (default: /var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe)
+Exit code: 0 something was woken, 1 no agent answers or nothing paused, 2 the command line has faults.
+`,
 } as const;
 
 const options = {
@@ -45,6 +57,12 @@ const options = {
     anchors: { type: 'string' },
     output: { type: 'string', default: 'text' },
     strict: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+  retry: {
+    pod: { type: 'string' },
+    all: { type: 'boolean', default: false },
+    socket: { type: 'string', default: defaultSocket },
     help: { type: 'boolean', short: 'h', default: false },
   },
 } as const satisfies Record<Exclude<CommandName, 'probe'>, ParseArgsOptionsConfig>;
@@ -87,6 +105,10 @@ async function run(
     }
     case 'probe':
       return await probe(argv, surroundings);
+    case 'retry': {
+      const { values } = parseArgs({ args, options: options.retry });
+      return values.help ? print(surroundings, usage.retry) : await retry(values, surroundings);
+    }
     case 'inspect': {
       const { values, positionals } = parseArgs({ args, options: options.inspect, allowPositionals: true });
       const { anchors, output, strict, help } = values;

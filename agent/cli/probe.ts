@@ -2,9 +2,9 @@
  * `pod-certificate-agent probe`: the kubelet's exec probes. Asks the agent in this container whether it is well, over a socket
  * that no stranger on the network can reach or fill.
  */
-import { get } from 'node:http';
 import { parseArgs } from 'node:util';
 import { errorText } from '../base/redact.ts';
+import { answerLimitMs, askSocket } from './ask-socket.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
 export const probeUsage = `Usage: pod-certificate-agent probe live|ready [options]
@@ -16,8 +16,11 @@ and with 1 when it is not.
                         (default: /var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe)
 `;
 
+/** Where the chart's agent has its probe socket. */
+export const defaultSocket = '/var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe';
+
 const options = {
-  socket: { type: 'string', default: '/var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe' },
+  socket: { type: 'string', default: defaultSocket },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
@@ -26,8 +29,6 @@ const paths: ReadonlyMap<string, string> = new Map([
   ['ready', '/readyz'],
 ]);
 
-/** Shorter than the chart's `timeoutSeconds`, so that the reason is told and not only that time ran out. */
-const answerLimitMs = 8_000;
 /** The kubelet shows the first kilobytes of what a probe prints. */
 const maxPrintedLength = 4_096;
 
@@ -44,31 +45,17 @@ export async function probe(argv: readonly string[], surroundings: CommandSurrou
   if (path === undefined || more.length > 0) throw new Error('say probe live or probe ready');
   try {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(answerLimitMs)]);
-    const { ok, text } = await ask(values.socket, path, signal);
+    const { ok, text } = await askSocket({
+      socketPath: values.socket,
+      method: 'GET',
+      path,
+      maxLength: maxPrintedLength,
+      signal,
+    });
     stdout.write(text);
     return ok ? 0 : 1;
   } catch (error) {
     stderr.write(`the agent does not answer on ${values.socket}: ${errorText(error)}\n`);
     return 1;
   }
-}
-
-interface Answer {
-  readonly ok: boolean;
-  readonly text: string;
-}
-
-function ask(socketPath: string, path: string, signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = get({ socketPath, path, signal, headers: { Host: 'localhost' } }, (reply) => {
-      let text = '';
-      reply.setEncoding('utf8');
-      reply.on('data', (chunk: string) => {
-        text = `${text}${chunk}`.slice(0, maxPrintedLength);
-      });
-      reply.once('end', () => resolve({ ok: reply.statusCode === 200, text }));
-      reply.once('error', reject);
-    });
-    outgoing.once('error', reject);
-  });
 }

@@ -17,6 +17,7 @@ export function helpText(): string {
     'Usage: pod-certificate-agent [options]',
     '       pod-certificate-agent status [--help]        what the agent on this node looks after',
     '       pod-certificate-agent inspect DIR [--help]   whether the files of a volume are of use',
+    '       pod-certificate-agent retry [--help]         whoever pauses after a failure tries again now',
     '',
     'Gives the pods of one node mTLS certificates: makes keys, asks signers, keeps the files fresh.',
     '',

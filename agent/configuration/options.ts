@@ -87,7 +87,7 @@ export const options = {
     type: nodePath({ maxBytes: maxSocketPathBytes }),
     default: '<csi-socket>.probe',
     description:
-      'Unix socket on which `pod-certificate-agent probe` asks whether the agent is well; only root reaches it.',
+      'Unix socket on which `pod-certificate-agent probe` asks whether the agent is well and `retry` ends its pauses; only root reaches it.',
     reloadable: false,
   }),
   registrationDir: valued({

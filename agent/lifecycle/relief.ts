@@ -16,7 +16,9 @@ export type Relief =
   /** A trust bundle that was missing is there; of this signer, where it is a signer's. */
   | { readonly type: 'bundleArrived'; readonly signerName: string | undefined }
   /** The kubelet publishes the volume: whatever was thought of its pod, it lives. */
-  | { readonly type: 'podWanted' };
+  | { readonly type: 'podWanted' }
+  /** Whoever runs the node says that a cause is mended. */
+  | { readonly type: 'operatorAsks' };
 
 /**
  * How long a failure counts although the signer answers others: what it refuses one pod it may go on refusing, and on a
@@ -35,6 +37,8 @@ export function relievedAt(
   if (state.name !== 'pausing') return undefined;
   const { failure, attempt } = state;
   switch (relief.type) {
+    case 'operatorAsks':
+      return now;
     case 'allowListChanged':
       return failure.kind === 'error' && failure.error.code === 'SignerNotAllowed' ? now : undefined;
     case 'apiServerHeard':

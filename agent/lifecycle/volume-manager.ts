@@ -52,11 +52,18 @@ export interface VolumeManager extends VolumeDriver {
   credentials(): readonly CredentialSnapshot[];
   /** Every volume as it stands. */
   describe(): readonly VolumeSnapshot[];
-  /** Something has changed for the better: whoever pauses after a failure that it may help tries again. */
-  relieve(relief: Relief): void;
+  /**
+   * Something has changed for the better: whoever pauses after a failure that it may help tries again.
+   * @param pod absent: those of every pod
+   * @returns whom it helps, as they stand now
+   */
+  relieve(relief: Relief, pod?: PodName): readonly CredentialSnapshot[];
   /** Stops all work and leaves every volume as it is. */
   stop(): void;
 }
+
+/** A pod as people name it. */
+export type PodName = Pick<PodReference, 'namespace' | 'name'>;
 
 interface Running {
   readonly runner: VolumeRunner;
@@ -73,9 +80,12 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
-  const relieve = (relief: Relief): void => {
-    for (const { runner } of running.values()) runner.relieve(relief);
-  };
+  const relieve = (relief: Relief, pod?: PodName): readonly CredentialSnapshot[] =>
+    [...running.values()].flatMap(({ runner }) => {
+      const { namespace, name } = runner.record.pod;
+      const isConcerned = pod === undefined || (pod.namespace === namespace && pod.name === name);
+      return isConcerned ? runner.relieve(relief) : [];
+    });
 
   const report = (notice: Notice): void => {
     options.report(notice);

@@ -29,8 +29,8 @@ export interface VolumeRunner {
   /** False when the volume, or files that were written, are there no more. */
   isIntact(): boolean;
   snapshot(): readonly CredentialSnapshot[];
-  /** Something has changed for the better: credentials that it may help try again. */
-  relieve(relief: Relief): void;
+  /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
+  relieve(relief: Relief): readonly CredentialSnapshot[];
   /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
   stop(): void;
 }
@@ -88,11 +88,13 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     for (const credential of credentials.values()) credential.revive();
   };
 
-  const relieve = (relief: Relief): void => {
+  const relieve = (relief: Relief): readonly CredentialSnapshot[] => {
     const now = clock.now();
+    const helped: CredentialRunner[] = [];
     for (const [index, credential] of credentials) {
       const at = relievedAt(relief, credential.source, credential.state(), now);
       if (at === undefined) continue;
+      helped.push(credential);
       reliefs.get(index)?.();
       const retryAt = credential.retryAt();
       // Unless another attempt has been made by then.
@@ -100,6 +102,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
       if (at <= now) credential.wake();
       else reliefs.set(index, clock.at(at, wake));
     }
+    return helped.map((credential) => credentialSnapshot(record, credential, clock.now()));
   };
 
   const stop = (): void => {

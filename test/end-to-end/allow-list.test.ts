@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { runCommand } from '../../agent/cli/commands.ts';
 import { signerName, startNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
@@ -58,4 +59,25 @@ test('a volume of an earlier run keeps its certificate and gets no other, once i
   await node.event('web', 'SignerNotAllowed');
   assert.equal(node.leaf(pod).serialNumber, serialNumber);
   assert.ok(node.requests().length <= asked);
+});
+
+test('the operator ends the pause of a pod that was refused, over the socket of the agent alone', async (t) => {
+  const file = allowListFile(t);
+  file.allow('elsewhere');
+  const node = await startNode(t, { flags: ['--config', file.path] });
+  const socket = `${node.cluster.csiSocket}.probe`;
+  await node.cluster.admin.createPod({ name: 'refused', volumes });
+  await node.event('refused', 'SignerNotAllowed');
+  const told: string[] = [];
+  const retry = (pod: string) => {
+    const note = { write: (text: string) => told.push(text) };
+    const stopping = AbortSignal.timeout(10_000);
+    return runCommand('retry', ['--pod', pod, '--socket', socket], { stdout: note, stderr: note, stopping });
+  };
+  assert.equal(await retry('default/other'), 1);
+  assert.match(told.join(''), /^no pod default\/other has a volume/);
+  told.length = 0;
+  await retry('default/refused');
+  // Between two pauses there is a moment at which the attempt is under way already.
+  assert.match(told.join(''), /^default\/refused volume mtls sources\[\d\] of |^nothing pauses; 1 other/);
 });

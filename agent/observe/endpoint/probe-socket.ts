@@ -1,19 +1,22 @@
 /**
- * The kubelet's probes, on a unix socket that only root on the node can reach. `pod-certificate-agent probe` asks here. What
- * strangers do to the network's port, and how many connections they hold there, is nothing to a probe.
+ * The kubelet's probes and the operator's `retry`, on a unix socket that only root on the node can reach.
+ * `pod-certificate-agent probe` and `retry` ask here. What strangers do to the network's port, and how many connections they
+ * hold there, is nothing to a probe; and whom the agent should ask again is nothing for the network.
  */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname } from 'node:path';
 import { type Health, healthReply } from '../health.ts';
 import type { Logger } from '../log/log.ts';
-import { textReply } from '../reply.ts';
+import { type Reply, textReply } from '../reply.ts';
+import { type RetrySources, retryReply } from './retry.ts';
 import { pathOf, replyWith, startServer } from './serving.ts';
 
 export interface ProbeSocketOptions {
   /** Absolute. A socket that an earlier run left there is replaced: whoever holds the CSI socket is the node's agent. */
   readonly path: string;
   readonly health: Health;
+  readonly retry: RetrySources;
   readonly log: Logger;
 }
 
@@ -22,19 +25,18 @@ const maxConnections = 32;
 const limits = { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000 } as const;
 
 /**
- * Serves `/livez` and `/readyz`, always with every check on its line.
+ * Serves `/livez` and `/readyz`, always with every check on its line, and `POST /retry`.
  * @returns stops serving and removes the socket
  * @throws Error when something other than a socket lies at the path, or the error of `listen`
  */
-export async function openProbeSocket({ path, health, log }: ProbeSocketOptions): Promise<() => Promise<void>> {
+export async function openProbeSocket({ path, health, retry, log }: ProbeSocketOptions): Promise<() => Promise<void>> {
   const checks: Readonly<Record<string, Health['live']>> = { '/livez': health.live, '/readyz': health.ready };
   const server = createServer(
     limits,
     replyWith(async (request) => {
       const asked = pathOf(request);
-      const ask = checks[asked];
-      const reply = ask === undefined ? textReply(404, 'not found') : healthReply(asked.slice(1), ask(), true, true);
-      return { ...reply, headers: { Connection: 'close' } };
+      const reply = asked === '/retry' ? retryReply(request, retry) : probeReply(asked, checks[asked]);
+      return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
     }, log),
   );
   server.maxConnections = maxConnections;
@@ -44,6 +46,10 @@ export async function openProbeSocket({ path, health, log }: ProbeSocketOptions)
   // Nobody but the owner could write to it before this either: the umask of a process never adds write for others.
   chmodSync(path, 0o600);
   return close;
+}
+
+function probeReply(path: string, ask: Health['live'] | undefined): Reply {
+  return ask === undefined ? textReply(404, 'not found') : healthReply(path.slice(1), ask(), true, true);
 }
 
 function removeStale(path: string): void {

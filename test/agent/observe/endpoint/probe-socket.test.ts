@@ -13,6 +13,8 @@ import type { Health } from '../../../../agent/observe/health.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
+const retry = { volumes: () => [], wake: () => [] };
+
 function socketPath(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'probe-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
@@ -23,7 +25,7 @@ async function open(t: TestContext, given: Partial<Health> = {}) {
   const path = socketPath(t);
   const health: Health = { live: () => [], ready: () => [], ...given };
   const { log } = createLogProbe();
-  const close = await openProbeSocket({ path, health, log });
+  const close = await openProbeSocket({ path, health, retry, log });
   t.after(close);
   return { path, close, health, log };
 }
@@ -82,7 +84,7 @@ describe('the probe socket', () => {
   test('is for root alone, replaces what an earlier run left, and goes with the agent', async (t) => {
     const { path, close, health, log } = await open(t);
     assert.equal(statSync(path).mode & 0o777, 0o600);
-    const next = await openProbeSocket({ path, health, log });
+    const next = await openProbeSocket({ path, health, retry, log });
     t.after(next);
     assert.equal((await probe('live', '--socket', path)).code, 0);
     await next();
@@ -97,7 +99,7 @@ describe('the probe socket', () => {
     const { path, close, health, log } = await open(t);
     await close();
     writeFileSync(path, 'precious');
-    await assert.rejects(openProbeSocket({ path, health, log }), /is there and is not a socket; remove it/);
+    await assert.rejects(openProbeSocket({ path, health, retry, log }), /is there and is not a socket; remove it/);
     assert.equal(existsSync(path), true);
   });
 
