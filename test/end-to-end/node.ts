@@ -12,6 +12,7 @@ import { createLogger } from '../../agent/observe/log/log.ts';
 import type { Event } from '../../sandbox/cluster/admin.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
+import { withinBound } from '../support/bounded.ts';
 
 export const signerName = 'example.com/mesh';
 
@@ -79,17 +80,17 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
   const node: TestNode = {
     cluster,
     lines,
-    logged: (accept) =>
-      new Promise((resolve) => {
-        const found = lines.find(accept);
-        if (found !== undefined) return resolve(found);
-        const listener = (line: Line): void => {
-          if (!accept(line)) return;
-          waiting.delete(listener);
-          resolve(line);
-        };
-        waiting.add(listener);
-      }),
+    logged(accept) {
+      const { promise, resolve } = Promise.withResolvers<Line>();
+      const listener = (line: Line): void => {
+        if (accept(line)) resolve(line);
+      };
+      waiting.add(listener);
+      const found = lines.find(accept);
+      if (found !== undefined) resolve(found);
+      const what = (): string => `a log line that ${accept} accepts; the last lines are\n${lastOf(lines)}`;
+      return withinBound(promise, what).finally(() => waiting.delete(listener));
+    },
     volume: ({ metadata }, name = 'mtls') =>
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi', name, 'mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
@@ -109,17 +110,17 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
       agent = await startAgent({ configuration: configured(parse()), parse, log, version: '0.0.0-test' });
     },
     requests: () => stored<PodCertificateRequest>(cluster, 'podcertificaterequests.certificates.k8s.io'),
-    event: (pod, reason) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          const found = eventsOn(cluster, pod).find((event) => event.reason === reason);
-          if (found === undefined) return;
-          unsubscribe();
-          resolve(found);
-        };
-        const unsubscribe = cluster.apiServer.store.subscribe(look);
-        look();
-      }),
+    event(pod, reason) {
+      const { promise, resolve } = Promise.withResolvers<Event>();
+      const look = (): void => {
+        const found = eventsOn(cluster, pod).find((event) => event.reason === reason);
+        if (found !== undefined) resolve(found);
+      };
+      const unsubscribe = cluster.apiServer.store.subscribe(look);
+      look();
+      const what = (): string => `the event ${reason} on pod ${pod}, which has [${node.reasons(pod).join(', ')}]`;
+      return withinBound(promise, what).finally(unsubscribe);
+    },
     reasons: (pod) => eventsOn(cluster, pod).map(({ reason = '' }) => reason),
   };
   t.after(async () => {
@@ -129,6 +130,14 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
   });
   await node.startAgent();
   return node;
+}
+
+/** The end of a log, for the message of a wait in vain. */
+export function lastOf(lines: readonly Line[]): string {
+  return lines
+    .slice(-20)
+    .map((line) => JSON.stringify(line))
+    .join('\n');
 }
 
 function eventsOn(cluster: Cluster, pod: string): readonly Event[] {

@@ -14,8 +14,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
+import { boundMs, withinBound } from '../support/bounded.ts';
 import { mountPointsBelow } from '../volumes/support.ts';
-import { type Line, signerName } from './node.ts';
+import { type Line, lastOf, signerName } from './node.ts';
 
 const agentProgram = join(import.meta.dirname, '../../agent/main.ts');
 
@@ -189,29 +190,37 @@ function spawnAgent(argv: readonly string[]): AgentProcess {
     lines,
     exit,
     output: () => written.join('\n'),
-    logged: (accept) =>
-      new Promise((resolve, reject) => {
-        const listener = (): void => {
-          const found = lines.find(accept);
-          if (found === undefined && ended === undefined) return;
-          waiting.delete(listener);
-          if (found !== undefined) resolve(found);
-          else reject(new Error(`the agent ended before the line came:\n${written.slice(-20).join('\n')}`));
-        };
-        waiting.add(listener);
-        listener();
-      }),
+    logged(accept) {
+      const { promise, resolve, reject } = Promise.withResolvers<Line>();
+      const listener = (): void => {
+        const found = lines.find(accept);
+        if (found !== undefined) resolve(found);
+        else if (ended !== undefined) {
+          reject(new Error(`the agent ended before the line came:\n${written.slice(-20).join('\n')}`));
+        }
+      };
+      waiting.add(listener);
+      listener();
+      const what = (): string => `a log line that ${accept} accepts; the last lines are\n${lastOf(lines)}`;
+      return withinBound(promise, what).finally(() => waiting.delete(listener));
+    },
     async get(path) {
       const { address } = await agent.logged((line) => line.message === 'serving metrics and health');
-      const response = await fetch(`http://${String(address)}${path}`);
+      const response = await fetch(`http://${String(address)}${path}`, { signal: AbortSignal.timeout(boundMs) });
       return { status: response.status, text: await response.text() };
     },
     async ready() {
-      while ((await agent.get('/readyz')).status !== 200) await sleep(20);
+      const until = performance.now() + boundMs;
+      for (;;) {
+        const { status, text } = await agent.get('/readyz');
+        if (status === 200) return;
+        if (performance.now() > until) throw new Error(`the agent was not ready within ${boundMs} ms: ${text}`);
+        await sleep(20);
+      }
     },
     end(signal) {
       if (ended === undefined) child.kill(signal);
-      return exit;
+      return withinBound(exit, `the agent to end after ${signal}`);
     },
   };
   return agent;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { type CallReport, createApiClient } from '../../../agent/kubernetes/client.ts';
@@ -8,6 +9,7 @@ import type { Credentials, Identity } from '../../../agent/kubernetes/identity.t
 import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
 import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   fixedIdentity,
@@ -217,15 +219,31 @@ test('a call that gets no reply, or half of one, ends at its time limit', async 
       response.write('{');
     }
   });
-  const client = clientOf(t, server, { timeoutMs: 40 });
-  await assert.rejects(client.request({ method: 'GET', path: pods }), {
+  const clock = createManualClock();
+  const limits = new EventEmitter();
+  const at = (time: number, callback: () => void): (() => void) => {
+    limits.emit('set');
+    return clock.at(time, callback);
+  };
+  const client = clientOf(t, server, { timeoutMs: 40, clock: { ...clock, at } });
+  const unanswered = assert.rejects(client.request({ method: 'GET', path: pods }), {
     code: 'Unavailable',
     message: /no reply within 40 ms/,
   });
-  await assert.rejects(
+  await server.nth(1);
+  clock.advance(40);
+  await unanswered;
+  const signal = AbortSignal.timeout(60_000);
+  const forHead = once(limits, 'set', { signal });
+  const half = assert.rejects(
     client.request({ method: 'GET', path: pods, query: { half: '1' } }),
     /not complete within 40 ms/,
   );
+  await forHead;
+  // The head of the reply is here when the limit for its body is set.
+  await once(limits, 'set', { signal });
+  clock.advance(40);
+  await half;
 });
 
 test('a reply beyond the size limit is not read to its end', async (t) => {
@@ -349,18 +367,22 @@ test('what a frame handler throws ends the watch; a frame too long does too', as
 
 test('a watch is given up when nothing comes for its idle time, and kept as long as something does', async (t) => {
   const server = await startLoopback(t, ({ response }) => openWatch(response));
-  const client = clientOf(t, server);
-  let frames = 0;
+  const clock = createManualClock();
+  const client = clientOf(t, server, { clock });
+  const frames = new EventEmitter();
   const watch = client.watch({ path: pods, idleTimeoutMs: 80 }, () => {
-    frames += 1;
+    frames.emit('frame');
   });
+  const givenUp = assert.rejects(watch, { code: 'Unavailable', message: /silent for 80 ms/ });
   const { response } = await server.nth(1);
-  const beat = setInterval(() => response.write('{}\n'), 20);
-  setTimeout(() => clearInterval(beat), 240);
-  const from = performance.now();
-  await assert.rejects(watch, { code: 'Unavailable', message: /silent for 80 ms/ });
-  assert.ok(frames > 1);
-  assert.ok(performance.now() - from >= 240);
+  for (let beat = 0; beat < 4; beat += 1) {
+    const came = once(frames, 'frame', { signal: AbortSignal.timeout(60_000) });
+    response.write('{}\n');
+    await Promise.race([came, givenUp.then(() => assert.fail('given up although frames came'))]);
+    clock.advance(60);
+  }
+  clock.advance(20);
+  await givenUp;
 });
 
 test('credentials renewed after a 401 are used at once, and the call is made once more', async (t) => {
