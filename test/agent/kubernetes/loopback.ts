@@ -13,6 +13,7 @@ import type { TestContext } from 'node:test';
 import { type ApiClient, type ApiClientOptions, createApiClient } from '../../../agent/kubernetes/client.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
 import type { KubernetesObject } from '../../../agent/kubernetes/objects.ts';
+import { withinBound } from '../../support/bounded.ts';
 
 /** A request as it arrived, body read. */
 export interface Received {
@@ -126,18 +127,17 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
     connections: () => connections,
     openConnections: () => sockets.size,
     handle,
-    nth: (count, matches = () => true) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          const found = received.filter(matches)[count - 1];
-          if (found !== undefined) {
-            waiting.delete(check);
-            resolve(found);
-          }
-        };
-        waiting.add(check);
-        check();
-      }),
+    nth(count, matches = () => true) {
+      const { promise, resolve } = Promise.withResolvers<Received>();
+      const check = (): void => {
+        const found = received.filter(matches)[count - 1];
+        if (found !== undefined) resolve(found);
+      };
+      waiting.add(check);
+      check();
+      const what = (): string => `request ${count} of those that ${matches} accepts, of ${received.length} received`;
+      return withinBound(promise, what).finally(() => waiting.delete(check));
+    },
     breakConnections,
     async close() {
       const closed = once(server, 'close');
