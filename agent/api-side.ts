@@ -3,7 +3,6 @@
  * it needs is there.
  */
 import type { Closers } from './base/closers.ts';
-import type { AgentError } from './base/errors.ts';
 import type { AgentConfiguration } from './configuration/configuration.ts';
 import { watchClusterTrustBundles } from './kubernetes/bundles.ts';
 import { type ApiClient, createApiClient } from './kubernetes/client.ts';
@@ -18,7 +17,7 @@ import { watchRequests } from './kubernetes/requests.ts';
 import type { NodePods } from './lifecycle/ports.ts';
 import type { WatchSnapshot } from './lifecycle/snapshots.ts';
 import type { Logger } from './observe/log/log.ts';
-import { onceAWhile } from './observe/log/repetition.ts';
+import { warnOnce } from './observe/log/repetition.ts';
 import { createCallObserver } from './observe/metrics/api-calls.ts';
 import { createSkewMeter, type SkewMeter } from './observe/metrics/clock-skew.ts';
 import type { Metrics } from './observe/metrics/metrics.ts';
@@ -151,8 +150,4 @@ function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, 
     onMissing: (name, error) => log.error(`the agent cannot work yet: no ${name}`, { error }),
     onMet: (name) => log.info(`the agent has its ${name} now`),
   });
-}
-
-function warnOnce(log: Logger, message: string): (error: AgentError) => void {
-  return onceAWhile((error, repeated) => log[repeated ? 'debug' : 'warn'](message, { error }));
 }

@@ -3,7 +3,6 @@
  * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
  */
 import type { Connection } from './api-side.ts';
-import type { AgentError } from './base/errors.ts';
 import { issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
@@ -16,7 +15,7 @@ import { decodeCertificateRequest, decodeCertificateSigningRequest } from './kub
 import { createSimpleRequestApi, type RequestResource, watchWhileFollowed } from './kubernetes/simple-requests.ts';
 import type { Issuer } from './lifecycle/ports.ts';
 import type { Logger } from './observe/log/log.ts';
-import { onceAWhile } from './observe/log/repetition.ts';
+import { warnOnce } from './observe/log/repetition.ts';
 
 const signingRequests: RequestResource<CertificateSigningRequest> = {
   pathPrefix: '/apis/certificates.k8s.io/v1',
@@ -49,14 +48,12 @@ export function createIssuer(
   { nodeName, trustDomain, rules, log }: IssuerOptions,
 ): { readonly issuer: Issuer; stop(): void } {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
-  const warnOnce = (message: string): ((error: AgentError) => void) =>
-    onceAWhile((error, repeated) => log[repeated ? 'debug' : 'warn'](message, { error }));
-  const onError = warnOnce('the watch of certificate requests was interrupted');
+  const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
   const shared = {
     nodeName,
     trustDomain: () => trustDomain,
     choice: (namespace: string, signerName: string) => issuerFor(rules(), namespace, signerName),
-    onFault: warnOnce('an answered certificate request could not be removed'),
+    onFault: warnOnce(log, 'an answered certificate request could not be removed'),
   };
   const signing = watchWhileFollowed(client, signingRequests, labelSelector, onError);
   const certManager = watchWhileFollowed(client, certManagerRequests, labelSelector, onError);

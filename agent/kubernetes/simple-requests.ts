@@ -106,8 +106,6 @@ export function watchWhileFollowed<T extends KubernetesObject>(
         if (followers === 0 && open !== undefined) closing = setTimeout(close, keptMs).unref();
       };
     },
-    /** Undefined while nobody follows a request. */
-    health: () => open?.health(),
     stop: close,
   };
 }

@@ -2,6 +2,8 @@
  * Keeps an error that comes back with every retry from filling the log.
  */
 
+import type { Logger } from './log.ts';
+
 /** How long the same error is a repetition. */
 const repetitionMs = 600_000;
 
@@ -19,4 +21,9 @@ export function onceAWhile<E extends Error>(
     if (!repeated) last = { message: error.message, at: now() };
     tell(error, repeated);
   };
+}
+
+/** Warns of errors under one message; a repetition is a line for debugging. */
+export function warnOnce(log: Logger, message: string): (error: Error) => void {
+  return onceAWhile((error, repeated) => log[repeated ? 'debug' : 'warn'](message, { error }));
 }
