@@ -188,7 +188,9 @@ function createManager(
 /** Takes the driver's socket. A second agent on the node finds it taken before it touches the volumes of the first. */
 async function claimNode({ configuration, log, version, closers }: Frame, manager: VolumeManager): Promise<CsiServer> {
   const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
-  if (configuration.volumeMode === 'tmpfs') assertVolumesReachPods(configuration.kubeletRoot);
+  if (configuration.volumeMode === 'tmpfs') {
+    assertVolumesReachPods(configuration.kubeletRoot);
+  }
   const names = { socketPath, driverName, version, nodeName };
   const csi = createCsiServer({ ...names, driver: manager, log, publishTimeoutMs });
   await csi.claim();
@@ -203,7 +205,9 @@ async function claimNode({ configuration, log, version, closers }: Frame, manage
 
 async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void> {
   const { adopted, unusable } = await manager.recover();
-  if (adopted > 0) log.info('volumes of an earlier run are taken up', { count: adopted });
+  if (adopted > 0) {
+    log.info('volumes of an earlier run are taken up', { count: adopted });
+  }
   for (const { targetPath, reason } of unusable) {
     log.error('a volume of an earlier run cannot be taken up; it is left as it is', { targetPath, detail: reason });
   }
@@ -238,7 +242,9 @@ async function openEndpoints(
     return server;
   };
   const endpoint = metricsAddress && (await open({ ...shared, address: metricsAddress, auth, certFile, keyFile }));
-  if (localAddress !== undefined) await open({ ...shared, address: localAddress, auth: 'auto' });
+  if (localAddress !== undefined) {
+    await open({ ...shared, address: localAddress, auth: 'auto' });
+  }
   if (endpoint !== undefined) {
     const { host, port } = endpoint.address;
     log.info('serving metrics and health', { address: `${host}:${port}` });

@@ -69,7 +69,9 @@ export function connect({
   const measure = createCallObserver(metrics, skew);
   const client = createClient(configuration, version, log, clock, (call) => {
     measure(call);
-    if (raisesDoubt(call)) preflight.doubt();
+    if (raisesDoubt(call)) {
+      preflight.doubt();
+    }
   });
   closers.add(() => client.close());
   const discovery = createDiscovery({ client, clock });
@@ -142,7 +144,9 @@ function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, 
         name: 'certificate-api',
         check: async () => {
           const { apiVersion } = await discovery.podCertificateRequests();
-          if (apiVersion !== serving) log.info('the cluster serves PodCertificateRequests', { apiVersion });
+          if (apiVersion !== serving) {
+            log.info('the cluster serves PodCertificateRequests', { apiVersion });
+          }
           serving = apiVersion;
         },
       },

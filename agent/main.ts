@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 // Imported, not read: the bundle has it inside.
 import packageJson from '../package.json' with { type: 'json' };
 import type { Agent } from './agent.ts';
+import { unreachable } from './base/unreachable.ts';
 import { isCommand } from './cli/names.ts';
 import {
   type AgentConfiguration,
@@ -46,7 +47,9 @@ export async function main({ argv, env, stdout, stderr, stopping }: Surroundings
       stdout.write(`${version}\n`);
       return 0;
     case 'invalid':
-      for (const fault of parsed.faults) stderr.write(`${fault}\n`);
+      for (const fault of parsed.faults) {
+        stderr.write(`${fault}\n`);
+      }
       stderr.write('Nothing was started; --help explains every option.\n');
       return 2;
     case 'run': {
@@ -55,7 +58,7 @@ export async function main({ argv, env, stdout, stderr, stopping }: Surroundings
       return await run(parsed.configuration, parse, log, stopping);
     }
     default:
-      return parsed satisfies never;
+      return unreachable(parsed);
   }
 }
 
@@ -78,7 +81,9 @@ async function run(
     return 1;
   }
   log.info('the agent runs');
-  if (!stopping.aborted) await new Promise((resolve) => stopping.addEventListener('abort', resolve, { once: true }));
+  if (!stopping.aborted) {
+    await new Promise((resolve) => stopping.addEventListener('abort', resolve, { once: true }));
+  }
   log.info('the agent stops; volumes stay as they are');
   await agent.stop();
   return 0;
@@ -95,7 +100,9 @@ function keepMemoryOutOfCoreDumps(log: Logger): void {
 
 if (import.meta.main) {
   const stopping = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => stopping.abort());
+  }
   const { env, stdout, stderr } = process;
   const code = await main({ argv: process.argv.slice(2), env, stdout, stderr, stopping: stopping.signal });
   process.exitCode = code;

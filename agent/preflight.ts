@@ -61,9 +61,13 @@ export function startPreflight({ requirements, clock, onMissing, onMet }: Prefli
     try {
       await check(stopping.signal);
       Object.assign(watched, { problem: undefined, failingSince: undefined, hasBeenMet: true, busy: false });
-      if (said.delete(name)) onMet(name);
+      if (said.delete(name)) {
+        onMet(name);
+      }
     } catch (cause) {
-      if (stopping.signal.aborted) return;
+      if (stopping.signal.aborted) {
+        return;
+      }
       missed(watched, cause instanceof Error ? cause : new Error(String(cause)));
       plan(watched);
     }
@@ -73,9 +77,13 @@ export function startPreflight({ requirements, clock, onMissing, onMet }: Prefli
   function missed(watched: Watched, error: Error): void {
     const { name } = watched.requirement;
     watched.failingSince ??= clock.now();
-    if (watched.hasBeenMet && clock.now() - watched.failingSince < toleratedFailureMs) return;
+    if (watched.hasBeenMet && clock.now() - watched.failingSince < toleratedFailureMs) {
+      return;
+    }
     watched.problem = error.message;
-    if (said.get(name) === error.message) return;
+    if (said.get(name) === error.message) {
+      return;
+    }
     said.set(name, error.message);
     onMissing(name, error);
   }
@@ -85,7 +93,9 @@ export function startPreflight({ requirements, clock, onMissing, onMet }: Prefli
     watched.cancel = clock.at((watched.askedAt ?? clock.now()) + retryMs, () => void attempt(watched));
   }
 
-  for (const watched of all) void attempt(watched);
+  for (const watched of all) {
+    void attempt(watched);
+  }
 
   return {
     checks: () =>
@@ -93,11 +103,17 @@ export function startPreflight({ requirements, clock, onMissing, onMet }: Prefli
         problem === undefined ? { name, ok: true } : { name, ok: false, message: problem },
       ),
     doubt() {
-      for (const watched of all) if (!watched.busy && !stopping.signal.aborted) plan(watched);
+      for (const watched of all) {
+        if (!watched.busy && !stopping.signal.aborted) {
+          plan(watched);
+        }
+      }
     },
     stop() {
       stopping.abort();
-      for (const { cancel } of all) cancel();
+      for (const { cancel } of all) {
+        cancel();
+      }
     },
   };
 }

@@ -24,7 +24,9 @@ export function isSynced({ synced, lastError }: Pick<WatchState, 'synced' | 'las
 /** The watch has a complete list, and the API server has been heard since, or is not heard for a moment only. */
 export function watchCheck(state: WatchState): HealthCheck {
   const name = 'certificate-request-watch';
-  if (isSynced(state) && state.failingForMs < toleratedFailureMs) return { name, ok: true };
+  if (isSynced(state) && state.failingForMs < toleratedFailureMs) {
+    return { name, ok: true };
+  }
   const reason = state.lastError?.message ?? 'the first list is under way';
   const seconds = Math.floor(state.failingForMs / 1_000);
   return { name, ok: false, message: seconds === 0 ? reason : `${reason} (for ${seconds} s)` };

@@ -40,8 +40,12 @@ const isRunning = new Promise<void>((resolve) => {
 });
 createInterface({ input: agent.stdout }).on('line', (text) => {
   const line: { message: string; pod?: string; tookMs?: number } = JSON.parse(text);
-  if (line.message === 'the agent runs') running();
-  if (line.message === 'volume ready') ready.set(line.pod ?? '', line.tookMs ?? Number.NaN);
+  if (line.message === 'the agent runs') {
+    running();
+  }
+  if (line.message === 'volume ready') {
+    ready.set(line.pod ?? '', line.tookMs ?? Number.NaN);
+  }
 });
 
 /** Starts pods together. @returns the median time of their publish calls, milliseconds */

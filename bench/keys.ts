@@ -33,7 +33,9 @@ function median(values: readonly number[]): number {
 
 async function medianOf(runs: number, work: () => Promise<void>): Promise<number> {
   const times: number[] = [];
-  for (let run = 0; run < runs; run += 1) times.push(await timed(work));
+  for (let run = 0; run < runs; run += 1) {
+    times.push(await timed(work));
+  }
   return median(times);
 }
 

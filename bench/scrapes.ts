@@ -40,8 +40,12 @@ const ready = new Map<string, number>();
 const started = Promise.withResolvers<void>();
 createInterface({ input: agent.stdout }).on('line', (text) => {
   const line: { message: string; pod?: string; tookMs?: number } = JSON.parse(text);
-  if (line.message === 'the agent runs') started.resolve();
-  if (line.message === 'volume ready') ready.set(line.pod ?? '', line.tookMs ?? Number.NaN);
+  if (line.message === 'the agent runs') {
+    started.resolve();
+  }
+  if (line.message === 'volume ready') {
+    ready.set(line.pod ?? '', line.tookMs ?? Number.NaN);
+  }
 });
 
 const scrapeTimes: number[] = [];
@@ -57,12 +61,16 @@ async function scrape(): Promise<void> {
   const startedAt = performance.now();
   series = (await fetchText('/metrics')).split('\n').length;
   scrapeTimes.push(performance.now() - startedAt);
-  if (scrapeTimes.length % 50 === 0) await fetchText('/statusz?format=html');
+  if (scrapeTimes.length % 50 === 0) {
+    await fetchText('/statusz?format=html');
+  }
 }
 
 async function scrapeAgainAndAgain(): Promise<void> {
   while (scrapeTimes.length < scrapeCount) {
-    if (isScraping) await scrape();
+    if (isScraping) {
+      await scrape();
+    }
     await sleep(pauseMs);
   }
 }
@@ -98,8 +106,12 @@ async function usage() {
 try {
   await started.promise;
   const resident = Array.from({ length: 50 }, (_, index) => `resident-${index}`);
-  for (const name of resident) await cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources }] });
-  for (const name of resident) await cluster.admin.podRunning('default', name);
+  for (const name of resident) {
+    await cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources }] });
+  }
+  for (const name of resident) {
+    await cluster.admin.podRunning('default', name);
+  }
   await issue('warm-up', 10);
   const quiet: number[] = [];
   const scraped: number[] = [];
@@ -111,7 +123,9 @@ try {
     quiet.push(...(await issue(`quiet-${round}`, 10)));
     isScraping = true;
     scraped.push(...(await issue(`scraped-${round}`, 10)));
-    if (scrapeTimes.length >= scrapeCount / 4) early ??= await usage();
+    if (scrapeTimes.length >= scrapeCount / 4) {
+      early ??= await usage();
+    }
     await Promise.race([scraping, sleep(2_000)]);
   }
   await scraping;

@@ -135,4 +135,6 @@ function describe(directory: string): string {
   return `${'='.repeat(80)}\n${name} ${version} (${license ?? 'see below'})\n${'='.repeat(80)}\n${text}\n`;
 }
 
-if (import.meta.main) await bundleAgent(join(root, 'dist'));
+if (import.meta.main) {
+  await bundleAgent(join(root, 'dist'));
+}

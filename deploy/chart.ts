@@ -35,7 +35,9 @@ export function renderChart(options: RenderOptions = {}): Rendering {
     ...['--kube-version', kubernetes, '--values', '-'],
   ];
   const result = spawnSync(process.env['HELM'] ?? 'helm', args, { input: JSON.stringify(values), encoding: 'utf8' });
-  if (result.error !== undefined) return { type: 'missing' };
+  if (result.error !== undefined) {
+    return { type: 'missing' };
+  }
   return result.status === 0
     ? { type: 'rendered', yaml: result.stdout }
     : { type: 'refused', message: result.stderr.trim() };

@@ -14,8 +14,9 @@ const preamble = `# The Helm chart with its defaults, made by \`npm run manifest
 
 /** The manifest as it should be. @throws Error when helm is missing or refuses */
 export function manifestText(rendering: Rendering = renderChart()): string {
-  if (rendering.type !== 'rendered')
+  if (rendering.type !== 'rendered') {
     throw new Error(rendering.type === 'missing' ? 'helm is not here' : rendering.message);
+  }
   const withoutHelm = rendering.yaml
     .replace(/^ *helm\.sh\/chart: .*\n/gm, '')
     .replaceAll('app.kubernetes.io/managed-by: Helm', 'app.kubernetes.io/managed-by: kubectl')
@@ -23,4 +24,6 @@ export function manifestText(rendering: Rendering = renderChart()): string {
   return preamble + withoutHelm;
 }
 
-if (import.meta.main) writeFileSync(manifestFile, manifestText());
+if (import.meta.main) {
+  writeFileSync(manifestFile, manifestText());
+}

@@ -17,7 +17,9 @@ async function main(argv: readonly string[], stopping: AbortSignal): Promise<num
       stdout.write(helpText);
       return 0;
     case 'invalid':
-      for (const fault of command.faults) stderr.write(`${fault}\n`);
+      for (const fault of command.faults) {
+        stderr.write(`${fault}\n`);
+      }
       stderr.write('Nothing was started; --help explains every option.\n');
       return 2;
     case 'agent':
@@ -30,5 +32,7 @@ async function main(argv: readonly string[], stopping: AbortSignal): Promise<num
 }
 
 const stopping = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  process.on(signal, () => stopping.abort());
+}
 process.exitCode = await main(process.argv.slice(2), stopping.signal);

@@ -116,7 +116,9 @@ function roomOf(file: string): string {
 function isAllowed(from: string, to: string): boolean {
   const room = roomOf(from);
   const target = roomOf(to);
-  if (room === target) return true;
+  if (room === target) {
+    return true;
+  }
   return (arrows[room] ?? []).some((door) => door === to || door === target || (isWhole(door) && isIn(to, door)));
 }
 
@@ -135,12 +137,20 @@ function circles(all: readonly Import[]): string[] {
   const found: string[] = [];
   const visit = (file: string, path: readonly string[]): void => {
     const start = path.indexOf(file);
-    if (start >= 0) found.push([...path.slice(start), file].join(' > '));
-    if (start >= 0 || done.has(file)) return;
-    for (const { to } of next.get(file) ?? []) visit(to, [...path, file]);
+    if (start >= 0) {
+      found.push([...path.slice(start), file].join(' > '));
+    }
+    if (start >= 0 || done.has(file)) {
+      return;
+    }
+    for (const { to } of next.get(file) ?? []) {
+      visit(to, [...path, file]);
+    }
     done.add(file);
   };
-  for (const { from } of all) visit(from, []);
+  for (const { from } of all) {
+    visit(from, []);
+  }
   return found;
 }
 
@@ -151,9 +161,14 @@ function roomsOfMap(text: string): string[] {
   let top = '';
   for (const line of map.split('\n')) {
     const [, margin, name] = /^( *)(\(the room itself\)|[\w-]+)/.exec(line) ?? [];
-    if (name === undefined) continue;
-    if (margin === '') top = name;
-    else rooms.push(name.startsWith('(') ? top : `${top}/${name}`);
+    if (name === undefined) {
+      continue;
+    }
+    if (margin === '') {
+      top = name;
+    } else {
+      rooms.push(name.startsWith('(') ? top : `${top}/${name}`);
+    }
   }
   return rooms;
 }

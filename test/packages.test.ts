@@ -33,5 +33,7 @@ test('the sandbox lists what it imports, and no more, in the versions of the age
   const listed: Readonly<Record<string, string>> = sandboxJson.dependencies;
   assert.deepEqual(importedBy('sandbox'), Object.keys(listed).toSorted());
   const agents: Readonly<Record<string, string>> = packageJson.dependencies;
-  for (const [name, version] of Object.entries(listed)) assert.equal(version, agents[name] ?? version, name);
+  for (const [name, version] of Object.entries(listed)) {
+    assert.equal(version, agents[name] ?? version, name);
+  }
 });

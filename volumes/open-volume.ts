@@ -32,7 +32,9 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
   const identity = lstat(root);
-  if (!identity?.isDirectory()) throw new VolumeError('Gone', `${root} is not a directory`);
+  if (!identity?.isDirectory()) {
+    throw new VolumeError('Gone', `${root} is not a directory`);
+  }
 
   const state = prepare(record, access.directory, options);
 
@@ -43,7 +45,9 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
   }
 
   function assertStillThere(): void {
-    if (!isInPlace()) throw gone();
+    if (!isInPlace()) {
+      throw gone();
+    }
   }
 
   function gone(): VolumeError {
@@ -52,7 +56,9 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
 
   function source(index: number): Source {
     const found = record.declaration.sources[index];
-    if (found === undefined) throw new RangeError(`volume ${record.volumeId} has no source ${index}`);
+    if (found === undefined) {
+      throw new RangeError(`volume ${record.volumeId} has no source ${index}`);
+    }
     return found;
   }
 
@@ -60,11 +66,15 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     assertStillThere();
     const files: ProjectedFile[] = [];
     try {
-      for (const [index, content] of contents) files.push(...layOut(source(index), content, access));
+      for (const [index, content] of contents) {
+        files.push(...layOut(source(index), content, access));
+      }
       const others = record.declaration.sources.filter((other) => !contents.has(other.index));
       const keep = others.flatMap((other) => sourcePaths(other));
       return holdDirectory(root, (held, { dev, ino }) => {
-        if (dev !== identity?.dev || ino !== identity.ino) throw gone();
+        if (dev !== identity?.dev || ino !== identity.ino) {
+          throw gone();
+        }
         return writeAtomically(held, { files, keep, directory: access.directory, now: options.now() });
       });
     } finally {
@@ -97,7 +107,9 @@ function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1
   const root = record.targetPath;
   try {
     const state = openState(root, options.report);
-    if (options.writeRecord) state.writeRecord(record);
+    if (options.writeRecord) {
+      state.writeRecord(record);
+    }
     state.repair();
     repair(root);
     // Last: until here only the agent can enter a fresh volume.

@@ -41,7 +41,9 @@ function list(directory: string): readonly string[] {
   try {
     return fs.readdirSync(directory);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') {
+      return [];
+    }
     throw error;
   }
 }
@@ -51,7 +53,9 @@ function isTarget(kubeletRoot: string, target: string): boolean {
     parseTargetPath(kubeletRoot, target);
     return true;
   } catch (error) {
-    if (error instanceof VolumeError) return false;
+    if (error instanceof VolumeError) {
+      return false;
+    }
     throw error;
   }
 }

@@ -42,7 +42,9 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
 
   function invalidate(targetPath: string): void {
     const mark = marks.get(targetPath);
-    if (mark !== undefined) mark.removed = true;
+    if (mark !== undefined) {
+      mark.removed = true;
+    }
     marks.delete(targetPath);
   }
 
@@ -62,10 +64,14 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertRecordFits(kubeletRoot, record, record.targetPath);
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
-    if (found.type === 'volume') return open(record, !isDeepStrictEqual(found.record, record));
+    if (found.type === 'volume') {
+      return open(record, !isDeepStrictEqual(found.record, record));
+    }
     invalidate(record.targetPath);
     try {
-      if (lstat(record.targetPath) === undefined) makeDirectory(record.targetPath, { mode: 0o750 });
+      if (lstat(record.targetPath) === undefined) {
+        makeDirectory(record.targetPath, { mode: 0o750 });
+      }
       if (mounts !== undefined) {
         const memory = await mounts.mount(record.targetPath, sizeLimitBytes(record.declaration));
         if (memory === 'swappable' && !saidSwappable) {
@@ -97,7 +103,9 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       try {
         assertNoSymlink(kubeletRoot, targetPath);
         const record = readRecord(targetPath);
-        if (record === undefined) throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
+        if (record === undefined) {
+          throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
+        }
         assertRecordFits(kubeletRoot, record, targetPath);
         volumes.push(open(record, false));
       } catch (error) {
@@ -139,22 +147,30 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     );
   }
   if (mounts === undefined) {
-    if (!hasState(target)) return { type: 'nothing' };
+    if (!hasState(target)) {
+      return { type: 'nothing' };
+    }
     const stored = readStored(record);
-    if (stored !== 'another') return { type: 'volume', record: stored };
+    if (stored !== 'another') {
+      return { type: 'volume', record: stored };
+    }
     removeTree(target);
     return { type: 'nothing' };
   }
   for (;;) {
     const layers = mounts.at(mountPoint);
     const visible = layers.at(-1);
-    if (visible === undefined) return { type: 'nothing' };
+    if (visible === undefined) {
+      return { type: 'nothing' };
+    }
     if (!mounts.isOwn(visible)) {
       throw new VolumeError('Foreign', `${target} has a ${visible.fileSystemType} mounted that is not this driver's`);
     }
     const stored = readStored(record);
     const covers = layers.length > 1 && !hasState(target);
-    if (stored !== 'another' && !covers) return { type: 'volume', record: stored };
+    if (stored !== 'another' && !covers) {
+      return { type: 'volume', record: stored };
+    }
     await mounts.unmount(mountPoint);
   }
 }
@@ -163,10 +179,14 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
 function readStored(record: VolumeRecord): VolumeRecord | 'another' | undefined {
   try {
     const stored = readRecord(record.targetPath);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      return undefined;
+    }
     return stored.volumeId === record.volumeId && stored.pod.uid === record.pod.uid ? stored : 'another';
   } catch (error) {
-    if (error instanceof VolumeError && error.code === 'Corrupt') return undefined;
+    if (error instanceof VolumeError && error.code === 'Corrupt') {
+      return undefined;
+    }
     throw error;
   }
 }

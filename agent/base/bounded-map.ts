@@ -21,7 +21,9 @@ export function createBoundedMap<K, V>(most: number): BoundedMap<K, V> {
       entries.delete(key);
       entries.set(key, value);
       for (const oldest of entries.keys()) {
-        if (entries.size <= most) break;
+        if (entries.size <= most) {
+          break;
+        }
         entries.delete(oldest);
       }
     },

@@ -19,7 +19,9 @@ export function elementsOf(bytes: Uint8Array): Element[] {
     const tag = byteAt(bytes, position);
     const { length, start } = lengthAt(bytes, position + 1);
     position = start + length;
-    if (position > bytes.length) throw new RangeError('an element is longer than what holds it');
+    if (position > bytes.length) {
+      throw new RangeError('an element is longer than what holds it');
+    }
     elements.push({ tag, content: bytes.subarray(start, position) });
   }
   return elements;
@@ -27,23 +29,33 @@ export function elementsOf(bytes: Uint8Array): Element[] {
 
 function lengthAt(bytes: Uint8Array, position: number): { readonly length: number; readonly start: number } {
   const first = byteAt(bytes, position);
-  if (first < 0x80) return { length: first, start: position + 1 };
+  if (first < 0x80) {
+    return { length: first, start: position + 1 };
+  }
   const start = position + 1 + (first & 0x7f);
   // Four bytes of length are four gigabytes; without any, the length is not said, which DER forbids.
-  if (first === 0x80 || first > 0x84) throw new RangeError('an element has no length that can be read');
+  if (first === 0x80 || first > 0x84) {
+    throw new RangeError('an element has no length that can be read');
+  }
   let length = 0;
-  for (let index = position + 1; index < start; index += 1) length = length * 256 + byteAt(bytes, index);
+  for (let index = position + 1; index < start; index += 1) {
+    length = length * 256 + byteAt(bytes, index);
+  }
   return { length, start };
 }
 
 function byteAt(bytes: Uint8Array, position: number): number {
   const byte = bytes[position];
-  if (byte === undefined) throw new RangeError('an element is cut off');
+  if (byte === undefined) {
+    throw new RangeError('an element is cut off');
+  }
   return byte;
 }
 
 /** @throws RangeError when there is no element */
 export function contentOf(element: Element | undefined): Uint8Array {
-  if (element === undefined) throw new RangeError('an element is missing');
+  if (element === undefined) {
+    throw new RangeError('an element is missing');
+  }
   return element.content;
 }

@@ -85,7 +85,9 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
   }
 
   function placeOf({ owner }: Rank): Place {
-    if (owner === undefined) return newPlace();
+    if (owner === undefined) {
+      return newPlace();
+    }
     const known = places.get(owner);
     const isOver = known?.waiting === 0 && (known.used === 0 || now() - known.lastWentAt > turnLapsesMs);
     const place = known === undefined || isOver ? newPlace() : known;
@@ -100,8 +102,12 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
   }
 
   function dueAt({ priority, expiresAt }: Rank, { since }: Place): number {
-    if (priority === 'first') return since;
-    if (priority === 'background') return since + backgroundHandicapMs;
+    if (priority === 'first') {
+      return since;
+    }
+    if (priority === 'background') {
+      return since + backgroundHandicapMs;
+    }
     const urgentAt = now() + (expiresAt ?? Number.POSITIVE_INFINITY) - wallNow() - urgentBeforeMs;
     return Math.max(since - urgentAdvanceMs, Math.min(urgentAt, since + refreshHandicapMs));
   }
@@ -118,21 +124,27 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
       const place = places[index + 1] ?? join(other);
       places[index + 1] = place;
       const standing = { place, due: dueAt(other, place) };
-      if (isBefore(standing, best)) best = standing;
+      if (isBefore(standing, best)) {
+        best = standing;
+      }
     }
     return best;
   }
 
   function leave({ item, places }: Entry<T>): void {
     entries.delete(item);
-    for (const place of places) place.waiting -= 1;
+    for (const place of places) {
+      place.waiting -= 1;
+    }
   }
 
   /** Counts what goes against the owner's turn; a turn that is used up puts the owner at the end of the line. */
   function charge(place: Place): void {
     place.lastWentAt = now();
     place.used += 1;
-    if (place.used < turn) return;
+    if (place.used < turn) {
+      return;
+    }
     order += 1;
     Object.assign(place, { since: now(), order, used: 0 });
   }
@@ -147,42 +159,60 @@ export function createFairLine<T>({ now, wallNow, turn }: FairLineOptions): Fair
       const before = ahead.get(place) ?? place.used;
       ahead.set(place, before + 1);
       const turns = Math.floor(before / turn);
-      if (turns > most) [most, candidates] = [turns, []];
-      if (turns === most) candidates.push(entry);
+      if (turns > most) {
+        [most, candidates] = [turns, []];
+      }
+      if (turns === most) {
+        candidates.push(entry);
+      }
     }
     let last: { entry: Entry<T>; standing: Standing } | undefined;
     for (const entry of candidates) {
       const standing = standingOf(entry);
-      if (last === undefined || !isBefore(standing, last.standing)) last = { entry, standing };
+      if (last === undefined || !isBefore(standing, last.standing)) {
+        last = { entry, standing };
+      }
     }
     return last?.entry;
   }
 
   return {
     add(item, rank) {
-      if (!entries.has(item)) entries.set(item, { item, rank, places: [join(rank)] });
+      if (!entries.has(item)) {
+        entries.set(item, { item, rank, places: [join(rank)] });
+      }
     },
     take(mayGo = () => true) {
       let next: { entry: Entry<T>; standing: Standing } | undefined;
       for (const entry of entries.values()) {
         const { item, rank } = entry;
-        if (!mayGo(item, isUrgent(rank) || (rank.alsoFor ?? []).some(isUrgent))) continue;
+        if (!mayGo(item, isUrgent(rank) || (rank.alsoFor ?? []).some(isUrgent))) {
+          continue;
+        }
         const standing = standingOf(entry);
-        if (next === undefined || isBefore(standing, next.standing)) next = { entry, standing };
+        if (next === undefined || isBefore(standing, next.standing)) {
+          next = { entry, standing };
+        }
       }
-      if (next === undefined) return undefined;
+      if (next === undefined) {
+        return undefined;
+      }
       leave(next.entry);
       charge(next.standing.place);
       return next.entry.item;
     },
     takeLast() {
       const last = lastOf();
-      if (last !== undefined) leave(last);
+      if (last !== undefined) {
+        leave(last);
+      }
       return last?.item;
     },
     remove(item) {
       const entry = entries.get(item);
-      if (entry !== undefined) leave(entry);
+      if (entry !== undefined) {
+        leave(entry);
+      }
     },
     items: () => entries.keys(),
     waitingOf: (owner) => places.get(owner)?.waiting ?? 0,

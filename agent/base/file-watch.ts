@@ -29,7 +29,9 @@ export async function watchFiles(
 
   const settle = (): void => {
     // A timer that runs is left alone: in a directory where something happens all the time it would never end.
-    if (closed) return;
+    if (closed) {
+      return;
+    }
     timer ??= setTimeout(() => {
       timer = undefined;
       onSettled();

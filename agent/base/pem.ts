@@ -36,7 +36,9 @@ const dashes = '-----';
  */
 export function readCertificateBlocks(text: string): Uint8Array[] {
   return readPemBlocks(text).map(({ label, bytes }, index) => {
-    if (label !== 'CERTIFICATE') throw new Error(`block ${index + 1} is not a CERTIFICATE`);
+    if (label !== 'CERTIFICATE') {
+      throw new Error(`block ${index + 1} is not a CERTIFICATE`);
+    }
     return bytes;
   });
 }
@@ -47,7 +49,9 @@ export function readPemBlocks(text: string): PemBlock[] {
   let position: number | undefined = 0;
   while (position !== undefined) {
     const { block, next } = tryNext(text, position);
-    if (block !== undefined) blocks.push(block);
+    if (block !== undefined) {
+      blocks.push(block);
+    }
     position = next;
   }
   return blocks;
@@ -56,23 +60,37 @@ export function readPemBlocks(text: string): PemBlock[] {
 /** Looks at the first END line and the last BEGIN line before it: a BEGIN line without an END of its own is text. */
 function tryNext(text: string, from: number): Attempt {
   const end = text.indexOf(ending, from);
-  if (end < 0) return { next: undefined };
+  if (end < 0) {
+    return { next: undefined };
+  }
   const afterEnd = end + ending.length;
   const begin = text.slice(from, end).lastIndexOf(beginning);
   // A line begins at the start, after a line break, or where the END line that was looked at last broke off.
-  if (begin < 0 || (begin > 0 && text[from + begin - 1] !== '\n')) return { next: afterEnd };
+  if (begin < 0 || (begin > 0 && text[from + begin - 1] !== '\n')) {
+    return { next: afterEnd };
+  }
   const first = readLine(text, from + begin + beginning.length);
-  if (!first.text.endsWith(dashes)) return { next: afterEnd };
+  if (!first.text.endsWith(dashes)) {
+    return { next: afterEnd };
+  }
   const label = first.text.slice(0, -dashes.length);
   const body = skipHeaders(text, first.next);
   // Headers that swallow the END line leave nothing to read on from.
-  if (body === undefined || body > afterEnd) return { next: undefined };
-  if (body > end && body > first.next) return { next: afterEnd };
+  if (body === undefined || body > afterEnd) {
+    return { next: undefined };
+  }
+  if (body > end && body > first.next) {
+    return { next: afterEnd };
+  }
   const last = label + dashes;
-  if (!text.startsWith(last, afterEnd)) return { next: afterEnd };
+  if (!text.startsWith(last, afterEnd)) {
+    return { next: afterEnd };
+  }
   const afterLast = readLine(text, afterEnd + last.length);
   const bytes = decode(text.slice(body, end));
-  if (afterLast.text !== '' || bytes === undefined) return { next: afterEnd };
+  if (afterLast.text !== '' || bytes === undefined) {
+    return { next: afterEnd };
+  }
   return { block: { label, bytes }, next: afterLast.next };
 }
 
@@ -81,7 +99,9 @@ function skipHeaders(text: string, from: number): number | undefined {
   let position = from;
   while (position < text.length) {
     const line = readLine(text, position);
-    if (!line.text.includes(':')) return position;
+    if (!line.text.includes(':')) {
+      return position;
+    }
     position = line.next;
   }
   return undefined;
@@ -90,8 +110,12 @@ function skipHeaders(text: string, from: number): number | undefined {
 function readLine(text: string, from: number): Line {
   const lineBreak = text.indexOf('\n', from);
   let end = lineBreak < 0 ? text.length : lineBreak;
-  if (lineBreak > from && text[end - 1] === '\r') end -= 1;
-  while (end > from && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  if (lineBreak > from && text[end - 1] === '\r') {
+    end -= 1;
+  }
+  while (end > from && (text[end - 1] === ' ' || text[end - 1] === '\t')) {
+    end -= 1;
+  }
   return { text: text.slice(from, end), next: lineBreak < 0 ? text.length : lineBreak + 1 };
 }
 
@@ -99,6 +123,8 @@ function readLine(text: string, from: number): Line {
 function decode(text: string): Uint8Array | undefined {
   const packed = text.replaceAll(/[ \t\r\n]+/g, '');
   const padding = packed.endsWith('==') ? 2 : Number(packed.endsWith('='));
-  if (packed.length % 4 !== 0 || /[^A-Za-z0-9+/]/.test(packed.slice(0, packed.length - padding))) return undefined;
+  if (packed.length % 4 !== 0 || /[^A-Za-z0-9+/]/.test(packed.slice(0, packed.length - padding))) {
+    return undefined;
+  }
   return new Uint8Array(Buffer.from(packed, 'base64'));
 }

@@ -50,13 +50,18 @@ export function createQueue(options: QueueOptions): Queue {
   function leave(): void {
     const next = line.take();
     // The place is handed over, not given back: a newcomer cannot slip in before the one whose turn it is.
-    if (next === undefined) running -= 1;
-    else next.admit();
+    if (next === undefined) {
+      running -= 1;
+    } else {
+      next.admit();
+    }
   }
 
   async function enter(job: JobOptions): Promise<void> {
     const { owner, signal } = job;
-    if (signal?.aborted) throw aborted();
+    if (signal?.aborted) {
+      throw aborted();
+    }
     if (running < concurrency) {
       running += 1;
       return;
@@ -74,7 +79,9 @@ export function createQueue(options: QueueOptions): Queue {
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     line.add(waiter, job);
-    if (line.size > maxWaiting) line.takeLast()?.refuse(tooMany(`${maxWaiting} ${name} are waiting already`));
+    if (line.size > maxWaiting) {
+      line.takeLast()?.refuse(tooMany(`${maxWaiting} ${name} are waiting already`));
+    }
     await promise.finally(() => signal?.removeEventListener('abort', onAbort));
   }
 

@@ -32,7 +32,9 @@ function withoutToken(run: string): string {
   let start = 0;
   for (const part of run.split('.').slice(0, -1)) {
     const at = part.indexOf('eyJ');
-    if (at >= 0 && part.length - at >= 11) return `${run.slice(0, start + at)}[redacted token]`;
+    if (at >= 0 && part.length - at >= 11) {
+      return `${run.slice(0, start + at)}[redacted token]`;
+    }
     start += part.length + 1;
   }
   return run;
@@ -62,7 +64,9 @@ export function errorText(error: unknown): string {
   for (let depth = 0; depth < maxCauses && current !== undefined && current !== null; depth += 1) {
     const text =
       current instanceof Error ? current.message || current.name : typeof current === 'string' ? current : '';
-    if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text);
+    if (text !== '' && !parts.some((part) => part.includes(text))) {
+      parts.push(text);
+    }
     current = current instanceof Error ? current.cause : undefined;
   }
   return redact(parts.length === 0 ? 'unknown error' : parts.join(': '));

@@ -6,6 +6,7 @@
  * faults, or the directory cannot be read.
  */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { unreachable } from '../base/unreachable.ts';
 import { inspect } from './inspect.ts';
 import type { CommandName } from './names.ts';
 import { defaultSocket, probe } from './probe.ts';
@@ -99,8 +100,12 @@ async function run(
     case 'status': {
       const { values } = parseArgs({ args, options: options.status });
       const { address, output, watch, help } = values;
-      if (help) return print(surroundings, usage.status);
-      if (output !== 'table' && output !== 'json') return refuse('--output must be table or json');
+      if (help) {
+        return print(surroundings, usage.status);
+      }
+      if (output !== 'table' && output !== 'json') {
+        return refuse('--output must be table or json');
+      }
       return await status({ address, output, watch }, surroundings);
     }
     case 'probe':
@@ -113,13 +118,19 @@ async function run(
       const { values, positionals } = parseArgs({ args, options: options.inspect, allowPositionals: true });
       const { anchors, output, strict, help } = values;
       const [directory, ...more] = positionals;
-      if (help) return print(surroundings, usage.inspect);
-      if (directory === undefined || more.length > 0) return refuse('one directory must be named');
-      if (output !== 'text' && output !== 'json') return refuse('--output must be text or json');
+      if (help) {
+        return print(surroundings, usage.inspect);
+      }
+      if (directory === undefined || more.length > 0) {
+        return refuse('one directory must be named');
+      }
+      if (output !== 'text' && output !== 'json') {
+        return refuse('--output must be text or json');
+      }
       return inspect({ directory, anchors, output, strict, now: Date.now() }, surroundings);
     }
     default:
-      return name satisfies never;
+      return unreachable(name);
   }
 }
 

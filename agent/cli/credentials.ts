@@ -45,10 +45,16 @@ export function readContents(files: readonly VolumeFile[]): Contents {
     const parts = readFile(file, (reason) => faults.push({ path: file.path, reason }));
     keys.push(...parts.keys.map((key) => ({ file, key })));
     const [first, ...above] = parts.certificates;
-    if (first === undefined) continue;
-    if (!first.ca) chains.push({ path: file.path, leaf: first, above });
-    else if (parts.certificates.some(isSelfSigned)) anchors.push(...parts.certificates);
-    else intermediates.push(...parts.certificates);
+    if (first === undefined) {
+      continue;
+    }
+    if (!first.ca) {
+      chains.push({ path: file.path, leaf: first, above });
+    } else if (parts.certificates.some(isSelfSigned)) {
+      anchors.push(...parts.certificates);
+    } else {
+      intermediates.push(...parts.certificates);
+    }
   }
   return { keys, chains, intermediates, anchors, faults };
 }
@@ -59,8 +65,11 @@ function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {
   for (const [index, block] of pemBlocks(bytes).entries()) {
     const what = `block ${index + 1} (${block.label})`;
     try {
-      if (block.label === 'CERTIFICATE') certificates.push(new X509Certificate(block.bytes));
-      else if (block.label.endsWith('PRIVATE KEY')) keys.push(createPrivateKey(block.bytes));
+      if (block.label === 'CERTIFICATE') {
+        certificates.push(new X509Certificate(block.bytes));
+      } else if (block.label.endsWith('PRIVATE KEY')) {
+        keys.push(createPrivateKey(block.bytes));
+      }
     } catch {
       // OpenSSL's message is about its own inside, and may quote what it read.
       fault(`${what} cannot be understood`);

@@ -61,7 +61,9 @@ function distinctChains(chains: readonly Chain[]): readonly Chain[] {
   const byLeaf = new Map<string, Chain>();
   for (const chain of chains) {
     const known = byLeaf.get(chain.leaf.fingerprint256);
-    if (known === undefined || chain.above.length > known.above.length) byLeaf.set(chain.leaf.fingerprint256, chain);
+    if (known === undefined || chain.above.length > known.above.length) {
+      byLeaf.set(chain.leaf.fingerprint256, chain);
+    }
   }
   return [...byLeaf.values()];
 }
@@ -85,9 +87,12 @@ type Say = (level: Finding['level'], message: string) => Finding;
 function judgeDates(leaf: X509Certificate, path: string, now: number): Finding {
   const [begin, end] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
   const until = `${timeText(end)} (${fromNow(end, now)})`;
-  if (now < begin)
+  if (now < begin) {
     return { level: 'fail', path, message: `the leaf is valid only from ${timeText(begin)} (${fromNow(begin, now)})` };
-  if (now >= end) return { level: 'fail', path, message: `the leaf expired at ${until}` };
+  }
+  if (now >= end) {
+    return { level: 'fail', path, message: `the leaf expired at ${until}` };
+  }
   const isLate = end - now < lateMs;
   return { level: isLate ? 'warn' : 'ok', path, message: `the leaf ${nameOf(leaf)} expires at ${until}` };
 }
@@ -102,27 +107,35 @@ function judgeMissingKey({ faults }: Contents, say: Say): Finding {
 function judgeOrder(certificates: readonly X509Certificate[], say: Say): readonly Finding[] {
   return certificates.flatMap((certificate, index) => {
     const next = certificates[index + 1];
-    if (next === undefined || isIssuedBy(certificate, next)) return [];
+    if (next === undefined || isIssuedBy(certificate, next)) {
+      return [];
+    }
     return [say('fail', `${nameOf(certificate)} is not issued by the certificate after it, ${nameOf(next)}`)];
   });
 }
 
 function judgePath({ leaf, above }: Chain, { anchors, intermediates }: Contents, say: Say): Finding {
-  if (anchors.length === 0) return say('note', 'there are no trust anchors to compare the chain with');
+  if (anchors.length === 0) {
+    return say('note', 'there are no trust anchors to compare the chain with');
+  }
   const trusted = new Set(anchors.map(({ fingerprint256 }) => fingerprint256));
   const authorities = [...anchors, ...above, ...intermediates].filter(({ ca }) => ca);
   let reached = new Map([[leaf.fingerprint256, leaf]]);
   const seen = new Set(reached.keys());
   for (let length = 0; length <= maxPathLength && reached.size > 0; length += 1) {
     const anchor = [...reached.values()].find(({ fingerprint256 }) => trusted.has(fingerprint256));
-    if (anchor !== undefined) return say('ok', `the chain leads to the trust anchor ${nameOf(anchor)}`);
+    if (anchor !== undefined) {
+      return say('ok', `the chain leads to the trust anchor ${nameOf(anchor)}`);
+    }
     const issuers = [...reached.values()].flatMap((lower) => authorities.filter((upper) => isIssuedBy(lower, upper)));
     reached = new Map(
       issuers
         .filter(({ fingerprint256 }) => !seen.has(fingerprint256))
         .map((issuer) => [issuer.fingerprint256, issuer]),
     );
-    for (const fingerprint of reached.keys()) seen.add(fingerprint);
+    for (const fingerprint of reached.keys()) {
+      seen.add(fingerprint);
+    }
   }
   return say('fail', 'the chain leads to none of the trust anchors');
 }

@@ -47,7 +47,11 @@ function look(directory: string, anchorsPath: string | undefined, now: number): 
     const contents = readContents(files);
     return judge(given === undefined ? contents : { ...contents, anchors: given }, now);
   } finally {
-    for (const file of files) if (file.type === 'read') file.bytes.fill(0);
+    for (const file of files) {
+      if (file.type === 'read') {
+        file.bytes.fill(0);
+      }
+    }
   }
 }
 

@@ -22,18 +22,26 @@ export function pemBlocks(text: Buffer): readonly PemBlock[] {
   let position = 0;
   for (;;) {
     const start = text.indexOf(beginning, position);
-    if (start < 0) return blocks;
+    if (start < 0) {
+      return blocks;
+    }
     const labelStart = start + beginning.length;
     const labelEnd = text.indexOf(dashes, labelStart);
-    if (labelEnd < 0) return blocks;
+    if (labelEnd < 0) {
+      return blocks;
+    }
     position = labelEnd + dashes.length;
-    if (labelEnd - labelStart > longestLabel) continue;
+    if (labelEnd - labelStart > longestLabel) {
+      continue;
+    }
     const label = text.toString('latin1', labelStart, labelEnd);
     const end = `-----END ${label}-----`;
     const endStart = text.indexOf(end, position);
     // Another block that begins before this one ends: the first has no end of its own.
     const next = text.indexOf(beginning, position);
-    if (endStart < 0 || (next >= 0 && next < endStart)) continue;
+    if (endStart < 0 || (next >= 0 && next < endStart)) {
+      continue;
+    }
     position = endStart + end.length;
     blocks.push({ label, bytes: text.subarray(start, position) });
   }

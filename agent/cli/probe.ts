@@ -42,7 +42,9 @@ export async function probe(argv: readonly string[], surroundings: CommandSurrou
     stdout.write(probeUsage);
     return 0;
   }
-  if (path === undefined || more.length > 0) throw new Error('say probe live or probe ready');
+  if (path === undefined || more.length > 0) {
+    throw new Error('say probe live or probe ready');
+  }
   try {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(answerLimitMs)]);
     const { ok, text } = await askSocket({

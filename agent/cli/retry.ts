@@ -15,9 +15,12 @@ const maxPrintedLength = 1_048_576;
 /** @returns the exit code: 0 when something was woken @throws what is wrong with the arguments */
 export async function retry({ pod, all, socket }: RetryOptions, surroundings: CommandSurroundings): Promise<number> {
   const { stdout, stderr, stopping } = surroundings;
-  if ((pod === undefined) !== all) throw new Error('say --pod NAMESPACE/NAME or --all');
-  if (pod !== undefined && !/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/.test(pod))
+  if ((pod === undefined) !== all) {
+    throw new Error('say --pod NAMESPACE/NAME or --all');
+  }
+  if (pod !== undefined && !/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/.test(pod)) {
     throw new Error('--pod must be NAMESPACE/NAME');
+  }
   const path = pod === undefined ? '/retry?all' : `/retry?pod=${encodeURIComponent(pod)}`;
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(answerLimitMs)]);
   try {

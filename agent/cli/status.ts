@@ -25,12 +25,23 @@ export async function status(options: StatusOptions, surroundings: CommandSurrou
   const addresses = options.address === undefined ? defaultAddresses : [options.address];
   for (;;) {
     const answer = await ask(addresses, options.output, stopping);
-    if (stopping.aborted) return 0;
-    if (answer.ok) stdout.write((options.watch && stdout.isTTY ? clearScreen : '') + answer.text);
-    else for (const fault of answer.faults) stderr.write(`${fault}\n`);
-    if (!options.watch) return answer.ok ? 0 : 1;
+    if (stopping.aborted) {
+      return 0;
+    }
+    if (answer.ok) {
+      stdout.write((options.watch && stdout.isTTY ? clearScreen : '') + answer.text);
+    } else {
+      for (const fault of answer.faults) {
+        stderr.write(`${fault}\n`);
+      }
+    }
+    if (!options.watch) {
+      return answer.ok ? 0 : 1;
+    }
     await sleep(watchPauseMs, undefined, { signal: stopping }).catch(() => undefined);
-    if (stopping.aborted) return 0;
+    if (stopping.aborted) {
+      return 0;
+    }
   }
 }
 
@@ -49,7 +60,9 @@ async function ask(
       const signal = AbortSignal.any([stopping, AbortSignal.timeout(answerLimitMs)]);
       const reply = await fetch(`http://${address}/statusz?format=${format}`, { signal, redirect: 'error' });
       const text = await reply.text();
-      if (reply.ok) return { ok: true, text };
+      if (reply.ok) {
+        return { ok: true, text };
+      }
       faults.push(`${address}: ${reply.status} ${text.trim().slice(0, 200)}`);
     } catch (error) {
       faults.push(`${address}: ${errorText(error)}`);

@@ -34,7 +34,9 @@ export function readVolumeFiles(directory: string): readonly VolumeFile[] {
     const version = versionOf(volume);
     const files = filePaths(version, '', 0).map((path) => readFile(volume, version, path));
     // The version was replaced and removed while it was read.
-    if (version === versionOf(volume) || attempt >= maxAttempts) return files;
+    if (version === versionOf(volume) || attempt >= maxAttempts) {
+      return files;
+    }
   }
 }
 
@@ -42,13 +44,17 @@ function versionOf(volume: string): string {
   try {
     return realpathSync(join(volume, '..data'));
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return volume;
+    if (codeOf(error) === 'ENOENT') {
+      return volume;
+    }
     throw error;
   }
 }
 
 function filePaths(root: string, below: string, depth: number): readonly string[] {
-  if (depth > maxDepth) return [];
+  if (depth > maxDepth) {
+    return [];
+  }
   const entries = namesIn(join(root, below)).filter(({ name }) => !name.startsWith('..'));
   return entries
     .flatMap((entry) => {
@@ -80,8 +86,12 @@ function readRegularFile(path: string, target: string): VolumeFile {
   const descriptor = openSync(target, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) return { path, type: 'unreadable', reason: 'it is no regular file' };
-    if (stats.size > maxFileBytes) return { path, type: 'unreadable', reason: 'it is too large' };
+    if (!stats.isFile()) {
+      return { path, type: 'unreadable', reason: 'it is no regular file' };
+    }
+    if (stats.size > maxFileBytes) {
+      return { path, type: 'unreadable', reason: 'it is too large' };
+    }
     const bytes = Buffer.alloc(stats.size);
     let length = 0;
     for (let count = -1; count !== 0 && length < bytes.length; length += count) {

@@ -57,7 +57,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
 }
 
 function argumentOf(token: Token): string {
-  if (token.kind === 'option') return token.rawName;
+  if (token.kind === 'option') {
+    return token.rawName;
+  }
   return token.kind === 'positional' ? JSON.stringify(token.value) : '--';
 }
 
@@ -79,8 +81,12 @@ function isKnown(flag: string): boolean {
 }
 
 function faultOf(token: Token, before: readonly Token[]): string | undefined {
-  if (token.kind === 'option-terminator') return undefined;
-  if (token.kind === 'option') return flagFault(token, before);
+  if (token.kind === 'option-terminator') {
+    return undefined;
+  }
+  if (token.kind === 'option') {
+    return flagFault(token, before);
+  }
   // What follows an unknown flag is most likely its value: one mistake, one fault.
   const previous = before.at(-1);
   const isExplained = previous?.kind === 'option' && !isKnown(`--${previous.name}`) && previous.inlineValue !== true;
@@ -89,12 +95,20 @@ function faultOf(token: Token, before: readonly Token[]): string | undefined {
 
 function flagFault(token: OptionToken, before: readonly Token[]): string | undefined {
   const flag = `--${token.name}`;
-  if (!isKnown(flag)) return 'is not an option, see --help';
-  if (before.some((other) => other.kind === 'option' && other.name === token.name)) return 'is given twice';
+  if (!isKnown(flag)) {
+    return 'is not an option, see --help';
+  }
+  if (before.some((other) => other.kind === 'option' && other.name === token.name)) {
+    return 'is given twice';
+  }
   const key = keyOfFlag(flag);
   const needsValue = key === undefined ? otherFlags.get(flag) === true : takesValue(key);
-  if (!needsValue) return key === undefined && token.value !== undefined ? 'takes no value' : undefined;
-  if (token.value === undefined || (flag === '--config' && token.value === '')) return 'needs a value';
+  if (!needsValue) {
+    return key === undefined && token.value !== undefined ? 'takes no value' : undefined;
+  }
+  if (token.value === undefined || (flag === '--config' && token.value === '')) {
+    return 'needs a value';
+  }
   return token.inlineValue === false && token.value.startsWith('-')
     ? `needs a value; ${JSON.stringify(token.value)} is taken for one only as ${flag}=${token.value}`
     : undefined;

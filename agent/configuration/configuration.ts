@@ -44,15 +44,21 @@ export function parseConfiguration(
   readFile: (path: string) => string,
 ): ParsedConfiguration {
   const commandLine = readCommandLine(argv);
-  if (commandLine.asks === 'help') return { type: 'help', text: helpText() };
-  if (commandLine.asks === 'version') return { type: 'version' };
+  if (commandLine.asks === 'help') {
+    return { type: 'help', text: helpText() };
+  }
+  if (commandLine.asks === 'version') {
+    return { type: 'version' };
+  }
   const { configFile } = commandLine;
   const file = configFile === undefined ? noFile : readConfigurationFile(configFile, readFile);
   const { values, faults } = readValues((key) => commandLine.written.get(key) ?? file.written?.get(key), env);
   // What a file that cannot be read would have said is not known, so nothing is missing yet.
   const missing = file.written === undefined ? [] : missingValues(values);
   const all = [...commandLine.faults, ...file.faults, ...faults, ...missing, ...incompletePairs(values)];
-  if (all.length > 0) return { type: 'invalid', faults: all };
+  if (all.length > 0) {
+    return { type: 'invalid', faults: all };
+  }
   const { publishTimeout, shutdownGrace, noRegistration, registrationDir, ...rest } = values;
   return {
     type: 'run',
@@ -85,11 +91,15 @@ function readConfigurationFile(path: string, readFile: (path: string) => string)
   } catch (error) {
     return failed(`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`);
   }
-  if (text.length > maxFileLength) return failed(`is longer than ${maxFileLength} characters`);
+  if (text.length > maxFileLength) {
+    return failed(`is longer than ${maxFileLength} characters`);
+  }
   const document = parseDocument(text);
   const [error] = document.errors;
   // One slip in YAML makes many errors, and each message goes on with a drawing of the place: one line says it.
-  if (error !== undefined) return failed(error.message.split(':\n', 1)[0] ?? error.code);
+  if (error !== undefined) {
+    return failed(error.message.split(':\n', 1)[0] ?? error.code);
+  }
   let content: unknown;
   try {
     content = document.toJS() ?? {};
@@ -103,8 +113,11 @@ function readConfigurationFile(path: string, readFile: (path: string) => string)
   const faults: string[] = [];
   for (const [name, value] of Object.entries(content)) {
     const key = optionKeys.find((candidate) => candidate === name);
-    if (key === undefined) faults.push(`${path}: ${name}: is not an option`);
-    else written.set(key, { value, where: `${path}: ${key}` });
+    if (key === undefined) {
+      faults.push(`${path}: ${name}: is not an option`);
+    } else {
+      written.set(key, { value, where: `${path}: ${key}` });
+    }
   }
   return { written, faults };
 }
@@ -120,12 +133,17 @@ function readValues(
     const row: OptionRow<unknown> = options[key];
     const written = find(key) ?? fromEnvironment(row, env) ?? fromDefault(key, row, values);
     if (written === undefined) {
-      if (row.default === undefined) values.set(key, undefined);
+      if (row.default === undefined) {
+        values.set(key, undefined);
+      }
       continue;
     }
     const reading = row.type.read(written.value);
-    if (reading.ok) values.set(key, reading.value);
-    else faults.push(`${written.where}: ${reading.fault}`);
+    if (reading.ok) {
+      values.set(key, reading.value);
+    } else {
+      faults.push(`${written.where}: ${reading.fault}`);
+    }
   }
   return { values: Object.fromEntries(values) as OptionValues, faults };
 }
@@ -162,7 +180,9 @@ function fromDefault(
   row: OptionRow<unknown>,
   values: ReadonlyMap<OptionKey, unknown>,
 ): Written | undefined {
-  if (row.default === undefined) return undefined;
+  if (row.default === undefined) {
+    return undefined;
+  }
   let isWhole = true;
   const value = row.default.replace(/<([a-z-]+)>/g, (_, flag: string) => {
     const other = keyOfFlag(`--${flag}`);

@@ -22,8 +22,12 @@ export function flagLines(configuration: AgentConfiguration): readonly string[] 
 
 /** A value is text, a number, a switch, a list, or an address. */
 function valueText(value: unknown): string {
-  if (Array.isArray(value)) return JSON.stringify(value);
-  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) {
+    return JSON.stringify(value);
+  }
+  if (typeof value !== 'object' || value === null) {
+    return String(value);
+  }
   const { host, port } = { host: '', port: 0, ...value };
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

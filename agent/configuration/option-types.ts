@@ -61,8 +61,12 @@ export function toggle(): OptionType<boolean> {
   return {
     accepts: 'true or false',
     read: (written) => {
-      if (written === true || written === 'true') return read(true);
-      if (written === false || written === 'false') return read(false);
+      if (written === true || written === 'true') {
+        return read(true);
+      }
+      if (written === false || written === 'false') {
+        return read(false);
+      }
       return fault(`must be true or false, not ${quoted(written)}`);
     },
   };
@@ -99,7 +103,9 @@ export function duration(bounds: { readonly min: string; readonly max: string })
     accepts: `a duration from ${bounds.min} to ${bounds.max}, such as 90s, 2m or 1h`,
     read: (written) => {
       const value = typeof written === 'string' ? durationMs(written) : Number.NaN;
-      if (value >= minMs && value <= maxMs) return read(value);
+      if (value >= minMs && value <= maxMs) {
+        return read(value);
+      }
       return fault(
         Number.isNaN(value)
           ? `must be a duration with its unit, such as 90s, 2m or 1h, not ${quoted(written)}`
@@ -111,7 +117,9 @@ export function duration(bounds: { readonly min: string; readonly max: string })
 
 /** NaN for what is no duration. */
 function durationMs(text: string): number {
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return Number.NaN;
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
+    return Number.NaN;
+  }
   const parts = [...text.matchAll(/([\d.]+)(ms|s|m|h)/g)];
   return Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitsMs[unit ?? ''] ?? 0), 0));
 }
@@ -133,7 +141,9 @@ export function nodePath(options?: { readonly maxBytes: number }): OptionType<st
     placeholder: 'PATH',
     accepts: maxBytes === undefined ? 'an absolute path' : `an absolute path of at most ${maxBytes} bytes`,
     parse: (text) => {
-      if (!isAbsolute(text) || text.includes('\0')) return fault(`must be an absolute path, not ${quoted(text)}`);
+      if (!isAbsolute(text) || text.includes('\0')) {
+        return fault(`must be an absolute path, not ${quoted(text)}`);
+      }
       const path = normalize(text).replace(/(?<=.)\/+$/, '');
       return maxBytes !== undefined && Buffer.byteLength(path) > maxBytes
         ? fault(`must be at most ${maxBytes} bytes long, and is ${Buffer.byteLength(path)}: ${quoted(text)}`)
@@ -197,7 +207,9 @@ export function listenAddress(): OptionType<ListenAddress | undefined> {
     placeholder: 'HOST:PORT',
     accepts: 'an IP address with port, such as 127.0.0.1:9808 or [::1]:9808, or nothing',
     parse: (text) => {
-      if (text === '') return read(undefined);
+      if (text === '') {
+        return read(undefined);
+      }
       const [, ipv6, name, port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
       const host = ipv6 ?? (name === 'localhost' ? '127.0.0.1' : name) ?? '';
       const isAddress = ipv6 === undefined ? isIPv4(host) : isIP(ipv6) === 6;

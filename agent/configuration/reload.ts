@@ -30,10 +30,14 @@ export async function watchConfiguration(settings: {
   readonly onError: (error: unknown) => void;
 }): Promise<FileWatch> {
   const { configFile } = settings.configuration;
-  if (configFile === undefined) return { close: () => Promise.resolve() };
+  if (configFile === undefined) {
+    return { close: () => Promise.resolve() };
+  }
   const compare = createComparison(settings.configuration);
   const readAgain = (): void => {
-    for (const change of compare(settings.parse())) settings.listener(change);
+    for (const change of compare(settings.parse())) {
+      settings.listener(change);
+    }
   };
   return watchFiles([configFile], readAgain, settings.onError);
 }
@@ -56,7 +60,9 @@ function createComparison(
     const next: AgentConfiguration = { ...initial, ...reloadableValues(parsed.configuration) };
     const changes: ConfigurationChange[] = [];
     const changed = differences(current, next);
-    if (changed.length > 0) changes.push({ type: 'changed', options: changed, configuration: next });
+    if (changed.length > 0) {
+      changes.push({ type: 'changed', options: changed, configuration: next });
+    }
     const restart = differences(next, parsed.configuration);
     if (restart.length > 0 && !isDeepStrictEqual(restart, toldRestart)) {
       changes.push({ type: 'restartNeeded', options: restart });

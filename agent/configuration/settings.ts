@@ -3,6 +3,7 @@
  */
 
 import type { FileWatch } from '../base/file-watch.ts';
+import { unreachable } from '../base/unreachable.ts';
 import type { Logger } from '../observe/log/log.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './configuration.ts';
 import { type ConfigurationChange, watchConfiguration } from './reload.ts';
@@ -41,7 +42,7 @@ export function createSettings({ configuration, parse, log, onChange }: Settings
         log.error('the configuration file has faults; the earlier configuration stays', { detail: change.faults });
         return;
       default:
-        change satisfies never;
+        unreachable(change);
     }
   };
 

@@ -31,11 +31,15 @@ export const signerPattern = /^(\*|[a-z0-9][-.a-z0-9]*\/(\*|[a-z0-9][-.a-z0-9]*)
 export function readAllowList(
   written: unknown,
 ): { readonly ok: true; readonly value: AllowList } | { readonly ok: false; readonly fault: string } {
-  if (!Array.isArray(written)) return fault('must be a list of { namespaces: […], signers: […] }');
+  if (!Array.isArray(written)) {
+    return fault('must be a list of { namespaces: […], signers: […] }');
+  }
   const rules: AllowRule[] = [];
   for (const [index, entry] of written.entries()) {
     const reading = readRule(entry, `[${index}]`);
-    if (typeof reading === 'string') return fault(reading);
+    if (typeof reading === 'string') {
+      return fault(reading);
+    }
     rules.push(reading);
   }
   return { ok: true, value: rules };
@@ -51,7 +55,9 @@ function readRule(entry: unknown, path: string): AllowRule | string {
   }
   const { namespaces, signers, ...others } = entry as Readonly<Record<string, unknown>>;
   const [unknown] = Object.keys(others);
-  if (unknown !== undefined) return `${path}.${unknown} is not known, only namespaces and signers are`;
+  if (unknown !== undefined) {
+    return `${path}.${unknown} is not known, only namespaces and signers are`;
+  }
   if (!isListOf(namespaces, namespacePattern)) {
     return `${path}.namespaces must be a list of namespaces, "*" allowed alone or at the end of a name`;
   }

@@ -22,6 +22,8 @@ export function issuerByRule(issuers: Readonly<Record<CertificateApi, Issuer>>, 
 
 /** The API that a request of this name was made through. */
 export function apiOf(requestName: string): CertificateApi {
-  if (requestName.endsWith(nameEndings.certificateSigningRequest)) return 'certificateSigningRequest';
+  if (requestName.endsWith(nameEndings.certificateSigningRequest)) {
+    return 'certificateSigningRequest';
+  }
   return requestName.endsWith(nameEndings.certManager) ? 'certManager' : 'podCertificateRequest';
 }

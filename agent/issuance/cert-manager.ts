@@ -39,12 +39,20 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
     issuerRef.name === issuer.name && (issuerRef.kind ?? 'Issuer') === issuer.kind,
   outcome({ status }, refreshAfter): Outcome | undefined {
     const invalid = conditionOf(status, 'InvalidRequest');
-    if (invalid !== undefined) return { type: 'failed', ...invalid, reason: invalid.reason || 'InvalidRequest' };
+    if (invalid !== undefined) {
+      return { type: 'failed', ...invalid, reason: invalid.reason || 'InvalidRequest' };
+    }
     const denied = conditionOf(status, 'Denied');
-    if (denied !== undefined) return { type: 'denied', ...denied };
+    if (denied !== undefined) {
+      return { type: 'denied', ...denied };
+    }
     const unready = conditionOf(status, 'Ready', 'False');
-    if (unready?.reason === 'Failed') return { type: 'failed', ...unready };
-    if (unready?.reason === 'Denied') return { type: 'denied', ...unready };
+    if (unready?.reason === 'Failed') {
+      return { type: 'failed', ...unready };
+    }
+    if (unready?.reason === 'Denied') {
+      return { type: 'denied', ...unready };
+    }
     const isReady = conditionOf(status, 'Ready') !== undefined && status?.certificate !== undefined;
     return isReady ? issuedOutcome(status.certificate, refreshAfter) : undefined;
   },

@@ -36,9 +36,13 @@ export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 
   asksForTheSame: (existing, order: CertificateOrder) => existing.spec.signerName === order.signerName,
   outcome({ status }, refreshAfter): Outcome | undefined {
     const denied = conditionOf(status, 'Denied');
-    if (denied !== undefined) return { type: 'denied', ...denied };
+    if (denied !== undefined) {
+      return { type: 'denied', ...denied };
+    }
     const failed = conditionOf(status, 'Failed');
-    if (failed !== undefined) return { type: 'failed', ...failed };
+    if (failed !== undefined) {
+      return { type: 'failed', ...failed };
+    }
     return status?.certificate === undefined ? undefined : issuedOutcome(status.certificate, refreshAfter);
   },
 };

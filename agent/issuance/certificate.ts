@@ -24,7 +24,9 @@ const basicConstraints = '551d13';
 /** @throws when the bytes are not one X.509 certificate, whole. */
 export function parseCertificate(der: Uint8Array): Certificate {
   const certificate = outlineCertificate(der);
-  if (certificate.x509().raw.length !== der.length) throw new RangeError('bytes follow the certificate');
+  if (certificate.x509().raw.length !== der.length) {
+    throw new RangeError('bytes follow the certificate');
+  }
   return certificate;
 }
 
@@ -50,8 +52,12 @@ export function outlineCertificate(der: Uint8Array): Certificate {
 /** Why it may issue nothing at a time (milliseconds since the epoch), or undefined when it may. */
 export function whyNoIssuer(certificate: Certificate, at: number): string | undefined {
   const { ca, validFromDate, validToDate } = certificate.x509();
-  if (!ca) return 'is no CA: it needs basicConstraints CA:TRUE and, where it has a keyUsage, keyCertSign in it';
-  if (validFromDate.getTime() > at) return `is not valid before ${validFromDate.toISOString()}`;
+  if (!ca) {
+    return 'is no CA: it needs basicConstraints CA:TRUE and, where it has a keyUsage, keyCertSign in it';
+  }
+  if (validFromDate.getTime() > at) {
+    return `is not valid before ${validFromDate.toISOString()}`;
+  }
   return isExpired(certificate, at) ? `expired at ${validToDate.toISOString()}` : undefined;
 }
 
@@ -73,15 +79,21 @@ export function isSelfIssued({ issuer, subject }: Certificate): boolean {
 }
 
 function longestPathIn(extensions: Element | undefined): number {
-  if (extensions === undefined) return Number.POSITIVE_INFINITY;
+  if (extensions === undefined) {
+    return Number.POSITIVE_INFINITY;
+  }
   const [list] = elementsOf(extensions.content);
   for (const extension of elementsOf(contentOf(list))) {
     const parts = elementsOf(extension.content);
     const value = parts.at(-1);
-    if (hexOf(contentOf(parts[0])) !== basicConstraints) continue;
+    if (hexOf(contentOf(parts[0])) !== basicConstraints) {
+      continue;
+    }
     const [constraints] = elementsOf(contentOf(value));
     const limit = elementsOf(contentOf(constraints)).find(({ tag }) => tag === tags.integer);
-    if (limit !== undefined) return Number.parseInt(hexOf(limit.content), 16);
+    if (limit !== undefined) {
+      return Number.parseInt(hexOf(limit.content), 16);
+    }
   }
   return Number.POSITIVE_INFINITY;
 }
@@ -102,7 +114,9 @@ function nameKey(name: Uint8Array): string {
 function valueKey(value: Element | undefined): string {
   const content = contentOf(value);
   const isText = value?.tag === tags.utf8 || value?.tag === tags.printable || value?.tag === tags.ia5;
-  if (!isText) return `${value?.tag}:${hexOf(content)}`;
+  if (!isText) {
+    return `${value?.tag}:${hexOf(content)}`;
+  }
   return Buffer.from(content).toString('utf8').trim().replaceAll(/ +/g, ' ').toLowerCase();
 }
 

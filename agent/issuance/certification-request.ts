@@ -43,7 +43,9 @@ export async function certificationRequestInfo(
     extensions.push(extension(x509.id_ce_keyUsage, true, new x509.KeyUsage(flags)));
   }
   const ids = extendedKeyUsageIds(usages);
-  if (ids.length > 0) extensions.push(extension(x509.id_ce_extKeyUsage, false, new x509.ExtendedKeyUsage([...ids])));
+  if (ids.length > 0) {
+    extensions.push(extension(x509.id_ce_extKeyUsage, false, new x509.ExtendedKeyUsage([...ids])));
+  }
   const alternatives = [
     ...names.uris.map((uri) => new x509.GeneralName({ uniformResourceIdentifier: uri })),
     ...names.dnsNames.map((dNSName) => new x509.GeneralName({ dNSName })),

@@ -33,7 +33,9 @@ export function verifyChain(
 ): IssuedChain {
   const sent = readChain(outcome.certificateChain);
   const [leaf, ...others] = sent;
-  if (leaf === undefined) throw refusal('it holds no certificate');
+  if (leaf === undefined) {
+    throw refusal('it holds no certificate');
+  }
   checkKey(leaf, spki, sent.length);
   const { serialNumber, validFromDate, validToDate } = leaf.x509();
   const certificates = checkPath(leaf, others, now);
@@ -49,7 +51,9 @@ export function verifyChain(
 
 function readChain(pem: string): Certificate[] {
   const size = Buffer.byteLength(pem);
-  if (size > longestChainBytes) throw refusal(`it has ${size} bytes, more than ${longestChainBytes}`);
+  if (size > longestChainBytes) {
+    throw refusal(`it has ${size} bytes, more than ${longestChainBytes}`);
+  }
   const blocks = readBlocks(pem);
   if (blocks.length > mostCertificates) {
     throw refusal(`it holds ${blocks.length} certificates, more than ${mostCertificates}`);
@@ -99,7 +103,9 @@ function checkPath(leaf: Certificate, others: readonly Certificate[], now: numbe
   const namesakes = others.filter(({ subject }) => subject === leaf.issuer);
   // A leaf alone may have been issued by an anchor. Others beside it that did not issue it are the wrong ones.
   const isAlone = others.every(({ der }) => Buffer.compare(der, leaf.der) === 0);
-  if (certificates.length > 1 || isAlone || namesakes.some((issuer) => isSignedBy(leaf, issuer))) return certificates;
+  if (certificates.length > 1 || isAlone || namesakes.some((issuer) => isSignedBy(leaf, issuer))) {
+    return certificates;
+  }
   const [namesake] = namesakes;
   throw refusal(
     namesake === undefined
@@ -112,7 +118,9 @@ function climb(leaf: Certificate, others: readonly Certificate[], now: number): 
   try {
     return ascend(leaf, others, now);
   } catch (cause) {
-    if (cause instanceof TooManySignatures) throw refusal(`it takes ${cause.message} to check`, cause);
+    if (cause instanceof TooManySignatures) {
+      throw refusal(`it takes ${cause.message} to check`, cause);
+    }
     throw cause;
   }
 }
@@ -127,7 +135,9 @@ function checkTimes(leaf: Certificate, outcome: Outcome & { readonly type: 'issu
     const range = `${timeText(notBefore)} and ${timeText(notAfter)}`;
     throw refusal(`status.beginRefreshAt ${timeText(beginRefreshAt)} does not lie between ${range}`);
   }
-  if (notAfter <= now) throw refusal(`it expired at ${timeText(notAfter)}, and it is ${timeText(now)}`);
+  if (notAfter <= now) {
+    throw refusal(`it expired at ${timeText(notAfter)}, and it is ${timeText(now)}`);
+  }
 }
 
 /** Certificates and the API's times have whole seconds. */
@@ -142,7 +152,9 @@ function nameOf(certificate: Certificate): string {
   const { subject } = certificate.x509();
   // A certificate whose identity is in its alternative names has no subject, which Node shows as undefined.
   const line = (subject ?? '').replaceAll(/[\p{Cc}\p{Cf}]+/gu, ', ');
-  if (line === '') return 'no subject';
+  if (line === '') {
+    return 'no subject';
+  }
   return line.length <= longestName ? line : `${line.slice(0, longestName)}…`;
 }
 

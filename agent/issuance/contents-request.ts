@@ -60,7 +60,9 @@ const longestLabelValue = 63;
 
 /** A node's name as a label's value, which holds less than a name may have. */
 export function nodeLabelValue(nodeName: string): string {
-  if (nodeName.length <= longestLabelValue) return nodeName;
+  if (nodeName.length <= longestLabelValue) {
+    return nodeName;
+  }
   return createHash('sha256').update(nodeName).digest('hex').slice(0, 40);
 }
 
@@ -139,7 +141,9 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     try {
       await calls.create(kind.body(order, await requestFor(order, key, choice), choice, nodeName), call);
     } catch (error) {
-      if (!(error instanceof AgentError && error.code === 'Conflict')) throw error;
+      if (!(error instanceof AgentError && error.code === 'Conflict')) {
+        throw error;
+      }
       const existing =
         cache.get(kind.key(namespace, order.requestName)) ?? (await calls.get(namespace, order.requestName, call));
       if (!holdsKey(existing, key.spki) || !kind.asksForTheSame(existing, order, choice)) {
@@ -156,7 +160,9 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
       const choice: RequestSettings | undefined = kind.accepts(options.choice(namespace, signerName));
       return choice?.refreshAfter ?? defaultRefreshAfter;
     } catch (error) {
-      if (error instanceof AgentError) return defaultRefreshAfter;
+      if (error instanceof AgentError) {
+        return defaultRefreshAfter;
+      }
       throw error;
     }
   }
@@ -172,7 +178,9 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
         refreshAfter.delete(key);
         listener(outcome);
         // By now the answer is kept in the volume; the request has no owner that would take it away.
-        if (outcome.type !== 'gone') calls.remove(namespace, requestName).catch(options.onFault);
+        if (outcome.type !== 'gone') {
+          calls.remove(namespace, requestName).catch(options.onFault);
+        }
       });
       return () => {
         refreshAfter.delete(key);

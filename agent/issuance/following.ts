@@ -40,20 +40,26 @@ export function createFollowing<T extends KubernetesObject>(
       }
 
       function report(outcome: Outcome | undefined): void {
-        if (outcome === undefined || ended) return;
+        if (outcome === undefined || ended) {
+          return;
+        }
         end();
         listener(outcome);
       }
 
       function look(): void {
         const request = cache.get(key);
-        if (request !== undefined) report(outcomeOf(request));
-        else if (cache.lists().taken > existsSince) report({ type: 'gone' });
+        if (request !== undefined) {
+          report(outcomeOf(request));
+        } else if (cache.lists().taken > existsSince) {
+          report({ type: 'gone' });
+        }
       }
 
       const unsubscribe = cache.subscribe((event: RequestEvent<T>) => {
-        if (event.type === 'synced') look();
-        else if (keyOf(event.object) === key) {
+        if (event.type === 'synced') {
+          look();
+        } else if (keyOf(event.object) === key) {
           report(outcomeOf(event.object) ?? (event.type === 'deleted' ? { type: 'gone' } : undefined));
         }
       });

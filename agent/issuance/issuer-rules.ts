@@ -122,7 +122,9 @@ export function readIssuerRules(
   value: unknown,
 ): { readonly ok: true; readonly value: IssuerRules } | { readonly ok: false; readonly fault: string } {
   const result = v.safeParse(written, value, { abortEarly: true, abortPipeEarly: true });
-  if (result.success) return { ok: true, value: result.output };
+  if (result.success) {
+    return { ok: true, value: result.output };
+  }
   const [issue] = result.issues;
   const place = v.getDotPath(issue);
   const expected = issue.type === 'check' || issue.type === 'custom' ? issue.message : `must be ${issue.expected}`;
@@ -152,7 +154,9 @@ export function issuerFor(rules: IssuerRules, namespace: string, signerName: str
       signers.some((pattern) => matches(pattern, signerName)) &&
       namespaces.some((pattern) => matches(pattern, namespace)),
   );
-  if (rule?.podCertificateRequest !== undefined) return { api: 'podCertificateRequest' };
+  if (rule?.podCertificateRequest !== undefined) {
+    return { api: 'podCertificateRequest' };
+  }
   if (rule?.certificateSigningRequest !== undefined) {
     return { api: 'certificateSigningRequest', ...settingsOf(rule.certificateSigningRequest) };
   }
@@ -164,7 +168,9 @@ export function issuerFor(rules: IssuerRules, namespace: string, signerName: str
       issuer,
     };
   }
-  if (rule === undefined) return { api: 'podCertificateRequest' };
+  if (rule === undefined) {
+    return { api: 'podCertificateRequest' };
+  }
   const message = `a rule of the agent's issuers sends signer ${signerName} to cert-manager and names no issuer`;
   throw new AgentError('Rejected', message, { actor: 'cluster operator' });
 }
@@ -178,7 +184,9 @@ function certManagerIssuer(signerName: string, namespace: string): IssuerReferen
   if (signerName.startsWith(clusterIssuers)) {
     return { name: signerName.slice(clusterIssuers.length), kind: 'ClusterIssuer', group };
   }
-  if (!signerName.startsWith(issuers)) return undefined;
+  if (!signerName.startsWith(issuers)) {
+    return undefined;
+  }
   const path = signerName.slice(issuers.length);
   const dot = path.indexOf('.');
   if (dot < 1 || path.slice(0, dot) !== namespace) {

@@ -38,16 +38,24 @@ const longestMessage = 2048;
  * @param refused the key type that was asked for, which is never the suggestion.
  */
 export function suggestedKeyType(reason: string, message: string, refused?: KeyType): KeyType | undefined {
-  if (reason !== 'UnsupportedKeyType') return undefined;
+  if (reason !== 'UnsupportedKeyType') {
+    return undefined;
+  }
   let mood: 'neutral' | 'refusing' | 'suggesting' = 'neutral';
   let named: KeyType[] = [];
   const mentioned: KeyType[] = [];
   for (const { groups = {} } of message.slice(0, longestMessage).matchAll(token)) {
     const keyType = keyTypeIn(groups);
     if (keyType !== undefined) {
-      if (keyType === refused) continue;
-      if (mood === 'suggesting') return keyType;
-      if (mood === 'neutral') named.push(keyType);
+      if (keyType === refused) {
+        continue;
+      }
+      if (mood === 'suggesting') {
+        return keyType;
+      }
+      if (mood === 'neutral') {
+        named.push(keyType);
+      }
     } else if (groups['end'] !== undefined) {
       mood = 'neutral';
       mentioned.push(...named);

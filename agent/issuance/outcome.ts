@@ -12,7 +12,9 @@ import type { Outcome } from '../lifecycle/ports.ts';
  */
 export function outcomeOf({ status }: PodCertificateRequest): Outcome | undefined {
   for (const { type, status: holds, reason = '', message = '' } of status?.conditions ?? []) {
-    if (holds !== 'True') continue;
+    if (holds !== 'True') {
+      continue;
+    }
     switch (type) {
       case 'Issued':
         return {

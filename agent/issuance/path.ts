@@ -83,7 +83,9 @@ export function verifiesAgainst(
     return leaf !== undefined && ascend(leaf, others, now, anchors.map(outlineCertificate)).isTrusted;
   } catch (fault) {
     // What cannot be read, or costs too much to check, leads nowhere that a verifier would follow.
-    if (fault instanceof Error) return false;
+    if (fault instanceof Error) {
+      return false;
+    }
     throw fault;
   }
 }
@@ -118,7 +120,9 @@ export function ascend(
     steps.set(certificate, step);
     isTrusted ||= isAnchored(search, certificate, above);
     for (const issuer of step.issuers) {
-      if (!steps.has(issuer)) due.set(issuer, Math.min(above, due.get(issuer) ?? above));
+      if (!steps.has(issuer)) {
+        due.set(issuer, Math.min(above, due.get(issuer) ?? above));
+      }
     }
   }
   return { certificates: inOrder(leaf, others, leadingUp(steps)), faults: search.faults, isTrusted };
@@ -127,15 +131,24 @@ export function ascend(
 /** @param above intermediates that are not self-issued below whatever issued it. */
 function stepFrom({ sent, at, isSigned, faults }: Search, certificate: Certificate, above: number): Step {
   const step: Step = { certificate, issuers: [], isTop: true };
-  if (isSelfIssued(certificate) && isSigned(certificate, certificate)) return step;
+  if (isSelfIssued(certificate) && isSigned(certificate, certificate)) {
+    return step;
+  }
   for (const issuer of sent.get(certificate.issuer) ?? []) {
-    if (issuer === certificate || !isSigned(certificate, issuer)) continue;
+    if (issuer === certificate || !isSigned(certificate, issuer)) {
+      continue;
+    }
     const why = whyNotAbove(issuer, above, at);
     // A root of the past may have a successor with its key among the anchors, where verifiers look for roots.
-    if (why !== undefined && isSelfIssued(issuer) && isExpired(issuer, at) && issuer.x509().ca) continue;
+    if (why !== undefined && isSelfIssued(issuer) && isExpired(issuer, at) && issuer.x509().ca) {
+      continue;
+    }
     step.isTop = false;
-    if (why === undefined) step.issuers.push(issuer);
-    else faults.push({ certificate, issuer, why });
+    if (why === undefined) {
+      step.issuers.push(issuer);
+    } else {
+      faults.push({ certificate, issuer, why });
+    }
   }
   return step;
 }
@@ -150,7 +163,9 @@ function isAnchored({ anchors, at, isSigned }: Search, certificate: Certificate,
 
 function whyNotAbove(issuer: Certificate, above: number, at: number): string | undefined {
   const why = whyNoIssuer(issuer, at);
-  if (why !== undefined || above <= issuer.longestPath) return why;
+  if (why !== undefined || above <= issuer.longestPath) {
+    return why;
+  }
   return `allows ${issuer.longestPath} CA(s) between itself and the leaf (pathLenConstraint), and ${above} are there`;
 }
 
@@ -171,7 +186,9 @@ function createSignatureCheck(): (certificate: Certificate, issuer: Certificate)
   let checks = 0;
   return (certificate, issuer) => {
     checks += 1;
-    if (checks > mostSignatureChecks) throw new TooManySignatures(`more than ${mostSignatureChecks} signatures`);
+    if (checks > mostSignatureChecks) {
+      throw new TooManySignatures(`more than ${mostSignatureChecks} signatures`);
+    }
     return isSignedBy(certificate, issuer);
   };
 }
@@ -180,7 +197,9 @@ function createSignatureCheck(): (certificate: Certificate, issuer: Certificate)
 function leastBelow(due: ReadonlyMap<Certificate, number>): [Certificate, number] | undefined {
   let least: [Certificate, number] | undefined;
   for (const entry of due) {
-    if (least === undefined || entry[1] < least[1]) least = entry;
+    if (least === undefined || entry[1] < least[1]) {
+      least = entry;
+    }
   }
   return least;
 }
@@ -189,12 +208,16 @@ function leastBelow(due: ReadonlyMap<Certificate, number>): [Certificate, number
 function leadingUp(steps: ReadonlyMap<Certificate, Step>): ReadonlyMap<Certificate, Step> {
   const below = new Map<Certificate, Step[]>();
   for (const step of steps.values()) {
-    for (const issuer of step.issuers) below.set(issuer, [...(below.get(issuer) ?? []), step]);
+    for (const issuer of step.issuers) {
+      below.set(issuer, [...(below.get(issuer) ?? []), step]);
+    }
   }
   const leading = new Map<Certificate, Step>();
   const due = [...steps.values()].filter(({ isTop }) => isTop);
   for (let step = due.pop(); step !== undefined; step = due.pop()) {
-    if (leading.has(step.certificate)) continue;
+    if (leading.has(step.certificate)) {
+      continue;
+    }
     leading.set(step.certificate, step);
     due.push(...(below.get(step.certificate) ?? []));
   }
@@ -212,6 +235,8 @@ function inOrder(
     ordered.add(next);
     next = leading.get(next)?.issuers.find((issuer) => leading.has(issuer) && !ordered.has(issuer));
   }
-  if (ordered.size === 0) return [];
+  if (ordered.size === 0) {
+    return [];
+  }
   return [...ordered, ...others.filter((certificate) => leading.has(certificate) && !ordered.has(certificate))];
 }

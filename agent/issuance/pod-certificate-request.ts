@@ -33,7 +33,9 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
         return;
       } catch (error) {
         const next = changes < mostChanges ? await alternative(served, error) : undefined;
-        if (next === undefined) throw error;
+        if (next === undefined) {
+          throw error;
+        }
         served = next;
       }
     }
@@ -55,7 +57,9 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
       if (isNamespaceGone(error, namespace)) {
         throw new AgentError('PodGone', `namespace ${namespace} does not exist`, { actor: 'nobody', cause: error });
       }
-      if (!isAgentError(error, 'Conflict')) throw error;
+      if (!isAgentError(error, 'Conflict')) {
+        throw error;
+      }
       // The cache comes first: it costs nothing, and a node may only read a request once the authorizer has seen it.
       const existing =
         cache.get(keyOf(namespace, order.requestName)) ??
@@ -109,7 +113,9 @@ function missesKeyAndProof(error: AgentError): boolean {
 
 /** A request that exists and cannot be read a moment later was deleted in between: the next attempt makes it again. */
 function vanished(error: unknown): never {
-  if (!isAgentError(error, 'NotFound')) throw error;
+  if (!isAgentError(error, 'NotFound')) {
+    throw error;
+  }
   throw new AgentError('Unavailable', 'the request was deleted while it was looked at', {
     actor: 'nobody',
     cause: error,

@@ -45,8 +45,12 @@ export async function requestBody(
 }
 
 function annotations({ userAnnotations }: CertificateOrder, api: PodCertificateApi): Partial<Spec> {
-  if (Object.keys(userAnnotations).length === 0) return {};
-  if (api.userAnnotations) return { unverifiedUserAnnotations: userAnnotations };
+  if (Object.keys(userAnnotations).length === 0) {
+    return {};
+  }
+  if (api.userAnnotations) {
+    return { unverifiedUserAnnotations: userAnnotations };
+  }
   throw new AgentError(
     'Rejected',
     `userAnnotations cannot be passed to the signer: this cluster serves PodCertificateRequests as ${api.apiVersion}, which has no such field`,

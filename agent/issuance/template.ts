@@ -54,15 +54,21 @@ export function namesFor(template: Template, identity: PodIdentity, trustDomain:
 function filled(text: string, values: Readonly<Record<TemplateVariable, string>>): string {
   return text.replaceAll(/\$\{([^}]*)\}/g, (_, name: string) => {
     const value = templateVariables.find((variable) => variable === name);
-    if (value === undefined) throw refusal(`the template's variable \${${name}} does not exist`);
-    if (!plainName.test(values[value])) throw refusal(`the pod's ${name} cannot stand in a certificate`);
+    if (value === undefined) {
+      throw refusal(`the template's variable \${${name}} does not exist`);
+    }
+    if (!plainName.test(values[value])) {
+      throw refusal(`the pod's ${name} cannot stand in a certificate`);
+    }
     return values[value];
   });
 }
 
 function checked(what: string, isOne: (text: string) => boolean): (text: string) => string {
   return (text) => {
-    if (!isOne(text)) throw refusal(`the template makes ${JSON.stringify(text)}, which is not ${what}`);
+    if (!isOne(text)) {
+      throw refusal(`the template makes ${JSON.stringify(text)}, which is not ${what}`);
+    }
     return text;
   };
 }

@@ -80,6 +80,8 @@ export async function signByOpenSsl(
  * @throws AgentError Internal
  */
 export function checked(signature: Uint8Array, verifies: boolean): Uint8Array {
-  if (verifies) return signature;
+  if (verifies) {
+    return signature;
+  }
   throw new AgentError('Internal', 'a signature that was just made does not verify', { actor: 'nobody' });
 }

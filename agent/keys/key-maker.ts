@@ -78,13 +78,17 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
   function recognise(pkcs8: Uint8Array): KnownHalf {
     const key = readPkcs8(pkcs8);
     const keyType = keyTypes.find((candidate) => table[candidate].owns(key));
-    if (keyType === undefined) throw unusable('is of no key type that is supported');
+    if (keyType === undefined) {
+      throw unusable('is of no key type that is supported');
+    }
     return { keyType, spki: createPublicKey(key).export({ format: 'der', type: 'spki' }) };
   }
 
   async function warmUp(): Promise<void> {
     for (const keyType of keyTypes) {
-      if (table[keyType].runsOn !== 'main thread') continue;
+      if (table[keyType].runsOn !== 'main thread') {
+        continue;
+      }
       const key = await generate(keyType);
       await key.proofOfPossession('warm-up');
       await key.stubRequest();

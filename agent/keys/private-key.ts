@@ -29,7 +29,9 @@ export function createPrivateKey(parts: PrivateKeyParts): PrivateKey {
   let destroyed = false;
 
   function inHand(): KeyPair {
-    if (!destroyed) return { pkcs8, spki };
+    if (!destroyed) {
+      return { pkcs8, spki };
+    }
     throw new AgentError('Internal', `the ${keyType} key has been destroyed`, { actor: 'nobody' });
   }
 

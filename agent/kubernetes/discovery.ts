@@ -135,7 +135,9 @@ function remembered<T extends ServedApi>(clock: Clock, missingForMs: number, ask
         lastMissing = error;
         missingUntil = clock.now() + missingForMs;
       }
-      if (answer === undefined) throw error;
+      if (answer === undefined) {
+        throw error;
+      }
       goodUntil = clock.now() + missingForMs;
       return answer;
     } finally {

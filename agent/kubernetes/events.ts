@@ -196,7 +196,9 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     stopping = true;
     await new Promise<void>((resolve) => {
       const cancel = clock.at(clock.now() + deadlineMs, () => {
-        while (line.take() !== undefined) dropped += 1;
+        while (line.take() !== undefined) {
+          dropped += 1;
+        }
         ending.abort();
       });
       const finish = (): void => {

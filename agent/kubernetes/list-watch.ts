@@ -124,7 +124,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   function heard(): void {
     lastEventAt = wallClock();
-    if (lastError === undefined) return;
+    if (lastError === undefined) {
+      return;
+    }
     lastError = undefined;
     failingSince = undefined;
     options.onRecovered?.();

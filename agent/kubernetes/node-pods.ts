@@ -50,7 +50,9 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
   };
 
   const open = (): void => {
-    if (copy !== undefined || clock.now() < refusedUntil) return;
+    if (copy !== undefined || clock.now() < refusedUntil) {
+      return;
+    }
     copy = createListWatch<Pod>({
       client,
       clock,
@@ -60,25 +62,35 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
       query: { fieldSelector: `spec.nodeName=${nodeName}` },
       onError(error) {
         onError(error);
-        if (error.code !== 'Forbidden') return;
+        if (error.code !== 'Forbidden') {
+          return;
+        }
         refusedUntil = clock.now() + refusedForMs;
         close();
       },
     });
     copy.subscribe((event) => {
       for (const follower of [...followers]) {
-        if (event.type === 'synced' || event.object.metadata.name === follower.pod.name) look(follower);
+        if (event.type === 'synced' || event.object.metadata.name === follower.pod.name) {
+          look(follower);
+        }
       }
     });
   };
 
   const look = (follower: Follower): void => {
-    if (copy === undefined || !copy.health().synced || !followers.has(follower)) return;
+    if (copy === undefined || !copy.health().synced || !followers.has(follower)) {
+      return;
+    }
     const { namespace, name, uid } = follower.pod;
     const found = copy.get(`${namespace}/${name}`);
-    if (found?.metadata.uid === uid && found.metadata.deletionTimestamp === undefined) return;
+    if (found?.metadata.uid === uid && found.metadata.deletionTimestamp === undefined) {
+      return;
+    }
     followers.delete(follower);
-    if (followers.size === 0) close();
+    if (followers.size === 0) {
+      close();
+    }
     follower.listener();
   };
 
@@ -90,7 +102,9 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
       // What a watch of others has shown already is told after this call has returned.
       queueMicrotask(() => look(follower));
       return () => {
-        if (followers.delete(follower) && followers.size === 0) close();
+        if (followers.delete(follower) && followers.size === 0) {
+          close();
+        }
       };
     },
     stop() {

@@ -57,8 +57,12 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     read: (path, rank) =>
       readPod(path, rank).catch((error: unknown) => {
         // To a node, what it may not read may not exist.
-        if (isUnrelatedToNode(error)) return listPod(path, rank, error);
-        if (saysPodIsAbsent(error, nameIn(path))) return listPod(path, rank, unconfirmed(path, error));
+        if (isUnrelatedToNode(error)) {
+          return listPod(path, rank, error);
+        }
+        if (saysPodIsAbsent(error, nameIn(path))) {
+          return listPod(path, rank, unconfirmed(path, error));
+        }
         throw isNotFound(error) ? unconfirmed(path, error) : error;
       }),
   });
@@ -93,7 +97,9 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
       .catch((error: unknown) => {
         throw error instanceof AgentError && error.code !== 'Unavailable' ? otherwise : error;
       });
-    if (list.kind !== 'PodList' || list.items === undefined || list.metadata?.continue) throw otherwise;
+    if (list.kind !== 'PodList' || list.items === undefined || list.metadata?.continue) {
+      throw otherwise;
+    }
     return list.items.map(decodePod).find(({ metadata }) => metadata.name === name);
   }
 
@@ -102,7 +108,9 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     const path = core({ namespace, resource: 'pods', name });
     // A remembered pod of another UID, or that there was none, may be the predecessor of this one.
     const named = await pods.get(path, call, (known) => known?.metadata.uid === uid);
-    if (named === undefined) throw goneError(reference, 'does not exist');
+    if (named === undefined) {
+      throw goneError(reference, 'does not exist');
+    }
     const pod = named.metadata.uid === uid ? named : await confirmed(reference, path, named, call);
     if (pod.metadata.annotations?.[mirrorAnnotation] !== undefined) {
       const why = 'is a static pod, for which the API server accepts no certificate requests';
@@ -119,8 +127,12 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   /** The pod, where the reply for its name shows another of that name. @throws AgentError PodGone when the list agrees */
   async function confirmed(reference: PodReference, path: string, other: Pod, rank: SharedRank): Promise<Pod> {
     const listed = await listPod(path, rank, unconfirmed(path, undefined));
-    if (listed?.metadata.uid === reference.uid) return listed;
-    if (!other.metadata.uid || (listed !== undefined && !listed.metadata.uid)) throw unconfirmed(path, undefined);
+    if (listed?.metadata.uid === reference.uid) {
+      return listed;
+    }
+    if (!other.metadata.uid || (listed !== undefined && !listed.metadata.uid)) {
+      throw unconfirmed(path, undefined);
+    }
     throw goneError(reference, `has been replaced by one with UID ${other.metadata.uid}`);
   }
 

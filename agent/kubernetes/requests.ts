@@ -38,7 +38,9 @@ export function createRequestApi(client: ApiClient, discovery: Discovery) {
       try {
         return await client.request({ method: 'GET', path, as: 'node', ...call, decode: decodePodCertificateRequest });
       } catch (cause) {
-        if (!isUnrelatedToNode(cause)) throw cause;
+        if (!isUnrelatedToNode(cause)) {
+          throw cause;
+        }
         const message = `the API server does not show the node its request ${namespace}/${name} yet, or any more`;
         throw new AgentError('Unavailable', message, { actor: 'nobody', cause });
       }
@@ -67,7 +69,9 @@ export function watchRequests(
       return resourcePath(api.pathPrefix, { resource });
     },
     onNotServed() {
-      if (api !== undefined) discovery.notServed(api);
+      if (api !== undefined) {
+        discovery.notServed(api);
+      }
     },
   });
 }

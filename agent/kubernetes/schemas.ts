@@ -230,7 +230,9 @@ const outline = fields({
 /** What can be said of an object that is unreadable otherwise: its key, and the version at which it was sent. */
 export function outlineOf(value: unknown): { readonly key?: string; readonly resourceVersion?: string } {
   const result = v.safeParse(outline, value, firstFault);
-  if (!result.success) return {};
+  if (!result.success) {
+    return {};
+  }
   const { name, namespace, resourceVersion } = result.output.metadata;
   return {
     ...(name === undefined ? {} : { key: keyOf({ metadata: { name, ...(namespace && { namespace }) } }) }),
@@ -249,7 +251,9 @@ const firstFault = { abortEarly: true, abortPipeEarly: true } as const;
 function decoder<const S extends v.GenericSchema>(kind: string, schema: S): Decoder<v.InferOutput<S>> {
   return (value) => {
     const result = v.safeParse(schema, value, firstFault);
-    if (result.success) return result.output;
+    if (result.success) {
+      return result.output;
+    }
     const [issue] = result.issues;
     const path = v.getDotPath(issue);
     const where = path === null ? '' : ` at ${path.slice(0, 100)}`;

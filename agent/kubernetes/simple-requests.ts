@@ -38,7 +38,9 @@ export function createSimpleRequestApi<T extends KubernetesObject>(client: ApiCl
       const path = pathOf(body.metadata.namespace ?? '');
       await client.request({ method: 'POST', path, body, as, ...call }).catch((cause: unknown) => {
         // The collection itself: nothing in the path but the API and the namespace of a pod that exists.
-        if (!isNotFound(cause)) throw cause;
+        if (!isNotFound(cause)) {
+          throw cause;
+        }
         throw new AgentError('ApiMissing', kind.missing, { actor: 'cluster operator', cause });
       });
     },
@@ -46,7 +48,9 @@ export function createSimpleRequestApi<T extends KubernetesObject>(client: ApiCl
       client.request({ method: 'GET', path: pathOf(namespace, name), as, decode, ...call }),
     async remove(namespace: string, name: string): Promise<void> {
       await client.request({ method: 'DELETE', path: pathOf(namespace, name) }).catch((error: unknown) => {
-        if (!isNotFound(error)) throw error;
+        if (!isNotFound(error)) {
+          throw error;
+        }
       });
     },
   };
@@ -99,11 +103,15 @@ export function watchWhileFollowed<T extends KubernetesObject>(
       followers += 1;
       let ended = false;
       return () => {
-        if (ended) return;
+        if (ended) {
+          return;
+        }
         ended = true;
         unsubscribe();
         followers -= 1;
-        if (followers === 0 && open !== undefined) closing = setTimeout(close, keptMs).unref();
+        if (followers === 0 && open !== undefined) {
+          closing = setTimeout(close, keptMs).unref();
+        }
       };
     },
     stop: close,

@@ -97,8 +97,11 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   function nextDuringPause(now: number): Waiter | undefined {
     const probeAt = probedAt + probeEveryMs;
     const waiter = now < probeAt ? undefined : line.take((candidate, isUrgent) => isUrgent && fits(candidate));
-    if (waiter !== undefined) probedAt = now;
-    else wakeAt(now < probeAt ? Math.min(probeAt, pausedUntil) : pausedUntil);
+    if (waiter !== undefined) {
+      probedAt = now;
+    } else {
+      wakeAt(now < probeAt ? Math.min(probeAt, pausedUntil) : pausedUntil);
+    }
     return waiter;
   }
 

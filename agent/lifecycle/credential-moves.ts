@@ -56,7 +56,9 @@ export function take(
 ): Transition {
   const { notBefore } = answer;
   const until = Math.min(notBefore, attempt.held?.notAfter ?? notBefore);
-  if (at.now >= until) return project(attempt, requestName, answer, at, before);
+  if (at.now >= until) {
+    return project(attempt, requestName, answer, at, before);
+  }
   const aheadMs = notBefore - at.now;
   const told =
     aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
@@ -132,7 +134,9 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
 
 /** When the next warning about the held certificate is due. */
 export function warningTime({ held, warned }: Pick<Attempt, 'held' | 'warned'>): number | undefined {
-  if (held === undefined || warned === 'expired') return undefined;
+  if (held === undefined || warned === 'expired') {
+    return undefined;
+  }
   return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
 }
 
@@ -140,7 +144,9 @@ export function warningTime({ held, warned }: Pick<Attempt, 'held' | 'warned'>):
 export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
   const { held } = attempt;
   const due = warningTime(attempt);
-  if (held === undefined || due === undefined || at.now < due) return { attempt, effects: [] };
+  if (held === undefined || due === undefined || at.now < due) {
+    return { attempt, effects: [] };
+  }
   const { notAfter } = held;
   return at.now >= notAfter
     ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }

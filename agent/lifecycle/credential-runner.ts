@@ -87,9 +87,13 @@ export function runCredential(
   const moment = (): Moment => ({ now: clock.now(), random: random() });
 
   const dispatch = (event: CredentialEvent): void => {
-    if (stopping.signal.aborted) return;
+    if (stopping.signal.aborted) {
+      return;
+    }
     events.push(event);
-    if (!stepping) advance();
+    if (!stepping) {
+      advance();
+    }
   };
 
   /** Works off the waiting events; effects may add to them. */
@@ -102,10 +106,14 @@ export function runCredential(
           // What is told happened to this key type, also where the signer suggested another for what comes next.
           const keyType = keyTypeOf(state);
           state = transition.state;
-          for (const effect of transition.effects) carryOut(effect, keyType);
+          for (const effect of transition.effects) {
+            carryOut(effect, keyType);
+          }
         }
         const event = events.shift();
-        if (event === undefined || stopping.signal.aborted) break;
+        if (event === undefined || stopping.signal.aborted) {
+          break;
+        }
         transition = step(state, event, moment());
       }
     } catch (error) {
@@ -199,7 +207,9 @@ export function runCredential(
     try {
       const call = { ...callOptions(), priority };
       const identity = await find(priority);
-      if (typeof identity === 'string') return podEnded(identity);
+      if (typeof identity === 'string') {
+        return podEnded(identity);
+      }
       stopping.signal.throwIfAborted();
       key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations } = source;
@@ -220,7 +230,9 @@ export function runCredential(
       const identity = await pods.identify(record.pod, { ...callOptions(), priority });
       return identity.ended ? 'finished' : identity;
     } catch (error) {
-      if (error instanceof AgentError && error.code === 'PodGone') return 'gone';
+      if (error instanceof AgentError && error.code === 'PodGone') {
+        return 'gone';
+      }
       throw error;
     }
   };
@@ -232,10 +244,14 @@ export function runCredential(
 
   const checkPod = async (): Promise<void> => {
     try {
-      if (typeof (await find('refresh')) !== 'string') host.podLives();
+      if (typeof (await find('refresh')) !== 'string') {
+        host.podLives();
+      }
     } catch (error) {
       // Without an answer the pod stays what it was taken for, until the next look.
-      if (!(error instanceof AgentError)) host.fault(index, error);
+      if (!(error instanceof AgentError)) {
+        host.fault(index, error);
+      }
     }
   };
 
@@ -298,7 +314,9 @@ function projectedStatus(volume: OpenVolume, index: number): IssuedStatus | unde
 
 /** Errors of the volume and of the agent itself get the agent's type; their message carries no secret. */
 function asAgentError(error: unknown, what: string): AgentError {
-  if (error instanceof AgentError) return error;
+  if (error instanceof AgentError) {
+    return error;
+  }
   const reason = error instanceof Error ? error.message : String(error);
   return new AgentError('Internal', `${what}: ${reason}`, { actor: 'nobody', cause: error });
 }

@@ -58,7 +58,9 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
   }
   const leftover: Effect[] = pending === undefined ? [] : [{ type: 'discardPending' }];
-  if (held === undefined) return generate(attempt, at, leftover);
+  if (held === undefined) {
+    return generate(attempt, at, leftover);
+  }
   const { notAfter, refreshAt } = held;
   const adopted = notify({ type: 'adopted', notAfter, refreshAt });
   return { state: { name: 'fresh', keyType: held.keyType, held }, effects: [...leftover, adopted] };
@@ -66,9 +68,15 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
 export function step(state: CredentialState, event: CredentialEvent, at: Moment): Transition {
-  if (event.type === 'podEnded') return end(state, event.why, at);
-  if (event.type === 'timer') return onTimer(state, at);
-  if (event.type === 'retryNow') return onRetryNow(state, at);
+  if (event.type === 'podEnded') {
+    return end(state, event.why, at);
+  }
+  if (event.type === 'timer') {
+    return onTimer(state, at);
+  }
+  if (event.type === 'retryNow') {
+    return onRetryNow(state, at);
+  }
   switch (state.name) {
     case 'generating':
       return whileGenerating(state, event, at);
@@ -116,7 +124,9 @@ export function wakeTime(state: CredentialState): number | undefined {
 
 /** When the next attempt is due, where the last one failed; where the pod has ended, when it is looked for again. */
 export function retryTime(state: CredentialState): number | undefined {
-  if (state.name === 'ended') return state.recheckAt;
+  if (state.name === 'ended') {
+    return state.recheckAt;
+  }
   return state.name === 'pausing' ? state.until : undefined;
 }
 
@@ -137,7 +147,9 @@ function whileGenerating(state: Generating, event: CredentialEvent, at: Moment):
     const made = notify({ type: 'keyMade', requestName, tookMs: elapsed(attempt, at) });
     return submit(attempt, requestName, at, [made]);
   }
-  if (event.type === 'keyFailed') return pause(attempt, { kind: 'error', phase: 'key', error: event.error }, at);
+  if (event.type === 'keyFailed') {
+    return pause(attempt, { kind: 'error', phase: 'key', error: event.error }, at);
+  }
   return unchanged(state);
 }
 
@@ -190,12 +202,18 @@ function whenRefused(state: Awaiting, event: CredentialEvent & { type: 'refused'
   const { attempt, requestName } = state;
   const { kind, reason, message, suggested, followSuggestion } = event;
   const pausing = pause(attempt, { kind, reason, message }, at, { requestName });
-  if (suggested === undefined) return pausing;
+  if (suggested === undefined) {
+    return pausing;
+  }
   const effects = [...pausing.effects, notify({ type: 'keyTypeSuggested', suggested, followed: followSuggestion })];
-  if (!followSuggestion) return { state: pausing.state, effects };
+  if (!followSuggestion) {
+    return { state: pausing.state, effects };
+  }
   const next: Attempt = { ...pausing.state.attempt, keyType: suggested };
   // At once the first time; a signer that suggests in circles is followed at the pace of any other failure.
-  if (attempt.failures === 0) return generate(next, at, effects);
+  if (attempt.failures === 0) {
+    return generate(next, at, effects);
+  }
   return { state: { ...pausing.state, attempt: next }, effects };
 }
 
@@ -233,7 +251,9 @@ function onTimer(state: CredentialState, at: Moment): Transition {
       return onMaturingTimer(state, at);
     case 'projecting': {
       const { attempt, effects } = warn(state.attempt, at);
-      if (at.now < state.answer.notAfter) return { state: { ...state, attempt }, effects };
+      if (at.now < state.answer.notAfter) {
+        return { state: { ...state, attempt }, effects };
+      }
       return outdated(attempt, state.status.requestName, at, effects);
     }
     case 'pausing':
@@ -246,7 +266,9 @@ function onTimer(state: CredentialState, at: Moment): Transition {
 function onMaturingTimer(state: Maturing, at: Moment): Transition {
   const { attempt, effects } = warn(state.attempt, at);
   const { requestName, answer, until } = state;
-  if (at.now < until) return { state: { ...state, attempt }, effects };
+  if (at.now < until) {
+    return { state: { ...state, attempt }, effects };
+  }
   return at.now < answer.notAfter
     ? project(attempt, requestName, answer, at, effects)
     : outdated(attempt, requestName, at, effects);
@@ -261,13 +283,17 @@ function outdated(attempt: Attempt, requestName: string, at: Moment, before: rea
 function onPausingTimer(state: Pausing, at: Moment): Transition {
   const { attempt, effects } = warn(state.attempt, at);
   // With the wall clock set back to before the pause, `until` means nothing any more.
-  if (at.now < state.until && at.now >= attempt.since) return { state: { ...state, attempt }, effects };
+  if (at.now < state.until && at.now >= attempt.since) {
+    return { state: { ...state, attempt }, effects };
+  }
   return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
 }
 
 /** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
-  if (state.name === 'pausing') return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+  if (state.name === 'pausing') {
+    return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+  }
   return state.name === 'ended' ? onEndedTimer(hastened(state), at) : unchanged(state);
 }
 
@@ -284,13 +310,17 @@ function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
     return { state: { ...state, attempt: shifted, giveUpAt: at.now + (giveUpAt - attempt.since) }, effects };
   }
   const waitedMs = elapsed(attempt, at);
-  if (state.announced || waitedMs < waitingNoticeAfterMs) return { state: { ...state, attempt }, effects };
+  if (state.announced || waitedMs < waitingNoticeAfterMs) {
+    return { state: { ...state, attempt }, effects };
+  }
   const waiting = notify({ type: 'waitingForSigner', requestName, waitedMs });
   return { state: { ...state, attempt, announced: true }, effects: [...effects, waiting] };
 }
 
 function end(state: CredentialState, why: EndReason, at: Moment): Transition {
-  if (state.name === 'ended') return unchanged(state);
+  if (state.name === 'ended') {
+    return unchanged(state);
+  }
   const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
   return endOf({ keyType: keyTypeOf(state), held: heldBy(state), warned, why }, at);
 }

@@ -66,17 +66,23 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
     try {
       // An answer that waits for other sources survives a restart of the agent.
       saveAnswers(volume, batch);
-      if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) return [];
+      if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) {
+        return [];
+      }
       changed = write(volume, batch) === 'written';
     } catch (cause) {
       return [{ batch, cause }];
     }
-    for (const [index, content] of batch) finish(index, content, changed);
+    for (const [index, content] of batch) {
+      finish(index, content, changed);
+    }
     return [];
   };
 
   const flush = (): void => {
-    if (!running || staged.size === 0) return;
+    if (!running || staged.size === 0) {
+      return;
+    }
     cancelRetry();
     const failed = batches().flatMap(attempt);
     if (failed.length === 0) {
@@ -88,7 +94,9 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
     const retryAt = clock.now() + pauseAfterFailure(setback, random());
     cancelRetry = clock.at(retryAt, flush);
     for (const { batch, cause } of failed) {
-      for (const [index, content] of batch) options.onNotWritten(index, content, cause, retryAt);
+      for (const [index, content] of batch) {
+        options.onNotWritten(index, content, cause, retryAt);
+      }
     }
   };
 
@@ -102,7 +110,9 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   const finish = (index: number, content: Staged, changed: boolean): void => {
     const first = !projected.has(index);
     projected.add(index);
-    if (staged.get(index) === content) staged.delete(index);
+    if (staged.get(index) === content) {
+      staged.delete(index);
+    }
     if (content.kind === 'credential') {
       expiries.set(index, content.status.notAfter);
       try {
@@ -136,7 +146,9 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 
 function saveAnswers(volume: OpenVolume, batch: Batch): void {
   for (const [index, content] of batch) {
-    if (content.kind === 'credential') volume.saveAnswer(index, content.answer);
+    if (content.kind === 'credential') {
+      volume.saveAnswer(index, content.answer);
+    }
   }
 }
 
@@ -145,19 +157,27 @@ function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
   const keys: Uint8Array[] = [];
   try {
     const contents = new Map<number, SourceContent>();
-    for (const [index, content] of batch) contents.set(index, contentOf(volume, index, content, keys));
+    for (const [index, content] of batch) {
+      contents.set(index, contentOf(volume, index, content, keys));
+    }
     const result = volume.project(contents);
     for (const [index, content] of batch) {
-      if (content.kind === 'credential') volume.saveIssued(index, content.status);
+      if (content.kind === 'credential') {
+        volume.saveIssued(index, content.status);
+      }
     }
     return result;
   } finally {
-    for (const key of keys) key.fill(0);
+    for (const key of keys) {
+      key.fill(0);
+    }
   }
 }
 
 function contentOf(volume: OpenVolume, index: number, content: Staged, keys: Uint8Array[]): SourceContent {
-  if (content.kind === 'trustAnchors') return content;
+  if (content.kind === 'trustAnchors') {
+    return content;
+  }
   const privateKey = volume.readPendingKey(index);
   keys.push(privateKey);
   return { kind: 'credential', privateKey, certificates: content.answer.certificates };

@@ -33,8 +33,12 @@ export function relievedAt(
   state: CredentialState,
   now: number,
 ): number | undefined {
-  if (state.name === 'ended') return relief.type === 'podWanted' ? now : undefined;
-  if (state.name !== 'pausing') return undefined;
+  if (state.name === 'ended') {
+    return relief.type === 'podWanted' ? now : undefined;
+  }
+  if (state.name !== 'pausing') {
+    return undefined;
+  }
   const { failure, attempt } = state;
   switch (relief.type) {
     case 'operatorAsks':
@@ -58,7 +62,9 @@ export function relievedAt(
 
 /** The API server could not be asked, or did not let the agent in. What it judged invalid it judges the same again. */
 function isOfApiServer(failure: Failure): boolean {
-  if (failure.kind !== 'error' || failure.phase !== 'request') return false;
+  if (failure.kind !== 'error' || failure.phase !== 'request') {
+    return false;
+  }
   return failure.error.code !== 'Rejected' && failure.error.code !== 'SignerNotAllowed';
 }
 

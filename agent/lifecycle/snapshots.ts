@@ -100,7 +100,9 @@ export function sampleLoad(load: ApiLoad): Readonly<Record<'apiQueue' | 'apiActi
 function totalsOf(signers: Map<string, SignerTotals>, labels: BoundLabels): SignerTotals {
   const key = JSON.stringify(labels);
   const known = signers.get(key);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    return known;
+  }
   const fresh = {
     labels,
     counts: new Map<CredentialStateName, number>(),
@@ -135,7 +137,9 @@ export function createWatchCounter(): (
     });
     const oldest = new Map<string, { readonly labels: BoundLabels; readonly time: number }>();
     for (const { name, lastEventAt } of watches) {
-      if (lastEventAt === undefined) continue;
+      if (lastEventAt === undefined) {
+        continue;
+      }
       const labels = label(name);
       const key = JSON.stringify(labels);
       oldest.set(key, { labels, time: Math.min(lastEventAt, oldest.get(key)?.time ?? lastEventAt) });

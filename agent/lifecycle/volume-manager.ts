@@ -89,7 +89,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   const report = (notice: Notice): void => {
     options.report(notice);
-    if (notice.type === 'answered') relieve({ type: 'signerAnswered', signerName: notice.signerName });
+    if (notice.type === 'answered') {
+      relieve({ type: 'signerAnswered', signerName: notice.signerName });
+    }
   };
 
   const run = (volume: OpenVolume): Running => {
@@ -131,7 +133,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const record = recordOf(request, identity);
     const volume = await store.create(record);
     // The next agent finds what has just been made.
-    if (stopped) throw new AgentError('Unavailable', 'the agent is shutting down', { actor: 'nobody' });
+    if (stopped) {
+      throw new AgentError('Unavailable', 'the agent is shutting down', { actor: 'nobody' });
+    }
     const entry = run(volume);
     report({ volume: record, type: 'publishing' });
     return entry;
@@ -152,7 +156,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       const { runner, over } = await inTurn(request.targetPath, () => open(request, patience));
       return await outcome(runner, request, { startedAt, answerAt }, AbortSignal.any([patience, over.signal]));
     } catch (error) {
-      if (error instanceof AgentError) return { type: 'unavailable', message: error.message };
+      if (error instanceof AgentError) {
+        return { type: 'unavailable', message: error.message };
+      }
       throw error;
     } finally {
       cancelAlarm();
@@ -177,7 +183,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     if (status.type === 'ready' && !wasReady) {
       report({ volume: runner.record, type: 'published', tookMs: Math.max(0, clock.now() - startedAt) });
     }
-    if (status.type === 'ready') return status;
+    if (status.type === 'ready') {
+      return status;
+    }
     const { type, message } = status;
     const why = type === 'waiting' ? hindrance?.() : undefined;
     return { type, message: why === undefined ? message : `${message}; ${why}` };
@@ -185,20 +193,28 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   const unpublish = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
-    if (entry !== undefined) halt(entry);
+    if (entry !== undefined) {
+      halt(entry);
+    }
     running.delete(targetPath);
     await store.remove(targetPath);
     abandoned.delete(targetPath);
-    if (entry !== undefined) report({ volume: entry.runner.record, type: 'unpublished' });
+    if (entry !== undefined) {
+      report({ volume: entry.runner.record, type: 'unpublished' });
+    }
   };
 
   /** The kubelet will never unpublish this volume, so it goes when its pod is gone. */
   const removeIfOrphaned = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
-    if (entry === undefined) return;
+    if (entry === undefined) {
+      return;
+    }
     const { runner, over } = entry;
     const pod = await presence(pods, runner.record.pod, over.signal);
-    if (over.signal.aborted || pod === 'there') return;
+    if (over.signal.aborted || pod === 'there') {
+      return;
+    }
     if (pod === 'unknown') {
       const cancel = clock.at(clock.now() + orphanRetryMs, () => {
         over.signal.removeEventListener('abort', cancel);
@@ -220,8 +236,12 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       const { volumes, unusable, unknownToKubelet = [] } = await store.recover();
       const broken = volumes.flatMap((volume) => takeUp(volume) ?? []);
       const left = [...unusable, ...broken];
-      for (const { targetPath } of left) abandoned.add(targetPath);
-      for (const targetPath of unknownToKubelet) void removeIfOrphaned(targetPath);
+      for (const { targetPath } of left) {
+        abandoned.add(targetPath);
+      }
+      for (const targetPath of unknownToKubelet) {
+        void removeIfOrphaned(targetPath);
+      }
       return { adopted: volumes.length - broken.length, unusable: left };
     },
     count: () => running.size,
@@ -236,7 +256,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     relieve,
     stop() {
       stopped = true;
-      for (const entry of running.values()) halt(entry);
+      for (const entry of running.values()) {
+        halt(entry);
+      }
       running.clear();
     },
   };
@@ -259,7 +281,9 @@ async function presence(
 /** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */
 function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
   const gid = request.mountGroup ?? identity.fsGroup;
-  if (gid !== undefined) return { kind: 'group', gid };
+  if (gid !== undefined) {
+    return { kind: 'group', gid };
+  }
   return identity.runAsUser === undefined ? { kind: 'none' } : { kind: 'user', uid: identity.runAsUser };
 }
 
@@ -282,9 +306,13 @@ function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): P
       resolve(runner.status());
     };
     const stopListening = runner.onChange(() => {
-      if (!isOpen(runner.status())) finish();
+      if (!isOpen(runner.status())) {
+        finish();
+      }
     });
     signal.addEventListener('abort', finish);
-    if (!isOpen(runner.status()) || signal.aborted) finish();
+    if (!isOpen(runner.status()) || signal.aborted) {
+      finish();
+    }
   });
 }

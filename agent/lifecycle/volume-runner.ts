@@ -47,7 +47,9 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
   const reliefs = new Map<number, () => void>();
 
   const changed = (): void => {
-    for (const listener of [...listeners]) listener();
+    for (const listener of [...listeners]) {
+      listener();
+    }
   };
 
   const onLeftover = (index: number, cause: unknown): void =>
@@ -57,8 +59,11 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     clock,
     random,
     onWritten(index, content, { first, changed: rewritten }) {
-      if (content.kind === 'credential') credentials.get(index)?.written();
-      else if (first || rewritten) report(anchorsProjected(record, index, first, content.certificates.length));
+      if (content.kind === 'credential') {
+        credentials.get(index)?.written();
+      } else if (first || rewritten) {
+        report(anchorsProjected(record, index, first, content.certificates.length));
+      }
       changed();
     },
     onNotWritten: (index, content, cause, retryAt) =>
@@ -67,25 +72,33 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
   });
 
   const stopTrust = (): void => {
-    for (const unsubscribe of subscriptions.splice(0)) unsubscribe();
+    for (const unsubscribe of subscriptions.splice(0)) {
+      unsubscribe();
+    }
   };
 
   const startTrust = (): void => {
     for (const source of sources) {
-      if (source.kind !== 'clusterTrustBundle') continue;
+      if (source.kind !== 'clusterTrustBundle') {
+        continue;
+      }
       subscriptions.push(trust.subscribe(source, (anchors) => onAnchors(source, anchors)));
     }
   };
 
   const podEnded = (why: EndReason): void => {
     stopTrust();
-    for (const credential of credentials.values()) credential.end(why);
+    for (const credential of credentials.values()) {
+      credential.end(why);
+    }
   };
 
   const podLives = (): void => {
     stopTrust();
     startTrust();
-    for (const credential of credentials.values()) credential.revive();
+    for (const credential of credentials.values()) {
+      credential.revive();
+    }
   };
 
   const relieve = (relief: Relief): readonly CredentialSnapshot[] => {
@@ -93,23 +106,32 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     const helped: CredentialRunner[] = [];
     for (const [index, credential] of credentials) {
       const at = relievedAt(relief, credential.source, credential.state(), now);
-      if (at === undefined) continue;
+      if (at === undefined) {
+        continue;
+      }
       helped.push(credential);
       reliefs.get(index)?.();
       const retryAt = credential.retryAt();
       // Unless another attempt has been made by then.
       const wake = (): void => void (credential.retryAt() === retryAt && credential.wake());
-      if (at <= now) credential.wake();
-      else reliefs.set(index, clock.at(at, wake));
+      if (at <= now) {
+        credential.wake();
+      } else {
+        reliefs.set(index, clock.at(at, wake));
+      }
     }
     return helped.map((credential) => credentialSnapshot(record, credential, clock.now()));
   };
 
   const stop = (): void => {
     stopTrust();
-    for (const cancel of reliefs.values()) cancel();
+    for (const cancel of reliefs.values()) {
+      cancel();
+    }
     projection.stop();
-    for (const credential of credentials.values()) credential.stop();
+    for (const credential of credentials.values()) {
+      credential.stop();
+    }
     listeners.clear();
   };
 
@@ -145,14 +167,18 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     }
     missing.set(source.index, anchors.message);
     // A pod does not start with anchors that were withdrawn while it waited for its other sources.
-    if (!projection.has(source.index)) projection.unstage(source.index);
+    if (!projection.has(source.index)) {
+      projection.unstage(source.index);
+    }
     report({ volume: record, source: source.index, ...anchors, type: 'anchorsMissing' });
     changed();
   };
 
   try {
     for (const source of sources) {
-      if (source.kind !== 'podCertificate') continue;
+      if (source.kind !== 'podCertificate') {
+        continue;
+      }
       credentials.set(source.index, runCredential(volume, source, host, dependencies));
     }
     startTrust();

@@ -43,7 +43,9 @@ export interface Unready {
 
 /** The status of a volume of which the given sources are not in the files. */
 export function volumeStatus(record: VolumeRecord, unready: readonly Unready[]): VolumeStatus {
-  if (unready.length === 0) return { type: 'ready' };
+  if (unready.length === 0) {
+    return { type: 'ready' };
+  }
   const parts = unready.map((part) => ({ ...describe(record, part), field: `sources[${part.source.index}]` }));
   const message = parts.map(({ field, text }) => `${field}: ${text}`).join('; ');
   const retries = parts.flatMap(({ refusedUntil }) => refusedUntil ?? []);
@@ -53,7 +55,9 @@ export function volumeStatus(record: VolumeRecord, unready: readonly Unready[]):
 }
 
 function describe(record: VolumeRecord, { source, credential, missing }: Unready): Description {
-  if (source.kind === 'clusterTrustBundle') return { text: missing ?? lookingFor(source) };
+  if (source.kind === 'clusterTrustBundle') {
+    return { text: missing ?? lookingFor(source) };
+  }
   return credential === undefined
     ? { text: `not asked for yet from signer ${source.signerName}` }
     : describeCredential(record, source.signerName, credential.state());
@@ -178,12 +182,20 @@ function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; r
 /** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
 function stateName(state: CredentialState, held: IssuedStatus | undefined, now: number): CredentialStateName {
   if (held !== undefined) {
-    if (now >= held.notAfter) return 'expired';
-    if (state.name === 'ended') return 'ended';
+    if (now >= held.notAfter) {
+      return 'expired';
+    }
+    if (state.name === 'ended') {
+      return 'ended';
+    }
     return now >= overdueTime(held, held.refreshAt) ? 'overdue_for_refresh' : 'fresh';
   }
-  if (state.name === 'ended') return 'ended';
-  if (state.name !== 'pausing') return 'not_yet_issued';
+  if (state.name === 'ended') {
+    return 'ended';
+  }
+  if (state.name !== 'pausing') {
+    return 'not_yet_issued';
+  }
   const { kind } = state.failure;
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }

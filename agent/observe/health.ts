@@ -30,7 +30,9 @@ export interface Health {
  */
 export function healthReply(name: string, checks: readonly HealthCheck[], verbose: boolean, told: boolean): Reply {
   const failed = checks.some((check) => !check.ok);
-  if (!failed && !(verbose && told)) return textReply(200, 'ok');
+  if (!failed && !(verbose && told)) {
+    return textReply(200, 'ok');
+  }
   const verdict = `${name} check ${failed ? 'failed' : 'passed'}`;
   const lines = checks.map((check) =>
     check.ok ? `[+]${check.name} ok` : `[-]${check.name} failed: ${check.message ?? 'no reason given'}`,

@@ -15,9 +15,15 @@ export function spanText(ms: number): string {
     const count = Math.floor(rest / seconds);
     rest -= count * seconds;
     // What follows a unit that is left out is not worth saying: `3 d 5 s` claims a precision that nobody needs.
-    if (parts.length > 0 && count === 0) break;
-    if (count > 0) parts.push(`${count} ${name}`);
-    if (parts.length === 2) break;
+    if (parts.length > 0 && count === 0) {
+      break;
+    }
+    if (count > 0) {
+      parts.push(`${count} ${name}`);
+    }
+    if (parts.length === 2) {
+      break;
+    }
   }
   return parts.length === 0 ? '0 s' : parts.join(' ');
 }
@@ -25,6 +31,8 @@ export function spanText(ms: number): string {
 /** `in 3 h 5 min`, `2 d ago`, `now`. Both in milliseconds since the epoch. */
 export function fromNow(time: number, now: number): string {
   const left = time - now;
-  if (Math.abs(left) < 1_000) return 'now';
+  if (Math.abs(left) < 1_000) {
+    return 'now';
+  }
   return left > 0 ? `in ${spanText(left)}` : `${spanText(-left)} ago`;
 }

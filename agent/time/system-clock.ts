@@ -36,10 +36,14 @@ export function createSystemClock(options: SystemClockOptions = {}): Clock {
     clearTimeout(timer);
     timer = undefined;
     timerDue = Number.POSITIVE_INFINITY;
-    if (alarms.size === 0) return;
+    if (alarms.size === 0) {
+      return;
+    }
     const now = wallClock();
     let next = now + maxWaitMs;
-    for (const alarm of alarms) next = Math.min(next, alarm.time);
+    for (const alarm of alarms) {
+      next = Math.min(next, alarm.time);
+    }
     timerDue = next;
     timer = setTimeout(ring, Math.max(0, next - now));
     timer.unref();
@@ -49,7 +53,11 @@ export function createSystemClock(options: SystemClockOptions = {}): Clock {
     const now = wallClock();
     const due = [...alarms].filter((alarm) => alarm.time <= now || now < alarm.setAt);
     // A callback may cancel another alarm that is due in the same round.
-    for (const alarm of due) if (alarms.delete(alarm)) alarm.callback();
+    for (const alarm of due) {
+      if (alarms.delete(alarm)) {
+        alarm.callback();
+      }
+    }
     arm();
   };
 
@@ -58,10 +66,14 @@ export function createSystemClock(options: SystemClockOptions = {}): Clock {
     at(time, callback) {
       const alarm = { time, setAt: wallClock(), callback };
       alarms.add(alarm);
-      if (time < timerDue) arm();
+      if (time < timerDue) {
+        arm();
+      }
       return () => {
         alarms.delete(alarm);
-        if (alarms.size === 0) arm();
+        if (alarms.size === 0) {
+          arm();
+        }
       };
     },
   };

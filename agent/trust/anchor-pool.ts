@@ -31,8 +31,14 @@ export function createAnchorPool(longestBytes: number): AnchorPool {
     take(certificates) {
       const wanted = new Map(certificates.map((der) => [keyOf(der), der]));
       let added = 0;
-      for (const [key, der] of wanted) if (!entries.has(key)) added += der.length;
-      if (bytes + added > longestBytes) return undefined;
+      for (const [key, der] of wanted) {
+        if (!entries.has(key)) {
+          added += der.length;
+        }
+      }
+      if (bytes + added > longestBytes) {
+        return undefined;
+      }
       bytes += added;
       return [...wanted].map(([key, der]) => {
         const entry = entries.get(key) ?? { der, holders: 0 };
@@ -45,9 +51,13 @@ export function createAnchorPool(longestBytes: number): AnchorPool {
       for (const der of certificates) {
         const key = keyOf(der);
         const entry = entries.get(key);
-        if (entry === undefined) continue;
+        if (entry === undefined) {
+          continue;
+        }
         entry.holders -= 1;
-        if (entry.holders > 0) continue;
+        if (entry.holders > 0) {
+          continue;
+        }
         entries.delete(key);
         bytes -= entry.der.length;
       }

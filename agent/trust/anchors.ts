@@ -80,12 +80,16 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   /** A bundle may be selected by its name and by its signer. */
   function onRead(bundleName: string, signerName: string | undefined): void {
     tellSoon(selectorOf({ by: 'name', value: bundleName }));
-    if (signerName !== undefined) tellSoon(selectorOf({ by: 'signer', value: signerName }));
+    if (signerName !== undefined) {
+      tellSoon(selectorOf({ by: 'signer', value: signerName }));
+    }
   }
 
   /** A complete list brings its differences one by one: they are told together, when all of them are in and read. */
   function tellSoon(selector: string): void {
-    if (!topics.has(selector)) return;
+    if (!topics.has(selector)) {
+      return;
+    }
     due.add(selector);
     if (!isTelling) {
       isTelling = true;
@@ -98,10 +102,14 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     for (;;) {
       await nextTurn();
       const [selector] = due;
-      if (selector === undefined) break;
+      if (selector === undefined) {
+        break;
+      }
       due.delete(selector);
       const topic = topics.get(selector);
-      if (topic !== undefined) tellTopic(topic);
+      if (topic !== undefined) {
+        tellTopic(topic);
+      }
     }
     isTelling = false;
   }
@@ -110,23 +118,33 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     const view = feeds.view(key);
     for (const selection of selections.values()) {
       update(selection, view);
-      for (const subscription of [...selection.subscriptions]) tell(selection, subscription, view);
+      for (const subscription of [...selection.subscriptions]) {
+        tell(selection, subscription, view);
+      }
     }
   }
 
   /** Makes the union anew when a bundle in it has changed and all of them are read. */
   function update(selection: Selection, { isSynced, bundles }: FeedView): void {
-    if (!isSynced) return;
+    if (!isSynced) {
+      return;
+    }
     const selected: ShelvedBundle[] = [];
     let stamps = '';
     for (const outline of bundles) {
-      if (!isSelected(outline, selection.select)) continue;
+      if (!isSelected(outline, selection.select)) {
+        continue;
+      }
       const bundle = shelf.get(outline.metadata.name);
-      if (bundle === undefined || bundle.isPending) return;
+      if (bundle === undefined || bundle.isPending) {
+        return;
+      }
       selected.push(bundle);
       stamps += `${bundle.stamp} `;
     }
-    if (stamps === selection.stamps) return;
+    if (stamps === selection.stamps) {
+      return;
+    }
     selection.stamps = stamps;
     selection.anchors = anchorsOf(selection.select, selected);
   }
@@ -146,7 +164,9 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
 
   function close(selector: string, topic: Topic): void {
     topic.cancelLinger?.();
-    for (const { subscriptions } of topic.selections.values()) subscriptions.clear();
+    for (const { subscriptions } of topic.selections.values()) {
+      subscriptions.clear();
+    }
     topic.selections.clear();
     topics.delete(selector);
     feeds.close(topic.key);
@@ -178,9 +198,13 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       selection.subscriptions.add(subscription);
       tellSoon(selector);
       return () => {
-        if (!selection.subscriptions.delete(subscription) || selection.subscriptions.size > 0) return;
+        if (!selection.subscriptions.delete(subscription) || selection.subscriptions.size > 0) {
+          return;
+        }
         topic.selections.delete(name);
-        if (topic.selections.size > 0) return;
+        if (topic.selections.size > 0) {
+          return;
+        }
         topic.cancelLinger = clock.at(clock.now() + lingerMs, () => close(selector, topic));
       };
     },

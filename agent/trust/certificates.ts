@@ -22,8 +22,12 @@ export async function readTrustBundle(pem: string): Promise<Uint8Array[]> {
   }
   const certificates: Uint8Array[] = [];
   for (const [index, der] of blocks.entries()) {
-    if (index % certificatesPerTurn === 0) await nextTurn();
-    if (!isCertificate(der)) throw new Error(`block ${index + 1} is not an X.509 certificate`);
+    if (index % certificatesPerTurn === 0) {
+      await nextTurn();
+    }
+    if (!isCertificate(der)) {
+      throw new Error(`block ${index + 1} is not an X.509 certificate`);
+    }
     certificates.push(der);
   }
   return certificates;
@@ -43,7 +47,9 @@ function isCertificate(der: Uint8Array): boolean {
     const [certificate, ...following] = elementsOf(der);
     const [body, algorithm, signature, ...rest] = elementsOf(contentOf(certificate));
     const tags = elementsOf(contentOf(body)).map(({ tag }) => tag);
-    if (tags[0] === versionField) tags.shift();
+    if (tags[0] === versionField) {
+      tags.shift();
+    }
     const shape = [certificate, body, algorithm, signature].map((element) => element?.tag);
     return (
       following.length === 0 &&
@@ -52,7 +58,9 @@ function isCertificate(der: Uint8Array): boolean {
       fields.every((tag, index) => tag === tags[index])
     );
   } catch (fault) {
-    if (fault instanceof RangeError) return false;
+    if (fault instanceof RangeError) {
+      return false;
+    }
     throw fault;
   }
 }

@@ -83,7 +83,11 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
         selector,
         (error) => {
           feed.fault = error;
-          for (const group of groups.values()) if (uses(group, feed)) touch(group);
+          for (const group of groups.values()) {
+            if (uses(group, feed)) {
+              touch(group);
+            }
+          }
         },
         take,
       ),
@@ -94,21 +98,33 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     feed.bundles.subscribe((event) => {
       if (event.type === 'synced') {
         sweep();
-        for (const group of [...groups.values()]) if (uses(group, feed)) touch(group);
+        for (const group of [...groups.values()]) {
+          if (uses(group, feed)) {
+            touch(group);
+          }
+        }
         return;
       }
       note(feed, event.object, event.type === 'deleted');
-      for (const group of wantedBy(event.object)) touch(group);
+      for (const group of wantedBy(event.object)) {
+        touch(group);
+      }
     });
     return feed;
   }
 
   function end(feed: Feed | undefined): void {
-    if (feed === undefined || !feeds.delete(feed)) return;
+    if (feed === undefined || !feeds.delete(feed)) {
+      return;
+    }
     feed.bundles.stop();
-    if (shared === feed) shared = undefined;
+    if (shared === feed) {
+      shared = undefined;
+    }
     const [group] = hungry;
-    if (group === undefined) return;
+    if (group === undefined) {
+      return;
+    }
     hungry.delete(group);
     queueMicrotask(() => groups.get(selectorOf(group.key)) === group && settle(group));
   }
@@ -122,7 +138,9 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       ...(labels === undefined ? {} : { labels }),
     };
     const outline = { metadata, signerName: bundle.spec.signerName };
-    if (wantedBy(outline).length > 0) shelf.offer(bundle);
+    if (wantedBy(outline).length > 0) {
+      shelf.offer(bundle);
+    }
     return outline;
   }
 
@@ -135,29 +153,46 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   /** Forgets what was read of bundles that no watch shows. */
   function sweep(): void {
     // What a list has brought so far is shown when the list is complete.
-    if (![...feeds].every(isSynced)) return;
-    for (const name of shelf.names()) forget(name);
+    if (![...feeds].every(isSynced)) {
+      return;
+    }
+    for (const name of shelf.names()) {
+      forget(name);
+    }
   }
 
   function forget(name: string): void {
     const shown = [...feeds].map(({ bundles }) => bundles.get(name)).find((outline) => outline !== undefined);
-    if (shown === undefined || wantedBy(shown).length === 0) shelf.drop(name);
+    if (shown === undefined || wantedBy(shown).length === 0) {
+      shelf.drop(name);
+    }
   }
 
   function note({ bySigner }: Feed, outline: BundleOutline, isGone: boolean): void {
     const { signerName, metadata } = outline;
     // A bundle of the same name that has come in its place may have been read already.
-    if (isGone && shelf.get(metadata.name)?.uid === metadata.uid) forget(metadata.name);
-    if (signerName === undefined) return;
+    if (isGone && shelf.get(metadata.name)?.uid === metadata.uid) {
+      forget(metadata.name);
+    }
+    if (signerName === undefined) {
+      return;
+    }
     const ofSigner = bySigner.get(signerName) ?? new Map<string, BundleOutline>();
     bySigner.set(signerName, ofSigner);
-    if (isGone) ofSigner.delete(metadata.name);
-    else ofSigner.set(metadata.name, outline);
-    if (ofSigner.size === 0) bySigner.delete(signerName);
+    if (isGone) {
+      ofSigner.delete(metadata.name);
+    } else {
+      ofSigner.set(metadata.name, outline);
+    }
+    if (ofSigner.size === 0) {
+      bySigner.delete(signerName);
+    }
   }
 
   function bundlesOf({ by, value }: FeedKey, { bundles, bySigner }: Feed): readonly BundleOutline[] {
-    if (by === 'signer') return [...(bySigner.get(value)?.values() ?? [])];
+    if (by === 'signer') {
+      return [...(bySigner.get(value)?.values() ?? [])];
+    }
     const bundle = bundles.get(value);
     return bundle === undefined ? [] : [bundle];
   }
@@ -174,11 +209,18 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   /** Puts the next watch in the place of the current one when that costs nothing, and begins what is still to be done. */
   function settle(group: Group): void {
-    if (group.next !== undefined) takeOver(group, group.next);
-    if (group.next !== undefined) return;
+    if (group.next !== undefined) {
+      takeOver(group, group.next);
+    }
+    if (group.next !== undefined) {
+      return;
+    }
     const isLacking = isSynced(group.current) && !isWhole(group, group.current);
-    if (isLacking && !mayFetch()) hungry.add(group);
-    else if (isLacking || (group.current === shared && isFew())) group.next = start(selectorOf(group.key));
+    if (isLacking && !mayFetch()) {
+      hungry.add(group);
+    } else if (isLacking || (group.current === shared && isFew())) {
+      group.next = start(selectorOf(group.key));
+    }
   }
 
   function takeOver(group: Group, next: Feed): void {
@@ -195,11 +237,15 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function endUnused(feed: Feed): void {
-    if (feed !== shared || [...groups.values()].every((group) => !uses(group, feed))) end(feed);
+    if (feed !== shared || [...groups.values()].every((group) => !uses(group, feed))) {
+      end(feed);
+    }
   }
 
   function isReplaceable(group: Group, current: Feed, next: Feed): boolean {
-    if (!isWhole(group, next)) return false;
+    if (!isWhole(group, next)) {
+      return false;
+    }
     return !isWhole(group, current) || versionsOf(group, current) === versionsOf(group, next);
   }
 
@@ -222,44 +268,68 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function share(): void {
-    if (shared !== undefined) return;
+    if (shared !== undefined) {
+      return;
+    }
     shared = start('');
     for (const group of groups.values()) {
-      if (group.next !== undefined) end(group.next);
+      if (group.next !== undefined) {
+        end(group.next);
+      }
       group.next = shared;
     }
   }
 
   function unshare(): void {
     for (const group of groups.values()) {
-      if (group.next === shared) group.next = undefined;
+      if (group.next === shared) {
+        group.next = undefined;
+      }
       settle(group);
     }
-    if (shared !== undefined) endUnused(shared);
+    if (shared !== undefined) {
+      endUnused(shared);
+    }
   }
 
   return {
     open(key) {
       const selector = selectorOf(key);
-      if (groups.has(selector)) return;
-      if (groups.size >= mostSingleWatches) share();
+      if (groups.has(selector)) {
+        return;
+      }
+      if (groups.size >= mostSingleWatches) {
+        share();
+      }
       const group: Group = { key, current: shared ?? start(selector), next: undefined };
       groups.set(selector, group);
       settle(group);
     },
     close(key) {
       const group = groups.get(selectorOf(key));
-      if (group === undefined) return;
+      if (group === undefined) {
+        return;
+      }
       const bundles = bundlesOf(key, group.current);
       groups.delete(selectorOf(key));
       hungry.delete(group);
-      for (const feed of [group.current, group.next]) if (feed !== shared) end(feed);
-      for (const { metadata } of bundles) forget(metadata.name);
-      if (shared !== undefined && isFew()) unshare();
+      for (const feed of [group.current, group.next]) {
+        if (feed !== shared) {
+          end(feed);
+        }
+      }
+      for (const { metadata } of bundles) {
+        forget(metadata.name);
+      }
+      if (shared !== undefined && isFew()) {
+        unshare();
+      }
     },
     view(key) {
       const group = groups.get(selectorOf(key));
-      if (group === undefined) return { isSynced: false, fault: undefined, bundles: [] };
+      if (group === undefined) {
+        return { isSynced: false, fault: undefined, bundles: [] };
+      }
       settle(group);
       const { current } = group;
       const fault = isSynced(current) ? undefined : current.fault;
@@ -269,7 +339,9 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     stop() {
       groups.clear();
       hungry.clear();
-      for (const feed of [...feeds]) end(feed);
+      for (const feed of [...feeds]) {
+        end(feed);
+      }
     },
   };
 }

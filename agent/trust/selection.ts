@@ -34,7 +34,9 @@ export function anchorsOf(select: Select, selected: readonly ShelvedBundle[]): A
       `the ClusterTrustBundles that the source selects ${size}: select fewer, or have their signer make them smaller`,
     );
   }
-  if (certificates.length > 0) return { type: 'found', certificates };
+  if (certificates.length > 0) {
+    return { type: 'found', certificates };
+  }
   return selected.length > 0
     ? refused(`no certificate can be read from the ${selected.length} ClusterTrustBundle(s) selected`)
     : { type: 'missing', message: missingMessage(select) };
@@ -59,7 +61,9 @@ function missingMessage(select: Select): string {
 
 /** True when the same is to be told. */
 export function isSame(one: Anchors, other: Anchors | undefined): boolean {
-  if (one === other) return true;
+  if (one === other) {
+    return true;
+  }
   if (one.type !== 'found' || other?.type !== 'found') {
     return one.type !== 'found' && one.type === other?.type && one.message === other.message;
   }

@@ -65,17 +65,23 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
 
   function drop(name: string): void {
     const entry = entries.get(name);
-    if (entry === undefined) return;
+    if (entry === undefined) {
+      return;
+    }
     entries.delete(name);
     waiting.delete(entry);
     pool.giveBack(entry.certificates);
-    if (entry.certificates.length > 0) fetchWhatFits();
+    if (entry.certificates.length > 0) {
+      fetchWhatFits();
+    }
   }
 
   /** The text of what did not fit is gone: it is forgotten as a whole, so that whoever asks for it has it fetched. */
   function fetchWhatFits(): void {
     for (const { name, signerName, tooMuch, pem } of [...entries.values()]) {
-      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room()) continue;
+      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room()) {
+        continue;
+      }
       drop(name);
       onRead(name, signerName);
     }
@@ -102,11 +108,16 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     const { pem = '' } = entry;
     const outcome = await attempt(pem);
     // Dropped, or replaced by a newer version, while it was read.
-    if (entries.get(entry.name) !== entry || entry.pem !== pem) return;
+    if (entries.get(entry.name) !== entry || entry.pem !== pem) {
+      return;
+    }
     entry.pem = undefined;
     entry.tooMuch = undefined;
-    if ('certificates' in outcome) keep(entry, outcome.certificates);
-    else onMalformed(entry.name, outcome.reason + (entry.certificates.length > 0 ? still : ''));
+    if ('certificates' in outcome) {
+      keep(entry, outcome.certificates);
+    } else {
+      onMalformed(entry.name, outcome.reason + (entry.certificates.length > 0 ? still : ''));
+    }
     touch(entry);
     onRead(entry.name, entry.signerName);
   }
@@ -132,29 +143,41 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   return {
     get(name) {
       const entry = entries.get(name);
-      if (entry === undefined) return undefined;
+      if (entry === undefined) {
+        return undefined;
+      }
       const { uid, certificates, stamp, pem, tooMuch } = entry;
       return { uid, certificates, stamp, isPending: pem !== undefined, isTooMuch: tooMuch !== undefined };
     },
     offer(bundle) {
       const { name, uid, resourceVersion } = bundle.metadata;
       const known = entries.get(name);
-      if (known !== undefined && isOlder(resourceVersion, known.version)) return;
+      if (known !== undefined && isOlder(resourceVersion, known.version)) {
+        return;
+      }
       const isSame = known?.uid === uid && known?.version === resourceVersion;
-      if (isSame && known?.tooMuch === undefined) return;
+      if (isSame && known?.tooMuch === undefined) {
+        return;
+      }
       // Another object of the same name owes nothing to the one that was deleted.
-      if (known?.uid !== uid) drop(name);
+      if (known?.uid !== uid) {
+        drop(name);
+      }
       const entry = entries.get(name) ?? open(bundle);
       entry.version = resourceVersion;
       entry.pem = bundle.spec.trustBundle;
       touch(entry);
       waiting.add(entry);
-      if (!isReading) void readAll();
+      if (!isReading) {
+        void readAll();
+      }
     },
     drop,
     names: () => [...entries.keys()],
     stop: () => {
-      for (const name of [...entries.keys()]) drop(name);
+      for (const name of [...entries.keys()]) {
+        drop(name);
+      }
     },
   };
 }
@@ -165,7 +188,9 @@ const still = '; the certificates of its last readable version stay in use';
 function smallest(waiting: ReadonlySet<Entry>): Entry | undefined {
   let found: Entry | undefined;
   for (const entry of waiting) {
-    if (found === undefined || (entry.pem?.length ?? 0) < (found.pem?.length ?? 0)) found = entry;
+    if (found === undefined || (entry.pem?.length ?? 0) < (found.pem?.length ?? 0)) {
+      found = entry;
+    }
   }
   return found;
 }

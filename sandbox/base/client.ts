@@ -28,7 +28,9 @@ export function httpStatusOf(error: unknown): number | undefined {
 
 /** Undefined for "not found", for the `catch` of a promise; any other error is thrown on. */
 export function whenFound(error: unknown): undefined {
-  if (httpStatusOf(error) === 404) return undefined;
+  if (httpStatusOf(error) === 404) {
+    return undefined;
+  }
   throw error;
 }
 

@@ -79,7 +79,9 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
 
   const ensure: Admin['ensure'] = async (prefix, location, object) => {
     await create(prefix, location, object).catch((error: unknown) => {
-      if (httpStatusOf(error) !== 409) throw error;
+      if (httpStatusOf(error) !== 409) {
+        throw error;
+      }
     });
   };
 
@@ -107,10 +109,14 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
       };
       const timer = setTimeout(giveUp, longestWaitMs);
       closing.addEventListener('abort', giveUp, { once: true });
-      if (closing.aborted) giveUp();
+      if (closing.aborted) {
+        giveUp();
+      }
       watch.subscribe(() => {
         const [object] = watch.list();
-        if (!watch.health().synced || !accept(object)) return;
+        if (!watch.health().synced || !accept(object)) {
+          return;
+        }
         settle();
         resolve(object);
       });
@@ -136,7 +142,9 @@ export function createAdmin(client: ApiClient, nodeName: string, driverName: str
     podRunning: async (namespace, name) => {
       const isRunning = (pod: BoundPod | undefined) => pod?.status?.phase === 'Running';
       const pod = await waitFor<BoundPod>(podsIn(namespace), name, isRunning);
-      if (pod === undefined) throw new Error(`pod ${namespace}/${name} does not run`);
+      if (pod === undefined) {
+        throw new Error(`pod ${namespace}/${name} does not run`);
+      }
       return pod;
     },
     waitFor,

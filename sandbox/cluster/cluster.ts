@@ -144,10 +144,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     };
     const signerApi = createSignerApi(access.client(kubeconfigs.signer, 'sandbox-signer'));
     const addSigner = (signer: ClusterSigner) => signers.add(signer, signerApi);
-    for (const signer of options.signers ?? []) await addSigner(signer);
+    for (const signer of options.signers ?? []) {
+      await addSigner(signer);
+    }
     const kubeletClient = access.client(kubeconfigs.kubelet, 'kubelet');
     const startKubelet = () => {
-      if (options.kubelet !== 'none') node ??= runNode(kubeletClient, places, options.kubelet ?? {});
+      if (options.kubelet !== 'none') {
+        node ??= runNode(kubeletClient, places, options.kubelet ?? {});
+      }
     };
     startKubelet();
     const { get: signer } = signers;
@@ -179,7 +183,9 @@ function createAccess(directory: string, apiServer: ApiServer) {
       return client;
     },
     close: () => {
-      for (const client of clients) client.close();
+      for (const client of clients) {
+        client.close();
+      }
     },
   };
 }
@@ -195,11 +201,15 @@ function createSigners(apiServer: ApiServer, timeScale: number) {
     },
     get: (signerName: string): Signer => {
       const signer = signers.get(signerName);
-      if (signer === undefined) throw new Error(`there is no signer ${signerName}`);
+      if (signer === undefined) {
+        throw new Error(`there is no signer ${signerName}`);
+      }
       return signer;
     },
     close: () => {
-      for (const signer of signers.values()) signer.close();
+      for (const signer of signers.values()) {
+        signer.close();
+      }
     },
   };
 }
@@ -208,7 +218,9 @@ function createSigners(apiServer: ApiServer, timeScale: number) {
 function backDoor({ store }: ApiServer): WriteUnchecked {
   return (request, status) => {
     const stored = store.get(requestsResource, request.metadata.namespace ?? '', request.metadata.name);
-    if (stored === undefined || stored.metadata.uid !== request.metadata.uid) return;
+    if (stored === undefined || stored.metadata.uid !== request.metadata.uid) {
+      return;
+    }
     store.update(requestsResource, { ...stored, status: JSON.parse(JSON.stringify(status)) });
   };
 }

@@ -89,7 +89,9 @@ export function signerPermissions(): readonly ClusterObject[] {
 
 /** What the agent may do, unless somebody knows better. */
 export function agentPermissions(identity: AgentIdentity): readonly ClusterObject[] {
-  if (identity === 'kubelet') return [];
+  if (identity === 'kubelet') {
+    return [];
+  }
   const requestRules = identity === 'impersonatedNode' ? nodeRequestRules : ownRequestRules;
   const account = { kind: 'ServiceAccount', namespace: agentNamespace, name: agentAccount };
   return roleAndBinding(agentAccount, [...agentRules, ...requestRules], account);

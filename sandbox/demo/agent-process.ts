@@ -40,13 +40,17 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
     onUnexpectedExit,
   });
   // The child has a copy of its own.
-  if (typeof output === 'number') closeSync(output);
+  if (typeof output === 'number') {
+    closeSync(output);
+  }
   const url = `http://${address}`;
   return {
     ...child,
     url,
     ready: async (signal) => {
-      while (!(await answers(`${url}/readyz`, signal))) await sleep(readyCheckMs, undefined, { signal });
+      while (!(await answers(`${url}/readyz`, signal))) {
+        await sleep(readyCheckMs, undefined, { signal });
+      }
     },
   };
 }
@@ -71,7 +75,9 @@ async function freePort(): Promise<number> {
   });
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== 'object' || address === null) throw new Error('no free port was found');
+  if (typeof address !== 'object' || address === null) {
+    throw new Error('no free port was found');
+  }
   return address.port;
 }
 

@@ -53,7 +53,9 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
   const trouble = new AbortController();
   const onProblem = (message: string) => trouble.abort(new Error(message));
   const watchdog = setTimeout(() => onProblem('it takes too long'), watchdogMs(options));
-  if (!options.once) clearTimeout(watchdog);
+  if (!options.once) {
+    clearTimeout(watchdog);
+  }
   const signal = AbortSignal.any([stopping, trouble.signal]);
   const cleanups: (() => Promise<unknown>)[] = [];
   const logFile = join(directory, 'agent.log');
@@ -75,7 +77,9 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
       return options.once ? 1 : 0;
     }
     narrator.plain(`\nThat did not go well: ${messageOf(error)}`);
-    for (const fault of missing(sightings.views(), undefined)) narrator.plain(`  ${fault}`);
+    for (const fault of missing(sightings.views(), undefined)) {
+      narrator.plain(`  ${fault}`);
+    }
     if (!options.verbose) {
       const lines = await lastLines(logFile, shownLogLines).catch(() => []);
       narrator.plain(['The end of the agent’s log:', ...lines].join('\n  '));
@@ -83,9 +87,14 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
     return 1;
   } finally {
     clearTimeout(watchdog);
-    for (const cleanup of cleanups) await cleanup();
-    if (options.keep) narrator.pointer('kept', directory);
-    else await removeWorkDirectory(directory);
+    for (const cleanup of cleanups) {
+      await cleanup();
+    }
+    if (options.keep) {
+      narrator.pointer('kept', directory);
+    } else {
+      await removeWorkDirectory(directory);
+    }
   }
 }
 
@@ -98,7 +107,9 @@ async function startStageCluster(
 ): Promise<Cluster> {
   const { kubernetes, lifetimeSeconds } = options;
   const onNotice = (notice: KubeletNotice) => {
-    if (notice.type === 'mounted') mounts.set(notice.pod.metadata.name, notice.tookMs);
+    if (notice.type === 'mounted') {
+      mounts.set(notice.pod.metadata.name, notice.tookMs);
+    }
   };
   return await startCluster({
     directory,
@@ -128,7 +139,9 @@ async function tell(stage: Stage): Promise<number> {
   await sightings.until(({ server }) => server.port !== undefined, signal);
   await startWorkload(stage, 'client');
   await sightings.until(({ server, client }) => server.peer !== undefined && client.peer !== undefined, signal);
-  for (const line of identityLines(sightings.views())) narrator.step(line);
+  for (const line of identityLines(sightings.views())) {
+    narrator.step(line);
+  }
 
   lookAround(stage);
   narrator.heading(`Certificates live ${lifetimeSeconds} s here and are renewed halfway; then the CA is exchanged.`);
@@ -139,8 +152,12 @@ async function tell(stage: Stage): Promise<number> {
   await sightings.until(({ client }) => client.requests > requests, signal);
   const faults = missing(sightings.views(), newIssuer);
   narrator.heading(`${countLine(sightings.views())}.`);
-  for (const fault of faults) narrator.plain(`  ${fault}`);
-  if (options.once) return faults.length === 0 ? 0 : 1;
+  for (const fault of faults) {
+    narrator.plain(`  ${fault}`);
+  }
+  if (options.once) {
+    return faults.length === 0 ? 0 : 1;
+  }
   narrator.plain('All of it goes on until Ctrl-C.');
   return await goOn(stage);
 }
@@ -151,7 +168,9 @@ async function goOn({ narrator, sightings, signal }: Stage): Promise<never> {
   for (let told = failuresOf(sightings.views()).length; ; ) {
     await sleep(counterMs, undefined, { signal });
     const failures = failuresOf(sightings.views());
-    for (const failure of failures.slice(told)) narrator.step(failure);
+    for (const failure of failures.slice(told)) {
+      narrator.step(failure);
+    }
     told = failures.length;
     narrator.counter(countLine(sightings.views()));
   }
@@ -181,7 +200,9 @@ async function aborting<T>(signal: AbortSignal, promise: Promise<T>): Promise<T>
   const ended = Promise.withResolvers<never>();
   const end = () => ended.reject(signal.reason);
   signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
+  if (signal.aborted) {
+    end();
+  }
   try {
     // The race listens to both, so neither is left with a rejection that nobody handles.
     return await Promise.race([promise, ended.promise]);

@@ -26,7 +26,9 @@ const timeWidth = 8;
 export function createNarrator(terminal: Terminal, elapsedMs: () => number): Narrator {
   let counting = false;
   const line = (text: string) => {
-    if (counting) terminal.write('\r\x1b[K');
+    if (counting) {
+      terminal.write('\r\x1b[K');
+    }
     counting = false;
     terminal.write(`${text}\n`);
   };
@@ -37,7 +39,9 @@ export function createNarrator(terminal: Terminal, elapsedMs: () => number): Nar
     pointer: (name, place) => line(`  ${name.padEnd(timeWidth)}${place}`),
     plain: line,
     counter: (text) => {
-      if (terminal.isTTY !== true) return;
+      if (terminal.isTTY !== true) {
+        return;
+      }
       terminal.write(`\r\x1b[K${time()}  ${text}`);
       counting = true;
     },

@@ -51,23 +51,31 @@ Against a real cluster, without a sandbox; all other arguments are the agent's o
 /** Reads the arguments, without interpreter and script. */
 export function parseDemoOptions(argv: readonly string[]): DemoCommand {
   const isReal = (arg: string) => arg === '--in-cluster' || arg === '--kubeconfig' || arg.startsWith('--kubeconfig=');
-  if (argv.some(isReal)) return { type: 'agent', argv: argv.filter((arg) => arg !== '--in-cluster') };
+  if (argv.some(isReal)) {
+    return { type: 'agent', argv: argv.filter((arg) => arg !== '--in-cluster') };
+  }
   let values: ReturnType<typeof readArguments>;
   try {
     values = readArguments(argv);
   } catch (error) {
     return { type: 'invalid', faults: [error instanceof Error ? error.message : String(error)] };
   }
-  if (values.help) return { type: 'help' };
+  if (values.help) {
+    return { type: 'help' };
+  }
   const faults: string[] = [];
   const kubernetes = kubernetesVersions.find((version) => version === values.kubernetes);
-  if (kubernetes === undefined) faults.push(`--kubernetes: must be one of ${kubernetesVersions.join(', ')}`);
+  if (kubernetes === undefined) {
+    faults.push(`--kubernetes: must be one of ${kubernetesVersions.join(', ')}`);
+  }
   const lifetimeSeconds = Number(values.lifetime);
   const inRange = lifetimeSeconds >= shortestLifetimeSeconds && lifetimeSeconds <= longestLifetimeSeconds;
   if (!Number.isInteger(lifetimeSeconds) || !inRange) {
     faults.push(`--lifetime: must be a whole number from ${shortestLifetimeSeconds} to ${longestLifetimeSeconds}`);
   }
-  if (kubernetes === undefined || faults.length > 0) return { type: 'invalid', faults };
+  if (kubernetes === undefined || faults.length > 0) {
+    return { type: 'invalid', faults };
+  }
   const { once, keep, verbose, dir } = values;
   return { type: 'demo', options: { once, kubernetes, lifetimeSeconds, directory: dir, keep, verbose } };
 }

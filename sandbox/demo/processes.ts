@@ -34,17 +34,23 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   process.once('exit', kill);
   const ended = new Promise<void>((resolve) => {
     child.once('error', (error) => {
-      if (!stopping) onUnexpectedExit(error.message);
+      if (!stopping) {
+        onUnexpectedExit(error.message);
+      }
       process.off('exit', kill);
       resolve();
     });
     child.once('exit', (code, signal) => {
       process.off('exit', kill);
-      if (!stopping) onUnexpectedExit(signal === null ? `exit code ${code}` : `signal ${signal}`);
+      if (!stopping) {
+        onUnexpectedExit(signal === null ? `exit code ${code}` : `signal ${signal}`);
+      }
       resolve();
     });
   });
-  if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => onLine?.(line));
+  if (child.stdout !== null) {
+    createInterface({ input: child.stdout }).on('line', (line) => onLine?.(line));
+  }
   return {
     pid: child.pid,
     stop: async () => {
@@ -58,14 +64,20 @@ export function startProcess(options: ProcessOptions): RunningProcess {
 }
 
 function end(child: ChildProcess): void {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.exitCode !== null || child.signalCode !== null) {
+    return;
+  }
   child.kill('SIGTERM');
   const force = setTimeout(() => child.kill('SIGKILL'), graceMs);
   child.once('exit', () => clearTimeout(force));
 }
 
 function stdio(output: ProcessOptions['output']): StdioOptions {
-  if (output === 'inherit') return ['ignore', 'inherit', 'inherit'];
-  if (output === 'lines') return ['ignore', 'pipe', 'inherit'];
+  if (output === 'inherit') {
+    return ['ignore', 'inherit', 'inherit'];
+  }
+  if (output === 'lines') {
+    return ['ignore', 'pipe', 'inherit'];
+  }
   return ['ignore', output, output];
 }

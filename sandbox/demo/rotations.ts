@@ -13,7 +13,9 @@ const bothViews = (views: Views, accept: (view: Views['server']) => boolean) =>
 export async function seeNewLeaves(sightings: Sightings, narrator: Narrator, signal: AbortSignal): Promise<void> {
   await sightings.until((views) => bothViews(views, (view) => view.peerCertificates >= 2), signal);
   narrator.step('New leaves, without a connection lost:');
-  for (const line of identityLines(sightings.views())) narrator.step(line);
+  for (const line of identityLines(sightings.views())) {
+    narrator.step(line);
+  }
 }
 
 /**
@@ -34,7 +36,9 @@ export async function exchangeAuthorities(
   const newIssuer = issuerName(signer);
   await sightings.until((views) => bothViews(views, (view) => view.peer?.issuer === newIssuer), signal);
   narrator.step('Leaves of the new CA:');
-  for (const line of identityLines(sightings.views())) narrator.step(line);
+  for (const line of identityLines(sightings.views())) {
+    narrator.step(line);
+  }
 
   while (signer.oldCertificatesEnd() > Date.now()) {
     await sleep(signer.oldCertificatesEnd() - Date.now(), undefined, { signal });

@@ -40,7 +40,9 @@ export function createSightings(): Sightings {
     views: () => views,
     record: (name, report) => {
       views = { ...views, [name]: seen(views[name], report) };
-      for (const listener of [...listeners]) listener();
+      for (const listener of [...listeners]) {
+        listener();
+      }
     },
     until: (accept, signal) =>
       new Promise((resolve, reject) => {
@@ -49,7 +51,9 @@ export function createSightings(): Sightings {
           signal.removeEventListener('abort', abort);
         };
         const look = (): void => {
-          if (!accept(views)) return;
+          if (!accept(views)) {
+            return;
+          }
           done();
           resolve();
         };
@@ -59,8 +63,11 @@ export function createSightings(): Sightings {
         };
         listeners.add(look);
         signal.addEventListener('abort', abort, { once: true });
-        if (signal.aborted) abort();
-        else look();
+        if (signal.aborted) {
+          abort();
+        } else {
+          look();
+        }
       }),
   };
 }
@@ -91,15 +98,32 @@ export function missing(views: Views, newIssuer: string | undefined): readonly s
   for (const name of workloadNames) {
     const other = name === 'server' ? 'client' : 'server';
     const { peer, peerCertificates, anchors, failures } = views[name];
-    if (peer === undefined) found.push(`the ${name} has not seen the ${other}`);
-    else if (peerCertificates < 2) found.push(`the ${name} has not seen a new leaf of the ${other}`);
-    if (newIssuer === undefined) continue;
-    if (peer?.issuer !== newIssuer) found.push(`the ${name} has not seen a leaf of the ${other} from the new CA`);
-    if (anchors.length !== 1) found.push(`the ${name} trusts ${anchors.length} roots, not the new one alone`);
-    for (const failure of failures) found.push(`the ${name} reports: ${failure}`);
+    if (peer === undefined) {
+      found.push(`the ${name} has not seen the ${other}`);
+    } else if (peerCertificates < 2) {
+      found.push(`the ${name} has not seen a new leaf of the ${other}`);
+    }
+    if (newIssuer === undefined) {
+      continue;
+    }
+    if (peer?.issuer !== newIssuer) {
+      found.push(`the ${name} has not seen a leaf of the ${other} from the new CA`);
+    }
+    if (anchors.length !== 1) {
+      found.push(`the ${name} trusts ${anchors.length} roots, not the new one alone`);
+    }
+    for (const failure of failures) {
+      found.push(`the ${name} reports: ${failure}`);
+    }
   }
-  if (newIssuer === undefined) found.push('the CA was not exchanged');
-  if (views.client.requests === 0) found.push('the client has had no answer');
-  if (views.client.failed > 0) found.push(`${views.client.failed} requests failed`);
+  if (newIssuer === undefined) {
+    found.push('the CA was not exchanged');
+  }
+  if (views.client.requests === 0) {
+    found.push('the client has had no answer');
+  }
+  if (views.client.failed > 0) {
+    found.push(`${views.client.failed} requests failed`);
+  }
   return found;
 }

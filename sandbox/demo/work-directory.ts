@@ -17,11 +17,15 @@ const longestSocketName = 'csi.sock';
 export async function makeWorkDirectory(path: string | undefined): Promise<string> {
   const directory = path === undefined ? await mkdtemp(join(tmpdir(), 'podcert-')) : resolve(path);
   if (Buffer.byteLength(join(directory, longestSocketName)) > maxSocketPathBytes) {
-    if (path === undefined) await rm(directory, { recursive: true });
+    if (path === undefined) {
+      await rm(directory, { recursive: true });
+    }
     throw new Error(`${directory} is too long a path for the sockets in it: choose a shorter one with --dir`);
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  if ((await readdir(directory)).length > 0) throw new Error(`${directory} is not empty`);
+  if ((await readdir(directory)).length > 0) {
+    throw new Error(`${directory} is not empty`);
+  }
   return directory;
 }
 

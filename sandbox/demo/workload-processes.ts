@@ -22,7 +22,9 @@ export function runWorkloads(sightings: Sightings, onProblem: (message: string) 
       output: 'lines',
       onLine: (line) => {
         const report = parseReport(line);
-        if (report !== undefined) sightings.record(name, report);
+        if (report !== undefined) {
+          sightings.record(name, report);
+        }
       },
       onUnexpectedExit: (how) => onProblem(`the ${name} ended: ${how}`),
     });
@@ -32,6 +34,8 @@ export function runWorkloads(sightings: Sightings, onProblem: (message: string) 
 
 /** Each expects the other's identity; the client is told where the server listens. */
 function peerArguments(name: WorkloadName, sightings: Sightings): readonly string[] {
-  if (name === 'server') return ['--peer', workloadId('client')];
+  if (name === 'server') {
+    return ['--peer', workloadId('client')];
+  }
   return ['--peer', workloadId('server'), '--port', String(sightings.views().server.port ?? 0)];
 }

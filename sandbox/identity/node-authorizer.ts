@@ -39,6 +39,8 @@ export const authorizeNode: Authorizer = (attributes, context) => {
         return authorizeRequests(node, attributes, context);
       case 'csinodes.storage.k8s.io':
         return authorizeOwnObject(node, attributes, 'CSINode');
+      default:
+        break;
     }
   }
   return nodeRules.some((rule) => ruleAllows(rule, attributes)) ? allowed : denied('');

@@ -60,9 +60,13 @@ export function createKubeletApi(client: ApiClient, nodeName: string): KubeletAp
         query: { fieldSelector: `spec.nodeName=${node}` },
       });
       watch.subscribe((event) => {
-        if (event.type === 'synced') listener.synced();
-        else if (event.type === 'deleted') listener.deleted(event.object);
-        else listener.changed(event.object);
+        if (event.type === 'synced') {
+          listener.synced();
+        } else if (event.type === 'deleted') {
+          listener.deleted(event.object);
+        } else {
+          listener.changed(event.object);
+        }
       });
       return watch.stop;
     },
@@ -89,7 +93,9 @@ export function createKubeletApi(client: ApiClient, nodeName: string): KubeletAp
         events.delete(key);
         events.set(key, event);
         const [oldest] = events.keys();
-        if (events.size > rememberedEvents && oldest !== undefined) events.delete(oldest);
+        if (events.size > rememberedEvents && oldest !== undefined) {
+          events.delete(oldest);
+        }
       } catch {
         // An event that cannot be told is no reason to stop: the next failure tells another.
       }

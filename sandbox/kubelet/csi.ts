@@ -43,16 +43,22 @@ export function createCsiDriver(options: CsiDriverOptions): CsiDriver {
 
   /** The pod's fsGroup, for a driver that says that it sees to the group itself. */
   const mountGroup = async (fsGroup: number | undefined, signal: AbortSignal): Promise<CallResult | string> => {
-    if (fsGroup === undefined) return '';
+    if (fsGroup === undefined) {
+      return '';
+    }
     const result = await callNode('NodeGetCapabilities', {}, signal);
-    if (result.type === 'error') return result;
+    if (result.type === 'error') {
+      return result;
+    }
     return JSON.stringify(result.reply).includes('"VOLUME_MOUNT_GROUP"') ? String(fsGroup) : '';
   };
 
   return {
     publish: async (request, signal) => {
       const group = await mountGroup(request.fsGroup, signal);
-      if (typeof group !== 'string') return outcomeOf(group);
+      if (typeof group !== 'string') {
+        return outcomeOf(group);
+      }
       return outcomeOf(await callNode('NodePublishVolume', publishMessage(request, group), signal));
     },
     unpublish: async (volumeId, targetPath, signal) => {
@@ -76,6 +82,8 @@ function publishMessage(request: PublishRequest, volumeMountGroup: string): obje
 }
 
 function outcomeOf(result: CallResult): CsiResult {
-  if (result.type === 'reply') return { type: 'done' };
+  if (result.type === 'reply') {
+    return { type: 'done' };
+  }
   return { type: 'error', final: !uncertainCodes.has(result.code), message: result.message };
 }

@@ -24,7 +24,9 @@ export function callUnary(
 ): Promise<CallResult> {
   const { socket, deadlineMs, signal } = options;
   const method = service[name];
-  if (method === undefined) throw new TypeError(`the service has no method ${name}`);
+  if (method === undefined) {
+    throw new TypeError(`the service has no method ${name}`);
+  }
   return new Promise((resolve) => {
     const client = new Client(`unix:${socket}`, credentials.createInsecure());
     const call = client.makeUnaryRequest(
@@ -37,13 +39,18 @@ export function callUnary(
       (error: ServiceError | null, reply?: object) => {
         signal.removeEventListener('abort', cancel);
         client.close();
-        if (error !== null) resolve({ type: 'error', code: error.code, message: rpcError(error) });
-        else resolve({ type: 'reply', reply: reply ?? {} });
+        if (error !== null) {
+          resolve({ type: 'error', code: error.code, message: rpcError(error) });
+        } else {
+          resolve({ type: 'reply', reply: reply ?? {} });
+        }
       },
     );
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
-    if (signal.aborted) cancel();
+    if (signal.aborted) {
+      cancel();
+    }
   });
 }
 

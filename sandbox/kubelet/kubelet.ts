@@ -43,7 +43,9 @@ export function startKubelet(options: KubeletOptions): Kubelet {
   const changed = (pod: BoundPod) => {
     const uid = pod.metadata.uid ?? '';
     const known = workers.get(uid);
-    if (known !== undefined) return known.update(pod);
+    if (known !== undefined) {
+      return known.update(pod);
+    }
     const worker = startPodWorker(pod, {
       root,
       driverName,
@@ -70,7 +72,9 @@ export function startKubelet(options: KubeletOptions): Kubelet {
     changed,
     deleted: (pod) => workers.get(pod.metadata.uid ?? '')?.gone(),
     synced: () => {
-      if (synced) return;
+      if (synced) {
+        return;
+      }
       synced = true;
       cleaning = cleanUp().catch((error: unknown) => onNotice({ type: 'problem', message: String(error) }));
     },

@@ -45,7 +45,9 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
 
   const start = async (): Promise<RunningContainers | undefined> => {
     const published = await Promise.all(volumes.map(({ worker }) => worker.publish(first, wanted)));
-    if (published.includes(false)) return undefined;
+    if (published.includes(false)) {
+      return undefined;
+    }
     const mounts = new Map(volumes.map(({ volume }) => [volume.name, volume.targetPath]));
     let running: RunningContainers | undefined;
     const attempt = async () => {
@@ -58,7 +60,9 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
         return 'again' as const;
       }
     };
-    if (await retry(attempt, backoff, wanted)) onNotice({ type: 'running', pod: first });
+    if (await retry(attempt, backoff, wanted)) {
+      onNotice({ type: 'running', pod: first });
+    }
     return running;
   };
 
@@ -66,12 +70,16 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
     const running = await start();
     await aborted(wanted);
     await running?.stop().catch((error: unknown) => api.warn(pod, 'FailedKillPod', String(error)));
-    if (closing.aborted) return;
+    if (closing.aborted) {
+      return;
+    }
     await Promise.all(volumes.map(({ worker }) => worker.unpublish(exists ? pod : undefined)));
     onNotice({ type: 'stopped', pod });
     await deleted.promise;
     const remove = async () => {
-      if (!exists) return 'done' as const;
+      if (!exists) {
+        return 'done' as const;
+      }
       return await api.remove(pod).then(
         () => 'done' as const,
         () => 'again' as const,
@@ -83,9 +91,13 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
   const follow = (changed: BoundPod) => {
     pod = changed;
     const wish = wishFor(changed);
-    if (wish.type === 'run') return;
+    if (wish.type === 'run') {
+      return;
+    }
     ending.abort();
-    if (wish.deleted) deleted.resolve();
+    if (wish.deleted) {
+      deleted.resolve();
+    }
   };
   follow(first);
   return {
@@ -101,8 +113,11 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) {
+      resolve();
+    } else {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    }
   });
 }
 

@@ -58,7 +58,9 @@ export function podVolume(root: string, podUID: string, name: string): PodVolume
 export type Wish = { readonly type: 'run' } | { readonly type: 'end'; readonly deleted: boolean };
 
 export function wishFor(pod: BoundPod): Wish {
-  if (pod.metadata.deletionTimestamp !== undefined) return { type: 'end', deleted: true };
+  if (pod.metadata.deletionTimestamp !== undefined) {
+    return { type: 'end', deleted: true };
+  }
   const phase = pod.status?.phase;
   return phase === 'Succeeded' || phase === 'Failed' ? { type: 'end', deleted: false } : { type: 'run' };
 }

@@ -47,16 +47,22 @@ export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
   const change = (to: typeof registered) => {
     const from = registered?.endpoint;
     registered = to;
-    if (from !== to?.endpoint) onChange(to?.endpoint);
+    if (from !== to?.endpoint) {
+      onChange(to?.endpoint);
+    }
   };
 
   /** @returns the endpoint; undefined for a plugin of another kind or name. @throws Error when it does not answer. */
   const register = async (socket: string): Promise<string | undefined> => {
     const callOptions = { socket, deadlineMs: callDeadlineMs, signal: closing.signal };
     const answer = await callUnary(registrationService, 'GetInfo', {}, callOptions);
-    if (answer.type === 'error') throw new Error(answer.message);
+    if (answer.type === 'error') {
+      throw new Error(answer.message);
+    }
     const info: PluginInfo = answer.reply;
-    if (info.type !== 'CSIPlugin' || info.name !== driverName || !info.endpoint) return undefined;
+    if (info.type !== 'CSIPlugin' || info.name !== driverName || !info.endpoint) {
+      return undefined;
+    }
     const good = info.supported_versions?.includes('1.0.0') === true;
     const error = good ? '' : `unsupported versions ${info.supported_versions?.join()}`;
     await callUnary(registrationService, 'NotifyRegistrationStatus', { plugin_registered: good, error }, callOptions);
@@ -67,12 +73,18 @@ export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
   const look = async (): Promise<boolean> => {
     let complete = true;
     const sockets = await socketsIn(directory);
-    if (registered !== undefined && !sockets.has(registered.socket)) change(undefined);
+    if (registered !== undefined && !sockets.has(registered.socket)) {
+      change(undefined);
+    }
     for (const [socket, path] of sockets) {
-      if (registered !== undefined) break;
+      if (registered !== undefined) {
+        break;
+      }
       try {
         const endpoint = await register(path);
-        if (endpoint !== undefined) change({ socket, endpoint });
+        if (endpoint !== undefined) {
+          change({ socket, endpoint });
+        }
       } catch {
         complete = false;
       }
@@ -82,14 +94,21 @@ export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
 
   const reconcile = async () => {
     again = working;
-    if (working || closing.signal.aborted) return;
+    if (working || closing.signal.aborted) {
+      return;
+    }
     working = true;
     clearTimeout(timer);
     const complete = await look().catch(() => false);
     working = false;
-    if (closing.signal.aborted) return;
-    if (again) void reconcile();
-    else if (!complete) timer = setTimeout(() => void reconcile(), retryMs);
+    if (closing.signal.aborted) {
+      return;
+    }
+    if (again) {
+      void reconcile();
+    } else if (!complete) {
+      timer = setTimeout(() => void reconcile(), retryMs);
+    }
   };
 
   const watcher = watch(directory, () => void reconcile());
@@ -111,7 +130,9 @@ async function socketsIn(directory: string): Promise<ReadonlyMap<string, string>
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const info = await stat(path).catch(() => undefined);
-    if (info?.isSocket()) found.set(`${path} ${info.ino} ${info.birthtimeMs}`, path);
+    if (info?.isSocket()) {
+      found.set(`${path} ${info.ino} ${info.birthtimeMs}`, path);
+    }
   }
   return found;
 }

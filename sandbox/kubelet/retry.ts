@@ -32,7 +32,9 @@ export async function retry(
   signal: AbortSignal,
 ): Promise<boolean> {
   for (let pauseMs = backoff.firstMs; !signal.aborted; pauseMs = Math.min(pauseMs * 2, backoff.longestMs)) {
-    if ((await attempt()) === 'done') return true;
+    if ((await attempt()) === 'done') {
+      return true;
+    }
     // An abort ends the loop, whatever the pause makes of it.
     await backoff.pause(pauseMs, signal).catch(() => {});
   }

@@ -42,7 +42,9 @@ export async function isPrepared(volume: PodVolume): Promise<boolean> {
  * @throws Error when something is mounted at the target or lies in it.
  */
 export async function removeVolume(volume: PodVolume): Promise<void> {
-  if (await isMounted(volume)) throw new Error(`something is mounted at ${volume.targetPath}`);
+  if (await isMounted(volume)) {
+    throw new Error(`something is mounted at ${volume.targetPath}`);
+  }
   await rmdir(volume.targetPath).catch(absent);
   await unlink(join(volume.directory, dataFile)).catch(absent);
   await rmdir(volume.directory).catch(absent);
@@ -72,14 +74,18 @@ export async function findVolumes(
     const volumes = names.map((name) => podVolume(root, podUID, name));
     const drivers = await Promise.all(volumes.map(driverOf));
     const own = volumes.filter((_, index) => drivers[index] === driverName);
-    if (own.length > 0) found.set(podUID, own);
+    if (own.length > 0) {
+      found.set(podUID, own);
+    }
   }
   return found;
 }
 
 async function driverOf(volume: PodVolume): Promise<string | undefined> {
   const text = await readFile(join(volume.directory, dataFile), 'utf8').catch(absent);
-  if (text === undefined) return undefined;
+  if (text === undefined) {
+    return undefined;
+  }
   try {
     const data: Partial<VolumeData> = JSON.parse(text);
     return data.driverName;
@@ -91,6 +97,8 @@ async function driverOf(volume: PodVolume): Promise<string | undefined> {
 
 /** Turns "does not exist" into undefined; every other error stays one. */
 function absent(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+    return undefined;
+  }
   throw error;
 }

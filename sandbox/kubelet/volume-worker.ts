@@ -48,8 +48,9 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
     state ??= (await isPrepared(volume)) ? 'recovered' : 'absent';
     await prepareVolume(volume, driverName, nodeName);
     const result = await driver.publish(publishRequest(pod, volume), closing);
-    if (result.type === 'done') state = 'mounted';
-    else if (state === 'absent' || state === 'uncertain') {
+    if (result.type === 'done') {
+      state = 'mounted';
+    } else if (state === 'absent' || state === 'uncertain') {
       // Where something is still mounted the directory stays, and with it the need to unpublish.
       const removed = result.final && (await removeVolume(volume).then(yes, no));
       state = removed ? 'absent' : 'uncertain';
@@ -59,7 +60,9 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
 
   const unpublishOnce = async (): Promise<CsiResult> => {
     const result = await driver.unpublish(volume.volumeId, volume.targetPath, closing);
-    if (result.type === 'error') return result;
+    if (result.type === 'error') {
+      return result;
+    }
     await removeVolume(volume);
     state = 'absent';
     return result;
@@ -70,8 +73,12 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
     const result = await operation().catch((error: unknown): CsiResult => {
       return { type: 'error', final: false, message: error instanceof Error ? error.message : String(error) };
     });
-    if (result.type === 'done') return 'done';
-    if (!closing.aborted) await onError(result.message);
+    if (result.type === 'done') {
+      return 'done';
+    }
+    if (!closing.aborted) {
+      await onError(result.message);
+    }
     return 'again';
   };
 
@@ -91,16 +98,22 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
         wanted,
       );
       const tookMs = performance.now() - started;
-      if (published) onNotice({ type: 'mounted', pod, volume: volume.name, tookMs });
+      if (published) {
+        onNotice({ type: 'mounted', pod, volume: volume.name, tookMs });
+      }
       return published;
     },
     unpublish: async (pod) => {
-      if (!(await isPrepared(volume))) return true;
+      if (!(await isPrepared(volume))) {
+        return true;
+      }
       return await retry(
         () =>
           attempt(unpublishOnce, async (message) => {
             const text = `UnmountVolume.TearDown failed for volume "${volume.name}" : ${message}`;
-            if (pod !== undefined) await api.warn(pod, 'FailedUnMount', text);
+            if (pod !== undefined) {
+              await api.warn(pod, 'FailedUnMount', text);
+            }
           }),
         backoff,
         closing,

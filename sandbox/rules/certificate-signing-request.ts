@@ -46,14 +46,20 @@ export function createFaults({ object }: ValidationRequest): FieldError[] {
 function requestFaults(spec: JsonObject): FieldError[] {
   const [block] = pemBlocks(bytesAt(spec, 'request').toString('latin1'));
   const refuse = (why: string) => [fieldError.invalid('spec.request', spec['request'], why)];
-  if (block?.type !== 'CERTIFICATE REQUEST') return refuse('PEM block type must be CERTIFICATE REQUEST');
+  if (block?.type !== 'CERTIFICATE REQUEST') {
+    return refuse('PEM block type must be CERTIFICATE REQUEST');
+  }
   const request = readCertificationRequest(block.bytes);
-  if (request === undefined) return refuse('asn1: structure error');
+  if (request === undefined) {
+    return refuse('asn1: structure error');
+  }
   return request.isSelfSigned() ? [] : refuse('invalid signature');
 }
 
 function usageFaults(given: readonly string[]): FieldError[] {
-  if (given.length === 0) return [fieldError.required('spec.usages', '')];
+  if (given.length === 0) {
+    return [fieldError.required('spec.usages', '')];
+  }
   return given.flatMap((usage, index) => [
     ...(usages.has(usage) ? [] : [fieldError.invalid(`spec.usages[${index}]`, usage, 'is no usage')]),
     ...(given.indexOf(usage) === index ? [] : [fieldError.invalid(`spec.usages[${index}]`, usage, 'is a duplicate')]),

@@ -58,7 +58,10 @@ export function defaultObject({ resource, object }: ValidationRequest): void {
       }
       spec['expirationSeconds'] ??= 3600;
       object.spec = spec;
+      return;
     }
+    default:
+      return;
   }
 }
 

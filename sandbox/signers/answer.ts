@@ -56,6 +56,8 @@ export async function composeAnswer(
     case 'garbage':
     case 'clockSkewed':
       return await composeCertificate(request, behaviour, context);
+    default:
+      return behaviour satisfies never;
   }
 }
 
@@ -65,7 +67,9 @@ async function composeCertificate(
   context: AnswerContext,
 ): Promise<Answer> {
   const key = requestedKey(request);
-  if (key.type === 'unusable') return refusal('Denied', 'UnusableRequest', key.message, context.now);
+  if (key.type === 'unusable') {
+    return refusal('Denied', 'UnusableRequest', key.message, context.now);
+  }
   if (behaviour.type === 'onlyKeyTypes') {
     const keyType = keyTypeOf(key.publicKey);
     if (keyType === undefined || !behaviour.supported.includes(keyType)) {
@@ -95,7 +99,9 @@ async function composeCertificate(
 }
 
 function writeChain(leaf: string, intermediate: string, behaviour: Behaviour): string {
-  if (behaviour.type === 'wrongOrder') return intermediate + leaf;
+  if (behaviour.type === 'wrongOrder') {
+    return intermediate + leaf;
+  }
   if (behaviour.type === 'garbage') {
     const nonsense = Buffer.from('this is not a certificate').toString('base64');
     return `-----BEGIN CERTIFICATE-----\n${nonsense}\n-----END CERTIFICATE-----\n`;

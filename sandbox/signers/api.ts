@@ -42,9 +42,14 @@ export function createSignerApi(client: ApiClient): SignerApi {
         query: { fieldSelector: `spec.signerName=${signerName}` },
       });
       watch.subscribe((event) => {
-        if (event.type === 'synced') return;
-        if (event.type === 'deleted') listener.deleted(event.object);
-        else listener.changed(event.object);
+        if (event.type === 'synced') {
+          return;
+        }
+        if (event.type === 'deleted') {
+          listener.deleted(event.object);
+        } else {
+          listener.changed(event.object);
+        }
       });
       return watch.stop;
     },
@@ -53,12 +58,16 @@ export function createSignerApi(client: ApiClient): SignerApi {
         await replaceStatus(request, status);
         return { type: 'written' };
       } catch (error) {
-        if (httpStatusOf(error) !== 409) return resultOf(error);
+        if (httpStatusOf(error) !== 409) {
+          return resultOf(error);
+        }
       }
       try {
         const path = requestPath(await versionOf(requests), request);
         const newest = await client.request({ decode: asSent<PodCertificateRequest>, method: 'GET', path });
-        if (newest.metadata.uid !== request.metadata.uid || !isPending(newest)) return { type: 'gone' };
+        if (newest.metadata.uid !== request.metadata.uid || !isPending(newest)) {
+          return { type: 'gone' };
+        }
         await replaceStatus(newest, status);
         return { type: 'written' };
       } catch (error) {
@@ -75,12 +84,17 @@ export function createSignerApi(client: ApiClient): SignerApi {
           const known = await client
             .request({ decode: asSent<ClusterTrustBundle>, method: 'GET', path })
             .catch(whenFound);
-          if (known === undefined) await client.request({ method: 'POST', path: collection, body: wanted });
-          else await client.request({ method: 'PUT', path, body: { ...wanted, metadata: merged(known, bundle) } });
+          if (known === undefined) {
+            await client.request({ method: 'POST', path: collection, body: wanted });
+          } else {
+            await client.request({ method: 'PUT', path, body: { ...wanted, metadata: merged(known, bundle) } });
+          }
           return;
         } catch (error) {
           // Somebody else wrote in between.
-          if (httpStatusOf(error) !== 409 || attempt === conflictAttempts) throw error;
+          if (httpStatusOf(error) !== 409 || attempt === conflictAttempts) {
+            throw error;
+          }
         }
       }
     },
@@ -103,7 +117,9 @@ async function discover(client: ApiClient, resource: string): Promise<string> {
     const list = await client
       .request({ decode: asSent<{ readonly resources?: readonly { readonly name: string }[] }>, method: 'GET', path })
       .catch(whenFound);
-    if (list?.resources?.some((each) => each.name === resource)) return version;
+    if (list?.resources?.some((each) => each.name === resource)) {
+      return version;
+    }
   }
   throw new Error(`the API server does not serve ${resource}.${group}`);
 }
@@ -111,7 +127,9 @@ async function discover(client: ApiClient, resource: string): Promise<string> {
 function resultOf(error: unknown): WriteResult {
   const message = error instanceof Error ? error.message : String(error);
   const code = httpStatusOf(error);
-  if (code === 404) return { type: 'gone' };
+  if (code === 404) {
+    return { type: 'gone' };
+  }
   const refused = code !== undefined && code >= 400 && code < 500 && code !== 409 && code !== 429;
   return { type: refused ? 'refused' : 'retry', message };
 }

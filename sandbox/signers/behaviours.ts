@@ -45,5 +45,7 @@ export function needsBackDoor(behaviour: Behaviour): boolean {
     case 'onlyKeyTypes':
     case 'silent':
       return false;
+    default:
+      return behaviour satisfies never;
   }
 }

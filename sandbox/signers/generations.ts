@@ -39,22 +39,30 @@ export async function createGenerations(signerName: string, now: () => number): 
     prepareNext: async () => {
       next ??= create();
       prepared = await next;
-      if (!lastNotAfter.has(prepared)) lastNotAfter.set(prepared, 0);
+      if (!lastNotAfter.has(prepared)) {
+        lastNotAfter.set(prepared, 0);
+      }
     },
     switchToNext: () => {
-      if (prepared === undefined) throw new Error('there is no next authority: publish its root first');
+      if (prepared === undefined) {
+        throw new Error('there is no next authority: publish its root first');
+      }
       current = prepared;
       next = undefined;
       prepared = undefined;
     },
     dropOld: () => {
       for (const authority of [...lastNotAfter.keys()]) {
-        if (authority !== current && authority !== prepared) lastNotAfter.delete(authority);
+        if (authority !== current && authority !== prepared) {
+          lastNotAfter.delete(authority);
+        }
       }
     },
     noteIssued: (authority, notAfter) => {
       const known = lastNotAfter.get(authority);
-      if (known !== undefined) lastNotAfter.set(authority, Math.max(known, notAfter));
+      if (known !== undefined) {
+        lastNotAfter.set(authority, Math.max(known, notAfter));
+      }
     },
     lastOldNotAfter: () => {
       const old = [...lastNotAfter].filter(([authority]) => authority !== current && authority !== prepared);

@@ -29,7 +29,9 @@ export function requestedKey(request: PodCertificateRequest): RequestedKey {
     }
     return { type: 'key', publicKey: new Uint8Array(stub.publicKey.rawData) };
   }
-  if (!pkixPublicKey) return { type: 'unusable', message: 'the request holds no public key' };
+  if (!pkixPublicKey) {
+    return { type: 'unusable', message: 'the request holds no public key' };
+  }
   return { type: 'key', publicKey: Buffer.from(pkixPublicKey, 'base64') };
 }
 

@@ -46,23 +46,35 @@ export function createResponder(options: ResponderOptions): Responder {
   let issued = 0;
 
   const deliver = async (request: PodCertificateRequest, answer: Answer, unchecked: boolean) => {
-    if (unchecked && options.writeUnchecked !== undefined) return options.writeUnchecked(request, answer.status);
+    if (unchecked && options.writeUnchecked !== undefined) {
+      return options.writeUnchecked(request, answer.status);
+    }
     for (let pauseMs = firstRetryMs; ; pauseMs = Math.min(pauseMs * 2, longestRetryMs)) {
       const result = await options.api.writeStatus(request, answer.status);
-      if (result.type === 'written' || result.type === 'gone') return;
-      if ('message' in result) options.onProblem(`${nameOf(request)}: ${result.message}`);
-      if (result.type === 'refused') return;
+      if (result.type === 'written' || result.type === 'gone') {
+        return;
+      }
+      if ('message' in result) {
+        options.onProblem(`${nameOf(request)}: ${result.message}`);
+      }
+      if (result.type === 'refused') {
+        return;
+      }
       await sleep(pauseMs, undefined, { signal });
     }
   };
 
   const answer = async (request: PodCertificateRequest) => {
     const chosen = behaviour;
-    if (chosen.type === 'slow') await sleep(chosen.delayMs, undefined, { signal });
+    if (chosen.type === 'slow') {
+      await sleep(chosen.delayMs, undefined, { signal });
+    }
     const authority = generations.current();
     const { trustDomain, lifetimes } = options;
     const composed = await composeAnswer(request, chosen, { authority, trustDomain, lifetimes, now: now() });
-    if (composed === undefined) return;
+    if (composed === undefined) {
+      return;
+    }
     if (composed.expires !== undefined) {
       issued += 1;
       generations.noteIssued(authority, composed.expires);
@@ -76,12 +88,16 @@ export function createResponder(options: ResponderOptions): Responder {
       waiting.delete(uid);
       return;
     }
-    if (waiting.get(uid)?.working) return;
+    if (waiting.get(uid)?.working) {
+      return;
+    }
     const entry: Waiting = { request, working: true };
     waiting.set(uid, entry);
     answer(request)
       .catch((error: unknown) => {
-        if (!signal.aborted) options.onProblem(`${nameOf(request)}: ${String(error)}`);
+        if (!signal.aborted) {
+          options.onProblem(`${nameOf(request)}: ${String(error)}`);
+        }
       })
       .finally(() => {
         entry.working = false;
@@ -93,7 +109,9 @@ export function createResponder(options: ResponderOptions): Responder {
     deleted: (request) => waiting.delete(request.metadata.uid ?? ''),
     setBehaviour: (changed) => {
       behaviour = changed;
-      for (const { request } of [...waiting.values()]) consider(request);
+      for (const { request } of [...waiting.values()]) {
+        consider(request);
+      }
     },
     issued: () => issued,
     close: () => closing.abort(),

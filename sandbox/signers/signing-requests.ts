@@ -43,25 +43,33 @@ export function startSigningRequestSigner(options: SigningRequestSignerOptions, 
 
   const look = async (request: CertificateSigningRequest): Promise<void> => {
     const { name, uid = '' } = request.metadata;
-    if (busy.has(uid)) return;
+    if (busy.has(uid)) {
+      return;
+    }
     busy.add(uid);
     try {
       await answer(options, request, current);
     } catch (error) {
       // Gone, or changed meanwhile: then its next version comes by the watch.
       const status = httpStatusOf(error);
-      if (status !== 404 && status !== 409) options.onProblem(`${name}: ${String(error)}`);
+      if (status !== 404 && status !== 409) {
+        options.onProblem(`${name}: ${String(error)}`);
+      }
     } finally {
       busy.delete(uid);
     }
   };
   watch.subscribe((event) => {
-    if (event.type === 'added' || event.type === 'modified') void look(event.object);
+    if (event.type === 'added' || event.type === 'modified') {
+      void look(event.object);
+    }
   });
   return {
     setBehaviour(next: SigningBehaviour): void {
       current = next;
-      for (const request of watch.list()) void look(request);
+      for (const request of watch.list()) {
+        void look(request);
+      }
     },
     close: watch.stop,
   };
@@ -73,14 +81,22 @@ async function answer(
   behaviour: SigningBehaviour,
 ): Promise<void> {
   const has = (type: string) => request.status?.conditions?.some((condition) => condition.type === type) ?? false;
-  if (request.status?.certificate !== undefined || has('Denied') || has('Failed') || behaviour === 'silent') return;
-  if (behaviour === 'deny') return await put(options, withCondition(request, 'Denied', 'Policy', 'no'), 'approval');
-  if (!has('Approved') && behaviour === 'sign when approved') return;
+  if (request.status?.certificate !== undefined || has('Denied') || has('Failed') || behaviour === 'silent') {
+    return;
+  }
+  if (behaviour === 'deny') {
+    return await put(options, withCondition(request, 'Denied', 'Policy', 'no'), 'approval');
+  }
+  if (!has('Approved') && behaviour === 'sign when approved') {
+    return;
+  }
   if (!has('Approved')) {
     // The signature follows when the watch shows the approval.
     return await put(options, withCondition(request, 'Approved', 'Sandbox', 'approved at once'), 'approval');
   }
-  if (behaviour === 'fail') return await put(options, withCondition(request, 'Failed', 'Sandbox', 'cannot'), 'status');
+  if (behaviour === 'fail') {
+    return await put(options, withCondition(request, 'Failed', 'Sandbox', 'cannot'), 'status');
+  }
   const certificate = Buffer.from(await sign(options, request)).toString('base64');
   await put(options, { ...request, status: { ...request.status, certificate } }, 'status');
 }

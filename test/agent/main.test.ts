@@ -25,7 +25,9 @@ function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}
     stdout: {
       write(text) {
         stdout += text;
-        for (const look of [...waiting]) look();
+        for (const look of [...waiting]) {
+          look();
+        }
       },
     },
     stderr: {
@@ -42,7 +44,9 @@ function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}
     printed: (text) =>
       new Promise((resolve) => {
         const look = (): void => {
-          if (!stdout.includes(text)) return;
+          if (!stdout.includes(text)) {
+            return;
+          }
           waiting.delete(look);
           resolve();
         };

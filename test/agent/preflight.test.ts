@@ -16,7 +16,9 @@ test('what is missing is said once, checked again, and reported as met when it i
       {
         name: 'node',
         check: async () => {
-          if (problem !== undefined) throw new AgentError('NotFound', problem, { actor: 'cluster operator' });
+          if (problem !== undefined) {
+            throw new AgentError('NotFound', problem, { actor: 'cluster operator' });
+          }
         },
       },
       { name: 'api', check: () => Promise.resolve() },
@@ -74,7 +76,9 @@ function start(t: TestContext) {
         name: 'node',
         check: async () => {
           state.asked += 1;
-          if (state.problem !== undefined) throw new Error(state.problem);
+          if (state.problem !== undefined) {
+            throw new Error(state.problem);
+          }
         },
       },
     ],
@@ -112,13 +116,19 @@ test('a failure that passes is not told, and however often doubt is raised, it i
   const { preflight, said, state, pass, isWell } = start(t);
   await pass(60_000);
   state.problem = 'reset';
-  for (let count = 0; count < 100; count += 1) preflight.doubt();
+  for (let count = 0; count < 100; count += 1) {
+    preflight.doubt();
+  }
   await pass(0);
   state.problem = undefined;
-  for (let count = 0; count < 100; count += 1) preflight.doubt();
+  for (let count = 0; count < 100; count += 1) {
+    preflight.doubt();
+  }
   await pass(15_000);
   assert.equal(state.asked, 3);
-  for (let count = 0; count < 100; count += 1) preflight.doubt();
+  for (let count = 0; count < 100; count += 1) {
+    preflight.doubt();
+  }
   await pass(14_999);
   assert.equal(state.asked, 3);
   assert.ok(isWell());

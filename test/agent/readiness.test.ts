@@ -48,9 +48,13 @@ test('a server that goes away makes the check fail after half a minute, and one 
   const clock = createManualClock();
   let isAway = false;
   const server = await startLoopback(t, (received) => {
-    if (isAway) received.reset();
-    else if (isWatch(received)) openWatch(received.response);
-    else sendList(received.response, 1, []);
+    if (isAway) {
+      received.reset();
+    } else if (isWatch(received)) {
+      openWatch(received.response);
+    } else {
+      sendList(received.response, 1, []);
+    }
   });
   const client = clientOf(t, server, { clock });
   const watch = createListWatch<Thing>({

@@ -65,7 +65,9 @@ export async function openAccess(kubeconfigPath: string): Promise<Access> {
       return client;
     },
     close: () => {
-      for (const client of clients) client.close();
+      for (const client of clients) {
+        client.close();
+      }
     },
   };
 }
@@ -77,7 +79,9 @@ function derived(identity: Identity, name: string, change: (known: Credentials) 
     name,
     current: async () => {
       const from = await identity.current();
-      if (known?.from !== from) known = { from, to: change(from) };
+      if (known?.from !== from) {
+        known = { from, to: change(from) };
+      }
       return known.to;
     },
     renew: async () => (known === undefined ? false : await identity.renew(known.from)),

@@ -88,7 +88,9 @@ export function startAgentParts(options: AgentPartsOptions): AgentParts {
           failures,
         );
         const verify = (): IssuedChain => {
-          if (outcome.type !== 'issued') throw new Error(`${keyType}: ${JSON.stringify(outcome)}`);
+          if (outcome.type !== 'issued') {
+            throw new Error(`${keyType}: ${JSON.stringify(outcome)}`);
+          }
           return issuer.verify(outcome, spki, Date.now());
         };
         return { requestName, outcome, verify };
@@ -121,7 +123,9 @@ async function untilPassed<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof AgentError && error.code === 'Unavailable') || count === attempts) throw error;
+      if (!(error instanceof AgentError && error.code === 'Unavailable') || count === attempts) {
+        throw error;
+      }
       await sleep(pauseMs);
     }
   }
@@ -148,7 +152,9 @@ async function synced(start: (onError: (error: AgentError) => void) => ListWatch
   const watch = start(reject);
   try {
     watch.subscribe((event) => {
-      if (event.type === 'synced') resolve(watch.list().length);
+      if (event.type === 'synced') {
+        resolve(watch.list().length);
+      }
     });
     return await promise;
   } finally {

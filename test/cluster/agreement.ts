@@ -26,7 +26,9 @@ export function agreement(ground: () => Ground): void {
       test(title, async (t) => {
         const { offers, replayTarget, uid } = ground();
         const hasBundles = offers.bundleApi !== undefined;
-        if (title === 'ClusterTrustBundles' && !hasBundles) return t.skip('the server serves none');
+        if (title === 'ClusterTrustBundles' && !hasBundles) {
+          return t.skip('the server serves none');
+        }
         for (const world of worlds(offers, keys)) {
           const asked = cases.filter(({ kubernetes }) => kubernetes?.includes(world.kubernetes) ?? true);
           if (title === 'Restriction of nodes' && (await nodesMayAskAnySigner(replayTarget))) {
@@ -34,7 +36,9 @@ export function agreement(ground: () => Ground): void {
             asked.splice(0, asked.length, ...asked.filter((one) => !isAboutSigners(one)));
           }
           const others = cases.length - asked.length;
-          if (others > 0) t.diagnostic(`${others} cases are not about Kubernetes ${world.kubernetes}`);
+          if (others > 0) {
+            t.diagnostic(`${others} cases are not about Kubernetes ${world.kubernetes}`);
+          }
           assert.deepEqual(
             await differences(asked, { ...world, uid }, replayTarget, hasBundles),
             [],
@@ -57,7 +61,9 @@ async function differences(
     const request = await one.request(world);
     const isAboutBundles = 'resource' in request && request.resource.startsWith('clustertrustbundles.');
     const found = isAboutBundles && !hasBundles ? undefined : await lastingDifference(world, one, target);
-    if (found !== undefined) all.push(`${one.name}: ${found}`);
+    if (found !== undefined) {
+      all.push(`${one.name}: ${found}`);
+    }
   }
   return all;
 }
@@ -99,7 +105,9 @@ async function lastingDifference(
   const until = Date.now() + patienceMs;
   for (;;) {
     const found = difference(expectedIn(one, world), await replay(target, one, world));
-    if (found === undefined || Date.now() >= until) return found;
+    if (found === undefined || Date.now() >= until) {
+      return found;
+    }
     await sleep(lookAgainMs);
   }
 }

@@ -44,8 +44,9 @@ export function chartObjects(mode: AgentIdentity, nodeSigners: readonly string[]
     case 'refused':
       throw new Error(rendering.message);
     case 'missing': {
-      if (mode !== 'impersonatedNode' || nodeSigners.length > 0)
+      if (mode !== 'impersonatedNode' || nodeSigners.length > 0) {
         return { type: 'missing', reason: 'helm is not here to render this' };
+      }
       const manifest = readFileSync(join(chartDirectory, '../../manifest.yaml'), 'utf8');
       return { type: 'objects', objects: permissionsIn(manifest) };
     }
@@ -76,7 +77,9 @@ export function boundRules(objects: readonly ClusterObject[]): readonly Rule[] {
 export function without(objects: readonly ClusterObject[], taken: Rule, verb: string): readonly ClusterObject[] {
   return objects.map(({ object, ...place }) => {
     const { rules } = object as { readonly rules?: readonly Rule[] };
-    if (rules === undefined || !rules.includes(taken)) return { ...place, object };
+    if (rules === undefined || !rules.includes(taken)) {
+      return { ...place, object };
+    }
     const left = rules
       .map((rule) => (rule === taken ? { ...rule, verbs: rule.verbs.filter((each) => each !== verb) } : rule))
       .filter(({ verbs }) => verbs.length > 0);

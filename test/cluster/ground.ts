@@ -69,11 +69,15 @@ export async function prepareGround(
 
   let cleared = false;
   const create: Ground['create'] = async (collection, object) => {
-    if (cleared) throw new Error('the suite has ended');
+    if (cleared) {
+      throw new Error('the suite has ended');
+    }
     const metadata = isObject(object['metadata']) ? object['metadata'] : {};
     const labels = { ...(isObject(metadata['labels']) ? metadata['labels'] : {}), [suiteLabel.key]: suiteLabel.value };
     const answer = await send(collection, 'POST', { ...object, metadata: { ...metadata, labels } });
-    if (answer.status >= 300) throw new Error(`${collection}: ${answer.body['message']}`);
+    if (answer.status >= 300) {
+      throw new Error(`${collection}: ${answer.body['message']}`);
+    }
     made.push(`${collection}/${nameOf(answer.body)}`);
     return answer.body as JsonObject;
   };
@@ -181,11 +185,15 @@ function plainUsers(access: Access, names: SuiteNames): Partial<Record<UserName,
 /** Objects that the cases have made, by the paths under which they lie. Those in namespaces go with the namespaces. */
 function pathsOfCases(names: SuiteNames): string[] {
   return storedObjects.flatMap(({ resource, object }) => {
-    if (object.metadata.namespace !== undefined) return [];
+    if (object.metadata.namespace !== undefined) {
+      return [];
+    }
     const [plural = '', ...group] = resource.split('.');
     const base = group.length === 0 ? '/api/v1' : `/apis/${group.join('.')}/v1`;
     const { name = '' } = object.metadata;
-    if (object.kind !== 'Namespace') return [`${base}/${plural}/${names.outgoing(name)}`];
+    if (object.kind !== 'Namespace') {
+      return [`${base}/${plural}/${names.outgoing(name)}`];
+    }
     return [`${base}/${plural}/${name === 'default' ? names.namespace : names.agentNamespace}`];
   });
 }
@@ -196,7 +204,9 @@ function tokens(send: (path: string, method: string, body?: unknown) => Promise<
     const boundObjectRef = pod === undefined ? {} : { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', ...pod } };
     const { status, body } = await send(path, 'POST', { spec: { expirationSeconds: 3600, ...boundObjectRef } });
     const token = isObject(body['status']) ? body['status']['token'] : undefined;
-    if (status >= 300 || typeof token !== 'string') throw new Error(`${path}: ${body['message']}`);
+    if (status >= 300 || typeof token !== 'string') {
+      throw new Error(`${path}: ${body['message']}`);
+    }
     return token;
   };
 }
@@ -224,9 +234,13 @@ async function removeAll(
   for (const path of made.toReversed()) {
     const { status } = await send(path, 'DELETE', { gracePeriodSeconds: 0, propagationPolicy: 'Background' });
     // 409: a namespace that is being ended already.
-    if (status >= 300 && status !== 404 && status !== 409) left.push(`${path} (HTTP ${status})`);
+    if (status >= 300 && status !== 404 && status !== 409) {
+      left.push(`${path} (HTTP ${status})`);
+    }
   }
-  if (left.length > 0) throw new Error(`could not be removed: ${left.join(', ')}`);
+  if (left.length > 0) {
+    throw new Error(`could not be removed: ${left.join(', ')}`);
+  }
 }
 
 function nameOf(object: Answer['body']): string {

@@ -33,10 +33,13 @@ export function identities(ground: () => Ground): void {
   describe('The identity modes of the chart', () => {
     test('impersonatedNode: does all its work as its node, and nothing for others', async (t) => {
       const { nodeName, offers } = ground();
-      if (!offers.constrainedImpersonation)
+      if (!offers.constrainedImpersonation) {
         return t.skip(`Kubernetes ${offers.gitVersion} has no constrained impersonation`);
+      }
       const holder = await install(t, ground(), 'impersonatedNode');
-      if (holder === undefined) return;
+      if (holder === undefined) {
+        return;
+      }
       await works(ground(), holder.parts);
       const refused = async (answer: Promise<Answer>, says: string): Promise<void> => {
         const { status, body } = await answer;
@@ -56,7 +59,9 @@ export function identities(ground: () => Ground): void {
 
     test('serviceAccount: does all its work as itself, held to its node by the policy', async (t) => {
       const holder = await install(t, ground(), 'serviceAccount');
-      if (holder === undefined) return;
+      if (holder === undefined) {
+        return;
+      }
       const { target } = holder;
       const policy = async (changes: JsonObject): Promise<string> => {
         const { status, body } = await create(ground(), target, changes);
@@ -97,7 +102,9 @@ async function works({ access, names, offers, signer, web }: Ground, parts: Agen
     `/api/v1/namespaces/${web.namespace}/events?fieldSelector=involvedObject.name%3D${web.name},reason%3D${reason}`,
   );
   assert.ok((events.body['items'] as unknown[]).length > 0, 'the event is there');
-  if (offers.bundleApi !== undefined) assert.equal(await parts.anchors(signerName), 1, 'trust bundles of the signer');
+  if (offers.bundleApi !== undefined) {
+    assert.equal(await parts.anchors(signerName), 1, 'trust bundles of the signer');
+  }
 }
 
 /** Gives a service account what the chart gives it, and becomes a pod of it. Undefined: skipped. */
@@ -165,7 +172,9 @@ async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (Date.now() >= until) throw error;
+      if (Date.now() >= until) {
+        throw error;
+      }
       await sleep(lookAgainMs);
     }
   }

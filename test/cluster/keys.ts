@@ -21,7 +21,9 @@ export function keysAreTaken(ground: () => Ground): void {
         const { access, names, nodeName, offers, signer, web } = ground();
         const apiVersion = `certificates.k8s.io/${version}`;
         const api = offers.requestApis.find((each) => each.apiVersion === apiVersion && each.evidence === evidence);
-        if (api === undefined) return t.skip(`the server, Kubernetes ${offers.gitVersion}, does not take them`);
+        if (api === undefined) {
+          return t.skip(`the server, Kubernetes ${offers.gitVersion}, does not take them`);
+        }
         const { signerName } = await signer();
         const caller = access.as(names.user(users['node-a']));
         const parts = startAgentParts({ access, caller, nodeName, api });

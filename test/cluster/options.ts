@@ -44,7 +44,9 @@ export function parseOptions(args: readonly string[], environment: NodeJS.Proces
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  if (values.help) return 'help';
+  if (values.help) {
+    return 'help';
+  }
   const [first = ''] = (environment['KUBECONFIG'] ?? '').split(delimiter);
   const kubeconfig = values.kubeconfig ?? (first || join(homedir(), '.kube', 'config'));
   const { image, 'driver-name': driverName, 'with-agent': withAgent } = values;

@@ -28,7 +28,9 @@ interface Setting {
 function watchRefusals() {
   const { promise: first, resolve } = Promise.withResolvers<string>();
   const authorizer: Authorizer = (attributes) => {
-    if (agentUsers.includes(attributes.user.username)) resolve(wordsOf(attributes));
+    if (agentUsers.includes(attributes.user.username)) {
+      resolve(wordsOf(attributes));
+    }
     return { allowed: false, reason: '' };
   };
   return { authorizer, first };
@@ -36,7 +38,9 @@ function watchRefusals() {
 
 function wordsOf(attributes: RequestAttributes): string {
   const { verb } = attributes;
-  if (attributes.kind === 'path') return `${verb} ${attributes.path}`;
+  if (attributes.kind === 'path') {
+    return `${verb} ${attributes.path}`;
+  }
   const { apiGroup, resource } = attributes;
   return `${verb} ${apiGroup === '' ? resource : `${resource}.${apiGroup}`}`;
 }

@@ -31,13 +31,21 @@ const look = [
 export function podsRun(ground: () => Ground, run: PodRun | undefined): void {
   describe('Pods with certificates', () => {
     test('run once their files are there, and learn it from an event', async (t) => {
-      if (run === undefined) return t.skip('not asked for: --with-agent');
+      if (run === undefined) {
+        return t.skip('not asked for: --with-agent');
+      }
       const { access, create, names, offers, signer } = ground();
-      if (offers.bundleApi === undefined) return t.skip('the server serves no ClusterTrustBundles');
+      if (offers.bundleApi === undefined) {
+        return t.skip('the server serves no ClusterTrustBundles');
+      }
       const nodeName = await readyNode(ground());
-      if (nodeName === undefined) return t.skip('the cluster has no node that is ready');
+      if (nodeName === undefined) {
+        return t.skip('the cluster has no node that is ready');
+      }
       const drivers = await call(access.admin.target, `/apis/storage.k8s.io/v1/csidrivers/${run.driverName}`);
-      if (drivers.status === 404) return t.skip(`the cluster knows no CSI driver ${run.driverName}`);
+      if (drivers.status === 404) {
+        return t.skip(`the cluster knows no CSI driver ${run.driverName}`);
+      }
       const { signerName } = await signer();
       const pods = `/api/v1/namespaces/${names.namespace}/pods`;
       await create(pods, podObject(signerName, nodeName, run));
@@ -103,7 +111,9 @@ async function settled({ access }: Ground, path: string, { image }: PodRun): Pro
   for (;;) {
     const { body } = await call(access.admin.target, path);
     const phase = isObject(body['status']) ? String(body['status']['phase']) : '';
-    if (last.includes(phase) || Date.now() >= until) return phase;
+    if (last.includes(phase) || Date.now() >= until) {
+      return phase;
+    }
     await sleep(lookAgainMs);
   }
 }

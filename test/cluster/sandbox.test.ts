@@ -18,7 +18,9 @@ for (const kubernetes of kubernetesVersions) {
       node = await startNode({ after: (closer) => void closers.push(closer) }, { kubernetes, agentObjects });
     });
     after(async () => {
-      for (const close of closers) await close();
+      for (const close of closers) {
+        await close();
+      }
     });
     clusterSuite({
       kubeconfig: () => node?.cluster.kubeconfigs.admin ?? '',

@@ -32,7 +32,9 @@ export async function findOffers(access: Access): Promise<Offers> {
   const kubernetes = nearest(minor);
   const requestApis: PodCertificateApi[] = [];
   for (const version of ['v1', 'v1beta1', 'v1alpha1']) {
-    if (await serves(target, version, 'podcertificaterequests')) requestApis.push(...apisOf(version, preferred));
+    if (await serves(target, version, 'podcertificaterequests')) {
+      requestApis.push(...apisOf(version, preferred));
+    }
   }
   const constrainedImpersonation = minor >= 36;
   return { gitVersion: String(body['gitVersion']), kubernetes, requestApis, bundleApi, constrainedImpersonation };
@@ -57,9 +59,13 @@ function apisOf(version: string, preferred: PodCertificateApi): readonly PodCert
   const userAnnotations = version !== 'v1alpha1';
   const stub = { ...api, evidence: 'stub', userAnnotations } as const;
   const keyAndProof = { ...api, evidence: 'keyAndProof', userAnnotations } as const;
-  if (version === 'v1') return [stub];
+  if (version === 'v1') {
+    return [stub];
+  }
   const knowsStub = version === 'v1beta1' && preferred.evidence === 'stub';
-  if (!knowsStub) return [keyAndProof];
+  if (!knowsStub) {
+    return [keyAndProof];
+  }
   // Where v1 is served signers read v1, which has no field for a key without a stub request.
   return preferred.apiVersion.endsWith('/v1') ? [stub] : [stub, keyAndProof];
 }

@@ -24,7 +24,9 @@ export function clusterSuite({ kubeconfig, onGround, withAgent, compact }: Suite
   describe('A cluster for the agent', () => {
     let ground: Ground | undefined;
     const standing = (): Ground => {
-      if (ground === undefined) throw new Error('the cluster could not be prepared for the suite');
+      if (ground === undefined) {
+        throw new Error('the cluster could not be prepared for the suite');
+      }
       return ground;
     };
     before(async () => {

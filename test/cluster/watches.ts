@@ -86,7 +86,9 @@ export function watches(ground: () => Ground, compact: (() => void) | undefined)
       const events = await follow('1');
       const event = await next(events, 3_000);
       events.close();
-      if (event?.type !== 'ERROR') return t.skip('this server remembers everything since its first version');
+      if (event?.type !== 'ERROR') {
+        return t.skip('this server remembers everything since its first version');
+      }
       const status = event.object as JsonObject;
       assert.deepEqual([status['code'], status['reason']], [410, 'Expired']);
     });
@@ -95,7 +97,9 @@ export function watches(ground: () => Ground, compact: (() => void) | undefined)
       const { access, names } = ground();
       const { create, path, remove } = standOn(ground());
       const proxy = await startProxy(t, access.admin.target.url);
-      if (proxy === undefined) return t.skip('the server is addressed by an IP address other than 127.0.0.1');
+      if (proxy === undefined) {
+        return t.skip('the server is addressed by an IP address other than 127.0.0.1');
+      }
       const caller = { ...access.admin, identity: through(proxy.url, access.admin.identity, proxy.servername) };
       const copy = createListWatch<PodCertificateRequest>({
         decode: asSent<PodCertificateRequest>,
@@ -169,7 +173,9 @@ async function until(copy: { subscribe(listener: () => void): () => void }, isSo
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error('the copy was not complete in time')), patienceMs);
   const look = (): void => {
-    if (isSo()) resolve();
+    if (isSo()) {
+      resolve();
+    }
   };
   const unsubscribe = copy.subscribe(look);
   look();
@@ -197,11 +203,15 @@ function through(url: string, identity: Identity, servername: string | undefined
 /** A way to the server that can be cut. Undefined where its certificate could not be checked through it. */
 async function startProxy(t: TestContext, server: string) {
   const { hostname, port } = new URL(server);
-  if (isIP(hostname) !== 0 && hostname !== '127.0.0.1') return undefined;
+  if (isIP(hostname) !== 0 && hostname !== '127.0.0.1') {
+    return undefined;
+  }
   const sockets = new Set<Socket>();
   let refusing = false;
   const proxy = createServer((near) => {
-    if (refusing) return near.destroy();
+    if (refusing) {
+      return near.destroy();
+    }
     const far = connect(Number(port || 443), hostname);
     for (const [from, to] of [
       [near, far],
@@ -218,7 +228,9 @@ async function startProxy(t: TestContext, server: string) {
     return near;
   });
   const cut = (): void => {
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
   };
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');

@@ -136,7 +136,9 @@ ${user.replace(/^/gm, '    ')}
 
   test('the service account of its pod', async (t) => {
     // In mounts of its own, so that the files lie where the kubelet puts them and nothing of this machine changes.
-    if (spawnSync('unshare', ['--mount', 'true']).status !== 0) return t.skip('making mounts needs root');
+    if (spawnSync('unshare', ['--mount', 'true']).status !== 0) {
+      return t.skip('making mounts needs root');
+    }
     const account = join(directory, 'account');
     mkdirSync(account);
     writeFileSync(join(account, 'token'), token);
@@ -169,8 +171,14 @@ ${user.replace(/^/gm, '    ')}
 
 /** Resolves with the first line of the child's output that matches; bounded by the test's own time limit. */
 async function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
-  if (child.stdout === null) assert.fail('the output is not a pipe');
-  for await (const line of createInterface({ input: child.stdout })) if (pattern.test(line)) return line;
+  if (child.stdout === null) {
+    assert.fail('the output is not a pipe');
+  }
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (pattern.test(line)) {
+      return line;
+    }
+  }
   return assert.fail(`the agent ended without saying ${pattern}`);
 }
 

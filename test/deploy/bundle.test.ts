@@ -73,10 +73,16 @@ describe('the bundle', () => {
     const volume = join(cluster.kubeletRoot, 'pods', pod.metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount');
     const bundle = readFileSync(join(volume, 'tls.pem'), 'utf8');
     assert.match(bundle, /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----/);
-    for (const what of ['live', 'ready']) assert.equal(probe(what, `${cluster.csiSocket}.probe`), 0, what);
+    for (const what of ['live', 'ready']) {
+      assert.equal(probe(what, `${cluster.csiSocket}.probe`), 0, what);
+    }
     // As one asks who believes any certificate and has no token.
-    for (const path of ['/livez', '/readyz']) assert.equal(await statusOf(port, path), 200, path);
-    for (const path of ['/metrics', '/statusz', '/flagz']) assert.equal(await statusOf(port, path), 401, path);
+    for (const path of ['/livez', '/readyz']) {
+      assert.equal(await statusOf(port, path), 200, path);
+    }
+    for (const path of ['/metrics', '/statusz', '/flagz']) {
+      assert.equal(await statusOf(port, path), 401, path);
+    }
     child.kill('SIGTERM');
     assert.deepEqual(await ended, [0, null]);
     assert.equal(probe('live', `${cluster.csiSocket}.probe`), 1);
@@ -89,7 +95,9 @@ describe('the bundle', () => {
       ...['agent.mjs', 'agent.mjs.map', 'probe.mjs', 'probe.mjs.map'],
     ]);
     const licenses = readFileSync(join(output, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
-    for (const name of ['@grpc/grpc-js', '@noble/curves', 'pino']) assert.match(licenses, new RegExp(`^${name} `, 'm'));
+    for (const name of ['@grpc/grpc-js', '@noble/curves', 'pino']) {
+      assert.match(licenses, new RegExp(`^${name} `, 'm'));
+    }
     assert.doesNotMatch(licenses, /^(typescript|esbuild|fast-check) /m);
   });
 });

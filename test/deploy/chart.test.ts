@@ -83,8 +83,11 @@ describe('the chart', { skip }, () => {
       const objects = render({ values });
       for (const object of objects) {
         const group = foreign[object.kind];
-        if (group === undefined) assert.deepEqual(typeFaults(object), []);
-        else assert.equal(object.apiVersion, group);
+        if (group === undefined) {
+          assert.deepEqual(typeFaults(object), []);
+        } else {
+          assert.equal(object.apiVersion, group);
+        }
         assert.match(object.metadata.name, /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
         assert.equal(object.metadata.labels?.['app.kubernetes.io/instance'], 'pod-certificate-agent');
       }
@@ -210,7 +213,9 @@ describe('the identity mode', { skip }, () => {
     const text = JSON.stringify(policy['spec']);
     assert.match(text, /"failurePolicy":"Fail"/);
     assert.match(text, /system:serviceaccount:kube-system:pod-certificate-agent/);
-    for (const field of ['nodeName', 'nodeUID']) assert.match(text, new RegExp(`object\\.spec\\.${field} == `));
+    for (const field of ['nodeName', 'nodeUID']) {
+      assert.match(text, new RegExp(`object\\.spec\\.${field} == `));
+    }
     assert.deepEqual(one(objects, 'ValidatingAdmissionPolicyBinding')['spec'], {
       policyName: policy.metadata.name,
       validationActions: ['Deny'],
@@ -294,7 +299,9 @@ describe('the notes after an installation', { skip }, () => {
       notes('1.36.0', pinned),
       notes('1.37.0', { ...pinned, 'identity.nodeSigners': ['example.com/mesh'] }),
     ];
-    for (const text of quiet) assert.doesNotMatch(text, /WARNING|not pinned/);
+    for (const text of quiet) {
+      assert.doesNotMatch(text, /WARNING|not pinned/);
+    }
     assert.match(notes('1.36.0'), /not pinned/);
   });
 });
@@ -347,7 +354,9 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     }
   }
   const spec = podSpec(objects);
-  for (const field of ['hostPID', 'hostIPC', 'shareProcessNamespace']) assert.equal(spec[field], undefined);
+  for (const field of ['hostPID', 'hostIPC', 'shareProcessNamespace']) {
+    assert.equal(spec[field], undefined);
+  }
   assert.equal(spec['automountServiceAccountToken'], false);
   assert.deepEqual(spec['securityContext'], {
     runAsUser: 0,

@@ -62,7 +62,9 @@ describe('the Dockerfile', () => {
     const final = instructions.slice(instructions.findLastIndex(({ word }) => word === 'FROM'));
     const text = final.map(({ rest }) => rest).join('\n');
     assert.doesNotMatch(text, /apt-get|curl|wget|npm (ci|install)/);
-    for (const name of ['npm', 'npx', 'corepack', 'yarn']) assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
+    for (const name of ['npm', 'npx', 'corepack', 'yarn']) {
+      assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
+    }
     assert.match(text, /mount --version && umount --version/);
     assert.ok(!all('ADD').length);
   });
@@ -91,6 +93,8 @@ describe('the Dockerfile', () => {
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
     const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
     assert.equal(result.status, 0, result.stderr);
-    for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) assert.ok(existsSync(join(directory, 'dist', file)));
+    for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) {
+      assert.ok(existsSync(join(directory, 'dist', file)));
+    }
   });
 });

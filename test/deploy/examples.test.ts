@@ -44,8 +44,12 @@ interface PodSpec {
 /** The pods of a file, those of Deployments included. */
 function podsIn(objects: readonly Rendered[]): readonly PodSpec[] {
   return objects.flatMap((object) => {
-    if (object.kind === 'Pod') return [object['spec'] as PodSpec];
-    if (object.kind !== 'Deployment') return [];
+    if (object.kind === 'Pod') {
+      return [object['spec'] as PodSpec];
+    }
+    if (object.kind !== 'Deployment') {
+      return [];
+    }
     return [(object['spec'] as { template: { spec: PodSpec } }).template.spec];
   });
 }
@@ -57,7 +61,9 @@ describe('each example', () => {
   for (const file of files) {
     test(`${file} is what the API and the agent accept, and may run in a restricted namespace`, () => {
       const objects = read(file);
-      for (const object of objects) assert.deepEqual(typeFaults(object), []);
+      for (const object of objects) {
+        assert.deepEqual(typeFaults(object), []);
+      }
       const pods = podsIn(objects);
       assert.ok(pods.length > 0);
       for (const pod of pods) {
@@ -112,7 +118,9 @@ test('server and client of the example greet each other, and a renewed certifica
   t.after(() => rmSync(programs, { recursive: true, force: true }));
   const { data } = one(objects, 'ConfigMap') as unknown as { data: Record<string, string> };
   mkdirSync(programs, { recursive: true });
-  for (const [name, text] of Object.entries(data)) writeFileSync(join(programs, name), text);
+  for (const [name, text] of Object.entries(data)) {
+    writeFileSync(join(programs, name), text);
+  }
 
   // Rotations within seconds: time at the API server runs six hundred times as fast.
   const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
@@ -153,5 +161,7 @@ test('server and client of the example greet each other, and a renewed certifica
   };
   const before = await serving();
   await node.logged(written('server', false));
-  while ((await serving()) === before) await nextTurn();
+  while ((await serving()) === before) {
+    await nextTurn();
+  }
 });

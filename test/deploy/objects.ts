@@ -95,8 +95,12 @@ function scalarFaults(type: string, value: unknown, path: string): readonly stri
 
 function objectFaults(type: string, value: unknown, path: string): readonly string[] {
   const attributes = attributesOf(type);
-  if (attributes === undefined) return [`${path}: ${type} is not known`];
-  if (!isMapping(value)) return [`${path}: not a mapping`];
+  if (attributes === undefined) {
+    return [`${path}: ${type} is not known`];
+  }
+  if (!isMapping(value)) {
+    return [`${path}: not a mapping`];
+  }
   return Object.entries(value).flatMap(([field, item]) => {
     const attribute = attributes.find(({ baseName }) => baseName === field);
     return attribute === undefined

@@ -14,8 +14,9 @@ test('every constant of the table stands in the file that the table names', () =
   assert.ok(rows.length > 10, 'the table is found');
   for (const { constants, file } of rows) {
     const text = readFileSync(join(root, file), 'utf8');
-    for (const name of constants)
+    for (const name of constants) {
       assert.match(text, new RegExp(`\\b(?:const|readonly) ${name}\\b`), `${name} in ${file}`);
+    }
   }
 });
 
@@ -23,6 +24,8 @@ test('every limit of a limits file is in the table', () => {
   const named = new Set(rows.flatMap(({ constants }) => constants));
   for (const file of globSync('{agent,volumes}/**/limits.ts', { cwd: root })) {
     const limits = [...readFileSync(join(root, file), 'utf8').matchAll(/^export const ((?:max|most|longest)\w+)/gm)];
-    for (const [, name = ''] of limits) assert.ok(named.has(name), `${name} of ${file} is not in docs/security.md`);
+    for (const [, name = ''] of limits) {
+      assert.ok(named.has(name), `${name} of ${file} is not in docs/security.md`);
+    }
   }
 });

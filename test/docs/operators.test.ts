@@ -18,7 +18,9 @@ test('every metric in them is exported', () => {
   const names = new Set<string>(Object.values(metricTable).map(({ name }) => name));
   const used = documents.flatMap((text) => text.match(/\bpodcert_agent_\w+/g) ?? []);
   assert.ok(used.length > 3);
-  for (const name of used) assert.ok(names.has(name), name);
+  for (const name of used) {
+    assert.ok(names.has(name), name);
+  }
 });
 
 test('every value of the chart in them is one', () => {

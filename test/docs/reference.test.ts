@@ -21,13 +21,17 @@ test('the reference names every event that a pod can get', () => {
     (match) => match[1] ?? match[2],
   );
   assert.ok(reasons.length > 10);
-  for (const reason of reasons) assert.ok(reference.includes(`\`${reason}\``), `${reason} is not in docs/reference.md`);
+  for (const reason of reasons) {
+    assert.ok(reference.includes(`\`${reason}\``), `${reason} is not in docs/reference.md`);
+  }
 });
 
 test('the reference names every field of a source and every key type', () => {
   const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
   const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath'];
-  for (const word of [...fields, ...paths, ...keyTypes]) assert.ok(reference.includes(`\`${word}\``), word);
+  for (const word of [...fields, ...paths, ...keyTypes]) {
+    assert.ok(reference.includes(`\`${word}\``), word);
+  }
 });
 
 test('the pod in the README asks for what the agent accepts', () => {

@@ -209,9 +209,13 @@ test('alerts and panels name metrics that are exported, and no others', () => {
   const texts = [...rules.map(({ expr }) => expr), ...queries.map(({ expr }) => expr), variables];
   for (const text of texts) {
     const names = [...text.matchAll(/\b(?:podcert|process|nodejs)_\w+/g)].map(([name]) => name);
-    for (const name of names) assert.ok(exported.has(name), `${name} in ${text}`);
+    for (const name of names) {
+      assert.ok(exported.has(name), `${name} in ${text}`);
+    }
   }
-  for (const { title, expr } of queries) assert.match(expr, /\b(podcert|process|nodejs)_/, title);
+  for (const { title, expr } of queries) {
+    assert.match(expr, /\b(podcert|process|nodejs)_/, title);
+  }
 });
 
 test('every panel’s query is one that Prometheus understands', { skip: noPromtool }, () => {

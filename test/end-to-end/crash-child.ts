@@ -71,10 +71,14 @@ const trust = createTrustAnchors({
   onListenerFault: complain,
 });
 
-if (plan.left !== undefined) await finish(plan.left, plan.left.phase, Number.POSITIVE_INFINITY);
+if (plan.left !== undefined) {
+  await finish(plan.left, plan.left.phase, Number.POSITIVE_INFINITY);
+}
 if (plan.next !== undefined) {
   let left = plan.dieAfter;
-  for (const phase of ['issuance', 'refresh'] as const) left = await finish(plan.next, phase, left);
+  for (const phase of ['issuance', 'refresh'] as const) {
+    left = await finish(plan.next, phase, left);
+  }
 }
 say('done');
 process.exit(0);
@@ -87,16 +91,23 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
     say(`effect ${effect}`);
     left -= 1;
     // Its own signal reaches a process before the call returns: nothing runs after this line.
-    if (left === 0) process.kill(process.pid, 'SIGKILL');
+    if (left === 0) {
+      process.kill(process.pid, 'SIGKILL');
+    }
   };
   const renewed = Promise.withResolvers<void>();
   const now = () => Date.now() + offsets[phase];
   const manager = createManager(round, now, carriedOut, (notice) => {
-    if ('refreshAt' in notice && notice.refreshAt > now()) renewed.resolve();
+    if ('refreshAt' in notice && notice.refreshAt > now()) {
+      renewed.resolve();
+    }
   });
   await manager.recover();
-  if (phase === 'issuance') await publish(manager, round.request);
-  else await renewed.promise;
+  if (phase === 'issuance') {
+    await publish(manager, round.request);
+  } else {
+    await renewed.promise;
+  }
   manager.stop();
   return left;
 }
@@ -105,7 +116,9 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
 async function publish(manager: VolumeManager, request: PublishRequest): Promise<void> {
   for (;;) {
     const outcome = await manager.publish(request, Date.now() + 60_000, new AbortController().signal);
-    if (outcome.type === 'ready') return;
+    if (outcome.type === 'ready') {
+      return;
+    }
     complain(outcome.message);
   }
 }

@@ -153,8 +153,12 @@ function makeMortal(t: TestContext): Death {
   };
   const writeSync = (descriptor: number, bytes: Uint8Array, offset: number): number => {
     const wasDead = dead;
-    if (!diesNow()) return write(descriptor, bytes, offset);
-    if (!wasDead) write(descriptor, bytes, offset, (bytes.length - offset) >> 1);
+    if (!diesNow()) {
+      return write(descriptor, bytes, offset);
+    }
+    if (!wasDead) {
+      write(descriptor, bytes, offset, (bytes.length - offset) >> 1);
+    }
     return refuse();
   };
   Object.assign(fs, mortal, { openSync, writeSync });
@@ -196,7 +200,9 @@ async function drive(world: World, condition: () => boolean): Promise<void> {
   };
   for (;;) {
     await world.until(() => isMet() || world.followed.size > 0);
-    if (isMet()) return;
+    if (isMet()) {
+      return;
+    }
     await world.answer('issue', lifetimeMs);
   }
 }

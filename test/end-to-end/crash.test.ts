@@ -49,13 +49,17 @@ test('after a death at any point of an issuance or a refresh the next agent goes
   for (let dieAfter = 1; ; dieAfter += 1) {
     const next = await makeRound(cluster, join(directory, `r${dieAfter}`));
     const end = await runChild(t, { ...access, ...(left === undefined ? {} : { left }), next, dieAfter });
-    if (left !== undefined) assertWhole(left, left.phase, created);
+    if (left !== undefined) {
+      assertWhole(left, left.phase, created);
+    }
     if (end.signal === null) {
       assertWhole(next, 'refresh', created);
       break;
     }
     assert.equal(end.signal, 'SIGKILL', end.errors);
-    if (end.phase === 'refresh') assertPair(next);
+    if (end.phase === 'refresh') {
+      assertPair(next);
+    }
     deaths.add(`${end.phase} ${end.effects.at(-1)}`);
     left = { ...next, phase: end.phase };
   }
@@ -70,7 +74,9 @@ async function startCrashCluster(t: TestContext) {
   cluster = await startCluster({ signers: [{ signerName }], directory, kubelet: 'none' });
   const created: PodCertificateRequest[] = [];
   cluster.apiServer.store.subscribe(({ resource, type, object }) => {
-    if (type !== 'ADDED' || resource !== 'podcertificaterequests.certificates.k8s.io') return;
+    if (type !== 'ADDED' || resource !== 'podcertificaterequests.certificates.k8s.io') {
+      return;
+    }
     created.push(object as unknown as PodCertificateRequest);
   });
   return { cluster, directory, created };

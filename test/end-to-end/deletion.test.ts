@@ -25,7 +25,9 @@ test('sixty pods that wait and are deleted are gone long before their publish ca
       .filter(([, labels = '']) => labels.includes(`verb="${verb}"`) && labels.includes('resource="pods"'))
       .reduce((sum, [, , count]) => sum + Number(count), 0);
   // One each, unless some were gone before the last had waited for a moment.
-  for (const verb of ['list', 'watch']) assert.ok(calls(verb) > 0 && calls(verb) <= 3, `${verb}: ${calls(verb)}`);
+  for (const verb of ['list', 'watch']) {
+    assert.ok(calls(verb) > 0 && calls(verb) <= 3, `${verb}: ${calls(verb)}`);
+  }
 });
 
 for (const agentIdentity of ['serviceAccount', 'kubelet'] as const) {

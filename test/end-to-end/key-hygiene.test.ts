@@ -37,7 +37,9 @@ test('no private key is in logs, metrics, events, requests, core dumps or files 
   await Promise.all(
     names.map((name, index) => agent.logged(nth(written(name, false), (renewedBefore[index] ?? 0) + 2))),
   );
-  for (const pod of pods) keys.add(node.read(pod, 'key.pem'));
+  for (const pod of pods) {
+    keys.add(node.read(pod, 'key.pem'));
+  }
   assert.ok(keys.size >= 2 * keyTypes.length, String(keys.size));
 
   const metrics = await agent.get('/metrics');
@@ -60,7 +62,9 @@ test('no private key is in logs, metrics, events, requests, core dumps or files 
     // The cluster's users have keys of their own, in their kubeconfig files.
     assert.ok(place.endsWith('.kubeconfig') || !text.includes('PRIVATE KEY'), place);
     for (const key of keys) {
-      for (const form of formsOf(createPrivateKey(key))) assert.ok(!text.includes(form), place);
+      for (const form of formsOf(createPrivateKey(key))) {
+        assert.ok(!text.includes(form), place);
+      }
     }
   }
 });
@@ -69,7 +73,9 @@ test('no private key is in logs, metrics, events, requests, core dumps or files 
 function nth(accept: (line: Line) => boolean, times: number): (line: Line) => boolean {
   let seen = 0;
   return (line) => {
-    if (accept(line)) seen += 1;
+    if (accept(line)) {
+      seen += 1;
+    }
     return seen >= times;
   };
 }
@@ -100,7 +106,9 @@ function filesOutsideVolumes(directory: string, device = lstatSync(directory).de
   return readdirSync(directory).flatMap((name): readonly [string, string][] => {
     const path = join(directory, name);
     const stats = lstatSync(path);
-    if (stats.isDirectory()) return stats.dev === device ? filesOutsideVolumes(path, device) : [];
+    if (stats.isDirectory()) {
+      return stats.dev === device ? filesOutsideVolumes(path, device) : [];
+    }
     return stats.isFile() ? [[path, readFileSync(path, 'latin1')]] : [];
   });
 }

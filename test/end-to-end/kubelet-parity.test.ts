@@ -55,7 +55,9 @@ test('each source of each volume of each pod has a certificate of its own, asked
     { name: 'mtls', sources: twice },
     { name: 'more', sources: usualSources },
   ];
-  for (const name of ['one', 'two']) await node.cluster.admin.createPod({ name, volumes: both });
+  for (const name of ['one', 'two']) {
+    await node.cluster.admin.createPod({ name, volumes: both });
+  }
   const pods = await Promise.all(['one', 'two'].map((name) => node.cluster.admin.podRunning('default', name)));
   const requests = node.requests();
   assert.equal(requests.length, 6);
@@ -93,7 +95,9 @@ test('an RSA-4096 key holds up no other pod', async (t) => {
   const node = await startNode(t);
   const rsa = [{ podCertificate: { signerName, keyType: 'RSA4096', credentialBundlePath: 'tls.pem' } }];
   const names = ['rsa-1', 'rsa-2', 'rsa-3'];
-  for (const name of names) await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: rsa }] });
+  for (const name of names) {
+    await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: rsa }] });
+  }
   await Promise.all(
     names.map((name) => node.logged((line) => line.message === 'volume asked for' && line['pod'] === name)),
   );
@@ -222,8 +226,12 @@ test('a restart of the agent asks for nothing, and restarted containers find the
 
 test('pods that have completed are refreshed no more', async (t) => {
   const node = await fastNode(t);
-  for (const name of ['job', 'server']) await node.cluster.admin.createPod({ name, volumes });
-  for (const name of ['job', 'server']) await node.cluster.admin.podRunning('default', name);
+  for (const name of ['job', 'server']) {
+    await node.cluster.admin.createPod({ name, volumes });
+  }
+  for (const name of ['job', 'server']) {
+    await node.cluster.admin.podRunning('default', name);
+  }
   // A kubelet that is away leaves the volume mounted: it is the agent that has to notice.
   await node.cluster.stopKubelet();
   const path = '/api/v1/namespaces/default/pods/job/status';

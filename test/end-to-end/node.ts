@@ -71,7 +71,9 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
       write(text: string) {
         const line: Line = JSON.parse(text);
         lines.push(line);
-        for (const listener of [...waiting]) listener(line);
+        for (const listener of [...waiting]) {
+          listener(line);
+        }
       },
     },
   });
@@ -83,11 +85,15 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
     logged(accept) {
       const { promise, resolve } = Promise.withResolvers<Line>();
       const listener = (line: Line): void => {
-        if (accept(line)) resolve(line);
+        if (accept(line)) {
+          resolve(line);
+        }
       };
       waiting.add(listener);
       const found = lines.find(accept);
-      if (found !== undefined) resolve(found);
+      if (found !== undefined) {
+        resolve(found);
+      }
       const what = (): string => `a log line that ${accept} accepts; the last lines are\n${lastOf(lines)}`;
       return withinBound(promise, what).finally(() => waiting.delete(listener));
     },
@@ -114,7 +120,9 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
       const { promise, resolve } = Promise.withResolvers<Event>();
       const look = (): void => {
         const found = eventsOn(cluster, pod).find((event) => event.reason === reason);
-        if (found !== undefined) resolve(found);
+        if (found !== undefined) {
+          resolve(found);
+        }
       };
       const unsubscribe = cluster.apiServer.store.subscribe(look);
       look();
@@ -160,13 +168,17 @@ function argvFor(cluster: Cluster, flags: readonly string[]): string[] {
 }
 
 function configured(parsed: ReturnType<typeof parseConfiguration>): AgentConfiguration {
-  if (parsed.type === 'run') return parsed.configuration;
+  if (parsed.type === 'run') {
+    return parsed.configuration;
+  }
   throw new Error(`the test's own flags are at fault: ${JSON.stringify(parsed)}`);
 }
 
 function firstCertificate(text: string): string {
   const [certificate] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(text) ?? [];
-  if (certificate === undefined) throw new Error('no certificate in the file');
+  if (certificate === undefined) {
+    throw new Error('no certificate in the file');
+  }
   return certificate;
 }
 

@@ -154,7 +154,9 @@ for (const state of states) {
     assert.match(event.message ?? '', message);
     const [said, fields] = state.line;
     const line = await node.logged((candidate) => candidate.message === said);
-    for (const field of identifying) assert.ok(field in line, `${field} is missing in ${JSON.stringify(line)}`);
+    for (const field of identifying) {
+      assert.ok(field in line, `${field} is missing in ${JSON.stringify(line)}`);
+    }
     assert.deepEqual(Object.fromEntries(Object.keys(fields).map((field) => [field, line[field]])), fields);
     const metrics = await node.metrics();
     for (const sample of state.samples) {
@@ -244,7 +246,9 @@ test('the level of the log changes while the agent runs, and /flagz tells it', a
   assert.match(await node.get('/flagz'), /^--log-level=debug$/m);
   writeFileSync(file, 'logLevel: warn\n');
   const { admin } = node.cluster;
-  while (!/^--log-level=warn$/m.test(await node.get('/flagz'))) await sleep(20);
+  while (!/^--log-level=warn$/m.test(await node.get('/flagz'))) {
+    await sleep(20);
+  }
   await admin.createPod({ name: 'web', volumes });
   await admin.podRunning('default', 'web');
   assert.deepEqual(

@@ -71,7 +71,9 @@ export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'director
 export function mountedDirectory(t: TestContext, propagation: 'shared' | 'private'): string {
   const directory = mkdtempSync(join(tmpdir(), 'n-'));
   t.after(() => {
-    for (const mountPoint of mountPointsBelow(directory).reverse()) execFileSync('umount', ['-l', mountPoint]);
+    for (const mountPoint of mountPointsBelow(directory).reverse()) {
+      execFileSync('umount', ['-l', mountPoint]);
+    }
     execFileSync('umount', ['-l', directory]);
     rmSync(directory, { recursive: true, force: true });
   });
@@ -84,7 +86,9 @@ function mountOnItself(directory: string, propagation: 'shared' | 'private'): vo
   execFileSync('mount', ['--bind', directory, directory]);
   // Private first: shared then means a group of its own, whatever the mount above it belongs to.
   execFileSync('mount', ['--make-rprivate', directory]);
-  if (propagation === 'shared') execFileSync('mount', ['--make-rshared', directory]);
+  if (propagation === 'shared') {
+    execFileSync('mount', ['--make-rshared', directory]);
+  }
 }
 
 export async function startRealNode(t: TestContext, options: RealNodeOptions = {}): Promise<RealNode> {
@@ -93,8 +97,12 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
   const closing: (() => Promise<void>)[] = [];
   // Before the directory's own clean-up: hooks run in the order in which they were registered.
   t.after(async () => {
-    for (const agent of running) await agent.end('SIGKILL');
-    for (const close of closing) await close();
+    for (const agent of running) {
+      await agent.end('SIGKILL');
+    }
+    for (const close of closing) {
+      await close();
+    }
   });
   const directory = mountedDirectory(t, 'private');
   const cluster = await startCluster({
@@ -110,7 +118,9 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
   const created: PodCertificateRequest[] = [];
   cluster.apiServer.store.subscribe(({ resource, type, object }) => {
     // The store keeps plain JSON; which type it has, the resource says.
-    if (type === 'ADDED' && resource === requestsResource) created.push(object as unknown as PodCertificateRequest);
+    if (type === 'ADDED' && resource === requestsResource) {
+      created.push(object as unknown as PodCertificateRequest);
+    }
   });
 
   const node: RealNode = {
@@ -169,12 +179,16 @@ function spawnAgent(argv: readonly string[]): AgentProcess {
   const written: string[] = [];
   const waiting = new Set<() => void>();
   const look = (): void => {
-    for (const listener of [...waiting]) listener();
+    for (const listener of [...waiting]) {
+      listener();
+    }
   };
   let ended: Exit | undefined;
   createInterface({ input: child.stdout }).on('line', (text) => {
     written.push(text);
-    if (text.startsWith('{')) lines.push(JSON.parse(text));
+    if (text.startsWith('{')) {
+      lines.push(JSON.parse(text));
+    }
     look();
   });
   createInterface({ input: child.stderr }).on('line', (text) => written.push(text));
@@ -194,8 +208,9 @@ function spawnAgent(argv: readonly string[]): AgentProcess {
       const { promise, resolve, reject } = Promise.withResolvers<Line>();
       const listener = (): void => {
         const found = lines.find(accept);
-        if (found !== undefined) resolve(found);
-        else if (ended !== undefined) {
+        if (found !== undefined) {
+          resolve(found);
+        } else if (ended !== undefined) {
           reject(new Error(`the agent ended before the line came:\n${written.slice(-20).join('\n')}`));
         }
       };
@@ -213,13 +228,19 @@ function spawnAgent(argv: readonly string[]): AgentProcess {
       const until = performance.now() + boundMs;
       for (;;) {
         const { status, text } = await agent.get('/readyz');
-        if (status === 200) return;
-        if (performance.now() > until) throw new Error(`the agent was not ready within ${boundMs} ms: ${text}`);
+        if (status === 200) {
+          return;
+        }
+        if (performance.now() > until) {
+          throw new Error(`the agent was not ready within ${boundMs} ms: ${text}`);
+        }
         await sleep(20);
       }
     },
     end(signal) {
-      if (ended === undefined) child.kill(signal);
+      if (ended === undefined) {
+        child.kill(signal);
+      }
       return withinBound(exit, `the agent to end after ${signal}`);
     },
   };

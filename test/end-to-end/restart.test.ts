@@ -64,7 +64,9 @@ test('a kubelet that restarts finds driver and volumes as they were, and a volum
   const node = await startRealNode(t);
   const { cluster } = node;
   const agent = await node.startAgent();
-  for (const name of ['web', 'lost', 'kept']) await cluster.admin.createPod({ name, volumes });
+  for (const name of ['web', 'lost', 'kept']) {
+    await cluster.admin.createPod({ name, volumes });
+  }
   const web = await cluster.admin.podRunning('default', 'web');
   const lost = await cluster.admin.podRunning('default', 'lost');
   const kept = await cluster.admin.podRunning('default', 'kept');
@@ -81,7 +83,9 @@ test('a kubelet that restarts finds driver and volumes as they were, and a volum
 
   await cluster.stopKubelet();
   await agent.end('SIGKILL');
-  for (const pod of [lost, kept]) rmSync(join(node.volume(pod), '..', 'vol_data.json'));
+  for (const pod of [lost, kept]) {
+    rmSync(join(node.volume(pod), '..', 'vol_data.json'));
+  }
   cluster.apiServer.store.remove('pods', 'default', 'lost');
   const next = node.spawnAgent();
   await next.logged((line) => line.message === 'volume removed' && line['pod'] === 'lost');
@@ -124,7 +128,9 @@ test('250 volumes are taken up without one request, and no byte of them changes'
   const first = await node.startAgent();
   const pods = Array.from({ length: 25 }, (_, index) => `web-${index}`);
   const ten = Array.from({ length: 10 }, (_, index) => ({ name: `mtls-${index}`, sources: usualSources }));
-  for (const name of pods) await node.cluster.admin.createPod({ name, volumes: ten });
+  for (const name of pods) {
+    await node.cluster.admin.createPod({ name, volumes: ten });
+  }
   await Promise.all(pods.map((name) => node.cluster.admin.podRunning('default', name)));
   await first.end('SIGKILL');
   const found = node.mounts();

@@ -46,7 +46,9 @@ function untilRequests(node: TestNode, count: number): Promise<void> {
     };
     const limit = setTimeout(() => settle(() => reject(new Error(`there are not ${count} requests`))), 30_000);
     const look = (): void => {
-      if (signingRequests(node).length === count) settle(resolve);
+      if (signingRequests(node).length === count) {
+        settle(resolve);
+      }
     };
     const unsubscribe = node.cluster.apiServer.store.subscribe(look);
     queueMicrotask(look);

@@ -31,7 +31,9 @@ export interface Browser {
 
 /** Undefined when there is no Chromium on this machine. */
 export async function startChromium(): Promise<Browser | undefined> {
-  if (spawnSync('chromium', ['--version']).status !== 0) return undefined;
+  if (spawnSync('chromium', ['--version']).status !== 0) {
+    return undefined;
+  }
   const profile = mkdtempSync(join(tmpdir(), 'chromium-'));
   const flags = [
     '--headless=new',
@@ -50,7 +52,9 @@ export async function startChromium(): Promise<Browser | undefined> {
     child.once('exit', (code) => reject(new Error(`chromium ended with ${code}`)));
     createInterface(child.stderr).on('line', (line) => {
       const [, url] = /^DevTools listening on (ws:.*)$/.exec(line) ?? [];
-      if (url !== undefined) resolve(url);
+      if (url !== undefined) {
+        resolve(url);
+      }
     });
   });
   const connection = await connect(address);
@@ -89,8 +93,13 @@ async function connect(address: string): Promise<Connection> {
   const listeners: ((message: Message) => void)[] = [];
   socket.addEventListener('message', ({ data }) => {
     const message: Message = JSON.parse(String(data));
-    if (message.id === undefined) for (const listener of listeners) listener(message);
-    else waiting.get(message.id)?.(message);
+    if (message.id === undefined) {
+      for (const listener of listeners) {
+        listener(message);
+      }
+    } else {
+      waiting.get(message.id)?.(message);
+    }
   });
   let last = 0;
   return {
@@ -114,13 +123,19 @@ async function newPage(connection: Connection): Promise<Page> {
   const complaints: string[] = [];
   let onLoad: (() => void) | undefined;
   connection.listen((message) => {
-    if (message.sessionId !== session) return;
-    if (message.method === 'Page.loadEventFired') onLoad?.();
+    if (message.sessionId !== session) {
+      return;
+    }
+    if (message.method === 'Page.loadEventFired') {
+      onLoad?.();
+    }
     if (message.method === 'Log.entryAdded' || message.method === 'Runtime.exceptionThrown') {
       complaints.push(JSON.stringify(message.params));
     }
   });
-  for (const domain of ['Page', 'Runtime', 'Log']) await send(`${domain}.enable`);
+  for (const domain of ['Page', 'Runtime', 'Log']) {
+    await send(`${domain}.enable`);
+  }
   return {
     complaints,
     open: async (url) => {
@@ -134,7 +149,9 @@ async function newPage(connection: Connection): Promise<Page> {
       const { result, exceptionDetails } = await send('Runtime.evaluate', {
         ...{ expression, returnByValue: true, awaitPromise: true },
       });
-      if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
+      if (exceptionDetails !== undefined) {
+        throw new Error(JSON.stringify(exceptionDetails));
+      }
       return (result as { readonly value: T }).value;
     },
     setScripts: async (enabled) => void (await send('Emulation.setScriptExecutionDisabled', { value: !enabled })),

@@ -22,7 +22,9 @@ export interface GoProgram {
 
 /** Builds a program, without a module and so without the network. @param name its folder in `go/` */
 export function buildGoProgram(name: string): GoProgram {
-  if (go === undefined) throw new Error('there is no Go toolchain');
+  if (go === undefined) {
+    throw new Error('there is no Go toolchain');
+  }
   const directory = mkdtempSync(join(tmpdir(), 'go-'));
   const program = join(directory, name);
   const source = join(import.meta.dirname, 'go', name, 'main.go');

@@ -32,8 +32,11 @@ export function createOpenSsl(): OpenSsl {
       new Promise((resolve, reject) => {
         const words = args.map((word) => (typeof word === 'string' ? word : fileOf(word)));
         execFile('openssl', words, { encoding: 'buffer' }, (error, stdout, stderr) => {
-          if (error === null) resolve(stdout);
-          else reject(new Error(`openssl ${words[0]}: ${stdout}${stderr}`, { cause: error }));
+          if (error === null) {
+            resolve(stdout);
+          } else {
+            reject(new Error(`openssl ${words[0]}: ${stdout}${stderr}`, { cause: error }));
+          }
         });
       }),
     close: () => rmSync(directory, { recursive: true, force: true }),

@@ -55,7 +55,9 @@ export function inputSeries(stages: readonly Stage[], hears: boolean): readonly 
       [...text.matchAll(/^(podcert_agent_\w+)(?:\{(.*)\})? (\S+)$/gm)].map((line) => [line[0], line]),
     );
     for (const [, name = '', labels = '', value] of seen.values()) {
-      if (name.endsWith('_bucket')) continue;
+      if (name.endsWith('_bucket')) {
+        continue;
+      }
       const series = `${name}{${labels === '' ? '' : `${labels},`}instance="${instance}"}`;
       const known = total.get(series) ?? stages.slice(0, index).map((stage) => `_x${stage.minutes - 1}`);
       const shifted = name.endsWith('_timestamp_seconds') ? Number(value) - start : Number(value);
@@ -75,7 +77,9 @@ export function testRules(
 ): void {
   const alertTests = expectations.map(({ alert, atMinute, fires }) => {
     const rule = rules.find((candidate) => candidate.alert === alert);
-    if (rule === undefined) throw new Error(`there is no alert ${alert}`);
+    if (rule === undefined) {
+      throw new Error(`there is no alert ${alert}`);
+    }
     const alerts = fires.map(({ labels, value }) => ({
       exp_labels: { ...labels, ...rule.labels },
       exp_annotations: Object.fromEntries(
@@ -90,7 +94,9 @@ export function testRules(
     const suite = { interval: '1m', input_series: series, alert_rule_test: alertTests };
     writeFileSync(path, stringify({ rule_files: [rulesPath], evaluation_interval: '1m', tests: [suite] }));
     const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${stdout}${stderr}`);
+    if (status !== 0) {
+      throw new Error(`${stdout}${stderr}`);
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -100,7 +106,9 @@ export function testRules(
 function filled(text: string, labels: Readonly<Record<string, string>>, value: string): string {
   return text.replace(/\{\{ \$(?:labels\.(\w+)|value) \}\}/g, (_, label: string | undefined) => {
     const known = label === undefined ? value : labels[label];
-    if (known === undefined) throw new Error(`the alert has no label ${label}: ${text}`);
+    if (known === undefined) {
+      throw new Error(`the alert has no label ${label}: ${text}`);
+    }
     return known;
   });
 }

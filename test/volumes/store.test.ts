@@ -171,7 +171,9 @@ inBothModes('what is found and cannot be used is named with the reason', async (
   assert.match(reasons.get(second) ?? '', /volume\.json is unusable: it is not JSON/);
   assert.match(reasons.get(third) ?? '', /belongs to another pod or volume/);
   assert.match(reasons.get(fourth) ?? '', /holds no record of its volume/);
-  for (const target of [second, third, fourth]) await restart().remove(target);
+  for (const target of [second, third, fourth]) {
+    await restart().remove(target);
+  }
 });
 
 inBothModes('a volume whose record is broken is taken over with its files', async (t, mode) => {
@@ -212,7 +214,9 @@ inBothModes(
         targetPath: target,
       })),
     ];
-    for (const each of refused) await assert.rejects(store.create(each), { code: 'InvalidTarget' });
+    for (const each of refused) {
+      await assert.rejects(store.create(each), { code: 'InvalidTarget' });
+    }
     for (const target of ['/', '/etc', `${targetPath}/..`, '']) {
       await assert.rejects(store.remove(target), { code: 'InvalidTarget' }, target);
     }
@@ -457,7 +461,9 @@ test('250 mounted volumes are found again, whole', { skip: mountSkip }, async (t
     const record = makeRecord(makeTarget(root, 'mtls', uid));
     return { ...record, volumeId: `csi-${index}`, pod: { ...record.pod, uid } };
   });
-  for (const volume of await Promise.all(records.map((record) => store.create(record)))) fill(volume);
+  for (const volume of await Promise.all(records.map((record) => store.create(record)))) {
+    fill(volume);
+  }
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
   assert.equal(volumes.length, 250);

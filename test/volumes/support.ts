@@ -16,7 +16,9 @@ export const mountSkip: string | false = whyNoMounts();
 export const rootSkip: string | false = process.geteuid?.() === 0 ? false : 'needs root to give files to other users';
 
 function whyNoMounts(): string | false {
-  if (process.geteuid?.() !== 0) return 'needs root to mount a tmpfs';
+  if (process.geteuid?.() !== 0) {
+    return 'needs root to mount a tmpfs';
+  }
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'mount-probe-'));
   try {
     execFileSync('mount', ['-t', 'tmpfs', 'probe', directory], { stdio: 'ignore' });
@@ -34,7 +36,9 @@ export function temporaryDirectory(t: TestContext): string {
   const directory = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'volumes-')));
   fs.chmodSync(directory, 0o755);
   t.after(() => {
-    for (const mountPoint of mountPointsBelow(directory).reverse()) execFileSync('umount', ['-l', mountPoint]);
+    for (const mountPoint of mountPointsBelow(directory).reverse()) {
+      execFileSync('umount', ['-l', mountPoint]);
+    }
     fs.rmSync(directory, { recursive: true, force: true });
   });
   return directory;

@@ -40,7 +40,9 @@ export class VolumeError extends Error {
 
 /** The system's name for an error (`ENOENT`), if it has one. */
 export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (!(error instanceof Error) || !('code' in error)) {
+    return undefined;
+  }
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
@@ -49,7 +51,9 @@ export function systemCode(error: unknown): string | undefined {
  * @param doing what was being done, in words that a message can begin with ("writing the volume's files").
  */
 export function toVolumeError(error: unknown, doing: string): VolumeError {
-  if (error instanceof VolumeError) return error;
+  if (error instanceof VolumeError) {
+    return error;
+  }
   const reason = error instanceof Error ? error.message : String(error);
   return new VolumeError(codeFor(systemCode(error)), `${doing}: ${reason}`, error);
 }

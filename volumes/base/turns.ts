@@ -14,7 +14,9 @@ export function createTurns(): Turns {
     try {
       return await turn;
     } finally {
-      if (last.get(key) === turn) last.delete(key);
+      if (last.get(key) === turn) {
+        last.delete(key);
+      }
     }
   };
 }

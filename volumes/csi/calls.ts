@@ -61,8 +61,11 @@ export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<
     } catch (error) {
       const { code, details } = presentable(statusOfError(error));
       const fields = { method, tookMs: Date.now() - startedAt, code, detail: details };
-      if (isExpected(error)) log.debug('call answered with an error', fields);
-      else log.error('call failed', { ...fields, error });
+      if (isExpected(error)) {
+        log.debug('call answered with an error', fields);
+      } else {
+        log.error('call failed', { ...fields, error });
+      }
       callback({ code, details });
     } finally {
       call.removeListener('cancelled', cancel);

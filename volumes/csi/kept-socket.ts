@@ -63,17 +63,23 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
     served = { server, socket: await serveSocket(server, socketPath) };
     servers.add(server);
     // A stop that came meanwhile found nothing to remove.
-    if (stopped) served.socket.release();
+    if (stopped) {
+      served.socket.release();
+    }
   }
 
   /** Looks after the socket, one look at a time, and arranges the next look. */
   function look(reason: 'changed' | 'due'): void {
     looking = looking.then(async () => {
       // An attempt changes the directory itself, so after one that failed only time leads to another.
-      if (stopped || (reason === 'changed' && failure !== undefined)) return;
+      if (stopped || (reason === 'changed' && failure !== undefined)) {
+        return;
+      }
       cancelLook();
       await keep();
-      if (!stopped) cancelLook = later(failure === undefined ? lookMs : retryMs, () => look('due'));
+      if (!stopped) {
+        cancelLook = later(failure === undefined ? lookMs : retryMs, () => look('due'));
+      }
     });
   }
 
@@ -105,7 +111,9 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
   }
 
   async function start(): Promise<void> {
-    if (served !== undefined) return;
+    if (served !== undefined) {
+      return;
+    }
     await serve();
     watch.ensure();
     // A removal between serving and watching went unseen.
@@ -124,7 +132,9 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
       await Promise.all([...servers].map((server) => shutDown(server, graceMs)));
     },
     problem() {
-      if (failure !== undefined) return failure;
+      if (failure !== undefined) {
+        return failure;
+      }
       return served?.socket.inPlace() ? undefined : `the ${name} is not at ${socketPath}`;
     },
   };
@@ -153,14 +163,18 @@ function createDirectoryWatch(directory: string, log: Log, onChange: () => void)
 
   function fail(error: unknown): void {
     close();
-    if (isReported) return;
+    if (isReported) {
+      return;
+    }
     isReported = true;
     log.warn('a directory cannot be watched; it is looked at every few seconds', { path: directory, error });
   }
 
   /** Opens the watch unless it is open. */
   function ensure(): void {
-    if (watcher !== undefined) return;
+    if (watcher !== undefined) {
+      return;
+    }
     try {
       watcher = fs.watch(directory, { persistent: false }, onChange);
       watcher.on('error', fail);

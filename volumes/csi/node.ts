@@ -49,7 +49,9 @@ export function createNodeService(driver: VolumeDriver, nodeName: string, calls:
     NodePublishVolume: calls.handle('NodePublishVolume', async (request: NodePublishVolumeRequest, context) => {
       const outcome = await driver.publish(readPublish(request, readDeclaration), context.deadline, context.signal);
       const failed = statusOfOutcome(outcome);
-      if (failed !== undefined) throw new CallError(failed.code, failed.details);
+      if (failed !== undefined) {
+        throw new CallError(failed.code, failed.details);
+      }
       return {};
     }),
     NodeUnpublishVolume: calls.handle('NodeUnpublishVolume', async (request: NodeUnpublishVolumeRequest) => {
@@ -99,8 +101,9 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
     !declared.ok && describeFaults(declared.faults),
   ]);
   // Everything below was checked above; the compiler does not see that through the list.
-  if (typeof target === 'string' || !declared.ok)
+  if (typeof target === 'string' || !declared.ok) {
     throw new CallError(status.INVALID_ARGUMENT, 'the request is invalid');
+  }
   return {
     volumeId: request.volume_id,
     targetPath: request.target_path,
@@ -113,7 +116,9 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
 
 function refuseIf(faults: readonly (string | false)[]): void {
   const found = faults.filter((fault) => fault !== false);
-  if (found.length > 0) throw new CallError(status.INVALID_ARGUMENT, found.join('; '));
+  if (found.length > 0) {
+    throw new CallError(status.INVALID_ARGUMENT, found.join('; '));
+  }
 }
 
 function identityFaults(request: NodeUnpublishVolumeRequest): readonly (string | false)[] {
@@ -146,7 +151,9 @@ function readTarget(targetPath: string): TargetPath | string {
   try {
     return parseTargetPath(root, targetPath);
   } catch (error) {
-    if (error instanceof VolumeError) return error.message;
+    if (error instanceof VolumeError) {
+      return error.message;
+    }
     throw error;
   }
 }

@@ -125,7 +125,9 @@ const definitions = fromJSON(
 function definitionOf(name: string): ServiceDefinition {
   const definition = definitions[name];
   // Messages and enums carry a format, services do not.
-  if (definition === undefined || 'format' in definition) throw new TypeError(`${name} is not a service`);
+  if (definition === undefined || 'format' in definition) {
+    throw new TypeError(`${name} is not a service`);
+  }
   return definition as ServiceDefinition;
 }
 

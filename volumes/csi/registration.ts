@@ -75,8 +75,11 @@ export function createRegistration(options: RegistrationOptions): Registration {
       NotifyRegistrationStatus: calls.handle(
         'NotifyRegistrationStatus',
         async (status: { readonly plugin_registered: boolean; readonly error: string }) => {
-          if (status.plugin_registered) log.info('the kubelet registered the driver', { driver: driverName });
-          else log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
+          if (status.plugin_registered) {
+            log.info('the kubelet registered the driver', { driver: driverName });
+          } else {
+            log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
+          }
           setState(status.plugin_registered ? { type: 'registered' } : { type: 'rejected', error: status.error });
           return {};
         },

@@ -33,7 +33,9 @@ export async function serveSocket(server: Server, socketPath: string): Promise<S
   } catch (error) {
     // It may listen already, where nobody can find it.
     server.forceShutdown();
-    if (systemCode(error) === 'EEXIST') throw inUse(socketPath);
+    if (systemCode(error) === 'EEXIST') {
+      throw inUse(socketPath);
+    }
     throw toVolumeError(error, `serving ${socketPath}`);
   }
 }
@@ -69,20 +71,28 @@ async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
   return {
     inPlace,
     release: () => {
-      if (inPlace()) fs.rmSync(socketPath, { force: true });
+      if (inPlace()) {
+        fs.rmSync(socketPath, { force: true });
+      }
     },
   };
 }
 
 async function removeStale(socketPath: string): Promise<void> {
   const before = lstat(socketPath);
-  if (before === undefined) return;
+  if (before === undefined) {
+    return;
+  }
   if (!before.isSocket()) {
     throw new VolumeError('SocketUnusable', `${socketPath} is there and is not a socket; remove it`);
   }
-  if (await isServed(socketPath)) throw inUse(socketPath);
+  if (await isServed(socketPath)) {
+    throw inUse(socketPath);
+  }
   // Only the socket that was found dead: another agent may have put its own there meanwhile.
-  if (lstat(socketPath)?.ino === before.ino) fs.rmSync(socketPath, { force: true });
+  if (lstat(socketPath)?.ino === before.ino) {
+    fs.rmSync(socketPath, { force: true });
+  }
 }
 
 function isServed(socketPath: string): Promise<boolean> {

@@ -53,8 +53,12 @@ export function statusOfOutcome(outcome: PublishOutcome): CallStatus | undefined
 
 /** The status of an error. What is not expected is not shown: its message may hold anything. */
 export function statusOfError(error: unknown): CallStatus {
-  if (error instanceof CallError) return error.status;
-  if (error instanceof VolumeError) return { code: errorCodes[error.code], details: error.message };
+  if (error instanceof CallError) {
+    return error.status;
+  }
+  if (error instanceof VolumeError) {
+    return { code: errorCodes[error.code], details: error.message };
+  }
   return { code: status.UNAVAILABLE, details: "a fault in the agent itself; the agent's log has it" };
 }
 

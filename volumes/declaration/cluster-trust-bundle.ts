@@ -31,11 +31,15 @@ export function readClusterTrustBundle(
   faults: Fault[],
 ): ClusterTrustBundleSource | undefined {
   const mapping = readMapping(value, path, fields, faults);
-  if (mapping === undefined) return undefined;
+  if (mapping === undefined) {
+    return undefined;
+  }
   const select = readSelect(mapping, path, faults);
   const optional = readBoolean(mapping, 'optional', path, false, faults);
   const file = readFilePath(mapping, path, outputs, faults);
-  if (select === undefined || file === undefined) return undefined;
+  if (select === undefined || file === undefined) {
+    return undefined;
+  }
   return { kind: 'clusterTrustBundle', index, select, optional, path: file };
 }
 
@@ -43,7 +47,9 @@ function readFilePath(mapping: Mapping, path: string, outputs: OutputPath[], fau
   const field = `${path}.path`;
   const before = faults.length;
   const text = readString(mapping, 'path', path, faults);
-  if (faults.length > before) return undefined;
+  if (faults.length > before) {
+    return undefined;
+  }
   if (text === undefined) {
     faults.push({ field, message: 'is required: the file that the trust anchors go into' });
     return undefined;
@@ -74,27 +80,39 @@ function readSelect(mapping: Mapping, path: string, faults: Fault[]): ClusterTru
     }
     return readName(mapping, path, faults);
   }
-  if (!given('signerName')) return undefined;
+  if (!given('signerName')) {
+    return undefined;
+  }
   const signerName = readSignerName(mapping, path, faults);
-  if (signerName === undefined) return undefined;
+  if (signerName === undefined) {
+    return undefined;
+  }
   return { by: 'signer', signerName, ...(labelSelector === undefined ? {} : { labelSelector }) };
 }
 
 function readName(mapping: Mapping, path: string, faults: Fault[]): ClusterTrustBundleSource['select'] | undefined {
   const name = readString(mapping, 'name', path, faults);
-  if (name === undefined) return undefined;
+  if (name === undefined) {
+    return undefined;
+  }
   const message = clusterTrustBundleNameFault(name);
-  if (message !== undefined) faults.push({ field: `${path}.name`, message });
+  if (message !== undefined) {
+    faults.push({ field: `${path}.name`, message });
+  }
   return { by: 'name', name };
 }
 
 function readLabelSelector(value: unknown, path: string, faults: Fault[]): LabelSelector | undefined {
   const mapping = readMapping(value, path, ['matchLabels', 'matchExpressions'], faults);
-  if (mapping === undefined) return undefined;
+  if (mapping === undefined) {
+    return undefined;
+  }
   const matchLabels = readStringMap(mapping, 'matchLabels', path, faults);
   for (const [key, entry] of matchLabels) {
     for (const message of [labelKeyFault(key), labelValueFault(entry)]) {
-      if (message !== undefined) faults.push({ field: `${path}.matchLabels`, message });
+      if (message !== undefined) {
+        faults.push({ field: `${path}.matchLabels`, message });
+      }
     }
   }
   const matchExpressions = readList(mapping, 'matchExpressions', path, faults)
@@ -105,10 +123,14 @@ function readLabelSelector(value: unknown, path: string, faults: Fault[]): Label
 
 function readRequirement(value: unknown, path: string, faults: Fault[]): LabelRequirement | undefined {
   const mapping = readMapping(value, path, ['key', 'operator', 'values'], faults);
-  if (mapping === undefined) return undefined;
+  if (mapping === undefined) {
+    return undefined;
+  }
   const key = readString(mapping, 'key', path, faults) ?? '';
   const keyFault = labelKeyFault(key);
-  if (keyFault !== undefined) faults.push({ field: `${path}.key`, message: keyFault });
+  if (keyFault !== undefined) {
+    faults.push({ field: `${path}.key`, message: keyFault });
+  }
   const name = readString(mapping, 'operator', path, faults);
   const operator = operators.find((known) => known === name);
   const values = readValues(mapping, path, faults);
@@ -130,7 +152,9 @@ function readValues(mapping: Mapping, path: string, faults: Fault[]): readonly s
   for (const [index, value] of readList(mapping, 'values', path, faults).entries()) {
     const message =
       typeof value === 'string' ? labelValueFault(value) : `must be a string: put ${quote(value)} in quotes`;
-    if (message !== undefined) faults.push({ field: `${path}.values[${index}]`, message });
+    if (message !== undefined) {
+      faults.push({ field: `${path}.values[${index}]`, message });
+    }
     values.push(String(value));
   }
   return values;

@@ -22,8 +22,12 @@ export function quote(value: unknown): string {
 }
 
 function describe(value: unknown): string {
-  if (value instanceof Map) return 'a mapping';
-  if (Array.isArray(value)) return 'a list';
+  if (value instanceof Map) {
+    return 'a mapping';
+  }
+  if (Array.isArray(value)) {
+    return 'a list';
+  }
   return String(value);
 }
 
@@ -39,7 +43,9 @@ export function readMapping(
     return undefined;
   }
   for (const key of value.keys()) {
-    if (typeof key === 'string' && known.includes(key)) continue;
+    if (typeof key === 'string' && known.includes(key)) {
+      continue;
+    }
     const field = typeof key === 'string' && /^\w{1,64}$/.test(key) ? `${path}.${key}` : path;
     faults.push({ field, message: `unknown field ${quote(key)}, known are ${known.join(', ')}` });
   }
@@ -49,8 +55,12 @@ export function readMapping(
 /** A field's value as a list; an absent or null field is an empty one. */
 export function readList(mapping: Mapping, name: string, path: string, faults: Fault[]): readonly unknown[] {
   const value = mapping.get(name) ?? undefined;
-  if (value === undefined) return [];
-  if (Array.isArray(value)) return value;
+  if (value === undefined) {
+    return [];
+  }
+  if (Array.isArray(value)) {
+    return value;
+  }
   faults.push({ field: `${path}.${name}`, message: 'must be a list' });
   return [];
 }
@@ -58,7 +68,9 @@ export function readList(mapping: Mapping, name: string, path: string, faults: F
 /** A field's value as a string; absent, null and empty are the same, as in Kubernetes' own optional strings. */
 export function readString(mapping: Mapping, name: string, path: string, faults: Fault[]): string | undefined {
   const value = mapping.get(name) ?? '';
-  if (typeof value === 'string') return value === '' ? undefined : value;
+  if (typeof value === 'string') {
+    return value === '' ? undefined : value;
+  }
   faults.push({ field: `${path}.${name}`, message: `must be a string: put ${quote(value)} in quotes` });
   return undefined;
 }
@@ -66,7 +78,9 @@ export function readString(mapping: Mapping, name: string, path: string, faults:
 /** A field's value as true or false; `absent` when it is not there. */
 export function readBoolean(mapping: Mapping, name: string, path: string, absent: boolean, faults: Fault[]): boolean {
   const value = mapping.get(name) ?? absent;
-  if (typeof value === 'boolean') return value;
+  if (typeof value === 'boolean') {
+    return value;
+  }
   faults.push({ field: `${path}.${name}`, message: `must be true or false, not ${quote(value)}` });
   return absent;
 }
@@ -74,8 +88,12 @@ export function readBoolean(mapping: Mapping, name: string, path: string, absent
 /** A field's value as a whole number; nothing when it is absent. */
 export function readInteger(mapping: Mapping, name: string, path: string, faults: Fault[]): number | undefined {
   const value = mapping.get(name) ?? undefined;
-  if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  if (value === undefined) {
+    return undefined;
+  }
+  if (typeof value === 'number' && Number.isSafeInteger(value)) {
+    return value;
+  }
   faults.push({ field: `${path}.${name}`, message: `must be a whole number without quotes, not ${quote(value)}` });
   return undefined;
 }
@@ -89,15 +107,20 @@ export function readStringMap(
 ): ReadonlyMap<string, string> {
   const result = new Map<string, string>();
   const value = mapping.get(name) ?? undefined;
-  if (value === undefined) return result;
+  if (value === undefined) {
+    return result;
+  }
   const field = `${path}.${name}`;
   if (!(value instanceof Map)) {
     faults.push({ field, message: 'must be a mapping from string to string' });
     return result;
   }
   for (const [key, entry] of value) {
-    if (typeof key === 'string' && typeof entry === 'string') result.set(key, entry);
-    else faults.push({ field, message: `key and value of ${quote(key)} must be strings: put them in quotes` });
+    if (typeof key === 'string' && typeof entry === 'string') {
+      result.set(key, entry);
+    } else {
+      faults.push({ field, message: `key and value of ${quote(key)} must be strings: put them in quotes` });
+    }
   }
   return result;
 }

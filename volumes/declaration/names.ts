@@ -57,7 +57,9 @@ export function clusterTrustBundleNameFault(text: string): string | undefined {
   const signer = split < 0 ? undefined : text.slice(0, split);
   const signerIsValid =
     signer === undefined || (!signer.includes('/') && signerNameFault(signer.replaceAll(':', '/')) === undefined);
-  if (signerIsValid && isDnsSubdomain(text.slice(split + 1))) return undefined;
+  if (signerIsValid && isDnsSubdomain(text.slice(split + 1))) {
+    return undefined;
+  }
   return `must be the name of a ClusterTrustBundle like "my-roots" or "example.com:signer-name:my-roots", not ${quote(text)}`;
 }
 
@@ -66,18 +68,24 @@ export function labelKeyFault(text: string): string | undefined {
   const parts = text.split('/');
   const name = parts.at(-1) ?? '';
   const prefix = parts.length > 1 ? parts.slice(0, -1).join('/') : undefined;
-  if (labelName.test(name) && (prefix === undefined || isDnsSubdomain(prefix))) return undefined;
+  if (labelName.test(name) && (prefix === undefined || isDnsSubdomain(prefix))) {
+    return undefined;
+  }
   return `must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ${quote(text)}`;
 }
 
 /** Key of `unverifiedUserAnnotations`: an annotation key whose domain prefix must be there. Case does not matter. */
 export function userAnnotationKeyFault(text: string): string | undefined {
-  if (text.includes('/') && labelKeyFault(text.toLowerCase()) === undefined) return undefined;
+  if (text.includes('/') && labelKeyFault(text.toLowerCase()) === undefined) {
+    return undefined;
+  }
   return `key ${quote(text)} must have a domain prefix, like "example.com/name"`;
 }
 
 /** Value of a label: empty, or at most 63 letters, digits, dashes, dots and underscores. */
 export function labelValueFault(text: string): string | undefined {
-  if (text === '' || labelName.test(text)) return undefined;
+  if (text === '' || labelName.test(text)) {
+    return undefined;
+  }
   return `value ${quote(text)} must be at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends`;
 }

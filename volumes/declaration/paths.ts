@@ -17,17 +17,35 @@ export function checkPath(
   text: string,
 ): { readonly ok: true; readonly path: string } | { readonly ok: false; readonly message: string } {
   const refuse = (message: string) => ({ ok: false, message: `${message}, not ${quote(text)}` }) as const;
-  if (!text.isWellFormed()) return refuse('must be valid Unicode');
+  if (!text.isWellFormed()) {
+    return refuse('must be valid Unicode');
+  }
   // What is not seen, or turns the reading direction, lets a path look like another; controls break logs and end paths.
-  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return refuse('must not hold control characters or invisible ones');
-  if (text.startsWith('/')) return refuse('must be relative to the volume');
-  if (text.split('/').includes('..')) return refuse('must not hold ".." as a part');
-  if (text.endsWith('/')) return refuse('must name a file');
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) {
+    return refuse('must not hold control characters or invisible ones');
+  }
+  if (text.startsWith('/')) {
+    return refuse('must be relative to the volume');
+  }
+  if (text.split('/').includes('..')) {
+    return refuse('must not hold ".." as a part');
+  }
+  if (text.endsWith('/')) {
+    return refuse('must name a file');
+  }
   const normal = path.posix.normalize(text);
-  if (normal.startsWith('..')) return refuse('must not start with ".."');
-  if (normal === '.' || normal.endsWith('/')) return refuse('must name a file');
-  if (Buffer.byteLength(normal) > maxPathBytes) return refuse(`must be at most ${maxPathBytes} bytes long`);
-  if (normal.split('/').length > maxPathParts) return refuse(`must have at most ${maxPathParts} parts`);
+  if (normal.startsWith('..')) {
+    return refuse('must not start with ".."');
+  }
+  if (normal === '.' || normal.endsWith('/')) {
+    return refuse('must name a file');
+  }
+  if (Buffer.byteLength(normal) > maxPathBytes) {
+    return refuse(`must be at most ${maxPathBytes} bytes long`);
+  }
+  if (normal.split('/').length > maxPathParts) {
+    return refuse(`must have at most ${maxPathParts} parts`);
+  }
   if (normal.split('/').some((name) => Buffer.byteLength(name) > maxNameBytes)) {
     return refuse(`must have parts of at most ${maxNameBytes} bytes`);
   }
@@ -40,14 +58,19 @@ export function findCollisions(outputs: readonly OutputPath[]): Fault[] {
   const faults: Fault[] = [];
   for (const output of outputs) {
     const owner = owners.get(output.path);
-    if (owner === undefined) owners.set(output.path, output.field);
-    else faults.push({ field: output.field, message: `${quote(output.path)} is written by ${owner} already` });
+    if (owner === undefined) {
+      owners.set(output.path, output.field);
+    } else {
+      faults.push({ field: output.field, message: `${quote(output.path)} is written by ${owner} already` });
+    }
   }
   for (const output of outputs) {
     for (let end = output.path.indexOf('/'); end >= 0; end = output.path.indexOf('/', end + 1)) {
       const directory = output.path.slice(0, end);
       const owner = owners.get(directory);
-      if (owner === undefined) continue;
+      if (owner === undefined) {
+        continue;
+      }
       const message = `${quote(output.path)} needs a directory ${quote(directory)}, which ${owner} writes as a file`;
       faults.push({ field: output.field, message });
     }

@@ -35,13 +35,17 @@ export function readPodCertificate(
   faults: Fault[],
 ): PodCertificateSource | undefined {
   const mapping = readMapping(value, path, fields, faults);
-  if (mapping === undefined) return undefined;
+  if (mapping === undefined) {
+    return undefined;
+  }
   const signerName = readSignerName(mapping, path, faults);
   const keyType = readKeyType(mapping, path, faults);
   const expiration = readExpiration(mapping, path, signerName ?? '', faults);
   const userAnnotations = readAnnotations(mapping, path, faults);
   const paths = readPaths(mapping, path, outputs, faults);
-  if (signerName === undefined || keyType === undefined) return undefined;
+  if (signerName === undefined || keyType === undefined) {
+    return undefined;
+  }
   return {
     kind: 'podCertificate',
     index,
@@ -65,7 +69,9 @@ function readKeyType(mapping: Mapping, path: string, faults: Fault[]) {
 
 function readExpiration(mapping: Mapping, path: string, signerName: string, faults: Fault[]): number | undefined {
   const seconds = readInteger(mapping, 'maxExpirationSeconds', path, faults);
-  if (seconds === undefined) return undefined;
+  if (seconds === undefined) {
+    return undefined;
+  }
   const ofKubernetes = isKubernetesSigner(signerName);
   const max = ofKubernetes ? maxKubernetesExpirationSeconds : maxExpirationSeconds;
   if (seconds < minExpirationSeconds || seconds > max) {
@@ -81,7 +87,9 @@ function readAnnotations(mapping: Mapping, path: string, faults: Fault[]): Reado
   const annotations = readStringMap(mapping, 'userAnnotations', path, faults);
   for (const key of annotations.keys()) {
     const message = userAnnotationKeyFault(key);
-    if (message !== undefined) faults.push({ field, message });
+    if (message !== undefined) {
+      faults.push({ field, message });
+    }
   }
   return Object.fromEntries(annotations);
 }
@@ -97,7 +105,9 @@ function readPaths(
   for (const name of pathFields) {
     given ||= (mapping.get(name) ?? '') !== '';
     const text = readString(mapping, name, path, faults);
-    if (text === undefined) continue;
+    if (text === undefined) {
+      continue;
+    }
     const field = `${path}.${name}`;
     const checked = checkPath(text);
     if (checked.ok) {
@@ -107,7 +117,9 @@ function readPaths(
       faults.push({ field, message: checked.message });
     }
   }
-  if (!given) faults.push({ field: path, message: `needs at least one of ${pathFields.join(', ')}` });
+  if (!given) {
+    faults.push({ field: path, message: `needs at least one of ${pathFields.join(', ')}` });
+  }
   return paths;
 }
 

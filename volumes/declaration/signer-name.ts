@@ -6,9 +6,13 @@ import { signerNameFault } from './names.ts';
 export function readSignerName(mapping: Mapping, path: string, faults: Fault[]): string | undefined {
   const before = faults.length;
   const signerName = readString(mapping, 'signerName', path, faults);
-  if (faults.length > before) return undefined;
+  if (faults.length > before) {
+    return undefined;
+  }
   const message =
     signerName === undefined ? 'is required, like "example.com/signer-name"' : signerNameFault(signerName);
-  if (message !== undefined) faults.push({ field: `${path}.signerName`, message });
+  if (message !== undefined) {
+    faults.push({ field: `${path}.signerName`, message });
+  }
   return signerName;
 }

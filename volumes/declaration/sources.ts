@@ -30,13 +30,17 @@ const kubeletAttributePrefix = 'csi.storage.k8s.io/';
 export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
   const faults: Fault[] = [];
   for (const name of Object.keys(volumeAttributes)) {
-    if (name === 'sources' || name === 'defaultMode' || name.startsWith(kubeletAttributePrefix)) continue;
+    if (name === 'sources' || name === 'defaultMode' || name.startsWith(kubeletAttributePrefix)) {
+      continue;
+    }
     const message = `unknown attribute ${quote(name)}, known are sources and defaultMode`;
     faults.push({ field: 'volumeAttributes', message });
   }
   const sources = parseSources(volumeAttributes['sources'], faults);
   const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
-  if (faults.length > 0) return { ok: false, faults };
+  if (faults.length > 0) {
+    return { ok: false, faults };
+  }
   return { ok: true, declaration: { sources, ...(defaultMode === undefined ? {} : { defaultMode }) } };
 }
 
@@ -53,7 +57,9 @@ export function createDeclarationReader(): (volumeAttributes: Readonly<Record<st
     verdicts.delete(key);
     verdicts.set(key, verdict);
     const [oldest] = verdicts.keys();
-    if (verdicts.size > maxVerdicts && oldest !== undefined) verdicts.delete(oldest);
+    if (verdicts.size > maxVerdicts && oldest !== undefined) {
+      verdicts.delete(oldest);
+    }
     return verdict;
   };
 }
@@ -70,11 +76,19 @@ function parseSources(text: string | undefined, faults: Fault[]): readonly Sourc
     faults.push({ field: 'sources', message });
     return [];
   };
-  if (text === undefined) return refuse('is required: YAML text with a list of sources');
+  if (text === undefined) {
+    return refuse('is required: YAML text with a list of sources');
+  }
   const yaml = readYaml(text);
-  if (!yaml.ok) return refuse(yaml.message);
-  if (!Array.isArray(yaml.value)) return refuse('must be a YAML list of podCertificate and clusterTrustBundle sources');
-  if (yaml.value.length === 0) return refuse('must hold at least one source');
+  if (!yaml.ok) {
+    return refuse(yaml.message);
+  }
+  if (!Array.isArray(yaml.value)) {
+    return refuse('must be a YAML list of podCertificate and clusterTrustBundle sources');
+  }
+  if (yaml.value.length === 0) {
+    return refuse('must hold at least one source');
+  }
   if (yaml.value.length > maxSources) {
     return refuse(`must hold at most ${maxSources} sources, not ${yaml.value.length}`);
   }
@@ -87,7 +101,9 @@ function parseSources(text: string | undefined, faults: Fault[]): readonly Sourc
 function readSource(entry: unknown, index: number, outputs: OutputPath[], faults: Fault[]): Source | undefined {
   const path = `sources[${index}]`;
   const mapping = readMapping(entry, path, ['podCertificate', 'clusterTrustBundle'], faults);
-  if (mapping === undefined) return undefined;
+  if (mapping === undefined) {
+    return undefined;
+  }
   const certificate = mapping.get('podCertificate') ?? undefined;
   const bundle = mapping.get('clusterTrustBundle') ?? undefined;
   if ((certificate === undefined) === (bundle === undefined)) {
@@ -105,7 +121,9 @@ function readSource(entry: unknown, index: number, outputs: OutputPath[], faults
 }
 
 function parseMode(text: string | undefined, sources: readonly Source[], faults: Fault[]): number | undefined {
-  if (text === undefined) return undefined;
+  if (text === undefined) {
+    return undefined;
+  }
   const digits = text.trim();
   if (/^[1-7][0-7]{2}$/.test(digits)) {
     const decimal = `"0${Number(digits).toString(8).padStart(3, '0')}" if the number is decimal`;

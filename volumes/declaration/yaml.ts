@@ -20,7 +20,9 @@ export function readYaml(
   }
   try {
     const refusal = refusedToken(text);
-    if (refusal !== undefined) return { ok: false, message: refusal };
+    if (refusal !== undefined) {
+      return { ok: false, message: refusal };
+    }
     // The library compares every key of a mapping with every other: see findDuplicate.
     const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, strict: true });
     const problem = document.errors[0] ?? document.warnings[0];
@@ -30,7 +32,9 @@ export function readYaml(
         : problem === undefined
           ? findDuplicate(document)
           : `is not valid YAML: ${firstLine(problem.message)}${lineOf(text, problem.pos[0])}`;
-    if (message !== undefined) return { ok: false, message };
+    if (message !== undefined) {
+      return { ok: false, message };
+    }
     return { ok: true, value: document.toJS({ mapAsMap: true, maxAliasCount: 0 }) };
   } catch (error) {
     return { ok: false, message: `cannot be read as YAML: ${firstLine(String(error))}` };
@@ -64,12 +68,16 @@ function refusedToken(text: string): string | undefined {
   let isContent = false;
   for (const lexeme of new Lexer().lex(text)) {
     tokens += 1;
-    if (tokens > maxYamlTokens) return `must hold at most ${maxYamlTokens} YAML tokens`;
+    if (tokens > maxYamlTokens) {
+      return `must hold at most ${maxYamlTokens} YAML tokens`;
+    }
     const type: string = isContent ? 'content' : (CST.tokenType(lexeme) ?? 'unknown');
     // The lexer announces a plain scalar by a token of its own, and then gives its text.
     isContent = type === 'scalar';
     const refusal = isContent || blanks.has(type) ? undefined : judge(type, lexeme);
-    if (refusal !== undefined) return refusal;
+    if (refusal !== undefined) {
+      return refusal;
+    }
   }
   return undefined;
 }
@@ -80,12 +88,18 @@ function createJudge(): (type: string, lexeme: string) => string | undefined {
   let dashes = 0;
   let previous = '';
   return (type, lexeme) => {
-    if (openers.has(type)) depth += 1;
-    if (closers.has(type)) depth -= 1;
+    if (openers.has(type)) {
+      depth += 1;
+    }
+    if (closers.has(type)) {
+      depth -= 1;
+    }
     dashes = type === 'seq-item-ind' ? dashes + 1 : 0;
     const isRepeated = separators.has(type) && type === previous;
     previous = type;
-    if (depth > maxYamlDepth || dashes > maxYamlDepth) return tooDeep;
+    if (depth > maxYamlDepth || dashes > maxYamlDepth) {
+      return tooDeep;
+    }
     return isRepeated ? `is not valid YAML: ${JSON.stringify(lexeme)} twice in a row` : refusedTokens[type];
   };
 }
@@ -100,12 +114,15 @@ function findDuplicate(document: ReturnType<typeof parseDocument>): string | und
   visit(document, {
     Collection: (_key, _node, ancestors) => (ancestors.length > maxYamlDepth ? stop(tooDeep) : undefined),
     Map: (_key, node, ancestors) => {
-      if (ancestors.length > maxYamlDepth) return stop(tooDeep);
+      if (ancestors.length > maxYamlDepth) {
+        return stop(tooDeep);
+      }
       const seen = new Set<unknown>();
       for (const { key } of node.items) {
         const name = isScalar(key) ? key.value : key;
-        if (seen.has(name))
+        if (seen.has(name)) {
           return stop(`has the key ${JSON.stringify(String(name).slice(0, 64))} twice in one mapping`);
+        }
         seen.add(name);
       }
       return undefined;

@@ -92,7 +92,9 @@ export function repair(root: string): void {
 /** The directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
 function currentSet(root: string): string | undefined {
   const name = readSymlink(path.join(root, dataLink));
-  if (name === undefined || !timestampDirectory.test(name)) return undefined;
+  if (name === undefined || !timestampDirectory.test(name)) {
+    return undefined;
+  }
   const directory = path.join(root, name);
   return lstat(directory)?.isDirectory() ? directory : undefined;
 }
@@ -103,7 +105,9 @@ function removeLeftovers(root: string, current: string | undefined): void {
       name === temporaryLink ||
       name === temporaryVisibleLink ||
       (timestampDirectory.test(name) && path.join(root, name) !== current);
-    if (isLeftover) removeTree(path.join(root, name));
+    if (isLeftover) {
+      removeTree(path.join(root, name));
+    }
   }
 }
 
@@ -113,14 +117,18 @@ function isSame(current: string, files: readonly ProjectedFile[], paths: readonl
 }
 
 function isSameFile(current: string, file: ProjectedFile): boolean {
-  if (!isRegularFileBelow(current, file.path)) return false;
+  if (!isRegularFileBelow(current, file.path)) {
+    return false;
+  }
   const stored = path.join(current, file.path);
   const stats = fs.lstatSync(stored);
   const sameAccess =
     (stats.mode & 0o7777) === file.mode &&
     (file.uid ?? stats.uid) === stats.uid &&
     (file.gid ?? stats.gid) === stats.gid;
-  if (!sameAccess || stats.size !== file.bytes.length) return false;
+  if (!sameAccess || stats.size !== file.bytes.length) {
+    return false;
+  }
   const bytes = readIfPermitted(stored, file.bytes.length);
   const same = bytes?.equals(file.bytes) ?? false;
   bytes?.fill(0);
@@ -132,7 +140,9 @@ function readIfPermitted(stored: string, maxBytes: number): Buffer | undefined {
   try {
     return readRegularFile(stored, maxBytes);
   } catch (error) {
-    if (systemCode(error) === 'EACCES') return undefined;
+    if (systemCode(error) === 'EACCES') {
+      return undefined;
+    }
     throw error;
   }
 }
@@ -156,7 +166,9 @@ function replaceSet(
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
   quietly(() => unlinkStale(root, paths));
-  if (current !== undefined) quietly(() => removeTree(current));
+  if (current !== undefined) {
+    quietly(() => removeTree(current));
+  }
 }
 
 /** Fills the directory of a new set, which is held: its files must not land where somebody put a link meanwhile. */
@@ -189,7 +201,9 @@ function makeTimestampDirectory(root: string, now: number): string {
       makeDirectory(directory, { mode: 0o700 });
       return directory;
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST') throw error;
+      if (systemCode(error) !== 'EEXIST') {
+        throw error;
+      }
     }
   }
 }
@@ -197,10 +211,14 @@ function makeTimestampDirectory(root: string, now: number): string {
 function makeParents(fresh: string, device: number, paths: readonly string[], access: Access): void {
   const parents = new Set<string>();
   for (const file of paths) {
-    for (let end = file.indexOf('/'); end >= 0; end = file.indexOf('/', end + 1)) parents.add(file.slice(0, end));
+    for (let end = file.indexOf('/'); end >= 0; end = file.indexOf('/', end + 1)) {
+      parents.add(file.slice(0, end));
+    }
   }
   // A shorter path sorts before the longer ones that begin with it.
-  for (const parent of [...parents].sort()) holdParent(fresh, parent, device, (place) => makeDirectory(place, access));
+  for (const parent of [...parents].sort()) {
+    holdParent(fresh, parent, device, (place) => makeDirectory(place, access));
+  }
 }
 
 /** Makes the symlinks that the pod's containers see. @returns how many were missing or wrong. */
@@ -217,7 +235,9 @@ function unlinkStale(root: string, paths: readonly string[]): void {
   const wanted = new Set(topNames(paths));
   for (const name of fs.readdirSync(root)) {
     const link = path.join(root, name);
-    if (!wanted.has(name) && readSymlink(link) === visibleDestination(name)) fs.unlinkSync(link);
+    if (!wanted.has(name) && readSymlink(link) === visibleDestination(name)) {
+      fs.unlinkSync(link);
+    }
   }
 }
 

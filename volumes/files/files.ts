@@ -34,7 +34,9 @@ export function holdDirectory<Result>(directory: string, work: (held: string, st
     return work(held, fs.fstatSync(descriptor));
   } catch (error) {
     // Whoever reads the message knows the directory by its name.
-    if (error instanceof Error) error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
+    if (error instanceof Error) {
+      error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
+    }
     throw error;
   } finally {
     fs.closeSync(descriptor);
@@ -46,7 +48,9 @@ function openDirectory(directory: string): number {
     return fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   } catch (error) {
     const code = systemCode(error);
-    if (code !== 'ENOTDIR' && code !== 'ELOOP') throw error;
+    if (code !== 'ENOTDIR' && code !== 'ELOOP') {
+      throw error;
+    }
     throw new VolumeError('Tampered', `${directory} is not a directory; something was put in its place`, error);
   }
 }
@@ -62,10 +66,14 @@ export function holdParent<Result>(
   work: (file: string) => Result,
 ): Result {
   const end = relative.indexOf('/');
-  if (end < 0) return work(path.join(directory, relative));
+  if (end < 0) {
+    return work(path.join(directory, relative));
+  }
   const next = path.join(directory, relative.slice(0, end));
   return holdDirectory(next, (held, stats) => {
-    if (stats.dev !== device) throw new VolumeError('Tampered', `${next} lies on another file system than its volume`);
+    if (stats.dev !== device) {
+      throw new VolumeError('Tampered', `${next} lies on another file system than its volume`);
+    }
     return holdParent(held, relative.slice(end + 1), device, work);
   });
 }
@@ -74,8 +82,12 @@ export function holdParent<Result>(
 export function writeNewFile(file: string, bytes: Uint8Array, access: Access): void {
   const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
-    for (let offset = 0; offset < bytes.length; ) offset += fs.writeSync(descriptor, bytes, offset);
-    if (access.uid !== undefined && access.gid !== undefined) fs.fchownSync(descriptor, access.uid, access.gid);
+    for (let offset = 0; offset < bytes.length; ) {
+      offset += fs.writeSync(descriptor, bytes, offset);
+    }
+    if (access.uid !== undefined && access.gid !== undefined) {
+      fs.fchownSync(descriptor, access.uid, access.gid);
+    }
     // After chown, which may clear bits.
     fs.fchmodSync(descriptor, access.mode);
   } finally {
@@ -98,7 +110,9 @@ export function setAccess(directory: string, access: Access): void {
     if (uid !== undefined && gid !== undefined && (now.uid !== uid || now.gid !== gid)) {
       fs.fchownSync(descriptor, uid, gid);
     }
-    if ((now.mode & 0o7777) !== access.mode) fs.fchmodSync(descriptor, access.mode);
+    if ((now.mode & 0o7777) !== access.mode) {
+      fs.fchmodSync(descriptor, access.mode);
+    }
   } finally {
     fs.closeSync(descriptor);
   }
@@ -113,8 +127,12 @@ export function readRegularFile(file: string, maxBytes: number): Buffer {
   const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const stats = fs.fstatSync(descriptor);
-    if (!stats.isFile()) throw new VolumeError('Tampered', `${file} is not a regular file`);
-    if (stats.size > maxBytes) throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
+    if (!stats.isFile()) {
+      throw new VolumeError('Tampered', `${file} is not a regular file`);
+    }
+    if (stats.size > maxBytes) {
+      throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
+    }
     const bytes = ownMemory(stats.size);
     try {
       fill(bytes, descriptor, file);
@@ -139,7 +157,9 @@ export function ownMemory(size: number): Buffer {
 function fill(bytes: Uint8Array, descriptor: number, file: string): void {
   for (let offset = 0; offset < bytes.length; ) {
     const read = fs.readSync(descriptor, bytes, offset, bytes.length - offset, offset);
-    if (read === 0) throw new VolumeError('Corrupt', `${file} became shorter while it was read`);
+    if (read === 0) {
+      throw new VolumeError('Corrupt', `${file} became shorter while it was read`);
+    }
     offset += read;
   }
 }
@@ -162,7 +182,9 @@ export function replaceSymlink(link: string, destination: string, temporary: str
   removeTree(temporary);
   fs.symlinkSync(destination, temporary);
   // A rename replaces anything but a directory.
-  if (lstat(link)?.isDirectory()) removeTree(link);
+  if (lstat(link)?.isDirectory()) {
+    removeTree(link);
+  }
   fs.renameSync(temporary, link);
 }
 
@@ -181,14 +203,18 @@ export function isRegularFileBelow(directory: string, relative: string): boolean
   let parent = directory;
   for (const element of elements) {
     parent = path.join(parent, element);
-    if (!lstat(parent)?.isDirectory()) return false;
+    if (!lstat(parent)?.isDirectory()) {
+      return false;
+    }
   }
   return lstat(path.join(parent, file))?.isFile() === true;
 }
 
 /** All files below a directory that are not directories, by relative path; empty when there is no such directory. */
 export function listFiles(directory: string, prefix = ''): string[] {
-  if (!lstat(directory)?.isDirectory()) return [];
+  if (!lstat(directory)?.isDirectory()) {
+    return [];
+  }
   return fs
     .readdirSync(directory, { withFileTypes: true })
     .flatMap((entry) =>
@@ -204,7 +230,9 @@ export function listFiles(directory: string, prefix = ''): string[] {
  */
 export function removeTree(file: string): void {
   const stats = lstat(file);
-  if (stats === undefined) return;
+  if (stats === undefined) {
+    return;
+  }
   if (!stats.isDirectory()) {
     fs.rmSync(file, { force: true });
     return;
@@ -218,9 +246,12 @@ export function removeContents(directory: string, device: number): void {
   for (const name of fs.readdirSync(directory)) {
     const entry = path.join(directory, name);
     const stats = lstat(entry);
-    if (stats === undefined || stats.dev !== device) continue;
-    if (!stats.isDirectory()) fs.unlinkSync(entry);
-    else {
+    if (stats === undefined || stats.dev !== device) {
+      continue;
+    }
+    if (!stats.isDirectory()) {
+      fs.unlinkSync(entry);
+    } else {
       removeContents(entry, device);
       removeDirectoryUnlessBusy(entry);
     }
@@ -232,6 +263,8 @@ function removeDirectoryUnlessBusy(directory: string): void {
     fs.rmdirSync(directory);
   } catch (error) {
     // A mount inside it keeps it; its other contents are gone.
-    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') throw error;
+    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') {
+      throw error;
+    }
   }
 }

@@ -76,7 +76,9 @@ const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath'] a
 
 /** The paths of all files that a source writes. */
 export function sourcePaths(source: Source): readonly string[] {
-  if (source.kind === 'clusterTrustBundle') return [source.path];
+  if (source.kind === 'clusterTrustBundle') {
+    return [source.path];
+  }
   return [...keyFields, ...publicFields].flatMap((field) => source[field] ?? []);
 }
 
@@ -87,11 +89,15 @@ export function sourcePaths(source: Source): readonly string[] {
 export function layOut(source: Source, content: SourceContent, access: VolumeAccess): readonly ProjectedFile[] {
   switch (source.kind) {
     case 'clusterTrustBundle': {
-      if (content.kind !== 'trustAnchors') throw new TypeError(`source ${source.index} holds trust anchors only`);
+      if (content.kind !== 'trustAnchors') {
+        throw new TypeError(`source ${source.index} holds trust anchors only`);
+      }
       return [{ path: source.path, bytes: encodePem(certificateBlocks(content.certificates)), ...access.other }];
     }
     case 'podCertificate': {
-      if (content.kind !== 'credential') throw new TypeError(`source ${source.index} holds a credential only`);
+      if (content.kind !== 'credential') {
+        throw new TypeError(`source ${source.index} holds a credential only`);
+      }
       const key: PemBlock = { label: 'PRIVATE KEY', bytes: content.privateKey };
       const chain = certificateBlocks(content.certificates);
       const blocks = {
@@ -121,7 +127,9 @@ function certificateBlocks(certificates: readonly Uint8Array[]): readonly PemBlo
 
 /** Overwrites the bytes of files that were laid out, once they are written. */
 export function zeroFiles(files: readonly ProjectedFile[]): void {
-  for (const file of files) file.bytes.fill(0);
+  for (const file of files) {
+    file.bytes.fill(0);
+  }
 }
 
 /** The API server's limits: a bundle is at most 1 MiB, a chain at most 100 KiB. */

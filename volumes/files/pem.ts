@@ -25,7 +25,9 @@ export function encodePem(blocks: readonly PemBlock[]): Uint8Array {
   const sizes = blocks.map((block) => blockSize(block));
   const out = new Uint8Array(new ArrayBuffer(sizes.reduce((sum, size) => sum + size, 0)));
   let offset = 0;
-  for (const block of blocks) offset = writeBlock(out, offset, block);
+  for (const block of blocks) {
+    offset = writeBlock(out, offset, block);
+  }
   return out;
 }
 
@@ -63,7 +65,9 @@ function writeBase64(out: Uint8Array, start: number, bytes: Uint8Array): number 
     put(second === undefined ? padding : alphabet[((second & 15) << 2) | ((third ?? 0) >> 6)]);
     put(third === undefined ? padding : alphabet[third & 63]);
     const isLast = index + 3 >= bytes.length;
-    if (isLast || (index + 3) % ((charactersPerLine / 4) * 3) === 0) put(newline);
+    if (isLast || (index + 3) % ((charactersPerLine / 4) * 3) === 0) {
+      put(newline);
+    }
   }
   return offset;
 }

@@ -70,7 +70,9 @@ export function assertMountPropagation(table: readonly MountEntry[], directory: 
     mountPoint === '/' || directory === mountPoint || directory.startsWith(`${mountPoint}/`);
   const length = table.reduce((longest, e) => (isAbove(e) ? Math.max(longest, e.mountPoint.length) : longest), 0);
   const nearest = mountsAt(table, directory.slice(0, length) || '/').at(-1);
-  if (nearest?.isShared) return;
+  if (nearest?.isShared) {
+    return;
+  }
   throw new VolumeError(
     'MountFailed',
     `${directory} is not mounted shared, so volumes mounted there would not reach the pods: ` +

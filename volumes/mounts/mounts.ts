@@ -50,7 +50,9 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
     const attempt = (extra: string) => run(programs.mount, ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
     const first = await attempt(',noswap');
     const last = first.ok ? first : await attempt('');
-    if (!last.ok) throw new VolumeError('MountFailed', `mounting a tmpfs at ${target}: ${last.message}`);
+    if (!last.ok) {
+      throw new VolumeError('MountFailed', `mounting a tmpfs at ${target}: ${last.message}`);
+    }
     if (fs.statfsSync(target).type !== tmpfsMagic) {
       throw new VolumeError('MountFailed', `a tmpfs was mounted at ${target} and cannot be seen there`);
     }
@@ -63,7 +65,9 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
       await delay(busyPauseMs);
       result = await run(programs.umount, [target]);
     }
-    if (result.ok || at(target).length === 0) return;
+    if (result.ok || at(target).length === 0) {
+      return;
+    }
     await detach(target, result.message);
   }
 
@@ -75,7 +79,9 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   async function detach(target: string, reason: string): Promise<void> {
     const visible = at(target).at(-1);
     const root = lstat(target);
-    if (visible !== undefined && isOwn(visible) && root?.isDirectory()) removeContents(target, root.dev);
+    if (visible !== undefined && isOwn(visible) && root?.isDirectory()) {
+      removeContents(target, root.dev);
+    }
     const result = await run(programs.umount, ['-l', target]);
     if (!result.ok && at(target).length > 0) {
       throw new VolumeError('UnmountFailed', `unmounting ${target}: ${reason}; detaching it: ${result.message}`);
@@ -84,7 +90,9 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
 
   async function unmountAll(target: string): Promise<void> {
     for (let layer = 0; at(target).length > 0; layer += 1) {
-      if (layer === maxLayers) throw new VolumeError('UnmountFailed', `${target} is mounted again and again`);
+      if (layer === maxLayers) {
+        throw new VolumeError('UnmountFailed', `${target} is mounted again and again`);
+      }
       await unmount(target);
     }
   }

@@ -39,7 +39,9 @@ export function parseTargetPath(kubeletRoot: string, targetPath: string): Target
     isDnsLabel(volumeName) &&
     mount === 'mount' &&
     rest.length === 0;
-  if (isTarget) return { podUID: uid, volumeName };
+  if (isTarget) {
+    return { podUID: uid, volumeName };
+  }
   throw new VolumeError(
     'InvalidTarget',
     `target path ${JSON.stringify(targetPath.slice(0, 256))} is not of the form ` +
@@ -53,8 +55,12 @@ export function assertNoSymlink(kubeletRoot: string, targetPath: string): void {
   for (const name of path.relative(kubeletRoot, targetPath).split('/')) {
     element = path.join(element, name);
     const stats = lstat(element);
-    if (stats === undefined) return;
-    if (!stats.isDirectory()) throw new VolumeError('InvalidTarget', `${element} is not a directory`);
+    if (stats === undefined) {
+      return;
+    }
+    if (!stats.isDirectory()) {
+      throw new VolumeError('InvalidTarget', `${element} is not a directory`);
+    }
   }
 }
 

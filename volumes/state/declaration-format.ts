@@ -16,14 +16,20 @@ import { type Fields, fields, flag, id, keyType, list, part, text, textList, tex
 /** @throws TypeError that says what is wrong. */
 export function decodeDeclaration(value: Fields): VolumeDeclaration {
   const sources = list(value, 'sources').map((entry, index) => source(fields(entry, `sources[${index}]`), index));
-  if (value['defaultMode'] === undefined) return { sources };
+  if (value['defaultMode'] === undefined) {
+    return { sources };
+  }
   const defaultMode = id(value, 'defaultMode');
-  if (defaultMode > 0o777) throw new TypeError('defaultMode is not a file mode');
+  if (defaultMode > 0o777) {
+    throw new TypeError('defaultMode is not a file mode');
+  }
   return { sources, defaultMode };
 }
 
 function source(value: Fields, index: number): Source {
-  if (value['index'] !== index) throw new TypeError(`sources[${index}] has another index`);
+  if (value['index'] !== index) {
+    throw new TypeError(`sources[${index}] has another index`);
+  }
   switch (value['kind']) {
     case 'podCertificate':
       return podCertificate(value, index);
@@ -73,7 +79,9 @@ function selection(value: Fields): ClusterTrustBundleSource['select'] {
     case 'signer': {
       const signerName = text(value, 'signerName');
       // Without a selector nothing matches, with an empty one everything.
-      if (value['labelSelector'] === undefined) return { by: 'signer', signerName };
+      if (value['labelSelector'] === undefined) {
+        return { by: 'signer', signerName };
+      }
       return { by: 'signer', signerName, labelSelector: labelSelector(part(value, 'labelSelector')) };
     }
     default:
@@ -93,7 +101,9 @@ const operators: readonly LabelRequirement['operator'][] = ['In', 'NotIn', 'Exis
 
 function requirement(value: Fields): LabelRequirement {
   const operator = operators.find((known) => known === value['operator']);
-  if (operator === undefined) throw new TypeError('operator is of no known kind');
+  if (operator === undefined) {
+    throw new TypeError('operator is of no known kind');
+  }
   return { key: text(value, 'key'), operator, values: textList(value, 'values') };
 }
 

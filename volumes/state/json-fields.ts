@@ -19,42 +19,56 @@ export function part(parent: Fields, name: string): Fields {
 
 export function text(parent: Fields, name: string): string {
   const value = parent[name];
-  if (typeof value !== 'string') throw new TypeError(`${name} is not a string`);
+  if (typeof value !== 'string') {
+    throw new TypeError(`${name} is not a string`);
+  }
   return value;
 }
 
 export function time(parent: Fields, name: string): number {
   const value = parent[name];
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError(`${name} is not a number`);
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw new TypeError(`${name} is not a number`);
+  }
   return value;
 }
 
 export function id(parent: Fields, name: string): number {
   const value = time(parent, name);
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_fffe) throw new TypeError(`${name} is not a numeric id`);
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_fffe) {
+    throw new TypeError(`${name} is not a numeric id`);
+  }
   return value;
 }
 
 export function list(parent: Fields, name: string): readonly unknown[] {
   const value = parent[name];
-  if (!Array.isArray(value)) throw new TypeError(`${name} is not a list`);
+  if (!Array.isArray(value)) {
+    throw new TypeError(`${name} is not a list`);
+  }
   return value;
 }
 
 export function keyType(parent: Fields) {
   const found = keyTypes.find((known) => known === parent['keyType']);
-  if (found === undefined) throw new TypeError('keyType is not a key type');
+  if (found === undefined) {
+    throw new TypeError('keyType is not a key type');
+  }
   return found;
 }
 
 export function der(value: unknown, name: string): Uint8Array {
-  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} holds something else than base64`);
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError(`${name} holds something else than base64`);
+  }
   return new Uint8Array(Buffer.from(value, 'base64'));
 }
 
 export function flag(parent: Fields, name: string): boolean {
   const value = parent[name];
-  if (typeof value !== 'boolean') throw new TypeError(`${name} is neither true nor false`);
+  if (typeof value !== 'boolean') {
+    throw new TypeError(`${name} is neither true nor false`);
+  }
   return value;
 }
 
@@ -67,7 +81,9 @@ export function texts(parent: Fields, name: string): Readonly<Record<string, str
 /** A list of strings. */
 export function textList(parent: Fields, name: string): readonly string[] {
   return list(parent, name).map((value) => {
-    if (typeof value !== 'string') throw new TypeError(`${name} holds something else than strings`);
+    if (typeof value !== 'string') {
+      throw new TypeError(`${name} holds something else than strings`);
+    }
     return value;
   });
 }

@@ -110,7 +110,9 @@ function parseJson(bytes: Uint8Array): unknown {
 
 function chain(issued: Fields): IssuedChain {
   const certificates = list(issued, 'certificates').map((entry) => der(entry, 'certificates'));
-  if (certificates.length === 0) throw new TypeError('certificates is empty');
+  if (certificates.length === 0) {
+    throw new TypeError('certificates is empty');
+  }
   return {
     certificates,
     serialNumber: text(issued, 'serialNumber'),

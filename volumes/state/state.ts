@@ -66,7 +66,9 @@ export function hasState(root: string): boolean {
 export function readRecord(root: string): VolumeRecord | undefined {
   const directory = path.join(root, stateDirectory);
   return guarded(`reading the state of ${root}`, () => {
-    if (lstat(directory) === undefined) return undefined;
+    if (lstat(directory) === undefined) {
+      return undefined;
+    }
     return holdDirectory(directory, (held, stats) => {
       assertOwn(directory, stats);
       return readJson(path.join(held, recordFile), decodeRecord);
@@ -81,7 +83,9 @@ export function readRecord(root: string): VolumeRecord | undefined {
 export function openState(root: string, report: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
   const identity = guarded(`opening the state of ${root}`, () => {
-    if (lstat(directory) === undefined) makeDirectory(directory, directoryAccess);
+    if (lstat(directory) === undefined) {
+      makeDirectory(directory, directoryAccess);
+    }
     return holdDirectory(directory, (held, stats) => {
       assertOwn(directory, stats);
       setAccess(`${held}/.`, directoryAccess);
@@ -135,16 +139,22 @@ function stateFiles(directory: string, report: (problem: string) => void): State
 
   function storedPending(index: number): StoredPending | undefined {
     const stored = readOrReport(pendingFile(index), decodePending);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      return undefined;
+    }
     const isOfSource = keyFileName.exec(stored.keyFile)?.[1] === String(index);
-    if (isOfSource && lstat(file(stored.keyFile))?.isFile()) return stored;
+    if (isOfSource && lstat(file(stored.keyFile))?.isFile()) {
+      return stored;
+    }
     report(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
   function removeKeys(index: number, keep: string | undefined): void {
     for (const name of fs.readdirSync(directory)) {
-      if (name !== keep && keyFileName.exec(name)?.[1] === String(index)) fs.rmSync(file(name), { force: true });
+      if (name !== keep && keyFileName.exec(name)?.[1] === String(index)) {
+        fs.rmSync(file(name), { force: true });
+      }
     }
   }
 
@@ -162,7 +172,9 @@ function stateFiles(directory: string, report: (problem: string) => void): State
 
   function requirePending(index: number): StoredPending {
     const stored = storedPending(index);
-    if (stored === undefined) throw new VolumeError('Corrupt', `${directory}/ holds no request of source ${index}`);
+    if (stored === undefined) {
+      throw new VolumeError('Corrupt', `${directory}/ holds no request of source ${index}`);
+    }
     return stored;
   }
 
@@ -173,9 +185,13 @@ function stateFiles(directory: string, report: (problem: string) => void): State
 
   function repair(): void {
     for (const name of fs.readdirSync(directory)) {
-      if (name.endsWith('.tmp')) removeTree(file(name));
+      if (name.endsWith('.tmp')) {
+        removeTree(file(name));
+      }
       const index = keyFileName.exec(name)?.[1];
-      if (index !== undefined) removeKeys(Number(index), storedPending(Number(index))?.keyFile);
+      if (index !== undefined) {
+        removeKeys(Number(index), storedPending(Number(index))?.keyFile);
+      }
     }
   }
 
@@ -206,17 +222,23 @@ function guarded<Result>(doing: string, work: () => Result): Result {
 
 /** A directory that another user made must not receive keys. */
 function assertOwn(directory: string, stats: fs.Stats): void {
-  if (stats.uid === process.geteuid?.()) return;
+  if (stats.uid === process.geteuid?.()) {
+    return;
+  }
   throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
 }
 
 function readJson<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
-  if (lstat(name) === undefined) return undefined;
+  if (lstat(name) === undefined) {
+    return undefined;
+  }
   const bytes = readRegularFile(name, maxJsonBytes);
   try {
     return decode(bytes);
   } catch (error) {
-    if (error instanceof TypeError) throw new VolumeError('Corrupt', `${name} is unusable: ${error.message}`, error);
+    if (error instanceof TypeError) {
+      throw new VolumeError('Corrupt', `${name} is unusable: ${error.message}`, error);
+    }
     throw error;
   }
 }

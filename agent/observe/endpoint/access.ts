@@ -81,7 +81,9 @@ export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): 
       isTold = false;
       return verdict;
     } catch (error) {
-      if (!isTold) onUnknown(error);
+      if (!isTold) {
+        onUnknown(error);
+      }
       isTold = true;
       return 'unknown';
     }
@@ -90,23 +92,33 @@ export function createAccessCheck({ client, clock, onUnknown }: AccessOptions): 
   const keep = (key: string, verdict: Verdict): void => {
     allowed.delete(key);
     refused.delete(key);
-    if (verdict === 'allowed') allowed.set(key, { verdict, until: clock.now() + allowedMs });
+    if (verdict === 'allowed') {
+      allowed.set(key, { verdict, until: clock.now() + allowedMs });
+    }
     if (verdict === 'forbidden' || verdict === 'unauthenticated') {
       refused.set(key, { verdict, until: clock.now() + refusedMs });
     }
   };
 
   return async (token, verb, path, peer) => {
-    if (!isTokenShaped(token)) return 'unauthenticated';
+    if (!isTokenShaped(token)) {
+      return 'unauthenticated';
+    }
     const hash = createHash('sha256').update(token).digest('base64');
     const key = `${hash} ${verb} ${path}`;
     const kept = allowed.get(key) ?? refused.get(key);
-    if (kept !== undefined && clock.now() < kept.until) return kept.verdict;
+    if (kept !== undefined && clock.now() < kept.until) {
+      return kept.verdict;
+    }
     const underWay = asking.get(key);
-    if (underWay !== undefined) return underWay;
+    if (underWay !== undefined) {
+      return underWay;
+    }
     const isKnown = clock.now() < (known.get(hash) ?? Number.NEGATIVE_INFINITY);
     const answer = isKnown ? ask(token, verb, path) : budget.spend(peer, () => ask(token, verb, path));
-    if (answer === undefined) return 'busy';
+    if (answer === undefined) {
+      return 'busy';
+    }
     asking.set(key, answer);
     const verdict = await answer;
     asking.delete(key);
@@ -128,7 +140,9 @@ async function review(client: ReviewClient, token: string, verb: string, path: s
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } },
   });
   const user = identity?.user;
-  if (identity?.authenticated !== true || !user?.username) return 'unauthenticated';
+  if (identity?.authenticated !== true || !user?.username) {
+    return 'unauthenticated';
+  }
   const { username, uid, groups, extra } = user;
   const { status: access } = await client.request({
     decode: decodeSubjectAccessReview,

@@ -37,7 +37,9 @@ export async function watchCertificateFiles(options: {
   const readAgain = (): void => {
     try {
       const next = readPair(certFile, keyFile);
-      if (String(next.cert) === String(taken.cert) && String(next.key) === String(taken.key)) return;
+      if (String(next.cert) === String(taken.cert) && String(next.key) === String(taken.key)) {
+        return;
+      }
       taken = next;
       listener?.(next);
     } catch (error) {

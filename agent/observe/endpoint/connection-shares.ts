@@ -31,12 +31,16 @@ export function createConnectionShares(limits: { readonly total: number; readonl
 
   const countsByPeer = (): ReadonlyMap<string, number> => {
     const counts = new Map<string, number>();
-    for (const { peer } of held.values()) counts.set(peer, (counts.get(peer) ?? 0) + 1);
+    for (const { peer } of held.values()) {
+      counts.set(peer, (counts.get(peer) ?? 0) + 1);
+    }
     return counts;
   };
   const evict = (isCandidate: (peer: string) => boolean): boolean => {
     const found = [...held].find(([, { peer, isProven }]) => !isProven && isCandidate(peer));
-    if (found === undefined) return false;
+    if (found === undefined) {
+      return false;
+    }
     const [id, { close }] = found;
     held.delete(id);
     close();
@@ -44,8 +48,12 @@ export function createConnectionShares(limits: { readonly total: number; readonl
   };
   const makeRoom = (newcomer: string): boolean => {
     const counts = countsByPeer();
-    if ((counts.get(newcomer) ?? 0) >= limits.peer) return evict((peer) => peer === newcomer);
-    if (held.size < limits.total) return true;
+    if ((counts.get(newcomer) ?? 0) >= limits.peer) {
+      return evict((peer) => peer === newcomer);
+    }
+    if (held.size < limits.total) {
+      return true;
+    }
     const unproven = [...held.values()].filter(({ isProven }) => !isProven);
     const most = Math.max(0, ...unproven.map(({ peer }) => counts.get(peer) ?? 0));
     return evict((peer) => counts.get(peer) === most);
@@ -53,13 +61,17 @@ export function createConnectionShares(limits: { readonly total: number; readonl
 
   return {
     admit(id, peer, close) {
-      if (!makeRoom(peer)) return false;
+      if (!makeRoom(peer)) {
+        return false;
+      }
       held.set(id, { peer, close, isProven: false });
       return true;
     },
     prove(id) {
       const connection = held.get(id);
-      if (connection !== undefined) connection.isProven = true;
+      if (connection !== undefined) {
+        connection.isProven = true;
+      }
     },
     release: (id) => void held.delete(id),
   };

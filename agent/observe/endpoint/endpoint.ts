@@ -63,7 +63,9 @@ async function certificateOf(options: EndpointOptions, isPrivate: boolean): Prom
   if (certFile !== undefined && keyFile !== undefined) {
     return watchCertificateFiles({ certFile, keyFile, onRejected });
   }
-  if (isPrivate) return undefined;
+  if (isPrivate) {
+    return undefined;
+  }
   const { createSelfSigned } = await import('./self-signed.ts');
   return createSelfSigned({ clock, nodeName: options.sources.status.nodeName, onFault: onRejected });
 }

@@ -64,7 +64,9 @@ export async function createObserveServer(options: ObserveServerOptions): Promis
 }
 
 function listenerOf({ certificate, log }: ObserveServerOptions, handler: Handler): Server {
-  if (certificate === undefined) return createServer(limits, handler);
+  if (certificate === undefined) {
+    return createServer(limits, handler);
+  }
   const { current } = certificate;
   const server = createTlsServer(
     { ...limits, ...current, handshakeTimeout: headTimeoutMs, minVersion: 'TLSv1.2' },
@@ -96,10 +98,14 @@ function shareConnections(server: Server, shares: ConnectionShares): () => void 
       sockets.delete(socket);
       shares.release(id);
     });
-    for (const listener of serve) listener.call(server, socket);
+    for (const listener of serve) {
+      listener.call(server, socket);
+    }
   });
   return () => {
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
   };
 }
 
@@ -120,7 +126,9 @@ async function answer(
 ): Promise<Reply> {
   const { access } = options;
   if (access === undefined) {
-    if (!isOwnName(request.headers.host)) return textReply(421, 'not an address of this endpoint');
+    if (!isOwnName(request.headers.host)) {
+      return textReply(421, 'not an address of this endpoint');
+    }
     return replyOf(options, request, () => Promise.resolve('allowed'));
   }
   const judged: { verdict?: Verdict } = {};
@@ -129,7 +137,9 @@ async function answer(
     judged.verdict = verdict;
     return verdict;
   });
-  if (judged.verdict !== 'allowed') return lastReply(reply);
+  if (judged.verdict !== 'allowed') {
+    return lastReply(reply);
+  }
   shares.prove(connectionOf(request.socket));
   return reply;
 }
@@ -142,10 +152,16 @@ async function replyOf(
   const path = pathOf(request);
   const route = routes.get(path);
   const method = request.method ?? '';
-  if (route === undefined) return textReply(404, 'not found');
-  if (method !== 'GET' && method !== 'HEAD') return textReply(405, `only ${methods}`, { Allow: methods });
+  if (route === undefined) {
+    return textReply(404, 'not found');
+  }
+  if (method !== 'GET' && method !== 'HEAD') {
+    return textReply(405, `only ${methods}`, { Allow: methods });
+  }
   const verdict = await judgement(method.toLowerCase(), path);
-  if (verdict !== 'allowed' && !route.open) return refusal(verdict);
+  if (verdict !== 'allowed' && !route.open) {
+    return refusal(verdict);
+  }
   return route.answer({
     query: queryOf(request),
     accept: request.headers.accept ?? '',
@@ -163,14 +179,18 @@ function lastReply(reply: Reply): Reply {
  * answer, where no token is asked for. So only names of the machine itself are answered.
  */
 function isOwnName(host: string | undefined): boolean {
-  if (host === undefined) return true;
+  if (host === undefined) {
+    return true;
+  }
   const name = host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
   return name === 'localhost' || isLoopback(name);
 }
 
 function judge(access: AccessCheck, request: IncomingMessage, verb: string, path: string): Promise<Verdict> {
   const [, token] = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '') ?? [];
-  if (token === undefined) return Promise.resolve('unauthenticated');
+  if (token === undefined) {
+    return Promise.resolve('unauthenticated');
+  }
   return access(token, verb, path, peerOf(request.socket.remoteAddress));
 }
 

@@ -7,7 +7,9 @@ import { isIPv6 } from 'node:net';
 /** @param address as a socket tells it; undefined when the connection is gone already */
 export function peerOf(address: string | undefined): string {
   const bare = (address ?? '').replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '');
-  if (!isIPv6(bare)) return bare;
+  if (!isIPv6(bare)) {
+    return bare;
+  }
   const [head = '', tail] = bare.split('::', 2);
   const before = groupsOf(head);
   const after = groupsOf(tail ?? '');

@@ -54,7 +54,11 @@ function probeReply(path: string, ask: Health['live'] | undefined): Reply {
 
 function removeStale(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw new Error(`${path} is there and is not a socket; remove it`);
+  if (found === undefined) {
+    return;
+  }
+  if (!found.isSocket()) {
+    throw new Error(`${path} is there and is not a socket; remove it`);
+  }
   rmSync(path);
 }

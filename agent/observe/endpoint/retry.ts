@@ -17,9 +17,13 @@ export interface RetrySources {
 
 /** What was woken and when it tries, one credential a line. 404: no such pod has a volume here; 409: nothing pauses. */
 export function retryReply(request: IncomingMessage, { volumes, wake }: RetrySources): Reply {
-  if (request.method !== 'POST') return textReply(405, 'only POST', { Allow: 'POST' });
+  if (request.method !== 'POST') {
+    return textReply(405, 'only POST', { Allow: 'POST' });
+  }
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
-  if (length !== '0' || encoding !== undefined) return textReply(413, 'no body is read; name the pod in the query');
+  if (length !== '0' || encoding !== undefined) {
+    return textReply(413, 'no body is read; name the pod in the query');
+  }
   const query = queryOf(request);
   const named = query.get('pod');
   const pod = named === null ? undefined : podNameOf(named);
@@ -33,7 +37,9 @@ export function retryReply(request: IncomingMessage, { volumes, wake }: RetrySou
   const woken = wake(pod);
   const others = concerned.flatMap(({ credentials }) => credentials).length - woken.length;
   const rest = `${others} other credential${others === 1 ? '' : 's'} did not pause; status says how they stand`;
-  if (woken.length === 0) return textReply(409, `nothing pauses; ${rest}`);
+  if (woken.length === 0) {
+    return textReply(409, `nothing pauses; ${rest}`);
+  }
   return textReply(200, [...woken.map(lineOf), rest].join('\n'));
 }
 

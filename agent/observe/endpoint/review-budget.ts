@@ -46,9 +46,15 @@ export function createReviewBudget(clock: Clock): ReviewBudget {
     spend(peer, ask) {
       const account = accountOf(peer);
       const isTrusted = clock.now() < (trusted.get(peer) ?? Number.NEGATIVE_INFINITY);
-      if (account.underWay >= maxReviewsUnderWayOfPeer) return undefined;
-      if (!isTrusted && underWay >= maxReviewsUnderWay) return undefined;
-      if (!account.take() || !(isTrusted || takeOfStrangers())) return undefined;
+      if (account.underWay >= maxReviewsUnderWayOfPeer) {
+        return undefined;
+      }
+      if (!isTrusted && underWay >= maxReviewsUnderWay) {
+        return undefined;
+      }
+      if (!account.take() || !(isTrusted || takeOfStrangers())) {
+        return undefined;
+      }
       const share = isTrusted ? 0 : 1;
       account.underWay += 1;
       underWay += share;
@@ -69,7 +75,9 @@ function createBucket(clock: Clock, { burst, everyMs }: { readonly burst: number
     const now = clock.now();
     level = Math.min(burst, level + (now - filledAt) / everyMs);
     filledAt = now;
-    if (level < 1) return false;
+    if (level < 1) {
+      return false;
+    }
     level -= 1;
     return true;
   };

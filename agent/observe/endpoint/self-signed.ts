@@ -40,11 +40,15 @@ export async function createSelfSigned(options: {
   let closed = false;
 
   const plan = (): void => {
-    if (!closed) cancel = clock.at(clock.now() + renewAfterMs, () => void renew().catch(onFault).finally(plan));
+    if (!closed) {
+      cancel = clock.at(clock.now() + renewAfterMs, () => void renew().catch(onFault).finally(plan));
+    }
   };
   const renew = async (): Promise<void> => {
     const next = await make(nodeName, clock.now());
-    if (!closed) listener?.(next);
+    if (!closed) {
+      listener?.(next);
+    }
   };
   const current = await make(nodeName, clock.now());
   plan();

@@ -12,7 +12,9 @@ const colours: Readonly<Record<string, string>> = { debug: '90', info: '36', war
  */
 export function formatLine(line: string, colour: boolean): string {
   const entry = parseEntry(line);
-  if (entry === undefined) return line;
+  if (entry === undefined) {
+    return line;
+  }
   const { level, time, message, stack, ...fields } = entry;
   const paint = (code: string, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
   const name = String(level);

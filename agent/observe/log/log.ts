@@ -69,7 +69,9 @@ export function createLogger(options: {
     stream,
   );
   const write = (level: LogLevel, message: string, fields: LogFields = {}): void => {
-    if (logger.isLevelEnabled(level)) logger[level](cleanFields(fields), cleanText(message));
+    if (logger.isLevelEnabled(level)) {
+      logger[level](cleanFields(fields), cleanText(message));
+    }
   };
   return {
     debug: (message, fields) => write('debug', message, fields),
@@ -90,17 +92,28 @@ function cleanText(text: string): string {
 function cleanFields(fields: LogFields): Partial<Record<LogField, unknown>> {
   const clean: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields)) {
-    if (value === undefined) continue;
-    if (key === 'error') Object.assign(clean, errorFields(value));
-    else clean[key] = cleanValue(value);
+    if (value === undefined) {
+      continue;
+    }
+    if (key === 'error') {
+      Object.assign(clean, errorFields(value));
+    } else {
+      clean[key] = cleanValue(value);
+    }
   }
   return clean;
 }
 
 function cleanValue(value: unknown): unknown {
-  if (typeof value === 'string') return cleanText(value);
-  if (typeof value === 'number' || typeof value === 'boolean') return value;
-  if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? cleanText(item) : '[redacted]'));
+  if (typeof value === 'string') {
+    return cleanText(value);
+  }
+  if (typeof value === 'number' || typeof value === 'boolean') {
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map((item) => (typeof item === 'string' ? cleanText(item) : '[redacted]'));
+  }
   return '[redacted]';
 }
 

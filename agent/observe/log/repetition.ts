@@ -18,7 +18,9 @@ export function onceAWhile<E extends Error>(
   let last = { message: '', at: Number.NEGATIVE_INFINITY };
   return (error) => {
     const repeated = error.message === last.message && now() - last.at < repetitionMs;
-    if (!repeated) last = { message: error.message, at: now() };
+    if (!repeated) {
+      last = { message: error.message, at: now() };
+    }
     tell(error, repeated);
   };
 }

@@ -24,7 +24,9 @@ export interface FinishedCall {
 /** @returns takes each finished call; never throws. */
 export function createCallObserver(metrics: Metrics, skew: SkewMeter): (call: FinishedCall) => void {
   return ({ verb, resource, status, tookMs, waitedMs, serverTime }) => {
-    if (serverTime !== undefined) skew.observe(serverTime, tookMs);
+    if (serverTime !== undefined) {
+      skew.observe(serverTime, tookMs);
+    }
     const code = status === 0 ? 'error' : String(status);
     metrics.observe('apiRequestDuration', { verb, resource, code }, tookMs / 1_000);
     metrics.observe('apiThrottleDuration', {}, waitedMs / 1_000);

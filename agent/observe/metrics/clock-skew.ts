@@ -35,7 +35,9 @@ export function createSkewMeter(wallClock: () => number, now: () => number): Ske
   let last: { readonly skewMs: number; readonly at: number } | undefined;
   return {
     observe: (serverTime, tookMs) => {
-      if (tookMs > longestCallMs) return;
+      if (tookMs > longestCallMs) {
+        return;
+      }
       last = { skewMs: wallClock() - tookMs / 2 - (serverTime + missingFractionMs), at: now() };
     },
     seconds: () => (last === undefined || now() - last.at >= goodForMs ? undefined : last.skewMs / 1_000),

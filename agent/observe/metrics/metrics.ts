@@ -76,20 +76,30 @@ export function createMetrics(options: { readonly version: string; readonly podM
   const histograms = new Map<MetricKey, Histogram>();
   for (const [key, row] of entries(metricTable)) {
     const settings = { name: row.name, help: row.help, labelNames: row.labels, registers: [registry] };
-    if (row.kind === 'counter') counters.set(key, new Counter(settings));
-    else if (row.kind === 'gauge') gauges.set(key, new Gauge(settings));
-    else histograms.set(key, new Histogram({ ...settings, buckets: [...row.buckets] }));
+    if (row.kind === 'counter') {
+      counters.set(key, new Counter(settings));
+    } else if (row.kind === 'gauge') {
+      gauges.set(key, new Gauge(settings));
+    } else {
+      histograms.set(key, new Histogram({ ...settings, buckets: [...row.buckets] }));
+    }
   }
   const labelBounds = createLabelBounds();
   const { bound } = labelBounds;
   const count = (key: MetricKey, labels: Readonly<Record<string, string>>, by: number): void => {
-    if (Number.isFinite(by) && by > 0) counters.get(key)?.inc(bound(labels), by);
+    if (Number.isFinite(by) && by > 0) {
+      counters.get(key)?.inc(bound(labels), by);
+    }
   };
   const replaceAll = (key: MetricKey, samples: readonly Sample[]): void => {
     gauges.get(key)?.reset();
     // A gauge without labels is 0 after that; what is not known has no sample at all.
-    if (samples.length === 0) gauges.get(key)?.remove({});
-    for (const { labels, value } of samples) gauges.get(key)?.set({ ...labels }, value);
+    if (samples.length === 0) {
+      gauges.get(key)?.remove({});
+    }
+    for (const { labels, value } of samples) {
+      gauges.get(key)?.set({ ...labels }, value);
+    }
   };
   gauges.get('buildInfo')?.set(bound({ version: options.version, node_version: process.version }), 1);
 
@@ -107,8 +117,12 @@ export function createMetrics(options: { readonly version: string; readonly podM
     replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
     replaceAll('unusableVolumes', [{ labels: {}, value: given.unusableVolumes() }]);
     // What names pods is made anew at each scrape, so that no pod is remembered here.
-    if (options.podMetrics) replaceAll('credentialExpiry', sampleExpiries(credentials));
-    for (const [key, value] of entries(sampleLoad(given.load()))) replaceAll(key, [{ labels: {}, value }]);
+    if (options.podMetrics) {
+      replaceAll('credentialExpiry', sampleExpiries(credentials));
+    }
+    for (const [key, value] of entries(sampleLoad(given.load()))) {
+      replaceAll(key, [{ labels: {}, value }]);
+    }
     const dropped = given.eventsDropped();
     count('eventsDropped', {}, dropped - eventsDropped);
     eventsDropped = dropped;
@@ -119,26 +133,34 @@ export function createMetrics(options: { readonly version: string; readonly podM
       given.readiness().map(({ name, ok }) => ({ labels: bound({ check: name }), value: ok ? 1 : 0 })),
     );
     const current = restarts(given.watches(), (watch) => bound({ watch }));
-    for (const { labels, value } of current.restarts) counters.get('watchRestarts')?.inc({ ...labels }, value);
+    for (const { labels, value } of current.restarts) {
+      counters.get('watchRestarts')?.inc({ ...labels }, value);
+    }
     replaceAll('watchLastEvent', current.lastEvents);
   };
   const collectProcess = (): void => {
     const { cpuSeconds, gauges: readings } = probe.read();
     count('processCpu', {}, cpuSeconds);
-    for (const [key, value] of entries(readings)) replaceAll(key, [{ labels: {}, value }]);
+    for (const [key, value] of entries(readings)) {
+      replaceAll(key, [{ labels: {}, value }]);
+    }
   };
 
   return {
     count: (key, labels, by = 1) => count(key, labels, by),
     observe: (key, labels, seconds) => {
-      if (Number.isFinite(seconds)) histograms.get(key)?.observe(bound(labels), Math.max(0, seconds));
+      if (Number.isFinite(seconds)) {
+        histograms.get(key)?.observe(bound(labels), Math.max(0, seconds));
+      }
     },
     signerIssued: labelBounds.signerIssued,
     collectFrom: (given) => {
       sources = given;
     },
     render: async () => {
-      if (sources !== undefined) collectSources(sources);
+      if (sources !== undefined) {
+        collectSources(sources);
+      }
       collectProcess();
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
@@ -164,11 +186,19 @@ function createLabelBounds(): LabelBounds {
 
   const boundOne = (label: string, value: string): string => {
     const known = seen.get(label as LabelName);
-    if (known === undefined || value.length > maxLabelLength) return 'other';
-    if (known.values.has(value)) return value;
+    if (known === undefined || value.length > maxLabelLength) {
+      return 'other';
+    }
+    if (known.values.has(value)) {
+      return value;
+    }
     const isStranger = label === 'signer_name' && !proven.has(value);
-    if (known.values.size >= known.limit || (isStranger && strangers >= strangerSigners)) return 'other';
-    if (isStranger) strangers += 1;
+    if (known.values.size >= known.limit || (isStranger && strangers >= strangerSigners)) {
+      return 'other';
+    }
+    if (isStranger) {
+      strangers += 1;
+    }
     known.values.add(value);
     return value;
   };
@@ -177,9 +207,13 @@ function createLabelBounds(): LabelBounds {
     bound: (labels) =>
       Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, boundOne(label, value)])),
     signerIssued(signerName) {
-      if (proven.has(signerName) || proven.size >= labelLimits.signer_name) return;
+      if (proven.has(signerName) || proven.size >= labelLimits.signer_name) {
+        return;
+      }
       proven.add(signerName);
-      if (seen.get('signer_name')?.values.has(signerName)) strangers -= 1;
+      if (seen.get('signer_name')?.values.has(signerName)) {
+        strangers -= 1;
+      }
     },
   };
 }

@@ -25,14 +25,20 @@ export function lineOf(notice: Notice): Line {
 function subjectFields(notice: Notice): LogFields {
   const { pod, volumeName } = notice.volume;
   const volume = { namespace: pod.namespace, pod: pod.name, podUID: pod.uid, volume: volumeName };
-  if (!('source' in notice)) return volume;
-  if (!('signerName' in notice)) return { ...volume, source: notice.source };
+  if (!('source' in notice)) {
+    return volume;
+  }
+  if (!('signerName' in notice)) {
+    return { ...volume, source: notice.source };
+  }
   const { source, signerName, keyType } = notice;
   return { ...volume, source, signerName, keyType };
 }
 
 function ownLine(notice: Notice): Line {
-  if ('signerName' in notice) return credentialLine(notice);
+  if ('signerName' in notice) {
+    return credentialLine(notice);
+  }
   return 'source' in notice ? trustLine(notice) : volumeLine(notice);
 }
 

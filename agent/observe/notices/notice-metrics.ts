@@ -23,7 +23,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
     phases.delete(key);
     phases.set(key, { ...known, [phase]: tookMs });
     const [oldest] = phases.keys();
-    if (phases.size > maxRemembered && oldest !== undefined) phases.delete(oldest);
+    if (phases.size > maxRemembered && oldest !== undefined) {
+      phases.delete(oldest);
+    }
   };
 
   const observeIssuance = (notice: CredentialNotice & { readonly type: 'projected' }): void => {
@@ -111,15 +113,25 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
   };
 
   const countVolume = (notice: VolumeNotice): void => {
-    if (notice.type === 'published') metrics.observe('publishDuration', {}, notice.tookMs / 1_000);
-    if (notice.type !== 'unpublished') return;
+    if (notice.type === 'published') {
+      metrics.observe('publishDuration', {}, notice.tookMs / 1_000);
+    }
+    if (notice.type !== 'unpublished') {
+      return;
+    }
     const { declaration, volumeId } = notice.volume;
-    for (const { index } of declaration.sources) phases.delete(keyOf(volumeId, index));
+    for (const { index } of declaration.sources) {
+      phases.delete(keyOf(volumeId, index));
+    }
   };
 
   return (notice) => {
-    if ('signerName' in notice) countCredential(notice);
-    else if ('source' in notice) countTrust(notice);
-    else countVolume(notice);
+    if ('signerName' in notice) {
+      countCredential(notice);
+    } else if ('source' in notice) {
+      countTrust(notice);
+    } else {
+      countVolume(notice);
+    }
   };
 }

@@ -33,7 +33,9 @@ export function createReporter(options: {
     log[level](message, fields);
     countNotice(notice);
     const event = describeForPod(notice);
-    if (event === undefined) return;
+    if (event === undefined) {
+      return;
+    }
     const { pod, volumeName } = notice.volume;
     const series = 'source' in notice ? `${volumeName}/${notice.source}` : volumeName;
     try {

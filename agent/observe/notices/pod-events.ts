@@ -113,7 +113,9 @@ function signerOf(notice: CredentialNotice): string {
 /** What another side said, as one sentence in one line. */
 function quote(text: string): string {
   const line = singleLine(text, maxQuoteLength);
-  if (line === '') return 'no message.';
+  if (line === '') {
+    return 'no message.';
+  }
   return /[.!?…]$/.test(line) ? line : `${line}.`;
 }
 
@@ -264,8 +266,12 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
 function attemptFailed(notice: CredentialNoticeOf<'attemptFailed'>): EventText | undefined {
   const { error, phase, retryAt } = notice;
   const failure = failures[error.code];
-  if (failure === undefined) return undefined;
-  if (phase === 'write' && error.code === 'Internal') return notWritten(notice, 'certificate', error, retryAt);
+  if (failure === undefined) {
+    return undefined;
+  }
+  if (phase === 'write' && error.code === 'Internal') {
+    return notWritten(notice, 'certificate', error, retryAt);
+  }
   return warning(failure.reason, [
     `${place(notice)}: certificate from ${signerOf(notice)}: ${quote(errorText(error))}`,
     failure.action,

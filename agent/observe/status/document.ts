@@ -84,7 +84,9 @@ export function statusDocument(sources: StatusSources): StatusDocument {
   const checks = sources.ready();
   const volumes = sources.volumes().map(volumeEntry);
   const states = { not_yet_issued: 0, fresh: 0, overdue_for_refresh: 0, expired: 0, denied: 0, failed: 0, ended: 0 };
-  for (const { state } of volumes.flatMap(({ credentials }) => credentials)) states[state] += 1;
+  for (const { state } of volumes.flatMap(({ credentials }) => credentials)) {
+    states[state] += 1;
+  }
   return {
     version: sources.version,
     node: sources.nodeName,
@@ -129,7 +131,9 @@ function credentialEntry(source: PodCertificateSource, credential: CredentialSna
     source.intermediatesPath,
   ];
   const files = paths.filter((path) => path !== undefined);
-  if (credential === undefined) return { source: index, signerName, keyType, files, state: 'not_yet_issued' };
+  if (credential === undefined) {
+    return { source: index, signerName, keyType, files, state: 'not_yet_issued' };
+  }
   const { requestName, serialNumber, lastError } = credential;
   return {
     source: index,

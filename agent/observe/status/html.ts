@@ -26,9 +26,15 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 }
 
 function render(part: Part): string {
-  if (part === undefined) return '';
-  if (typeof part === 'number') return String(part);
-  if (typeof part === 'string') return part.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+  if (part === undefined) {
+    return '';
+  }
+  if (typeof part === 'number') {
+    return String(part);
+  }
+  if (typeof part === 'string') {
+    return part.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+  }
   return 'html' in part ? part.html : part.map((each) => each.html).join('');
 }
 

@@ -154,7 +154,9 @@ function anchorLine({ of, file }: TrustAnchorEntry): Html {
 
 function serialLine(credential: CredentialEntry | undefined): Html | undefined {
   const serial = credential?.serial;
-  if (serial === undefined) return undefined;
+  if (serial === undefined) {
+    return undefined;
+  }
   const shown = serial.length <= 16 ? serial : `${serial.slice(0, 8)}…${serial.slice(-6)}`;
   return html`<br><code class="soft" title="serial number ${serial}">${shown}</code>`;
 }
@@ -167,7 +169,9 @@ function troubleLines(volume: VolumeEntry, credential: CredentialEntry | undefin
 function nextStep(credential: CredentialEntry | undefined, now: number): Html | undefined {
   const attempt = credential?.nextAttemptAt;
   const time = attempt ?? credential?.refreshAt;
-  if (time === undefined) return undefined;
+  if (time === undefined) {
+    return undefined;
+  }
   const what = attempt === undefined ? 'refresh' : 'attempt';
   return html`${what}<br><span class="soft" title="${time}">${fromNow(Date.parse(time), now)}</span>`;
 }
@@ -177,7 +181,9 @@ const barWidth = 190;
 
 function validity(credential: CredentialEntry | undefined, now: number): Html | undefined {
   const { notBefore, notAfter, refreshAt } = credential ?? {};
-  if (notBefore === undefined || notAfter === undefined) return undefined;
+  if (notBefore === undefined || notAfter === undefined) {
+    return undefined;
+  }
   const [begin, end] = [Date.parse(notBefore), Date.parse(notAfter)];
   const place = (time: number): number =>
     Math.round(Math.min(1, Math.max(0, (time - begin) / Math.max(1, end - begin))) * barWidth * 10) / 10;

@@ -2,6 +2,8 @@
  * Which credentials the status page shows, and in which order, by the query of its address. The server selects, so that
  * filter and sorting work without scripts and an address that is passed on shows the same.
  */
+
+import { unreachable } from '../../base/unreachable.ts';
 import type { CredentialEntry, StatusDocument, VolumeEntry } from './document.ts';
 
 /** One line of the page: a credential with its volume, or a volume that has none. */
@@ -112,6 +114,6 @@ function sortText(row: Row, sort: SortKey): string {
     case 'next':
       return credential?.nextAttemptAt ?? credential?.refreshAt ?? last;
     default:
-      return sort satisfies never;
+      return unreachable(sort);
   }
 }

@@ -2,6 +2,8 @@
  * `/statusz`: the status in the form that is asked for, as `?format=` says or else by the Accept header. A browser gets
  * the page, a program that asks for JSON gets JSON, curl gets text.
  */
+
+import { unreachable } from '../../base/unreachable.ts';
 import { type Reply, textReply } from '../reply.ts';
 import { type StatusSources, statusDocument } from './document.ts';
 import { pagePolicy, statusPage } from './page.ts';
@@ -14,7 +16,9 @@ type Format = (typeof formats)[number];
 /** @param accept the request's Accept header, or nothing */
 export function statusReply(sources: StatusSources, query: URLSearchParams, accept: string): Reply {
   const format = formatOf(query.get('format'), accept);
-  if (format === undefined) return textReply(400, `format must be one of ${formats.join(', ')}`);
+  if (format === undefined) {
+    return textReply(400, `format must be one of ${formats.join(', ')}`);
+  }
   const document = statusDocument(sources);
   const headers = { Vary: 'Accept' };
   switch (format) {
@@ -28,12 +32,16 @@ export function statusReply(sources: StatusSources, query: URLSearchParams, acce
       return { status: 200, contentType: 'text/html; charset=utf-8', body, headers: { ...headers, ...policy } };
     }
     default:
-      return format satisfies never;
+      return unreachable(format);
   }
 }
 
 function formatOf(asked: string | null, accept: string): Format | undefined {
-  if (asked !== null) return formats.find((format) => format === asked);
-  if (/\btext\/html\b/i.test(accept)) return 'html';
+  if (asked !== null) {
+    return formats.find((format) => format === asked);
+  }
+  if (/\btext\/html\b/i.test(accept)) {
+    return 'html';
+  }
   return /\bapplication\/json\b/i.test(accept) ? 'json' : 'text';
 }

@@ -40,7 +40,9 @@ function rowsOf(volume: VolumeEntry, now: number): readonly (readonly string[])[
     credential.serial ?? '-',
     credential.lastError ?? message,
   ]);
-  if (rows.length > 0) return rows;
+  if (rows.length > 0) {
+    return rows;
+  }
   // A volume of trust anchors alone has no credential to speak of.
   const [anchors] = volume.trustAnchors;
   return [[namespace, pod, volume.volume, anchors?.of ?? '-', '-', volume.status, '-', '-', '-', message]];

@@ -31,7 +31,9 @@ export function runClient(options: WorkloadOptions, say: Say, signal: AbortSigna
     socket.on('error', () => {});
     socket.on('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate();
-      if (certificate === undefined || certificate.serialNumber === knownPeer) return;
+      if (certificate === undefined || certificate.serialNumber === knownPeer) {
+        return;
+      }
       knownPeer = certificate.serialNumber;
       say({ type: 'peer', identity: identityOf(certificate) });
     });
@@ -45,7 +47,9 @@ export function runClient(options: WorkloadOptions, say: Say, signal: AbortSigna
       counters[kind] += 1;
       return true;
     } catch (error) {
-      if (signal.aborted) return false;
+      if (signal.aborted) {
+        return false;
+      }
       counters.failed += 1;
       say({ type: 'failure', message: `${kind} connection: ${error instanceof Error ? error.message : error}` });
       return false;
@@ -61,7 +65,9 @@ export function runClient(options: WorkloadOptions, say: Say, signal: AbortSigna
   // One request at a time: the answer to the one before could be taken for an answer to this one.
   let asking = false;
   const askLasting = async (secureContext: SecureContext) => {
-    if (asking) return;
+    if (asking) {
+      return;
+    }
     asking = true;
     lasting ??= open(secureContext);
     if (!(await ask('lasting', lasting))) {
@@ -72,7 +78,9 @@ export function runClient(options: WorkloadOptions, say: Say, signal: AbortSigna
   };
 
   const round = () => {
-    if (context === undefined) return;
+    if (context === undefined) {
+      return;
+    }
     void askFresh(context);
     void askLasting(context);
   };
@@ -100,7 +108,9 @@ export function runClient(options: WorkloadOptions, say: Say, signal: AbortSigna
 
 /** The rule for the server's certificate, beyond its chain: it bears the SPIFFE ID that is expected. */
 function checkPeer(certificate: PeerCertificate, expected: string | undefined): Error | undefined {
-  if (expected === undefined) return undefined;
+  if (expected === undefined) {
+    return undefined;
+  }
   const { spiffeId } = identityOf(new X509Certificate(certificate.raw));
   return spiffeId === expected ? undefined : new Error(`the server is ${spiffeId || 'nameless'}, not ${expected}`);
 }
@@ -113,13 +123,18 @@ function askOnce(socket: TLSSocket): Promise<void> {
       socket.off('data', answered);
       socket.off('close', closed);
       socket.off('error', settle);
-      if (error === undefined) resolve();
-      else reject(error);
+      if (error === undefined) {
+        resolve();
+      } else {
+        reject(error);
+      }
     };
     const answered = () => settle();
     const closed = () => settle(new Error('the connection was closed'));
     const timer = setTimeout(() => settle(new Error('no answer')), requestTimeoutMs);
-    if (socket.destroyed) closed();
+    if (socket.destroyed) {
+      closed();
+    }
     socket.on('data', answered);
     socket.on('close', closed);
     socket.on('error', settle);
@@ -127,4 +142,6 @@ function askOnce(socket: TLSSocket): Promise<void> {
   });
 }
 
-if (import.meta.main) runAsProcess(runClient);
+if (import.meta.main) {
+  runAsProcess(runClient);
+}

@@ -37,9 +37,15 @@ export function parseWorkloadOptions(args: readonly string[]): WorkloadOptions {
   });
   const { volume, key, chain, peer } = values;
   const bundle = values['credential-bundle'];
-  if (volume === undefined) throw new Error('--volume is missing');
-  if ((key === undefined) !== (chain === undefined)) throw new Error('--key and --chain go together');
-  if (key !== undefined && bundle !== undefined) throw new Error('--credential-bundle and --key exclude each other');
+  if (volume === undefined) {
+    throw new Error('--volume is missing');
+  }
+  if ((key === undefined) !== (chain === undefined)) {
+    throw new Error('--key and --chain go together');
+  }
+  if (key !== undefined && bundle !== undefined) {
+    throw new Error('--credential-bundle and --key exclude each other');
+  }
   return {
     volume,
     files: {
@@ -56,6 +62,8 @@ export function parseWorkloadOptions(args: readonly string[]): WorkloadOptions {
 }
 
 function wholeNumber(option: string, value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new Error(`${option} must be a whole number, not ${JSON.stringify(value)}`);
+  if (!/^\d{1,9}$/.test(value)) {
+    throw new Error(`${option} must be a whole number, not ${JSON.stringify(value)}`);
+  }
   return Number(value);
 }

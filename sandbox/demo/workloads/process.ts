@@ -7,7 +7,9 @@ import { type Say, sayJson } from './report.ts';
 /** Runs the workload; an error ends the process with code 1 and one line on standard error. */
 export function runAsProcess(run: (options: WorkloadOptions, say: Say, signal: AbortSignal) => void): void {
   const stopping = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stopping.abort());
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => stopping.abort());
+  }
   try {
     run(parseWorkloadOptions(process.argv.slice(2)), sayJson, stopping.signal);
   } catch (error) {

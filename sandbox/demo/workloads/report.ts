@@ -53,7 +53,9 @@ export function identityOf(certificate: X509Certificate): Identity {
 /** The first certificate of a PEM text, which may hold a key as well. */
 export function firstCertificate(pem: string): X509Certificate {
   const [first] = certificateBlocks(pem);
-  if (first === undefined) throw new Error('the file holds no certificate');
+  if (first === undefined) {
+    throw new Error('the file holds no certificate');
+  }
   return new X509Certificate(first);
 }
 

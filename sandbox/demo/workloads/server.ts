@@ -28,7 +28,9 @@ export function runServer(options: WorkloadOptions, say: Say, signal: AbortSigna
       socket.destroy();
       return;
     }
-    if (peer.serial !== knownPeer) say({ type: 'peer', identity: peer });
+    if (peer.serial !== knownPeer) {
+      say({ type: 'peer', identity: peer });
+    }
     knownPeer = peer.serial;
     createInterface({ input: socket }).on('line', () => socket.write('ok\n'));
   };
@@ -39,7 +41,9 @@ export function runServer(options: WorkloadOptions, say: Say, signal: AbortSigna
     created.on('tlsClientError', (error) => say({ type: 'failure', message: error.message }));
     created.listen(options.port, '127.0.0.1', () => {
       const address = created.address();
-      if (typeof address === 'object' && address !== null) say({ type: 'listening', port: address.port });
+      if (typeof address === 'object' && address !== null) {
+        say({ type: 'listening', port: address.port });
+      }
     });
     return created;
   };
@@ -47,8 +51,11 @@ export function runServer(options: WorkloadOptions, say: Say, signal: AbortSigna
   const unfollow = followVolume(options.volume, options.files, {
     changed: (contents) => {
       // New connections get the new files; those that stand keep what they were made with.
-      if (server === undefined) server = start(contents);
-      else server.setSecureContext({ ...contents, minVersion: 'TLSv1.3' });
+      if (server === undefined) {
+        server = start(contents);
+      } else {
+        server.setSecureContext({ ...contents, minVersion: 'TLSv1.3' });
+      }
       say({ type: 'own', identity: identityOf(firstCertificate(contents.cert)) });
       say({ type: 'anchors', subjects: subjectsOf(contents.ca) });
     },
@@ -58,9 +65,13 @@ export function runServer(options: WorkloadOptions, say: Say, signal: AbortSigna
   const stop = () => {
     unfollow();
     server?.close();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
   };
   signal.addEventListener('abort', stop, { once: true });
 }
 
-if (import.meta.main) runAsProcess(runServer);
+if (import.meta.main) {
+  runAsProcess(runServer);
+}

@@ -45,7 +45,9 @@ export async function readVolume(directory: string, files: VolumeFiles): Promise
       );
       return { key: key ?? '', cert: cert ?? '', ca: ca ?? '' };
     } catch (error) {
-      if (attempt === readAttempts) throw error;
+      if (attempt === readAttempts) {
+        throw error;
+      }
     }
   }
 }
@@ -73,13 +75,17 @@ export function followVolume(directory: string, files: VolumeFiles, listener: Vo
       again = false;
       try {
         const contents = await readVolume(directory, files);
-        if (closed) return;
+        if (closed) {
+          return;
+        }
         if (known === undefined || !same(known, contents)) {
           known = contents;
           listener.changed(contents);
         }
       } catch (error) {
-        if (!closed) listener.failed(error);
+        if (!closed) {
+          listener.failed(error);
+        }
       }
     } while (again);
     reading = false;

@@ -15,8 +15,12 @@ function start(turn = 2) {
 
 test('owners take turns in the order in which they came', () => {
   const { add, all } = start();
-  for (const item of ['a1', 'a2', 'a3', 'a4', 'a5']) add(item, 'a');
-  for (const item of ['b1', 'b2', 'b3']) add(item, 'b');
+  for (const item of ['a1', 'a2', 'a3', 'a4', 'a5']) {
+    add(item, 'a');
+  }
+  for (const item of ['b1', 'b2', 'b3']) {
+    add(item, 'b');
+  }
   add('alone');
   assert.deepEqual(all(), ['a1', 'a2', 'b1', 'b2', 'alone', 'a3', 'a4', 'b3', 'a5']);
 });
@@ -62,7 +66,9 @@ test('the wall clock decides how near an end is at the moment of choice, also af
 test('the last in line is the last of the owner with most turns before it, then the one of the worst rank', () => {
   const { add, line } = start();
   line.add('background', { priority: 'background' });
-  for (const item of ['a1', 'a2', 'a3']) add(item, 'a');
+  for (const item of ['a1', 'a2', 'a3']) {
+    add(item, 'a');
+  }
   add('b1', 'b');
   assert.deepEqual(
     [line.takeLast(), line.takeLast(), line.takeLast(), line.takeLast(), line.takeLast(), line.takeLast()],

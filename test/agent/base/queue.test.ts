@@ -21,7 +21,9 @@ describe('the job queue', { timeout: 10_000 }, () => {
     await done[1];
     await nextTurn();
     assert.deepEqual(started, [0, 1, 2]);
-    for (const gate of gates) gate.resolve();
+    for (const gate of gates) {
+      gate.resolve();
+    }
     await Promise.all(done);
     assert.deepEqual(started, [0, 1, 2, 3, 4]);
   });
@@ -50,7 +52,9 @@ describe('the job queue', { timeout: 10_000 }, () => {
 
   it('lets owners take turns, job by job, however many jobs one of them has', async () => {
     const { add, finish } = order();
-    for (let count = 1; count <= 32; count += 1) add(`greedy ${count}`, { priority: 'first', owner: 'greedy' });
+    for (let count = 1; count <= 32; count += 1) {
+      add(`greedy ${count}`, { priority: 'first', owner: 'greedy' });
+    }
     add('web', { priority: 'first', owner: 'web' });
     add('shop', { priority: 'first', owner: 'shop' });
     const ran = await finish();

@@ -86,7 +86,9 @@ describe('errorText', () => {
 test('a signer’s long message costs work in proportion to its length, up to where it is cut', () => {
   const work = (text: string): number => {
     const startedAt = process.cpuUsage();
-    for (let count = 0; count < 5; count += 1) redact(text);
+    for (let count = 0; count < 5; count += 1) {
+      redact(text);
+    }
     const { user, system } = process.cpuUsage(startedAt);
     return user + system;
   };

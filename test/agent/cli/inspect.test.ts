@@ -199,9 +199,13 @@ describe('inspect', () => {
   });
 
   test('works without privileges, and says what it could not read', async (t) => {
-    if (process.getuid?.() !== 0) return t.skip('only root can become somebody else');
+    if (process.getuid?.() !== 0) {
+      return t.skip('only root can become somebody else');
+    }
     const directory = createVolume(t, usual(await createMaterial()), 0o644);
-    for (const path of [directory, join(directory, '..data')]) chmodSync(path, 0o755);
+    for (const path of [directory, join(directory, '..data')]) {
+      chmodSync(path, 0o755);
+    }
     chmodSync(join(directory, 'tls.pem'), 0o600);
     // Loads the command's code, which need not be readable by others.
     await run('inspect', '--help');

@@ -78,7 +78,9 @@ describe('status', () => {
     await whenPrinted(2);
     stopping.abort();
     assert.equal(await code, 0);
-    for (const text of printed) assert.ok(text.startsWith('\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'));
+    for (const text of printed) {
+      assert.ok(text.startsWith('\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'));
+    }
   });
 
   test('refuses what it does not know, and explains itself', async () => {

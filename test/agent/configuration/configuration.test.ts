@@ -200,7 +200,9 @@ metricsAddress: ""
       '/c.yaml: logLevel: must be one of debug, info, warn, error, not "loud"',
       '/c.yaml: shutdownGrace: must be a duration with its unit, such as 90s, 2m or 1h, not 10',
     ]);
-    for (const line of given) assert.doesNotMatch(line, /\n/);
+    for (const line of given) {
+      assert.doesNotMatch(line, /\n/);
+    }
   });
 
   test('is refused with one fault for a file that cannot be read or understood, and no guesses about its content', () => {

@@ -15,11 +15,15 @@ describe('help', () => {
         assert.ok(flat.includes(`default: ${row.default}`), key);
       }
     }
-    for (const flag of ['--config FILE', '-h, --help', '--version']) assert.ok(help.includes(`  ${flag}\n`), flag);
+    for (const flag of ['--config FILE', '-h, --help', '--version']) {
+      assert.ok(help.includes(`  ${flag}\n`), flag);
+    }
   });
 
   test('fits a terminal of 100 columns', () => {
-    for (const line of helpText().split('\n')) assert.ok(line.length <= 100, line);
+    for (const line of helpText().split('\n')) {
+      assert.ok(line.length <= 100, line);
+    }
   });
 
   test('says which options take effect without a restart', () => {
@@ -41,13 +45,17 @@ describe('the table of options', () => {
     const [head = '', , ...rows] = optionsTable().trimEnd().split('\n');
     const cells = (line: string): number => line.split(/(?<!\\)\|/).length;
     assert.equal(rows.length, optionKeys.length);
-    for (const row of rows) assert.equal(cells(row), cells(head), row);
+    for (const row of rows) {
+      assert.equal(cells(row), cells(head), row);
+    }
   });
 
   test('has a default that the option itself accepts', () => {
     for (const key of optionKeys) {
       const row: OptionRow<unknown> = options[key];
-      if (row.default === undefined || row.default.includes('<')) continue;
+      if (row.default === undefined || row.default.includes('<')) {
+        continue;
+      }
       assert.equal(row.type.read(row.default).ok, true, key);
     }
   });

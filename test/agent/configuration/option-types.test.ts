@@ -15,14 +15,18 @@ import {
 } from '../../../agent/configuration/option-types.ts';
 
 function accepts<T>(type: OptionType<T>, pairs: readonly (readonly [unknown, T])[]): void {
-  for (const [written, value] of pairs) assert.deepEqual(type.read(written), { ok: true, value }, String(written));
+  for (const [written, value] of pairs) {
+    assert.deepEqual(type.read(written), { ok: true, value }, String(written));
+  }
 }
 
 function refuses(type: OptionType<unknown>, written: readonly unknown[], fault: RegExp): void {
   for (const each of written) {
     const reading = type.read(each);
     assert.equal(reading.ok, false, JSON.stringify(each));
-    if (!reading.ok) assert.match(reading.fault, fault);
+    if (!reading.ok) {
+      assert.match(reading.fault, fault);
+    }
   }
 }
 

@@ -39,7 +39,9 @@ async function open(t: TestContext, file: string) {
   const next = async (): Promise<ConfigurationChange> => {
     for (;;) {
       const change = changes.shift();
-      if (change !== undefined) return change;
+      if (change !== undefined) {
+        return change;
+      }
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
@@ -71,7 +73,9 @@ describe('watching the configuration', { timeout: 60_000 }, () => {
       write[index]?.(file, `logLevel: ${level}\nburst: ${index + 1}\n`);
       const change = await next();
       assert.equal(change.type, 'changed');
-      if (change.type !== 'changed') return;
+      if (change.type !== 'changed') {
+        return;
+      }
       assert.deepEqual(change.options, ['--burst', '--log-level']);
       assert.deepEqual(valuesOf(change.configuration), [level, index + 1, 'tmpfs']);
     }

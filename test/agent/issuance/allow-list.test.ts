@@ -17,7 +17,9 @@ describe('an allow-list', () => {
       ['team-a', 'internal.example.com/anything'],
       ['anywhere', 'public.example.com/web'],
     ] as const;
-    for (const [namespace, signer] of allowed) assert.equal(isAllowed(rules, namespace, signer), true, signer);
+    for (const [namespace, signer] of allowed) {
+      assert.equal(isAllowed(rules, namespace, signer), true, signer);
+    }
   });
 
   test('refuses what only two rules together would allow, and names that merely begin or end alike', () => {
@@ -31,7 +33,9 @@ describe('an allow-list', () => {
       ['team', 'example.com/mesh'],
       ['', 'example.com/mesh'],
     ] as const;
-    for (const [namespace, signer] of refused) assert.equal(isAllowed(rules, namespace, signer), false, signer);
+    for (const [namespace, signer] of refused) {
+      assert.equal(isAllowed(rules, namespace, signer), false, signer);
+    }
   });
 
   test('that is empty allows nothing, and one of two stars everything', () => {

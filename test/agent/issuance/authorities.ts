@@ -58,9 +58,13 @@ async function create(
 ): Promise<Uint8Array> {
   const { ca = true, usage = 'cert sign', pathLength } = quality;
   const extensions: Extension[] = [];
-  if (ca !== 'absent') extensions.push(new BasicConstraintsExtension(ca, pathLength, true));
+  if (ca !== 'absent') {
+    extensions.push(new BasicConstraintsExtension(ca, pathLength, true));
+  }
   const flag = usage === 'cert sign' ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature;
-  if (usage !== 'none') extensions.push(new KeyUsagesExtension(flag, true));
+  if (usage !== 'none') {
+    extensions.push(new KeyUsagesExtension(flag, true));
+  }
   const certificate = await X509CertificateGenerator.create({
     serialNumber: `4${randomBytes(8).toString('hex').slice(1)}`,
     subject,

@@ -122,7 +122,9 @@ function api() {
     calls: {
       async create(body: CertificateRequest) {
         const name = keyOf(body.metadata.namespace ?? '', body.metadata.name);
-        if (objects.has(name)) throw new AgentError('Conflict', 'exists', { actor: 'nobody' });
+        if (objects.has(name)) {
+          throw new AgentError('Conflict', 'exists', { actor: 'nobody' });
+        }
         objects.set(name, body);
       },
       get: async (namespace: string, name: string) => {
@@ -144,7 +146,9 @@ function api() {
       for (const [name, object] of objects) {
         const answered = { ...object, status };
         objects.set(name, answered);
-        for (const listener of [...listeners]) listener({ type: 'modified', object: answered });
+        for (const listener of [...listeners]) {
+          listener({ type: 'modified', object: answered });
+        }
       }
     },
   };

@@ -34,12 +34,16 @@ function scriptedApi(versions: readonly PodCertificateApi[], steps: readonly (Ag
   let existing: PodCertificateRequest | AgentError = failure('NotFound');
   const forget = (what: string) => (api: PodCertificateApi) => {
     told.push(`${what} ${api.apiVersion}`);
-    if (known.length > 1) known.shift();
+    if (known.length > 1) {
+      known.shift();
+    }
   };
   const api: RequestApi = {
     async served() {
       const [first] = known;
-      if (first === undefined) throw failure('ApiMissing');
+      if (first === undefined) {
+        throw failure('ApiMissing');
+      }
       return first;
     },
     notServed: forget('notServed'),
@@ -48,11 +52,15 @@ function scriptedApi(versions: readonly PodCertificateApi[], steps: readonly (Ag
       created.push(body);
       calls.push(call);
       const step = remaining.shift() ?? 'ok';
-      if (step !== 'ok') throw step;
+      if (step !== 'ok') {
+        throw step;
+      }
     },
     async get(_, namespace, name) {
       told.push(`get ${namespace}/${name}`);
-      if (existing instanceof AgentError) throw existing;
+      if (existing instanceof AgentError) {
+        throw existing;
+      }
       return existing;
     },
   };
@@ -74,7 +82,9 @@ function scriptedCache() {
   let begun = 0;
   let taken = 0;
   const emit = (event: RequestEvent<PodCertificateRequest>) => {
-    for (const listener of [...listeners]) listener(event);
+    for (const listener of [...listeners]) {
+      listener(event);
+    }
   };
   const cache: RequestCache<PodCertificateRequest> = {
     get: (key) => objects.get(key),
@@ -96,7 +106,9 @@ function scriptedCache() {
     remove(key: string) {
       const object = objects.get(key);
       objects.delete(key);
-      if (object !== undefined) emit({ type: 'deleted', object });
+      if (object !== undefined) {
+        emit({ type: 'deleted', object });
+      }
     },
     beginList() {
       begun += 1;

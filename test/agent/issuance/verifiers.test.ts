@@ -64,7 +64,9 @@ describe('a chain at random', () => {
     for (const [index, each] of cases.entries()) {
       agree(verifiesAgainst(each.chain, each.roots, now), whole[index], each);
       agree(verdicts[index], whole[index], { ...each, chain: keptOf(each) });
-      if (whole[index]) agree(keptOf(each).length > 0, true, each);
+      if (whole[index]) {
+        agree(keptOf(each).length > 0, true, each);
+      }
     }
     const accepted = whole.filter(Boolean).length;
     assert.ok(accepted > 250 && accepted < 1_250, `${accepted} of ${cases.length} are accepted`);
@@ -75,7 +77,9 @@ describe('a chain at random', () => {
     t.after(() => openssl.close());
     let accepted = 0;
     for (const each of cases.slice(0, 120)) {
-      if (!(await isAccepted(openssl, each))) continue;
+      if (!(await isAccepted(openssl, each))) {
+        continue;
+      }
       accepted += 1;
       agree(verifiesAgainst(each.chain, each.roots, now), true, each);
       const kept = { ...each, chain: keptOf(each) };
@@ -86,14 +90,18 @@ describe('a chain at random', () => {
 
   it('of which nothing is kept is accepted by neither', () => {
     for (const each of cases) {
-      if (keptOf(each).length === 0) agree(verifiesAgainst(each.chain, each.roots, now), false, each);
+      if (keptOf(each).length === 0) {
+        agree(verifiesAgainst(each.chain, each.roots, now), false, each);
+      }
     }
   });
 });
 
 /** The words are put together only when they are needed. */
 function agree(one: boolean | undefined, other: boolean | undefined, each: Case): void {
-  if (one !== other) assert.equal(one, other, describeCase(each));
+  if (one !== other) {
+    assert.equal(one, other, describeCase(each));
+  }
 }
 
 function keptOf({ chain }: Case): Uint8Array[] {

@@ -157,7 +157,9 @@ describe('making keys', () => {
     let counting = true;
     (function count() {
       turns += 1;
-      if (counting) setImmediate(count);
+      if (counting) {
+        setImmediate(count);
+      }
     })();
     const turnsAt = await Promise.all(
       Array.from({ length: 5 }, async () => {

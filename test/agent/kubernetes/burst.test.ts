@@ -34,7 +34,9 @@ async function run(t: TestContext, { pods, requestsPerSecond, answerMs, greedySo
       held -= 1;
       answer(received);
     });
-    if (answerMs === 0) clock.advance(0);
+    if (answerMs === 0) {
+      clock.advance(0);
+    }
   });
   const client = clientOf(t, server, { clock, requestsPerSecond, burst: requestsPerSecond });
   const directory = createPodDirectory({ client, nodeName: 'worker-1', clock });
@@ -54,7 +56,9 @@ async function run(t: TestContext, { pods, requestsPerSecond, answerMs, greedySo
         await directory.identify(pod, { priority: 'first', signal: deadline.signal });
         break;
       } catch (error) {
-        if (!(error instanceof AgentError && error.code === 'Aborted')) throw error;
+        if (!(error instanceof AgentError && error.code === 'Aborted')) {
+          throw error;
+        }
         await new Promise<void>((resolve) => clock.at(clock.now() + pauseMs, resolve));
       } finally {
         cancel();
@@ -73,13 +77,19 @@ async function run(t: TestContext, { pods, requestsPerSecond, answerMs, greedySo
       (error: unknown) => failures.push(error),
     );
   };
-  if (greedySources > 0) start(reference('greedy-0'), greedySources);
-  for (let index = 0; index < pods; index += 1) start(reference(`web-${index}`), 1);
+  if (greedySources > 0) {
+    start(reference('greedy-0'), greedySources);
+  }
+  for (let index = 0; index < pods; index += 1) {
+    start(reference(`web-${index}`), 1);
+  }
   const all = pods + (greedySources > 0 ? 1 : 0);
   for (let ticks = 0; finished < all && server.received.length < mostCalls && ticks < 8 * mostCalls; ticks += 1) {
     clock.advance(250);
     do {
-      for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+      for (let turn = 0; turn < 3; turn += 1) {
+        await nextTurn();
+      }
     } while (client.load().active > held);
   }
   client.close();

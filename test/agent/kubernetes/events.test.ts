@@ -226,7 +226,9 @@ test('a pod that floods its events holds up those of another by one, and loses i
   timeout: 20_000,
 }, async (t) => {
   const { server, recorder } = await start(t, accept, { perPod: { burst: 100, refillMs: 60_000 }, queueLimit: 20 });
-  for (let count = 0; count < 50; count += 1) recorder.record(event({ message: `flood ${count}` }));
+  for (let count = 0; count < 50; count += 1) {
+    recorder.record(event({ message: `flood ${count}` }));
+  }
   recorder.record(event({ pod: { ...pod, name: 'shop', uid: 'uid-2' } }));
   await server.nth(3);
   const pods = server.received.slice(0, 3).map((one) => JSON.stringify(bodyOf(one)['involvedObject']));

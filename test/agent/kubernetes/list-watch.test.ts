@@ -121,8 +121,9 @@ test('an object that cannot be read is reported, hides no other, and stays as it
   const { server, watch, told, errors } = await start(
     t,
     ({ query, response }) => {
-      if (query.get('watch')) openWatch(response);
-      else {
+      if (query.get('watch')) {
+        openWatch(response);
+      } else {
         lists += 1;
         sendList(response, 10 + lists, lists === 1 ? [thing('a', 1, 'old')] : [unreadable, thing('c', 6)]);
       }
@@ -149,7 +150,9 @@ test('an object that cannot be read is reported, hides no other, and stays as it
 /** @throws Error for a value that is no text */
 function decodeThing(value: unknown): Thing {
   const object = value as Thing;
-  if (typeof object.value !== 'string') throw new Error('value is no text');
+  if (typeof object.value !== 'string') {
+    throw new Error('value is no text');
+  }
   return object;
 }
 
@@ -268,8 +271,11 @@ test('only the list right after an expired continue token goes without pages, al
     if (query.get('watch')) {
       openWatch(response);
     } else if (query.get('continue')) {
-      if (expired) sendList(response, 6, [thing('b', 2)]);
-      else sendStatus(response, 410, 'Expired');
+      if (expired) {
+        sendList(response, 6, [thing('b', 2)]);
+      } else {
+        sendStatus(response, 410, 'Expired');
+      }
       expired = true;
     } else if (query.get('limit')) {
       sendList(response, 5, [thing('a', 1)], 'token');
@@ -497,13 +503,19 @@ test('a server that asks for a day does not keep a watch away for longer than a 
   const { server, watch } = await start(
     t,
     ({ query, response }) => {
-      if (query.get('watch')) openWatch(response);
-      else if (server.received.length > 1) sendList(response, 1, []);
-      else sendStatus(response, 429, 'TooManyRequests', 'slow down', { retryAfterSeconds: 86_400 });
+      if (query.get('watch')) {
+        openWatch(response);
+      } else if (server.received.length > 1) {
+        sendList(response, 1, []);
+      } else {
+        sendStatus(response, 429, 'TooManyRequests', 'slow down', { retryAfterSeconds: 86_400 });
+      }
     },
     { clock },
   );
-  while (watch.health().restarts === 0) await new Promise(setImmediate);
+  while (watch.health().restarts === 0) {
+    await new Promise(setImmediate);
+  }
   clock.advance(59_999);
   await new Promise(setImmediate);
   assert.equal(server.received.length, 1);
@@ -517,7 +529,9 @@ test('that the server is heard again is told once after each failure, and not wi
   const subject = await start(
     t,
     ({ query, response }) => {
-      if (query.get('watch') === 'true') return openWatch(response);
+      if (query.get('watch') === 'true') {
+        return openWatch(response);
+      }
       lists += 1;
       return lists <= 2 ? sendStatus(response, 503, 'ServiceUnavailable') : sendList(response, 1, [thing('a', 1)]);
     },

@@ -131,7 +131,9 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
       const { promise, resolve } = Promise.withResolvers<Received>();
       const check = (): void => {
         const found = received.filter(matches)[count - 1];
-        if (found !== undefined) resolve(found);
+        if (found !== undefined) {
+          resolve(found);
+        }
       };
       waiting.add(check);
       check();

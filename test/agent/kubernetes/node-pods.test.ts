@@ -52,7 +52,9 @@ function hungUp({ response }: { readonly response: NodeJS.EventEmitter }): Promi
 test('sixty pods that wait cost one list and one watch of the node, made as the node, and each hears of its own deletion', async (t) => {
   const names = Array.from({ length: 60 }, (_, index) => `web-${index}`);
   const { server, pods } = await start(t, (received) => {
-    if (isWatch(received)) return openWatch(received.response);
+    if (isWatch(received)) {
+      return openWatch(received.response);
+    }
     return sendList(
       received.response,
       1,
@@ -76,7 +78,9 @@ test('sixty pods that wait cost one list and one watch of the node, made as the 
 
 test('a pod that is not there, or has been replaced by one of its name, has ended', async (t) => {
   const { pods } = await start(t, (received) => {
-    if (isWatch(received)) return openWatch(received.response);
+    if (isWatch(received)) {
+      return openWatch(received.response);
+    }
     return sendList(received.response, 1, [podObject('replaced', 1, undefined, 'another'), podObject('there', 1)]);
   });
   let told = false;
@@ -90,13 +94,17 @@ test('a pod that is not there, or has been replaced by one of its name, has ende
 
 test('the watch is closed when nobody asks any more, and opened again for the next', async (t) => {
   const { server, pods } = await start(t, (received) => {
-    if (isWatch(received)) return openWatch(received.response);
+    if (isWatch(received)) {
+      return openWatch(received.response);
+    }
     return sendList(received.response, 1, [podObject('web', 1)]);
   });
   const stops = [pods.onEnding(reference('web'), () => {}), pods.onEnding(reference('web'), () => {})];
   const first = await server.nth(1, isWatch);
   const closed = hungUp(first);
-  for (const stop of stops) stop();
+  for (const stop of stops) {
+    stop();
+  }
   await closed;
   pods.onEnding(reference('web'), () => {});
   await server.nth(2, isWatch);
@@ -108,8 +116,11 @@ test('an agent that may not list pods asks once, and again no sooner than after 
   const refused = (count: number) =>
     new Promise<void>((resolve) => {
       const look = (): void => {
-        if (errors.length >= count) resolve();
-        else setImmediate(look);
+        if (errors.length >= count) {
+          resolve();
+        } else {
+          setImmediate(look);
+        }
       };
       look();
     });

@@ -39,10 +39,13 @@ async function start(t: TestContext, objects: Objects, options: Partial<PodDirec
   };
   const server = await startLoopback(t, ({ path, response }) => {
     const object = all[path];
-    if (object !== undefined) sendJson(response, 200, object);
-    else if (path === listPath)
+    if (object !== undefined) {
+      sendJson(response, 200, object);
+    } else if (path === listPath) {
       sendJson(response, 200, podList(...[all[podPath]].flatMap((one) => (one as Pod) ?? [])));
-    else sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
+    } else {
+      sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
+    }
   });
   const client = clientOf(t, server, { impersonateNode: 'worker-1' });
   const time = { now: 0 };
@@ -175,9 +178,13 @@ test('a pod is not gone while the list of its node cannot be read, is cut off, o
   for (const found of [undefined, pod({}, 'uid-2')]) {
     for (const list of lists) {
       const server = await startLoopback(t, ({ path, response }) => {
-        if (path === listPath) list(response);
-        else if (found === undefined) sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
-        else sendJson(response, 200, found);
+        if (path === listPath) {
+          list(response);
+        } else if (found === undefined) {
+          sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
+        } else {
+          sendJson(response, 200, found);
+        }
       });
       const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
       await assert.rejects(directory.identify(web, callFor('refresh')), { code: 'Unavailable', actor: 'nobody' });
@@ -188,10 +195,15 @@ test('a pod is not gone while the list of its node cannot be read, is cut off, o
 test('a pod that the list of its node still has is not gone, whatever the reply for its name said', async (t) => {
   for (const found of [undefined, pod({}, 'uid-2')]) {
     const server = await startLoopback(t, ({ path, response }) => {
-      if (path === listPath) sendJson(response, 200, podList(pod()));
-      else if (path !== podPath) sendJson(response, 200, { metadata: { name: 'any', uid: 'some-uid' } });
-      else if (found === undefined) sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
-      else sendJson(response, 200, found);
+      if (path === listPath) {
+        sendJson(response, 200, podList(pod()));
+      } else if (path !== podPath) {
+        sendJson(response, 200, { metadata: { name: 'any', uid: 'some-uid' } });
+      } else if (found === undefined) {
+        sendStatus(response, 404, 'NotFound', 'NotFound', detailsOf(path));
+      } else {
+        sendJson(response, 200, found);
+      }
     });
     const directory = createPodDirectory({ client: clientOf(t, server), nodeName: 'worker-1' });
     assert.equal((await directory.identify(web, callFor('refresh'))).pod.uid, 'uid-1');

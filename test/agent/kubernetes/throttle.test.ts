@@ -170,7 +170,9 @@ test('a refresh does not wait for ever behind a steady stream of first issuances
   void enter('event', 'background');
   for (let second = 1; second <= 10 * 60; second += 1) {
     void enter(`first ${second}`);
-    if (second % 2 === 0) void enter(`another ${second}`);
+    if (second % 2 === 0) {
+      void enter(`another ${second}`);
+    }
     clock.advance(1_000);
     await settled();
   }
@@ -209,7 +211,9 @@ test('a refresh rises while it waits, and refreshes that are over and over keep 
 test('pods take turns: one with many calls holds up another by one turn, and none that has begun is overtaken', async () => {
   const { clock, enter, entered } = start({ burst: 1, requestsPerSecond: 1000 });
   void enter('start');
-  for (let count = 0; count < 50; count += 1) void enter(`greedy ${count}`, { priority: 'first', owner: 'greedy' });
+  for (let count = 0; count < 50; count += 1) {
+    void enter(`greedy ${count}`, { priority: 'first', owner: 'greedy' });
+  }
   void enter('web 1', { priority: 'first', owner: 'web' });
   clock.advance(9);
   await settled();
@@ -247,7 +251,9 @@ test('a refresh near its end does not sit a pause out, one call in ten seconds',
   throttle.pause(30_000);
   void enter('first');
   void enter('refresh', { priority: 'refresh', expiresAt: 60 * minute });
-  for (const name of ['a', 'b', 'c']) void enter(name, { priority: 'refresh', expiresAt: minute });
+  for (const name of ['a', 'b', 'c']) {
+    void enter(name, { priority: 'refresh', expiresAt: minute });
+  }
   await settled();
   assert.deepEqual(entered, ['a']);
   clock.advance(9_999);

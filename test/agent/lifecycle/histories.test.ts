@@ -71,7 +71,9 @@ test('a credential never stands still: work is under way or a wake-up is set', (
 
 test('after the pod has ended nothing is made, asked or written, unless it turns out to live', () => {
   inEveryHistory(({ event, before, after, effects }) => {
-    if (before.name !== 'ended' || event === 'restart') return;
+    if (before.name !== 'ended' || event === 'restart') {
+      return;
+    }
     if (event.type === 'podLives') {
       assert.notEqual(after.name, 'ended');
       return;
@@ -86,20 +88,32 @@ test('a pod that has ended is looked for again within minutes, not more than eve
     if (after.name === 'ended' && before.name !== 'ended') {
       assert.ok(after.recheckAt - now <= 12 * second && after.recheckAt - now >= 10 * second);
     }
-    if (before.name !== 'ended' || after.name !== 'ended') return;
+    if (before.name !== 'ended' || after.name !== 'ended') {
+      return;
+    }
     const looks = of(effects, 'checkPod').length;
     const isDue = now >= before.recheckAt || now < before.since;
-    if (event !== 'restart' && event.type === 'timer') assert.equal(looks, isDue ? 1 : 0);
-    if (looks > 0) assert.ok(after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second);
-    if (looks > 0 && !isDue) assert.ok(now - before.since >= second);
+    if (event !== 'restart' && event.type === 'timer') {
+      assert.equal(looks, isDue ? 1 : 0);
+    }
+    if (looks > 0) {
+      assert.ok(after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second);
+    }
+    if (looks > 0 && !isDue) {
+      assert.ok(now - before.since >= second);
+    }
   });
 });
 
 test('no certificate in the files expires without a word, whether its pod counts as ended or not', () => {
   inEveryHistory(({ now, event, before, after, effects }, past) => {
-    if (event === 'restart' || event.type !== 'timer' || before.name === 'fresh') return;
+    if (event === 'restart' || event.type !== 'timer' || before.name === 'fresh') {
+      return;
+    }
     const held = heldBy(after);
-    if (held === undefined || now < held.notAfter) return;
+    if (held === undefined || now < held.notAfter) {
+      return;
+    }
     const steps = [...past.map((earlier) => earlier.effects), effects];
     const said = steps.flatMap((all) => of(all, 'notify')).filter(({ news }) => news.type === 'expired');
     assert.ok(said.some(({ news }) => news.type === 'expired' && news.notAfter === held.notAfter));
@@ -108,16 +122,22 @@ test('no certificate in the files expires without a word, whether its pod counts
 
 test('while a certificate is valid, the pause after a failure is at most a tenth of its remaining time', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.held === undefined) return;
+    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.held === undefined) {
+      return;
+    }
     const timeLeft = after.attempt.held.notAfter - now;
-    if (timeLeft <= 0) return;
+    if (timeLeft <= 0) {
+      return;
+    }
     assert.ok(after.until - now <= Math.max(second, timeLeft / 10));
   });
 });
 
 test('a pause is never longer than six minutes, whatever Retry-After asks for', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'pausing' || before.name === 'pausing') return;
+    if (after.name !== 'pausing' || before.name === 'pausing') {
+      return;
+    }
     assert.ok(after.until - now <= 6 * minute);
     assert.ok(after.until - now >= 0.8 * second);
   });
@@ -126,15 +146,21 @@ test('a pause is never longer than six minutes, whatever Retry-After asks for', 
 test('a refresh is always planned before notAfter', () => {
   inEveryHistory(({ after }) => {
     const held = heldBy(after);
-    if (held !== undefined) assert.ok(held.refreshAt < held.notAfter);
+    if (held !== undefined) {
+      assert.ok(held.refreshAt < held.notAfter);
+    }
   });
 });
 
 test('a signer that hangs is asked again while half of the certificate’s remaining time is still there', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.held === undefined) return;
+    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.held === undefined) {
+      return;
+    }
     const timeLeft = after.attempt.held.notAfter - now;
-    if (timeLeft > 10 * second) assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1);
+    if (timeLeft > 10 * second) {
+      assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1);
+    }
   });
 });
 
@@ -144,7 +170,9 @@ test('one request is created per key, and created again only when its creation f
       const again = past.some((earlier) =>
         of(earlier.effects, 'submit').some((one) => one.requestName === requestName),
       );
-      if (!again) continue;
+      if (!again) {
+        continue;
+      }
       assert.ok(event === 'restart' || (before.name === 'pausing' && before.resubmit === requestName));
     }
   });
@@ -152,35 +180,53 @@ test('one request is created per key, and created again only when its creation f
 
 test('after a failure the next key or request waits for the pause to end', () => {
   inEveryHistory(({ now, event, before, effects }) => {
-    if (before.name !== 'pausing' || event === 'restart' || event.type === 'retryNow') return;
+    if (before.name !== 'pausing' || event === 'restart' || event.type === 'retryNow') {
+      return;
+    }
     const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
-    if (now < before.until && now >= before.attempt.since) assert.equal(asks, 0);
-    else if (event.type === 'timer') assert.equal(asks, 1);
+    if (now < before.until && now >= before.attempt.since) {
+      assert.equal(asks, 0);
+    } else if (event.type === 'timer') {
+      assert.equal(asks, 1);
+    }
   });
 });
 
 test('when the cause may be mended a pause ends at once, but no sooner than a second after the failure', () => {
   inEveryHistory(({ now, event, before, after, effects }) => {
-    if (event === 'restart' || event.type !== 'retryNow') return;
-    if (before.name === 'ended') return;
+    if (event === 'restart' || event.type !== 'retryNow') {
+      return;
+    }
+    if (before.name === 'ended') {
+      return;
+    }
     if (before.name !== 'pausing') {
       assert.equal(after, before);
       return;
     }
     const since = now - before.attempt.since;
     const asks = of(effects, 'makeKey').length + of(effects, 'submit').length;
-    if (since >= second || since < 0) assert.equal(asks, 1);
-    else if (now < before.until) assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second);
+    if (since >= second || since < 0) {
+      assert.equal(asks, 1);
+    } else if (now < before.until) {
+      assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second);
+    }
   });
 });
 
 test('a new certificate is asked for at the drawn refresh time, not before, and the drawn time survives a restart', () => {
   inEveryHistory(({ now, event, before, after }) => {
-    if (before.name !== 'fresh') return;
+    if (before.name !== 'fresh') {
+      return;
+    }
     const due = Math.min(before.held.refreshAt, before.held.notAfter);
-    if (event === 'restart') assert.ok(after.name === 'fresh' && after.held.refreshAt === before.held.refreshAt);
-    else if (event.type === 'timer') assert.equal(after.name, now >= due ? 'generating' : 'fresh');
-    else if (event.type !== 'podEnded') assert.equal(after, before);
+    if (event === 'restart') {
+      assert.ok(after.name === 'fresh' && after.held.refreshAt === before.held.refreshAt);
+    } else if (event.type === 'timer') {
+      assert.equal(after.name, now >= due ? 'generating' : 'fresh');
+    } else if (event.type !== 'podEnded') {
+      assert.equal(after, before);
+    }
   });
 });
 
@@ -189,10 +235,14 @@ const isOutdated = (state: CredentialState, now: number): boolean =>
 
 test('a restart makes no key while a request is under way or a certificate is held', () => {
   inEveryHistory(({ now, event, before, effects }) => {
-    if (event !== 'restart') return;
+    if (event !== 'restart') {
+      return;
+    }
     const isAsked = before.name === 'submitting' || before.name === 'awaiting' || before.name === 'maturing';
     const kept = heldBy(before) !== undefined || (isAsked && !isOutdated(before, now));
-    if (kept && before.name !== 'ended') assert.deepEqual(of(effects, 'makeKey'), []);
+    if (kept && before.name !== 'ended') {
+      assert.deepEqual(of(effects, 'makeKey'), []);
+    }
   });
 });
 
@@ -202,7 +252,9 @@ test('no certificate that is not valid yet is written while there is a better on
       const held = heldBy(after);
       assert.ok(answer.notBefore <= now || (held !== undefined && held.notAfter <= now));
     }
-    if (after.name === 'maturing') assert.ok((wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore);
+    if (after.name === 'maturing') {
+      assert.ok((wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore);
+    }
   });
 });
 
@@ -217,7 +269,9 @@ test('first issuances go before refreshes', () => {
 test('that a refresh is late, and that a certificate has expired, is said once for each certificate', () => {
   inEveryHistory(({ effects, after }, past) => {
     for (const { news } of of(effects, 'notify')) {
-      if (news.type !== 'expired' && news.type !== 'refreshOverdue') continue;
+      if (news.type !== 'expired' && news.type !== 'refreshOverdue') {
+        continue;
+      }
       const since = past.slice(past.findLastIndex(({ event }) => event === 'restart' || event.type === 'written') + 1);
       const refreshing = since.slice(since.findLastIndex(({ before }) => before.name === 'fresh'));
       const said = refreshing.flatMap((earlier) => of(earlier.effects, 'notify')).map((one) => one.news.type);

@@ -89,7 +89,9 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
       continue;
     }
     const event = eventOf(world, turn);
-    if (event === undefined) continue;
+    if (event === undefined) {
+      continue;
+    }
     const transition = step(before, event, at);
     carryOut(world, transition, event);
     observe({ now: world.now, turn, event, before, after: world.state, effects: transition.effects });
@@ -99,7 +101,9 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
 function pass(world: World, turn: Turn): void {
   const wake = wakeTime(world.state) ?? world.now + 3_600_000;
   world.now += Math.round(Math.max(0, wake - world.now) * turn.passes);
-  if (turn.happens === 'the clock jumps') world.now += turn.jump;
+  if (turn.happens === 'the clock jumps') {
+    world.now += turn.jump;
+  }
 }
 
 /** The event that a turn brings, if there is one. */
@@ -136,9 +140,15 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
     case 'submit':
       return how === 'succeeds' ? { type: 'submitted' } : { type: 'submitFailed', error };
     case 'follow':
-      if (how === 'succeeds') return { type: 'accepted', answer: certificate(world, turn) };
-      if (how === 'is deleted') return { type: 'deleted' };
-      if (how === 'is unusable') return { type: 'unusable', error };
+      if (how === 'succeeds') {
+        return { type: 'accepted', answer: certificate(world, turn) };
+      }
+      if (how === 'is deleted') {
+        return { type: 'deleted' };
+      }
+      if (how === 'is unusable') {
+        return { type: 'unusable', error };
+      }
       return { type: 'refused', kind: 'denied', reason: 'Policy', message: 'no', followSuggestion: false };
     case 'project':
       return how === 'succeeds' ? { type: 'written' } : undefined;
@@ -165,17 +175,27 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.held = world.state.status;
     world.pending = undefined;
   }
-  if (transition.state.name !== world.state.name) world.open = undefined;
+  if (transition.state.name !== world.state.name) {
+    world.open = undefined;
+  }
   for (const effect of transition.effects) {
-    if (effect.type === 'discardPending') world.pending = undefined;
+    if (effect.type === 'discardPending') {
+      world.pending = undefined;
+    }
     if ((effect.type === 'project' || effect.type === 'saveAnswer') && world.pending !== undefined) {
       world.pending = { ...world.pending, issued: effect.answer };
     }
-    if (effectsWithoutAnswer.has(effect.type)) continue;
-    if (world.open !== undefined) throw new Error(`${effect.type} while ${world.open.type} is under way`);
+    if (effectsWithoutAnswer.has(effect.type)) {
+      continue;
+    }
+    if (world.open !== undefined) {
+      throw new Error(`${effect.type} while ${world.open.type} is under way`);
+    }
     world.open = effect;
   }
   world.state = transition.state;
   const held = heldBy(world.state);
-  if (held !== world.held) throw new Error('the state and the files disagree about the certificate');
+  if (held !== world.held) {
+    throw new Error('the state and the files disagree about the certificate');
+  }
 }

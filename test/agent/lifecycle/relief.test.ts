@@ -12,14 +12,18 @@ async function failing(world: World, name: string, sources: readonly Source[], t
   void world.publish(world.request(name, sources), 10_000);
   for (let count = 1; count <= times; count += 1) {
     await world.answer(failed);
-    if (count < times) world.clock.advance(10_000 * 2 ** (count - 1));
+    if (count < times) {
+      world.clock.advance(10_000 * 2 ** (count - 1));
+    }
   }
   world.clock.advance(1_000);
 }
 
 /** Lets what has begun in other turns of the event loop come to its end. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 50; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** An API server, or an allow-list, that refuses while `error` is set. */
@@ -28,7 +32,9 @@ function gate() {
   return {
     held,
     onSubmit(): void {
-      if (held.error !== undefined) throw held.error;
+      if (held.error !== undefined) {
+        throw held.error;
+      }
     },
   };
 }

@@ -23,7 +23,9 @@ function failingWrites(fails: (contents: Contents) => boolean): (store: VolumeSt
     async create(record) {
       const volume = await store.create(record);
       const project = (contents: Contents) => {
-        if (fails(contents)) throw new Error('ENOSPC: no space left on device');
+        if (fails(contents)) {
+          throw new Error('ENOSPC: no space left on device');
+        }
         return volume.project(contents);
       };
       return { ...volume, project };
@@ -266,7 +268,9 @@ test('a request whose reply was lost is submitted again under the same name with
   const world = await createWorld(t, {
     onSubmit() {
       lost += 1;
-      if (lost < 3) throw new AgentError('Unavailable', 'connection reset', { actor: 'nobody' });
+      if (lost < 3) {
+        throw new AgentError('Unavailable', 'connection reset', { actor: 'nobody' });
+      }
     },
   });
   const published = world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]));
@@ -306,7 +310,9 @@ test('a pod that was taken for gone and lives is refreshed again, with its trust
   let gone = false;
   const world = await createWorld(t, {
     identity(identity) {
-      if (gone) throw new AgentError('PodGone', 'no pod shop/web with that UID', { actor: 'nobody' });
+      if (gone) {
+        throw new AgentError('PodGone', 'no pod shop/web with that UID', { actor: 'nobody' });
+      }
       return identity;
     },
   });
@@ -375,7 +381,9 @@ test('no other error than that the pod is gone ends a credential', async (t) => 
   let refusal: AgentError | undefined;
   const world = await createWorld(t, {
     onSubmit() {
-      if (refusal !== undefined) throw refusal;
+      if (refusal !== undefined) {
+        throw refusal;
+      }
     },
   });
   const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
@@ -453,7 +461,9 @@ test('files that cannot be written are tried again faster as the certificate in 
   world.clock.advance(20 * hour);
   const pauses: [pause: number, left: number][] = [];
   world.onNotice = (notice) => {
-    if (notice.type !== 'attemptFailed') return;
+    if (notice.type !== 'attemptFailed') {
+      return;
+    }
     pauses.push([notice.retryAt - world.clock.now(), notAfter - world.clock.now()]);
   };
   await world.answer('issue');
@@ -486,7 +496,9 @@ test('a suggested key type is followed only where that is switched on', async (t
     const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
     const published = world.publish(request, 10_000);
     await world.answer(suggestion);
-    if (!followSuggestedKeyType) assert.equal((await published).type, 'refused');
+    if (!followSuggestedKeyType) {
+      assert.equal((await published).type, 'refused');
+    }
     world.clock.advance(10_000);
     await world.answer('issue');
     await world.publish(request);
@@ -593,8 +605,12 @@ test('a volume that the kubelet does not know any more goes when its pod is gone
   let forgotten: readonly string[] = [];
   const world = await createWorld(t, {
     identity(identity) {
-      if (answer === 'away') throw new AgentError('Unavailable', 'connection refused', { actor: 'nobody' });
-      if (answer === 'gone') throw new AgentError('PodGone', 'no such pod', { actor: 'nobody' });
+      if (answer === 'away') {
+        throw new AgentError('Unavailable', 'connection refused', { actor: 'nobody' });
+      }
+      if (answer === 'gone') {
+        throw new AgentError('PodGone', 'no such pod', { actor: 'nobody' });
+      }
       return identity;
     },
     store: (store) => ({
@@ -627,7 +643,9 @@ test('one volume of an earlier run that cannot be taken up keeps no other from i
         const volumes = found.volumes.map((volume) => {
           const isBroken = volume.record.volumeName === 'broken';
           const pending: OpenVolume['pending'] = (index) => {
-            if (isBroken && index === 1) throw new Error('the volume was unmounted or replaced');
+            if (isBroken && index === 1) {
+              throw new Error('the volume was unmounted or replaced');
+            }
             return volume.pending(index);
           };
           return { ...volume, pending };
@@ -671,7 +689,9 @@ for (const call of ['publish', 'unpublish'] as const) {
     if (call === 'publish') {
       void world.publish(request);
       await world.until(() => world.manager.count() === 1);
-    } else await world.manager.unpublish(request.volumeId, request.targetPath);
+    } else {
+      await world.manager.unpublish(request.volumeId, request.targetPath);
+    }
     assert.equal(world.manager.unusable(), 0);
   });
 }
@@ -728,7 +748,9 @@ test('a fault while an answer is told does not keep the credential from what com
   const published = world.publish(request);
   await world.until(() => world.followed.size > 0);
   world.onNotice = ({ type }) => {
-    if (type === 'denied') throw new Error('a fault of the reporter');
+    if (type === 'denied') {
+      throw new Error('a fault of the reporter');
+    }
   };
   await world.answer(denial);
   assert.deepEqual(world.faults.map(String), ['Error: a fault of the reporter']);
@@ -746,7 +768,9 @@ test('a publish call ends at once when its pod is being deleted, and leaves the 
   assert.equal(world.asking.size, 0);
   world.clock.advance(1_000);
   assert.equal(world.asking.size, 2);
-  for (const end of [...world.asking]) end();
+  for (const end of [...world.asking]) {
+    end();
+  }
   assert.deepEqual(
     (await Promise.all(published)).map(({ type }) => type),
     ['waiting', 'waiting'],

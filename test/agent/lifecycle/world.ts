@@ -84,7 +84,9 @@ const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
   const kubeletRoot = options.mountedBelow ?? mkdtempSync(join(tmpdir(), 'lifecycle-'));
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
-  if (mode === 'directory') t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
+  if (mode === 'directory') {
+    t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
+  }
   const clock = createManualClock(Date.UTC(2026, 10, 21));
   const listeners = new Set<(anchors: Anchors) => void>();
   const world: World = {
@@ -117,20 +119,26 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     async until(condition) {
       const giveUpAt = performance.now() + 20_000;
       while (!condition()) {
-        if (performance.now() > giveUpAt) throw new Error('what the test waits for does not happen');
+        if (performance.now() > giveUpAt) {
+          throw new Error('what the test waits for does not happen');
+        }
         await new Promise((resolve) => setImmediate(resolve));
       }
     },
     async answer(outcome, lifetimeMs = 24 * hour, aheadMs = 0) {
       await world.until(() => world.followed.size > 0);
       const [name, listener] = [...world.followed].at(-1) ?? [];
-      if (name === undefined || listener === undefined) throw new Error('no request is waited for');
+      if (name === undefined || listener === undefined) {
+        throw new Error('no request is waited for');
+      }
       world.followed.delete(name);
       listener(outcome === 'issue' ? issued(name, clock.now() + aheadMs, lifetimeMs) : outcome);
       return name;
     },
     announce(anchors) {
-      for (const listener of [...listeners]) listener(anchors);
+      for (const listener of [...listeners]) {
+        listener(anchors);
+      }
     },
     read: (request, file) => readFileSync(join(request.targetPath, file), 'utf8'),
     types: () => world.notices.map(({ type }) => type),
@@ -143,7 +151,9 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const maker = createKeyMaker();
   const keys: KeyMaker = {
     generate: async (keyType, call) => {
-      if (call !== undefined) world.ranks.push(call);
+      if (call !== undefined) {
+        world.ranks.push(call);
+      }
       return keep(await maker.generate(keyType, call));
     },
     restore: (pkcs8) => keep(maker.restore(pkcs8)),

@@ -22,4 +22,6 @@ export function metricsDocument(): string {
   ].join('\n');
 }
 
-if (import.meta.main) process.stdout.write(metricsDocument());
+if (import.meta.main) {
+  process.stdout.write(metricsDocument());
+}

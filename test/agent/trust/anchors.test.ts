@@ -221,7 +221,9 @@ test('subscriptions that select the same, and bundles that hold the same, share 
     names.map((name) => bundle(name, `${one}${two}`)),
   );
   const ears = Array.from({ length: 16 }, () => names.map((name) => ({ name, ...ear() }))).flat();
-  for (const { name, listener } of ears) trust.subscribe(byName(name), listener);
+  for (const { name, listener } of ears) {
+    trust.subscribe(byName(name), listener);
+  }
   const told = await Promise.all(ears.map(({ nth }) => nth(1)));
   const copies = new Set(told.flatMap((anchors) => (anchors?.type === 'found' ? anchors.certificates : [])));
   assert.equal(copies.size, 2);

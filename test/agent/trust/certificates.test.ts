@@ -41,8 +41,9 @@ test('a bundle that is not all certificates is refused, with the position and wi
 test('what is no block is text, as it is to the API server: the certificates around it are read', async () => {
   const begin = '-----BEGIN CERTIFICATE-----\n';
   const parts = [two.slice(0, -30), begin, `${begin}# until spring\nAAAA\n-----END CERTIFICATE-----\n`];
-  for (const part of parts)
+  for (const part of parts) {
     assert.deepEqual(await readTrustBundle(`${one}${part}\n${three}`), [derOf(one), derOf(three)]);
+  }
 });
 
 test('the union holds each certificate once, in an order that depends on the set alone', () => {

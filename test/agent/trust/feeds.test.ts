@@ -21,8 +21,12 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 test('a handful of names is watched one by one, and more of them through one watch of all bundles', async (t) => {
   const { trust, watchOf, server } = await start(t, [...few.map((name) => bundle(name, one)), bundle('last', two)]);
   const ears = [...few, 'last'].map((name) => ({ name, ...ear() }));
-  for (const { name, listener } of ears.slice(0, -1)) trust.subscribe(byName(name), listener);
-  for (const { nth } of ears.slice(0, -1)) assert.deepEqual(await nth(1), found(one));
+  for (const { name, listener } of ears.slice(0, -1)) {
+    trust.subscribe(byName(name), listener);
+  }
+  for (const { nth } of ears.slice(0, -1)) {
+    assert.deepEqual(await nth(1), found(one));
+  }
   assert.deepEqual(
     [...trust.health().keys()],
     few.map((name) => `metadata.name=${name}`),
@@ -42,7 +46,9 @@ test('a handful of names is watched one by one, and more of them through one wat
 test('512 optional names, most of them of nothing, make one standing watch and no burst of calls', async (t) => {
   const { trust, server } = await start(t, [bundle('name-3', one), bundle('name-500', two), bundle('unused', three)]);
   const ears = Array.from({ length: 512 }, (_, index) => ({ name: `name-${index}`, ...ear() }));
-  for (const { name, listener } of ears) trust.subscribe(byName(name, true), listener);
+  for (const { name, listener } of ears) {
+    trust.subscribe(byName(name, true), listener);
+  }
   const told = await Promise.all(ears.map(({ nth }) => nth(1)));
   assert.deepEqual(told[3], found(one));
   assert.deepEqual(told[500], found(two));
@@ -58,7 +64,9 @@ test('changing over to the shared watch loses no update and tells of nothing mis
     few.map((name) => bundle(name, one)),
   );
   const ears = few.map((name) => ({ name, ...ear() }));
-  for (const { name, listener } of ears) trust.subscribe(byName(name), listener);
+  for (const { name, listener } of ears) {
+    trust.subscribe(byName(name), listener);
+  }
   await Promise.all(ears.map(({ nth }) => nth(1)));
   const own = await watchOf('metadata.name=roots-0');
   const other = await watchOf('metadata.name=roots-1');
@@ -93,7 +101,9 @@ test('of what the shared watch shows only what is asked for is held, and what is
   const bundles = [...few.map((name) => bundle(name, one)), bundle('mesh', `${two}${three}`, { signerName })];
   const { trust, watchOf } = await start(t, bundles);
   const ears = [...few, 'last'].map((name) => ({ name, ...ear() }));
-  for (const { name, listener } of ears) trust.subscribe(byName(name), listener);
+  for (const { name, listener } of ears) {
+    trust.subscribe(byName(name), listener);
+  }
   await Promise.all(ears.map(({ nth }) => nth(1)));
   await until(() => trust.health().size === 1, 'the shared watch alone is left');
   const before = trust.heldBytes();
@@ -123,8 +133,12 @@ test('with few names left each has its own watch again, and the shared one ends'
   ended.push(last?.() ?? assert.fail());
   await Promise.all(ears.map(({ nth }) => nth(1)));
   await until(() => trust.health().size === 1, 'the shared watch alone is left');
-  for (const end of [...ended.slice(0, few.length - 2), ...ended.slice(-1)]) end();
-  for (const { callback } of alarms) callback();
+  for (const end of [...ended.slice(0, few.length - 2), ...ended.slice(-1)]) {
+    end();
+  }
+  for (const { callback } of alarms) {
+    callback();
+  }
   await until(() => trust.health().size === 2 && !trust.health().has(shared), 'two watches are left');
   const { response } = await watchOf('metadata.name=roots-1', 2);
   sendEvent(response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 2 }));

@@ -26,7 +26,9 @@ function fullBundle(seed: number): string {
     der.writeUInt32BE(seed * 0x1_0000 + blocks.length, der.length - 4);
     const block = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
     left -= block.length;
-    if (left > 0) blocks.push(block);
+    if (left > 0) {
+      blocks.push(block);
+    }
   }
   return blocks.join('');
 }
@@ -93,7 +95,9 @@ test('what the node cannot hold fails its own source, keeps the last good anchor
   assert.equal((await large.nth(4))?.type, 'refused');
   sendEvent(response, 'DELETED', bundle('large', one, { signerName, resourceVersion: 5 }));
   end();
-  for (const { callback } of alarms) callback();
+  for (const { callback } of alarms) {
+    callback();
+  }
   assert.deepEqual(await large.nth(5), found(two));
 });
 
@@ -102,7 +106,9 @@ test('reading a hundred full bundles holds the event loop up no longer than read
 }, async () => {
   const texts = Array.from({ length: 100 }, (_, index) => fullBundle(index));
   const before = process.cpuUsage();
-  for (const text of texts.slice(0, 10)) await readTrustBundle(text);
+  for (const text of texts.slice(0, 10)) {
+    await readTrustBundle(text);
+  }
   const unitMs = usedMs(before) / 10;
   let read = 0;
   let longestMs = 0;
@@ -113,7 +119,9 @@ test('reading a hundred full bundles holds the event loop up no longer than read
     },
     onMalformed: (name, reason) => assert.fail(`${name}: ${reason}`),
   });
-  for (const [index, text] of texts.entries()) shelf.offer(bundle(`bundle-${index}`, text));
+  for (const [index, text] of texts.entries()) {
+    shelf.offer(bundle(`bundle-${index}`, text));
+  }
   while (read < texts.length) {
     const turn = process.cpuUsage();
     await new Promise((resolve) => setImmediate(resolve));

@@ -98,7 +98,9 @@ export async function start(t: TestContext, bundles: ClusterTrustBundle[], heldB
         selector === `spec.signerName=${spec.signerName}`;
       const found = api.bundles.filter(fits);
       const { revision } = api;
-      if (selector === '') await api.sharedList;
+      if (selector === '') {
+        await api.sharedList;
+      }
       sendList(response, revision, found);
     }
   });

@@ -30,7 +30,9 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'cluster-test-'));
 });
 afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
+  for (const client of clients.splice(0)) {
+    client.close();
+  }
   await cluster?.close();
   cluster = undefined;
   if (driver !== undefined && driver.exitCode === null) {
@@ -176,7 +178,9 @@ test(
   async () => {
     const running = await start();
     const pod = await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
-    while ((await running.admin.events('demo', 'web')).length === 0) await new Promise((done) => setTimeout(done, 20));
+    while ((await running.admin.events('demo', 'web')).length === 0) {
+      await new Promise((done) => setTimeout(done, 20));
+    }
     const [event] = await running.admin.events('demo', 'web');
     assert.equal(event?.reason, 'FailedMount');
     assert.equal(event?.involvedObject?.uid, pod.metadata.uid);
@@ -210,6 +214,8 @@ test('closing ends what waits', limit, async () => {
 
 test('kubeconfig files can be read by their owner only', limit, async () => {
   const running = await start({ kubelet: 'none', signers: [] });
-  for (const path of Object.values(running.kubeconfigs)) assert.equal(statSync(path).mode & 0o777, 0o600);
+  for (const path of Object.values(running.kubeconfigs)) {
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+  }
   assert.throws(() => running.signer('other.example.com/x'), /there is no signer/);
 });

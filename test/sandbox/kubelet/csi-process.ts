@@ -48,9 +48,13 @@ await serve(socket, nodeService, {
   NodePublishVolume: ({ request }: Call, reply: Reply) => {
     say('NodePublishVolume', request);
     const answer = request.volume_context?.['answer'];
-    if (answer === 'hang') return;
+    if (answer === 'hang') {
+      return;
+    }
     const code = Object.entries(status).find(([name]) => name === answer)?.[1];
-    if (typeof code === 'number') return reply({ code, details: 'as ordered' });
+    if (typeof code === 'number') {
+      return reply({ code, details: 'as ordered' });
+    }
     mkdirSync(request.target_path);
     reply(null, {});
   },

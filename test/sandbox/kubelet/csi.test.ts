@@ -127,11 +127,15 @@ function startWatcher() {
     retryMs: 20,
     onChange: (endpoint) => {
       changes.push(endpoint);
-      for (const wake of waiting.splice(0)) wake();
+      for (const wake of waiting.splice(0)) {
+        wake();
+      }
     },
   });
   const change = async (): Promise<string | undefined> => {
-    while (changes.length === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    while (changes.length === 0) {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    }
     return changes.shift();
   };
   return { watcher, change };

@@ -68,12 +68,16 @@ function log<T>() {
     entries,
     say: (entry: T) => {
       entries.push(entry);
-      for (const wake of [...waiting]) wake();
+      for (const wake of [...waiting]) {
+        wake();
+      }
     },
     until: async (accept: (entry: T) => boolean): Promise<T> => {
       for (;;) {
         const found = entries.find(accept);
-        if (found !== undefined) return found;
+        if (found !== undefined) {
+          return found;
+        }
         await new Promise<void>((resolve) => {
           const wake = () => {
             waiting.delete(wake);
@@ -114,12 +118,16 @@ function surroundings(answers: readonly CsiResult[] = []) {
   const driver: CsiDriver = {
     publish: async (request) => {
       const result = results.shift() ?? { type: 'done' };
-      if (result.type === 'done') mkdirSync(request.targetPath, { recursive: true });
+      if (result.type === 'done') {
+        mkdirSync(request.targetPath, { recursive: true });
+      }
       calls.say({ type: 'publish', request });
       return result;
     },
     unpublish: async (_volumeId, targetPath) => {
-      if (existsSync(targetPath)) rmdirSync(targetPath);
+      if (existsSync(targetPath)) {
+        rmdirSync(targetPath);
+      }
       calls.say({ type: 'unpublish', targetPath });
       return { type: 'done' };
     },
@@ -328,7 +336,9 @@ test('a kubelet that starts again unpublishes the volumes of its driver whose po
   await kubelet?.close();
   assert.equal(after.calls.entries.filter(is('unpublish')).length, 1);
   assert.equal(existsSync(volumePath(gone)), false);
-  for (const path of [volumePath(kept), foreign, torn]) assert.ok(existsSync(path));
+  for (const path of [volumePath(kept), foreign, torn]) {
+    assert.ok(existsSync(path));
+  }
 });
 
 test('containers that cannot start are retried and told', limit, async () => {
@@ -336,7 +346,9 @@ test('containers that cannot start are retried and told', limit, async () => {
   let attempts = 0;
   const startContainers = async () => {
     attempts += 1;
-    if (attempts === 1) throw new Error('no such image');
+    if (attempts === 1) {
+      throw new Error('no such image');
+    }
     return { stop: async () => {} };
   };
   start({ startContainers }).changed(pod());

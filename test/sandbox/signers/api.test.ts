@@ -29,12 +29,16 @@ function apiError(httpStatus: number): AgentError {
 function clientThat(answer: (request: ApiRequest) => unknown) {
   const calls: ApiRequest[] = [];
   const discover = ({ path }: ApiRequest): unknown => {
-    if (!path.endsWith('/v1beta1')) throw apiError(404);
+    if (!path.endsWith('/v1beta1')) {
+      throw apiError(404);
+    }
     return { resources: [{ name: 'podcertificaterequests' }, { name: 'clustertrustbundles' }] };
   };
   const client: Pick<ApiClient, 'request'> = {
     request: async <T>(call: ApiRequest): Promise<T> => {
-      if (/^\/apis\/[^/]+\/[^/]+$/.test(call.path)) return discover(call) as T;
+      if (/^\/apis\/[^/]+\/[^/]+$/.test(call.path)) {
+        return discover(call) as T;
+      }
       calls.push(call);
       return answer(call) as T;
     },
@@ -65,9 +69,13 @@ test('after a conflict the newest version is written, unless it is answered or a
   ] as const) {
     let puts = 0;
     const { calls, client } = clientThat(({ method }) => {
-      if (method === 'GET') return newest;
+      if (method === 'GET') {
+        return newest;
+      }
       puts += 1;
-      if (puts === 1) throw apiError(409);
+      if (puts === 1) {
+        throw apiError(409);
+      }
       return {};
     });
     assert.equal((await createSignerApi(client).writeStatus(request, status)).type, expected);
@@ -95,10 +103,14 @@ test('a trust bundle is created once and then replaced, also when somebody else 
   let conflicts = 1;
   const { calls, client } = clientThat(({ method, body }) => {
     if (method === 'GET') {
-      if (stored === undefined) throw apiError(404);
+      if (stored === undefined) {
+        throw apiError(404);
+      }
       return stored;
     }
-    if (method === 'PUT' && conflicts-- > 0) throw apiError(409);
+    if (method === 'PUT' && conflicts-- > 0) {
+      throw apiError(409);
+    }
     stored = { ...(body as object) };
     return stored;
   });

@@ -77,7 +77,9 @@ function fakeApi(reply: (attempt: number) => WriteResult = () => ({ type: 'writt
   let ended = false;
   const note = (status: RequestStatus) => {
     written.push(status);
-    for (const wake of waiters.splice(0)) wake();
+    for (const wake of waiters.splice(0)) {
+      wake();
+    }
   };
   const api: SignerApi = {
     follow: (_name, listener) => {
@@ -105,7 +107,9 @@ function fakeApi(reply: (attempt: number) => WriteResult = () => ({ type: 'writt
     attempts: () => attempts,
     ended: () => ended,
     status: async (count = 1) => {
-      while (written.length < count) await new Promise<void>((resolve) => waiters.push(resolve));
+      while (written.length < count) {
+        await new Promise<void>((resolve) => waiters.push(resolve));
+      }
       const status = written[count - 1];
       assert.ok(status);
       return status;
@@ -292,7 +296,9 @@ test('a silent signer that speaks again answers what it left, not what was delet
   const listener = await server.following;
   const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
   assert.ok(kept && deleted && answered);
-  for (const each of [kept, deleted, answered]) listener.changed(each);
+  for (const each of [kept, deleted, answered]) {
+    listener.changed(each);
+  }
   listener.deleted(deleted);
   listener.changed({ ...answered, status: { conditions: [{ type: 'Issued', status: 'True' }] } });
   await new Promise(setImmediate);
@@ -339,7 +345,9 @@ test('an exchange of authorities trusts both roots while certificates of both ar
   const switched = Promise.withResolvers<void>();
   const onStep = (step: RotationStep) => {
     steps.push(step);
-    if (step === 'switched') switched.resolve();
+    if (step === 'switched') {
+      switched.resolve();
+    }
   };
   const rotating = signer.rotateAuthority({ overlapMs: 1, onStep });
   await switched.promise;

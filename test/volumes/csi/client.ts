@@ -14,7 +14,9 @@ const services: Record<string, typeof nodeService> = {
   Registration: registrationService,
 };
 const definition = services[service]?.[method];
-if (definition === undefined) throw new Error(`no method ${service}.${method}`);
+if (definition === undefined) {
+  throw new Error(`no method ${service}.${method}`);
+}
 
 const client = new Client(`unix:${socket}`, credentials.createInsecure());
 const options = deadlineMs === '0' ? {} : { deadline: Date.now() + Number(deadlineMs) };

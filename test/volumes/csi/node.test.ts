@@ -80,7 +80,9 @@ test('each missing or wrong field has a message for its author', () => {
       /^sources\[0\]\.clusterTrustBundle\.path: /,
     ],
   ];
-  for (const [made, message] of cases) assert.match(faultOf(made), message);
+  for (const [made, message] of cases) {
+    assert.match(faultOf(made), message);
+  }
 });
 
 test('all faults of a call are in one message', () => {

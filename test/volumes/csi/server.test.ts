@@ -270,7 +270,9 @@ test('two agents that start at once do not both get the socket', async (t) => {
   const results = await Promise.allSettled([1, 2, 3].map(() => serve(t, makeDriver().driver, directory)));
   assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
   for (const result of results) {
-    if (result.status === 'rejected') assert.equal(result.reason.code, 'SocketUnusable');
+    if (result.status === 'rejected') {
+      assert.equal(result.reason.code, 'SocketUnusable');
+    }
   }
 });
 

@@ -92,7 +92,9 @@ export function makeLog() {
   const waiting = new Set<() => void>();
   const at = (level: string) => (message: string) => {
     lines.push({ level, message });
-    for (const look of waiting) look();
+    for (const look of waiting) {
+      look();
+    }
   };
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 

@@ -84,7 +84,9 @@ test('the declaration of the README is read into sources with their positions', 
 });
 
 test('every key type of the kubelet is accepted, and an unknown one is answered with the list', () => {
-  for (const keyType of keyTypes) assert.deepEqual(certificateFaults({ keyType }), []);
+  for (const keyType of keyTypes) {
+    assert.deepEqual(certificateFaults({ keyType }), []);
+  }
   const list = keyTypes.join(', ');
   assert.deepEqual(certificateFaults({ keyType: 'RSA2048' }), [
     `sources[0].podCertificate.keyType: must be one of ${list}, not "RSA2048"`,
@@ -189,7 +191,9 @@ test('a key named __proto__ is an ordinary key', () => {
 
 test('output paths stay inside the volume and off the names that the agent keeps', () => {
   const accepted = ['a', 'a/b/c.pem', 'a..b', '.hidden', 'x/..y', 'ü.pem', '-rf', 'a b'];
-  for (const keyPath of accepted) assert.deepEqual(certificateFaults({ keyPath }), [], keyPath);
+  for (const keyPath of accepted) {
+    assert.deepEqual(certificateFaults({ keyPath }), [], keyPath);
+  }
   const refused = ['/a', '..', '../a', 'a/../b', 'a/..', '..data', '..agent/x', '..data/x', './..agent/volume.json'];
   const strange = ['a\u0000b', 'a\nb', 'a\u007fb', 'a\u0085b', '.', './', 'a/', 'x'.repeat(256), 'ü'.repeat(128)];
   for (const keyPath of [...refused, ...strange, 'x/'.repeat(1600).concat('y'), '\ud800']) {
@@ -388,6 +392,8 @@ test('a verdict is remembered, whatever else the kubelet says with the call', ()
   const first = read({ ...own, 'csi.storage.k8s.io/pod.uid': 'a' });
   assert.equal(read({ ...own, 'csi.storage.k8s.io/pod.uid': 'b' }), first);
   assert.notEqual(read({ ...own, defaultMode: '0400' }), first);
-  for (let index = 0; index < 200; index += 1) read({ sources: String(index) });
+  for (let index = 0; index < 200; index += 1) {
+    read({ sources: String(index) });
+  }
   assert.notEqual(read(own), first, 'the memory is bounded');
 });

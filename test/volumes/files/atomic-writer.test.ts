@@ -216,7 +216,9 @@ test('a writer killed at any moment leaves a complete set, and the next write cl
     const writer = spawn(process.execPath, [path.join(import.meta.dirname, 'writer.ts'), root]);
     writer.stderr.pipe(process.stderr);
     for await (const line of createInterface({ input: writer.stdout })) {
-      if (Number(line) >= 20 * round + 7) break;
+      if (Number(line) >= 20 * round + 7) {
+        break;
+      }
     }
     writer.kill('SIGKILL');
     await once(writer, 'exit');
@@ -230,14 +232,18 @@ test('a writer killed at any moment leaves a complete set, and the next write cl
 test('a directory that is swapped for a link while a set is written receives no file', (t) => {
   const root = path.join(temporaryDirectory(t), 'volume');
   const victim = path.join(root, '..', 'victim');
-  for (const directory of [root, victim]) fs.mkdirSync(directory);
+  for (const directory of [root, victim]) {
+    fs.mkdirSync(directory);
+  }
   const { mkdirSync } = fs;
   for (const swapped of ['..2026', 'parts', 'deep']) {
     const swap = t.mock.method(fs, 'mkdirSync', (directory: string, options: { mode: number }) => {
       mkdirSync(directory, options);
       // What stands for the swap happens one step later: the new directory is opened in between to set its mode.
       const name = path.basename(directory);
-      if (name.startsWith(swapped) || name === swapped) pendingSwap = directory;
+      if (name.startsWith(swapped) || name === swapped) {
+        pendingSwap = directory;
+      }
     });
     let pendingSwap: string | undefined;
     const { closeSync } = fs;

@@ -30,11 +30,15 @@ async function loop(): Promise<void> {
       const [first = '', ...others] = await readSet();
       seen.reads += 1;
       seen.generations.add(first);
-      if (first === '' || others.some((other) => other !== first)) seen.torn += 1;
+      if (first === '' || others.some((other) => other !== first)) {
+        seen.torn += 1;
+      }
     } catch (error) {
       // The set was replaced between opening its directory and its files: a reader begins again.
       const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-      if (code !== 'ENOENT') seen.errors.add(code);
+      if (code !== 'ENOENT') {
+        seen.errors.add(code);
+      }
     }
   }
 }

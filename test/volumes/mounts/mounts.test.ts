@@ -40,7 +40,9 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
     .split('\n')
     .find((each) => each.startsWith('csi.test '));
   const options = line?.split(' ')[3]?.split(',') ?? [];
-  for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) assert(options.includes(option), option);
+  for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) {
+    assert(options.includes(option), option);
+  }
   assert.equal(options.includes('noswap'), memory === 'noswap');
   assert.equal(modeOf(target), '700');
   assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]);
@@ -78,7 +80,9 @@ test('programs that are missing or silent still give a message', async (t) => {
 
 test('every layer of a path that was mounted several times comes off', { skip: mountSkip }, async (t) => {
   const target = makeMountPoint(t);
-  for (let layer = 0; layer < 3; layer += 1) await mounts.mount(target, 4096);
+  for (let layer = 0; layer < 3; layer += 1) {
+    await mounts.mount(target, 4096);
+  }
   assert.equal(mounts.at(target).length, 3);
   await mounts.unmountAll(target);
   await mounts.unmountAll(target);

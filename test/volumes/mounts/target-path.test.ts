@@ -53,8 +53,12 @@ test('no other path is accepted', () => {
 });
 
 test('pod UIDs are letters, digits and dashes', () => {
-  for (const uid of [podUID, 'A1', '0123456789abcdef0123456789abcdef']) assert(isPodUID(uid));
-  for (const uid of ['', '..', 'a/b', 'a.b', 'é', 'x'.repeat(129)]) assert(!isPodUID(uid));
+  for (const uid of [podUID, 'A1', '0123456789abcdef0123456789abcdef']) {
+    assert(isPodUID(uid));
+  }
+  for (const uid of ['', '..', 'a/b', 'a.b', 'é', 'x'.repeat(129)]) {
+    assert(!isPodUID(uid));
+  }
 });
 
 test('a symlink anywhere below the kubelet root is refused, and the root itself may be one', (t) => {

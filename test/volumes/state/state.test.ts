@@ -108,7 +108,9 @@ test('only the agent can enter the state, whatever the umask', (t) => {
   fs.chmodSync(agent, 0o777);
   state().writeRecord(makeRecord('/x'));
   assert.equal(modeOf(agent), '700');
-  for (const name of fs.readdirSync(agent)) assert.equal(modeOf(path.join(agent, name)), '600', name);
+  for (const name of fs.readdirSync(agent)) {
+    assert.equal(modeOf(path.join(agent, name)), '600', name);
+  }
 });
 
 test('files that cannot be understood are reported and count as absent', (t) => {
@@ -215,7 +217,9 @@ test('a record of a later version is read as far as this agent understands it', 
   }
   for (const source of later.record.declaration.sources) {
     source.addedLater = 1;
-    if (source.select) source.select.addedLater = 'x';
+    if (source.select) {
+      source.select.addedLater = 'x';
+    }
   }
   assert.deepEqual(decodeRecord(bytesOf(later)), record);
 
@@ -316,7 +320,9 @@ test('every field of a record is checked when it is read', () => {
     [sources(certificate, { ...anchors, path: '..agent/volume.json' }), /path is not a path in the volume/],
     [sources(certificate, { ...anchors, select: 1 }), /select is not an object/],
   ];
-  for (const [change, message] of wrong) assert.throws(() => read(change), message);
+  for (const [change, message] of wrong) {
+    assert.throws(() => read(change), message);
+  }
 });
 
 test('every field of a request and of a status is checked when it is read', () => {

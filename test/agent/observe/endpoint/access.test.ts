@@ -21,7 +21,9 @@ function open(answers: { identity?: unknown; access?: unknown } = {}) {
       asked.push({ path, spec: (body as { readonly spec: Asked['spec'] }).spec });
       await gate;
       const answer = path.endsWith('tokenreviews') ? given.identity : given.access;
-      if (answer instanceof Error) throw answer;
+      if (answer instanceof Error) {
+        throw answer;
+      }
       return answer as T;
     },
   };
@@ -93,7 +95,9 @@ describe('the access check', () => {
 
   test('lets nobody in while the API server is away, says so once, and asks again each time', async () => {
     const { check, asked, faults, given } = open({ identity: new Error('away') });
-    for (let count = 0; count < 3; count += 1) assert.equal(await check('t', 'get', '/metrics'), 'unknown');
+    for (let count = 0; count < 3; count += 1) {
+      assert.equal(await check('t', 'get', '/metrics'), 'unknown');
+    }
     assert.equal(asked.length, 3);
     assert.equal(faults.length, 1);
     given.identity = good;
@@ -134,7 +138,9 @@ describe('the access check', () => {
     assert.equal(await check('scraper', 'get', '/metrics', 'prometheus'), 'allowed');
     pass(60_000);
     given.identity = {};
-    for (let count = 0; count < 500; count += 1) await check(`made-up-${count}`, 'get', '/metrics', `peer-${count}`);
+    for (let count = 0; count < 500; count += 1) {
+      await check(`made-up-${count}`, 'get', '/metrics', `peer-${count}`);
+    }
     given.identity = good;
     assert.equal(await check('stranger', 'get', '/metrics', 'another'), 'busy');
     const before = asked.length;
@@ -157,7 +163,9 @@ describe('the access check', () => {
 
   test('lets one peer spend its own share only', async () => {
     const { check, asked, pass } = open({ identity: {} });
-    for (let count = 0; count < 100; count += 1) await check(`made-up-${count}`, 'get', '/metrics', 'loud');
+    for (let count = 0; count < 100; count += 1) {
+      await check(`made-up-${count}`, 'get', '/metrics', 'loud');
+    }
     assert.equal(asked.length, 8);
     assert.equal(await check('mine', 'get', '/metrics', 'quiet'), 'unauthenticated');
     pass(5_000);
@@ -187,7 +195,9 @@ describe('the access check', () => {
       ...['eyJ', 'eyJ.eyJ.x', `${part({ alg: 'RS256' })}.${part({})}`, `${part({ alg: 'RS256' })}.${part({})}.`],
       ...[`${part({ typ: 'JWT' })}.${part({})}.c2ln`, `${part({ alg: 'RS256' })}.${part({ sub: 'x' })}.c2ln.more`],
     ];
-    for (const token of shapeless) assert.equal(await check(token), 'unauthenticated', token);
+    for (const token of shapeless) {
+      assert.equal(await check(token), 'unauthenticated', token);
+    }
     assert.equal(asked.length, 0);
     for (const token of [
       `${part({ alg: 'RS256' })}.${part({ sub: 'x' })}.c2ln`,

@@ -24,13 +24,17 @@ describe('the shares of connections', () => {
 
   test('a peer beyond its share loses its own oldest connection', () => {
     const { admit, closed } = open();
-    for (const id of ['b1', 'a1', 'a2', 'a3', 'a4']) assert.equal(admit(id), true);
+    for (const id of ['b1', 'a1', 'a2', 'a3', 'a4']) {
+      assert.equal(admit(id), true);
+    }
     assert.deepEqual(closed, ['a1']);
   });
 
   test('when all are taken, the peer with the most makes room', () => {
     const { admit, closed } = open();
-    for (const id of ['b1', 'a1', 'a2', 'a3', 'b2', 'c1', 'd1']) assert.equal(admit(id), true);
+    for (const id of ['b1', 'a1', 'a2', 'a3', 'b2', 'c1', 'd1']) {
+      assert.equal(admit(id), true);
+    }
     assert.deepEqual(closed, ['a1']);
   });
 
@@ -41,7 +45,9 @@ describe('the shares of connections', () => {
       shares.prove(id);
     }
     assert.equal(admit('a4'), false);
-    for (const id of ['b1', 'c1', 'd1', 'e1']) assert.equal(admit(id), true);
+    for (const id of ['b1', 'c1', 'd1', 'e1']) {
+      assert.equal(admit(id), true);
+    }
     assert.deepEqual(closed, ['b1']);
     shares.release('a2');
     assert.equal(admit('a5'), true);

@@ -19,7 +19,9 @@ import { createLogProbe, statusSources } from '../subjects.ts';
 function createReviewer() {
   const server = { away: false };
   const request = async <T>({ path, body }: { readonly path: string; readonly body: unknown }): Promise<T> => {
-    if (server.away) throw new Error('the API server is away');
+    if (server.away) {
+      throw new Error('the API server is away');
+    }
     const { spec } = body as { readonly spec: { readonly token?: string; readonly user?: string } };
     const status = path.endsWith('tokenreviews')
       ? { authenticated: spec.token !== 'stranger', user: { username: spec.token } }
@@ -62,7 +64,9 @@ async function getTls(port: number, path: string, headers: Readonly<Record<strin
   const [response] = await once(outgoing, 'response');
   const certificate = new X509Certificate(response.socket.getPeerCertificate().raw);
   let body = '';
-  for await (const chunk of response) body += chunk;
+  for await (const chunk of response) {
+    body += chunk;
+  }
   return { status: response.statusCode as number, body, certificate };
 }
 
@@ -85,7 +89,9 @@ function mountSecret(t: TestContext) {
     symlinkSync(`..v${version}`, join(directory, '..data_tmp'));
     renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
   };
-  for (const name of ['tls.crt', 'tls.key']) symlinkSync(`..data/${name}`, join(directory, name));
+  for (const name of ['tls.crt', 'tls.key']) {
+    symlinkSync(`..data/${name}`, join(directory, name));
+  }
   return { write, certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') };
 }
 

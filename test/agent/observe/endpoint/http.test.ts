@@ -119,7 +119,9 @@ describe('the HTTP endpoint', () => {
     const { get, entries } = await open(t, {
       health: {
         ready: () => {
-          if (isBroken) throw new Error('secret detail');
+          if (isBroken) {
+            throw new Error('secret detail');
+          }
           return [];
         },
       },
@@ -150,7 +152,9 @@ describe('the HTTP endpoint', () => {
     // A probe sent behind a scrape on the same connection is handled after it: with both probes both scrapes are there.
     const live = (): readonly HealthCheck[] => {
       probes += 1;
-      if (probes === 2) gate.resolve();
+      if (probes === 2) {
+        gate.resolve();
+      }
       return [];
     };
     const { host, port, get } = await open(t, { metrics: counting, health: { live } });
@@ -205,7 +209,9 @@ describe('the HTTP endpoint', () => {
     const { get } = await open(t);
     const series = async (): Promise<number> => (await get('/metrics')).body.split('\n').length;
     const before = await series();
-    for (let count = 0; count < 200; count += 1) await get('/metrics');
+    for (let count = 0; count < 200; count += 1) {
+      await get('/metrics');
+    }
     assert.equal(await series(), before);
   });
 });

@@ -78,7 +78,9 @@ describe('the probe socket', () => {
       }),
     );
     assert.equal(idle.length, 300);
-    for (const what of ['live', 'ready']) assert.equal((await probe(what, '--socket', path)).code, 0, what);
+    for (const what of ['live', 'ready']) {
+      assert.equal((await probe(what, '--socket', path)).code, 0, what);
+    }
   });
 
   test('is for root alone, replaces what an earlier run left, and goes with the agent', async (t) => {

@@ -57,8 +57,11 @@ function statusOf(target: Target, method: string, path: string, body = ''): Prom
     });
     outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.once('error', reject);
-    if (body === '') outgoing.end();
-    else outgoing.flushHeaders();
+    if (body === '') {
+      outgoing.end();
+    } else {
+      outgoing.flushHeaders();
+    }
     outgoing.once('continue', () => outgoing.end(body));
   });
 }

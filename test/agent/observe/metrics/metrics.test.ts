@@ -49,7 +49,9 @@ describe('the metric table', () => {
       exported,
       rows.map(({ name, kind }) => `${name} ${kind}`),
     );
-    for (const { name, help } of rows) assert.ok(body.includes(`# HELP ${name} ${help}\n`), name);
+    for (const { name, help } of rows) {
+      assert.ok(body.includes(`# HELP ${name} ${help}\n`), name);
+    }
   });
 
   test('names metrics by the conventions', () => {
@@ -57,7 +59,9 @@ describe('the metric table', () => {
     for (const { name, kind, help } of rows) {
       assert.match(name, /^(podcert_agent|process|nodejs)_[a-z0-9_]+$/);
       assert.equal(name.endsWith('_total'), kind === 'counter', name);
-      if (kind === 'histogram') assert.match(name, /_seconds$/);
+      if (kind === 'histogram') {
+        assert.match(name, /_seconds$/);
+      }
       assert.match(help, /\.$/);
     }
   });
@@ -65,7 +69,9 @@ describe('the metric table', () => {
   test('every expression in docs/metrics.md names metrics that exist', () => {
     const document = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
     const names = new Set(rows.flatMap(({ name }) => [name, `${name}_bucket`, `${name}_sum`, `${name}_count`]));
-    for (const [name] of document.matchAll(/\b(podcert|process|nodejs)_\w+/g)) assert.ok(names.has(name), name);
+    for (const [name] of document.matchAll(/\b(podcert|process|nodejs)_\w+/g)) {
+      assert.ok(names.has(name), name);
+    }
   });
 });
 
@@ -153,7 +159,9 @@ describe('metrics', () => {
 
   test('leave signers that issue their own series, however many names pods make up', async (t) => {
     const metrics = open(t);
-    for (let index = 0; index < 500; index += 1) metrics.count('requests', { signer_name: `made-up.example/${index}` });
+    for (let index = 0; index < 500; index += 1) {
+      metrics.count('requests', { signer_name: `made-up.example/${index}` });
+    }
     metrics.signerIssued('example.com/real');
     metrics.count('requests', { signer_name: 'example.com/real' });
     const series = await samples(metrics, 'podcert_agent_requests_total');
@@ -169,7 +177,9 @@ describe('metrics', () => {
       state: 'fresh' as const,
       notAfter: 1_000_000 - index * 1_000,
     }));
-    for (const { signerName } of credentials) metrics.signerIssued(signerName);
+    for (const { signerName } of credentials) {
+      metrics.signerIssued(signerName);
+    }
     metrics.collectFrom(sources({ credentials: () => credentials }));
     const states = await samples(metrics, 'podcert_agent_credentials');
     assert.ok(states.includes('podcert_agent_credentials{signer_name="other",state="fresh"} 3'));
@@ -216,7 +226,9 @@ describe('metrics', () => {
       metrics.collectFrom(sources({ credentials: () => credentials }));
       const series = await samples(metrics, name);
       assert.equal(series.length, podMetrics ? 1_000 : 0);
-      if (!podMetrics) continue;
+      if (!podMetrics) {
+        continue;
+      }
       const labels = 'namespace="shop",pod="web-0",volume="mtls",source="0",signer_name="example.com/mesh"';
       assert.equal(series[0], `${name}{${labels}} 9000`);
       credentials = [];
@@ -234,8 +246,12 @@ describe('metrics', () => {
 
   test('take no harm from durations that a clock change spoiled', async (t) => {
     const metrics = open(t);
-    for (const seconds of [-5, Number.NaN, Number.POSITIVE_INFINITY, 0.02]) metrics.observe('propagation', {}, seconds);
-    for (const by of [-1, Number.NaN, 0]) metrics.count('processCpu', {}, by);
+    for (const seconds of [-5, Number.NaN, Number.POSITIVE_INFINITY, 0.02]) {
+      metrics.observe('propagation', {}, seconds);
+    }
+    for (const by of [-1, Number.NaN, 0]) {
+      metrics.count('processCpu', {}, by);
+    }
     assert.deepEqual(await samples(metrics, 'podcert_agent_propagation_duration_seconds_count'), [
       'podcert_agent_propagation_duration_seconds_count 2',
     ]);

@@ -286,7 +286,9 @@ const rows: readonly Row[] = [
 /** What the line carries because of its subject alone. */
 function subjectOf(notice: Notice): Entry {
   const { signerName, keyType, source, ...pod } = credentialFields;
-  if ('signerName' in notice) return { ...pod, source, signerName, keyType };
+  if ('signerName' in notice) {
+    return { ...pod, source, signerName, keyType };
+  }
   return 'source' in notice ? { ...pod, source: 1 } : pod;
 }
 
@@ -505,7 +507,9 @@ describe('the reporter', () => {
     report({ ...wordy, type: 'attemptFailed', phase: 'request', error: error('Rejected', long), retryAt: moment });
     report({ ...anchors, type: 'anchorsMissing', message: long });
     assert.equal(events.length, 5);
-    for (const { message } of events) assert.match(message, /[a-z0-9Z]\.$/);
+    for (const { message } of events) {
+      assert.match(message, /[a-z0-9Z]\.$/);
+    }
   });
 
   test('goes on when the sink of events throws, and says so', (t) => {

@@ -50,7 +50,9 @@ function manyVolumes(): VolumeSnapshot[] {
 
 async function open(t: TestContext) {
   const browser = await startChromium();
-  if (browser === undefined) return t.skip('there is no chromium on this machine');
+  if (browser === undefined) {
+    return t.skip('there is no chromium on this machine');
+  }
   t.after(() => browser.close());
   const metrics = createMetrics({ version: '1' });
   t.after(() => metrics.close());
@@ -78,7 +80,9 @@ function becomes(page: Page, expression: string): Promise<boolean> {
 
 test('the status page shows 300 volumes in a browser, in light and dark, and its policy stops nothing of its own', async (t) => {
   const opened = await open(t);
-  if (opened === undefined) return;
+  if (opened === undefined) {
+    return;
+  }
   const page = await opened.browser.newPage();
   for (const scheme of ['light', 'dark'] as const) {
     await page.setColours(scheme);
@@ -91,14 +95,18 @@ test('the status page shows 300 volumes in a browser, in light and dark, and its
     const overflow = await page.evaluate(`document.documentElement.scrollWidth - innerWidth`);
     assert.ok(Number(overflow) <= 0, `the page is ${overflow} pixels too wide`);
     const directory = process.env['SCREENSHOTS'];
-    if (directory !== undefined) writeFileSync(join(directory, `status-${scheme}.png`), await page.screenshot());
+    if (directory !== undefined) {
+      writeFileSync(join(directory, `status-${scheme}.png`), await page.screenshot());
+    }
   }
   assert.deepEqual(page.complaints, []);
 });
 
 test('the status page filters while one types, sorts by a click, and follows what happens', async (t) => {
   const opened = await open(t);
-  if (opened === undefined) return;
+  if (opened === undefined) {
+    return;
+  }
   const page = await opened.browser.newPage();
   await page.open(opened.url);
   await page.evaluate(`document.querySelector('[type=search]').value = 'denied';
@@ -115,7 +123,9 @@ test('the status page filters while one types, sorts by a click, and follows wha
 
 test('without scripts the status page filters and sorts all the same, by its form and its links', async (t) => {
   const opened = await open(t);
-  if (opened === undefined) return;
+  if (opened === undefined) {
+    return;
+  }
   const page = await opened.browser.newPage();
   await page.setScripts(false);
   await page.open(`${opened.url}?filter=web-00&sort=pod`);

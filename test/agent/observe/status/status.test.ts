@@ -207,7 +207,9 @@ test('spans of time are told in their two largest units', () => {
     [90_061_000, '1 d 1 h'],
     [86_405_000, '1 d'],
   ];
-  for (const [ms, text] of cases) assert.equal(spanText(ms), text);
+  for (const [ms, text] of cases) {
+    assert.equal(spanText(ms), text);
+  }
   assert.equal(fromNow(5_000, 0), 'in 5 s');
   assert.equal(fromNow(0, 5_000), '5 s ago');
   assert.equal(fromNow(5_000, 4_500), 'now');

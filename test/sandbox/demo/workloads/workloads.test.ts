@@ -21,7 +21,9 @@ beforeEach(() => {
 });
 afterEach(async () => {
   for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      continue;
+    }
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('exit', resolve));
   }
@@ -35,7 +37,9 @@ function project(volume: string, files: Readonly<Record<string, string>>): void 
   version += 1;
   const name = `..version-${version}`;
   mkdirSync(join(volume, name), { recursive: true });
-  for (const [path, text] of Object.entries(files)) writeFileSync(join(volume, name, path), text);
+  for (const [path, text] of Object.entries(files)) {
+    writeFileSync(join(volume, name, path), text);
+  }
   symlinkSync(name, join(volume, '..data_tmp'));
   renameSync(join(volume, '..data_tmp'), join(volume, '..data'));
 }
@@ -74,12 +78,16 @@ function start(script: 'server' | 'client', args: readonly string[]) {
     const report = parseReport(line);
     assert.ok(report, line);
     reports.push(report);
-    for (const wake of waiting) wake();
+    for (const wake of waiting) {
+      wake();
+    }
   });
   const until = async <R extends Report>(matches: (report: Report) => report is R, from = 0): Promise<R> => {
     for (;;) {
       const found = reports.slice(from).find(matches);
-      if (found !== undefined) return found;
+      if (found !== undefined) {
+        return found;
+      }
       await new Promise<void>((resolve) => {
         const wake = () => {
           waiting.delete(wake);
@@ -125,13 +133,19 @@ test('server and client learn each other, and neither a new leaf nor a new root 
 
   const fresh = await createAuthority('mesh 2', Date.now());
   const both = old.rootPem + fresh.rootPem;
-  for (const account of ['server', 'client']) await projectBundle(account, old, both);
+  for (const account of ['server', 'client']) {
+    await projectBundle(account, old, both);
+  }
   const trustsBoth = is('anchors', (report) => report.subjects.length === 2);
   await Promise.all([server.until(trustsBoth), client.until(trustsBoth)]);
-  for (const account of ['server', 'client']) await projectBundle(account, fresh, both);
+  for (const account of ['server', 'client']) {
+    await projectBundle(account, fresh, both);
+  }
   const isNew = is('peer', (report) => report.identity.issuer === 'mesh 2 intermediate');
   await Promise.all([server.until(isNew), client.until(isNew)]);
-  for (const account of ['server', 'client']) await projectBundle(account, fresh, fresh.rootPem);
+  for (const account of ['server', 'client']) {
+    await projectBundle(account, fresh, fresh.rootPem);
+  }
   const trustsNew = is('anchors', (report) => report.subjects.join() === 'mesh 2 root');
   await Promise.all([server.until(trustsNew), client.until(trustsNew)]);
 
