@@ -163,7 +163,7 @@ function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
     const result = volume.project(contents);
     for (const [index, content] of batch) {
       if (content.kind === 'credential') {
-        volume.saveIssued(index, content.status);
+        volume.saveIssued(index, content.status, content.answer.certificates);
       }
     }
     return result;

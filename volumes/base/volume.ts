@@ -66,6 +66,25 @@ export interface IssuedStatus {
   readonly refreshAt: number;
 }
 
+/** What was decided when the chain in the files turned out to lead to none of its signer's anchors beside it. */
+export interface TrustMismatch {
+  /** When that was seen, milliseconds since the epoch, like all times here. */
+  readonly since: number;
+  /** When the pod is told, if it lasts; absent once that is done. */
+  readonly tellAt?: number;
+  /** When the certificate is refreshed for it, if it lasts. */
+  readonly refreshAt: number;
+}
+
+/** What a volume keeps of how a chain stands to its signer's anchors, so that a restart changes nothing about it. */
+export interface TrustRecord {
+  /** Refreshes brought forward for a mismatch since the last one that came at its own time. */
+  readonly earlyRefreshes: number;
+  /** True from when the pod has been told of a mismatch until it is told that it is over. */
+  readonly isTold: boolean;
+  readonly mismatch?: TrustMismatch;
+}
+
 /** What a source's files are made from. */
 export type SourceContent =
   | {
@@ -91,7 +110,14 @@ export interface OpenVolume {
   /** Removes the request and its key; nothing happens when there is none. */
   discardPending(index: number): void;
   issued(index: number): IssuedStatus | undefined;
-  saveIssued(index: number, status: IssuedStatus): void;
+  /** Notes what the files of the source hold: the certificate's status, and its chain (DER, leaf first). */
+  saveIssued(index: number, status: IssuedStatus, certificates: readonly Uint8Array[]): void;
+  /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
+  issuedChain(index: number): readonly Uint8Array[] | undefined;
+  /** What was kept of the chain that is in the files now. */
+  trust(index: number): TrustRecord | undefined;
+  /** Keeps it beside the status of the certificate in the files, of which there must be one. */
+  saveTrust(index: number, trust: TrustRecord): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
   /** True when every file of the source is in place. */

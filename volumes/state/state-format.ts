@@ -6,9 +6,17 @@
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
-import type { FileOwner, IssuedChain, IssuedStatus, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import type {
+  FileOwner,
+  IssuedChain,
+  IssuedStatus,
+  PendingRequest,
+  TrustMismatch,
+  TrustRecord,
+  VolumeRecord,
+} from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
-import { der, type Fields, fields, id, keyType, list, part, text, time } from './json-fields.ts';
+import { der, type Fields, fields, flag, id, keyType, list, part, text, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -16,6 +24,14 @@ const version = 1;
 export interface StoredPending {
   readonly pending: PendingRequest;
   readonly keyFile: string;
+}
+
+/** The certificate in a source's files. */
+export interface StoredIssued {
+  readonly status: IssuedStatus;
+  /** DER, leaf first. */
+  readonly certificates: readonly Uint8Array[] | undefined;
+  readonly trust?: TrustRecord;
 }
 
 export function encodeRecord(record: VolumeRecord): Buffer {
@@ -32,8 +48,8 @@ export function encodePending({ pending, keyFile }: StoredPending): Buffer {
   return encode({ pending: encoded, keyFile });
 }
 
-export function encodeIssued(issued: IssuedStatus): Buffer {
-  return encode({ issued });
+export function encodeIssued({ status, certificates, trust }: StoredIssued): Buffer {
+  return encode({ issued: status, certificates: certificates?.map(base64), trust });
 }
 
 function base64(der: Uint8Array): string {
@@ -91,6 +107,34 @@ export function decodeIssued(bytes: Uint8Array): IssuedStatus {
   };
 }
 
+/** The certificate's chain, where an agent has stored it. @throws TypeError that says what is wrong with the bytes. */
+export function decodeIssuedChain(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+  const content = document(bytes);
+  return content['certificates'] === undefined ? undefined : certificatesIn(content);
+}
+
+/** @throws TypeError that says what is wrong with the bytes. */
+export function decodeTrust(bytes: Uint8Array): TrustRecord | undefined {
+  const content = document(bytes);
+  if (content['trust'] === undefined) {
+    return undefined;
+  }
+  const trust = part(content, 'trust');
+  return {
+    earlyRefreshes: id(trust, 'earlyRefreshes'),
+    isTold: flag(trust, 'isTold'),
+    ...(trust['mismatch'] === undefined ? {} : { mismatch: mismatchIn(part(trust, 'mismatch')) }),
+  };
+}
+
+function mismatchIn(mismatch: Fields): TrustMismatch {
+  return {
+    since: time(mismatch, 'since'),
+    ...(mismatch['tellAt'] === undefined ? {} : { tellAt: time(mismatch, 'tellAt') }),
+    refreshAt: time(mismatch, 'refreshAt'),
+  };
+}
+
 function document(bytes: Uint8Array): Fields {
   const content = fields(parseJson(bytes), 'the file');
   const found = content['version'];
@@ -109,17 +153,21 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function chain(issued: Fields): IssuedChain {
-  const certificates = list(issued, 'certificates').map((entry) => der(entry, 'certificates'));
-  if (certificates.length === 0) {
-    throw new TypeError('certificates is empty');
-  }
   return {
-    certificates,
+    certificates: certificatesIn(issued),
     serialNumber: text(issued, 'serialNumber'),
     notBefore: time(issued, 'notBefore'),
     notAfter: time(issued, 'notAfter'),
     beginRefreshAt: time(issued, 'beginRefreshAt'),
   };
+}
+
+function certificatesIn(parent: Fields): readonly Uint8Array[] {
+  const certificates = list(parent, 'certificates').map((entry) => der(entry, 'certificates'));
+  if (certificates.length === 0) {
+    throw new TypeError('certificates is empty');
+  }
+  return certificates;
 }
 
 function owner(value: Fields): FileOwner {

@@ -4,7 +4,7 @@
  *     ..agent/volume.json              whose volume it is and what it asks for
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
- *     ..agent/issued-0.json            the certificate that source 0's files hold
+ *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -26,8 +26,10 @@ import {
 } from '../files/files.ts';
 import {
   decodeIssued,
+  decodeIssuedChain,
   decodePending,
   decodeRecord,
+  decodeTrust,
   encodeIssued,
   encodePending,
   encodeRecord,
@@ -47,7 +49,16 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'issued' | 'saveIssued'
+    | 'pending'
+    | 'savePending'
+    | 'saveAnswer'
+    | 'readPendingKey'
+    | 'discardPending'
+    | 'issued'
+    | 'saveIssued'
+    | 'issuedChain'
+    | 'trust'
+    | 'saveTrust'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Clears away what an interrupted change left. */
@@ -115,7 +126,10 @@ export function openState(root: string, report: (problem: string) => void): Volu
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
     issued: (index) => look((files) => files.issued(index)),
-    saveIssued: (index, status) => change((files) => files.saveIssued(index, status)),
+    saveIssued: (index, status, certificates) => change((files) => files.saveIssued(index, status, certificates)),
+    issuedChain: (index) => look((files) => files.issuedChain(index)),
+    trust: (index) => look((files) => files.trust(index)),
+    saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -178,6 +192,9 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     return stored;
   }
 
+  const issued = (index: number) => readOrReport(issuedFile(index), decodeIssued);
+  const issuedChain = (index: number) => readOrReport(issuedFile(index), decodeIssuedChain);
+
   function discardPending(index: number): void {
     fs.rmSync(pendingFile(index), { force: true });
     removeKeys(index, undefined);
@@ -206,8 +223,19 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     },
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
     discardPending,
-    issued: (index) => readOrReport(issuedFile(index), decodeIssued),
-    saveIssued: (index, status) => replaceFile(issuedFile(index), encodeIssued(status), fileAccess),
+    issued,
+    saveIssued: (index, status, certificates) =>
+      replaceFile(issuedFile(index), encodeIssued({ status, certificates }), fileAccess),
+    issuedChain,
+    trust: (index) => readOrReport(issuedFile(index), decodeTrust),
+    saveTrust: (index, trust) => {
+      const status = issued(index);
+      if (status === undefined) {
+        throw new VolumeError('Corrupt', `${directory}/ holds no certificate's status of source ${index}`);
+      }
+      const stored = encodeIssued({ status, certificates: issuedChain(index), trust });
+      replaceFile(issuedFile(index), stored, fileAccess);
+    },
     repair,
   };
 }

@@ -95,7 +95,7 @@ test('discarding removes request and key, and does nothing the second time', (t)
 test('the status of a certificate is read back', (t) => {
   const { state } = open(t);
   assert.equal(state().issued(0), undefined);
-  state().saveIssued(0, status);
+  state().saveIssued(0, status, issued.certificates);
   assert.deepEqual(state().issued(0), status);
 });
 
@@ -104,7 +104,7 @@ test('only the agent can enter the state, whatever the umask', (t) => {
   const umask = process.umask(0);
   t.after(() => process.umask(umask));
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveIssued(0, status);
+  state().saveIssued(0, status, issued.certificates);
   fs.chmodSync(agent, 0o777);
   state().writeRecord(makeRecord('/x'));
   assert.equal(modeOf(agent), '700');
@@ -252,7 +252,7 @@ test('a declaration with any field of another type is refused, not believed', ()
 test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
   const { agent, state } = open(t);
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveIssued(0, status);
+  state().saveIssued(0, status, issued.certificates);
   const before = fs.readdirSync(agent).toSorted();
   fs.writeFileSync(path.join(agent, 'pending-0.json.tmp'), '{');
   fs.writeFileSync(path.join(agent, 'volume.json.tmp'), '{');
