@@ -13,6 +13,7 @@ import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
+import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
@@ -170,6 +171,7 @@ function createManager(
     clock,
     keys,
     trust,
+    leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: connection.nodePods,
     issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),

@@ -5,17 +5,22 @@
 import type { IssuedChain, IssuedStatus } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
+import type {
+  Attempt,
+  CredentialNews,
+  Effect,
+  Failure,
+  Moment,
+  Pausing,
+  Transition,
+  Trust,
+} from './credential-state.ts';
+import { tellMismatch, tellTime } from './credential-trust.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
-export function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, at: Moment): Attempt {
-  return { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
-}
-
-/** When a held certificate wants its refresh. */
-export function dueTime({ refreshAt, notAfter }: IssuedStatus): number {
-  return Math.min(refreshAt, notAfter);
+export function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, trust: Trust, at: Moment): Attempt {
+  return { keyType, held, trust, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
 }
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
@@ -133,24 +138,34 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
 }
 
 /** When the next warning about the held certificate is due. */
-export function warningTime({ held, warned }: Pick<Attempt, 'held' | 'warned'>): number | undefined {
+export function warningTime(attempt: Attempt): number | undefined {
+  const times = [datesWarningTime(attempt), tellTime(attempt.trust)].filter((time) => time !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function datesWarningTime({ held, warned }: Attempt): number | undefined {
   if (held === undefined || warned === 'expired') {
     return undefined;
   }
   return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
 }
 
-/** Says once that the refresh of the held certificate is late, and once that the certificate has expired. */
+/**
+ * Says once that the refresh of the held certificate is late, once that the certificate has expired, and once that its
+ * chain leads to none of its signer's anchors.
+ */
 export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
   const { held } = attempt;
-  const due = warningTime(attempt);
+  const { trust, effects } = tellMismatch(attempt.trust, held, at);
+  const told = { ...attempt, trust };
+  const due = datesWarningTime(attempt);
   if (held === undefined || due === undefined || at.now < due) {
-    return { attempt, effects: [] };
+    return { attempt: told, effects };
   }
   const { notAfter } = held;
   return at.now >= notAfter
-    ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
-    : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
+    ? { attempt: { ...told, warned: 'expired' }, effects: [...effects, notify({ type: 'expired', notAfter })] }
+    : { attempt: { ...told, warned: 'overdue' }, effects: [...effects, notify({ type: 'refreshOverdue', notAfter })] };
 }
 
 /** Tells what happened. */

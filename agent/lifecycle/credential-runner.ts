@@ -5,7 +5,7 @@
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
 
-import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/base/volume.ts';
+import type { IssuedChain, IssuedStatus, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
@@ -13,7 +13,7 @@ import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
 import { begin, heldBy, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
-import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
+import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
@@ -60,6 +60,8 @@ export interface CredentialRunner {
   wake(): void;
   /** The answer is in the files. */
   written(): void;
+  /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
+  judged(verdict: TrustVerdict, anchors: number): void;
   /** The pod has ended. */
   end(why: EndReason): void;
   /** The pod lives after all. */
@@ -157,6 +159,9 @@ export function runCredential(
       case 'saveAnswer':
         volume.saveAnswer(index, effect.answer);
         return;
+      case 'saveTrust':
+        saveTrust(effect.trust);
+        return;
       case 'discardPending':
         host.discard(index);
         return;
@@ -165,6 +170,15 @@ export function runCredential(
         return;
       default:
         unreachable(effect);
+    }
+  };
+
+  /** What cannot be kept costs no more than a restart that does not know it. */
+  const saveTrust = (trust: TrustRecord): void => {
+    try {
+      volume.saveTrust(index, trust);
+    } catch (error) {
+      host.fault(index, error);
     }
   };
 
@@ -286,7 +300,11 @@ export function runCredential(
     }
   };
 
-  const found = { held: projectedStatus(volume, index), pending: volume.pending(index) };
+  const found = {
+    held: projectedStatus(volume, index),
+    trust: volume.trust(index),
+    pending: volume.pending(index),
+  };
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);
@@ -297,6 +315,7 @@ export function runCredential(
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
+    judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
     stop() {

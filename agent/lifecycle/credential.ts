@@ -8,7 +8,6 @@ import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { endOf, expiryToTell, hastened, onEndedTimer, revive } from './credential-end.ts';
 import {
-  dueTime,
   elapsed,
   generate,
   newAttempt,
@@ -29,6 +28,7 @@ import type {
   CredentialState,
   Effect,
   Found,
+  Fresh,
   Generating,
   Maturing,
   Moment,
@@ -36,7 +36,18 @@ import type {
   Projecting,
   Submitting,
   Transition,
+  Trust,
 } from './credential-state.ts';
+import {
+  dueTime,
+  hastenedTrust,
+  judge,
+  onRefresh,
+  onWritten,
+  tellMismatch,
+  tellTime,
+  unjudged,
+} from './credential-trust.ts';
 import type { EndReason } from './notices.ts';
 import { latestRefresh, patience } from './pace.ts';
 
@@ -47,7 +58,8 @@ const waitingNoticeAfterMs = 10_000;
 export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const { pending } = found;
   const held = found.held && refreshedInTime(found.held);
-  const attempt = newAttempt(keyType, held, at);
+  const trust = unjudged(found.trust);
+  const attempt = newAttempt(keyType, held, trust, at);
   // A request that the files hold already was only not cleared away any more.
   const isDone = pending !== undefined && pending.requestName === held?.requestName;
   if (!isDone && pending?.issued !== undefined && pending.issued.notAfter > at.now) {
@@ -63,7 +75,7 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   }
   const { notAfter, refreshAt } = held;
   const adopted = notify({ type: 'adopted', notAfter, refreshAt });
-  return { state: { name: 'fresh', keyType: held.keyType, held }, effects: [...leftover, adopted] };
+  return { state: { name: 'fresh', keyType: held.keyType, held, trust }, effects: [...leftover, adopted] };
 }
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
@@ -76,6 +88,9 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
   }
   if (event.type === 'retryNow') {
     return onRetryNow(state, at);
+  }
+  if (event.type === 'trustJudged') {
+    return onTrustJudged(state, event, at);
   }
   switch (state.name) {
     case 'generating':
@@ -103,7 +118,7 @@ export function wakeTime(state: CredentialState): number | undefined {
     case 'ended':
       return earliest(state.recheckAt, expiryToTell(state));
     case 'fresh':
-      return dueTime(state.held);
+      return earliest(dueTime(state.held, state.trust), tellTime(state.trust));
     case 'generating':
     case 'submitting':
       return warningTime(state.attempt);
@@ -133,6 +148,11 @@ export function retryTime(state: CredentialState): number | undefined {
 /** The certificate in the volume's files, whatever else is under way. */
 export function heldBy(state: CredentialState): IssuedStatus | undefined {
   return state.name === 'fresh' || state.name === 'ended' ? state.held : state.attempt.held;
+}
+
+/** How the chain in the files stands to its signer's anchors. */
+export function trustOf(state: CredentialState): Trust {
+  return state.name === 'fresh' || state.name === 'ended' ? state.trust : state.attempt.trust;
 }
 
 /** The key type that is in use: the one asked for, or one that the signer suggested. */
@@ -231,7 +251,8 @@ function whenWritten(state: Projecting, at: Moment): Transition {
     writeMs: elapsed(attempt, at),
     totalMs: Math.max(0, at.now - attempt.startedAt),
   });
-  return { state: { name: 'fresh', keyType: attempt.keyType, held: status }, effects: [projected] };
+  const { trust, effects } = onWritten(attempt.trust);
+  return { state: { name: 'fresh', keyType: attempt.keyType, held: status, trust }, effects: [...effects, projected] };
 }
 
 function onTimer(state: CredentialState, at: Moment): Transition {
@@ -239,7 +260,7 @@ function onTimer(state: CredentialState, at: Moment): Transition {
     case 'ended':
       return onEndedTimer(state, at);
     case 'fresh':
-      return at.now < dueTime(state.held) ? unchanged(state) : generate(newAttempt(state.keyType, state.held, at), at);
+      return onFreshTimer(state, at);
     case 'generating':
     case 'submitting': {
       const { attempt, effects } = warn(state.attempt, at);
@@ -261,6 +282,34 @@ function onTimer(state: CredentialState, at: Moment): Transition {
     default:
       return unreachable(state);
   }
+}
+
+function onFreshTimer(state: Fresh, at: Moment): Transition {
+  const { keyType, held } = state;
+  const told = tellMismatch(state.trust, held, at);
+  if (at.now < dueTime(held, told.trust)) {
+    return { state: { ...state, trust: told.trust }, effects: told.effects };
+  }
+  const { trust, effects } = onRefresh(told.trust, held, at);
+  return generate(newAttempt(keyType, held, trust, at), at, [...told.effects, ...effects]);
+}
+
+/** The certificate in the files was compared with its signer's anchors; nothing that is under way changes by it. */
+function onTrustJudged(
+  state: CredentialState,
+  event: CredentialEvent & { type: 'trustJudged' },
+  at: Moment,
+): Transition {
+  const held = heldBy(state);
+  if (held === undefined || state.name === 'ended') {
+    return unchanged(state);
+  }
+  if (state.name === 'fresh') {
+    const { trust, effects } = judge(state.trust, held, event, at);
+    return { state: { ...state, trust }, effects };
+  }
+  const { trust, effects } = judge(state.attempt.trust, held, event, at);
+  return { state: { ...state, attempt: { ...state.attempt, trust } }, effects };
 }
 
 function onMaturingTimer(state: Maturing, at: Moment): Transition {
@@ -289,12 +338,23 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
   return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
 }
 
-/** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
+/**
+ * A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod, and the
+ * time until a refresh for a mismatch.
+ */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
-  if (state.name === 'pausing') {
-    return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+  switch (state.name) {
+    case 'pausing':
+      return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+    case 'ended':
+      return onEndedTimer(hastened(state), at);
+    case 'fresh':
+      return state.trust.verdict === 'mismatch'
+        ? onFreshTimer({ ...state, trust: hastenedTrust(state.trust) }, at)
+        : unchanged(state);
+    default:
+      return unchanged(state);
   }
-  return state.name === 'ended' ? onEndedTimer(hastened(state), at) : unchanged(state);
 }
 
 function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
@@ -322,7 +382,7 @@ function end(state: CredentialState, why: EndReason, at: Moment): Transition {
     return unchanged(state);
   }
   const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
-  return endOf({ keyType: keyTypeOf(state), held: heldBy(state), warned, why }, at);
+  return endOf({ keyType: keyTypeOf(state), held: heldBy(state), trust: unjudged(trustOf(state)), warned, why }, at);
 }
 
 /** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */

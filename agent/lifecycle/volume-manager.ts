@@ -16,6 +16,7 @@ import type {
 } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
+import { createOneATurn } from '../base/one-a-turn.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
 import type { NodePods, PodDirectory, PodIdentity } from './ports.ts';
 import type { Relief } from './relief.ts';
@@ -77,6 +78,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   /** Target paths of volumes that nobody looks after: their certificates expire. */
   const abandoned = new Set<string>();
   let stopped = false;
+  const oneATurn = createOneATurn((fault) => onFault(fault, 'a fault while looking after volumes'));
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
@@ -95,7 +97,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   };
 
   const run = (volume: OpenVolume): Running => {
-    const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
+    const entry = { runner: runVolume(volume, { ...options, report }, oneATurn), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
     abandoned.delete(volume.record.targetPath);
     return entry;

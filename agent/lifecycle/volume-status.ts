@@ -5,9 +5,10 @@
 import type { IssuedStatus, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import { heldBy, keyTypeOf } from './credential.ts';
+import { heldBy, keyTypeOf, trustOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
 import type { CredentialState, Failure } from './credential-state.ts';
+import { dueTime } from './credential-trust.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
 
@@ -153,25 +154,43 @@ export function credentialSnapshot(
   const state = credential.state();
   const { index, signerName } = credential.source;
   const held = heldBy(state);
+  const trouble = mismatchOf(state, signerName);
   return {
     volume: record,
     source: index,
     signerName,
     keyType: keyTypeOf(state),
     state: stateName(state, held, now),
-    ...(held === undefined ? {} : datesOf(held)),
+    ...(held === undefined ? {} : { ...datesOf(held), refreshAt: dueTime(held, trustOf(state)) }),
     ...requestOf(state),
-    ...setbackOf(state),
+    ...trouble,
+    ...setbackOf(state, trouble?.lastError),
   };
 }
 
-/** What keeps the certificate from its refresh, and until when. */
-function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; readonly lastError?: string } {
+/** Since when the chain has led to no anchor, and that in words. */
+function mismatchOf(state: CredentialState, signerName: string) {
+  const { verdict, mismatch, anchors } = trustOf(state);
+  if (verdict !== 'mismatch' || mismatch === undefined) {
+    return undefined;
+  }
+  const since = new Date(mismatch.since).toISOString();
+  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
+  const lastError = `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
+  return { trustMismatchSince: mismatch.since, lastError };
+}
+
+/** What keeps the certificate from its refresh, and until when. @param trouble what is wrong beside that */
+function setbackOf(
+  state: CredentialState,
+  trouble: string | undefined,
+): { readonly nextAttemptAt?: number; readonly lastError?: string } {
+  const andTrouble = trouble === undefined ? '' : `; ${trouble}`;
   switch (state.name) {
     case 'pausing':
-      return { nextAttemptAt: state.until, lastError: describeFailure(state.failure) };
+      return { nextAttemptAt: state.until, lastError: `${describeFailure(state.failure)}${andTrouble}` };
     case 'maturing':
-      return { lastError: describeMaturing(state) };
+      return { lastError: `${describeMaturing(state)}${andTrouble}` };
     case 'ended':
       return { nextAttemptAt: state.recheckAt, lastError: describeEnd(state) };
     default:
@@ -200,8 +219,8 @@ function stateName(state: CredentialState, held: IssuedStatus | undefined, now: 
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }
 
-function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt }: IssuedStatus) {
-  return { serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt }: IssuedStatus) {
+  return { serialNumber, notBefore, notAfter, beginRefreshAt };
 }
 
 function requestOf(state: CredentialState): { readonly requestName?: string } {

@@ -96,6 +96,8 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
         metrics.signerIssued(notice.signerName);
         break;
       case 'resumed':
+      case 'trustMismatch':
+      case 'trustMismatchOver':
       case 'podEnded':
       case 'podLives':
         break;

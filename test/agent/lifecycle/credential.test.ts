@@ -21,8 +21,13 @@ const undecided: PendingRequest = { requestName: 'req-1', keyType: 'ED25519', cr
 
 test('a request that the files hold already is cleared away, and its drawn refresh time stays', () => {
   for (const left of [pending, undecided]) {
-    const { state, effects } = begin('ED25519', { held, pending: left }, { now: now + hour, random: 0.9 });
-    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', held });
+    const { state, effects } = begin(
+      'ED25519',
+      { held, trust: undefined, pending: left },
+      { now: now + hour, random: 0.9 },
+    );
+    const trust = { earlyRefreshes: 0, isTold: false, verdict: 'unknown', anchors: 0 };
+    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', held, trust });
     assert.deepEqual(
       effects.map(({ type }) => type),
       ['discardPending', 'notify'],
@@ -32,7 +37,11 @@ test('a request that the files hold already is cleared away, and its drawn refre
 
 test('an answer that the files do not hold yet is projected, beside a certificate that they do hold', () => {
   const next = { ...pending, requestName: 'req-2' };
-  const { state, effects } = begin('ED25519', { held, pending: next }, { now: now + hour, random: 0.9 });
+  const { state, effects } = begin(
+    'ED25519',
+    { held, trust: undefined, pending: next },
+    { now: now + hour, random: 0.9 },
+  );
   assert.equal(state.name, 'projecting');
   assert.deepEqual(
     effects.map(({ type }) => type),
@@ -43,7 +52,11 @@ test('an answer that the files do not hold yet is projected, beside a certificat
 test('a request that the API server judged invalid is woken every ten seconds at most', () => {
   const failed = (code: 'Rejected' | 'Forbidden'): CredentialState => {
     const error = new AgentError(code, 'no', { actor: 'cluster operator' });
-    const submitting = begin('ED25519', { held: undefined, pending: undecided }, { now, random: 0.5 }).state;
+    const submitting = begin(
+      'ED25519',
+      { held: undefined, trust: undefined, pending: undecided },
+      { now, random: 0.5 },
+    ).state;
     return [1, 2, 3].reduce((state) => {
       const { state: paused } = step(state, { type: 'submitFailed', error }, { now, random: 0.5 });
       const { state: next } = step(paused, { type: 'timer' }, { now: retryTime(paused) ?? now, random: 0.5 });
@@ -63,6 +76,10 @@ test('a request that the API server judged invalid is woken every ten seconds at
 
 test('a refresh time beyond notAfter that an earlier run left is brought forward', () => {
   const late = { ...held, refreshAt: held.notAfter + hour };
-  const { state } = begin('ED25519', { held: late, pending: undefined }, { now: now + hour, random: 0.5 });
+  const { state } = begin(
+    'ED25519',
+    { held: late, trust: undefined, pending: undefined },
+    { now: now + hour, random: 0.5 },
+  );
   assert.ok(state.name === 'fresh' && state.held.refreshAt < state.held.notAfter);
 });

@@ -9,8 +9,9 @@ import type {
   CredentialState,
   Effect,
   Transition,
+  TrustVerdict,
 } from '../../../agent/lifecycle/credential-state.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
+import type { IssuedChain, IssuedStatus, PendingRequest, TrustRecord } from '../../../volumes/base/volume.ts';
 
 /** One turn of the world, drawn by the property test. */
 export interface Turn {
@@ -26,6 +27,7 @@ export interface Turn {
     | 'a late event'
     | 'the clock jumps'
     | 'the cause may be mended'
+    | 'the chain is compared'
     | 'the pod ends'
     | 'the pod turns out to live';
   /** How much of the time until the next wake-up passes: 0 … 2. */
@@ -37,6 +39,8 @@ export interface Turn {
   readonly refreshPoint: number;
   /** How far the signer's clock is ahead when it writes notBefore, milliseconds; negative: notBefore lies in the past. */
   readonly ahead: number;
+  /** What a comparison of the chain in the files with the anchors comes to. */
+  readonly verdict: TrustVerdict;
   /** Milliseconds, negative for a clock that is set back. */
   readonly jump: number;
 }
@@ -58,6 +62,7 @@ interface World {
   open: Effect | undefined;
   pending: PendingRequest | undefined;
   held: IssuedStatus | undefined;
+  trust: TrustRecord | undefined;
   requests: number;
 }
 
@@ -69,20 +74,22 @@ const effectsWithoutAnswer = new Set<Effect['type']>([
   'unfollow',
   'checkPod',
   'saveAnswer',
+  'saveTrust',
 ]);
 
 /** Lives a whole history. @throws whatever the observer throws */
 export function live(turns: readonly Turn[], observe: (observation: Observation) => void): void {
   const now = Date.UTC(2026, 10, 21);
-  const first = begin(keyType, { held: undefined, pending: undefined }, { now, random: 0.5 });
-  const world: World = { now, state: first.state, open: undefined, pending: undefined, held: undefined, requests: 0 };
+  const first = begin(keyType, { held: undefined, trust: undefined, pending: undefined }, { now, random: 0.5 });
+  const nothing = { open: undefined, pending: undefined, held: undefined, trust: undefined };
+  const world: World = { now, state: first.state, ...nothing, requests: 0 };
   carryOut(world, first);
   for (const turn of turns) {
     pass(world, turn);
     const before = world.state;
     const at = { now: world.now, random: turn.random };
     if (turn.happens === 'the agent restarts') {
-      const restarted = begin(keyType, { held: world.held, pending: world.pending }, at);
+      const restarted = begin(keyType, { held: world.held, trust: world.trust, pending: world.pending }, at);
       world.open = undefined;
       carryOut(world, restarted);
       observe({ now: world.now, turn, event: 'restart', before, after: world.state, effects: restarted.effects });
@@ -114,6 +121,8 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
       return { type: 'timer' };
     case 'the cause may be mended':
       return { type: 'retryNow' };
+    case 'the chain is compared':
+      return { type: 'trustJudged', verdict: turn.verdict, anchors: turn.verdict === 'unknown' ? 0 : 1 };
     case 'the pod ends':
       return { type: 'podEnded', why: 'gone' };
     case 'the pod turns out to live':
@@ -173,6 +182,7 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
   }
   if (event?.type === 'written' && world.state.name === 'projecting') {
     world.held = world.state.status;
+    world.trust = undefined;
     world.pending = undefined;
   }
   if (transition.state.name !== world.state.name) {
@@ -181,6 +191,9 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
   for (const effect of transition.effects) {
     if (effect.type === 'discardPending') {
       world.pending = undefined;
+    }
+    if (effect.type === 'saveTrust') {
+      world.trust = effect.trust;
     }
     if ((effect.type === 'project' || effect.type === 'saveAnswer') && world.pending !== undefined) {
       world.pending = { ...world.pending, issued: effect.answer };
