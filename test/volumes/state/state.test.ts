@@ -99,6 +99,43 @@ test('the status of a certificate is read back', (t) => {
   assert.deepEqual(state().issued(0), status);
 });
 
+test('the chain of a certificate, and what was decided about its anchors, are read back and go with it', (t) => {
+  const { state } = open(t);
+  const mismatch = { since: 5, tellAt: 7, refreshAt: 9.5 };
+  assert.throws(() => state().saveTrust(0, { earlyRefreshes: 1, isTold: true }), { code: 'Corrupt' });
+  state().saveIssued(0, status, issued.certificates);
+  assert.deepEqual(state().issuedChain(0), issued.certificates);
+  assert.equal(state().trust(0), undefined);
+  for (const trust of [
+    { earlyRefreshes: 3, isTold: false, mismatch },
+    { earlyRefreshes: 3, isTold: true, mismatch: { since: 5, refreshAt: 9.5 } },
+    { earlyRefreshes: 4, isTold: true },
+  ]) {
+    state().saveTrust(0, trust);
+    assert.deepEqual(state().trust(0), trust);
+    assert.deepEqual(state().issued(0), status);
+    assert.deepEqual(state().issuedChain(0), issued.certificates);
+  }
+  state().saveIssued(0, { ...status, requestName: 'req-2' }, issued.certificates);
+  assert.equal(state().trust(0), undefined);
+});
+
+test('a status without chain, or with something else in its place, is adopted all the same', (t) => {
+  const { agent, state, problems } = open(t);
+  state().saveIssued(0, status, issued.certificates);
+  const file = path.join(agent, 'issued-0.json');
+  const { certificates: _, ...older } = JSON.parse(fs.readFileSync(file, 'utf8'));
+  fs.writeFileSync(file, JSON.stringify(older));
+  assert.deepEqual(state().issued(0), status);
+  assert.equal(state().issuedChain(0), undefined);
+  assert.deepEqual(problems, []);
+  fs.writeFileSync(file, JSON.stringify({ ...older, certificates: 'none', trust: { earlyRefreshes: -1 } }));
+  assert.deepEqual(state().issued(0), status);
+  assert.equal(state().issuedChain(0), undefined);
+  assert.equal(state().trust(0), undefined);
+  assert.equal(problems.length, 2);
+});
+
 test('only the agent can enter the state, whatever the umask', (t) => {
   const { agent, state } = open(t);
   const umask = process.umask(0);
