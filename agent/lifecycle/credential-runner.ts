@@ -5,6 +5,7 @@
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
 
+import { messageOf } from '../../volumes/base/errors.ts';
 import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
@@ -317,6 +318,6 @@ function asAgentError(error: unknown, what: string): AgentError {
   if (error instanceof AgentError) {
     return error;
   }
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new AgentError('Internal', `${what}: ${reason}`, { actor: 'nobody', cause: error });
 }

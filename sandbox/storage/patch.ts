@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
  */
 
-import { ApiError, badRequest, unsupportedMediaType } from '../base/errors.ts';
+import { ApiError, badRequest, messageOf, unsupportedMediaType } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { Api } from './api.ts';
 import { type Body, parseBody } from './body.ts';
@@ -50,7 +50,7 @@ function patcherFor(body: Body): (target: JsonObject) => Json {
         try {
           return applyJsonPatch(target, operations);
         } catch (error) {
-          const why = error instanceof Error ? error.message : String(error);
+          const why = messageOf(error);
           throw new ApiError(
             422,
             'Invalid',

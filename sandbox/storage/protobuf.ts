@@ -5,7 +5,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
  * https://protobuf.dev/programming-guides/encoding/
  */
-import { badRequest } from '../base/errors.ts';
+import { badRequest, messageOf } from '../base/errors.ts';
 import type { Json, JsonObject } from '../base/objects.ts';
 
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
@@ -135,7 +135,7 @@ export function parseProtobuf(bytes: Buffer): JsonObject {
     }
     return { apiVersion, kind, ...readMessage(Buffer.from(String(raw ?? ''), 'base64'), message) };
   } catch (error) {
-    throw badRequest(`the protobuf message cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(`the protobuf message cannot be read: ${messageOf(error)}`);
   }
 }
 
