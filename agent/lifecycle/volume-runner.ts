@@ -231,6 +231,6 @@ function reportNotWritten(
     return;
   }
   const { signerName } = credential.source;
-  const { keyType } = content.status;
+  const { keyType } = content.certificate;
   report({ type: 'attemptFailed', volume, source, signerName, keyType, phase: 'write', error, retryAt });
 }

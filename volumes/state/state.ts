@@ -25,10 +25,10 @@ import {
   writeNewFile,
 } from '../files/files.ts';
 import {
-  decodeIssued,
+  decodeCurrent,
   decodePending,
   decodeRecord,
-  encodeIssued,
+  encodeCurrent,
   encodePending,
   encodeRecord,
   type StoredPending,
@@ -47,7 +47,7 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'issued' | 'saveIssued'
+    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'current' | 'saveCurrent'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Clears away what an interrupted change left. */
@@ -111,11 +111,11 @@ export function openState(root: string, report: (problem: string) => void): Volu
     writeRecord: (record) => change((files) => files.writeRecord(record)),
     pending: (index) => look((files) => files.pending(index)),
     savePending: (index, pending, privateKey) => change((files) => files.savePending(index, pending, privateKey)),
-    saveAnswer: (index, issued) => change((files) => files.saveAnswer(index, issued)),
+    saveAnswer: (index, answer) => change((files) => files.saveAnswer(index, answer)),
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
-    issued: (index) => look((files) => files.issued(index)),
-    saveIssued: (index, status) => change((files) => files.saveIssued(index, status)),
+    current: (index) => look((files) => files.current(index)),
+    saveCurrent: (index, certificate) => change((files) => files.saveCurrent(index, certificate)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -199,15 +199,15 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     writeRecord: (record) => replaceFile(file(recordFile), encodeRecord(record), fileAccess),
     pending: (index) => storedPending(index)?.pending,
     savePending,
-    saveAnswer: (index, issued) => {
+    saveAnswer: (index, answer) => {
       const { pending, keyFile } = requirePending(index);
-      const answered = encodePending({ pending: { ...pending, issued }, keyFile });
+      const answered = encodePending({ pending: { ...pending, answer }, keyFile });
       replaceFile(pendingFile(index), answered, fileAccess);
     },
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
     discardPending,
-    issued: (index) => readOrReport(issuedFile(index), decodeIssued),
-    saveIssued: (index, status) => replaceFile(issuedFile(index), encodeIssued(status), fileAccess),
+    current: (index) => readOrReport(issuedFile(index), decodeCurrent),
+    saveCurrent: (index, certificate) => replaceFile(issuedFile(index), encodeCurrent(certificate), fileAccess),
     repair,
   };
 }
