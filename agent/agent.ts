@@ -69,7 +69,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { configuration, log, version } = options;
   const closers = createClosers((error) => log.error('a part of the agent could not be stopped', { error }));
   const metrics = createMetrics({ version, podMetrics: configuration.podMetrics });
-  closers.add(() => metrics.close());
   const clock = createSystemClock();
   const frame: Frame = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
   const startedAt = clock.now();
