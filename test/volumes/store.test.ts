@@ -32,7 +32,7 @@ function setUp(t: TestContext, mode: Mode) {
   const targetPath = makeTarget(root);
   const problems: string[] = [];
   const restart = (kubeletRoot = root) =>
-    createVolumeStore({ kubeletRoot, driverName, mode, report: (_target, problem) => problems.push(problem) });
+    createVolumeStore({ kubeletRoot, driverName, mode, onProblem: (_target, problem) => problems.push(problem) });
   const mounted = () => mountPointsBelow(root).length;
   return { root, targetPath, record: makeRecord(targetPath), store: restart(), restart, problems, mounted };
 }

@@ -78,9 +78,9 @@ export function readRecord(root: string): VolumeRecord | undefined {
 
 /**
  * Opens the state in a volume's root directory, and makes its directory where there is none.
- * @param report hears of files that cannot be understood; they count as absent.
+ * @param onProblem is told of files that cannot be understood; they count as absent.
  */
-export function openState(root: string, report: (problem: string) => void): VolumeState {
+export function openState(root: string, onProblem: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
   const identity = guarded(`opening the state of ${root}`, () => {
     if (lstat(directory) === undefined) {
@@ -99,7 +99,7 @@ export function openState(root: string, report: (problem: string) => void): Volu
       if (stats.dev !== identity.dev || stats.ino !== identity.ino) {
         throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
       }
-      const named = (problem: string) => report(problem.replaceAll(`${held}/`, `${directory}/`));
+      const named = (problem: string) => onProblem(problem.replaceAll(`${held}/`, `${directory}/`));
       return work(stateFiles(held, named));
     };
     return guarded(doing, () => holdDirectory(directory, inDirectory));
@@ -123,7 +123,7 @@ export function openState(root: string, report: (problem: string) => void): Volu
 /** The same operations in a directory that is held; errors are still the system's own. */
 type StateFiles = VolumeState;
 
-function stateFiles(directory: string, report: (problem: string) => void): StateFiles {
+function stateFiles(directory: string, onProblem: (problem: string) => void): StateFiles {
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
@@ -132,7 +132,7 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     try {
       return readJson(name, decode);
     } catch (error) {
-      report(toVolumeError(error, `reading ${name}`).message);
+      onProblem(toVolumeError(error, `reading ${name}`).message);
       return undefined;
     }
   }
@@ -146,7 +146,7 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     if (isOfSource && lstat(file(stored.keyFile))?.isFile()) {
       return stored;
     }
-    report(`${pendingFile(index)} names a key that is not there`);
+    onProblem(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
