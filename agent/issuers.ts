@@ -2,7 +2,7 @@
  * The certificate APIs that a cluster may have, put together into one issuer: each with its calls and its live copy of the
  * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
  */
-import type { Connection } from './api-side.ts';
+import type { ApiSide } from './api-side.ts';
 import { issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
@@ -44,7 +44,7 @@ export interface IssuerOptions {
 }
 
 export function createIssuer(
-  { client, discovery, requests }: Connection,
+  { client, discovery, requests }: ApiSide,
   { nodeName, trustDomain, rules, log }: IssuerOptions,
 ): { readonly issuer: Issuer; stop(): void } {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;

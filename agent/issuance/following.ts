@@ -39,7 +39,7 @@ export function createFollowing<T extends KubernetesObject>(
         unsubscribe();
       }
 
-      function report(outcome: Outcome | undefined): void {
+      function settle(outcome: Outcome | undefined): void {
         if (outcome === undefined || ended) {
           return;
         }
@@ -50,9 +50,9 @@ export function createFollowing<T extends KubernetesObject>(
       function look(): void {
         const request = cache.get(key);
         if (request !== undefined) {
-          report(outcomeOf(request));
+          settle(outcomeOf(request));
         } else if (cache.lists().taken > existsSince) {
-          report({ type: 'gone' });
+          settle({ type: 'gone' });
         }
       }
 
@@ -60,7 +60,7 @@ export function createFollowing<T extends KubernetesObject>(
         if (event.type === 'synced') {
           look();
         } else if (keyOf(event.object) === key) {
-          report(outcomeOf(event.object) ?? (event.type === 'deleted' ? { type: 'gone' } : undefined));
+          settle(outcomeOf(event.object) ?? (event.type === 'deleted' ? { type: 'gone' } : undefined));
         }
       });
       queueMicrotask(look);

@@ -14,6 +14,7 @@ import type { AgentOptions, RequestOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
+import { messageOf } from '../../volumes/base/errors.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 
@@ -245,7 +246,7 @@ function harmlessWords(fault: unknown): string {
   if (fault instanceof SyntaxError) {
     return 'not valid JSON';
   }
-  return fault instanceof Error ? (fault.message.split('\n')[0] ?? '') : 'unknown fault';
+  return messageOf(fault, 'unknown fault').split('\n', 1)[0] ?? '';
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

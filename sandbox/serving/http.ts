@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
-import { ApiError, badRequest, forbidden, internalError, unauthorized } from '../base/errors.ts';
+import { ApiError, badRequest, forbidden, internalError, messageOf, unauthorized } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
@@ -73,7 +73,7 @@ export async function handleRequest(
       response.destroy();
       return;
     }
-    const known = error instanceof ApiError ? error : internalError(error instanceof Error ? error.message : 'unknown');
+    const known = error instanceof ApiError ? error : internalError(messageOf(error, 'unknown'));
     respondError(known, response, { ...wishes, representation: { ...wishes.representation, as: 'object' } });
   }
 }
@@ -203,7 +203,7 @@ function controlFaults(faults: Faults, user: UserInfo, info: RequestInfo, body: 
     try {
       command(faults, JSON.parse(body.bytes.toString('utf8')) as Json);
     } catch (error) {
-      throw badRequest(error instanceof Error ? error.message : String(error));
+      throw badRequest(messageOf(error));
     }
   }
   const list = structuredClone(faults.list()) as unknown as JsonObject[];
