@@ -15,7 +15,7 @@ export function issuerByRule(issuers: Readonly<Record<CertificateApi, Issuer>>, 
       return issuers[api].requestName(subject, spki);
     },
     submit: (order, key, signal) => issuers[apiOf(order.requestName)].submit(order, key, signal),
-    follow: (request, listener) => issuers[apiOf(request.requestName)].follow(request, listener),
+    follow: (request, ...listeners) => issuers[apiOf(request.requestName)].follow(request, ...listeners),
     verify: (outcome, spki, now) => issuers.podCertificateRequest.verify(outcome, spki, now),
   };
 }

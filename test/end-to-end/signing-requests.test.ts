@@ -76,7 +76,12 @@ test('a request that nobody has approved yet is no error, and is answered once s
   assert.equal(request?.spec.signerName, signerName);
   assert.deepEqual(request?.spec.usages, ['digital signature', 'key encipherment', 'server auth', 'client auth']);
   assert.equal(request?.metadata.labels?.['podcert.io/node'], node.cluster.nodeName);
+  const name = request?.metadata.name ?? '';
+  const event = await node.event('web', 'WaitingForApproval');
+  assert.equal(event.type, 'Normal');
+  assert.match(event.message ?? '', new RegExp(`"kubectl certificate approve ${name.replaceAll('.', '\\.')}"`));
   assert.ok(!node.reasons('web').some((reason) => reason === 'Failed' || reason === 'Denied'), 'nothing has failed');
+  assert.match(await node.get('/statusz?json'), /waits for its approval/);
   signer.setBehaviour('approve and sign');
   await node.logged(written('web', true));
 });
