@@ -6,7 +6,7 @@ import { createRegistration, type Registration } from '../volumes/csi/registrati
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
 import { assertVolumesReachPods } from '../volumes/mounts/mount-table.ts';
 import { createVolumeStore } from '../volumes/store.ts';
-import { type Connection, connect } from './api-side.ts';
+import { type ApiSide, openApiSide } from './api-side.ts';
 import { type Closers, createClosers } from './base/closers.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './configuration/configuration.ts';
 import { flagLines } from './configuration/flags.ts';
@@ -44,8 +44,8 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** What the parts of the agent are made with. */
-interface Frame extends AgentOptions {
+/** What all parts of the agent are made with. */
+interface SharedParts extends AgentOptions {
   /** The wall clock, for what certificates and people say. */
   readonly clock: Clock;
   /** Does not go back, for waiting. */
@@ -69,52 +69,51 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { configuration, log, version } = options;
   const closers = createClosers((error) => log.error('a part of the agent could not be stopped', { error }));
   const metrics = createMetrics({ version, podMetrics: configuration.podMetrics });
-  closers.add(() => metrics.close());
   const clock = createSystemClock();
-  const frame: Frame = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
+  const parts: SharedParts = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
   const startedAt = clock.now();
   const settings = createSettings({
     ...options,
     onChange(changed) {
       client.setRate(changed);
       // Rules may name another certificate API now.
-      connection.preflight.doubt();
+      api.preflight.doubt();
       manager.relieve({ type: 'rulesChanged' });
     },
   });
-  const connection = connect({
-    ...frame,
+  const api = openApiSide({
+    ...parts,
     rules: () => settings.current().issuers,
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
   });
-  const { client, skew } = connection;
+  const { client, skew } = api;
   const registration = registrationOf(options);
   let csi: CsiServer | undefined;
-  const health = healthOf(connection, registration, () => csi);
+  const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
-  const issuers = createIssuer(connection, {
+  const issuers = createIssuer(api, {
     nodeName: configuration.nodeName,
     trustDomain: configuration.trustDomain,
     rules: () => settings.current().issuers,
     log,
   });
   closers.add(() => issuers.stop());
-  const manager = createManager(frame, connection, issuers, keys, settings, health);
+  const manager = createManager(parts, api, issuers, keys, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
     unusableVolumes: manager.unusable,
-    watches: () => [...connection.watches(), ...issuers.watches()],
+    watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
-    eventsDropped: connection.events.dropped,
+    eventsDropped: api.events.dropped,
     clockSkew: skew.seconds,
     readiness: health.readiness,
   });
   try {
-    csi = await claimNode(frame, manager);
+    csi = await claimNode(parts, manager);
     await keys.warmUp();
     await takeUpVolumes(manager, log);
-    const endpoint = await openEndpoints(frame, connection, manager, settings, health, startedAt);
+    const endpoint = await openEndpoints(parts, api, manager, settings, health, startedAt);
     const watching = await settings.watch();
     closers.add(() => watching.close());
     await csi.start();
@@ -133,7 +132,7 @@ function registrationOf({ configuration, log }: AgentOptions): Registration | un
 }
 
 function healthOf(
-  { requests, preflight }: Connection,
+  { requests, preflight }: ApiSide,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
@@ -167,24 +166,24 @@ function check(name: string, ok: boolean, message: string): HealthCheck {
 }
 
 function createManager(
-  { configuration, log, clock, monotonic, metrics }: Frame,
-  connection: Connection,
+  { configuration, log, clock, monotonic, metrics }: SharedParts,
+  api: ApiSide,
   issuers: Issuers,
   keys: WarmKeyMaker,
   settings: Settings,
   health: Health,
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
-  const { client, trust, events } = connection;
-  const report = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
+  const { client, trust, events } = api;
+  const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   return createVolumeManager({
     clock,
     keys,
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
-    nodePods: connection.nodePods,
+    nodePods: api.nodePods,
     issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
-    store: createVolumeStore({ kubeletRoot, driverName, mode, report }),
+    store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,
     report: createReporter({ log, metrics, events: events.record }),
     suggestedKeyType,
@@ -196,7 +195,10 @@ function createManager(
 }
 
 /** Takes the driver's socket. A second agent on the node finds it taken before it touches the volumes of the first. */
-async function claimNode({ configuration, log, version, closers }: Frame, manager: VolumeManager): Promise<CsiServer> {
+async function claimNode(
+  { configuration, log, version, closers }: SharedParts,
+  manager: VolumeManager,
+): Promise<CsiServer> {
   const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
   if (configuration.volumeMode === 'tmpfs') {
     assertVolumesReachPods(configuration.kubeletRoot);
@@ -225,8 +227,8 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
 
 /** Opens the socket for probes and the addresses for metrics, health and status. @returns the one for Prometheus, if there is one */
 async function openEndpoints(
-  { configuration, log, version, clock, monotonic, metrics, closers }: Frame,
-  { client }: Connection,
+  { configuration, log, version, clock, monotonic, metrics, closers }: SharedParts,
+  { client }: ApiSide,
   manager: VolumeManager,
   settings: Settings,
   health: Health,

@@ -34,7 +34,7 @@ import { raisesDoubt } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createTrustAnchors, type TrustAnchorService } from './trust/anchors.ts';
 
-export interface ConnectionOptions {
+export interface ApiSideOptions {
   readonly configuration: AgentConfiguration;
   readonly version: string;
   readonly log: Logger;
@@ -44,11 +44,11 @@ export interface ConnectionOptions {
   readonly closers: Closers;
   /** Gives the rules for issuers as they are now. */
   readonly rules: () => IssuerRules;
-  /** The API server answers again, or serves a certificate API again; never called before `connect` has returned. */
+  /** The API server answers again, or serves a certificate API again; never called before `openApiSide` has returned. */
   readonly onRecovered: () => void;
 }
 
-export interface Connection {
+export interface ApiSide {
   readonly client: ApiClient;
   readonly discovery: Discovery;
   /** The node's PodCertificateRequests. */
@@ -66,7 +66,7 @@ export interface Connection {
 const lastEventsMs = 2_000;
 
 /** Begins to list and watch. Nothing here fails for want of an API server; what is amiss is logged and tried again. */
-export function connect({
+export function openApiSide({
   configuration,
   version,
   log,
@@ -75,7 +75,7 @@ export function connect({
   closers,
   rules,
   onRecovered,
-}: ConnectionOptions): Connection {
+}: ApiSideOptions): ApiSide {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
   const skew = createSkewMeter(Date.now, clock.now);
   const measure = createCallObserver(metrics, skew);

@@ -2,7 +2,7 @@
  * The certificate APIs that a cluster may have, put together into one issuer: each with its calls and its live copy of the
  * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
  */
-import type { Connection } from './api-side.ts';
+import type { ApiSide } from './api-side.ts';
 import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
@@ -35,7 +35,7 @@ export interface Issuers {
 }
 
 export function createIssuer(
-  { client, discovery, requests, certificateApis }: Connection,
+  { client, discovery, requests, certificateApis }: ApiSide,
   { nodeName, trustDomain, rules, log }: IssuerOptions,
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;

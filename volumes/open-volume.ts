@@ -17,7 +17,7 @@ export interface OpenOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Hears of state that cannot be understood; it counts as absent. */
-  readonly report: (problem: string) => void;
+  readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
   /** Store the record, also where one is stored already. */
@@ -95,8 +95,8 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     saveAnswer: ifThere(state.saveAnswer),
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
-    issued: ifThere(state.issued),
-    saveIssued: ifThere(state.saveIssued),
+    current: ifThere(state.current),
+    saveCurrent: ifThere(state.saveCurrent),
     isInPlace,
     isProjected: (index) => isComplete(root, sourcePaths(source(index))),
     project,
@@ -106,7 +106,7 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
 function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
   const root = record.targetPath;
   try {
-    const state = openState(root, options.report);
+    const state = openState(root, options.onProblem);
     if (options.writeRecord) {
       state.writeRecord(record);
     }

@@ -48,7 +48,7 @@ export function createFollowing<T extends KubernetesObject>(
         unsubscribe();
       }
 
-      function report(outcome: Outcome | undefined): void {
+      function settle(outcome: Outcome | undefined): void {
         if (outcome === undefined || ended) {
           return;
         }
@@ -66,7 +66,7 @@ export function createFollowing<T extends KubernetesObject>(
       }
 
       function read(request: T): void {
-        report(outcomeOf(request));
+        settle(outcomeOf(request));
         tell(request);
       }
 
@@ -75,7 +75,7 @@ export function createFollowing<T extends KubernetesObject>(
         if (request !== undefined) {
           read(request);
         } else if (cache.lists().taken > existsSince) {
-          report({ type: 'gone' });
+          settle({ type: 'gone' });
         }
       }
 
@@ -83,7 +83,7 @@ export function createFollowing<T extends KubernetesObject>(
         if (event.type === 'synced') {
           look();
         } else if (keyOf(event.object) === key && event.type === 'deleted') {
-          report(outcomeOf(event.object) ?? { type: 'gone' });
+          settle(outcomeOf(event.object) ?? { type: 'gone' });
         } else if (keyOf(event.object) === key) {
           read(event.object);
         }

@@ -13,14 +13,14 @@
  *
  *   any ── the pod has ended ──► ended ── it lives after all ──► fresh, or generating where that is due
  *
- * `held` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
+ * `current` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
  * by `written`, so nothing that happens to a refresh can take a valid certificate away.
  *
  * A pause after a request that may not have reached the API server leads back to `submitting` with the same key and the
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
 
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
@@ -34,7 +34,7 @@ export type Warned = 'nothing' | 'overdue' | 'expired';
 export interface Attempt {
   readonly keyType: KeyType;
   /** The certificate in the files; absent until the first one. */
-  readonly held: IssuedStatus | undefined;
+  readonly current: CertificateRecord | undefined;
   readonly warned: Warned;
   /** Failures in a row since the last certificate. */
   readonly failures: number;
@@ -88,8 +88,8 @@ export interface Projecting {
   readonly name: 'projecting';
   readonly attempt: Attempt;
   readonly answer: IssuedChain;
-  /** What will be known of the certificate once it is in the files; its refresh time is drawn already. */
-  readonly status: IssuedStatus;
+  /** Becomes `current` once it is in the files; its refresh time is drawn already. */
+  readonly certificate: CertificateRecord;
 }
 
 /** Why the last attempt failed. */
@@ -112,14 +112,14 @@ export interface Pausing {
 export interface Fresh {
   readonly name: 'fresh';
   readonly keyType: KeyType;
-  readonly held: IssuedStatus;
+  readonly current: CertificateRecord;
 }
 
 /** The pod has ended. Whatever certificate it has stays in the files; as long as the volume is there the pod is looked for. */
 export interface Ended {
   readonly name: 'ended';
   readonly keyType: KeyType;
-  readonly held: IssuedStatus | undefined;
+  readonly current: CertificateRecord | undefined;
   readonly warned: Warned;
   readonly why: EndReason;
   /** When the pod was looked for last. */
@@ -178,7 +178,7 @@ export type Effect =
   | { readonly type: 'follow'; readonly requestName: string }
   | { readonly type: 'unfollow' }
   /** Into the files, as soon as the volume's other sources allow it. */
-  | { readonly type: 'project'; readonly status: IssuedStatus; readonly answer: IssuedChain }
+  | { readonly type: 'project'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   /** Keep the answer in the volume, beside its key, until it may be projected. */
   | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
   /** Forget the request and its key. */
@@ -200,6 +200,6 @@ export interface Moment {
 
 /** What a volume knows of a credential when the agent takes it up. */
 export interface Found {
-  readonly held: IssuedStatus | undefined;
+  readonly current: CertificateRecord | undefined;
   readonly pending: PendingRequest | undefined;
 }

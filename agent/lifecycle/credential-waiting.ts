@@ -17,7 +17,7 @@ export function beginWaiting(attempt: Attempt, requestName: string, at: Moment):
       name: 'awaiting',
       attempt: { ...attempt, since: at.now },
       requestName,
-      giveUpAt: at.now + patience(timeLeft(attempt.held, at)),
+      giveUpAt: at.now + patience(timeLeft(attempt.current, at)),
       hurdle: undefined,
       told: undefined,
       tellAt: at.now + waitingNoticeAfterMs,

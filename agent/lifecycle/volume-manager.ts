@@ -5,6 +5,7 @@
  * again after a restart.
  */
 
+import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
 import type {
   FileOwner,
@@ -107,7 +108,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       run(volume);
       return undefined;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       return { targetPath: volume.record.targetPath, reason };
     }
   };

@@ -3,13 +3,12 @@
  *
  * https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
  */
-
-import { ApiError, badRequest, unsupportedMediaType } from '../base/errors.ts';
+import { applyPatch, type Operation } from 'rfc6902';
+import { ApiError, badRequest, messageOf, unsupportedMediaType } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { Api } from './api.ts';
 import { type Body, parseBody } from './body.ts';
 import { toStored } from './conversion.ts';
-import { applyJsonPatch } from './json-patch.ts';
 import { checkIdentity } from './metadata.ts';
 import { strategicMerge } from './strategic-merge.ts';
 import { decodeFor, presented, storedObject, updateObject, type WriteRequest, type Written } from './write.ts';
@@ -46,19 +45,7 @@ function patcherFor(body: Body): (target: JsonObject) => Json {
       if (!Array.isArray(operations)) {
         throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type jsonpatch.Patch');
       }
-      return (target) => {
-        try {
-          return applyJsonPatch(target, operations);
-        } catch (error) {
-          const why = error instanceof Error ? error.message : String(error);
-          throw new ApiError(
-            422,
-            'Invalid',
-            `the server rejected our request due to an error in our request: ${why}`,
-            {},
-          );
-        }
-      };
+      return (target) => applyJsonPatch(target, operations);
     }
     case mediaTypes.merge: {
       const patch = objectPatch();
@@ -73,6 +60,41 @@ function patcherFor(body: Body): (target: JsonObject) => Json {
         `the body of the request was in an unknown format - accepted media types include: ${Object.values(mediaTypes).join(', ')}`,
       );
   }
+}
+
+/**
+ * @returns the changed document; the given one stays as it was
+ * @throws ApiError 422 when an operation is none or cannot be done
+ */
+export function applyJsonPatch(document: Json, operations: readonly Json[]): Json {
+  // One level above the document, so that an operation may replace it as a whole.
+  const root = structuredClone({ document });
+  try {
+    const failure = applyPatch(root, operations.map(belowRoot)).find((error) => error !== null);
+    if (failure !== undefined) {
+      throw failure;
+    }
+  } catch (error) {
+    const why = messageOf(error);
+    throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request: ${why}`, {});
+  }
+  return root.document;
+}
+
+function belowRoot(operation: Json): Operation {
+  if (!isObject(operation) || typeof operation.path !== 'string') {
+    throw new TypeError('an operation without a path');
+  }
+  const from = typeof operation.from === 'string' ? { from: inDocument(operation.from) } : {};
+  // The library judges which operation it is, and whether it is whole.
+  return { ...operation, path: inDocument(operation.path), ...from } as Operation;
+}
+
+function inDocument(pointer: string): string {
+  if (pointer !== '' && !pointer.startsWith('/')) {
+    throw new RangeError(`not a JSON pointer: ${pointer}`);
+  }
+  return `/document${pointer}`;
 }
 
 /** RFC 7396: null removes, objects merge, anything else replaces. */

@@ -5,8 +5,9 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
  * https://protobuf.dev/programming-guides/encoding/
  */
-import { badRequest } from '../base/errors.ts';
-import type { Json, JsonObject } from '../base/objects.ts';
+import protobuf from 'protobufjs';
+import { badRequest, messageOf } from '../base/errors.ts';
+import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
 /** Every message is preceded by these bytes and wrapped in an envelope that names its kind. */
@@ -128,115 +129,82 @@ export function parseProtobuf(bytes: Buffer): JsonObject {
   }
   try {
     const { typeMeta, raw } = readMessage(bytes.subarray(magic.length), envelope);
-    const { apiVersion = '', kind = '' } = typeMeta as JsonObject;
+    const { apiVersion = '', kind = '' } = isObject(typeMeta) ? typeMeta : {};
     const message = messages[`${String(apiVersion)} ${String(kind)}`];
     if (message === undefined) {
       throw new RangeError(`no protobuf form of ${String(kind)} in ${String(apiVersion)} is known here; send JSON`);
     }
     return { apiVersion, kind, ...readMessage(Buffer.from(String(raw ?? ''), 'base64'), message) };
   } catch (error) {
-    throw badRequest(`the protobuf message cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(`the protobuf message cannot be read: ${messageOf(error)}`);
   }
-}
-
-interface Reader {
-  readonly bytes: Buffer;
-  at: number;
 }
 
 function readMessage(bytes: Buffer, message: Message): JsonObject {
-  const reader: Reader = { bytes, at: 0 };
-  const object: JsonObject = {};
-  while (reader.at < bytes.length) {
-    const tag = Number(readVarint(reader));
-    const content = readContent(reader, tag & 7);
-    const field = message[tag >>> 3];
-    if (field !== undefined) {
-      store(object, field, content);
+  const type = protobuf.Type.fromJSON('Read', descriptor(message));
+  new protobuf.Root().add(type);
+  // The reader for plain bytes: the one for buffers does not see that a text is cut off.
+  const reader = new protobuf.Reader(new Uint8Array(bytes));
+  return toJson(type.toObject(type.decode(reader), { longs: Number, bytes: String }), message);
+}
+
+const time: Message = { 1: one('seconds', 'int') };
+const listOfTexts: Message = { 1: many('items', 'text') };
+const scalars = { text: 'string', bytes: 'bytes', bool: 'bool', int: 'int64', textMap: 'string' } as const;
+
+/** The message as protobufjs wants it described; the type of a field that holds a message is named after the field. */
+function descriptor(message: Message): protobuf.IType {
+  const fields: Record<string, protobuf.IField | protobuf.IMapField> = {};
+  const nested: Record<string, protobuf.IType> = {};
+  const nest = (name: string, within: Message): string => {
+    nested[`${name}Type`] = descriptor(within);
+    return `${name}Type`;
+  };
+  const typeName = (name: string, holds: Kind | Message): string => {
+    if (typeof holds === 'object') {
+      return nest(name, holds);
     }
-  }
-  return object;
-}
-
-function readVarint(reader: Reader): bigint {
-  let value = 0n;
-  for (let shift = 0n; shift < 70n; shift += 7n) {
-    const byte = reader.bytes.at(reader.at);
-    if (byte === undefined || reader.at >= reader.bytes.length) {
-      throw new RangeError('it ends within a number');
+    if (holds === 'time' || holds === 'listMap') {
+      return nest(name, holds === 'time' ? time : listOfTexts);
     }
-    reader.at += 1;
-    value |= BigInt(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      return BigInt.asIntN(64, value);
-    }
+    return scalars[holds];
+  };
+  for (const [number, { name, holds, repeated }] of Object.entries(message)) {
+    const type = typeName(name, holds);
+    const isMap = holds === 'textMap' || holds === 'listMap';
+    fields[name] = {
+      id: Number(number),
+      type,
+      ...(isMap ? { keyType: 'string' } : {}),
+      ...(repeated ? { rule: 'repeated' } : {}),
+    };
   }
-  throw new RangeError('a number is too long');
+  return { fields, nested };
 }
 
-/** The content of a field by its wire type: a number, or bytes. */
-function readContent(reader: Reader, wireType: number): bigint | Buffer {
-  if (wireType === 0) {
-    return readVarint(reader);
-  }
-  const length = wireType === 2 ? Number(readVarint(reader)) : wireType === 1 ? 8 : wireType === 5 ? 4 : -1;
-  if (length < 0 || reader.at + length > reader.bytes.length) {
-    throw new RangeError('it ends within a field');
-  }
-  reader.at += length;
-  return reader.bytes.subarray(reader.at - length, reader.at);
+function toJson(read: JsonObject, message: Message): JsonObject {
+  const values = Object.values(message).map(({ name, holds }): [string, Json | undefined] => {
+    const value = read[name];
+    return [name, Array.isArray(value) ? value.map((item) => fieldJson(item, holds) ?? '') : fieldJson(value, holds)];
+  });
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
-function store(object: JsonObject, field: Field, content: bigint | Buffer): void {
-  const { name, holds, repeated } = field;
-  if (holds === 'textMap' || holds === 'listMap') {
-    const entry = readMessage(bufferOf(content), {
-      1: one('key', 'text'),
-      2: one('value', holds === 'textMap' ? 'text' : { 1: many('items', 'text') }),
-    });
-    const { key = '', value } = entry;
-    const known = object[name] as JsonObject | undefined;
-    object[name] = { ...known, [String(key)]: holds === 'textMap' ? (value ?? '') : itemsOf(value) };
-    return;
-  }
-  const value = fieldValue(holds, content);
-  if (repeated) {
-    object[name] = [...((object[name] as Json[] | undefined) ?? []), value ?? ''];
-  } else if (value !== undefined) {
-    object[name] = value;
-  }
-}
-
-function itemsOf(value: Json | undefined): Json {
-  return ((value as JsonObject | undefined)?.items ?? []) as Json;
-}
-
-function bufferOf(content: bigint | Buffer): Buffer {
-  if (typeof content === 'bigint') {
-    throw new RangeError('a number stands where bytes are expected');
-  }
-  return content;
-}
-
-/** Empty texts and times are what JSON leaves out. */
-function fieldValue(holds: Exclude<Kind, 'textMap' | 'listMap'> | Message, content: bigint | Buffer): Json | undefined {
+/** @returns undefined for empty texts and times, which JSON leaves out */
+function fieldJson(value: Json | undefined, holds: Kind | Message): Json | undefined {
   if (typeof holds === 'object') {
-    return readMessage(bufferOf(content), holds);
+    return isObject(value) ? toJson(value, holds) : undefined;
   }
-  switch (holds) {
-    case 'text':
-      return bufferOf(content).toString('utf8') || undefined;
-    case 'bytes':
-      return bufferOf(content).toString('base64') || undefined;
-    case 'bool':
-      return content !== 0n;
-    case 'int':
-      return Number(content);
-    case 'time': {
-      const { seconds } = readMessage(bufferOf(content), { 1: one('seconds', 'int') });
-      return typeof seconds === 'number' ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z') : undefined;
-    }
-    default:
-      return holds satisfies never;
+  if (holds === 'time') {
+    const seconds = isObject(value) ? value.seconds : undefined;
+    return typeof seconds === 'number' ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z') : undefined;
   }
+  if (holds === 'listMap') {
+    return isObject(value) ? mapValues(value, (list) => (isObject(list) ? list.items : undefined) ?? []) : undefined;
+  }
+  return value === '' ? undefined : value;
+}
+
+function mapValues(object: JsonObject, change: (value: Json | undefined) => Json): JsonObject {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 }

@@ -2,6 +2,7 @@
  * The alerts, judged by Prometheus itself over what agents in each state really export; the dashboard and the runbooks beside
  * them.
  */
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
-import { type MetricRow, metricTable } from '../../agent/observe/metrics/metric-table.ts';
+import { exportedMetrics } from '../agent/observe/metrics-document.ts';
 import {
   type Expectation,
   hasPromtool,
@@ -190,9 +191,8 @@ test('no agent at all is an alert', { skip: noPromtool }, () => {
   judge([], [silence(alert, 9), { alert, atMinute: 11, fires: [{ labels: {}, value: '' }] }]);
 });
 
-const rows: readonly MetricRow[] = Object.values(metricTable);
 const exported = new Set(
-  rows.flatMap(({ name, kind }) =>
+  exportedMetrics().flatMap(({ name, kind }) =>
     kind === 'histogram' ? ['_bucket', '_sum', '_count'].map((end) => name + end) : [name],
   ),
 );

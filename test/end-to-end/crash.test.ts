@@ -34,7 +34,7 @@ const effects = [
   'verify',
   'saveAnswer',
   'project',
-  'saveIssued',
+  'saveCurrent',
   'discardPending',
 ];
 

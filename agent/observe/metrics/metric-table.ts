@@ -247,60 +247,6 @@ export const metricTable = {
     help: "How far the node's clock is ahead of the API server's, give or take a second; negative: behind. Absent when it was not measured in the last quarter of an hour.",
     labels: [],
   },
-  processCpu: {
-    name: 'process_cpu_seconds_total',
-    kind: 'counter',
-    help: 'User and system CPU time spent.',
-    labels: [],
-  },
-  processResidentMemory: {
-    name: 'process_resident_memory_bytes',
-    kind: 'gauge',
-    help: 'Resident memory.',
-    labels: [],
-  },
-  processStartTime: {
-    name: 'process_start_time_seconds',
-    kind: 'gauge',
-    help: 'When the process started, as Unix time.',
-    labels: [],
-  },
-  processOpenFiles: {
-    name: 'process_open_fds',
-    kind: 'gauge',
-    help: 'Open file descriptors.',
-    labels: [],
-  },
-  heapUsed: {
-    name: 'nodejs_heap_size_used_bytes',
-    kind: 'gauge',
-    help: 'JavaScript heap in use.',
-    labels: [],
-  },
-  externalMemory: {
-    name: 'nodejs_external_memory_bytes',
-    kind: 'gauge',
-    help: 'Memory of buffers and other objects outside the JavaScript heap.',
-    labels: [],
-  },
-  eventLoopLagP50: {
-    name: 'nodejs_eventloop_lag_p50_seconds',
-    kind: 'gauge',
-    help: 'Median delay of the event loop since the last scrape.',
-    labels: [],
-  },
-  eventLoopLagP99: {
-    name: 'nodejs_eventloop_lag_p99_seconds',
-    kind: 'gauge',
-    help: '99th percentile of the delay of the event loop since the last scrape.',
-    labels: [],
-  },
-  eventLoopUtilization: {
-    name: 'nodejs_eventloop_utilization_ratio',
-    kind: 'gauge',
-    help: 'Share of the time since the last scrape in which the event loop was busy, 0 to 1.',
-    labels: [],
-  },
 } as const satisfies Readonly<Record<string, MetricRow>>;
 
 export type MetricKey = keyof typeof metricTable;

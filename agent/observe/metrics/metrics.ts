@@ -4,7 +4,7 @@
  *
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CredentialSnapshot } from '../../lifecycle/notices.ts';
 import {
   type ApiLoad,
@@ -24,7 +24,6 @@ import {
   metricTable,
   strangerSigners,
 } from './metric-table.ts';
-import { createProcessProbe } from './process-probe.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
 export interface MetricSources {
@@ -57,15 +56,13 @@ export interface Metrics {
   collectFrom(sources: MetricSources): void;
   /** All metrics as they stand now. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Stops measuring the event loop. */
-  close(): void;
 }
 
 /** Longest label value; a longer one is counted as `other`. */
 const maxLabelLength = 316;
 
 /**
- * Creates all metrics of the table.
+ * Creates all metrics of the table, and those of the process under the names that prom-client gives them everywhere.
  * @param options.version the agent's version, for the build information
  * @param options.podMetrics true for series that name pods and volumes
  */
@@ -84,6 +81,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
       histograms.set(key, new Histogram({ ...settings, buckets: [...row.buckets] }));
     }
   }
+  collectDefaultMetrics({ register: registry });
   const labelBounds = createLabelBounds();
   const { bound } = labelBounds;
   const count = (key: MetricKey, labels: Readonly<Record<string, string>>, by: number): void => {
@@ -103,7 +101,6 @@ export function createMetrics(options: { readonly version: string; readonly podM
   };
   gauges.get('buildInfo')?.set(bound({ version: options.version, node_version: process.version }), 1);
 
-  const probe = createProcessProbe();
   const restarts = createWatchCounter();
   let sources: MetricSources | undefined;
   let eventsDropped = 0;
@@ -138,13 +135,6 @@ export function createMetrics(options: { readonly version: string; readonly podM
     }
     replaceAll('watchLastEvent', current.lastEvents);
   };
-  const collectProcess = (): void => {
-    const { cpuSeconds, gauges: readings } = probe.read();
-    count('processCpu', {}, cpuSeconds);
-    for (const [key, value] of entries(readings)) {
-      replaceAll(key, [{ labels: {}, value }]);
-    }
-  };
 
   return {
     count: (key, labels, by = 1) => count(key, labels, by),
@@ -161,10 +151,8 @@ export function createMetrics(options: { readonly version: string; readonly podM
       if (sources !== undefined) {
         collectSources(sources);
       }
-      collectProcess();
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
-    close: () => probe.close(),
   };
 }
 

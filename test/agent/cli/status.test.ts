@@ -11,7 +11,6 @@ import { createLogProbe, statusSources } from '../observe/subjects.ts';
 
 async function agent(t: TestContext): Promise<string> {
   const metrics = createMetrics({ version: '1' });
-  t.after(() => metrics.close());
   const health = { live: () => [], ready: () => [] };
   const routes = createRoutes({ metrics, health, status: statusSources(), flags: () => [] });
   const { log } = createLogProbe();

@@ -1,11 +1,21 @@
 /**
- * The part of docs/metrics.md that is made from the metric table. Run this file to print it.
+ * The part of docs/metrics.md that is made from the metric table and from what prom-client says of the process. Run this
+ * file to print it.
  */
-import { labelLimits, type MetricRow, metricTable } from '../../../agent/observe/metrics/metric-table.ts';
+import assert from 'node:assert/strict';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { labelLimits, metricTable } from '../../../agent/observe/metrics/metric-table.ts';
+
+/** A metric as Prometheus sees it. */
+interface Row {
+  readonly name: string;
+  readonly kind: string;
+  readonly labels: readonly string[];
+  readonly help: string;
+}
 
 export function metricsDocument(): string {
-  const rows: readonly MetricRow[] = Object.values(metricTable);
-  const metrics = rows.map(({ name, kind, labels, help }) => {
+  const metrics = exportedMetrics().map(({ name, kind, labels, help }) => {
     const labelCell = labels.length === 0 ? '–' : labels.map((label) => `\`${label}\``).join(', ');
     return `| \`${name}\` | ${kind} | ${labelCell} | ${help} |`;
   });
@@ -20,6 +30,17 @@ export function metricsDocument(): string {
     ...limits,
     '',
   ].join('\n');
+}
+
+/** All that the agent exports: the rows of the table, and what prom-client says of the process. */
+export function exportedMetrics(): readonly Row[] {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const ofProcess = registry.getMetricsAsArray().map((metric) => {
+    assert.ok('labelNames' in metric && Array.isArray(metric.labelNames), `${metric.name} says no labels`);
+    return { name: metric.name, kind: String(metric.type), labels: metric.labelNames.map(String), help: metric.help };
+  });
+  return [...Object.values(metricTable), ...ofProcess];
 }
 
 if (import.meta.main) {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Json, JsonObject } from '../../../sandbox/base/objects.ts';
-import { applyJsonPatch } from '../../../sandbox/storage/json-patch.ts';
-import { mergePatch } from '../../../sandbox/storage/patch.ts';
+import { applyJsonPatch, mergePatch } from '../../../sandbox/storage/patch.ts';
 import { strategicMerge } from '../../../sandbox/storage/strategic-merge.ts';
 
 /** Examples of RFC 7396, appendix A. */

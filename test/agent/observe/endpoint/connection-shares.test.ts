@@ -67,7 +67,6 @@ test('peers are IPv4 addresses and IPv6 networks', () => {
 /** An endpoint beyond loopback, whose only good token is `good`; peers are addresses of 127.0.0.0/8. */
 async function serve(t: TestContext) {
   const metrics = createMetrics({ version: '1' });
-  t.after(() => metrics.close());
   const { log } = createLogProbe();
   const health = { live: () => [], ready: () => [] };
   const routes = createRoutes({ metrics, health, status: statusSources(), flags: () => [] });

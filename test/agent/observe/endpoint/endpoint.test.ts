@@ -33,7 +33,6 @@ function createReviewer() {
 
 async function open(t: TestContext, given: Partial<EndpointOptions> = {}) {
   const metrics = createMetrics({ version: '1' });
-  t.after(() => metrics.close());
   const { log, entries } = createLogProbe();
   const { server, client } = createReviewer();
   const checks = [{ name: 'watch', ok: false, message: 'a detail' }];

@@ -12,7 +12,6 @@ import { createLogProbe, statusSources } from '../subjects.ts';
 
 async function open(t: TestContext, given: { readonly health?: Partial<Health>; readonly metrics?: Metrics } = {}) {
   const metrics = given.metrics ?? createMetrics({ version: '1' });
-  t.after(() => metrics.close());
   const { log, entries } = createLogProbe();
   const health: Health = { live: () => [], ready: () => [], ...given.health };
   const routes = createRoutes({

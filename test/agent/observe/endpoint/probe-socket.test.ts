@@ -63,7 +63,6 @@ describe('the probe socket', () => {
   test('answers although strangers hold every connection that the metrics port has', async (t) => {
     const { path, health, log } = await open(t);
     const metrics = createMetrics({ version: '1' });
-    t.after(() => metrics.close());
     const routes = createRoutes({ metrics, health, status: statusSources(), flags: () => [] });
     const server = await createObserveServer({ address: { host: '127.0.0.1', port: 0 }, routes, log });
     t.after(() => server.close());

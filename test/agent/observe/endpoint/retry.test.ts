@@ -122,7 +122,6 @@ describe('retry', () => {
 
   test('the network cannot wake anybody', async (t) => {
     const metrics = createMetrics({ version: '1' });
-    t.after(() => metrics.close());
     const routes = createRoutes({ metrics, health, status: statusSources(), flags: () => [] });
     const { log } = createLogProbe();
     const server = await createObserveServer({ address: { host: '127.0.0.1', port: 0 }, routes, log });

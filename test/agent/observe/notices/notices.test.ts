@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { AgentError, type ErrorCode } from '../../../../agent/base/errors.ts';
 import type { Notice } from '../../../../agent/lifecycle/notices.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
 import { createReporter, type EventSink, type PodEvent } from '../../../../agent/observe/notices/notices.ts';
 import { createLogProbe, credential, credentialFields, type Entry, volume } from '../subjects.ts';
 
-function open(t: TestContext, sink?: EventSink) {
+function open(sink?: EventSink) {
   const { log, entries } = createLogProbe();
   const metrics = createMetrics({ version: '1' });
-  t.after(() => metrics.close());
   const events: PodEvent[] = [];
   const report = createReporter({ log, metrics, events: sink ?? ((event) => void events.push(event)) });
   /** Series of the agent's own metrics that are not 0, buckets aside. */
@@ -331,8 +330,8 @@ function subjectOf(notice: Notice): Entry {
 
 describe('a notice', () => {
   for (const { notice, line, series: expectedSeries, event } of rows) {
-    test(`of type ${notice.type} becomes one line (${String(line['message'])}), its metrics and ${event?.[1] ?? 'no'} event`, async (t) => {
-      const { report, entries, events, series } = open(t);
+    test(`of type ${notice.type} becomes one line (${String(line['message'])}), its metrics and ${event?.[1] ?? 'no'} event`, async () => {
+      const { report, entries, events, series } = open();
       report(notice);
       const [entry, ...more] = entries();
       assert.deepEqual(more, []);
@@ -352,8 +351,8 @@ describe('a notice', () => {
     });
   }
 
-  test('of a certificate that reached the files observes every phase, for first certificates and renewals apart', async (t) => {
-    const { report, entries, events, series } = open(t);
+  test('of a certificate that reached the files observes every phase, for first certificates and renewals apart', async () => {
+    const { report, entries, events, series } = open();
     const projected = {
       ...credential,
       type: 'projected' as const,
@@ -406,9 +405,9 @@ describe('a notice', () => {
     assert.match(events[1]?.message ?? '', /Programs that do not watch their files/);
   });
 
-  test('of a certificate whose phases lie in an earlier run observes what is known', async (t) => {
-    const { report, series } = open(t);
-    const { report: reportElsewhere } = open(t);
+  test('of a certificate whose phases lie in an earlier run observes what is known', async () => {
+    const { report, series } = open();
+    const { report: reportElsewhere } = open();
     reportElsewhere({ ...credential, type: 'keyMade', requestName, tookMs: 5 });
     report({ ...credential, type: 'resumed', requestName });
     report({ ...credential, type: 'answered', requestName, tookMs: 50 });
@@ -418,8 +417,8 @@ describe('a notice', () => {
     assert.deepEqual(phases.toSorted(), ['signer', 'total', 'write']);
   });
 
-  test('of a removed volume makes its phases forgotten, and a new key those of the attempt before', async (t) => {
-    const { report, series } = open(t);
+  test('of a removed volume makes its phases forgotten, and a new key those of the attempt before', async () => {
+    const { report, series } = open();
     const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
     report({ ...credential, type: 'requested', requestName, tookMs: 20 });
     report({ volume, type: 'unpublished' });
@@ -430,8 +429,8 @@ describe('a notice', () => {
     assert.deepEqual(phases.toSorted(), ['key', 'total', 'write']);
   });
 
-  test('never makes the memory grow, even when volumes are never said to be removed', async (t) => {
-    const { report, series } = open(t);
+  test('never makes the memory grow, even when volumes are never said to be removed', async () => {
+    const { report, series } = open();
     const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
     for (let index = 0; index <= 4_096; index += 1) {
       const other = { ...volume, volumeId: `csi-${index}` };
@@ -473,8 +472,8 @@ describe('a failed attempt', () => {
     Aborted: undefined,
   };
   for (const [code, reason] of Object.entries(expected) as [ErrorCode, string | undefined][]) {
-    test(`with ${code} is counted, logged and told to the pod as ${reason ?? 'nothing'}`, async (t) => {
-      const { report, entries, events, series } = open(t);
+    test(`with ${code} is counted, logged and told to the pod as ${reason ?? 'nothing'}`, async () => {
+      const { report, entries, events, series } = open();
       const cause = new Error('the cause');
       const failure = new AgentError(code, 'what happened', { actor: 'cluster operator', cause });
       report({ ...credential, type: 'attemptFailed', phase: 'request', error: failure, retryAt: moment });
@@ -507,8 +506,8 @@ describe('a failed attempt', () => {
     });
   }
 
-  test('to write the files is told as such', (t) => {
-    const { report, events } = open(t);
+  test('to write the files is told as such', (_t) => {
+    const { report, events } = open();
     report({
       ...credential,
       type: 'attemptFailed',
@@ -522,8 +521,8 @@ describe('a failed attempt', () => {
 });
 
 describe('the reporter', () => {
-  test('keeps an event within what the API server accepts, in one line and without secrets', (t) => {
-    const { report, events } = open(t);
+  test('keeps an event within what the API server accepts, in one line and without secrets', (_t) => {
+    const { report, events } = open();
     const message = `${'long '.repeat(1_000)}\n-----BEGIN PRIVATE KEY-----\nAAAA`;
     report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
     report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
@@ -534,8 +533,8 @@ describe('the reporter', () => {
     assert.match(events[1]?.message ?? '', /\[redacted private key\]/);
   });
 
-  test('keeps the end of an event, which says what to do, however long the names and messages in it are', (t) => {
-    const { report, events } = open(t);
+  test('keeps the end of an event, which says what to do, however long the names and messages in it are', (_t) => {
+    const { report, events } = open();
     const long = 'x'.repeat(2_000);
     const wordy = { ...credential, signerName: `example.com/${long}` };
     report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000 });
@@ -551,8 +550,8 @@ describe('the reporter', () => {
     }
   });
 
-  test('goes on when the sink of events throws, and says so', (t) => {
-    const { report, entries } = open(t, () => {
+  test('goes on when the sink of events throws, and says so', (_t) => {
+    const { report, entries } = open(() => {
       throw new Error('queue full');
     });
     report({ ...credential, type: 'expired', notAfter: later });
@@ -565,8 +564,8 @@ describe('the reporter', () => {
     );
   });
 
-  test('takes times that are no moments', (t) => {
-    const { report, entries, events } = open(t);
+  test('takes times that are no moments', (_t) => {
+    const { report, entries, events } = open();
     report({ ...credential, type: 'expired', notAfter: Number.NaN });
     report({ ...credential, type: 'adopted', notAfter: Number.POSITIVE_INFINITY, refreshAt: 9e15 });
     assert.deepEqual(

@@ -55,7 +55,6 @@ async function open(t: TestContext) {
   }
   t.after(() => browser.close());
   const metrics = createMetrics({ version: '1' });
-  t.after(() => metrics.close());
   const volumes = manyVolumes();
   const health = { live: () => [], ready: () => [{ name: 'node', ok: true }] };
   const routes = createRoutes({ metrics, health, status: statusSources(volumes), flags: () => [] });
