@@ -18,7 +18,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Longest text from another side that anything here looks at, in characters: what is beyond is cut off unread. */
-export const maxOutsideTextLength = 8_192;
+const maxOutsideTextLength = 8_192;
 
 /** Replaces whatever in the text could be a private key or a token; all else stays as it is, up to the longest length. */
 export function redact(text: string): string {
