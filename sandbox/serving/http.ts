@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
 import { ApiError, badRequest, forbidden, internalError, messageOf, unauthorized } from '../base/errors.ts';
-import { isObject, type Json, type JsonObject } from '../base/objects.ts';
+import { asJson, type Json } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
 import type { Body } from '../storage/body.ts';
@@ -206,6 +206,5 @@ function controlFaults(faults: Faults, user: UserInfo, info: RequestInfo, body: 
       throw badRequest(messageOf(error));
     }
   }
-  const list = structuredClone(faults.list()) as unknown as JsonObject[];
-  return { kind: 'json', code: 200, body: { faults: list.filter(isObject) } };
+  return { kind: 'json', code: 200, body: asJson({ faults: faults.list() }) };
 }
