@@ -5,7 +5,8 @@
 import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { ApiClient, Persona } from './client.ts';
-import { createListWatch, type ListWatch, type ListWatchEvent } from './list-watch.ts';
+import { createListWatch, type ListWatch } from './list-watch.ts';
+import type { ListWatchEvent } from './live-copy.ts';
 import type { KubernetesObject } from './objects.ts';
 import { resourcePath } from './paths.ts';
 import type { Decoder } from './schemas.ts';

@@ -7,21 +7,15 @@
 
 import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
-import type {
-  FileOwner,
-  OpenVolume,
-  PodReference,
-  UnusableVolume,
-  VolumeRecord,
-  VolumeStore,
-} from '../../volumes/base/volume.ts';
+import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
-import type { NodePods, PodDirectory, PodIdentity } from './ports.ts';
+import type { NodePods, PodDirectory } from './ports.ts';
+import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
-import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
+import type { VolumeSnapshot } from './volume-status.ts';
 
 /** How long until a volume that the kubelet does not know is looked at again when the API server did not answer. */
 const orphanRetryMs = 60_000;
@@ -277,43 +271,4 @@ async function presence(
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
   }
-}
-
-/** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */
-function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
-  const gid = request.mountGroup ?? identity.fsGroup;
-  if (gid !== undefined) {
-    return { kind: 'group', gid };
-  }
-  return identity.runAsUser === undefined ? { kind: 'none' } : { kind: 'user', uid: identity.runAsUser };
-}
-
-function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
-  const { volumeId, targetPath, volumeName, pod, declaration } = request;
-  return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
-}
-
-/**
- * Waits until the volume is ready, or refused with no other attempt before `answerAt`, or the signal says to wait no longer;
- * gives the status then. Between two calls the kubelet pauses for up to two minutes, and an attempt may succeed meanwhile.
- */
-function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): Promise<VolumeStatus> {
-  const isOpen = (status: VolumeStatus): boolean =>
-    status.type === 'waiting' || (status.type === 'refused' && status.retryAt < answerAt);
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      stopListening();
-      signal.removeEventListener('abort', finish);
-      resolve(runner.status());
-    };
-    const stopListening = runner.onChange(() => {
-      if (!isOpen(runner.status())) {
-        finish();
-      }
-    });
-    signal.addEventListener('abort', finish);
-    if (!isOpen(runner.status()) || signal.aborted) {
-      finish();
-    }
-  });
 }
