@@ -1,6 +1,6 @@
 /**
- * `pod-certificate-agent probe`: the kubelet's exec probes. Asks the agent in this container whether it is well, over a socket
- * that no stranger on the network can reach or fill.
+ * `pod-certificate-agent probe`: the kubelet's exec probes. Asks the agent in this container whether it is well, over a
+ * socket that nobody on the network can reach or overload.
  */
 import { parseArgs } from 'node:util';
 import { errorText } from '../base/redact.ts';

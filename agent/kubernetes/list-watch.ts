@@ -1,6 +1,6 @@
 /**
- * A live copy of a collection: lists it page by page, then watches it from the list's resourceVersion, through whatever
- * happens to connections, tokens and the server's history. A complete list only tells subscribers the differences.
+ * Keeps a live copy of a collection: lists it page by page, then watches it from the list's resourceVersion. It
+ * outlasts lost connections, expired tokens, and a history that the server has dropped.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
@@ -214,7 +214,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     }
   }
 
-  /** Draws the lesson from a failure. @returns how long to wait before going on, in milliseconds. */
+  /** Notes a failure, and prepares for the next attempt. @returns how long to wait before going on, in milliseconds. */
   function learn(error: AgentError): number {
     restarts += 1;
     lastError = error;

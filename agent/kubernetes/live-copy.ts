@@ -1,6 +1,7 @@
 /**
- * The objects of a collection as they were last seen, and whoever wants to be told of changes. A list that comes again makes
- * only the differences known; an object that was deleted and made anew under its name is told as both.
+ * The objects of a collection as they were last seen, and the subscribers who are told of changes. Of a new list they
+ * are told the differences only. An object that was deleted and created again under its name is told as a deletion and
+ * an addition.
  */
 import { type KubernetesObject, keyOf } from './objects.ts';
 

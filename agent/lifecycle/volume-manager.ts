@@ -1,8 +1,8 @@
 /**
  * All volumes of this node: what the kubelet's publish and unpublish calls do, and what an earlier run of the agent left.
  *
- * There is no list of volumes other than the volumes themselves. This map holds the running ones; the store finds them
- * again after a restart.
+ * No list of volumes is kept beside the volumes themselves: a map in memory holds those that are looked after, and the
+ * store finds them again after a restart.
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
@@ -142,7 +142,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
-    // While a publish call is held the kubelet cannot unmount, and a pod that was deleted stays.
+    // The kubelet does not unmount while its publish call is under way, so a pod that was deleted would stay.
     let unfollow = (): void => {};
     const cancelMoment = clock.at(startedAt + momentMs, () => {
       unfollow = nodePods.onEnding(request.pod, () => timeUp.abort());

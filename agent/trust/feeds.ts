@@ -1,12 +1,12 @@
 /**
- * Which watch tells of which bundles. A few names and signers are watched one by one; with more of them, one watch of all
- * bundles takes over. A selector changes watches only when the new one knows the same bundles as the old one, in the
- * same versions: so no update is lost, and nothing is missing in between.
+ * Decides which watch shows which bundles. A few names and signers are watched one by one; with more of them, one watch
+ * of all bundles takes over. A name or signer moves to another watch only when that one knows the same bundles in the
+ * same versions, so that no update is lost and nothing is missing in between.
  *
  *     one by one ──► more than mostSingleWatches ──► shared ──► at most half of that ──► one by one
  *
- * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later, a
- * watch of its own fetches it, and is ended then.
+ * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later,
+ * a watch of its own fetches it and then ends.
  */
 import type { AgentError } from '../base/errors.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';

@@ -1,7 +1,7 @@
 /**
- * Registers the driver with the kubelet: the kubelet watches a directory, connects to every socket in it, asks what plugin it
- * belongs to, and says whether it took it. The agent serves that socket itself, puts it back when somebody removes it, and
- * takes it away when it shuts down.
+ * Registers the driver with the kubelet: the kubelet watches a directory, connects to every socket in it, asks what
+ * plugin it belongs to, and says whether it accepts that. The agent serves that socket itself, puts it back when
+ * somebody removes it, and takes it away when it shuts down.
  *
  * https://kubernetes.io/docs/reference/node/kubelet-files/#plugins_registry
  */
