@@ -16,7 +16,7 @@ export interface OpenOptions {
   readonly setOwners: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Hears of state that cannot be understood; it counts as absent. */
+  /** Is told of state that cannot be understood; such state counts as absent. */
   readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
