@@ -7,7 +7,8 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VolumeError } from '../base/errors.ts';
-import { lstat, removeContents } from '../files/files.ts';
+import { lstat } from '../files/hold.ts';
+import { removeContents } from '../files/remove.ts';
 import { type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
 const tmpfsMagic = 0x0102_1994;

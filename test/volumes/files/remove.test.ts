@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { removeContents, removeTree } from '../../../volumes/files/files.ts';
+import { removeContents, removeTree } from '../../../volumes/files/remove.ts';
 import { mountSkip, temporaryDirectory } from '../support.ts';
 
 /** A volume with a tree in it, and a directory of somebody else beside the volume. */
