@@ -175,7 +175,8 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     }
     const identity = identityOf(target);
     const stored = readStored(record, identity);
-    const covers = layers.length > 1 && !hasState(target);
+    const isOthers = !hasState(target) || (stored === undefined && mounts.isElsewhere(visible));
+    const covers = layers.length > 1 && isOthers;
     if (stored !== 'another' && !covers) {
       return { type: 'volume', record: stored, identity };
     }

@@ -3,7 +3,8 @@
  * it mounts in the places that the agent works in, the other volume stays as it is, and none of it is believed.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -157,4 +158,32 @@ test('a volume that is mounted over another one is not taken for it at any step 
     await restart().remove(at(own));
     untouched();
   }
+});
+
+test('a busy volume that another one is mounted over is taken away, and the other one keeps its files', {
+  skip: mountSkip,
+}, async (t) => {
+  for (const part of [[], ['..agent'], ['..data']]) {
+    const { restart, own, victim, at, untouched } = await setUp(t);
+    bind(at(victim, ...part), at(own));
+    const process = spawn('sleep', ['60'], { cwd: at(own) });
+    t.after(() => process.kill('SIGKILL'));
+    await once(process, 'spawn');
+    await restart().remove(at(own));
+    untouched();
+    assert(!fs.existsSync(at(own)), 'the volume below goes too');
+  }
+});
+
+test('a volume with an unreadable record that is mounted over another one is not taken for it', {
+  skip: mountSkip,
+}, async (t) => {
+  const { restart, own, victim, at } = await setUp(t);
+  fs.writeFileSync(at(victim, '..agent', 'volume.json'), 'damaged');
+  bind(at(victim), at(own));
+  const again = await restart().create(own.record);
+  assert.equal(fs.readFileSync(at(victim, '..agent', 'volume.json'), 'utf8'), 'damaged');
+  assert.equal(again.pending(0)?.requestName, 'req-1');
+  const taken = await restart().create(victim.record);
+  assert(taken.isProjected(0), 'its own pod takes it over as it is');
 });
