@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
 import { ascend, mostSignatureChecks, TooManySignatures, verifiesAgainst } from '../../../agent/issuance/path.ts';
-import { certify, type Holder, makeHolder, now, type Quality } from './authorities.ts';
+import { certify, type Holder, makeHolder, now, type Quality } from '../../support/certificates.ts';
 
 const hourMs = 3_600_000;
 const names = ['leaf', 'low', 'high', 'one', 'two', 'stranger'] as const;
