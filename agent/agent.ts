@@ -6,14 +6,14 @@ import { createRegistration, type Registration } from '../volumes/csi/registrati
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
 import { assertVolumesReachPods } from '../volumes/mounts/mount-table.ts';
 import { createVolumeStore } from '../volumes/store.ts';
-import { type Connection, connect } from './api-side.ts';
+import { type ApiSide, openApiSide } from './api-side.ts';
 import { type Closers, createClosers } from './base/closers.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './configuration/configuration.ts';
 import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
-import { createIssuer } from './issuers.ts';
+import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
 import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
@@ -24,7 +24,7 @@ import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
 import { createReporter } from './observe/notices/notices.ts';
-import { isSynced, watchCheck } from './readiness.ts';
+import { isSynced, type WatchState, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
@@ -44,8 +44,8 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** What the parts of the agent are made with. */
-interface Frame extends AgentOptions {
+/** What all parts of the agent are made with. */
+interface SharedParts extends AgentOptions {
   /** The wall clock, for what certificates and people say. */
   readonly clock: Clock;
   /** Does not go back, for waiting. */
@@ -70,37 +70,50 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const closers = createClosers((error) => log.error('a part of the agent could not be stopped', { error }));
   const metrics = createMetrics({ version, podMetrics: configuration.podMetrics });
   const clock = createSystemClock();
-  const frame: Frame = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
+  const parts: SharedParts = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
   const startedAt = clock.now();
-  const connection = connect({ ...frame, onRecovered: () => manager.relieve({ type: 'apiServerHeard' }) });
-  const { client, skew, watches } = connection;
   const settings = createSettings({
     ...options,
     onChange(changed) {
       client.setRate(changed);
-      manager.relieve({ type: 'allowListChanged' });
+      // Rules may name another certificate API now.
+      api.preflight.doubt();
+      manager.relieve({ type: 'rulesChanged' });
     },
   });
+  const api = openApiSide({
+    ...parts,
+    rules: () => settings.current().issuers,
+    onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
+  });
+  const { client, skew } = api;
   const registration = registrationOf(options);
   let csi: CsiServer | undefined;
-  const health = healthOf(connection, registration, () => csi);
+  const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
-  const manager = createManager(frame, connection, keys, settings, health);
+  const issuers = createIssuer(api, {
+    nodeName: configuration.nodeName,
+    trustDomain: configuration.trustDomain,
+    rules: () => settings.current().issuers,
+    log,
+  });
+  closers.add(() => issuers.stop());
+  const manager = createManager(parts, api, issuers, keys, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
     unusableVolumes: manager.unusable,
-    watches,
+    watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
-    eventsDropped: connection.events.dropped,
+    eventsDropped: api.events.dropped,
     clockSkew: skew.seconds,
     readiness: health.readiness,
   });
   try {
-    csi = await claimNode(frame, manager);
+    csi = await claimNode(parts, manager);
     await keys.warmUp();
     await takeUpVolumes(manager, log);
-    const endpoint = await openEndpoints(frame, connection, manager, settings, health, startedAt);
+    const endpoint = await openEndpoints(parts, api, manager, settings, health, startedAt);
     const watching = await settings.watch();
     closers.add(() => watching.close());
     await csi.start();
@@ -119,25 +132,28 @@ function registrationOf({ configuration, log }: AgentOptions): Registration | un
 }
 
 function healthOf(
-  { requests, preflight }: Connection,
+  { requests, preflight }: ApiSide,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
   const isRegistered = (): boolean => registration === undefined || registration.state().type === 'registered';
   return {
-    canServe: () => isSynced(requests.health()) && isRegistered(),
+    canServe: () => isSynced(requests.health() ?? notOpen) && isRegistered(),
     readiness() {
       const state = registration?.state();
       const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
       return [
         ...preflight.checks(),
-        watchCheck(requests.health()),
+        watchCheck(requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
       ];
     },
   };
 }
+
+/** A copy that nobody needs keeps nothing away. */
+const notOpen: WatchState = { synced: true, lastError: undefined, failingForMs: 0 };
 
 /** Without the CSI socket no volume is published, and none is taken away. */
 function socketCheck(csi: CsiServer | undefined): HealthCheck {
@@ -150,42 +166,39 @@ function check(name: string, ok: boolean, message: string): HealthCheck {
 }
 
 function createManager(
-  { configuration, log, clock, monotonic, metrics, closers }: Frame,
-  connection: Connection,
+  { configuration, log, clock, monotonic, metrics }: SharedParts,
+  api: ApiSide,
+  issuers: Issuers,
   keys: WarmKeyMaker,
   settings: Settings,
   health: Health,
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
-  const { client, requests, trust, events } = connection;
-  const issuer = createIssuer(connection, {
-    nodeName,
-    trustDomain: configuration.trustDomain,
-    rules: () => settings.current().issuers,
-    log,
-  });
-  closers.add(() => issuer.stop());
-  const report = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
+  const { client, trust, events } = api;
+  const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   return createVolumeManager({
     clock,
     keys,
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
-    nodePods: connection.nodePods,
-    issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),
-    store: createVolumeStore({ kubeletRoot, driverName, mode, report }),
+    nodePods: api.nodePods,
+    issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
+    store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,
     report: createReporter({ log, metrics, events: events.record }),
     suggestedKeyType,
     followSuggestedKeyType: () => settings.current().followSuggestedKeyType,
     ready: health.canServe,
-    hindrance: () => requests.health().lastError?.message,
+    hindrance: issuers.hindrance,
     onFault: (error, what) => log.error(what, { error }),
   });
 }
 
 /** Takes the driver's socket. A second agent on the node finds it taken before it touches the volumes of the first. */
-async function claimNode({ configuration, log, version, closers }: Frame, manager: VolumeManager): Promise<CsiServer> {
+async function claimNode(
+  { configuration, log, version, closers }: SharedParts,
+  manager: VolumeManager,
+): Promise<CsiServer> {
   const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
   if (configuration.volumeMode === 'tmpfs') {
     assertVolumesReachPods(configuration.kubeletRoot);
@@ -214,8 +227,8 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
 
 /** Opens the socket for probes and the addresses for metrics, health and status. @returns the one for Prometheus, if there is one */
 async function openEndpoints(
-  { configuration, log, version, clock, monotonic, metrics, closers }: Frame,
-  { client }: Connection,
+  { configuration, log, version, clock, monotonic, metrics, closers }: SharedParts,
+  { client }: ApiSide,
   manager: VolumeManager,
   settings: Settings,
   health: Health,

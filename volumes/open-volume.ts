@@ -20,7 +20,7 @@ export interface OpenOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Hears of state that cannot be understood; it counts as absent. */
-  readonly report: (problem: string) => void;
+  readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
   /** Store the record, also where one is stored already. */
@@ -85,8 +85,8 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     saveAnswer: ifThere(state.saveAnswer),
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
-    issued: ifThere(state.issued),
-    saveIssued: ifThere(state.saveIssued),
+    current: ifThere(state.current),
+    saveCurrent: ifThere(state.saveCurrent),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));
@@ -100,7 +100,7 @@ function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1
   const root = record.targetPath;
   const { identity } = options;
   try {
-    const state = openState(root, identity, options.report);
+    const state = openState(root, identity, options.onProblem);
     if (options.writeRecord) {
       state.writeRecord(record);
     }

@@ -28,14 +28,14 @@ export interface VolumeStoreOptions {
   readonly driverName: string;
   readonly mode: 'tmpfs' | 'directory';
   /** Hears of what does not stop the agent and somebody should know: unreadable state, memory that may be swapped. */
-  readonly report?: (targetPath: string, problem: string) => void;
+  readonly onProblem?: (targetPath: string, problem: string) => void;
   /** The wall clock, milliseconds since the epoch; it names directories. */
   readonly now?: () => number;
 }
 
 export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const kubeletRoot = path.resolve(options.kubeletRoot);
-  const report = options.report ?? (() => undefined);
+  const onProblem = options.onProblem ?? (() => undefined);
   const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
   const inTurn = createTurns();
   let saidSwappable = false;
@@ -58,7 +58,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
-      report: (problem) => report(record.targetPath, problem),
+      onProblem: (problem) => onProblem(record.targetPath, problem),
       writeRecord,
     });
   }
@@ -79,12 +79,12 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         const memory = await mounts.mount(record.targetPath, sizeLimitBytes(record.declaration));
         if (memory === 'swappable' && !saidSwappable) {
           saidSwappable = true;
-          report(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
+          onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
         }
       }
       return open(record, identityOf(record.targetPath), true);
     } catch (error) {
-      await remove(record.targetPath).catch((failed) => report(record.targetPath, String(failed)));
+      await remove(record.targetPath).catch((failed) => onProblem(record.targetPath, String(failed)));
       throw error;
     }
   }

@@ -6,6 +6,7 @@
  * faults, or the directory cannot be read.
  */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { messageOf } from '../../volumes/base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { inspect } from './inspect.ts';
 import type { CommandName } from './names.ts';
@@ -82,7 +83,7 @@ export async function runCommand(
   try {
     return await run(name, argv, surroundings, refuse);
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : 'the command failed');
+    return refuse(messageOf(error, 'the command failed'));
   }
 }
 

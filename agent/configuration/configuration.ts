@@ -3,6 +3,7 @@
  * the file over the environment, the environment over the default. Every fault is reported, not just the first.
  */
 import { parseDocument } from 'yaml';
+import { messageOf } from '../../volumes/base/errors.ts';
 import { readCommandLine, type Written, type WrittenValues } from './command-line.ts';
 import { helpText } from './help.ts';
 import {
@@ -89,7 +90,7 @@ function readConfigurationFile(path: string, readFile: (path: string) => string)
   try {
     text = readFile(path);
   } catch (error) {
-    return failed(`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`);
+    return failed(`cannot be read: ${messageOf(error, 'unknown error')}`);
   }
   if (text.length > maxFileLength) {
     return failed(`is longer than ${maxFileLength} characters`);
@@ -104,7 +105,7 @@ function readConfigurationFile(path: string, readFile: (path: string) => string)
   try {
     content = document.toJS() ?? {};
   } catch (error) {
-    return failed(error instanceof Error ? error.message : 'cannot be understood');
+    return failed(messageOf(error, 'cannot be understood'));
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     return failed('must hold keys and values');

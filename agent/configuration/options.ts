@@ -55,7 +55,8 @@ export const options = {
   }),
   kubeconfig: optional({
     type: filePath(),
-    description: "How to reach the API server; without it the pod's own service account is used (in-cluster).",
+    description:
+      "How to reach the API server, through an HTTP proxy if it names one; without it the pod's own service account is used (in-cluster).",
     reloadable: false,
   }),
   impersonateNode: valued({

@@ -71,7 +71,7 @@ export interface ApiClient {
 }
 
 /** One finished call, for metrics. */
-export interface CallReport {
+export interface FinishedCall {
   readonly verb: string;
   /** Resource and group, without names. */
   readonly resource: string;
@@ -109,7 +109,7 @@ export interface ApiClientOptions {
   readonly maxBodyBytes?: number;
   /** Longest frame of a watch. Default 8 MiB: the largest object is about 1.5 MiB. */
   readonly maxFrameBytes?: number;
-  readonly onCall?: (report: CallReport) => void;
+  readonly onCall?: (call: FinishedCall) => void;
 }
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
@@ -180,7 +180,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     }
   }
 
-  /** Waits for the call's turn, makes it, gives its place back, reports it, and types its error. */
+  /** Waits for the call's turn, makes it, gives its place back, tells `onCall`, and types its error. */
   async function perform<T>(
     request: ApiRequest,
     kind: 'call' | 'watch',
@@ -193,10 +193,10 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     const { priority = 'background', owner, expiresAt, alsoFor } = request;
     const leave = await throttle.enter({ priority, owner, expiresAt, alsoFor }, kind, signal);
     const startedAt = clock.now();
-    let reported = false;
-    const report = (status: number, reply?: Reply): void => {
-      if (!reported) {
-        reported = true;
+    let finished = false;
+    const finish = (status: number, reply?: Reply): void => {
+      if (!finished) {
+        finished = true;
         const serverTime = Date.parse(reply?.message.headers.date ?? '');
         const times = { tookMs: clock.now() - startedAt, waitedMs: startedAt - askedAt };
         const server = Number.isNaN(serverTime) ? {} : { serverTime };
@@ -206,13 +206,13 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     try {
       const reply = await send(call, request, ended);
       if (kind === 'watch') {
-        report(reply.message.statusCode ?? 0, reply);
+        finish(reply.message.statusCode ?? 0, reply);
       }
       const result = await use(reply, call);
-      report(reply.message.statusCode ?? 0, reply);
+      finish(reply.message.statusCode ?? 0, reply);
       return result;
     } catch (fault) {
-      report(apiFailureOf(fault)?.httpStatus ?? 0);
+      finish(apiFailureOf(fault)?.httpStatus ?? 0);
       throw ended() ? abortedError(call) : networkError(call, fault);
     } finally {
       leave();

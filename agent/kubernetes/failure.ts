@@ -4,6 +4,8 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
  */
+
+import { messageOf } from '../../volumes/base/errors.ts';
 import { type Actor, AgentError, type ErrorCode } from '../base/errors.ts';
 import type { Status } from './objects.ts';
 import type { CallWords } from './paths.ts';
@@ -117,7 +119,7 @@ export function networkError(call: CallWords, fault: unknown): AgentError {
     return fault;
   }
   const actor: Actor = isTlsFault(fault) ? 'cluster operator' : 'nobody';
-  const words = fault instanceof Error ? fault.message || codeOf(fault) : String(fault);
+  const words = messageOf(fault) || codeOf(fault);
   return new AgentError('Unavailable', `cannot ${call.verb} ${call.resource}: ${words}`, { actor, cause: fault });
 }
 

@@ -2,25 +2,34 @@
  * The moves that several states of a credential's life share: to a new key, to the API server, into the files, into a
  * pause; and the warnings about the certificate in the files. `credential.ts` says when each is made.
  */
-import type { IssuedChain, IssuedStatus } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
+import type {
+  Attempt,
+  CredentialNews,
+  CredentialState,
+  Effect,
+  Failure,
+  Moment,
+  Pausing,
+  Transition,
+} from './credential-state.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
-export function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, at: Moment): Attempt {
-  return { keyType, held, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+export function newAttempt(keyType: KeyType, current: CertificateRecord | undefined, at: Moment): Attempt {
+  return { keyType, current, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
 }
 
-/** When a held certificate wants its refresh. */
-export function dueTime({ refreshAt, notAfter }: IssuedStatus): number {
+/** When the current certificate wants its refresh. */
+export function dueTime({ refreshAt, notAfter }: CertificateRecord): number {
   return Math.min(refreshAt, notAfter);
 }
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
-export function timeLeft(held: IssuedStatus | undefined, at: Moment): number {
-  return held === undefined ? 0 : held.notAfter - at.now;
+export function timeLeft(current: CertificateRecord | undefined, at: Moment): number {
+  return current === undefined ? 0 : current.notAfter - at.now;
 }
 
 /** A new key, and with it a new request. `before`: effects that come first. */
@@ -33,7 +42,7 @@ export function generate(attempt: Attempt, at: Moment, before: readonly Effect[]
 
 /** The request goes to the API server. `before`: effects that come first. */
 export function submit(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
-  const priority = attempt.held === undefined ? 'first' : 'refresh';
+  const priority = attempt.current === undefined ? 'first' : 'refresh';
   return {
     state: { name: 'submitting', attempt: { ...attempt, since: at.now }, requestName },
     effects: [...before, { type: 'submit', requestName, priority }],
@@ -55,7 +64,7 @@ export function take(
   before: readonly Effect[],
 ): Transition {
   const { notBefore } = answer;
-  const until = Math.min(notBefore, attempt.held?.notAfter ?? notBefore);
+  const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
   if (at.now >= until) {
     return project(attempt, requestName, answer, at, before);
   }
@@ -79,10 +88,10 @@ export function project(
   const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
-  const status = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  const certificate = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
   return {
-    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, status },
-    effects: [...before, { type: 'project', status, answer }],
+    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, certificate },
+    effects: [...before, { type: 'project', certificate, answer }],
   };
 }
 
@@ -97,7 +106,7 @@ export function pause(
   request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
 ): { readonly state: Pausing; readonly effects: readonly Effect[] } {
   const failures = attempt.failures + 1;
-  const timeLeftMs = timeLeft(attempt.held, at);
+  const timeLeftMs = timeLeft(attempt.current, at);
   const nature = isPassing(failure) ? 'passing' : 'lasting';
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
   const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
@@ -132,22 +141,22 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
   }
 }
 
-/** When the next warning about the held certificate is due. */
-export function warningTime({ held, warned }: Pick<Attempt, 'held' | 'warned'>): number | undefined {
-  if (held === undefined || warned === 'expired') {
+/** When the next warning about the current certificate is due. */
+export function warningTime({ current, warned }: Pick<Attempt, 'current' | 'warned'>): number | undefined {
+  if (current === undefined || warned === 'expired') {
     return undefined;
   }
-  return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
+  return warned === 'overdue' ? current.notAfter : Math.min(overdueTime(current, current.refreshAt), current.notAfter);
 }
 
-/** Says once that the refresh of the held certificate is late, and once that the certificate has expired. */
+/** Says once that the refresh of the current certificate is late, and once that the certificate has expired. */
 export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
-  const { held } = attempt;
+  const { current } = attempt;
   const due = warningTime(attempt);
-  if (held === undefined || due === undefined || at.now < due) {
+  if (current === undefined || due === undefined || at.now < due) {
     return { attempt, effects: [] };
   }
-  const { notAfter } = held;
+  const { notAfter } = current;
   return at.now >= notAfter
     ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
     : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
@@ -156,6 +165,11 @@ export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt;
 /** Tells what happened. */
 export function notify(news: CredentialNews): Effect {
   return { type: 'notify', news };
+}
+
+/** An event that changes nothing. */
+export function unchanged(state: CredentialState): Transition {
+  return { state, effects: [] };
 }
 
 /** How long the present step has taken, in milliseconds. */

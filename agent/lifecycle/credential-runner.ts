@@ -5,14 +5,15 @@
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
 
-import type { IssuedChain, IssuedStatus, OpenVolume } from '../../volumes/base/volume.ts';
+import { messageOf } from '../../volumes/base/errors.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, heldBy, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
+import { begin, currentOf, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
@@ -35,7 +36,7 @@ export interface CredentialDependencies {
 /** What a credential needs from its volume. */
 export interface CredentialHost {
   /** Projects the answer as soon as the volume's other sources allow it, then calls `written`. */
-  project(index: number, content: { readonly status: IssuedStatus; readonly answer: IssuedChain }): void;
+  project(index: number, content: { readonly certificate: CertificateRecord; readonly answer: IssuedChain }): void;
   /** Forgets the request, its key and an answer that waits to be projected. */
   discard(index: number): void;
   /** The pod has ended, with all its credentials. */
@@ -143,13 +144,14 @@ export function runCredential(
         unfollow = issuer.follow(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
           (outcome) => dispatch(judge(outcome)),
+          (hurdle) => dispatch({ type: 'hindered', hurdle }),
         );
         return;
       case 'unfollow':
         unfollow();
         return;
       case 'project':
-        host.project(index, { status: effect.status, answer: effect.answer });
+        host.project(index, { certificate: effect.certificate, answer: effect.answer });
         return;
       case 'checkPod':
         void checkPod();
@@ -170,7 +172,7 @@ export function runCredential(
 
   /** Where this credential's work stands among that of others, and what ends it. */
   const callOptions = (): CallOptions => {
-    const expiresAt = heldBy(state)?.notAfter;
+    const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';
     return { priority, owner: record.pod.uid, expiresAt, signal: stopping.signal };
   };
@@ -286,7 +288,7 @@ export function runCredential(
     }
   };
 
-  const found = { held: projectedStatus(volume, index), pending: volume.pending(index) };
+  const found = { current: currentCertificate(volume, index), pending: volume.pending(index) };
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);
@@ -308,8 +310,8 @@ export function runCredential(
 }
 
 /** The certificate in the files, when its files are all there. */
-function projectedStatus(volume: OpenVolume, index: number): IssuedStatus | undefined {
-  return volume.isProjected(index) ? volume.issued(index) : undefined;
+function currentCertificate(volume: OpenVolume, index: number): CertificateRecord | undefined {
+  return volume.isProjected(index) ? volume.current(index) : undefined;
 }
 
 /** Errors of the volume and of the agent itself get the agent's type; their message carries no secret. */
@@ -317,6 +319,6 @@ function asAgentError(error: unknown, what: string): AgentError {
   if (error instanceof AgentError) {
     return error;
   }
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new AgentError('Internal', `${what}: ${reason}`, { actor: 'nobody', cause: error });
 }

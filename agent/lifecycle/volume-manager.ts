@@ -5,6 +5,7 @@
  * again after a restart.
  */
 
+import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
 import type {
   FileOwner,
@@ -37,8 +38,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly nodePods: NodePods;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
-  /** Why answers cannot arrive, where something keeps them away; told to pods that wait. */
-  readonly hindrance?: () => string | undefined;
+  /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
+  readonly hindrance?: (requestNames: readonly string[]) => string | undefined;
 }
 
 export interface VolumeManager extends VolumeDriver {
@@ -107,7 +108,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       run(volume);
       return undefined;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       return { targetPath: volume.record.targetPath, reason };
     }
   };
@@ -187,7 +188,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       return status;
     }
     const { type, message } = status;
-    const why = type === 'waiting' ? hindrance?.() : undefined;
+    const requests = runner.snapshot().flatMap(({ requestName }) => requestName ?? []);
+    const why = type === 'waiting' ? hindrance?.(requests) : undefined;
     return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 

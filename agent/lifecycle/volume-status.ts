@@ -2,14 +2,15 @@
  * What can be said of a volume: to the pod that waits for it (through the kubelet), and to whoever watches the agent.
  */
 
-import type { IssuedStatus, VolumeRecord } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import { heldBy, keyTypeOf } from './credential.ts';
+import { currentOf, keyTypeOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
 import type { CredentialState, Failure } from './credential-state.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
+import type { Hurdle } from './ports.ts';
 
 /** How a volume stands towards the pod that waits for it. */
 export type VolumeStatus =
@@ -78,7 +79,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'submitting':
       return waiting(`creating request ${namespace}/${state.requestName} for signer ${signerName}`);
     case 'awaiting':
-      return waiting(`still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`);
+      return waiting(
+        state.hurdle?.text ?? `still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`,
+      );
     case 'maturing':
       return waiting(`signer ${signerName} has answered; ${describeMaturing(state)}`);
     case 'projecting':
@@ -113,6 +116,11 @@ function describeFailure(failure: Failure): string {
     default:
       return unreachable(failure);
   }
+}
+
+/** In full, for whoever looks at the agent; the kubelet gets the words that do not change. */
+function describeHurdle({ text, detail }: Hurdle): string {
+  return detail === undefined ? text : `${text}; it is said: ${detail}`;
 }
 
 function describeMaturing({ answer, until }: CredentialState & { readonly name: 'maturing' }): string {
@@ -152,14 +160,14 @@ export function credentialSnapshot(
 ): CredentialSnapshot {
   const state = credential.state();
   const { index, signerName } = credential.source;
-  const held = heldBy(state);
+  const current = currentOf(state);
   return {
     volume: record,
     source: index,
     signerName,
     keyType: keyTypeOf(state),
-    state: stateName(state, held, now),
-    ...(held === undefined ? {} : datesOf(held)),
+    state: stateName(state, current, now),
+    ...(current === undefined ? {} : datesOf(current)),
     ...requestOf(state),
     ...setbackOf(state),
   };
@@ -170,6 +178,8 @@ function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; r
   switch (state.name) {
     case 'pausing':
       return { nextAttemptAt: state.until, lastError: describeFailure(state.failure) };
+    case 'awaiting':
+      return state.hurdle === undefined ? {} : { lastError: describeHurdle(state.hurdle) };
     case 'maturing':
       return { lastError: describeMaturing(state) };
     case 'ended':
@@ -180,15 +190,15 @@ function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; r
 }
 
 /** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
-function stateName(state: CredentialState, held: IssuedStatus | undefined, now: number): CredentialStateName {
-  if (held !== undefined) {
-    if (now >= held.notAfter) {
+function stateName(state: CredentialState, current: CertificateRecord | undefined, now: number): CredentialStateName {
+  if (current !== undefined) {
+    if (now >= current.notAfter) {
       return 'expired';
     }
     if (state.name === 'ended') {
       return 'ended';
     }
-    return now >= overdueTime(held, held.refreshAt) ? 'overdue_for_refresh' : 'fresh';
+    return now >= overdueTime(current, current.refreshAt) ? 'overdue_for_refresh' : 'fresh';
   }
   if (state.name === 'ended') {
     return 'ended';
@@ -200,7 +210,7 @@ function stateName(state: CredentialState, held: IssuedStatus | undefined, now: 
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }
 
-function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt }: IssuedStatus) {
+function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt }: CertificateRecord) {
   return { serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
 }
 
@@ -211,11 +221,11 @@ function requestOf(state: CredentialState): { readonly requestName?: string } {
     case 'maturing':
       return { requestName: state.requestName };
     case 'projecting':
-      return { requestName: state.status.requestName };
+      return { requestName: state.certificate.requestName };
     case 'pausing':
       return state.resubmit === undefined ? {} : { requestName: state.resubmit };
     case 'fresh':
-      return { requestName: state.held.requestName };
+      return { requestName: state.current.requestName };
     case 'generating':
     case 'ended':
       return {};

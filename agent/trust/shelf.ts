@@ -5,6 +5,7 @@
  * A bundle that can no longer be read keeps the certificates that it had, until it is deleted.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf } from '../../volumes/base/errors.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
 import type { AnchorPool } from './anchor-pool.ts';
 import { readTrustBundle } from './certificates.ts';
@@ -136,7 +137,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     try {
       return { certificates: await readTrustBundle(pem) };
     } catch (fault) {
-      return { reason: fault instanceof Error ? fault.message : 'unreadable' };
+      return { reason: messageOf(fault, 'unreadable') };
     }
   }
 

@@ -177,7 +177,7 @@ function watchedStore(store: VolumeStore, carriedOut: (effect: string) => void):
     savePending: after('savePending', volume.savePending, carriedOut),
     saveAnswer: after('saveAnswer', volume.saveAnswer, carriedOut),
     project: after('project', volume.project, carriedOut),
-    saveIssued: after('saveIssued', volume.saveIssued, carriedOut),
+    saveCurrent: after('saveCurrent', volume.saveCurrent, carriedOut),
     discardPending: after('discardPending', volume.discardPending, carriedOut),
   });
   return {

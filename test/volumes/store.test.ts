@@ -32,7 +32,7 @@ function setUp(t: TestContext, mode: Mode) {
   const targetPath = makeTarget(root);
   const problems: string[] = [];
   const restart = (kubeletRoot = root) =>
-    createVolumeStore({ kubeletRoot, driverName, mode, report: (_target, problem) => problems.push(problem) });
+    createVolumeStore({ kubeletRoot, driverName, mode, onProblem: (_target, problem) => problems.push(problem) });
   const mounted = () => mountPointsBelow(root).length;
   return { root, targetPath, record: makeRecord(targetPath), store: restart(), restart, problems, mounted };
 }
@@ -108,13 +108,13 @@ inBothModes('a restart finds its volumes, with everything that was pending', asy
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   fill(volume);
-  volume.saveIssued(0, status);
+  volume.saveCurrent(0, status);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
   const [found] = volumes;
   assert.deepEqual(found?.record, record);
-  assert.deepEqual(found?.issued(0), status);
+  assert.deepEqual(found?.current(0), status);
   assert.equal(found?.pending(0)?.requestName, 'next');
   assert.deepEqual([...(found?.readPendingKey(0) ?? [])], [7]);
   assert(found?.isProjected(0));
@@ -150,7 +150,7 @@ inBothModes('an answer is kept until it is projected', async (t, mode) => {
   const { requestName: _name, keyType: _type, refreshAt: _at, ...chain } = issued;
   volume.saveAnswer(0, chain);
   const { volumes } = await restart().recover();
-  assert.deepEqual(volumes[0]?.pending(0)?.issued, chain);
+  assert.deepEqual(volumes[0]?.pending(0)?.answer, chain);
 });
 
 inBothModes('what is found and cannot be used is named with the reason', async (t, mode) => {
@@ -180,11 +180,11 @@ inBothModes('a volume whose record is broken is taken over with its files', asyn
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   fill(volume);
-  volume.saveIssued(0, status);
+  volume.saveCurrent(0, status);
   fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
   const again = await restart().create(record);
   assert(again.isProjected(0));
-  assert.deepEqual(again.issued(0), status);
+  assert.deepEqual(again.current(0), status);
   assert.deepEqual((await restart().recover()).volumes[0]?.record, record);
 });
 
@@ -272,7 +272,7 @@ inBothModes('a removed volume is not written to any more', async (t, mode) => {
     code: 'Gone',
   });
   const next = await store.create(record);
-  assert.throws(() => volume.issued(0), { code: 'Gone' });
+  assert.throws(() => volume.current(0), { code: 'Gone' });
   fill(next);
   assert.throws(() => next.isProjected(9), RangeError);
 });

@@ -51,11 +51,11 @@ export interface PendingRequest {
   /** When the key was made, milliseconds since the epoch. */
   readonly createdAt: number;
   /** The accepted answer, once there is one and until it is projected. */
-  readonly issued?: IssuedChain;
+  readonly answer?: IssuedChain;
 }
 
-/** The certificate that the volume's files hold. Times are milliseconds since the epoch. */
-export interface IssuedStatus {
+/** What a volume notes of a certificate in its files, the current one. Times are milliseconds since the epoch. */
+export interface CertificateRecord {
   readonly requestName: string;
   readonly keyType: KeyType;
   readonly serialNumber: string;
@@ -85,13 +85,14 @@ export interface OpenVolume {
   /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
   savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
   /** Adds the accepted answer to the stored request. */
-  saveAnswer(index: number, issued: IssuedChain): void;
+  saveAnswer(index: number, answer: IssuedChain): void;
   /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
   readPendingKey(index: number): Uint8Array;
   /** Removes the request and its key; nothing happens when there is none. */
   discardPending(index: number): void;
-  issued(index: number): IssuedStatus | undefined;
-  saveIssued(index: number, status: IssuedStatus): void;
+  /** The certificate in the source's files. */
+  current(index: number): CertificateRecord | undefined;
+  saveCurrent(index: number, certificate: CertificateRecord): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
   /** True when every file of the source is in place. */

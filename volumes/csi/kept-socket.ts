@@ -8,6 +8,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Server } from '@grpc/grpc-js';
+import { messageOf } from '../base/errors.ts';
 import type { Log } from './driver.ts';
 import { type ServedSocket, serveSocket } from './socket.ts';
 
@@ -101,7 +102,7 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
       failure = undefined;
       log.warn(`the ${name} was removed, and is put back`, { address: socketPath });
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = messageOf(error);
       log.error(`the ${name} cannot be put back`, { address: socketPath, error });
     }
   }

@@ -2,11 +2,13 @@
  * The JSON of a volume's state files: versioned, and read with distrust, because a file may come from another version of
  * the agent or from a crash of the machine. DER is base64.
  *
+ * Stored names stay as they are: `issued` is a request's `answer` in a pending file, and the current certificate in its own.
+ *
  * After a downgrade the files are of a later version. They are read as far as this agent understands them: every field it
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
-import type { FileOwner, IssuedChain, IssuedStatus, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import type { CertificateRecord, FileOwner, IssuedChain, PendingRequest, VolumeRecord } from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
 import { der, type Fields, fields, id, keyType, list, part, text, time } from './json-fields.ts';
 
@@ -23,17 +25,17 @@ export function encodeRecord(record: VolumeRecord): Buffer {
 }
 
 export function encodePending({ pending, keyFile }: StoredPending): Buffer {
-  const { issued, publicKey, ...rest } = pending;
+  const { answer, publicKey, ...rest } = pending;
   const encoded = {
     ...rest,
     ...(publicKey === undefined ? {} : { publicKey: base64(publicKey) }),
-    ...(issued === undefined ? {} : { issued: { ...issued, certificates: issued.certificates.map(base64) } }),
+    ...(answer === undefined ? {} : { issued: { ...answer, certificates: answer.certificates.map(base64) } }),
   };
   return encode({ pending: encoded, keyFile });
 }
 
-export function encodeIssued(issued: IssuedStatus): Buffer {
-  return encode({ issued });
+export function encodeCurrent(current: CertificateRecord): Buffer {
+  return encode({ issued: current });
 }
 
 function base64(der: Uint8Array): string {
@@ -72,22 +74,22 @@ export function decodePending(bytes: Uint8Array): StoredPending {
     keyType: keyType(pending),
     createdAt: time(pending, 'createdAt'),
     ...(pending['publicKey'] === undefined ? {} : { publicKey: der(pending['publicKey'], 'publicKey') }),
-    ...(pending['issued'] === undefined ? {} : { issued: chain(part(pending, 'issued')) }),
+    ...(pending['issued'] === undefined ? {} : { answer: chain(part(pending, 'issued')) }),
   };
   return { pending: request, keyFile: text(content, 'keyFile') };
 }
 
 /** @throws TypeError that says what is wrong with the bytes. */
-export function decodeIssued(bytes: Uint8Array): IssuedStatus {
-  const issued = part(document(bytes), 'issued');
+export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
+  const current = part(document(bytes), 'issued');
   return {
-    requestName: text(issued, 'requestName'),
-    keyType: keyType(issued),
-    serialNumber: text(issued, 'serialNumber'),
-    notBefore: time(issued, 'notBefore'),
-    notAfter: time(issued, 'notAfter'),
-    beginRefreshAt: time(issued, 'beginRefreshAt'),
-    refreshAt: time(issued, 'refreshAt'),
+    requestName: text(current, 'requestName'),
+    keyType: keyType(current),
+    serialNumber: text(current, 'serialNumber'),
+    notBefore: time(current, 'notBefore'),
+    notAfter: time(current, 'notAfter'),
+    beginRefreshAt: time(current, 'beginRefreshAt'),
+    refreshAt: time(current, 'refreshAt'),
   };
 }
 
@@ -108,17 +110,17 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-function chain(issued: Fields): IssuedChain {
-  const certificates = list(issued, 'certificates').map((entry) => der(entry, 'certificates'));
+function chain(answer: Fields): IssuedChain {
+  const certificates = list(answer, 'certificates').map((entry) => der(entry, 'certificates'));
   if (certificates.length === 0) {
     throw new TypeError('certificates is empty');
   }
   return {
     certificates,
-    serialNumber: text(issued, 'serialNumber'),
-    notBefore: time(issued, 'notBefore'),
-    notAfter: time(issued, 'notAfter'),
-    beginRefreshAt: time(issued, 'beginRefreshAt'),
+    serialNumber: text(answer, 'serialNumber'),
+    notBefore: time(answer, 'notBefore'),
+    notAfter: time(answer, 'notAfter'),
+    beginRefreshAt: time(answer, 'beginRefreshAt'),
   };
 }
 

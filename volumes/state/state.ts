@@ -18,10 +18,10 @@ import { makeDirectory, readRegularFile, replaceFile, setAccess, writeNewFile } 
 import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
 import { removeTree } from '../files/remove.ts';
 import {
-  decodeIssued,
+  decodeCurrent,
   decodePending,
   decodeRecord,
-  encodeIssued,
+  encodeCurrent,
   encodePending,
   encodeRecord,
   type StoredPending,
@@ -40,7 +40,7 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'issued' | 'saveIssued'
+    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'current' | 'saveCurrent'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Clears away what an interrupted change left. */
@@ -69,9 +69,9 @@ export function readRecord(root: string, volume: Identity): VolumeRecord | undef
 /**
  * Opens the state in a volume's root directory, and makes its directory where there is none.
  * @param volume the directory that `root` led to when it was first looked at
- * @param report hears of files that cannot be understood; they count as absent.
+ * @param onProblem is told of files that cannot be understood; they count as absent.
  */
-export function openState(root: string, volume: Identity, report: (problem: string) => void): VolumeState {
+export function openState(root: string, volume: Identity, onProblem: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
   const identity = guarded(`opening the state of ${root}`, () =>
     holdVolume(root, volume, (heldRoot) => {
@@ -92,7 +92,7 @@ export function openState(root: string, volume: Identity, report: (problem: stri
       if (!isSame(stats, identity)) {
         throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
       }
-      const named = (problem: string) => report(problem.replaceAll(`${held}/`, `${directory}/`));
+      const named = (problem: string) => onProblem(problem.replaceAll(`${held}/`, `${directory}/`));
       return work(stateFiles(held, stats.dev, named));
     };
     return guarded(doing, () => holdDirectory(directory, inDirectory));
@@ -104,11 +104,11 @@ export function openState(root: string, volume: Identity, report: (problem: stri
     writeRecord: (record) => change((files) => files.writeRecord(record)),
     pending: (index) => look((files) => files.pending(index)),
     savePending: (index, pending, privateKey) => change((files) => files.savePending(index, pending, privateKey)),
-    saveAnswer: (index, issued) => change((files) => files.saveAnswer(index, issued)),
+    saveAnswer: (index, answer) => change((files) => files.saveAnswer(index, answer)),
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
-    issued: (index) => look((files) => files.issued(index)),
-    saveIssued: (index, status) => change((files) => files.saveIssued(index, status)),
+    current: (index) => look((files) => files.current(index)),
+    saveCurrent: (index, certificate) => change((files) => files.saveCurrent(index, certificate)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -116,7 +116,7 @@ export function openState(root: string, volume: Identity, report: (problem: stri
 /** The same operations in a directory that is held; errors are still the system's own. */
 type StateFiles = VolumeState;
 
-function stateFiles(directory: string, device: number, report: (problem: string) => void): StateFiles {
+function stateFiles(directory: string, device: number, onProblem: (problem: string) => void): StateFiles {
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
@@ -125,7 +125,7 @@ function stateFiles(directory: string, device: number, report: (problem: string)
     try {
       return readJson(name, device, decode);
     } catch (error) {
-      report(toVolumeError(error, `reading ${name}`).message);
+      onProblem(toVolumeError(error, `reading ${name}`).message);
       return undefined;
     }
   }
@@ -139,7 +139,7 @@ function stateFiles(directory: string, device: number, report: (problem: string)
     if (isOfSource && lstat(file(stored.keyFile))?.isFile()) {
       return stored;
     }
-    report(`${pendingFile(index)} names a key that is not there`);
+    onProblem(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
@@ -192,15 +192,15 @@ function stateFiles(directory: string, device: number, report: (problem: string)
     writeRecord: (record) => replaceFile(file(recordFile), encodeRecord(record), fileAccess),
     pending: (index) => storedPending(index)?.pending,
     savePending,
-    saveAnswer: (index, issued) => {
+    saveAnswer: (index, answer) => {
       const { pending, keyFile } = requirePending(index);
-      const answered = encodePending({ pending: { ...pending, issued }, keyFile });
+      const answered = encodePending({ pending: { ...pending, answer }, keyFile });
       replaceFile(pendingFile(index), answered, fileAccess);
     },
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
-    issued: (index) => readOrReport(issuedFile(index), decodeIssued),
-    saveIssued: (index, status) => replaceFile(issuedFile(index), encodeIssued(status), fileAccess),
+    current: (index) => readOrReport(issuedFile(index), decodeCurrent),
+    saveCurrent: (index, certificate) => replaceFile(issuedFile(index), encodeCurrent(certificate), fileAccess),
     repair,
   };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
-import { type CallReport, createApiClient } from '../../../agent/kubernetes/client.ts';
+import { createApiClient, type FinishedCall } from '../../../agent/kubernetes/client.ts';
 import { apiFailureOf } from '../../../agent/kubernetes/failure.ts';
 import { readFrames } from '../../../agent/kubernetes/frames.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
@@ -468,24 +468,24 @@ test('new TLS material makes new connections while calls on the old ones run on'
 });
 
 test('each call is reported once, with its verb, resource, status and times', async (t) => {
-  const reports: CallReport[] = [];
+  const calls: FinishedCall[] = [];
   const server = await startLoopback(t, ({ response, reset, query }) =>
     query.get('reset') ? reset() : query.get('watch') ? response.end() : sendStatus(response, 404, 'NotFound'),
   );
-  const client = clientOf(t, server, { onCall: (report) => reports.push(report) });
+  const client = clientOf(t, server, { onCall: (call) => calls.push(call) });
   await assert.rejects(client.request({ method: 'DELETE', path: `${pods}/web` }));
   await assert.rejects(client.request({ method: 'POST', path: pods, body: {}, query: { reset: '1' } }));
   await client.watch({ path: pods, query: { watch: 'true' }, idleTimeoutMs: 1000 }, () => {});
   assert.deepEqual(
-    reports.map(({ verb, resource, status }) => [verb, resource, status]),
+    calls.map(({ verb, resource, status }) => [verb, resource, status]),
     [
       ['delete', 'pods', 404],
       ['create', 'pods', 0],
       ['watch', 'pods', 200],
     ],
   );
-  assert.ok(Math.abs((reports[2]?.serverTime ?? 0) - Date.now()) < 60_000);
-  assert.ok(reports.every(({ tookMs, waitedMs }) => tookMs >= 0 && waitedMs >= 0));
+  assert.ok(Math.abs((calls[2]?.serverTime ?? 0) - Date.now()) < 60_000);
+  assert.ok(calls.every(({ tookMs, waitedMs }) => tookMs >= 0 && waitedMs >= 0));
 });
 
 test('a client needs no more than an identity', async (t) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
-import type { CallReport } from '../../../agent/kubernetes/client.ts';
+import type { FinishedCall } from '../../../agent/kubernetes/client.ts';
 import {
   createListWatch,
   type ListWatch,
@@ -357,7 +357,7 @@ test('a quiet watch is not taken for dead before its bookmark comes, a little ov
     openWatch(response);
   });
   const opened = Promise.withResolvers<void>();
-  const onCall = ({ verb }: CallReport): void => (verb === 'watch' ? opened.resolve() : undefined);
+  const onCall = ({ verb }: FinishedCall): void => (verb === 'watch' ? opened.resolve() : undefined);
   const given = Promise.withResolvers<AgentError>();
   let isGivenUp = false;
   const onError = (error: AgentError): void => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { heldBy, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import { currentOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type { CredentialState, Effect } from '../../../agent/lifecycle/credential-state.ts';
 import { live, type Observation, type Turn } from './histories.ts';
 
@@ -15,6 +15,7 @@ const turn: fc.Arbitrary<Turn> = fc.record({
     { weight: 80, arbitrary: fc.constant('succeeds' as const) },
     { weight: 30, arbitrary: fc.constantFrom('fails' as const, 'is refused' as const) },
     { weight: 20, arbitrary: fc.constantFrom('is deleted' as const, 'is unusable' as const) },
+    { weight: 20, arbitrary: fc.constant('is held up' as const) },
     { weight: 60, arbitrary: fc.constant('nothing' as const) },
     {
       weight: 20,
@@ -50,11 +51,11 @@ const of = <T extends Effect['type']>(effects: readonly Effect[], type: T) =>
 
 test('a certificate in the files is replaced by a written one and by nothing else', () => {
   inEveryHistory(({ event, before, after }) => {
-    const held = heldBy(before);
+    const current = currentOf(before);
     if (event !== 'restart' && event.type === 'written' && before.name === 'projecting') {
-      assert.equal(heldBy(after), before.status);
+      assert.equal(currentOf(after), before.certificate);
     } else {
-      assert.equal(heldBy(after), held);
+      assert.equal(currentOf(after), current);
     }
   });
 });
@@ -110,22 +111,22 @@ test('no certificate in the files expires without a word, whether its pod counts
     if (event === 'restart' || event.type !== 'timer' || before.name === 'fresh') {
       return;
     }
-    const held = heldBy(after);
-    if (held === undefined || now < held.notAfter) {
+    const current = currentOf(after);
+    if (current === undefined || now < current.notAfter) {
       return;
     }
     const steps = [...past.map((earlier) => earlier.effects), effects];
     const said = steps.flatMap((all) => of(all, 'notify')).filter(({ news }) => news.type === 'expired');
-    assert.ok(said.some(({ news }) => news.type === 'expired' && news.notAfter === held.notAfter));
+    assert.ok(said.some(({ news }) => news.type === 'expired' && news.notAfter === current.notAfter));
   });
 });
 
 test('while a certificate is valid, the pause after a failure is at most a tenth of its remaining time', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.held === undefined) {
+    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.current === undefined) {
       return;
     }
-    const timeLeft = after.attempt.held.notAfter - now;
+    const timeLeft = after.attempt.current.notAfter - now;
     if (timeLeft <= 0) {
       return;
     }
@@ -145,19 +146,19 @@ test('a pause is never longer than six minutes, whatever Retry-After asks for', 
 
 test('a refresh is always planned before notAfter', () => {
   inEveryHistory(({ after }) => {
-    const held = heldBy(after);
-    if (held !== undefined) {
-      assert.ok(held.refreshAt < held.notAfter);
+    const current = currentOf(after);
+    if (current !== undefined) {
+      assert.ok(current.refreshAt < current.notAfter);
     }
   });
 });
 
 test('a signer that hangs is asked again while half of the certificate’s remaining time is still there', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.held === undefined) {
+    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.current === undefined) {
       return;
     }
-    const timeLeft = after.attempt.held.notAfter - now;
+    const timeLeft = after.attempt.current.notAfter - now;
     if (timeLeft > 10 * second) {
       assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1);
     }
@@ -219,9 +220,9 @@ test('a new certificate is asked for at the drawn refresh time, not before, and 
     if (before.name !== 'fresh') {
       return;
     }
-    const due = Math.min(before.held.refreshAt, before.held.notAfter);
+    const due = Math.min(before.current.refreshAt, before.current.notAfter);
     if (event === 'restart') {
-      assert.ok(after.name === 'fresh' && after.held.refreshAt === before.held.refreshAt);
+      assert.ok(after.name === 'fresh' && after.current.refreshAt === before.current.refreshAt);
     } else if (event.type === 'timer') {
       assert.equal(after.name, now >= due ? 'generating' : 'fresh');
     } else if (event.type !== 'podEnded') {
@@ -239,7 +240,7 @@ test('a restart makes no key while a request is under way or a certificate is he
       return;
     }
     const isAsked = before.name === 'submitting' || before.name === 'awaiting' || before.name === 'maturing';
-    const kept = heldBy(before) !== undefined || (isAsked && !isOutdated(before, now));
+    const kept = currentOf(before) !== undefined || (isAsked && !isOutdated(before, now));
     if (kept && before.name !== 'ended') {
       assert.deepEqual(of(effects, 'makeKey'), []);
     }
@@ -249,8 +250,8 @@ test('a restart makes no key while a request is under way or a certificate is he
 test('no certificate that is not valid yet is written while there is a better one or none', () => {
   inEveryHistory(({ now, after, effects }) => {
     for (const { answer } of of(effects, 'project')) {
-      const held = heldBy(after);
-      assert.ok(answer.notBefore <= now || (held !== undefined && held.notAfter <= now));
+      const current = currentOf(after);
+      assert.ok(answer.notBefore <= now || (current !== undefined && current.notAfter <= now));
     }
     if (after.name === 'maturing') {
       assert.ok((wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore);
@@ -261,7 +262,7 @@ test('no certificate that is not valid yet is written while there is a better on
 test('first issuances go before refreshes', () => {
   inEveryHistory(({ after, effects }) => {
     for (const { priority } of of(effects, 'submit')) {
-      assert.equal(priority, heldBy(after) === undefined ? 'first' : 'refresh');
+      assert.equal(priority, currentOf(after) === undefined ? 'first' : 'refresh');
     }
   });
 });

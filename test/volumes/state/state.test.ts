@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest } from '../../../volumes/base/volume.ts';
 import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { hasState, openState, readRecord } from '../../../volumes/state/state.ts';
 import {
-  decodeIssued,
+  decodeCurrent,
   decodePending,
   decodeRecord,
   encodePending,
@@ -16,14 +16,14 @@ import {
 import { makeRecord, modeOf, rootSkip, temporaryDirectory } from '../support.ts';
 
 const pending: PendingRequest = { requestName: 'req-1', keyType: 'ECDSAP256', createdAt: 1_790_000_000_000 };
-const issued: IssuedChain = {
+const answer: IssuedChain = {
   certificates: [Uint8Array.of(1, 2), Uint8Array.of(3)],
   serialNumber: '0A',
   notBefore: 1,
   notAfter: 3,
   beginRefreshAt: 2,
 };
-const status: IssuedStatus = {
+const status: CertificateRecord = {
   requestName: 'req-1',
   keyType: 'ECDSAP256',
   serialNumber: '0A',
@@ -64,8 +64,8 @@ test('a request, its key and its answer are read back by the next run', (t) => {
   state().savePending(0, pending, Uint8Array.of(9, 8, 7));
   assert.deepEqual(state().pending(0), pending);
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
-  state().saveAnswer(0, issued);
-  assert.deepEqual(state().pending(0), { ...pending, issued });
+  state().saveAnswer(0, answer);
+  assert.deepEqual(state().pending(0), { ...pending, answer });
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
   assert.equal(state().pending(1), undefined);
 });
@@ -91,14 +91,14 @@ test('discarding removes request and key, and does nothing the second time', (t)
   state().discardPending(0);
   assert.deepEqual(fs.readdirSync(agent), []);
   assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
-  assert.throws(() => state().saveAnswer(0, issued), { code: 'Corrupt' });
+  assert.throws(() => state().saveAnswer(0, answer), { code: 'Corrupt' });
 });
 
 test('the status of a certificate is read back', (t) => {
   const { state } = open(t);
-  assert.equal(state().issued(0), undefined);
-  state().saveIssued(0, status);
-  assert.deepEqual(state().issued(0), status);
+  assert.equal(state().current(0), undefined);
+  state().saveCurrent(0, status);
+  assert.deepEqual(state().current(0), status);
 });
 
 test('only the agent can enter the state, whatever the umask', (t) => {
@@ -106,7 +106,7 @@ test('only the agent can enter the state, whatever the umask', (t) => {
   const umask = process.umask(0);
   t.after(() => process.umask(umask));
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveIssued(0, status);
+  state().saveCurrent(0, status);
   fs.chmodSync(agent, 0o777);
   state().writeRecord(makeRecord('/x'));
   assert.equal(modeOf(agent), '700');
@@ -134,7 +134,7 @@ test('files that cannot be understood are reported and count as absent', (t) => 
     write('pending-0.json', text);
     write('issued-0.json', text);
     assert.equal(state().pending(0), undefined, text);
-    assert.equal(state().issued(0), undefined, text);
+    assert.equal(state().current(0), undefined, text);
     assert.equal(problems.length, 2, text);
     assert.match(problems[0] ?? '', /pending-0\.json is unusable: /);
   }
@@ -225,10 +225,10 @@ test('a record of a later version is read as far as this agent understands it', 
   }
   assert.deepEqual(decodeRecord(bytesOf(later)), record);
 
-  const request = JSON.parse(encodePending({ pending: { ...pending, issued }, keyFile: 'k' }).toString());
+  const request = JSON.parse(encodePending({ pending: { ...pending, answer }, keyFile: 'k' }).toString());
   const laterRequest = { ...request, version: 9, pending: { ...request.pending, addedLater: 1 } };
-  assert.deepEqual(decodePending(bytesOf(laterRequest)), { pending: { ...pending, issued }, keyFile: 'k' });
-  assert.deepEqual(decodeIssued(bytesOf({ version: 2, issued: { ...status, addedLater: 1 } })), status);
+  assert.deepEqual(decodePending(bytesOf(laterRequest)), { pending: { ...pending, answer }, keyFile: 'k' });
+  assert.deepEqual(decodeCurrent(bytesOf({ version: 2, issued: { ...status, addedLater: 1 } })), status);
 });
 
 test('a declaration with any field of another type is refused, not believed', () => {
@@ -254,7 +254,7 @@ test('a declaration with any field of another type is refused, not believed', ()
 test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
   const { agent, state } = open(t);
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveIssued(0, status);
+  state().saveCurrent(0, status);
   const before = fs.readdirSync(agent).toSorted();
   fs.writeFileSync(path.join(agent, 'pending-0.json.tmp'), '{');
   fs.writeFileSync(path.join(agent, 'volume.json.tmp'), '{');
@@ -330,11 +330,11 @@ test('every field of a record is checked when it is read', () => {
 test('every field of a request and of a status is checked when it is read', () => {
   const stored = (change: object) =>
     Buffer.from(JSON.stringify({ version: 1, keyFile: 'k', pending: { ...pending, ...change } }));
-  const answer = { ...issued, certificates: ['AQI='] };
-  assert.deepEqual([...(decodePending(stored({ issued: answer })).pending.issued?.certificates[0] ?? [])], [1, 2]);
+  const encoded = { ...answer, certificates: ['AQI='] };
+  assert.deepEqual([...(decodePending(stored({ issued: encoded })).pending.answer?.certificates[0] ?? [])], [1, 2]);
   assert.throws(() => decodePending(stored({ createdAt: 'now' })), /createdAt is not a number/);
-  assert.throws(() => decodePending(stored({ issued: { ...answer, certificates: [] } })), /certificates is empty/);
-  assert.throws(() => decodePending(stored({ issued: { ...answer, certificates: [1] } })), /else than base64/);
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [] } })), /certificates is empty/);
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [1] } })), /else than base64/);
   const file = Buffer.from(JSON.stringify({ version: 1, issued: { ...status, notAfter: null } }));
-  assert.throws(() => decodeIssued(file), /notAfter is not a number/);
+  assert.throws(() => decodeCurrent(file), /notAfter is not a number/);
 });
