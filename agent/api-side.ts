@@ -1,6 +1,6 @@
 /**
- * Everything of the agent that talks to the API server, put together: who it is, its calls, its watches, and whether what
- * it needs is there.
+ * Puts together the part of the agent that talks to the API server: its credentials, its calls, its watches, and the
+ * checks that what it needs is there.
  */
 import type { Closers } from './base/closers.ts';
 import { unreachable } from './base/unreachable.ts';
