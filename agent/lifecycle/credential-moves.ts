@@ -5,7 +5,16 @@
 import type { CertificateRecord, IssuedChain } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
+import type {
+  Attempt,
+  CredentialNews,
+  CredentialState,
+  Effect,
+  Failure,
+  Moment,
+  Pausing,
+  Transition,
+} from './credential-state.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
@@ -144,6 +153,11 @@ export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt;
 /** Tells what happened. */
 export function notify(news: CredentialNews): Effect {
   return { type: 'notify', news };
+}
+
+/** An event that changes nothing. */
+export function unchanged(state: CredentialState): Transition {
+  return { state, effects: [] };
 }
 
 /** How long the present step has taken, in milliseconds. */

@@ -32,8 +32,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly nodePods: NodePods;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
-  /** Why answers cannot arrive, where something keeps them away; told to pods that wait. */
-  readonly hindrance?: () => string | undefined;
+  /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
+  readonly hindrance?: (requestNames: readonly string[]) => string | undefined;
 }
 
 export interface VolumeManager extends VolumeDriver {
@@ -182,7 +182,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       return status;
     }
     const { type, message } = status;
-    const why = type === 'waiting' ? hindrance?.() : undefined;
+    const requests = runner.snapshot().flatMap(({ requestName }) => requestName ?? []);
+    const why = type === 'waiting' ? hindrance?.(requests) : undefined;
     return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 

@@ -79,7 +79,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
         countRetry(notice, 'error');
         break;
       case 'waitingForSigner':
-        metrics.count('waitingForSigner', signer);
+        if (!notice.again) {
+          metrics.count('waitingForSigner', signer);
+        }
         break;
       case 'notYetValid':
         metrics.count('notYetValid', signer);
