@@ -78,7 +78,7 @@ function isUri(text: string): boolean {
 }
 
 function isAttribute(text: string): boolean {
-  return text.length >= 1 && text.length <= longestAttribute && !/\p{Cc}/u.test(text);
+  return text.length > 0 && text.length <= longestAttribute && !/\p{Cc}/u.test(text);
 }
 
 function refusal(message: string): AgentError {
