@@ -66,7 +66,7 @@ describe('the Dockerfile', () => {
       assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
     }
     assert.match(text, /mount --version && umount --version/);
-    assert.ok(!all('ADD').length);
+    assert.deepEqual(all('ADD'), []);
   });
 
   test('says what the image is, from arguments of the build', () => {
