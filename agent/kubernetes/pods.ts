@@ -18,6 +18,7 @@ import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
+import { mirrorAnnotation } from './node-pods.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
 import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
@@ -35,9 +36,6 @@ export interface PodDirectoryOptions {
   /** How long an answer is good for, milliseconds. Defaults: pod 2 s, service account 30 s, node 60 s. */
   readonly keepMs?: { readonly pod: number; readonly serviceAccount: number; readonly node: number };
 }
-
-/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
-const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /** Objects remembered of each kind. */
 const cacheSize = 512;
