@@ -1,7 +1,7 @@
 /**
- * Tells whether a pod is being deleted while somebody waits for it. One list and watch of this node's pods serves all
- * who ask, and runs only while somebody asks. The node authorizer allows a node just this: to list its own pods, by
- * this selector. An agent that may not list pods does without.
+ * Tells whether a pod is being deleted, or has its addresses, while somebody waits for that. One list and watch of this
+ * node's pods serves all who ask, and runs only while somebody asks. The node authorizer allows a node just this: to list
+ * its own pods, by this selector. An agent that may not list pods does without.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
@@ -13,6 +13,7 @@ import type { ApiClient } from './client.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
+import { addressesOf } from './pods.ts';
 import { decodePod } from './schemas.ts';
 
 export interface NodePodsOptions {
@@ -31,6 +32,8 @@ export interface NodePodWatch extends NodePods {
 
 interface Follower {
   readonly pod: PodReference;
+  /** Judges the pod as it is now; undefined: the node has none of its name and UID. */
+  readonly hasHappened: (pod: Pod | undefined) => boolean;
   readonly listener: () => void;
 }
 
@@ -84,7 +87,7 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     }
     const { namespace, name, uid } = follower.pod;
     const found = copy.get(`${namespace}/${name}`);
-    if (found?.metadata.uid === uid && found.metadata.deletionTimestamp === undefined) {
+    if (!follower.hasHappened(found?.metadata.uid === uid ? found : undefined)) {
       return;
     }
     followers.delete(follower);
@@ -94,19 +97,27 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     follower.listener();
   };
 
+  const follow = (follower: Follower): (() => void) => {
+    followers.add(follower);
+    open();
+    // What a watch of others has shown already is told after this call has returned.
+    queueMicrotask(() => look(follower));
+    return () => {
+      if (followers.delete(follower) && followers.size === 0) {
+        close();
+      }
+    };
+  };
+
   return {
-    onEnding(pod, listener) {
-      const follower = { pod, listener };
-      followers.add(follower);
-      open();
-      // What a watch of others has shown already is told after this call has returned.
-      queueMicrotask(() => look(follower));
-      return () => {
-        if (followers.delete(follower) && followers.size === 0) {
-          close();
-        }
-      };
-    },
+    onEnding: (pod, listener) =>
+      follow({
+        pod,
+        listener,
+        hasHappened: (found) => found === undefined || found.metadata.deletionTimestamp !== undefined,
+      }),
+    onAddresses: (pod, listener) =>
+      follow({ pod, listener, hasHappened: (found) => found !== undefined && (addressesOf(found) ?? []).length > 0 }),
     stop() {
       followers.clear();
       close();

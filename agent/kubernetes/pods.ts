@@ -104,11 +104,15 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     return list.items.map(decodePod).find(({ metadata }) => metadata.name === name);
   }
 
-  async function getPod(reference: PodReference, call: CallOptions): Promise<Pod> {
+  async function getPod(reference: PodReference, call: CallOptions, withAddresses: boolean): Promise<Pod> {
     const { namespace, name, uid } = reference;
     const path = core({ namespace, resource: 'pods', name });
     // A remembered pod of another UID, or that there was none, may be the predecessor of this one.
-    const named = await pods.get(path, call, (known) => known?.metadata.uid === uid);
+    const named = await pods.get(
+      path,
+      call,
+      (known) => known?.metadata.uid === uid && !(withAddresses && addressesOf(known)?.length === 0),
+    );
     if (named === undefined) {
       throw goneError(reference, 'does not exist');
     }
@@ -138,9 +142,9 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   }
 
   return {
-    async identify(reference, options): Promise<PodIdentity> {
+    async identify(reference, options, withAddresses = false): Promise<PodIdentity> {
       const call = { ...options, owner: reference.uid };
-      const pod = await getPod(reference, call);
+      const pod = await getPod(reference, call, withAddresses);
       const { namespace } = reference;
       const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';
       const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
