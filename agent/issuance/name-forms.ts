@@ -55,5 +55,5 @@ export function isIpAddress(text: string): boolean {
 
 /** A common name or an organization. */
 export function isAttribute(text: string): boolean {
-  return text.length >= 1 && text.length <= longestAttribute && !/\p{Cc}|\p{Cf}/u.test(text);
+  return text.length > 0 && text.length <= longestAttribute && !/\p{Cc}|\p{Cf}/u.test(text);
 }
