@@ -6,7 +6,9 @@ import { AgentError } from '../base/errors.ts';
 import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';
 import { refuseWhatCannotBe } from './capabilities.ts';
 import { nameEndings } from './contents-request.ts';
+import { readIssuedAnchors } from './issued-anchors.ts';
 import { type CertificateApi, type IssuerChoice, type IssuerRules, issuerFor } from './issuer-rules.ts';
+import { podIPs } from './template-variables.ts';
 
 /**
  * @param rules gives the rules as they are now
@@ -50,7 +52,21 @@ export function issuerByRule(
       }
     },
     follow: (request, ...listeners) => issuers[apiOf(request.requestName)].follow(request, ...listeners),
-    verify: (outcome, spki, now) => issuers.podCertificateRequest.verify(outcome, spki, now),
+    verify(outcome, spki, now, withAnchors = false) {
+      const chain = issuers.podCertificateRequest.verify(outcome, spki, now);
+      return withAnchors ? { ...chain, anchors: readIssuedAnchors(outcome.anchors) } : chain;
+    },
+    namesAddresses(namespace, signerName) {
+      try {
+        const choice = chosen(namespace, signerName);
+        return choice.api !== 'podCertificateRequest' && choice.template.ipAddresses.includes(podIPs);
+      } catch (error) {
+        if (error instanceof AgentError) {
+          return false;
+        }
+        throw error;
+      }
+    },
   };
 }
 

@@ -105,12 +105,14 @@ export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdl
  * An issued certificate, whose times only the leaf tells. A leaf that cannot be read has no times, and the checks on the
  * chain refuse it with their reason.
  * @param certificate PEM, base64, leaf first
+ * @param ca PEM, base64, the issuer's trust anchors where its API gives them
  */
-export function issuedOutcome(certificate: string, refreshAfter: number): Outcome {
+export function issuedOutcome(certificate: string, refreshAfter: number, ca?: string): Outcome {
   const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
   const { notBefore, notAfter } = validityOf(certificateChain);
   const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
-  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt };
+  const anchors = ca === undefined ? {} : { anchors: Buffer.from(ca, 'base64').toString('utf8') };
+  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt, ...anchors };
 }
 
 function validityOf(chain: string): { readonly notBefore: number; readonly notAfter: number } {

@@ -63,7 +63,7 @@ export function take(
   at: Moment,
   before: readonly Effect[],
 ): Transition {
-  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
+  const { serialNumber, notBefore, notAfter, beginRefreshAt, podIPs } = answer;
   const begun: Attempt = { ...attempt, since: at.now };
   const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
   if (at.now < until) {
@@ -76,7 +76,8 @@ export function take(
   }
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
-  const certificate = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  const dates = { notBefore, notAfter, beginRefreshAt, refreshAt };
+  const certificate = { requestName, keyType, serialNumber, ...dates, ...(podIPs === undefined ? {} : { podIPs }) };
   return {
     state: { name: 'projecting', attempt: begun, answer, certificate },
     effects: [...before, { type: 'project', certificate, answer }],

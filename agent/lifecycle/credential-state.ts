@@ -157,6 +157,8 @@ export type CredentialEvent =
   | { readonly type: 'deleted' }
   /** The files hold the answer. */
   | { readonly type: 'written' }
+  /** The pod has addresses now, which the certificate in the files was asked for without. */
+  | { readonly type: 'addressesKnown' }
   /** `wakeTime` has come, or the wall clock was set back. */
   | { readonly type: 'timer' }
   /** Something changed that may let the next attempt succeed, or an operator says so. */

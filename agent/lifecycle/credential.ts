@@ -84,13 +84,21 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
+    case 'fresh':
+      return event.type === 'addressesKnown' && lacksAddresses(state)
+        ? generate(newAttempt(state.keyType, state.current, at), at)
+        : unchanged(state);
     case 'maturing':
     case 'pausing':
-    case 'fresh':
       return unchanged(state);
     default:
       return unreachable(state);
   }
+}
+
+/** True while the files hold a certificate that is to name the pod's addresses and was asked for before there were any. */
+export function lacksAddresses(state: CredentialState): boolean {
+  return currentOf(state)?.podIPs?.length === 0;
 }
 
 /** When the state wants a `timer` event; undefined: never. */

@@ -70,8 +70,11 @@ export interface Labelled {
 }
 
 export interface PodDirectory {
-  /** @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply. */
-  identify(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
+  /**
+   * @param withAddresses a remembered answer without addresses is not good enough
+   * @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply.
+   */
+  identify(pod: PodReference, call: CallOptions, withAddresses?: boolean): Promise<PodIdentity>;
 }
 
 /** A pod of this node as the API server lists it. */
@@ -93,6 +96,8 @@ export interface NodePods {
    * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking
    */
   onEnding(pod: PodReference, listener: () => void): () => void;
+  /** Calls back once when the pod has addresses of its own; otherwise as `onEnding`. */
+  onAddresses(pod: PodReference, listener: () => void): () => void;
 }
 
 /** A certificate to ask for. */
@@ -104,6 +109,8 @@ export interface CertificateOrder {
   readonly userAnnotations: Readonly<Record<string, string>>;
   /** Names that the pod asks for itself. */
   readonly names?: RequestedNames;
+  /** True when the pod wants the trust anchors that come with the certificate. */
+  readonly wantsAnchors?: boolean;
   readonly priority: Priority;
   /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
@@ -118,6 +125,8 @@ export type Outcome =
       readonly notBefore: number;
       readonly notAfter: number;
       readonly beginRefreshAt: number;
+      /** PEM, the issuer's trust anchors, where its API gives them. */
+      readonly anchors?: string;
     }
   | { readonly type: 'denied' | 'failed'; readonly reason: string; readonly message: string }
   /** The request was deleted before it was answered. */
@@ -176,9 +185,18 @@ export interface Issuer {
   ): () => void;
   /**
    * The checks before a chain is used: it parses, the leaf holds the key (`spki`, DER), its times agree with the
-   * status, it has not expired at `now` (milliseconds since the epoch). @throws AgentError InvalidChain
+   * status, it has not expired at `now` (milliseconds since the epoch).
+   * @param withAnchors the trust anchors that came with it are wanted, and checked too
+   * @throws AgentError InvalidChain
    */
-  verify(outcome: Outcome & { readonly type: 'issued' }, spki: Uint8Array, now: number): IssuedChain;
+  verify(
+    outcome: Outcome & { readonly type: 'issued' },
+    spki: Uint8Array,
+    now: number,
+    withAnchors?: boolean,
+  ): IssuedChain;
+  /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
+  namesAddresses?(namespace: string, signerName: string): boolean;
 }
 
 /** What a clusterTrustBundle source selects now. */

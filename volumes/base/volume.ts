@@ -40,6 +40,10 @@ export interface IssuedChain {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly beginRefreshAt: number;
+  /** The trust anchors that came with it, DER, where the source wants them. */
+  readonly anchors?: readonly Uint8Array[];
+  /** The pod's addresses that were asked for with it; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** A request that is on its way. Its private key lies beside it in the volume. */
@@ -64,6 +68,8 @@ export interface CertificateRecord {
   readonly beginRefreshAt: number;
   /** beginRefreshAt plus the jitter drawn for this certificate. */
   readonly refreshAt: number;
+  /** The pod's addresses that were asked for with it: none, when the pod had none yet; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** What a source's files are made from. */
@@ -74,6 +80,8 @@ export type SourceContent =
       readonly privateKey: Uint8Array;
       /** DER, leaf first. */
       readonly certificates: readonly Uint8Array[];
+      /** The trust anchors that came with it, DER, where the source has a file for them. */
+      readonly anchors?: readonly Uint8Array[];
     }
   | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
 

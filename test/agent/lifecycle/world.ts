@@ -54,6 +54,8 @@ export interface World {
   onNotice: (notice: Notice) => void;
   /** Publish calls that ask whether their pod is on its way out. */
   readonly asking: Set<() => void>;
+  /** Who waits for the pod's addresses. */
+  readonly awaitingAddresses: Set<() => void>;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -98,6 +100,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     ranks: [],
     faults: [],
     asking: new Set(),
+    awaitingAddresses: new Set(),
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -199,6 +202,10 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         onEnding(_pod, listener) {
           world.asking.add(listener);
           return () => world.asking.delete(listener);
+        },
+        onAddresses(_pod, listener) {
+          world.awaitingAddresses.add(listener);
+          return () => world.awaitingAddresses.delete(listener);
         },
       },
       store: options.store?.(store) ?? store,
