@@ -12,12 +12,20 @@ import type { FinishedCall, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
+import { type Bearer, createBearerCredentials } from './bearer.ts';
 import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from './failure.ts';
 import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { type CallWords, describeCall } from './paths.ts';
 import { type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
-import { createTransport, type Reply, readBody, StaleConnectionError, TimeLimitError } from './transport.ts';
+import {
+  createTransport,
+  type Reply,
+  readBody,
+  StaleConnectionError,
+  TimeLimitError,
+  type Transport,
+} from './transport.ts';
 
 /** As the agent's own account, or as the node it runs on. */
 export type Persona = 'self' | 'node';
@@ -30,6 +38,8 @@ export interface ApiTarget extends Partial<SharedRank> {
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Default `self`. `node` is the same as `self` where no node is impersonated. */
   readonly as?: Persona;
+  /** On behalf of whom the call is made, instead of as the agent in any way: `as` is then not looked at. */
+  readonly bearer?: Bearer;
   readonly signal?: AbortSignal;
 }
 
@@ -102,11 +112,19 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const { maxBodyBytes = 32 * 1024 * 1024, maxFrameBytes = 8 * 1024 * 1024 } = options;
   const throttle = createThrottle({ clock, wallClock, requestsPerSecond, burst, concurrency, queueLimit });
   const transport = createTransport(clock);
+  /** Apart, since a connection may say who its client is. */
+  const bearerTransport = createTransport(clock);
+  const bearerCredentials = createBearerCredentials();
   let closed = false;
+
+  function transportFor({ bearer }: ApiRequest): Transport {
+    return bearer === undefined ? transport : bearerTransport;
+  }
 
   function wordsFor(method: string, target: ApiTarget, watch: boolean): CallWords {
     const asNode = target.as === 'node' && impersonateNode !== undefined;
-    return describeCall(method, target.path, watch, asNode ? nodeUser(impersonateNode) : identity.name);
+    const own = asNode ? nodeUser(impersonateNode) : identity.name;
+    return describeCall(method, target.path, watch, target.bearer?.account ?? own);
   }
 
   function headersFor(request: Partial<ApiRequest>): Record<string, string> {
@@ -115,7 +133,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       'User-Agent': options.userAgent ?? 'pod-certificate-agent',
       ...(request.body === undefined ? {} : { 'Content-Type': request.contentType ?? 'application/json' }),
       // Constrained impersonation wants the user name alone: the server itself adds the group system:nodes.
-      ...(request.as === 'node' && impersonateNode !== undefined
+      ...(request.as === 'node' && impersonateNode !== undefined && request.bearer === undefined
         ? { 'Impersonate-User': nodeUser(impersonateNode) }
         : {}),
     };
@@ -126,7 +144,9 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     const body = request.body === undefined ? {} : { body: Buffer.from(JSON.stringify(request.body)) };
     const path = request.path + queryString(request.query);
     const outgoing = { method: request.method, path, headers: headersFor(request), ...body };
-    const reply = await transport.send(credentials, outgoing, request.signal, timeoutMs);
+    const { bearer, signal } = request;
+    const presented = bearer === undefined ? credentials : bearerCredentials(credentials, bearer);
+    const reply = await transportFor(request).send(presented, outgoing, signal, timeoutMs);
     const status = reply.message.statusCode ?? 0;
     if (status >= 200 && status < 300) {
       return reply;
@@ -146,16 +166,16 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       try {
         return await attempt(call, request, credentials);
       } catch (fault) {
+        const used = transportFor(request);
         if (fault instanceof TimeLimitError) {
-          transport.dropIdle();
+          used.dropIdle();
         }
         if (fault instanceof StaleConnectionError && !reconnected && !ended()) {
           reconnected = true;
-          transport.dropIdle();
+          used.dropIdle();
           continue;
         }
-        const refused = apiFailureOf(fault)?.httpStatus === 401 || isTlsFault(fault);
-        if (refused && !renewed && (await identity.renew(credentials)) && !ended()) {
+        if (mayBeOutdated(fault, request) && !renewed && (await identity.renew(credentials)) && !ended()) {
           renewed = true;
           continue;
         }
@@ -234,8 +254,14 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       closed = true;
       throttle.close();
       transport.close();
+      bearerTransport.close();
     },
   };
+}
+
+/** True when the agent's credentials may be out of date: that a bearer is not let in says nothing about them. */
+function mayBeOutdated(fault: unknown, { bearer }: ApiRequest): boolean {
+  return isTlsFault(fault) || (bearer === undefined && apiFailureOf(fault)?.httpStatus === 401);
 }
 
 function parseReply(text: string, call: CallWords): unknown {
