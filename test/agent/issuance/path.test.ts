@@ -8,7 +8,7 @@ import {
   TooManySignatures,
   verifiesAgainst,
 } from '../../../agent/issuance/path.ts';
-import { certify, type Holder, makeHolder, now, type Quality } from './authorities.ts';
+import { certify, type Holder, makeHolder, now, type Quality } from '../../support/certificates.ts';
 
 const hourMs = 3_600_000;
 const names = ['leaf', 'low', 'high', 'one', 'two', 'stranger'] as const;

@@ -10,13 +10,13 @@ import type { Credentials, Identity } from '../../../agent/kubernetes/identity.t
 import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
 import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   fixedIdentity,
   identityFor,
   makeCertificate,
-  makeDirectory,
   openWatch,
   sendJson,
   sendStatus,
