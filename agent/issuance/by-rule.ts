@@ -1,6 +1,6 @@
 /**
- * One issuer made of one for each certificate API: the operator's rules say which of them a new request goes to, and a
- * request's name which of them it was made through.
+ * Combines the issuers of all certificate APIs into one. The operator's rules choose the API for a new request; the
+ * name of an existing request tells through which API it was made.
  */
 import { AgentError } from '../base/errors.ts';
 import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';

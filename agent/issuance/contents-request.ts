@@ -1,7 +1,7 @@
 /**
  * Issuance through an API whose request carries a full PKCS#10 request, with names and usages of the agent's making:
- * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common stands here once; their
- * objects are described by a `RequestKind` each.
+ * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common is here; what differs
+ * is described by a `RequestKind` each.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { AgentError } from '../base/errors.ts';

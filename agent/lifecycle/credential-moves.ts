@@ -49,7 +49,7 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
   };
 }
 
-/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+/** A difference this small is not told: certificates have whole seconds, and clocks are never quite the same. */
 const worthTellingMs = 2_000;
 
 /**
@@ -105,7 +105,7 @@ export function pause(
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 
-/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+/** When a pause that is cut short ends: at once, or when the shortest pause since the failure is over. */
 export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
   const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
   return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));

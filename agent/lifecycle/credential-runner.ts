@@ -1,5 +1,5 @@
 /**
- * Lives one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
+ * Runs one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
  *
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
@@ -110,7 +110,7 @@ export function runCredential(
       let transition = first;
       for (;;) {
         if (transition !== undefined) {
-          // What is told happened to this key type, also where the signer suggested another for what comes next.
+          // Notices are about this key type, even where the signer has suggested another for the next attempt.
           const keyType = keyTypeOf(state);
           state = transition.state;
           for (const effect of transition.effects) {
@@ -191,7 +191,7 @@ export function runCredential(
     }
   };
 
-  /** Where this credential's work stands among that of others, and what ends it. */
+  /** How urgent this credential's work is, and what ends it. */
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';

@@ -142,7 +142,7 @@ export type CredentialEvent =
   | { readonly type: 'accepted'; readonly answer: IssuedChain }
   /** The signer's certificate failed a check. */
   | { readonly type: 'unusable'; readonly error: AgentError }
-  /** The signer said no; with `goOnWith`, that key type is tried next. */
+  /** The signer said no; with `followSuggestion`, the suggested key type is tried next. */
   | {
       readonly type: 'refused';
       readonly kind: 'denied' | 'failed';

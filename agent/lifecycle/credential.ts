@@ -44,7 +44,7 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const { pending } = found;
   const current = found.current && refreshedInTime(found.current);
   const attempt = newAttempt(keyType, current, at);
-  // A request that the files hold already was only not cleared away any more.
+  // When the files hold the answer to the pending request already, all that is left to do is to clear the request away.
   const isDone = pending !== undefined && pending.requestName === current?.requestName;
   if (!isDone && pending?.answer !== undefined && pending.answer.notAfter > at.now) {
     const resumed = { ...attempt, keyType: pending.keyType };
@@ -244,7 +244,7 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
   return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
 }
 
-/** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
+/** Cuts a pause short: it ends at once, or as soon as it may. So does the pause before the pod is looked for again. */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
   if (state.name === 'pausing') {
     return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);

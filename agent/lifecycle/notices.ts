@@ -97,7 +97,7 @@ export type CredentialNotice = CredentialSubject &
         readonly why: 'deleted' | 'unanswered' | 'outdated';
         readonly retryAt: number;
       }
-    /** A step of the agent's own failed: key, request, chain checks or writing. */
+    /** A step of the agent failed: making the key, the request, the checks of the chain, or writing. */
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
     /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
     | { readonly type: 'refreshOverdue'; readonly notAfter: number }

@@ -28,7 +28,7 @@ export interface PrivateKey {
   destroy(): void;
 }
 
-/** What is no secret of a key. `spki` is SubjectPublicKeyInfo DER. */
+/** The parts of a key that are no secret. `spki` is SubjectPublicKeyInfo DER. */
 export type KnownHalf = Pick<PrivateKey, 'keyType' | 'spki'>;
 
 export interface KeyMaker {
@@ -92,8 +92,8 @@ export interface NodePods {
   /** All of them by UID, in one complete list as of now. @throws AgentError where it cannot be had */
   list(call: CallOptions): Promise<ReadonlyMap<string, ListedPod>>;
   /**
-   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where the
-   * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking
+   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where
+   * the agent may not list pods. Fit for ending a wait, where a mistake does no harm. @returns ends the asking
    */
   onEnding(pod: PodReference, listener: () => void): () => void;
   /** Calls back once when the pod has addresses of its own; otherwise as `onEnding`. */
@@ -206,7 +206,7 @@ export type Anchors =
   | {
       readonly type: 'missing';
       readonly message: string;
-      /** What is missing is the cluster operator's to give, not a bundle. */
+      /** No bundle is missing, but something that the cluster operator has to provide. */
       readonly isOperators?: true;
     }
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */
