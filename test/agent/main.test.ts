@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../agent/main.ts';
+import { until } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 
 interface Run {
@@ -42,17 +43,10 @@ function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}
     stdout: () => stdout,
     stderr: () => stderr,
     printed: (text) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (!stdout.includes(text)) {
-            return;
-          }
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
+      until(
+        () => stdout.includes(text),
+        () => `"${text}" to be printed, in:\n${stdout}${stderr}`,
+      ),
     stop: () => stopping.abort(),
   };
 }

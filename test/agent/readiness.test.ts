@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AgentError } from '../../agent/base/errors.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { isSynced, raisesDoubt, watchCheck } from '../../agent/readiness.ts';
 import { asSent } from '../../sandbox/base/client.ts';
+import { eventOf, until } from '../support/bounded.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { clientOf, isWatch, openWatch, sendList, startLoopback, type Thing } from './kubernetes/loopback.ts';
 
@@ -64,17 +64,20 @@ test('a server that goes away makes the check fail after half a minute, and one 
     path: async () => '/apis/shop.example/v1/things',
   });
   t.after(() => watch.stop());
-  const seen = async (ok: boolean): Promise<void> => {
-    while (watchCheck(watch.health()).ok !== ok) {
-      clock.advance(1_000);
-      await nextTurn();
-    }
-  };
+  const seen = (ok: boolean): Promise<void> =>
+    until(
+      () => watchCheck(watch.health()).ok === ok,
+      `a watch that is ${ok ? 'well' : 'not well'}`,
+      () => {
+        clock.advance(1_000);
+        return nextTurn();
+      },
+    );
   await seen(true);
   const { response } = await server.nth(1, isWatch);
   isAway = true;
   response.destroy();
-  await once(response, 'close');
+  await eventOf(response, 'close', 'the connection of the request to be closed');
   await seen(false);
   assert.ok(watch.health().failingForMs >= 30_000);
   isAway = false;

@@ -6,7 +6,6 @@
  */
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, isIP, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +18,7 @@ import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';
 import { call, type Watch, type WatchEvent, watch } from '../sandbox/serving/client.ts';
+import { eventOf } from '../support/bounded.ts';
 import type { Ground } from './ground.ts';
 import { versionsOf } from './server.ts';
 
@@ -233,7 +233,7 @@ async function startProxy(t: TestContext, server: string) {
     }
   };
   proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
+  await eventOf(proxy, 'listening', 'the server to listen');
   t.after(() => {
     proxy.close();
     cut();

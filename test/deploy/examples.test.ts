@@ -4,16 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { parse } from 'yaml';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { signerName, startNode, written } from '../end-to-end/node.ts';
+import { eventOf, until } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 import { objectsIn, one, type Rendered, typeFaults } from './objects.ts';
 
@@ -142,25 +141,23 @@ test('server and client of the example greet each other, and a renewed certifica
     t.after(() => child.kill('SIGKILL'));
     return createInterface({ input: child.stdout });
   };
-  const [listening] = await once(run('server.mjs', serverPod, { PORT: '0' }), 'line');
+  const [listening] = await eventOf(run('server.mjs', serverPod, { PORT: '0' }), 'line', 'a line of output');
   const [, port = ''] = /^listening on (\d+)$/.exec(listening) ?? [];
   const [, name = ''] = /DNS:([^,]+)/.exec(node.leaf(serverPod, 'credentials.pem').subjectAltName ?? '') ?? [];
   const greeting = run('client.mjs', clientPod, { PORT: port, SERVER: '127.0.0.1', SERVER_NAME: name });
-  const [hello] = await once(greeting, 'line');
+  const [hello] = await eventOf(greeting, 'line', 'a line of output');
   assert.match(hello, /^hello, URI:/);
 
   const serving = async (): Promise<string> => {
     const bundle = node.read(clientPod, 'credentials.pem');
     const trust = { key: bundle, cert: bundle, ca: node.read(clientPod, 'trust-anchors.pem') };
     const socket = connect({ host: '127.0.0.1', port: Number(port), servername: name, ...trust });
-    await once(socket, 'secureConnect');
+    await eventOf(socket, 'secureConnect', 'the TLS connection');
     const { serialNumber } = socket.getPeerCertificate();
     socket.destroy();
     return serialNumber;
   };
   const before = await serving();
   await node.logged(written('server', false));
-  while ((await serving()) === before) {
-    await nextTurn();
-  }
+  await until(async () => (await serving()) !== before, 'the renewed certificate to be served');
 });

@@ -16,6 +16,7 @@ import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
+import { withinBound } from '../support/bounded.ts';
 import { mountSkip } from '../volumes/support.ts';
 import type { CrashPlan, Phase, Round } from './crash-child.ts';
 import { signerName } from './node.ts';
@@ -108,11 +109,15 @@ async function makeRound(cluster: Cluster, kubeletRoot: string): Promise<Round> 
 async function runChild(t: TestContext, plan: CrashPlan) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), JSON.stringify(plan)]);
   t.after(() => child.kill('SIGKILL'));
-  const [output, errors, [code, signal]] = await Promise.all([
+  const ended = Promise.all([
     text(child.stdout),
     text(child.stderr),
     once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>,
   ]);
+  const [output, errors, [code, signal]] = await withinBound(
+    ended,
+    `the agent to end, which runs ${JSON.stringify(plan)}`,
+  );
   assert.ok(signal !== null || code === 0, errors);
   const lines = output.trimEnd().split('\n');
   const begun = lines.findLast((line) => line.startsWith('phase '));

@@ -7,12 +7,12 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../../agent/cli/commands.ts';
 import type { CredentialEntry, StatusDocument } from '../../agent/observe/status/document.ts';
 import { asSent } from '../../sandbox/base/client.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
 import type { Behaviour } from '../../sandbox/signers/behaviours.ts';
+import { until } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
 
@@ -245,9 +245,7 @@ test('the level of the log changes while the agent runs, and /flagz tells it', a
   assert.match(await node.get('/flagz'), /^--log-level=debug$/m);
   writeFileSync(file, 'logLevel: warn\n');
   const { admin } = node.cluster;
-  while (!/^--log-level=warn$/m.test(await node.get('/flagz'))) {
-    await sleep(20);
-  }
+  await until(async () => /^--log-level=warn$/m.test(await node.get('/flagz')), 'the new level in /flagz');
   await admin.createPod({ name: 'web', volumes });
   await admin.podRunning('default', 'web');
   assert.deepEqual(

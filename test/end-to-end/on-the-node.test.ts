@@ -19,6 +19,7 @@ import { type TestContext, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { callUnary } from '../../sandbox/kubelet/grpc.ts';
 import { nodeService } from '../../volumes/csi/protocol.ts';
+import { withinBound } from '../support/bounded.ts';
 import { call, publishRequest } from '../volumes/csi/support.ts';
 import { mountSkip, podUID } from '../volumes/support.ts';
 import { signerName, usualSources } from './node.ts';
@@ -72,7 +73,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
     const pod = await cluster.admin.podRunning('default', 'web');
     const anchors = node.read(pod, 'ca.pem');
     const second = node.spawnAgent();
-    assert.deepEqual(await second.exit, { code: 1, signal: null });
+    assert.deepEqual(await withinBound(second.exit, 'the second agent to end'), { code: 1, signal: null });
     const refused = second.lines.find((line) => line.message === 'the agent cannot start');
     assert.match(String(refused?.['error']), /another process serves .*csi\.sock; one agent per node and driver name/);
     assert.ok(!second.lines.some((line) => line.message === 'certificate adopted'));
@@ -164,13 +165,13 @@ test('an agent whose mounts would not reach the pods does not start, and says wh
 }, async (t) => {
   const node = await startRealNode(t, { shared: false });
   const agent = node.spawnAgent();
-  assert.deepEqual(await agent.exit, { code: 1, signal: null });
+  assert.deepEqual(await withinBound(agent.exit, 'the agent to end'), { code: 1, signal: null });
   assert.match(agent.output(), /pods is not mounted shared.*mountPropagation: Bidirectional/);
   const pods = join(node.cluster.kubeletRoot, 'pods');
   execFileSync('umount', [pods]);
   rmSync(pods, { recursive: true });
   const lost = node.spawnAgent();
-  assert.deepEqual(await lost.exit, { code: 1, signal: null });
+  assert.deepEqual(await withinBound(lost.exit, 'the agent to end'), { code: 1, signal: null });
   assert.match(lost.output(), /pods cannot be found: set kubelet-root/);
   assert.ok(!existsSync(node.cluster.csiSocket));
 });

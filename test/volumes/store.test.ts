@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FileOwner, OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import { createMounts } from '../../volumes/mounts/mounts.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { eventOf } from '../support/bounded.ts';
 import {
   anchors,
   credential,
@@ -383,7 +383,7 @@ test('a busy volume is removed all the same', { skip: mountSkip }, async (t) => 
     cwd: targetPath,
   });
   t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  await eventOf(child.stdout, 'data', 'the first output');
   await store.remove(targetPath);
   assert(!fs.existsSync(targetPath));
   assert.equal(mounted(), 0);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type AgentConfiguration, parseConfiguration } from '../../../agent/configuration/configuration.ts';
 import { type ConfigurationChange, watchConfiguration } from '../../../agent/configuration/reload.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 
 /** Starts to watch the file; `next` gives the changes one by one, in their order. */
@@ -36,15 +37,15 @@ async function open(t: TestContext, file: string) {
       if (change !== undefined) {
         return change;
       }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      wake = resolve;
+      await withinBound(promise, 'a change of the configuration');
     }
   };
   /** Waits until the file has been read once more. */
   const readAgain = async (): Promise<void> => {
     reads = Promise.withResolvers();
-    await reads.promise;
+    await withinBound(reads.promise, 'the file to be read once more');
   };
   return { watch, next, changes, errors, configuration, readAgain };
 }

@@ -11,6 +11,7 @@ import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { CertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import type { CertificateOrder, Issuer, Outcome } from '../../../agent/lifecycle/ports.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
 
 const key = await createKeyMaker().generate('ECDSAP256');
@@ -213,7 +214,7 @@ describe('what a request waits for', () => {
     world.answer(pending('not found'));
     world.answer(pending('not ready'));
     world.answer({ conditions: [approved, condition('Ready', 'True', 'Issued')], certificate });
-    await told;
+    await withinBound(told, 'the outcome');
     world.answer(pending('late'));
     assert.deepEqual(heard, ['approver', 'not found', 'not ready']);
   });
@@ -235,7 +236,7 @@ describe('a request of cert-manager', () => {
       });
     });
     world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
-    const told = await outcome;
+    const told = await withinBound(outcome, 'the outcome');
     assert.equal(told.type, 'issued');
     assert.deepEqual(world.removed, ['shop/mtls-0-abc.cr']);
     assert.ok(told.type === 'issued');

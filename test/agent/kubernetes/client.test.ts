@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createApiClient, type FinishedCall } from '../../../agent/kubernetes/client.ts';
@@ -9,6 +9,7 @@ import type { Credentials, Identity } from '../../../agent/kubernetes/identity.t
 import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
 import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
@@ -233,15 +234,14 @@ test('a call that gets no reply, or half of one, ends at its time limit', async 
   await server.nth(1);
   clock.advance(40);
   await unanswered;
-  const signal = AbortSignal.timeout(60_000);
-  const forHead = once(limits, 'set', { signal });
+  const forHead = eventOf(limits, 'set', 'the limit to be set');
   const half = assert.rejects(
     client.request({ method: 'GET', path: pods, query: { half: '1' } }),
     /not complete within 40 ms/,
   );
   await forHead;
   // The head of the reply is here when the limit for its body is set.
-  await once(limits, 'set', { signal });
+  await eventOf(limits, 'set', 'the limit to be set');
   clock.advance(40);
   await half;
 });
@@ -376,7 +376,7 @@ test('a watch is given up when nothing comes for its idle time, and kept as long
   const givenUp = assert.rejects(watch, { code: 'Unavailable', message: /silent for 80 ms/ });
   const { response } = await server.nth(1);
   for (let beat = 0; beat < 4; beat += 1) {
-    const came = once(frames, 'frame', { signal: AbortSignal.timeout(60_000) });
+    const came = eventOf(frames, 'frame', 'the frame');
     response.write('{}\n');
     await Promise.race([came, givenUp.then(() => assert.fail('given up although frames came'))]);
     clock.advance(60);
@@ -462,9 +462,7 @@ test('new TLS material makes new connections while calls on the old ones run on'
   await watch;
   assert.deepEqual(frames, [{ still: 'here' }]);
   // Connections of earlier material are closed as soon as they are free.
-  while (server.openConnections() > 1) {
-    await new Promise(setImmediate);
-  }
+  await until(() => server.openConnections() <= 1, 'the connections of earlier material to be closed');
 });
 
 test('each call is reported once, with its verb, resource, status and times', async (t) => {

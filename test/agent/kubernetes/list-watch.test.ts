@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
@@ -11,6 +10,7 @@ import {
   type ListWatchOptions,
 } from '../../../agent/kubernetes/list-watch.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
+import { eventOf, until, withinBound } from '../../support/bounded.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
@@ -62,17 +62,18 @@ async function start(
       check();
     }
   });
-  const told = (wanted: string): Promise<void> =>
-    new Promise((resolve) => {
-      const check = (): void => {
-        if (events.includes(wanted)) {
-          waiting.delete(check);
-          resolve();
-        }
-      };
-      waiting.add(check);
-      check();
-    });
+  const told = (wanted: string): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = (): void => {
+      if (events.includes(wanted)) {
+        resolve();
+      }
+    };
+    waiting.add(check);
+    check();
+    const what = (): string => `${wanted}, among ${events.join(', ')}`;
+    return withinBound(promise, what).finally(() => waiting.delete(check));
+  };
   return { server, watch, events, errors, told };
 }
 
@@ -366,7 +367,7 @@ test('a quiet watch is not taken for dead before its bookmark comes, a little ov
   };
   const client = clientOf(t, server, { clock, onCall });
   const { told } = await start(t, server, { client, clock, onError });
-  await opened.promise;
+  await withinBound(opened.promise, 'the watch to be open');
   clock.advance(62_000);
   assert.ok(reply);
   sendEvent(reply, 'BOOKMARK', { metadata: { resourceVersion: '4' } });
@@ -374,7 +375,7 @@ test('a quiet watch is not taken for dead before its bookmark comes, a little ov
   await told('added a');
   assert.equal(isGivenUp, false);
   clock.advance(70_000);
-  assert.match((await given.promise).message, /silent for 70000 ms/);
+  assert.match((await withinBound(given.promise, 'the watch to be given up')).message, /silent for 70000 ms/);
 });
 
 test('a frame that is no watch event leads to a new connection', async (t) => {
@@ -488,7 +489,7 @@ test('after stop no listener is called and the connection is closed', async (t) 
   );
   await told('synced');
   const { response } = await server.nth(1, isWatch);
-  const closed = once(response, 'close');
+  const closed = eventOf(response, 'close', 'the connection of the request to be closed');
   watch.stop();
   sendEvent(response, 'ADDED', thing('a', 2));
   await closed;
@@ -513,9 +514,7 @@ test('a server that asks for a day does not keep a watch away for longer than a 
     },
     { clock },
   );
-  while (watch.health().restarts === 0) {
-    await new Promise(setImmediate);
-  }
+  await until(() => watch.health().restarts > 0, 'the list to be refused');
   clock.advance(59_999);
   await new Promise(setImmediate);
   assert.equal(server.received.length, 1);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import type { LabelSelector } from '../../../volumes/declaration/types.ts';
+import { eventOf } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, derOf, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
@@ -108,7 +108,7 @@ test('only what is in use is watched, and a watch ends a little after its last u
   assert.deepEqual(await third.nth(1), found(one));
   endThird();
   assert.equal(alarms[1]?.time, 1000);
-  const closed = once(response, 'close');
+  const closed = eventOf(response, 'close', 'the connection of the request to be closed');
   alarms[1]?.callback();
   await closed;
   assert.equal(trust.health().size, 0);
@@ -172,7 +172,7 @@ test('after stop or after its end a subscription is told nothing', async (t) => 
   await kept.nth(1);
   assert.deepEqual(ended.told, []);
   const { response } = await watchOf('metadata.name=roots');
-  const closed = once(response, 'close');
+  const closed = eventOf(response, 'close', 'the connection of the request to be closed');
   trust.stop();
   await closed;
   assert.equal(trust.health().size, 0);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
@@ -9,14 +9,6 @@ import { byName, bySigner, ear, everything, found, signerName, start } from './s
 const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
 const shared = '(all)';
 const few = Array.from({ length: mostSingleWatches }, (_, index) => `roots-${index}`);
-
-/** Resolves when a condition holds that only events of the event loop bring about. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; !condition(); turn += 1) {
-    assert.ok(turn < 50_000, what);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 test('a handful of names is watched one by one, and more of them through one watch of all bundles', async (t) => {
   const { trust, watchOf, server } = await start(t, [...few.map((name) => bundle(name, one)), bundle('last', two)]);
@@ -86,7 +78,10 @@ test('changing over to the shared watch loses no update and tells of nothing mis
   const all = await watchOf('');
   await until(() => trust.health().size === 3, 'those that know the same have changed over');
   // The watch of single names ends only when the shared one has caught up with it.
-  const closed = [once(own.response, 'close'), once(other.response, 'close')];
+  const closed = [
+    eventOf(own.response, 'close', 'the connection of the watch to be closed'),
+    eventOf(other.response, 'close', 'the connection of the watch to be closed'),
+  ];
   sendEvent(all.response, 'ADDED', bundle('roots-0', two, { resourceVersion: 5 }));
   sendEvent(all.response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 6 }));
   await Promise.all(closed);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createCsiDriver } from '../../../sandbox/kubelet/csi.ts';
 import { type PluginWatcher, watchPlugins } from '../../../sandbox/kubelet/registration.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
@@ -31,7 +32,7 @@ afterEach(async () => {
   for (const child of children.splice(0)) {
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) {
-      await new Promise((resolve) => child.once('exit', resolve));
+      await eventOf(child, 'exit', 'the driver to end');
     }
   }
 });
@@ -133,7 +134,9 @@ function startWatcher() {
   });
   const change = async (): Promise<string | undefined> => {
     while (changes.length === 0) {
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push(resolve);
+      await withinBound(promise, 'a plugin to be registered or forgotten');
     }
     return changes.shift();
   };
@@ -165,7 +168,7 @@ test('a driver that is there already is registered, plugins of other names are l
     '1.0.0',
   ]);
   children.push(other);
-  await new Promise((resolve) => other.stdout.once('data', resolve));
+  await eventOf(other.stdout, 'data', 'the other driver to begin');
   const { change } = startWatcher();
   assert.equal(await change(), csiSocket);
 });

@@ -14,6 +14,7 @@ import type {
   PublishRequest,
   StatusPatch,
 } from '../../../sandbox/kubelet/surroundings.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
@@ -68,13 +69,10 @@ function log<T>() {
         if (found !== undefined) {
           return found;
         }
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
-        });
+        const { promise, resolve } = Promise.withResolvers<void>();
+        waiting.add(resolve);
+        await withinBound(promise, () => `what ${accept} accepts, among ${JSON.stringify(entries)}`);
+        waiting.delete(resolve);
       }
     },
   };
@@ -356,7 +354,7 @@ test('stopping ends a call that is under way and leaves the volume', limit, asyn
     });
   const live = pod();
   start({ driver: { ...driver, publish } }).changed(live);
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   await kubelet?.close();
   assert.deepEqual(calls.entries, []);
   assert.ok(existsSync(volumePath(live)));

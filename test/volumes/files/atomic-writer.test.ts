@@ -1,12 +1,12 @@
 /** All files at once or none: with readers watching, with the writer killed, with traps laid. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { type Change, isComplete, repair, writeAtomically } from '../../../volumes/files/atomic-writer.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, rootSkip, temporaryDirectory, visibleTree } from '../support.ts';
 
 const now = Date.UTC(2026, 10, 21, 10, 0, 0);
@@ -198,14 +198,14 @@ test('a hundred readers in another process never see a torn set', async (t) => {
   const reader = spawn(process.execPath, [path.join(import.meta.dirname, 'reader.ts'), root, 'a.pem', 'd/b.pem']);
   reader.stderr.pipe(process.stderr);
   const lines = createInterface({ input: reader.stdout })[Symbol.asyncIterator]();
-  assert.equal((await lines.next()).value, 'reading');
+  assert.equal((await withinBound(lines.next(), 'the reader to begin')).value, 'reading');
   for (let generation = 1; generation <= 400; generation += 1) {
     writeAtomically(root, set(generation));
     await new Promise((resolve) => setImmediate(resolve));
   }
   reader.stdin.end();
-  const result = JSON.parse((await lines.next()).value ?? '');
-  await once(reader, 'exit');
+  const result = JSON.parse((await withinBound(lines.next(), 'what the reader has seen')).value ?? '');
+  await eventOf(reader, 'exit', 'the process to end');
   assert.deepEqual({ torn: result.torn, errors: result.errors }, { torn: 0, errors: [] });
   assert(result.reads > 0 && result.generations > 1, JSON.stringify(result));
 });
@@ -215,13 +215,12 @@ test('a writer killed at any moment leaves a complete set, and the next write cl
   for (let round = 0; round < 5; round += 1) {
     const writer = spawn(process.execPath, [path.join(import.meta.dirname, 'writer.ts'), root]);
     writer.stderr.pipe(process.stderr);
-    for await (const line of createInterface({ input: writer.stdout })) {
-      if (Number(line) >= 20 * round + 7) {
-        break;
-      }
-    }
+    const lines = createInterface({ input: writer.stdout })[Symbol.asyncIterator]();
+    const generation = async (): Promise<number> =>
+      Number((await withinBound(lines.next(), 'the writer to have written a set')).value ?? Number.POSITIVE_INFINITY);
+    while ((await generation()) < 20 * round + 7) {}
     writer.kill('SIGKILL');
-    await once(writer, 'exit');
+    await eventOf(writer, 'exit', 'the process to end');
     assert(isComplete(root, ['a.pem', 'deep/er/b.pem']));
     assert.equal(read(root, 'a.pem'), read(root, 'deep/er/b.pem'));
     repair(root);

@@ -1,11 +1,11 @@
 /** Real tmpfs mounts: how they are mounted, and that they always come off. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createMounts } from '../../../volumes/mounts/mounts.ts';
+import { eventOf } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
 
 const mounts = createMounts('csi.test');
@@ -28,7 +28,7 @@ async function occupy(t: TestContext, directory: string) {
   const script = "process.stdout.write('in'); process.stdin.resume();";
   const child = spawn(process.execPath, ['-e', script], { cwd: directory });
   t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  await eventOf(child.stdout, 'data', 'the first output');
   return child;
 }
 
