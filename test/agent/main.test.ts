@@ -93,7 +93,7 @@ test('an agent whose socket cannot be made ends with exit code 1 and says which'
   const agent = run(argv);
   assert.equal(await agent.code, 1);
   assert.match(agent.stdout(), /the agent cannot start/);
-  assert.ok(agent.stdout().includes(blocked));
+  assert.ok(agent.stdout().includes(blocked), `${blocked} is not in:\n${agent.stdout()}`);
 });
 
 test('a second agent on the same node ends with exit code 1 and leaves the first alone', async (t) => {

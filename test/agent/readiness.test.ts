@@ -38,8 +38,14 @@ test("CSI's Probe follows no outage, only what somebody must mend", () => {
 
 test('calls that fail for want of a server, of rights or of the node raise doubt, and others do not', () => {
   const doubtful = [0, 401, 403, 500, 503].every((status) => raisesDoubt({ resource: 'pods', status }));
-  assert.ok(doubtful && raisesDoubt({ resource: 'nodes', status: 404 }));
-  assert.ok(![200, 201, 404, 409, 410, 422, 429].some((status) => raisesDoubt({ resource: 'pods', status })));
+  assert.ok(
+    doubtful && raisesDoubt({ resource: 'nodes', status: 404 }),
+    'a status that says that an API is missing raises no doubt',
+  );
+  assert.ok(
+    ![200, 201, 404, 409, 410, 422, 429].some((status) => raisesDoubt({ resource: 'pods', status })),
+    'a status that an API gives which is there raises doubt',
+  );
 });
 
 test('a server that goes away makes the check fail after half a minute, and one that comes back mends it', {
@@ -79,7 +85,7 @@ test('a server that goes away makes the check fail after half a minute, and one 
   response.destroy();
   await eventOf(response, 'close', 'the connection of the request to be closed');
   await seen(false);
-  assert.ok(watch.health().failingForMs >= 30_000);
+  assert.ok(watch.health().failingForMs >= 30_000, `${watch.health().failingForMs} is less than 30000`);
   isAway = false;
   await seen(true);
   assert.equal(watch.health().failingForMs, 0);

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { connect } from 'node:tls';
+import { inspect } from 'node:util';
 import { parse } from 'yaml';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { signerName, startNode, written } from '../end-to-end/node.ts';
@@ -64,16 +65,19 @@ describe('each example', () => {
         assert.deepEqual(typeFaults(object), []);
       }
       const pods = podsIn(objects);
-      assert.ok(pods.length > 0);
+      assert.ok(pods.length > 0, `${pods.length} is not more than 0`);
       for (const pod of pods) {
         const volumes = ownVolumes(pod);
-        assert.ok(volumes.length > 0);
+        assert.ok(volumes.length > 0, `${volumes.length} is not more than 0`);
         for (const { name, driver, readOnly, volumeAttributes } of volumes) {
           assert.deepEqual([driver, readOnly], ['csi.podcert.io', true]);
           const parsed = parseDeclaration(volumeAttributes);
           assert.ok(parsed.ok, JSON.stringify(parsed));
           const mounts = pod.containers.flatMap(({ volumeMounts = [] }) => volumeMounts);
-          assert.ok(mounts.some((mount) => mount.name === name && mount.readOnly));
+          assert.ok(
+            mounts.some((mount) => mount.name === name && mount.readOnly),
+            `${name} is not mounted read-only: ${inspect(mounts)}`,
+          );
         }
         const { runAsNonRoot, seccompProfile } = pod.securityContext;
         assert.deepEqual([runAsNonRoot, seccompProfile], [true, { type: 'RuntimeDefault' }]);
@@ -107,7 +111,10 @@ describe('each example', () => {
       trusted_ca: { filename: `/mtls/${second?.['clusterTrustBundle']?.['path']}` },
       watched_directory: { path: '/mtls' },
     });
-    assert.ok(parse(data['envoy.yaml'] ?? '').static_resources.listeners);
+    assert.ok(
+      parse(data['envoy.yaml'] ?? '').static_resources.listeners,
+      'the configuration of Envoy has no listeners',
+    );
   });
 });
 
@@ -131,7 +138,7 @@ test('server and client of the example greet each other, and a renewed certifica
   }
   const pods = await Promise.all(['server', 'client'].map((name) => node.cluster.admin.podRunning('default', name)));
   const [serverPod, clientPod] = pods;
-  assert.ok(serverPod && clientPod);
+  assert.ok(serverPod && clientPod, 'there is no serverPod or no clientPod');
 
   const run = (program: string, pod: typeof serverPod, env: Record<string, string>) => {
     const child = spawn(process.execPath, [join(programs, program)], {

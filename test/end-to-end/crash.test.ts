@@ -11,6 +11,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { createIdentity } from '../../agent/kubernetes/identity.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
@@ -100,7 +101,7 @@ async function makeRound(cluster: Cluster, kubeletRoot: string): Promise<Round> 
   mkdirSync(dirname(targetPath), { recursive: true });
   writeFileSync(join(dirname(targetPath), 'vol_data.json'), '{}');
   const declared = parseDeclaration({ sources: JSON.stringify(sources) });
-  assert.ok(declared.ok);
+  assert.ok(declared.ok, inspect(declared));
   const pod = { namespace: 'default', name, uid, serviceAccountName: 'default' };
   const { declaration } = declared;
   return { kubeletRoot, request: { volumeId: `csi-${name}`, targetPath, volumeName: 'mtls', pod, declaration } };
@@ -143,7 +144,7 @@ function assertWhole(round: Round, phase: Phase, created: readonly PodCertificat
 /** Key and certificate belong together. */
 function assertPair(round: Round): void {
   const key = createPrivateKey(readFileSync(join(round.request.targetPath, 'key.pem')));
-  assert.ok(leaf(round).checkPrivateKey(key));
+  assert.equal(leaf(round).checkPrivateKey(key), true, 'the key does not belong to the leaf');
 }
 
 function leaf({ request }: Round): X509Certificate {

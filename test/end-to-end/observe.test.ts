@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { runCommand } from '../../agent/cli/commands.ts';
 import type { CredentialEntry, StatusDocument } from '../../agent/observe/status/document.ts';
 import { asSent } from '../../sandbox/base/client.ts';
@@ -61,6 +62,7 @@ const states: readonly State[] = [
       assert.equal(credential.state, 'fresh');
       assert.ok(
         credential.serial !== undefined && credential.notAfter !== undefined && credential.refreshAt !== undefined,
+        inspect(credential),
       );
     },
   },
@@ -94,7 +96,10 @@ const states: readonly State[] = [
       status: (credential) => {
         assert.equal(credential.state, word);
         assert.match(credential.lastError ?? '', /Policy: ask the platform team/);
-        assert.ok(Date.parse(credential.nextAttemptAt ?? '') > Date.now());
+        assert.ok(
+          Date.parse(credential.nextAttemptAt ?? '') > Date.now(),
+          `the next attempt is not to come: ${credential.nextAttemptAt}`,
+        );
       },
     };
   }),

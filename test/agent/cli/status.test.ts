@@ -76,7 +76,10 @@ describe('status', () => {
     stopping.abort();
     assert.equal(await code, 0);
     for (const text of printed) {
-      assert.ok(text.startsWith('\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'));
+      assert.ok(
+        text.startsWith('\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'),
+        `${'\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'} is not the beginning of:\n${text}`,
+      );
     }
   });
 

@@ -1,6 +1,7 @@
 /** What the answers of the two APIs mean, and how their requests are made, found again and removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { apiOf, issuerByRule } from '../../../agent/issuance/by-rule.ts';
 import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
@@ -73,13 +74,13 @@ describe("a CertificateRequest's answer", () => {
 
   it('has no times when the certificate cannot be read, so that the checks refuse it', () => {
     const outcome = outcomeOf({ conditions: [condition('Ready', 'True')], certificate: 'AAAA' });
-    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter));
+    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter), inspect(outcome));
   });
 });
 
 it("a CertificateSigningRequest's lifetime is at least what the API takes", () => {
   const choice = issuerFor(rulesOf([{ signers: ['*'], certificateSigningRequest: {} }]), 'shop', 'example.com/a');
-  assert.ok(choice.api === 'certificateSigningRequest');
+  assert.ok(choice.api === 'certificateSigningRequest', inspect(choice));
   const body = certificateSigningRequests.body({ ...order, maxExpirationSeconds: 60 }, '', choice, 'node-a');
   assert.equal(body.spec.expirationSeconds, 600);
 });
@@ -87,7 +88,7 @@ it("a CertificateSigningRequest's lifetime is at least what the API takes", () =
 it('a node whose name is longer than a label has a label of its own', () => {
   const long = 'n'.repeat(200);
   assert.equal(nodeLabelValue('node-a'), 'node-a');
-  assert.ok(nodeLabelValue(long).length <= 63);
+  assert.ok(nodeLabelValue(long).length <= 63, `${nodeLabelValue(long).length} is more than 63`);
   assert.notEqual(nodeLabelValue(long), nodeLabelValue(`${long}2`));
 });
 
@@ -239,7 +240,7 @@ describe('a request of cert-manager', () => {
     const told = await withinBound(outcome, 'the outcome');
     assert.equal(told.type, 'issued');
     assert.deepEqual(world.removed, ['shop/mtls-0-abc.cr']);
-    assert.ok(told.type === 'issued');
+    assert.ok(told.type === 'issued', inspect(told));
     assert.equal(issuer.verify(told, key.spki, now + 1000).certificates.length, 1);
   });
 

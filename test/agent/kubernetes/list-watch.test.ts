@@ -113,7 +113,7 @@ test('a list is read page by page and told once it is complete', async (t) => {
   assert.equal(watching.query.get('allowWatchBookmarks'), 'true');
   assert.equal(watching.query.get('fieldSelector'), 'spec.nodeName=n1');
   const timeoutSeconds = Number(watching.query.get('timeoutSeconds'));
-  assert.ok(timeoutSeconds >= 300 && timeoutSeconds < 600);
+  assert.ok(timeoutSeconds >= 300 && timeoutSeconds < 600, `the watch asks for ${timeoutSeconds} seconds`);
 });
 
 test('an object that cannot be read is reported, hides no other, and stays as it was known', async (t) => {
@@ -369,7 +369,7 @@ test('a quiet watch is not taken for dead before its bookmark comes, a little ov
   const { told } = await start(t, server, { client, clock, onError });
   await withinBound(opened.promise, 'the watch to be open');
   clock.advance(62_000);
-  assert.ok(reply);
+  assert.ok(reply, 'there is no reply');
   sendEvent(reply, 'BOOKMARK', { metadata: { resourceVersion: '4' } });
   sendEvent(reply, 'ADDED', thing('a', 5));
   await told('added a');
@@ -413,7 +413,7 @@ test('a server that ends every watch at once is not asked in a loop', async (t) 
     }
   });
   await server.nth(3, isWatch);
-  assert.ok(errors.length >= 2);
+  assert.ok(errors.length >= 2, `${errors.length} is less than 2`);
   assert.match(errors[0]?.message ?? '', /ended at once/);
 });
 
@@ -433,7 +433,7 @@ test('Retry-After is kept before a list is tried again', async (t) => {
     }
   });
   await told('synced');
-  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990);
+  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990, `${(times[1] ?? 0) - (times[0] ?? 0)} is less than 990`);
 });
 
 test('a path that is not served is reported and asked for again', async (t) => {

@@ -187,7 +187,7 @@ test(
     await startDriver(running.csiSocket);
     await running.admin.podRunning('demo', 'web');
     const target = join(running.kubeletRoot, `pods/${pod.metadata.uid}/volumes/kubernetes.io~csi/mtls/mount`);
-    assert.ok(existsSync(target));
+    assert.equal(existsSync(target), true, `${target} is missing`);
 
     await running.stopKubelet();
     running.startKubelet();

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { type Answer, call, type RequestOptions, type Target, watch } from './client.ts';
 
@@ -186,7 +187,10 @@ export function apiBehaviour(connect: Connect): void {
       ],
     );
     const versions = seen.map((event) => Number(event?.object.metadata.resourceVersion));
-    assert.ok(versions.every((version, index) => index === 0 || version > Number(versions[index - 1])));
+    assert.ok(
+      versions.every((version, index) => index === 0 || version > Number(versions[index - 1])),
+      `resource versions do not grow: ${versions}`,
+    );
     assert.equal(seen[0]?.object.kind, 'ServiceAccount');
   });
 
@@ -338,7 +342,7 @@ export function apiBehaviour(connect: Connect): void {
     const document = await api(paths['apis/certificates.k8s.io/v1beta1'].serverRelativeURL);
     const { schemas } = document.body.components as unknown as { schemas: Record<string, { properties: JsonObject }> };
     const spec = schemas['io.k8s.api.certificates.v1beta1.PodCertificateRequestSpec'];
-    assert.ok(spec !== undefined && 'stubPKCS10Request' in spec.properties);
+    assert.ok(spec !== undefined && 'stubPKCS10Request' in spec.properties, inspect(spec));
   });
 
   test('a group version that is not served is answered 404', async () => {

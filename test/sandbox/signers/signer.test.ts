@@ -33,7 +33,7 @@ const keys: Readonly<Record<string, KeyPair>> = {
 
 function keyPair(type: string): KeyPair {
   const pair = keys[type];
-  assert.ok(pair);
+  assert.ok(pair, 'there is no pair');
   return pair;
 }
 
@@ -113,7 +113,7 @@ function fakeApi(reply: (attempt: number) => WriteResult = () => ({ type: 'writt
         await withinBound(promise, `status ${count} to be written, of ${written.length} so far`);
       }
       const status = written[count - 1];
-      assert.ok(status);
+      assert.ok(status, 'there is no status');
       return status;
     },
   };
@@ -258,14 +258,18 @@ test('wrong answers go through the back door: another key, the wrong order, garb
   assert.notEqual(leafOf('wrongKey')?.publicKey.asymmetricKeyType, 'ed25519');
   assert.equal(leafOf('wrongOrder')?.ca, true);
   assert.throws(() => leafOf('garbage'));
-  assert.ok(Date.parse(leafOf('clockSkewed')?.validTo ?? '') < Date.now());
+  assert.ok(
+    Date.parse(leafOf('clockSkewed')?.validTo ?? '') < Date.now(),
+    `the leaf is valid to ${leafOf('clockSkewed')?.validTo}`,
+  );
 });
 
 test('a slow signer answers after its delay, and not at all once it is closed', limit, async () => {
   const behaviour = { type: 'slow', delayMs: 30 } as const;
   const started = performance.now();
   await ask({ behaviour }, request({ pkixPublicKey: spki('ED25519') }));
-  assert.ok(performance.now() - started >= 29);
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs >= 29, `the answer came after ${tookMs} ms`);
 
   const problems: string[] = [];
   const server = fakeApi();
@@ -273,7 +277,7 @@ test('a slow signer answers after its delay, and not at all once it is closed', 
   const signer = await startSigner({ signerName, api: server.api, behaviour, onProblem });
   (await server.following()).changed(request({ pkixPublicKey: spki('ED25519') }));
   signer.close();
-  assert.ok(server.ended());
+  assert.ok(server.ended(), 'the signer still follows requests');
   await new Promise((resolve) => setTimeout(resolve, 60));
   assert.equal(server.written.length, 0);
   assert.deepEqual(problems, []);
@@ -297,7 +301,7 @@ test('a silent signer that speaks again answers what it left, not what was delet
   const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'silent' } });
   const listener = await server.following();
   const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
-  assert.ok(kept && deleted && answered);
+  assert.ok(kept && deleted && answered, 'there is no kept or no deleted or no answered');
   for (const each of [kept, deleted, answered]) {
     listener.changed(each);
   }

@@ -75,7 +75,7 @@ test('a second agent refuses the registration socket, and does not remove it whe
   const second = makeRegistration(t, first.directory);
   await assert.rejects(second.registration.start(), { code: 'SocketUnusable' });
   await second.registration.stop();
-  assert(fs.existsSync(first.socketPath));
+  assert.equal(fs.existsSync(first.socketPath), true, `${first.socketPath} is missing`);
 });
 
 test('when something else takes the place of the socket, the agent waits until it is gone', async (t) => {

@@ -82,10 +82,13 @@ test('publish hands over the request, its deadline and a signal', async (t) => {
   assert.equal(asked?.request.mountGroup, 2000);
   assert.equal(asked?.request.pod.uid, podUID);
   const deadline = asked?.deadline ?? 0;
-  assert(deadline > startedAt && deadline <= Date.now() + 5000);
+  assert.ok(
+    deadline > startedAt && deadline <= Date.now() + 5000,
+    `the deadline is ${deadline - startedAt} ms after the call`,
+  );
   assert.equal(asked?.signal.aborted, false);
   await startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 0).answer;
-  assert((published[1]?.deadline ?? Infinity) <= Date.now() + 60_000);
+  assert.ok((published[1]?.deadline ?? Infinity) <= Date.now() + 60_000, `the deadline is ${published[1]?.deadline}`);
 });
 
 test('each outcome and error arrives with its code and message', async (t) => {
@@ -157,7 +160,7 @@ test('a shutdown removes the socket, lets a call end, and then ends', async (t) 
   const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
   await withinBound(asked.promise, 'the driver to be asked');
   const stopped = server.stop(60_000);
-  assert(!fs.existsSync(socketPath));
+  assert.equal(fs.existsSync(socketPath), false, `${socketPath} is still there`);
   release.resolve({ type: 'ready' });
   assert.deepEqual(await client.answer, { response: {} });
   await stopped;
@@ -171,7 +174,7 @@ async function arrivedCall(t: TestContext, socketPath: string) {
   const send = (method: string, request: object) =>
     new Promise<number>((resolve) => {
       const definition = nodeService[method];
-      assert(definition !== undefined);
+      assert.ok(definition !== undefined, 'there is no definition');
       const { path: name, requestSerialize, responseDeserialize } = definition;
       client.makeUnaryRequest(name, requestSerialize, responseDeserialize, request, (error) =>
         resolve(error?.code ?? 0),
@@ -346,7 +349,7 @@ for (const mode of ['directory', 'tmpfs'] as const) {
     for (let repeat = 0; repeat < 2; repeat += 1) {
       assert.deepEqual(await call(t, socketPath, 'Node', 'NodeUnpublishVolume', unpublish), { response: {} });
     }
-    assert(!fs.existsSync(target));
+    assert.equal(fs.existsSync(target), false, `${target} is still there`);
     assert.deepEqual(mountPointsBelow(root), []);
   });
 }

@@ -75,15 +75,15 @@ test('a visible link that is missing or wrong is put right', (t) => {
   const root = temporaryDirectory(t);
   const set = change({ a: '1', b: '2' });
   writeAtomically(root, set);
-  assert(isComplete(root, ['a', 'b']));
+  assert.equal(isComplete(root, ['a', 'b']), true, 'the set is not complete');
   fs.unlinkSync(path.join(root, 'a'));
   fs.unlinkSync(path.join(root, 'b'));
   fs.symlinkSync('/etc/passwd', path.join(root, 'b'));
-  assert(!isComplete(root, ['a']));
-  assert(!isComplete(root, ['b']));
+  assert.equal(isComplete(root, ['a']), false, 'the set is complete');
+  assert.equal(isComplete(root, ['b']), false, 'the set is complete');
   assert.equal(writeAtomically(root, set), 'written');
-  assert(isComplete(root, ['a', 'b']));
-  assert(!isComplete(root, ['a', 'c']));
+  assert.equal(isComplete(root, ['a', 'b']), true, 'the set is not complete');
+  assert.equal(isComplete(root, ['a', 'c']), false, 'the set is complete');
 });
 
 test('leftovers of an interrupted write are cleared, foreign files are not', (t) => {
@@ -108,7 +108,7 @@ test('nothing is ever written or linked through a symlink that somebody planted'
   fs.writeFileSync(path.join(victim, 'a'), 'untouched');
 
   fs.symlinkSync('../victim', path.join(root, '..data'));
-  assert(!isComplete(root, ['a']));
+  assert.equal(isComplete(root, ['a']), false, 'the set is complete');
   writeAtomically(root, change({ a: '1' }, { keep: ['b'] }));
   assert.equal(read(root, 'a'), '1');
 
@@ -116,7 +116,7 @@ test('nothing is ever written or linked through a symlink that somebody planted'
   fs.rmSync(path.join(current, 'a'));
   fs.symlinkSync('../../victim/a', path.join(current, 'a'));
   fs.symlinkSync('../../victim', path.join(current, 'dir'));
-  assert(!isComplete(root, ['a']));
+  assert.equal(isComplete(root, ['a']), false, 'the set is complete');
   assert.equal(writeAtomically(root, change({ c: '3' }, { keep: ['a', 'dir/a'] })), 'written');
   assert.deepEqual(visibleTree(root), { c: '..data/c' });
 
@@ -221,7 +221,7 @@ test('a writer killed at any moment leaves a complete set, and the next write cl
     while ((await generation()) < 20 * round + 7) {}
     writer.kill('SIGKILL');
     await eventOf(writer, 'exit', 'the process to end');
-    assert(isComplete(root, ['a.pem', 'deep/er/b.pem']));
+    assert.equal(isComplete(root, ['a.pem', 'deep/er/b.pem']), true, 'the set is not complete');
     assert.equal(read(root, 'a.pem'), read(root, 'deep/er/b.pem'));
     repair(root);
     assert.equal(hidden(root).length, 1);

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { createMounts } from '../../../volumes/mounts/mounts.ts';
 import { eventOf } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
@@ -46,7 +47,10 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
   assert.equal(options.includes('noswap'), memory === 'noswap');
   assert.equal(modeOf(target), '700');
   assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]);
-  assert(mounts.own().some((entry) => entry.mountPoint === target));
+  assert.ok(
+    mounts.own().some((entry) => entry.mountPoint === target),
+    `${target} is not among ${inspect(mounts.own())}`,
+  );
   await mounts.unmountAll(target);
   assert.deepEqual(mounts.at(target), []);
 });

@@ -144,9 +144,12 @@ describe('the endpoint', () => {
     const { status, certificate } = await getTls(port, '/metrics');
     assert.equal(status, 401);
     assert.equal(certificate.subjectAltName, 'DNS:node-1');
-    assert.ok(!certificate.ca && certificate.verify(certificate.publicKey));
+    assert.ok(
+      !certificate.ca && certificate.verify(certificate.publicKey),
+      `a certificate of an authority, or not self-signed: ${certificate}`,
+    );
     const leftMs = certificate.validToDate.getTime() - Date.now();
-    assert.ok(leftMs > 89 * 86_400_000 && leftMs <= 90 * 86_400_000);
+    assert.ok(leftMs > 89 * 86_400_000 && leftMs <= 90 * 86_400_000, `the certificate is valid for ${leftMs} ms more`);
     assert.equal((await getTls(port, '/metrics', { Authorization: 'Bearer prometheus' })).status, 200);
     await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`));
   });
@@ -154,7 +157,10 @@ describe('the endpoint', () => {
   test('takes over a new certificate while it runs, and keeps the old one when the new does not fit', async (t) => {
     const files = mountSecret(t);
     const [first, second, third] = await Promise.all(['one', 'two', 'three'].map(certificatePair));
-    assert.ok(first !== undefined && second !== undefined && third !== undefined);
+    assert.ok(
+      first !== undefined && second !== undefined && third !== undefined,
+      'there is no first or no second or no third',
+    );
     files.write(first);
     const rejected = Promise.withResolvers<void>();
     const renewed = Promise.withResolvers<void>();
@@ -225,7 +231,10 @@ test('a self-signed certificate is renewed after two thirds of its life, until t
   now = due ?? now;
   ring?.();
   const renewed = new X509Certificate((await withinBound(renewal.promise, 'the renewal')).cert);
-  assert.ok(renewed.validToDate.getTime() >= now + 89 * 86_400_000);
+  assert.ok(
+    renewed.validToDate.getTime() >= now + 89 * 86_400_000,
+    `${renewed.validToDate.getTime()} is less than ${now + 89 * 86_400_000}`,
+  );
   await new Promise(setImmediate);
   assert.equal(alarms.size, 1);
   await source.close();

@@ -103,8 +103,8 @@ describe('text log', () => {
   test('is chosen by `text`, and by `auto` in a terminal', () => {
     assert.match(write('text', undefined), /^\d\d:\d\d:\d\d\.\d{3} INFO {2}volume ready namespace=shop tookMs=12\n$/);
     assert.match(write('auto', true), /volume ready/);
-    assert.ok(write('auto', true).includes('\u001b[36mINFO'));
-    assert.ok(!write('text', false).includes('\u001b'));
+    assert.ok(write('auto', true).includes('\u001b[36mINFO'), `${'\u001b[36mINFO'} is not in:\n${write('auto', true)}`);
+    assert.ok(!write('text', false).includes('\u001b'), `${'\u001b'} is in:\n${write('text', false)}`);
     assert.equal(write('auto', false).startsWith('{'), true);
     assert.equal(write('json', true).startsWith('{'), true);
   });
@@ -133,7 +133,10 @@ describe('text log', () => {
       message: 'm',
     });
     assert.equal(formatLine(line, false), '10:20:30.456 FATAL m\nError: x\n    at y\\u001b\n');
-    assert.ok(formatLine(line, true).includes('\u001b[0mFATAL'));
+    assert.ok(
+      formatLine(line, true).includes('\u001b[0mFATAL'),
+      `${'\u001b[0mFATAL'} is not in:\n${formatLine(line, true)}`,
+    );
   });
 
   test('passes on unchanged what is no log line', () => {

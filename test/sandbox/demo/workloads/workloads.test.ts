@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { parseReport, type Report } from '../../../../sandbox/demo/workloads/report.ts';
 import { type Authority, createAuthority } from '../../../../sandbox/signers/authority.ts';
 import { eventOf, withinBound } from '../../../support/bounded.ts';
@@ -161,7 +162,7 @@ test('server and client learn each other, and neither a new leaf nor a new root 
   server.child.kill('SIGTERM');
   assert.equal(await server.exit(), 0);
   const counters = client.reports.filter(is('counters')).at(-1);
-  assert.ok(counters && counters.fresh > 0 && counters.lasting > 0);
+  assert.ok(counters && counters.fresh > 0 && counters.lasting > 0, inspect(counters));
   assert.equal(counters.failed, 0);
   assert.deepEqual([...server.reports, ...client.reports].filter(is('failure')), []);
 });
