@@ -49,6 +49,10 @@ test('directories are made by test/support/directory.ts, which sees to their rem
   assert.deepEqual(places(matches(/\bmkdtemp/g), ['test/support/directory.ts']), []);
 });
 
+test('no type is forced on a value by way of unknown', () => {
+  assert.deepEqual(places(matches(/\bas unknown as\b/g)), []);
+});
+
 test('an event is awaited within a bound', () => {
   assert.deepEqual(
     places(matches(/await once\(|await new Promise[^;]*\.once\(/g)),

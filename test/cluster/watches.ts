@@ -19,6 +19,7 @@ import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';
 import { call, type Watch, type WatchEvent, watch } from '../sandbox/serving/client.ts';
 import { eventOf } from '../support/bounded.ts';
+import { withFields } from '../support/fields.ts';
 import type { Ground } from './ground.ts';
 import { versionsOf } from './server.ts';
 
@@ -134,7 +135,7 @@ function standOn({ access, names, offers, uid }: Ground) {
   const { target } = access.admin;
   const headers = { 'Content-Type': 'application/merge-patch+json' };
   const metadataIn = (body: JsonObject): { name: string; resourceVersion: string } =>
-    body['metadata'] as unknown as { name: string; resourceVersion: string };
+    withFields<{ name: string; resourceVersion: string }>(body['metadata'], 'resourceVersion');
   const done = async (answer: ReturnType<typeof call>): Promise<JsonObject> => {
     const { body, status } = await answer;
     assert.ok(status < 300, String(body['message']));

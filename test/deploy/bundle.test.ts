@@ -18,6 +18,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { startCluster } from '../../sandbox/cluster/cluster.ts';
 import { eventOf, withinBound } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
 import { objectsIn, one } from './objects.ts';
 
 const signerName = 'example.com/mesh';
@@ -52,9 +53,10 @@ describe('the bundle', () => {
   test('issues a certificate, answers the probes and nobody else, and stops in order', async (t) => {
     const cluster = await startCluster({ directory, signers: [{ signerName }] });
     t.after(() => cluster.close());
-    const { data } = one(objectsIn(readFileSync(manifestFile, 'utf8')), 'ConfigMap') as unknown as {
-      data: Record<string, string>;
-    };
+    const { data } = withFields<{ data: Record<string, string> }>(
+      one(objectsIn(readFileSync(manifestFile, 'utf8')), 'ConfigMap'),
+      'data',
+    );
     const configuration = join(directory, 'config.yaml');
     writeFileSync(configuration, data['config.yaml'] ?? '');
     const port = await freePort();

@@ -14,6 +14,7 @@ import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { manifestFile, manifestText } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
 import { matrix, modes, samples, valuesOf } from './matrix.ts';
 import { one, type Rendered, render, typeFaults, withoutHelm } from './objects.ts';
 
@@ -332,9 +333,10 @@ describe('metrics', { skip }, () => {
       values: valuesOf({ 'metrics.prometheusRule.enabled': true, 'metrics.dashboard.enabled': true }),
     });
     assert.deepEqual(one(objects, 'PrometheusRule')['spec'], parse(read('files/alerts.yaml')));
-    const { data } = one(objects, 'ConfigMap', 'pod-certificate-agent-dashboard') as unknown as {
-      data: Record<string, string>;
-    };
+    const { data } = withFields<{ data: Record<string, string> }>(
+      one(objects, 'ConfigMap', 'pod-certificate-agent-dashboard'),
+      'data',
+    );
     assert.deepEqual(JSON.parse(data['pod-certificate-agent.json'] ?? ''), JSON.parse(read('files/dashboard.json')));
   });
 });
@@ -394,8 +396,7 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
   }
   assert.ok(agent.resources.requests, 'the agent asks for no resources');
   assert.equal(typeof spec['priorityClassName'], 'string');
-  const { spec: driver } = one(objects, 'CSIDriver') as unknown as { spec: object };
-  assert.deepEqual(driver, {
+  assert.deepEqual(one(objects, 'CSIDriver')['spec'], {
     attachRequired: false,
     podInfoOnMount: true,
     volumeLifecycleModes: ['Ephemeral'],

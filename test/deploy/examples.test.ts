@@ -15,6 +15,7 @@ import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { signerName, startNode, written } from '../end-to-end/node.ts';
 import { eventOf, until } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
 import { objectsIn, one, type Rendered, typeFaults } from './objects.ts';
 
 const directory = join(import.meta.dirname, '../../deploy/examples');
@@ -95,7 +96,7 @@ describe('each example', () => {
 
   test('that Envoy reads names the files of its volume, and watches their directory', () => {
     const objects = read('envoy.yaml');
-    const { data } = one(objects, 'ConfigMap') as unknown as { data: Record<string, string> };
+    const { data } = withFields<{ data: Record<string, string> }>(one(objects, 'ConfigMap'), 'data');
     const { sources = '' } = ownVolumes(podsIn(objects)[0] as PodSpec)[0]?.volumeAttributes ?? {};
     const secrets: { resources: Record<string, Record<string, Record<string, string>>>[] } = parse(
       data['secrets.yaml'] ?? '',
@@ -121,7 +122,7 @@ describe('each example', () => {
 test('server and client of the example greet each other, and a renewed certificate is served without a restart', async (t) => {
   const objects = read('mtls-server-and-client.yaml');
   const programs = makeDirectory(t);
-  const { data } = one(objects, 'ConfigMap') as unknown as { data: Record<string, string> };
+  const { data } = withFields<{ data: Record<string, string> }>(one(objects, 'ConfigMap'), 'data');
   mkdirSync(programs, { recursive: true });
   for (const [name, text] of Object.entries(data)) {
     writeFileSync(join(programs, name), text);

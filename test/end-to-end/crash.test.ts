@@ -18,6 +18,7 @@ import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { withinBound } from '../support/bounded.ts';
+import { withFields } from '../support/fields.ts';
 import { mountSkip } from '../volumes/support.ts';
 import type { CrashPlan, Phase, Round } from './crash-child.ts';
 import { signerName } from './node.ts';
@@ -79,7 +80,7 @@ async function startCrashCluster(t: TestContext) {
     if (type !== 'ADDED' || resource !== 'podcertificaterequests.certificates.k8s.io') {
       return;
     }
-    created.push(object as unknown as PodCertificateRequest);
+    created.push(withFields<PodCertificateRequest>(object, 'metadata', 'spec'));
   });
   return { cluster, directory, created };
 }

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kubernetesVersions } from '../../../sandbox/base/cluster-rules.ts';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
+import { withFields } from '../../support/fields.ts';
 import { type Answer, call, type Target, watch } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 
@@ -74,7 +75,10 @@ for (const [kubernetes, version, kept] of dropped) {
       !kept.includes('stubPKCS10Request'),
     );
     const document = await call(target, `/openapi/v3/apis/certificates.k8s.io/${version}`);
-    const { schemas } = document.body.components as unknown as { schemas: Record<string, { properties: JsonObject }> };
+    const { schemas } = withFields<{ schemas: Record<string, { properties: JsonObject }> }>(
+      document.body.components,
+      'schemas',
+    );
     const properties = schemas[`io.k8s.api.certificates.${version}.PodCertificateRequestSpec`]?.properties ?? {};
     assert.deepEqual(
       kept.filter((field) => !(field in properties)),

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { apiAudience, createTokens } from '../../../sandbox/identity/tokens.ts';
 import { createStore, type Store } from '../../../sandbox/storage/store.ts';
+import { withFields } from '../../support/fields.ts';
 import { type Answer, call } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 
@@ -114,10 +115,11 @@ test('TokenRequest binds to a pod of the account, with its node, and refuses any
   const pod = { kind: 'Pod', apiVersion: 'v1', name: 'web-1' };
   const issued = await request('web', { ...pod, uid: 'uid-web-1' });
   assert.equal(issued.status, 201);
-  const { token, expirationTimestamp } = issued.body.status as unknown as {
-    token: string;
-    expirationTimestamp: string;
-  };
+  const { token, expirationTimestamp } = withFields<{ token: string; expirationTimestamp: string }>(
+    issued.body.status,
+    'token',
+    'expirationTimestamp',
+  );
   assert.ok(
     Math.abs(Date.parse(expirationTimestamp) - Date.now() - 900_000) < 10_000,
     `the token expires at ${expirationTimestamp}`,

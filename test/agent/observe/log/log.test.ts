@@ -4,7 +4,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { AgentError } from '../../../../agent/base/errors.ts';
 import { createLogger, type LogFormat } from '../../../../agent/observe/log/log.ts';
-import type { LogFields } from '../../../../agent/observe/log/log-fields.ts';
 import { formatLine } from '../../../../agent/observe/log/log-text.ts';
 import { createLogProbe } from '../subjects.ts';
 
@@ -67,9 +66,9 @@ describe('JSON log', () => {
     const der = privateKey.export({ type: 'pkcs8', format: 'der' });
     const lines: string[] = [];
     const log = createLogger({ level: 'debug', format: 'json', destination: { write: (line) => lines.push(line) } });
-    const bypass = { detail: der, reason: { der }, privateKey: 'short', token: 'abc', option: [pem, der] };
+    const bypass: object = { detail: der, reason: { der }, privateKey: 'short', token: 'abc', option: [pem, der] };
     log.info(`key ${pem}`, { detail: pem, error: new Error(pem, { cause: new Error(pem) }) });
-    log.info('bypassing the types', bypass as unknown as LogFields);
+    log.info('bypassing the types', bypass);
     const all = lines.join('');
     const [first = '', second = ''] = der.toString('base64').match(/.{24}/g) ?? [];
     for (const part of [
