@@ -1,6 +1,6 @@
 /**
- * The agent, put together. It starts in the order in which things are needed (the API server, what an earlier run left, the
- * kubelet's calls) and stops in the reverse order.
+ * Puts the agent together from its parts. They start in the order in which they depend on each other (the API server,
+ * the volumes that an earlier run left, the kubelet's calls) and stop in the reverse order.
  */
 import { createRegistration, type Registration } from '../volumes/csi/registration.ts';
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
@@ -48,7 +48,7 @@ export interface Agent {
 interface SharedParts extends AgentOptions {
   /** The wall clock, for what certificates and people say. */
   readonly clock: Clock;
-  /** Does not go back, for waiting. */
+  /** A clock that never goes back, for waiting. */
   readonly monotonic: Clock;
   readonly metrics: Metrics;
   readonly closers: Closers;
@@ -56,13 +56,16 @@ interface SharedParts extends AgentOptions {
 
 /** Whether the agent can do its work. */
 interface Health {
-  /** What CSI's Probe says. It does not follow an outage of the API server, for which some restart a driver. */
+  /**
+   * The answer to CSI's Probe. It stays good through an outage of the API server, because some clusters restart a
+   * driver whose probe fails.
+   */
   canServe(): boolean;
   readiness(): readonly HealthCheck[];
 }
 
 /**
- * Starts the agent. It stays up whatever the API server says; see its readiness.
+ * Starts the agent. An API server that is missing or fails does not end it, but makes it unready.
  * @throws VolumeError or the error of `listen` when a socket cannot be served, such as by a second agent on the node
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -155,7 +158,7 @@ function healthOf(
 /** A copy that nobody needs keeps nothing away. */
 const notOpen: WatchState = { synced: true, lastError: undefined, failingForMs: 0 };
 
-/** Without the CSI socket no volume is published, and none is taken away. */
+/** Without the CSI socket no volume is published or unpublished. */
 function socketCheck(csi: CsiServer | undefined): HealthCheck {
   const problem = csi === undefined ? 'the CSI socket is not served yet' : csi.problem();
   return check('csi-socket', problem === undefined, problem ?? '');

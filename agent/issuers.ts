@@ -1,6 +1,6 @@
 /**
- * The certificate APIs that a cluster may have, put together into one issuer: each with its calls and its live copy of the
- * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
+ * Puts the certificate APIs that a cluster may have together into one issuer, each with its calls and its live copy of
+ * the node's requests. APIs other than PodCertificateRequests are watched only once a request is made there.
  */
 import type { ApiSide } from './api-side.ts';
 import { apiOf, issuerByRule } from './issuance/by-rule.ts';

@@ -214,9 +214,12 @@ export function runCredential(
       }
       stopping.signal.throwIfAborted();
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations } = source;
+      const { maxExpirationSeconds, userAnnotations, names } = source;
       const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
+      const wish = {
+        ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
+        ...(names === undefined ? {} : { names }),
+      };
       await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {

@@ -14,7 +14,6 @@ import {
   newAttempt,
   notify,
   pause,
-  project,
   submit,
   take,
   unchanged,
@@ -218,7 +217,7 @@ function onMaturingTimer(state: Maturing, at: Moment): Transition {
     return { state: { ...state, attempt }, effects };
   }
   return at.now < answer.notAfter
-    ? project(attempt, requestName, answer, at, effects)
+    ? take(attempt, requestName, answer, at, effects)
     : outdated(attempt, requestName, at, effects);
 }
 

@@ -1,6 +1,6 @@
 /**
- * What can change for the better while credentials pause after a failure, and whose pause that ends. A pause is for what
- * cannot be noticed; what can be noticed should not have to wait for it.
+ * What can happen while a credential pauses after a failure that lets the next attempt succeed, and which pauses it
+ * ends. Pauses are for causes whose end goes unnoticed; where it is noticed, nobody should have to wait.
  */
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { AgentError } from '../base/errors.ts';
@@ -27,7 +27,10 @@ export type Relief =
  */
 const refusalCountsForMs = 30_000;
 
-/** When the relief may let the credential's next attempt come, milliseconds since the epoch; undefined: it is no help to it. */
+/**
+ * When the credential's next attempt may come thanks to the relief, milliseconds since the epoch; undefined when the
+ * relief is no help to it.
+ */
 export function relievedAt(
   relief: Relief,
   { signerName }: PodCertificateSource,

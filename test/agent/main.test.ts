@@ -111,7 +111,7 @@ test('without an API server the agent stays up, says what it cannot reach, and s
   const { argv } = lonely(t);
   const agent = run(argv);
   await agent.printed('the agent runs');
-  await agent.printed('the agent cannot work yet: no node');
+  await agent.printed('the agent cannot work yet: the check of node fails');
   agent.stop();
   assert.equal(await agent.code, 0);
 });

@@ -235,7 +235,7 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
     'certificate requested',
     'certificate written',
     'trust anchors written',
-    'volume asked for',
+    'volume requested by the kubelet',
     'volume ready',
   ]);
   assert.deepEqual(messages('debug').toSorted(), ['certificate accepted', 'key made']);

@@ -1,5 +1,5 @@
 /**
- * What a notice counts in: the metrics of requests, outcomes, durations and trust anchors.
+ * Counts each notice in the metrics of requests, outcomes, durations and trust anchors.
  */
 
 import { unreachable } from '../../base/unreachable.ts';

@@ -88,7 +88,10 @@ test('publish hands over the request, its deadline and a signal', async (t) => {
   );
   assert.equal(asked?.signal.aborted, false);
   await startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 0).answer;
-  assert.ok((published[1]?.deadline ?? Infinity) <= Date.now() + 60_000, `the deadline is ${published[1]?.deadline}`);
+  assert.ok(
+    (published[1]?.deadline ?? Number.POSITIVE_INFINITY) <= Date.now() + 60_000,
+    `the deadline is ${published[1]?.deadline}`,
+  );
 });
 
 test('each outcome and error arrives with its code and message', async (t) => {
