@@ -1,12 +1,12 @@
 /**
- * The agent, put together. It starts in the order in which things are needed (the API server, what an earlier run left, the
- * kubelet's calls) and stops in the reverse order.
+ * Puts the agent together from its parts. They start in the order in which they depend on each other (the API server,
+ * the volumes that an earlier run left, the kubelet's calls) and stop in the reverse order.
  */
 import { createRegistration, type Registration } from '../volumes/csi/registration.ts';
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
 import { assertVolumesReachPods } from '../volumes/mounts/mount-table.ts';
 import { createVolumeStore } from '../volumes/store.ts';
-import { type Connection, connect } from './api-side.ts';
+import { type ApiSide, openApiSide } from './api-side.ts';
 import { type Closers, createClosers } from './base/closers.ts';
 import type { AgentConfiguration, ParsedConfiguration } from './configuration/configuration.ts';
 import { flagLines } from './configuration/flags.ts';
@@ -14,7 +14,7 @@ import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { verifiesAgainst } from './issuance/path.ts';
-import { createIssuer } from './issuers.ts';
+import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
 import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
@@ -25,7 +25,7 @@ import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
 import { createReporter } from './observe/notices/notices.ts';
-import { isSynced, watchCheck } from './readiness.ts';
+import { isSynced, type WatchState, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
@@ -45,11 +45,11 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** What the parts of the agent are made with. */
-interface Frame extends AgentOptions {
+/** What all parts of the agent are made with. */
+interface SharedParts extends AgentOptions {
   /** The wall clock, for what certificates and people say. */
   readonly clock: Clock;
-  /** Does not go back, for waiting. */
+  /** A clock that never goes back, for waiting. */
   readonly monotonic: Clock;
   readonly metrics: Metrics;
   readonly closers: Closers;
@@ -57,13 +57,16 @@ interface Frame extends AgentOptions {
 
 /** Whether the agent can do its work. */
 interface Health {
-  /** What CSI's Probe says. It does not follow an outage of the API server, for which some restart a driver. */
+  /**
+   * The answer to CSI's Probe. It stays good through an outage of the API server, because some clusters restart a
+   * driver whose probe fails.
+   */
   canServe(): boolean;
   readiness(): readonly HealthCheck[];
 }
 
 /**
- * Starts the agent. It stays up whatever the API server says; see its readiness.
+ * Starts the agent. An API server that is missing or fails does not end it, but makes it unready.
  * @throws VolumeError or the error of `listen` when a socket cannot be served, such as by a second agent on the node
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -71,37 +74,50 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const closers = createClosers((error) => log.error('a part of the agent could not be stopped', { error }));
   const metrics = createMetrics({ version, podMetrics: configuration.podMetrics });
   const clock = createSystemClock();
-  const frame: Frame = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
+  const parts: SharedParts = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
   const startedAt = clock.now();
-  const connection = connect({ ...frame, onRecovered: () => manager.relieve({ type: 'apiServerHeard' }) });
-  const { client, skew, watches } = connection;
   const settings = createSettings({
     ...options,
     onChange(changed) {
       client.setRate(changed);
-      manager.relieve({ type: 'allowListChanged' });
+      // Rules may name another certificate API now.
+      api.preflight.doubt();
+      manager.relieve({ type: 'rulesChanged' });
     },
   });
+  const api = openApiSide({
+    ...parts,
+    rules: () => settings.current().issuers,
+    onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
+  });
+  const { client, skew } = api;
   const registration = registrationOf(options);
   let csi: CsiServer | undefined;
-  const health = healthOf(connection, registration, () => csi);
+  const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
-  const manager = createManager(frame, connection, keys, settings, health);
+  const issuers = createIssuer(api, {
+    nodeName: configuration.nodeName,
+    trustDomain: configuration.trustDomain,
+    rules: () => settings.current().issuers,
+    log,
+  });
+  closers.add(() => issuers.stop());
+  const manager = createManager(parts, api, issuers, keys, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
     unusableVolumes: manager.unusable,
-    watches,
+    watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
-    eventsDropped: connection.events.dropped,
+    eventsDropped: api.events.dropped,
     clockSkew: skew.seconds,
     readiness: health.readiness,
   });
   try {
-    csi = await claimNode(frame, manager);
+    csi = await claimNode(parts, manager);
     await keys.warmUp();
     await takeUpVolumes(manager, log);
-    const endpoint = await openEndpoints(frame, connection, manager, settings, health, startedAt);
+    const endpoint = await openEndpoints(parts, api, manager, settings, health, startedAt);
     const watching = await settings.watch();
     closers.add(() => watching.close());
     await csi.start();
@@ -120,19 +136,19 @@ function registrationOf({ configuration, log }: AgentOptions): Registration | un
 }
 
 function healthOf(
-  { requests, preflight }: Connection,
+  { requests, preflight }: ApiSide,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
   const isRegistered = (): boolean => registration === undefined || registration.state().type === 'registered';
   return {
-    canServe: () => isSynced(requests.health()) && isRegistered(),
+    canServe: () => isSynced(requests.health() ?? notOpen) && isRegistered(),
     readiness() {
       const state = registration?.state();
       const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
       return [
         ...preflight.checks(),
-        watchCheck(requests.health()),
+        watchCheck(requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
       ];
@@ -140,7 +156,10 @@ function healthOf(
   };
 }
 
-/** Without the CSI socket no volume is published, and none is taken away. */
+/** A copy that nobody needs keeps nothing away. */
+const notOpen: WatchState = { synced: true, lastError: undefined, failingForMs: 0 };
+
+/** Without the CSI socket no volume is published or unpublished. */
 function socketCheck(csi: CsiServer | undefined): HealthCheck {
   const problem = csi === undefined ? 'the CSI socket is not served yet' : csi.problem();
   return check('csi-socket', problem === undefined, problem ?? '');
@@ -151,43 +170,40 @@ function check(name: string, ok: boolean, message: string): HealthCheck {
 }
 
 function createManager(
-  { configuration, log, clock, monotonic, metrics, closers }: Frame,
-  connection: Connection,
+  { configuration, log, clock, monotonic, metrics }: SharedParts,
+  api: ApiSide,
+  issuers: Issuers,
   keys: WarmKeyMaker,
   settings: Settings,
   health: Health,
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
-  const { client, requests, trust, events } = connection;
-  const issuer = createIssuer(connection, {
-    nodeName,
-    trustDomain: configuration.trustDomain,
-    rules: () => settings.current().issuers,
-    log,
-  });
-  closers.add(() => issuer.stop());
-  const report = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
+  const { client, trust, events } = api;
+  const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   return createVolumeManager({
     clock,
     keys,
     trust,
     leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
-    nodePods: connection.nodePods,
-    issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),
-    store: createVolumeStore({ kubeletRoot, driverName, mode, report }),
+    nodePods: api.nodePods,
+    issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
+    store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,
     report: createReporter({ log, metrics, events: events.record }),
     suggestedKeyType,
     followSuggestedKeyType: () => settings.current().followSuggestedKeyType,
     ready: health.canServe,
-    hindrance: () => requests.health().lastError?.message,
+    hindrance: issuers.hindrance,
     onFault: (error, what) => log.error(what, { error }),
   });
 }
 
 /** Takes the driver's socket. A second agent on the node finds it taken before it touches the volumes of the first. */
-async function claimNode({ configuration, log, version, closers }: Frame, manager: VolumeManager): Promise<CsiServer> {
+async function claimNode(
+  { configuration, log, version, closers }: SharedParts,
+  manager: VolumeManager,
+): Promise<CsiServer> {
   const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
   if (configuration.volumeMode === 'tmpfs') {
     assertVolumesReachPods(configuration.kubeletRoot);
@@ -210,14 +226,14 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
     log.info('volumes of an earlier run are taken up', { count: adopted });
   }
   for (const { targetPath, reason } of unusable) {
-    log.error('a volume of an earlier run cannot be taken up; it is left as it is', { targetPath, detail: reason });
+    log.error('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
   }
 }
 
 /** Opens the socket for probes and the addresses for metrics, health and status. @returns the one for Prometheus, if there is one */
 async function openEndpoints(
-  { configuration, log, version, clock, monotonic, metrics, closers }: Frame,
-  { client }: Connection,
+  { configuration, log, version, clock, monotonic, metrics, closers }: SharedParts,
+  { client }: ApiSide,
   manager: VolumeManager,
   settings: Settings,
   health: Health,

@@ -19,8 +19,8 @@ const root = join(import.meta.dirname, '..');
 const kubernetesClient = join(dirname(createRequire(import.meta.url).resolve('@kubernetes/client-node')), 'config.js');
 
 /**
- * What libraries import for calls that the agent never makes: HTTP by fetch, generated API clients, proxies (a kubeconfig with
- * proxy-url is refused), exemplars of traces. By the module's name in their imports, the names that they take from it; the
+ * What libraries import for calls that the agent never makes: HTTP by fetch, generated API clients, proxies (Node
+ * itself goes through the one that a kubeconfig names), exemplars of traces. By the module's name in their imports, the names that they take from it; the
  * build fails when a library comes to take another one.
  */
 const leftOut: Readonly<Record<string, readonly string[]>> = {

@@ -6,17 +6,27 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */
 import type { CertificateSigningRequest } from '../kubernetes/objects.ts';
-import type { CertificateOrder, Outcome } from '../lifecycle/ports.ts';
-import { conditionOf, issuedOutcome, type RequestKind, requestLabels } from './contents-request.ts';
+import type { CertificateOrder, Hurdle, Outcome } from '../lifecycle/ports.ts';
+import { capabilities } from './capabilities.ts';
+import {
+  conditionOf,
+  hurdleOf,
+  issuedOutcome,
+  lifetimeOf,
+  type RequestKind,
+  requestLabels,
+  shown,
+} from './contents-request.ts';
 
 /** The API takes no less, whatever the pod asks for. */
-const shortestLifetimeSeconds = 600;
+const { shortestLifetimeSeconds } = capabilities.certificateSigningRequest;
 
 export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 'certificateSigningRequest'> = {
   api: 'certificateSigningRequest',
   kind: 'CertificateSigningRequest',
   body(order, request, choice, nodeName) {
-    const { signerName, maxExpirationSeconds } = order;
+    const { signerName } = order;
+    const lifetime = lifetimeOf(order, choice);
     return {
       apiVersion: 'certificates.k8s.io/v1',
       kind: 'CertificateSigningRequest',
@@ -25,9 +35,7 @@ export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 
         request,
         signerName,
         usages: choice.usages,
-        ...(maxExpirationSeconds === undefined
-          ? {}
-          : { expirationSeconds: Math.max(maxExpirationSeconds, shortestLifetimeSeconds) }),
+        ...(lifetime === undefined ? {} : { expirationSeconds: Math.max(lifetime, shortestLifetimeSeconds) }),
       },
     };
   },
@@ -44,5 +52,13 @@ export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 
       return { type: 'failed', ...failed };
     }
     return status?.certificate === undefined ? undefined : issuedOutcome(status.certificate, refreshAfter);
+  },
+  hurdle({ metadata: { name }, spec: { signerName }, status }): Hurdle {
+    const subject = `CertificateSigningRequest ${name}`;
+    if (conditionOf(status, 'Approved') !== undefined) {
+      return hurdleOf('signer', `${subject} is approved, and signer ${shown(signerName)} has not signed it`);
+    }
+    const how = `whoever may approve for signer ${shown(signerName)} does it with "kubectl certificate approve ${name}"`;
+    return hurdleOf('approver', `${subject} waits for its approval: ${how}`);
   },
 };

@@ -5,6 +5,7 @@
  * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
  */
 import { createPublicKey } from 'node:crypto';
+import { messageOf } from '../../volumes/base/errors.ts';
 import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
@@ -71,7 +72,7 @@ function readBlocks(pem: string): Uint8Array[] {
   try {
     return readCertificateBlocks(pem);
   } catch (cause) {
-    throw refusal(cause instanceof Error ? cause.message : 'it is not PEM', cause);
+    throw refusal(messageOf(cause, 'it is not PEM'), cause);
   }
 }
 

@@ -1,12 +1,12 @@
 /**
  * Issuance through an API whose request carries a full PKCS#10 request, with names and usages of the agent's making:
- * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common stands here once; their
- * objects are described by a `RequestKind` each.
+ * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common is here; what differs
+ * is described by a `RequestKind` each.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { AgentError } from '../base/errors.ts';
 import type { Condition, KubernetesObject } from '../kubernetes/objects.ts';
-import type { CertificateOrder, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
+import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { certificationRequestInfo } from './certification-request.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
@@ -24,10 +24,10 @@ interface ContentsChoices {
   readonly certManager: Extract<IssuerChoice, { readonly api: 'certManager' }>;
 }
 
-/** What differs between the APIs. */
 /** An object that carries a PKCS#10 request: PEM, base64. */
 export type ContentsRequest = KubernetesObject & { readonly spec: { readonly request: string } };
 
+/** What differs between the APIs. */
 export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = ContentsApi> {
   readonly api: A;
   /** The object's kind, for messages. */
@@ -42,6 +42,8 @@ export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = 
   accepts(choice: IssuerChoice): ChoiceOf<A> | undefined;
   /** The answer, or undefined while there is none. */
   outcome(request: T, refreshAfter: number): Outcome | undefined;
+  /** What a request without an answer waits for. */
+  hurdle(request: T): Hurdle;
 }
 
 /**
@@ -70,6 +72,12 @@ export function requestLabels(nodeName: string, podUID: string): Readonly<Record
   return { [nodeLabel]: nodeLabelValue(nodeName), [podLabel]: podUID };
 }
 
+/** The lifetime to ask for, in seconds: the shorter of the pod's and the rule's, as far as they say one. */
+export function lifetimeOf({ maxExpirationSeconds }: CertificateOrder, { lifetimeSeconds }: RequestSettings) {
+  const wishes = [maxExpirationSeconds, lifetimeSeconds].filter((seconds) => seconds !== undefined);
+  return wishes.length === 0 ? undefined : Math.min(...wishes);
+}
+
 /** The condition of a type, when it has the given status. */
 export function conditionOf(
   status: { readonly conditions?: readonly Condition[] } | undefined,
@@ -80,16 +88,31 @@ export function conditionOf(
   return condition && { reason: condition.reason ?? '', message: condition.message ?? '' };
 }
 
+const longestDetail = 1024;
+const longestShown = 100;
+
+/** A name that somebody else chose, as the agent's own sentences carry it. */
+export function shown(name: string): string {
+  return name.length <= longestShown ? name : `${name.slice(0, longestShown)}…`;
+}
+
+/** What a request waits for, with what the other side says about it, if it says anything. */
+export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdle {
+  return detail === '' ? { turn, text } : { turn, text, detail: detail.slice(0, longestDetail) };
+}
+
 /**
  * An issued certificate, whose times only the leaf tells. A leaf that cannot be read has no times, and the checks on the
  * chain refuse it with their reason.
  * @param certificate PEM, base64, leaf first
+ * @param ca PEM, base64, the issuer's trust anchors where its API gives them
  */
-export function issuedOutcome(certificate: string, refreshAfter: number): Outcome {
+export function issuedOutcome(certificate: string, refreshAfter: number, ca?: string): Outcome {
   const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
   const { notBefore, notAfter } = validityOf(certificateChain);
   const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
-  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt };
+  const anchors = ca === undefined ? {} : { anchors: Buffer.from(ca, 'base64').toString('utf8') };
+  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt, ...anchors };
 }
 
 function validityOf(chain: string): { readonly notBefore: number; readonly notAfter: number } {
@@ -119,13 +142,14 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
 ): Issuer {
   const { kind, calls, cache, nodeName } = options;
   const refreshAfter = new Map<string, number>();
-  const following = createFollowing(cache, (request) => {
+  const outcomeOf = (request: T): Outcome | undefined => {
     const known = refreshAfter.get(kind.key(request.metadata.namespace ?? '', request.metadata.name));
     return kind.outcome(request, known ?? defaultRefreshAfter);
-  });
+  };
+  const following = createFollowing(cache, outcomeOf, kind.hurdle);
 
   async function requestFor(order: CertificateOrder, key: PrivateKey, { usages, template }: RequestSettings) {
-    const names = namesFor(template, order.identity, options.trustDomain());
+    const names = namesFor(template, order.identity, options.trustDomain(), order.names);
     const info = await certificationRequestInfo(key.spki, names, usages);
     return pemInBase64(await key.signedRequest(info));
   }
@@ -171,17 +195,18 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       requestNameFor(pod.uid, volumeName, sourceIndex, spki) + nameEndings[kind.api],
     submit,
-    follow({ namespace, requestName, signerName }, listener) {
+    follow({ namespace, requestName, signerName }, listener, onHurdle) {
       const key = kind.key(namespace, requestName);
       refreshAfter.set(key, refreshAfterOf(namespace, signerName));
-      const end = following.follow(key, (outcome) => {
+      const onOutcome = (outcome: Outcome): void => {
         refreshAfter.delete(key);
         listener(outcome);
         // By now the answer is kept in the volume; the request has no owner that would take it away.
         if (outcome.type !== 'gone') {
           calls.remove(namespace, requestName).catch(options.onFault);
         }
-      });
+      };
+      const end = following.follow(key, onOutcome, onHurdle);
       return () => {
         refreshAfter.delete(key);
         end();

@@ -14,6 +14,7 @@ import type { AgentOptions, RequestOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
+import { messageOf } from '../../volumes/base/errors.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 
@@ -26,7 +27,7 @@ export type IdentitySource =
 /** What a connection to the API server is made with. The object stays the same as long as none of it changes. */
 export type TlsMaterial = Pick<
   AgentOptions,
-  'ca' | 'cert' | 'key' | 'passphrase' | 'pfx' | 'servername' | 'rejectUnauthorized'
+  'ca' | 'cert' | 'key' | 'passphrase' | 'pfx' | 'servername' | 'rejectUnauthorized' | 'proxyEnv'
 >;
 
 export interface Credentials {
@@ -139,15 +140,16 @@ async function read(source: IdentitySource, readAt: number, before: Loaded | und
   if (!cluster.server.startsWith('https://')) {
     throw new Error('the server must be https: credentials are not sent in clear');
   }
-  if (cluster.proxyUrl !== undefined) {
-    throw new Error('proxy-url is not supported: the agent speaks to the API server directly');
-  }
+  const proxy = proxyOf(cluster.proxyUrl);
+  // Node itself goes through the proxy: the library's proxies are not in the bundle.
+  config.clusters = config.clusters.map(({ proxyUrl: _, ...rest }) => rest);
   files.push(...[cluster.caFile, user.certFile, user.keyFile, tokenFileOf(user.authProvider)].filter(isPath));
-  // Marks from before the reading: a change in between makes the next look read once more, never once too little.
+  // Marks are taken before the reading: a change in between makes the next look read once too often, never once too
+  // little.
   const marks = new Map(files.map((file) => [file, markOf(file)]));
   const applied: RequestOptions = {};
   await config.applyToHTTPSOptions(applied);
-  const credentials = { server: cluster.server, tls: tlsOf(applied), headers: headersOf(applied) };
+  const credentials = { server: cluster.server, tls: { ...tlsOf(applied), ...proxy }, headers: headersOf(applied) };
   const tlsFingerprint = hash([credentials.server, credentials.tls]);
   const fingerprint = hash([tlsFingerprint, credentials.headers]);
   if (before?.fingerprint === fingerprint) {
@@ -207,6 +209,17 @@ function tlsOf(applied: RequestOptions): TlsMaterial {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
+/** How to go through the proxy that a kubeconfig names, by CONNECT. @throws Error for a proxy of another kind */
+function proxyOf(url: string | undefined): Pick<TlsMaterial, 'proxyEnv'> {
+  if (url === undefined) {
+    return {};
+  }
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new Error('proxy-url has to be a URL of http or https: a proxy of another kind is not supported');
+  }
+  return { proxyEnv: { HTTPS_PROXY: url } };
+}
+
 /** A token file ends with a line break as often as not, and a header value must not. */
 function headersOf(applied: RequestOptions): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(applied.headers ?? {}).map(([name, value]) => [name, String(value).trim()]));
@@ -234,7 +247,7 @@ function harmlessWords(fault: unknown): string {
   if (fault instanceof SyntaxError) {
     return 'not valid JSON';
   }
-  return fault instanceof Error ? (fault.message.split('\n')[0] ?? '') : 'unknown fault';
+  return messageOf(fault, 'unknown fault').split('\n', 1)[0] ?? '';
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

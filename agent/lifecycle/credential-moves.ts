@@ -2,12 +2,13 @@
  * The moves that several states of a credential's life share: to a new key, to the API server, into the files, into a
  * pause; and the warnings about the certificate in the files. `credential.ts` says when each is made.
  */
-import type { IssuedChain, IssuedStatus } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type {
   Attempt,
   CredentialNews,
+  CredentialState,
   Effect,
   Failure,
   Moment,
@@ -19,13 +20,18 @@ import { tellMismatch, tellTime } from './credential-trust.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
-export function newAttempt(keyType: KeyType, held: IssuedStatus | undefined, trust: Trust, at: Moment): Attempt {
-  return { keyType, held, trust, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+export function newAttempt(
+  keyType: KeyType,
+  current: CertificateRecord | undefined,
+  trust: Trust,
+  at: Moment,
+): Attempt {
+  return { keyType, current, trust, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
 }
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
-export function timeLeft(held: IssuedStatus | undefined, at: Moment): number {
-  return held === undefined ? 0 : held.notAfter - at.now;
+export function timeLeft(current: CertificateRecord | undefined, at: Moment): number {
+  return current === undefined ? 0 : current.notAfter - at.now;
 }
 
 /** A new key, and with it a new request. `before`: effects that come first. */
@@ -38,19 +44,19 @@ export function generate(attempt: Attempt, at: Moment, before: readonly Effect[]
 
 /** The request goes to the API server. `before`: effects that come first. */
 export function submit(attempt: Attempt, requestName: string, at: Moment, before: readonly Effect[]): Transition {
-  const priority = attempt.held === undefined ? 'first' : 'refresh';
+  const priority = attempt.current === undefined ? 'first' : 'refresh';
   return {
     state: { name: 'submitting', attempt: { ...attempt, since: at.now }, requestName },
     effects: [...before, { type: 'submit', requestName, priority }],
   };
 }
 
-/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+/** A difference this small is not told: certificates have whole seconds, and clocks are never quite the same. */
 const worthTellingMs = 2_000;
 
 /**
- * The answer goes into the files, at once or when it is valid. Once nothing in the files is valid either, one that will be
- * soon does no harm. `before`: effects that come first.
+ * The answer goes into the files, with its refresh time drawn; or it waits until it is valid. Once nothing in the files is
+ * valid either, one that will be valid soon does no harm. `before`: effects that come first.
  */
 export function take(
   attempt: Attempt,
@@ -59,35 +65,24 @@ export function take(
   at: Moment,
   before: readonly Effect[],
 ): Transition {
-  const { notBefore } = answer;
-  const until = Math.min(notBefore, attempt.held?.notAfter ?? notBefore);
-  if (at.now >= until) {
-    return project(attempt, requestName, answer, at, before);
+  const { serialNumber, notBefore, notAfter, beginRefreshAt, podIPs } = answer;
+  const begun: Attempt = { ...attempt, since: at.now };
+  const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
+  if (at.now < until) {
+    const aheadMs = notBefore - at.now;
+    const notYetValid = notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until });
+    return {
+      state: { name: 'maturing', attempt: begun, requestName, answer, until },
+      effects: [...before, ...(aheadMs < worthTellingMs ? [] : [notYetValid]), { type: 'saveAnswer', answer }],
+    };
   }
-  const aheadMs = notBefore - at.now;
-  const told =
-    aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
-  return {
-    state: { name: 'maturing', attempt: { ...attempt, since: at.now }, requestName, answer, until },
-    effects: [...before, ...told, { type: 'saveAnswer', answer }],
-  };
-}
-
-/** The answer goes into the files, with its refresh time drawn. `before`: effects that come first. */
-export function project(
-  attempt: Attempt,
-  requestName: string,
-  answer: IssuedChain,
-  at: Moment,
-  before: readonly Effect[],
-): Transition {
-  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
-  const status = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  const dates = { notBefore, notAfter, beginRefreshAt, refreshAt };
+  const certificate = { requestName, keyType, serialNumber, ...dates, ...(podIPs === undefined ? {} : { podIPs }) };
   return {
-    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, status },
-    effects: [...before, { type: 'project', status, answer }],
+    state: { name: 'projecting', attempt: begun, answer, certificate },
+    effects: [...before, { type: 'project', certificate, answer }],
   };
 }
 
@@ -102,7 +97,7 @@ export function pause(
   request: { readonly requestName?: string; readonly resubmit?: string | undefined } = {},
 ): { readonly state: Pausing; readonly effects: readonly Effect[] } {
   const failures = attempt.failures + 1;
-  const timeLeftMs = timeLeft(attempt.held, at);
+  const timeLeftMs = timeLeft(attempt.current, at);
   const nature = isPassing(failure) ? 'passing' : 'lasting';
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
   const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
@@ -112,7 +107,7 @@ export function pause(
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 
-/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+/** When a pause that is cut short ends: at once, or when the shortest pause since the failure is over. */
 export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
   const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
   return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));
@@ -137,32 +132,32 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
   }
 }
 
-/** When the next warning about the held certificate is due. */
+/** When the next warning about the current certificate is due. */
 export function warningTime(attempt: Attempt): number | undefined {
   const times = [datesWarningTime(attempt), tellTime(attempt.trust)].filter((time) => time !== undefined);
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-function datesWarningTime({ held, warned }: Attempt): number | undefined {
-  if (held === undefined || warned === 'expired') {
+function datesWarningTime({ current, warned }: Attempt): number | undefined {
+  if (current === undefined || warned === 'expired') {
     return undefined;
   }
-  return warned === 'overdue' ? held.notAfter : Math.min(overdueTime(held, held.refreshAt), held.notAfter);
+  return warned === 'overdue' ? current.notAfter : Math.min(overdueTime(current, current.refreshAt), current.notAfter);
 }
 
 /**
- * Says once that the refresh of the held certificate is late, once that the certificate has expired, and once that its
+ * Says once that the refresh of the current certificate is late, once that the certificate has expired, and once that its
  * chain leads to none of its signer's anchors.
  */
 export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
-  const { held } = attempt;
-  const { trust, effects } = tellMismatch(attempt.trust, held, at);
+  const { current } = attempt;
+  const { trust, effects } = tellMismatch(attempt.trust, current, at);
   const told = { ...attempt, trust };
   const due = datesWarningTime(attempt);
-  if (held === undefined || due === undefined || at.now < due) {
+  if (current === undefined || due === undefined || at.now < due) {
     return { attempt: told, effects };
   }
-  const { notAfter } = held;
+  const { notAfter } = current;
   return at.now >= notAfter
     ? { attempt: { ...told, warned: 'expired' }, effects: [...effects, notify({ type: 'expired', notAfter })] }
     : { attempt: { ...told, warned: 'overdue' }, effects: [...effects, notify({ type: 'refreshOverdue', notAfter })] };
@@ -171,6 +166,11 @@ export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt;
 /** Tells what happened. */
 export function notify(news: CredentialNews): Effect {
   return { type: 'notify', news };
+}
+
+/** An event that changes nothing. */
+export function unchanged(state: CredentialState): Transition {
+  return { state, effects: [] };
 }
 
 /** How long the present step has taken, in milliseconds. */

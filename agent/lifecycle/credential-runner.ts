@@ -1,26 +1,28 @@
 /**
- * Lives one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
+ * Runs one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
  *
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
 
-import type { IssuedChain, IssuedStatus, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
+import { messageOf } from '../../volumes/base/errors.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, heldBy, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
+import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
-import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
+import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
 /** What credentials need from the rest of the agent. */
 export interface CredentialDependencies {
   readonly keys: KeyMaker;
   readonly pods: PodDirectory;
+  readonly nodePods: NodePods;
   readonly issuer: Issuer;
   readonly clock: Clock;
   /** Draws from [0, 1). */
@@ -35,7 +37,7 @@ export interface CredentialDependencies {
 /** What a credential needs from its volume. */
 export interface CredentialHost {
   /** Projects the answer as soon as the volume's other sources allow it, then calls `written`. */
-  project(index: number, content: { readonly status: IssuedStatus; readonly answer: IssuedChain }): void;
+  project(index: number, content: { readonly certificate: CertificateRecord; readonly answer: IssuedChain }): void;
   /** Forgets the request, its key and an answer that waits to be projected. */
   discard(index: number): void;
   /** The pod has ended, with all its credentials. */
@@ -76,7 +78,7 @@ export function runCredential(
   host: CredentialHost,
   dependencies: CredentialDependencies,
 ): CredentialRunner {
-  const { keys, pods, issuer, clock, random, report } = dependencies;
+  const { keys, pods, nodePods, issuer, clock, random, report } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
   const stopping = new AbortController();
@@ -85,6 +87,11 @@ export function runCredential(
   let stepping = false;
   let cancelAlarm = (): void => {};
   let unfollow = (): void => {};
+  let awaitAddresses: (() => void) | undefined;
+  /** The last request whose key this run of the agent has made. */
+  let madeHere: string | undefined;
+  /** The addresses that this run of the agent has asked for, and with which request. */
+  let asked: { readonly requestName: string; readonly podIPs: readonly string[] | undefined } | undefined;
 
   const moment = (): Moment => ({ now: clock.now(), random: random() });
 
@@ -105,7 +112,7 @@ export function runCredential(
       let transition = first;
       for (;;) {
         if (transition !== undefined) {
-          // What is told happened to this key type, also where the signer suggested another for what comes next.
+          // Notices are about this key type, even where the signer has suggested another for the next attempt.
           const keyType = keyTypeOf(state);
           state = transition.state;
           for (const effect of transition.effects) {
@@ -124,7 +131,22 @@ export function runCredential(
     }
     stepping = false;
     setAlarm();
+    followAddresses();
     host.changed();
+  };
+
+  /** Asks to be told of the pod's addresses while the certificate in the files is to name them and does not. */
+  const followAddresses = (): void => {
+    const isWanted = state.name === 'fresh' && lacksAddresses(state) && !stopping.signal.aborted;
+    if (!isWanted) {
+      awaitAddresses?.();
+      awaitAddresses = undefined;
+      return;
+    }
+    awaitAddresses ??= nodePods.onAddresses(record.pod, () => {
+      awaitAddresses = undefined;
+      dispatch({ type: 'addressesKnown' });
+    });
   };
 
   const setAlarm = (): void => {
@@ -145,13 +167,14 @@ export function runCredential(
         unfollow = issuer.follow(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
           (outcome) => dispatch(judge(outcome)),
+          (hurdle) => dispatch({ type: 'hindered', hurdle }),
         );
         return;
       case 'unfollow':
         unfollow();
         return;
       case 'project':
-        host.project(index, { status: effect.status, answer: effect.answer });
+        host.project(index, { certificate: effect.certificate, answer: effect.answer });
         return;
       case 'checkPod':
         void checkPod();
@@ -173,6 +196,7 @@ export function runCredential(
     }
   };
 
+  /** How urgent this credential's work is, and what ends it. */
   /** What cannot be kept costs no more than a restart that does not know it. */
   const saveTrust = (trust: TrustRecord): void => {
     try {
@@ -182,9 +206,8 @@ export function runCredential(
     }
   };
 
-  /** Where this credential's work stands among that of others, and what ends it. */
   const callOptions = (): CallOptions => {
-    const expiresAt = heldBy(state)?.notAfter;
+    const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';
     return { priority, owner: record.pod.uid, expiresAt, signal: stopping.signal };
   };
@@ -202,6 +225,7 @@ export function runCredential(
         const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
         volume.savePending(index, pending, key.pkcs8);
       }
+      madeHere = requestName;
       return { type: 'keyMade', requestName };
     } catch (error) {
       return { type: 'keyFailed', error: asAgentError(error, 'the key could not be made or stored') };
@@ -225,10 +249,15 @@ export function runCredential(
         return podEnded(identity);
       }
       stopping.signal.throwIfAborted();
+      noteAddresses(requestName, identity);
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations } = source;
+      const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
       const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
+      const wish = {
+        ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
+        ...(names === undefined ? {} : { names }),
+        ...(caPath === undefined ? {} : { wantsAnchors: true }),
+      };
       await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
@@ -238,10 +267,31 @@ export function runCredential(
     }
   };
 
+  /**
+   * Remembers which addresses are asked for. Of a request that an earlier attempt may have made they count as none: at
+   * worst one certificate is renewed that need not be.
+   */
+  const noteAddresses = (requestName: string, { podIPs }: PodIdentity): void => {
+    const isEarly = podIPs?.length === 0 && lacksAddresses(state) && clock.now() < (currentOf(state)?.refreshAt ?? 0);
+    if (isEarly) {
+      throw new AgentError('Unavailable', 'the API server does not show the addresses of the pod yet', {
+        actor: 'nobody',
+      });
+    }
+    const isFirst = asked?.requestName !== requestName && madeHere === requestName;
+    asked = { requestName, podIPs: isFirst ? podIPs : podIPs && [] };
+  };
+
+  /** The addresses that the answer to this request was to name; absent where the rules want none, or the pod has none of its own. */
+  const addressesAsked = (): { readonly podIPs?: readonly string[] } => {
+    const isWanted = issuer.namesAddresses?.(record.pod.namespace, signerName) === true;
+    return isWanted && asked?.podIPs !== undefined ? { podIPs: asked.podIPs } : {};
+  };
+
   /** The pod, or why it counts as ended. Nothing else that fails says that. */
   const find = async (priority: Priority): Promise<PodIdentity | EndReason> => {
     try {
-      const identity = await pods.identify(record.pod, { ...callOptions(), priority });
+      const identity = await pods.identify(record.pod, { ...callOptions(), priority }, lacksAddresses(state));
       return identity.ended ? 'finished' : identity;
     } catch (error) {
       if (error instanceof AgentError && error.code === 'PodGone') {
@@ -292,7 +342,8 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = pendingKey(callOptions());
-      return { type: 'accepted', answer: issuer.verify(outcome, key.spki, clock.now()) };
+      const answer = issuer.verify(outcome, key.spki, clock.now(), source.caPath !== undefined);
+      return { type: 'accepted', answer: { ...answer, ...addressesAsked() } };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };
     } finally {
@@ -301,7 +352,7 @@ export function runCredential(
   };
 
   const found = {
-    held: projectedStatus(volume, index),
+    current: currentCertificate(volume, index),
     trust: volume.trust(index),
     pending: volume.pending(index),
   };
@@ -322,13 +373,14 @@ export function runCredential(
       stopping.abort();
       cancelAlarm();
       unfollow();
+      awaitAddresses?.();
     },
   };
 }
 
 /** The certificate in the files, when its files are all there. */
-function projectedStatus(volume: OpenVolume, index: number): IssuedStatus | undefined {
-  return volume.isProjected(index) ? volume.issued(index) : undefined;
+function currentCertificate(volume: OpenVolume, index: number): CertificateRecord | undefined {
+  return volume.isProjected(index) ? volume.current(index) : undefined;
 }
 
 /** Errors of the volume and of the agent itself get the agent's type; their message carries no secret. */
@@ -336,6 +388,6 @@ function asAgentError(error: unknown, what: string): AgentError {
   if (error instanceof AgentError) {
     return error;
   }
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new AgentError('Internal', `${what}: ${reason}`, { actor: 'nobody', cause: error });
 }

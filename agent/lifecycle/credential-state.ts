@@ -15,18 +15,19 @@
  *
  *   any ── the pod has ended ──► ended ── it lives after all ──► fresh, or generating where that is due
  *
- * `held` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
+ * `current` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
  * by `written`, so nothing that happens to a refresh can take a valid certificate away.
  *
  * A pause after a request that may not have reached the API server leads back to `submitting` with the same key and the
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
 
-import type { IssuedChain, IssuedStatus, PendingRequest, TrustRecord } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
 import type { CredentialNotice, CredentialSubject, EndReason, Phase } from './notices.ts';
+import type { Hurdle } from './ports.ts';
 
 /** What has been said about the certificate in the files: nothing yet, that its refresh is late, that it has expired. */
 export type Warned = 'nothing' | 'overdue' | 'expired';
@@ -47,7 +48,7 @@ export interface Trust extends TrustRecord {
 export interface Attempt {
   readonly keyType: KeyType;
   /** The certificate in the files; absent until the first one. */
-  readonly held: IssuedStatus | undefined;
+  readonly current: CertificateRecord | undefined;
   readonly trust: Trust;
   readonly warned: Warned;
   /** Failures in a row since the last certificate. */
@@ -77,8 +78,12 @@ export interface Awaiting {
   readonly attempt: Attempt;
   readonly requestName: string;
   readonly giveUpAt: number;
-  /** True once the pod has been told that its signer is being waited for. */
-  readonly announced: boolean;
+  /** What the request waits for, where its API shows that. */
+  readonly hurdle: Hurdle | undefined;
+  /** What the pod has been told of the waiting; undefined before it was told anything. */
+  readonly told: { readonly hurdle: Hurdle | undefined } | undefined;
+  /** The pod is told no sooner; again only of another hurdle, after as long a time as it has waited until then. */
+  readonly tellAt: number;
 }
 
 /**
@@ -98,8 +103,8 @@ export interface Projecting {
   readonly name: 'projecting';
   readonly attempt: Attempt;
   readonly answer: IssuedChain;
-  /** What will be known of the certificate once it is in the files; its refresh time is drawn already. */
-  readonly status: IssuedStatus;
+  /** Becomes `current` once it is in the files; its refresh time is drawn already. */
+  readonly certificate: CertificateRecord;
 }
 
 /** Why the last attempt failed. */
@@ -122,7 +127,7 @@ export interface Pausing {
 export interface Fresh {
   readonly name: 'fresh';
   readonly keyType: KeyType;
-  readonly held: IssuedStatus;
+  readonly current: CertificateRecord;
   readonly trust: Trust;
 }
 
@@ -130,7 +135,7 @@ export interface Fresh {
 export interface Ended {
   readonly name: 'ended';
   readonly keyType: KeyType;
-  readonly held: IssuedStatus | undefined;
+  readonly current: CertificateRecord | undefined;
   readonly trust: Trust;
   readonly warned: Warned;
   readonly why: EndReason;
@@ -154,7 +159,7 @@ export type CredentialEvent =
   | { readonly type: 'accepted'; readonly answer: IssuedChain }
   /** The signer's certificate failed a check. */
   | { readonly type: 'unusable'; readonly error: AgentError }
-  /** The signer said no; with `goOnWith`, that key type is tried next. */
+  /** The signer said no; with `followSuggestion`, the suggested key type is tried next. */
   | {
       readonly type: 'refused';
       readonly kind: 'denied' | 'failed';
@@ -163,10 +168,14 @@ export type CredentialEvent =
       readonly suggested?: KeyType;
       readonly followSuggestion: boolean;
     }
+  /** What the request waits for is another thing now. */
+  | { readonly type: 'hindered'; readonly hurdle: Hurdle }
   /** The request was deleted before it was answered. */
   | { readonly type: 'deleted' }
   /** The files hold the answer. */
   | { readonly type: 'written' }
+  /** The pod has addresses now, which the certificate in the files was asked for without. */
+  | { readonly type: 'addressesKnown' }
   /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
   | { readonly type: 'trustJudged'; readonly verdict: TrustVerdict; readonly anchors: number }
   /** `wakeTime` has come, or the wall clock was set back. */
@@ -190,10 +199,10 @@ export type Effect =
   | { readonly type: 'follow'; readonly requestName: string }
   | { readonly type: 'unfollow' }
   /** Into the files, as soon as the volume's other sources allow it. */
-  | { readonly type: 'project'; readonly status: IssuedStatus; readonly answer: IssuedChain }
+  | { readonly type: 'project'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   /** Keep the answer in the volume, beside its key, until it may be projected. */
   | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
-  /** Keep it in the volume, beside the status of the certificate in the files. */
+  /** Keep it in the volume, beside the record of the certificate in the files. */
   | { readonly type: 'saveTrust'; readonly trust: TrustRecord }
   /** Forget the request and its key. */
   | { readonly type: 'discardPending' }
@@ -214,7 +223,7 @@ export interface Moment {
 
 /** What a volume knows of a credential when the agent takes it up. */
 export interface Found {
-  readonly held: IssuedStatus | undefined;
-  readonly trust: TrustRecord | undefined;
+  readonly current: CertificateRecord | undefined;
+  readonly trust?: TrustRecord | undefined;
   readonly pending: PendingRequest | undefined;
 }

@@ -5,7 +5,7 @@
  *
  * The planned refresh of the certificate is not touched: it comes at its own time, if nothing comes before it.
  */
-import type { IssuedStatus, TrustRecord } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, TrustRecord } from '../../volumes/base/volume.ts';
 import type { CredentialEvent, Effect, Moment, Trust } from './credential-state.ts';
 import { mismatchTimes, shortestWokenPause } from './pace.ts';
 
@@ -21,25 +21,25 @@ export function unjudged(found: TrustRecord = { earlyRefreshes: 0, isTold: false
 }
 
 /** When the certificate wants its refresh: at the time that was planned, or early, for a mismatch. */
-export function dueTime(held: IssuedStatus, trust: Trust): number {
-  return Math.min(plannedTime(held), current(trust)?.refreshAt ?? Number.POSITIVE_INFINITY);
+export function dueTime(current: CertificateRecord, trust: Trust): number {
+  return Math.min(plannedTime(current), standing(trust)?.refreshAt ?? Number.POSITIVE_INFINITY);
 }
 
 /** When the pod is to be told of a mismatch; undefined: never, or it has been told. */
 export function tellTime(trust: Trust): number | undefined {
-  return current(trust)?.tellAt;
+  return standing(trust)?.tellAt;
 }
 
 /** The chain was compared. */
 export function judge(
   trust: Trust,
-  held: IssuedStatus,
+  current: CertificateRecord,
   { verdict, anchors }: CredentialEvent & { readonly type: 'trustJudged' },
   at: Moment,
 ): Judgement {
   const judged = { ...trust, verdict, anchors };
   if (verdict === 'mismatch') {
-    return trust.mismatch === undefined ? drawn(judged, held, at) : { trust: judged, effects: [] };
+    return trust.mismatch === undefined ? drawn(judged, current, at) : { trust: judged, effects: [] };
   }
   if (trust.mismatch === undefined && !trust.isTold) {
     return { trust: judged, effects: [] };
@@ -51,20 +51,20 @@ export function judge(
 }
 
 /** Tells the pod of a mismatch when that is due. */
-export function tellMismatch(trust: Trust, held: IssuedStatus | undefined, at: Moment): Judgement {
+export function tellMismatch(trust: Trust, current: CertificateRecord | undefined, at: Moment): Judgement {
   const { mismatch, anchors } = trust;
-  if (held === undefined || mismatch === undefined || at.now < (tellTime(trust) ?? Number.POSITIVE_INFINITY)) {
+  if (current === undefined || mismatch === undefined || at.now < (tellTime(trust) ?? Number.POSITIVE_INFINITY)) {
     return { trust, effects: [] };
   }
   const { since, refreshAt } = mismatch;
   const told: Trust = { ...trust, isTold: true, mismatch: { since, refreshAt } };
-  const news = { type: 'trustMismatch', anchors, since, refreshAt: dueTime(held, trust) } as const;
+  const news = { type: 'trustMismatch', anchors, since, refreshAt: dueTime(current, trust) } as const;
   return { trust: told, effects: [save(told), { type: 'notify', news }] };
 }
 
 /** A refresh begins. The early ones count until one comes at its own time without a mismatch. */
-export function onRefresh(trust: Trust, held: IssuedStatus, at: Moment): Judgement {
-  const isEarly = at.now < plannedTime(held);
+export function onRefresh(trust: Trust, current: CertificateRecord, at: Moment): Judgement {
+  const isEarly = at.now < plannedTime(current);
   const earlyRefreshes = trust.earlyRefreshes + (isEarly ? 1 : 0);
   const counted = { ...trust, earlyRefreshes: isEarly || trust.verdict === 'mismatch' ? earlyRefreshes : 0 };
   return { trust: counted, effects: counted.earlyRefreshes === trust.earlyRefreshes ? [] : [save(counted)] };
@@ -78,7 +78,7 @@ export function onWritten({ earlyRefreshes, isTold }: Trust): Judgement {
 
 /** An operator says that the cause is mended: an early refresh comes now, but a second after the mismatch was seen. */
 export function hastenedTrust(trust: Trust): Trust {
-  const mismatch = current(trust);
+  const mismatch = standing(trust);
   if (mismatch === undefined) {
     return trust;
   }
@@ -87,16 +87,16 @@ export function hastenedTrust(trust: Trust): Trust {
 }
 
 /** The mismatch that there is now; one of an earlier run is none before it is found again. */
-function current({ verdict, mismatch }: Trust): Trust['mismatch'] {
+function standing({ verdict, mismatch }: Trust): Trust['mismatch'] {
   return verdict === 'mismatch' ? mismatch : undefined;
 }
 
-function plannedTime({ refreshAt, notAfter }: IssuedStatus): number {
+function plannedTime({ refreshAt, notAfter }: CertificateRecord): number {
   return Math.min(refreshAt, notAfter);
 }
 
-function drawn(trust: Trust, held: IssuedStatus, at: Moment): Judgement {
-  const times = mismatchTimes(held, plannedTime(held), trust.earlyRefreshes, at.now, at.random);
+function drawn(trust: Trust, current: CertificateRecord, at: Moment): Judgement {
+  const times = mismatchTimes(current, plannedTime(current), trust.earlyRefreshes, at.now, at.random);
   const found = { ...trust, mismatch: { since: at.now, ...times } };
   return { trust: found, effects: [save(found)] };
 }

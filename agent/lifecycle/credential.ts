@@ -3,7 +3,7 @@
  * Nothing here waits, writes or asks; `credential-runner.ts` does. The states are drawn in `credential-state.ts`.
  */
 
-import type { IssuedStatus, PendingRequest } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, PendingRequest } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { endOf, expiryToTell, hastened, onEndedTimer, revive } from './credential-end.ts';
@@ -13,17 +13,15 @@ import {
   newAttempt,
   notify,
   pause,
-  project,
   submit,
   take,
-  timeLeft,
+  unchanged,
   warn,
   warningTime,
   wokenPauseEnd,
 } from './credential-moves.ts';
 import type {
   Attempt,
-  Awaiting,
   CredentialEvent,
   CredentialState,
   Effect,
@@ -48,34 +46,32 @@ import {
   tellTime,
   unjudged,
 } from './credential-trust.ts';
+import { beginWaiting, onAwaitingTimer, timeToTell, whileAwaiting } from './credential-waiting.ts';
 import type { EndReason } from './notices.ts';
-import { latestRefresh, patience } from './pace.ts';
-
-/** How long a signer may take before the pod is told that it is being waited for. */
-const waitingNoticeAfterMs = 10_000;
+import { latestRefresh } from './pace.ts';
 
 /** Takes up a credential: a new one, or what an earlier run of the agent left. */
 export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const { pending } = found;
-  const held = found.held && refreshedInTime(found.held);
+  const current = found.current && refreshedInTime(found.current);
   const trust = unjudged(found.trust);
-  const attempt = newAttempt(keyType, held, trust, at);
-  // A request that the files hold already was only not cleared away any more.
-  const isDone = pending !== undefined && pending.requestName === held?.requestName;
-  if (!isDone && pending?.issued !== undefined && pending.issued.notAfter > at.now) {
+  const attempt = newAttempt(keyType, current, trust, at);
+  // When the files hold the answer to the pending request already, all that is left to do is to clear the request away.
+  const isDone = pending !== undefined && pending.requestName === current?.requestName;
+  if (!isDone && pending?.answer !== undefined && pending.answer.notAfter > at.now) {
     const resumed = { ...attempt, keyType: pending.keyType };
-    return take(resumed, pending.requestName, pending.issued, at, [resume(pending)]);
+    return take(resumed, pending.requestName, pending.answer, at, [resume(pending)]);
   }
-  if (!isDone && pending !== undefined && pending.issued === undefined) {
+  if (!isDone && pending !== undefined && pending.answer === undefined) {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
   }
   const leftover: Effect[] = pending === undefined ? [] : [{ type: 'discardPending' }];
-  if (held === undefined) {
+  if (current === undefined) {
     return generate(attempt, at, leftover);
   }
-  const { notAfter, refreshAt } = held;
+  const { notAfter, refreshAt } = current;
   const adopted = notify({ type: 'adopted', notAfter, refreshAt });
-  return { state: { name: 'fresh', keyType: held.keyType, held, trust }, effects: [...leftover, adopted] };
+  return { state: { name: 'fresh', keyType: current.keyType, current, trust }, effects: [...leftover, adopted] };
 }
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
@@ -103,13 +99,21 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
+    case 'fresh':
+      return event.type === 'addressesKnown' && lacksAddresses(state)
+        ? generate(newAttempt(state.keyType, state.current, state.trust, at), at)
+        : unchanged(state);
     case 'maturing':
     case 'pausing':
-    case 'fresh':
       return unchanged(state);
     default:
       return unreachable(state);
   }
+}
+
+/** True while the files hold a certificate that is to name the pod's addresses and was asked for before there were any. */
+export function lacksAddresses(state: CredentialState): boolean {
+  return currentOf(state)?.podIPs?.length === 0;
 }
 
 /** When the state wants a `timer` event; undefined: never. */
@@ -118,14 +122,12 @@ export function wakeTime(state: CredentialState): number | undefined {
     case 'ended':
       return earliest(state.recheckAt, expiryToTell(state));
     case 'fresh':
-      return earliest(dueTime(state.held, state.trust), tellTime(state.trust));
+      return earliest(dueTime(state.current, state.trust), tellTime(state.trust));
     case 'generating':
     case 'submitting':
       return warningTime(state.attempt);
-    case 'awaiting': {
-      const announceAt = state.announced ? undefined : state.attempt.since + waitingNoticeAfterMs;
-      return earliest(state.giveUpAt, announceAt, warningTime(state.attempt));
-    }
+    case 'awaiting':
+      return earliest(state.giveUpAt, timeToTell(state), warningTime(state.attempt));
     case 'maturing':
       return earliest(state.until, warningTime(state.attempt));
     case 'projecting':
@@ -146,8 +148,8 @@ export function retryTime(state: CredentialState): number | undefined {
 }
 
 /** The certificate in the volume's files, whatever else is under way. */
-export function heldBy(state: CredentialState): IssuedStatus | undefined {
-  return state.name === 'fresh' || state.name === 'ended' ? state.held : state.attempt.held;
+export function currentOf(state: CredentialState): CertificateRecord | undefined {
+  return state.name === 'fresh' || state.name === 'ended' ? state.current : state.attempt.current;
 }
 
 /** How the chain in the files stands to its signer's anchors. */
@@ -176,19 +178,7 @@ function whileGenerating(state: Generating, event: CredentialEvent, at: Moment):
 function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment): Transition {
   const { attempt, requestName } = state;
   if (event.type === 'submitted') {
-    return {
-      state: {
-        name: 'awaiting',
-        attempt: { ...attempt, since: at.now },
-        requestName,
-        giveUpAt: at.now + patience(timeLeft(attempt.held, at)),
-        announced: false,
-      },
-      effects: [
-        notify({ type: 'requested', requestName, tookMs: elapsed(attempt, at) }),
-        { type: 'follow', requestName },
-      ],
-    };
+    return beginWaiting(attempt, requestName, at);
   }
   if (event.type === 'submitFailed') {
     const { error } = event;
@@ -200,50 +190,13 @@ function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment):
   return unchanged(state);
 }
 
-function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Moment): Transition {
-  const { attempt, requestName } = state;
-  switch (event.type) {
-    case 'accepted': {
-      const answered = notify({ type: 'answered', requestName, tookMs: elapsed(attempt, at) });
-      return take(attempt, requestName, event.answer, at, [answered]);
-    }
-    case 'unusable':
-      return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at, { requestName });
-    case 'deleted':
-      return pause(attempt, { kind: 'lost', why: 'deleted' }, at, { requestName });
-    case 'refused':
-      return whenRefused(state, event, at);
-    default:
-      return unchanged(state);
-  }
-}
-
-function whenRefused(state: Awaiting, event: CredentialEvent & { type: 'refused' }, at: Moment): Transition {
-  const { attempt, requestName } = state;
-  const { kind, reason, message, suggested, followSuggestion } = event;
-  const pausing = pause(attempt, { kind, reason, message }, at, { requestName });
-  if (suggested === undefined) {
-    return pausing;
-  }
-  const effects = [...pausing.effects, notify({ type: 'keyTypeSuggested', suggested, followed: followSuggestion })];
-  if (!followSuggestion) {
-    return { state: pausing.state, effects };
-  }
-  const next: Attempt = { ...pausing.state.attempt, keyType: suggested };
-  // At once the first time; a signer that suggests in circles is followed at the pace of any other failure.
-  if (attempt.failures === 0) {
-    return generate(next, at, effects);
-  }
-  return { state: { ...pausing.state, attempt: next }, effects };
-}
-
 function whenWritten(state: Projecting, at: Moment): Transition {
-  const { attempt, status } = state;
-  const { requestName, serialNumber, notBefore, notAfter, refreshAt } = status;
+  const { attempt, certificate } = state;
+  const { requestName, serialNumber, notBefore, notAfter, refreshAt } = certificate;
   const projected = notify({
     type: 'projected',
     requestName,
-    first: attempt.held === undefined,
+    first: attempt.current === undefined,
     serialNumber,
     notBefore,
     notAfter,
@@ -252,7 +205,8 @@ function whenWritten(state: Projecting, at: Moment): Transition {
     totalMs: Math.max(0, at.now - attempt.startedAt),
   });
   const { trust, effects } = onWritten(attempt.trust);
-  return { state: { name: 'fresh', keyType: attempt.keyType, held: status, trust }, effects: [...effects, projected] };
+  const { keyType } = attempt;
+  return { state: { name: 'fresh', keyType, current: certificate, trust }, effects: [...effects, projected] };
 }
 
 function onTimer(state: CredentialState, at: Moment): Transition {
@@ -275,7 +229,7 @@ function onTimer(state: CredentialState, at: Moment): Transition {
       if (at.now < state.answer.notAfter) {
         return { state: { ...state, attempt }, effects };
       }
-      return outdated(attempt, state.status.requestName, at, effects);
+      return outdated(attempt, state.certificate.requestName, at, effects);
     }
     case 'pausing':
       return onPausingTimer(state, at);
@@ -285,13 +239,13 @@ function onTimer(state: CredentialState, at: Moment): Transition {
 }
 
 function onFreshTimer(state: Fresh, at: Moment): Transition {
-  const { keyType, held } = state;
-  const told = tellMismatch(state.trust, held, at);
-  if (at.now < dueTime(held, told.trust)) {
+  const { keyType, current } = state;
+  const told = tellMismatch(state.trust, current, at);
+  if (at.now < dueTime(current, told.trust)) {
     return { state: { ...state, trust: told.trust }, effects: told.effects };
   }
-  const { trust, effects } = onRefresh(told.trust, held, at);
-  return generate(newAttempt(keyType, held, trust, at), at, [...told.effects, ...effects]);
+  const { trust, effects } = onRefresh(told.trust, current, at);
+  return generate(newAttempt(keyType, current, trust, at), at, [...told.effects, ...effects]);
 }
 
 /** The certificate in the files was compared with its signer's anchors; nothing that is under way changes by it. */
@@ -300,15 +254,15 @@ function onTrustJudged(
   event: CredentialEvent & { type: 'trustJudged' },
   at: Moment,
 ): Transition {
-  const held = heldBy(state);
-  if (held === undefined || state.name === 'ended') {
+  const current = currentOf(state);
+  if (current === undefined || state.name === 'ended') {
     return unchanged(state);
   }
   if (state.name === 'fresh') {
-    const { trust, effects } = judge(state.trust, held, event, at);
+    const { trust, effects } = judge(state.trust, current, event, at);
     return { state: { ...state, trust }, effects };
   }
-  const { trust, effects } = judge(state.attempt.trust, held, event, at);
+  const { trust, effects } = judge(state.attempt.trust, current, event, at);
   return { state: { ...state, attempt: { ...state.attempt, trust } }, effects };
 }
 
@@ -319,7 +273,7 @@ function onMaturingTimer(state: Maturing, at: Moment): Transition {
     return { state: { ...state, attempt }, effects };
   }
   return at.now < answer.notAfter
-    ? project(attempt, requestName, answer, at, effects)
+    ? take(attempt, requestName, answer, at, effects)
     : outdated(attempt, requestName, at, effects);
 }
 
@@ -339,7 +293,7 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
 }
 
 /**
- * A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod, and the
+ * Cuts a pause short: it ends at once, or as soon as it may. So does the pause before the pod is looked for again, and the
  * time until a refresh for a mismatch.
  */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
@@ -357,37 +311,20 @@ function onRetryNow(state: CredentialState, at: Moment): Transition {
   }
 }
 
-function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
-  const { attempt, effects } = warn(state.attempt, at);
-  const { requestName, giveUpAt } = state;
-  if (at.now >= giveUpAt) {
-    const unanswered = pause(attempt, { kind: 'lost', why: 'unanswered' }, at, { requestName });
-    return { state: unanswered.state, effects: [...effects, { type: 'unfollow' }, ...unanswered.effects] };
-  }
-  if (at.now < attempt.since) {
-    // The wall clock was set back: the patience begins anew, at the new time.
-    const shifted = { ...attempt, since: at.now };
-    return { state: { ...state, attempt: shifted, giveUpAt: at.now + (giveUpAt - attempt.since) }, effects };
-  }
-  const waitedMs = elapsed(attempt, at);
-  if (state.announced || waitedMs < waitingNoticeAfterMs) {
-    return { state: { ...state, attempt }, effects };
-  }
-  const waiting = notify({ type: 'waitingForSigner', requestName, waitedMs });
-  return { state: { ...state, attempt, announced: true }, effects: [...effects, waiting] };
-}
-
 function end(state: CredentialState, why: EndReason, at: Moment): Transition {
   if (state.name === 'ended') {
     return unchanged(state);
   }
   const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
-  return endOf({ keyType: keyTypeOf(state), held: heldBy(state), trust: unjudged(trustOf(state)), warned, why }, at);
+  const trust = unjudged(trustOf(state));
+  return endOf({ keyType: keyTypeOf(state), current: currentOf(state), trust, warned, why }, at);
 }
 
 /** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */
-function refreshedInTime(held: IssuedStatus): IssuedStatus {
-  return held.refreshAt < held.notAfter ? held : { ...held, refreshAt: latestRefresh(held, held.beginRefreshAt) };
+function refreshedInTime(current: CertificateRecord): CertificateRecord {
+  return current.refreshAt < current.notAfter
+    ? current
+    : { ...current, refreshAt: latestRefresh(current, current.beginRefreshAt) };
 }
 
 function resume(pending: PendingRequest): Effect {
@@ -396,8 +333,4 @@ function resume(pending: PendingRequest): Effect {
 
 function earliest(...times: readonly (number | undefined)[]): number {
   return Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
-}
-
-function unchanged(state: CredentialState): Transition {
-  return { state, effects: [] };
 }

@@ -6,6 +6,7 @@
 import type { VolumeRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { AgentError } from '../base/errors.ts';
+import type { Hurdle } from './ports.ts';
 
 /** The parts of an issuance that take time, in their order. */
 export type Phase =
@@ -34,8 +35,16 @@ export type CredentialNotice = CredentialSubject &
   (
     | { readonly type: 'keyMade'; readonly requestName: string; readonly tookMs: number }
     | { readonly type: 'requested'; readonly requestName: string; readonly tookMs: number }
-    /** The signer has not answered for a while; said once a request. */
-    | { readonly type: 'waitingForSigner'; readonly requestName: string; readonly waitedMs: number }
+    /** The request has not been answered for a while; said once a request, and again where it waits for something else. */
+    | {
+        readonly type: 'waitingForSigner';
+        readonly requestName: string;
+        readonly waitedMs: number;
+        /** What it waits for, where its API shows that. */
+        readonly hurdle?: Hurdle;
+        /** Set when it was said of this request before. */
+        readonly again?: true;
+      }
     /** The signer's certificate was accepted. */
     | { readonly type: 'answered'; readonly requestName: string; readonly tookMs: number }
     /**
@@ -88,7 +97,7 @@ export type CredentialNotice = CredentialSubject &
         readonly why: 'deleted' | 'unanswered' | 'outdated';
         readonly retryAt: number;
       }
-    /** A step of the agent's own failed: key, request, chain checks or writing. */
+    /** A step of the agent failed: making the key, the request, the checks of the chain, or writing. */
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
     /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
     | { readonly type: 'refreshOverdue'; readonly notAfter: number }
@@ -132,6 +141,10 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
+  | { readonly type: 'healed'; readonly reason: string }
+  /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
+  | { readonly type: 'unusable'; readonly reason: string }
 );
 
 export type Notice = CredentialNotice | TrustNotice | VolumeNotice;

@@ -2,13 +2,13 @@
  * From accepted certificates and trust anchors to a volume's files: the first time all sources together, from then on
  * each by itself. What cannot be written is tried again with growing pauses; the files stay as they were.
  */
-import type { IssuedChain, IssuedStatus, OpenVolume, SourceContent } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, SourceContent } from '../../volumes/base/volume.ts';
 import type { Clock } from '../time/clock.ts';
 import { pauseAfterFailure } from './pace.ts';
 
 /** Content that waits to become files. A credential's private key lies in the volume, beside its request. */
 export type Staged =
-  | { readonly kind: 'credential'; readonly status: IssuedStatus; readonly answer: IssuedChain }
+  | { readonly kind: 'credential'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   | { readonly kind: 'trustAnchors'; readonly certificates: readonly Uint8Array[] };
 
 export interface ProjectionOptions {
@@ -49,7 +49,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   const projected = new Set(sources.map(({ index }) => index).filter((index) => volume.isProjected(index)));
   const staged = new Map<number, Staged>();
   /** When the certificates in the files expire, by source: no pause may outlast them. */
-  const expiries = new Map([...projected].map((index) => [index, volume.issued(index)?.notAfter]));
+  const expiries = new Map([...projected].map((index) => [index, volume.current(index)?.notAfter]));
   let running = false;
   let failures = 0;
   let cancelRetry = (): void => {};
@@ -114,7 +114,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
       staged.delete(index);
     }
     if (content.kind === 'credential') {
-      expiries.set(index, content.status.notAfter);
+      expiries.set(index, content.certificate.notAfter);
       try {
         volume.discardPending(index);
       } catch (error) {
@@ -163,7 +163,7 @@ function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
     const result = volume.project(contents);
     for (const [index, content] of batch) {
       if (content.kind === 'credential') {
-        volume.saveIssued(index, content.status, content.answer.certificates);
+        volume.saveCurrent(index, content.certificate, content.answer.certificates);
       }
     }
     return result;
@@ -180,5 +180,6 @@ function contentOf(volume: OpenVolume, index: number, content: Staged, keys: Uin
   }
   const privateKey = volume.readPendingKey(index);
   keys.push(privateKey);
-  return { kind: 'credential', privateKey, certificates: content.answer.certificates };
+  const { certificates, anchors } = content.answer;
+  return { kind: 'credential', privateKey, certificates, ...(anchors === undefined ? {} : { anchors }) };
 }

@@ -60,7 +60,7 @@ export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions)
     }
     const anchors = [...new Set(known.flat())];
     try {
-      const chain = volume.issuedChain(index);
+      const chain = volume.currentChain(index);
       const leads = chain && leadsToAnchor(chain, anchors, clock.now());
       onVerdict(index, leads === undefined ? 'unknown' : leads ? 'leads' : 'mismatch', anchors.length);
     } catch (fault) {

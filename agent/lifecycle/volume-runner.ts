@@ -1,10 +1,11 @@
 /**
- * Lives one volume: its credentials, its trust anchors, and the projection that makes files of them.
+ * Runs one volume: its credentials, its trust anchors, and the projection that makes files of them.
  *
  * Before the first projection every source is waited for, since a container must not start without its files. From then
  * on each source goes its own way: what changes is projected at once, and what cannot be renewed stays as it is.
  */
 
+import { messageOf } from '../../volumes/base/errors.ts';
 import type { OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
@@ -241,7 +242,7 @@ function reportNotWritten(
   cause: unknown,
   retryAt: number,
 ): void {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   const message = `the files of ${volume.targetPath} could not be written: ${reason}`;
   const error = new AgentError('Internal', message, { actor: 'cluster operator', cause });
   if (content.kind === 'trustAnchors' || credential === undefined) {
@@ -249,6 +250,6 @@ function reportNotWritten(
     return;
   }
   const { signerName } = credential.source;
-  const { keyType } = content.status;
+  const { keyType } = content.certificate;
   report({ type: 'attemptFailed', volume, source, signerName, keyType, phase: 'write', error, retryAt });
 }

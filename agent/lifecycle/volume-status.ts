@@ -2,15 +2,16 @@
  * What can be said of a volume: to the pod that waits for it (through the kubelet), and to whoever watches the agent.
  */
 
-import type { IssuedStatus, VolumeRecord } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import { heldBy, keyTypeOf, trustOf } from './credential.ts';
+import { currentOf, keyTypeOf, trustOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
 import type { CredentialState, Failure } from './credential-state.ts';
 import { dueTime } from './credential-trust.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
+import type { Hurdle } from './ports.ts';
 
 /** How a volume stands towards the pod that waits for it. */
 export type VolumeStatus =
@@ -79,7 +80,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'submitting':
       return waiting(`creating request ${namespace}/${state.requestName} for signer ${signerName}`);
     case 'awaiting':
-      return waiting(`still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`);
+      return waiting(
+        state.hurdle?.text ?? `still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`,
+      );
     case 'maturing':
       return waiting(`signer ${signerName} has answered; ${describeMaturing(state)}`);
     case 'projecting':
@@ -114,6 +117,11 @@ function describeFailure(failure: Failure): string {
     default:
       return unreachable(failure);
   }
+}
+
+/** In full, for whoever looks at the agent; the kubelet gets the words that do not change. */
+function describeHurdle({ text, detail }: Hurdle): string {
+  return detail === undefined ? text : `${text}; it is said: ${detail}`;
 }
 
 function describeMaturing({ answer, until }: CredentialState & { readonly name: 'maturing' }): string {
@@ -153,61 +161,74 @@ export function credentialSnapshot(
 ): CredentialSnapshot {
   const state = credential.state();
   const { index, signerName } = credential.source;
-  const held = heldBy(state);
-  const trouble = mismatchOf(state, signerName);
+  const current = currentOf(state);
   return {
     volume: record,
     source: index,
     signerName,
     keyType: keyTypeOf(state),
-    state: stateName(state, held, now),
-    ...(held === undefined ? {} : { ...datesOf(held), refreshAt: dueTime(held, trustOf(state)) }),
+    state: stateName(state, current, now),
+    ...(current === undefined ? {} : { ...datesOf(current), refreshAt: dueTime(current, trustOf(state)) }),
     ...requestOf(state),
-    ...trouble,
-    ...setbackOf(state, trouble?.lastError),
+    ...mismatchOf(state),
+    ...setbackOf(state, signerName),
   };
 }
 
-/** Since when the chain has led to no anchor, and that in words. */
-function mismatchOf(state: CredentialState, signerName: string) {
-  const { verdict, mismatch, anchors } = trustOf(state);
-  if (verdict !== 'mismatch' || mismatch === undefined) {
-    return undefined;
-  }
-  const since = new Date(mismatch.since).toISOString();
-  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
-  const lastError = `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
-  return { trustMismatchSince: mismatch.since, lastError };
+function mismatchOf(state: CredentialState): { readonly trustMismatchSince?: number } {
+  const { verdict, mismatch } = trustOf(state);
+  return verdict === 'mismatch' && mismatch !== undefined ? { trustMismatchSince: mismatch.since } : {};
 }
 
-/** What keeps the certificate from its refresh, and until when. @param trouble what is wrong beside that */
+/** What keeps the certificate from its refresh, and until when; and what is wrong with the one in the files. */
 function setbackOf(
   state: CredentialState,
-  trouble: string | undefined,
+  signerName: string,
 ): { readonly nextAttemptAt?: number; readonly lastError?: string } {
-  const andTrouble = trouble === undefined ? '' : `; ${trouble}`;
+  const texts = [describeTrouble(state), describeMismatch(state, signerName)].filter((text) => text !== undefined);
+  return {
+    ...(state.name === 'pausing' ? { nextAttemptAt: state.until } : {}),
+    ...(state.name === 'ended' ? { nextAttemptAt: state.recheckAt } : {}),
+    ...(texts.length === 0 ? {} : { lastError: texts.join('; ') }),
+  };
+}
+
+function describeTrouble(state: CredentialState): string | undefined {
   switch (state.name) {
     case 'pausing':
-      return { nextAttemptAt: state.until, lastError: `${describeFailure(state.failure)}${andTrouble}` };
+      return describeFailure(state.failure);
+    case 'awaiting':
+      return state.hurdle && describeHurdle(state.hurdle);
     case 'maturing':
-      return { lastError: `${describeMaturing(state)}${andTrouble}` };
+      return describeMaturing(state);
     case 'ended':
-      return { nextAttemptAt: state.recheckAt, lastError: describeEnd(state) };
+      return describeEnd(state);
     default:
-      return {};
+      return undefined;
   }
+}
+
+function describeMismatch(state: CredentialState, signerName: string): string | undefined {
+  const { trustMismatchSince } = mismatchOf(state);
+  if (trustMismatchSince === undefined) {
+    return undefined;
+  }
+  const { anchors } = trustOf(state);
+  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
+  const since = new Date(trustMismatchSince).toISOString();
+  return `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
 }
 
 /** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
-function stateName(state: CredentialState, held: IssuedStatus | undefined, now: number): CredentialStateName {
-  if (held !== undefined) {
-    if (now >= held.notAfter) {
+function stateName(state: CredentialState, current: CertificateRecord | undefined, now: number): CredentialStateName {
+  if (current !== undefined) {
+    if (now >= current.notAfter) {
       return 'expired';
     }
     if (state.name === 'ended') {
       return 'ended';
     }
-    return now >= overdueTime(held, held.refreshAt) ? 'overdue_for_refresh' : 'fresh';
+    return now >= overdueTime(current, current.refreshAt) ? 'overdue_for_refresh' : 'fresh';
   }
   if (state.name === 'ended') {
     return 'ended';
@@ -219,7 +240,7 @@ function stateName(state: CredentialState, held: IssuedStatus | undefined, now: 
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }
 
-function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt }: IssuedStatus) {
+function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt }: CertificateRecord) {
   return { serialNumber, notBefore, notAfter, beginRefreshAt };
 }
 
@@ -230,11 +251,11 @@ function requestOf(state: CredentialState): { readonly requestName?: string } {
     case 'maturing':
       return { requestName: state.requestName };
     case 'projecting':
-      return { requestName: state.status.requestName };
+      return { requestName: state.certificate.requestName };
     case 'pausing':
       return state.resubmit === undefined ? {} : { requestName: state.resubmit };
     case 'fresh':
-      return { requestName: state.held.requestName };
+      return { requestName: state.current.requestName };
     case 'generating':
     case 'ended':
       return {};

@@ -1,10 +1,12 @@
 /**
- * The bundles in use, read: each version once, whichever watch brought it, and one after the other with pauses in
- * between, so that a hundred full bundles hold nothing up. Their text is forgotten as soon as it has been read.
+ * Reads the bundles in use and keeps their certificates: each version once, whichever watch brought it, one bundle
+ * after the other with pauses in between, so that a hundred full bundles do not block the event loop. Their text is
+ * forgotten as soon as it has been read.
  *
  * A bundle that can no longer be read keeps the certificates that it had, until it is deleted.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf } from '../../volumes/base/errors.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
 import type { AnchorPool } from './anchor-pool.ts';
 import { readTrustBundle } from './certificates.ts';
@@ -136,7 +138,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     try {
       return { certificates: await readTrustBundle(pem) };
     } catch (fault) {
-      return { reason: fault instanceof Error ? fault.message : 'unreadable' };
+      return { reason: messageOf(fault, 'unreadable') };
     }
   }
 

@@ -5,6 +5,8 @@
  */
 import type { JsonObject } from './objects.ts';
 
+export { messageOf } from '../../volumes/base/errors.ts';
+
 /** What is wrong with one field, as a cause of an `Invalid` reply. */
 export interface FieldError {
   readonly reason:

@@ -53,6 +53,11 @@ export interface ObjectReader {
   list(resource: GroupResource, namespace?: string): readonly ApiObject[];
 }
 
+/** A copy of what JSON can say of a value. */
+export function asJson(value: object): JsonObject {
+  return JSON.parse(JSON.stringify(value));
+}
+
 /** True for a JSON object, false for arrays, null and scalars. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

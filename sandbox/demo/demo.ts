@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../base/errors.ts';
 import type { PodRequest } from '../cluster/admin.ts';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { podVolume } from '../kubelet/pod.ts';
@@ -214,8 +215,4 @@ async function aborting<T>(signal: AbortSignal, promise: Promise<T>): Promise<T>
 /** Generous: a busy machine may need several times as long as an idle one. */
 function watchdogMs({ lifetimeSeconds }: DemoOptions): number {
   return 90_000 + lifetimeSeconds * 4_000;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@
  */
 import { parseArgs } from 'node:util';
 import { type KubernetesVersion, kubernetesVersions } from '../base/cluster-rules.ts';
+import { messageOf } from '../base/errors.ts';
 
 export interface DemoOptions {
   readonly once: boolean;
@@ -58,7 +59,7 @@ export function parseDemoOptions(argv: readonly string[]): DemoCommand {
   try {
     values = readArguments(argv);
   } catch (error) {
-    return { type: 'invalid', faults: [error instanceof Error ? error.message : String(error)] };
+    return { type: 'invalid', faults: [messageOf(error)] };
   }
   if (values.help) {
     return { type: 'help' };

@@ -2,6 +2,8 @@
  * One pod on the node, from its volumes to its end: volumes, containers, status Running; then containers stopped, volumes
  * unpublished, and the object removed when it was deleted.
  */
+
+import { messageOf } from '../base/errors.ts';
 import type { BoundPod } from './pod.ts';
 import { type PodVolume, podVolume, wishFor } from './pod.ts';
 import { type Backoff, retry } from './retry.ts';
@@ -56,7 +58,7 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
         await api.patchStatus(first, runningStatus(first));
         return 'done' as const;
       } catch (error) {
-        await api.warn(first, 'Failed', `Error: ${error instanceof Error ? error.message : String(error)}`);
+        await api.warn(first, 'Failed', `Error: ${messageOf(error)}`);
         return 'again' as const;
       }
     };

@@ -9,6 +9,7 @@
  *     any ──── unpublish: done ────► absent
  */
 
+import { messageOf } from '../base/errors.ts';
 import type { BoundPod, PodVolume } from './pod.ts';
 import { type Backoff, retry } from './retry.ts';
 import type { CsiDriver, CsiResult, KubeletApi, KubeletNotice, PublishRequest } from './surroundings.ts';
@@ -70,9 +71,13 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
 
   /** Runs one attempt; an error of the file system counts like one of the driver. */
   const attempt = async (operation: () => Promise<CsiResult>, onError: (message: string) => Promise<void>) => {
-    const result = await operation().catch((error: unknown): CsiResult => {
-      return { type: 'error', final: false, message: error instanceof Error ? error.message : String(error) };
-    });
+    const result = await operation().catch(
+      (error: unknown): CsiResult => ({
+        type: 'error',
+        final: false,
+        message: messageOf(error),
+      }),
+    );
     if (result.type === 'done') {
       return 'done';
     }

@@ -5,6 +5,7 @@
  * https://kubernetes.io/docs/reference/using-api/cel/
  */
 import { Environment } from '@marcbachmann/cel-js';
+import { messageOf } from '../base/errors.ts';
 import { isObject, type Json } from '../base/objects.ts';
 
 /** The variables of an expression, as `inCel` and `evaluate` give them. */
@@ -51,5 +52,5 @@ export function inCel(value: Json | undefined): unknown {
 
 /** What follows the first line shows the place in the expression. */
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+  return messageOf(error).split('\n', 1)[0] ?? '';
 }

@@ -7,8 +7,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
-import { ApiError, badRequest, forbidden, internalError, unauthorized } from '../base/errors.ts';
-import { isObject, type Json, type JsonObject } from '../base/objects.ts';
+import { ApiError, badRequest, forbidden, internalError, messageOf, unauthorized } from '../base/errors.ts';
+import { asJson, type Json } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
 import type { Body } from '../storage/body.ts';
@@ -73,7 +73,7 @@ export async function handleRequest(
       response.destroy();
       return;
     }
-    const known = error instanceof ApiError ? error : internalError(error instanceof Error ? error.message : 'unknown');
+    const known = error instanceof ApiError ? error : internalError(messageOf(error, 'unknown'));
     respondError(known, response, { ...wishes, representation: { ...wishes.representation, as: 'object' } });
   }
 }
@@ -203,9 +203,8 @@ function controlFaults(faults: Faults, user: UserInfo, info: RequestInfo, body: 
     try {
       command(faults, JSON.parse(body.bytes.toString('utf8')) as Json);
     } catch (error) {
-      throw badRequest(error instanceof Error ? error.message : String(error));
+      throw badRequest(messageOf(error));
     }
   }
-  const list = structuredClone(faults.list()) as unknown as JsonObject[];
-  return { kind: 'json', code: 200, body: { faults: list.filter(isObject) } };
+  return { kind: 'json', code: 200, body: asJson({ faults: faults.list() }) };
 }

@@ -8,7 +8,7 @@
 
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
 import { badRequest, conflict, fieldError, invalid, notFound } from '../base/errors.ts';
-import { type ApiObject, isObject, type Json, type JsonObject } from '../base/objects.ts';
+import { type ApiObject, asJson, isObject, type Json, type JsonObject } from '../base/objects.ts';
 import { userJson } from '../base/user-json.ts';
 import { apiAudience, type ServiceAccountClaims } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
@@ -124,7 +124,7 @@ function rulesStatus(api: Api, user: UserInfo, namespace: string): JsonObject {
     throw badRequest('no namespace on request');
   }
   const { resourceRules, nonResourceRules } = api.rules.rulesFor(user, namespace, rulesContext(api));
-  return structuredClone({ resourceRules, nonResourceRules, incomplete: false }) as unknown as JsonObject;
+  return asJson({ resourceRules, nonResourceRules, incomplete: false });
 }
 
 /** A TokenRequest for a service account. @throws ApiError */

@@ -7,6 +7,7 @@ import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { asSent, httpStatusOf, whenFound } from '../base/client.ts';
+import { messageOf } from '../base/errors.ts';
 import { isPending } from './request.ts';
 import type { RequestStatus, SignerApi, WriteResult } from './signer-api.ts';
 
@@ -125,7 +126,7 @@ async function discover(client: ApiClient, resource: string): Promise<string> {
 }
 
 function resultOf(error: unknown): WriteResult {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const code = httpStatusOf(error);
   if (code === 404) {
     return { type: 'gone' };

@@ -2,7 +2,7 @@
  * The body of a request: JSON or YAML, checked against the schema of the type it should be.
  */
 import { parse } from 'yaml';
-import { badRequest, fieldError, invalid, unsupportedMediaType } from '../base/errors.ts';
+import { badRequest, fieldError, invalid, messageOf, unsupportedMediaType } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { Query } from './api.ts';
 import { DecodeError, decode } from './decode.ts';
@@ -47,7 +47,7 @@ export function parseBody(body: Body, kind: string): Json {
     const text = body.bytes.toString('utf8');
     return (body.mediaType === 'application/yaml' ? parse(text) : JSON.parse(text)) as Json;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw badRequest(
       `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${why}`,
     );

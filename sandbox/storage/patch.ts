@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
  */
 import { applyPatch, type Operation } from 'rfc6902';
-import { ApiError, badRequest, unsupportedMediaType } from '../base/errors.ts';
+import { ApiError, badRequest, messageOf, unsupportedMediaType } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { Api } from './api.ts';
 import { type Body, parseBody } from './body.ts';
@@ -75,7 +75,7 @@ export function applyJsonPatch(document: Json, operations: readonly Json[]): Jso
       throw failure;
     }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request: ${why}`, {});
   }
   return root.document;

@@ -6,7 +6,7 @@
  * https://protobuf.dev/programming-guides/encoding/
  */
 import protobuf from 'protobufjs';
-import { badRequest } from '../base/errors.ts';
+import { badRequest, messageOf } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
@@ -136,7 +136,7 @@ export function parseProtobuf(bytes: Buffer): JsonObject {
     }
     return { apiVersion, kind, ...readMessage(Buffer.from(String(raw ?? ''), 'base64'), message) };
   } catch (error) {
-    throw badRequest(`the protobuf message cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(`the protobuf message cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 
-import { ApiError, badRequest, expired, fieldError, invalid } from '../base/errors.ts';
+import { ApiError, badRequest, expired, fieldError, invalid, messageOf } from '../base/errors.ts';
 import { type ApiObject, isObject } from '../base/objects.ts';
 import { type Api, type Query, storedAs, type Target } from './api.ts';
 import type { Selection } from './selection.ts';
@@ -116,7 +116,7 @@ function revisionForList(text: string): number {
   try {
     return parseRevision(text);
   } catch (error) {
-    throw badRequest(`invalid resource version: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(`invalid resource version: ${messageOf(error)}`);
   }
 }
 

@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 
-import { ApiError, expired, fieldError, invalid, statusBody } from '../base/errors.ts';
+import { ApiError, expired, fieldError, invalid, messageOf, statusBody } from '../base/errors.ts';
 import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { type Api, type Query, storedAs, type Target } from './api.ts';
 import { parseRevision, tooLargeRevision } from './read.ts';
@@ -67,7 +67,7 @@ function revisionForWatch(text: string): number {
   try {
     return parseRevision(text);
   } catch (error) {
-    throw new ApiError(500, '', error instanceof Error ? error.message : String(error));
+    throw new ApiError(500, '', messageOf(error));
   }
 }
 

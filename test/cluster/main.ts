@@ -1,6 +1,7 @@
 /**
  * `npm run test:cluster`: the suite against the cluster of a kubeconfig.
  */
+import { messageOf } from '../../volumes/base/errors.ts';
 import { openAccess } from './access.ts';
 import { help, parseOptions } from './options.ts';
 import { findOffers } from './server.ts';
@@ -8,10 +9,6 @@ import { clusterSuite } from './suite.ts';
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Longest time for taking everything away after an interruption, milliseconds. */
@@ -42,13 +39,13 @@ function clearWhenInterrupted(clear: () => Promise<void>): void {
       say(`${signal}: what the suite made is removed first`);
       setTimeout(() => process.exit(1), clearWithinMs);
       void clear()
-        .catch((error: unknown) => say(`something may be left: ${wordsOf(error)}`))
+        .catch((error: unknown) => say(`something may be left: ${messageOf(error)}`))
         .finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
     });
   }
 }
 
 run().catch((error: unknown) => {
-  say(wordsOf(error));
+  say(messageOf(error));
   process.exitCode = 2;
 });

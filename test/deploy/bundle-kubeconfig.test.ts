@@ -5,17 +5,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, request } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { makeCertificate } from '../agent/kubernetes/loopback.ts';
+import { eventOf, withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
 
 const signerName = 'example.com/mesh';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP256', credentialBundlePath: 'tls.pem' } }];
@@ -30,8 +33,8 @@ interface Target {
   readonly more?: string;
 }
 
-describe('the bundle, by', { timeout: 120_000 }, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'kubeconfig-'));
+describe('the bundle, by', { timeout: 600_000 }, () => {
+  const directory = makeDirectory();
   const bundle = join(directory, 'dist', 'agent.mjs');
   let cluster: Cluster;
   /** What the agent's kubeconfig says. */
@@ -47,7 +50,6 @@ describe('the bundle, by', { timeout: 120_000 }, () => {
   });
   after(async () => {
     await cluster.close();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const sandbox = (): Target => ({ server: cluster.apiServer.url, ca });
@@ -94,9 +96,13 @@ ${user.replace(/^/gm, '    ')}
     child.stdout?.resume();
     const ended = once(child, 'exit');
     await cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources }] });
-    await Promise.race([cluster.admin.podRunning('default', name), ended.then(() => assert.fail('the agent ended'))]);
+    const running = Promise.race([
+      cluster.admin.podRunning('default', name),
+      ended.then(() => assert.fail('the agent ended')),
+    ]);
+    await withinBound(running, `the pod ${name} to run`);
     child.kill('SIGTERM');
-    assert.deepEqual(await ended, [0, null]);
+    assert.deepEqual(await withinBound(ended, 'the agent to end'), [0, null]);
   };
 
   test('a token and the CA as data', async (t) => {
@@ -154,10 +160,18 @@ ${user.replace(/^/gm, '    ')}
     await issues(child, 'in-cluster');
   });
 
-  test('no proxy, which it says', async (t) => {
-    const path = kubeconfig('proxy', 'token: none', { ...sandbox(), more: ', proxy-url: "socks5://127.0.0.1:1080"' });
+  test('a proxy', async (t) => {
+    const proxy = await startProxy(t);
+    const path = kubeconfig('proxy', `token: ${token}`, { ...sandbox(), more: `, proxy-url: "${proxy.url}"` });
+    await issues(run(t, ['--kubeconfig', path]), 'proxy');
+    const { host } = new URL(cluster.apiServer.url);
+    assert.deepEqual([...new Set(proxy.targets)], [host], 'the API server is all that is asked for');
+  });
+
+  test('no proxy but one of HTTP, which it says', async (t) => {
+    const path = kubeconfig('socks', 'token: none', { ...sandbox(), more: ', proxy-url: "socks5://127.0.0.1:1080"' });
     const child = run(t, ['--kubeconfig', path]);
-    const said = await firstLine(child, /proxy-url is not supported: the agent speaks to the API server directly/);
+    const said = await firstLine(child, /proxy-url has to be a URL of http or https/);
     assert.ok(said.includes(path), said);
   });
 
@@ -169,8 +183,42 @@ ${user.replace(/^/gm, '    ')}
   });
 });
 
-/** Resolves with the first line of the child's output that matches; bounded by the test's own time limit. */
-async function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+/** A proxy that opens tunnels (CONNECT), and remembers to where. */
+async function startProxy(t: TestContext): Promise<{ readonly url: string; readonly targets: readonly string[] }> {
+  const targets: string[] = [];
+  const sockets = new Set<Duplex>();
+  const server = createHttpServer((_request, reply) => reply.writeHead(405).end());
+  server.on('connect', ({ url = '' }, client, head) => {
+    targets.push(url);
+    const { hostname, port } = new URL(`http://${url}`);
+    const upstream = connect(Number(port), hostname, () => {
+      client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      upstream.write(head);
+      upstream.pipe(client).pipe(upstream);
+    });
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => client.destroy()).on('close', () => upstream.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await eventOf(server, 'listening', 'the server to listen');
+  t.after(() => {
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, targets };
+}
+
+/** Resolves with the first line of the child's output that matches. */
+function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+  return withinBound(findLine(child, pattern), `a line that matches ${pattern}`);
+}
+
+async function findLine(child: ChildProcess, pattern: RegExp): Promise<string> {
   if (child.stdout === null) {
     assert.fail('the output is not a pipe');
   }
@@ -202,7 +250,7 @@ async function startDoor(
     call.pipe(passed);
   });
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   t.after(() => {
     server.closeAllConnections();
     server.close();

@@ -26,6 +26,7 @@ import { createTrustAnchors } from '../../agent/trust/anchors.ts';
 import type { OpenVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { withinBound } from '../support/bounded.ts';
 
 /** `issuance`: the first certificate; `refresh`: the second one. */
 export type Phase = 'issuance' | 'refresh';
@@ -107,7 +108,7 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
   if (phase === 'issuance') {
     await publish(manager, round.request);
   } else {
-    await renewed.promise;
+    await withinBound(renewed.promise, 'the refresh');
   }
   manager.stop();
   return left;
@@ -179,7 +180,7 @@ function watchedStore(store: VolumeStore, carriedOut: (effect: string) => void):
     savePending: after('savePending', volume.savePending, carriedOut),
     saveAnswer: after('saveAnswer', volume.saveAnswer, carriedOut),
     project: after('project', volume.project, carriedOut),
-    saveIssued: after('saveIssued', volume.saveIssued, carriedOut),
+    saveCurrent: after('saveCurrent', volume.saveCurrent, carriedOut),
     discardPending: after('discardPending', volume.discardPending, carriedOut),
   });
   return {

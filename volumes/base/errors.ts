@@ -38,6 +38,14 @@ export class VolumeError extends Error {
   }
 }
 
+/**
+ * What an error says, of whatever was thrown.
+ * @param otherwise what is said of something that is no Error; by default, its text
+ */
+export function messageOf(error: unknown, otherwise?: string): string {
+  return error instanceof Error ? error.message : (otherwise ?? String(error));
+}
+
 /** The system's name for an error (`ENOENT`), if it has one. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) {
@@ -54,7 +62,7 @@ export function toVolumeError(error: unknown, doing: string): VolumeError {
   if (error instanceof VolumeError) {
     return error;
   }
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new VolumeError(codeFor(systemCode(error)), `${doing}: ${reason}`, error);
 }
 

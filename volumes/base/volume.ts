@@ -40,6 +40,10 @@ export interface IssuedChain {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly beginRefreshAt: number;
+  /** The trust anchors that came with it, DER, where the source wants them. */
+  readonly anchors?: readonly Uint8Array[];
+  /** The pod's addresses that were asked for with it; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** A request that is on its way. Its private key lies beside it in the volume. */
@@ -51,11 +55,11 @@ export interface PendingRequest {
   /** When the key was made, milliseconds since the epoch. */
   readonly createdAt: number;
   /** The accepted answer, once there is one and until it is projected. */
-  readonly issued?: IssuedChain;
+  readonly answer?: IssuedChain;
 }
 
-/** The certificate that the volume's files hold. Times are milliseconds since the epoch. */
-export interface IssuedStatus {
+/** What a volume notes of a certificate in its files, the current one. Times are milliseconds since the epoch. */
+export interface CertificateRecord {
   readonly requestName: string;
   readonly keyType: KeyType;
   readonly serialNumber: string;
@@ -64,6 +68,8 @@ export interface IssuedStatus {
   readonly beginRefreshAt: number;
   /** beginRefreshAt plus the jitter drawn for this certificate. */
   readonly refreshAt: number;
+  /** The pod's addresses that were asked for with it: none, when the pod had none yet; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** What was decided when the chain in the files turned out to lead to none of its signer's anchors beside it. */
@@ -93,6 +99,8 @@ export type SourceContent =
       readonly privateKey: Uint8Array;
       /** DER, leaf first. */
       readonly certificates: readonly Uint8Array[];
+      /** The trust anchors that came with it, DER, where the source has a file for them. */
+      readonly anchors?: readonly Uint8Array[];
     }
   | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
 
@@ -104,19 +112,20 @@ export interface OpenVolume {
   /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
   savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
   /** Adds the accepted answer to the stored request. */
-  saveAnswer(index: number, issued: IssuedChain): void;
+  saveAnswer(index: number, answer: IssuedChain): void;
   /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
   readPendingKey(index: number): Uint8Array;
   /** Removes the request and its key; nothing happens when there is none. */
   discardPending(index: number): void;
-  issued(index: number): IssuedStatus | undefined;
-  /** Notes what the files of the source hold: the certificate's status, and its chain (DER, leaf first). */
-  saveIssued(index: number, status: IssuedStatus, certificates: readonly Uint8Array[]): void;
+  /** The certificate in the source's files. */
+  current(index: number): CertificateRecord | undefined;
+  /** Notes what the files of the source hold: the certificate, and its chain (DER, leaf first). */
+  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
   /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
-  issuedChain(index: number): readonly Uint8Array[] | undefined;
-  /** What was kept of the chain that is in the files now. */
+  currentChain(index: number): readonly Uint8Array[] | undefined;
+  /** What was kept of how the chain in the files stands to its signer's anchors. */
   trust(index: number): TrustRecord | undefined;
-  /** Keeps it beside the status of the certificate in the files, of which there must be one. */
+  /** Keeps it beside the certificate in the files, of which there must be one. */
   saveTrust(index: number, trust: TrustRecord): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
@@ -133,7 +142,19 @@ export interface OpenVolume {
 /** A place found on the node that looks like a volume and cannot be used as one. */
 export interface UnusableVolume {
   readonly targetPath: string;
+  /** What the path says of the volume. */
+  readonly podUID: string;
+  readonly volumeName: string;
   readonly reason: string;
+}
+
+/** What the kubelet keeps beside a target path, where no pod reaches it, and reads back after its own restart. */
+export interface KubeletNotes {
+  readonly driverName: string;
+  /** The volume's name in the pod's spec. */
+  readonly volumeName: string;
+  /** CSI volume_id. */
+  readonly volumeId: string;
 }
 
 /** All volumes of this driver on this node. */
@@ -150,6 +171,8 @@ export interface VolumeStore {
      */
     readonly unknownToKubelet?: readonly string[];
   }>;
+  /** What the kubelet notes of a volume; `none` where there are no notes, and `unreadable` where they say nothing of this driver's. */
+  kubeletNotes(targetPath: string): KubeletNotes | 'none' | 'unreadable';
   /** Unmounts and removes the target path whatever state it is in. Idempotent. @throws VolumeError */
   remove(targetPath: string): Promise<void>;
 }

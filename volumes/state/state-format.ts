@@ -2,21 +2,23 @@
  * The JSON of a volume's state files: versioned, and read with distrust, because a file may come from another version of
  * the agent or from a crash of the machine. DER is base64.
  *
+ * Stored names stay as they are: `issued` is a request's `answer` in a pending file, and the current certificate in its own.
+ *
  * After a downgrade the files are of a later version. They are read as far as this agent understands them: every field it
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
 import type {
+  CertificateRecord,
   FileOwner,
   IssuedChain,
-  IssuedStatus,
   PendingRequest,
   TrustMismatch,
   TrustRecord,
   VolumeRecord,
 } from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
-import { der, type Fields, fields, flag, id, keyType, list, part, text, time } from './json-fields.ts';
+import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -27,10 +29,10 @@ export interface StoredPending {
 }
 
 /** The certificate in a source's files. */
-export interface StoredIssued {
-  readonly status: IssuedStatus;
+export interface StoredCurrent {
+  readonly certificate: CertificateRecord;
   /** DER, leaf first. */
-  readonly certificates: readonly Uint8Array[] | undefined;
+  readonly chain: readonly Uint8Array[] | undefined;
   readonly trust?: TrustRecord;
 }
 
@@ -39,17 +41,25 @@ export function encodeRecord(record: VolumeRecord): Buffer {
 }
 
 export function encodePending({ pending, keyFile }: StoredPending): Buffer {
-  const { issued, publicKey, ...rest } = pending;
+  const { answer, publicKey, ...rest } = pending;
   const encoded = {
     ...rest,
     ...(publicKey === undefined ? {} : { publicKey: base64(publicKey) }),
-    ...(issued === undefined ? {} : { issued: { ...issued, certificates: issued.certificates.map(base64) } }),
+    ...(answer === undefined ? {} : { issued: encodeChain(answer) }),
   };
   return encode({ pending: encoded, keyFile });
 }
 
-export function encodeIssued({ status, certificates, trust }: StoredIssued): Buffer {
-  return encode({ issued: status, certificates: certificates?.map(base64), trust });
+function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
+  return {
+    ...rest,
+    certificates: certificates.map(base64),
+    ...(anchors === undefined ? {} : { anchors: anchors.map(base64) }),
+  };
+}
+
+export function encodeCurrent({ certificate, chain, trust }: StoredCurrent): Buffer {
+  return encode({ issued: certificate, certificates: chain?.map(base64), trust });
 }
 
 function base64(der: Uint8Array): string {
@@ -88,27 +98,28 @@ export function decodePending(bytes: Uint8Array): StoredPending {
     keyType: keyType(pending),
     createdAt: time(pending, 'createdAt'),
     ...(pending['publicKey'] === undefined ? {} : { publicKey: der(pending['publicKey'], 'publicKey') }),
-    ...(pending['issued'] === undefined ? {} : { issued: chain(part(pending, 'issued')) }),
+    ...(pending['issued'] === undefined ? {} : { answer: chain(part(pending, 'issued')) }),
   };
   return { pending: request, keyFile: text(content, 'keyFile') };
 }
 
 /** @throws TypeError that says what is wrong with the bytes. */
-export function decodeIssued(bytes: Uint8Array): IssuedStatus {
-  const issued = part(document(bytes), 'issued');
+export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
+  const current = part(document(bytes), 'issued');
   return {
-    requestName: text(issued, 'requestName'),
-    keyType: keyType(issued),
-    serialNumber: text(issued, 'serialNumber'),
-    notBefore: time(issued, 'notBefore'),
-    notAfter: time(issued, 'notAfter'),
-    beginRefreshAt: time(issued, 'beginRefreshAt'),
-    refreshAt: time(issued, 'refreshAt'),
+    requestName: text(current, 'requestName'),
+    keyType: keyType(current),
+    serialNumber: text(current, 'serialNumber'),
+    notBefore: time(current, 'notBefore'),
+    notAfter: time(current, 'notAfter'),
+    beginRefreshAt: time(current, 'beginRefreshAt'),
+    refreshAt: time(current, 'refreshAt'),
+    ...addresses(current),
   };
 }
 
 /** The certificate's chain, where an agent has stored it. @throws TypeError that says what is wrong with the bytes. */
-export function decodeIssuedChain(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+export function decodeCurrentChain(bytes: Uint8Array): readonly Uint8Array[] | undefined {
   const content = document(bytes);
   return content['certificates'] === undefined ? undefined : certificatesIn(content);
 }
@@ -152,14 +163,22 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-function chain(issued: Fields): IssuedChain {
+function chain(answer: Fields): IssuedChain {
   return {
-    certificates: certificatesIn(issued),
-    serialNumber: text(issued, 'serialNumber'),
-    notBefore: time(issued, 'notBefore'),
-    notAfter: time(issued, 'notAfter'),
-    beginRefreshAt: time(issued, 'beginRefreshAt'),
+    certificates: certificatesIn(answer),
+    serialNumber: text(answer, 'serialNumber'),
+    notBefore: time(answer, 'notBefore'),
+    notAfter: time(answer, 'notAfter'),
+    beginRefreshAt: time(answer, 'beginRefreshAt'),
+    ...(answer['anchors'] === undefined
+      ? {}
+      : { anchors: list(answer, 'anchors').map((entry) => der(entry, 'anchors')) }),
+    ...addresses(answer),
   };
+}
+
+function addresses(value: Fields): { readonly podIPs?: readonly string[] } {
+  return value['podIPs'] === undefined ? {} : { podIPs: textList(value, 'podIPs') };
 }
 
 function certificatesIn(parent: Fields): readonly Uint8Array[] {

@@ -14,23 +14,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
 import type { OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import { makeDirectory, readRegularFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
+import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
+import { removeTree } from '../files/remove.ts';
 import {
-  holdDirectory,
-  lstat,
-  makeDirectory,
-  readRegularFile,
-  removeTree,
-  replaceFile,
-  setAccess,
-  writeNewFile,
-} from '../files/files.ts';
-import {
-  decodeIssued,
-  decodeIssuedChain,
+  decodeCurrent,
+  decodeCurrentChain,
   decodePending,
   decodeRecord,
   decodeTrust,
-  encodeIssued,
+  encodeCurrent,
   encodePending,
   encodeRecord,
   type StoredPending,
@@ -54,9 +47,9 @@ export interface VolumeState
     | 'saveAnswer'
     | 'readPendingKey'
     | 'discardPending'
-    | 'issued'
-    | 'saveIssued'
-    | 'issuedChain'
+    | 'current'
+    | 'saveCurrent'
+    | 'currentChain'
     | 'trust'
     | 'saveTrust'
   > {
@@ -72,46 +65,46 @@ export function hasState(root: string): boolean {
 
 /**
  * The volume's record, or nothing when there is none.
+ * @param volume the directory that `root` led to when it was first looked at
  * @throws VolumeError Corrupt when it cannot be understood, Tampered when it is not where the agent puts it.
  */
-export function readRecord(root: string): VolumeRecord | undefined {
-  const directory = path.join(root, stateDirectory);
-  return guarded(`reading the state of ${root}`, () => {
-    if (lstat(directory) === undefined) {
-      return undefined;
-    }
-    return holdDirectory(directory, (held, stats) => {
-      assertOwn(directory, stats);
-      return readJson(path.join(held, recordFile), decodeRecord);
-    });
-  });
+export function readRecord(root: string, volume: Identity): VolumeRecord | undefined {
+  const read = (held: string, stats: fs.Stats) => readJson(path.join(held, recordFile), stats.dev, decodeRecord);
+  return guarded(`reading the state of ${root}`, () =>
+    holdVolume(root, volume, (held) =>
+      lstat(path.join(held, stateDirectory)) === undefined ? undefined : holdState(held, volume, read),
+    ),
+  );
 }
 
 /**
  * Opens the state in a volume's root directory, and makes its directory where there is none.
- * @param report hears of files that cannot be understood; they count as absent.
+ * @param volume the directory that `root` led to when it was first looked at
+ * @param onProblem is told of files that cannot be understood; they count as absent.
  */
-export function openState(root: string, report: (problem: string) => void): VolumeState {
+export function openState(root: string, volume: Identity, onProblem: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
-  const identity = guarded(`opening the state of ${root}`, () => {
-    if (lstat(directory) === undefined) {
-      makeDirectory(directory, directoryAccess);
-    }
-    return holdDirectory(directory, (held, stats) => {
-      assertOwn(directory, stats);
-      setAccess(`${held}/.`, directoryAccess);
-      return stats;
-    });
-  });
+  const identity = guarded(`opening the state of ${root}`, () =>
+    holdVolume(root, volume, (heldRoot) => {
+      const name = path.join(heldRoot, stateDirectory);
+      if (lstat(name) === undefined) {
+        makeDirectory(name, directoryAccess);
+      }
+      return holdState(heldRoot, volume, (held, stats) => {
+        setAccess(`${held}/.`, directoryAccess);
+        return stats;
+      });
+    }),
+  );
 
   /** Works in the directory that was opened, and in no other that was put in its place since: keys are written there. */
   function use<Result>(doing: string, work: (files: StateFiles) => Result): Result {
     const inDirectory = (held: string, stats: fs.Stats) => {
-      if (stats.dev !== identity.dev || stats.ino !== identity.ino) {
+      if (!isSame(stats, identity)) {
         throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
       }
-      const named = (problem: string) => report(problem.replaceAll(`${held}/`, `${directory}/`));
-      return work(stateFiles(held, named));
+      const named = (problem: string) => onProblem(problem.replaceAll(`${held}/`, `${directory}/`));
+      return work(stateFiles(held, stats.dev, named));
     };
     return guarded(doing, () => holdDirectory(directory, inDirectory));
   }
@@ -122,12 +115,12 @@ export function openState(root: string, report: (problem: string) => void): Volu
     writeRecord: (record) => change((files) => files.writeRecord(record)),
     pending: (index) => look((files) => files.pending(index)),
     savePending: (index, pending, privateKey) => change((files) => files.savePending(index, pending, privateKey)),
-    saveAnswer: (index, issued) => change((files) => files.saveAnswer(index, issued)),
+    saveAnswer: (index, answer) => change((files) => files.saveAnswer(index, answer)),
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
-    issued: (index) => look((files) => files.issued(index)),
-    saveIssued: (index, status, certificates) => change((files) => files.saveIssued(index, status, certificates)),
-    issuedChain: (index) => look((files) => files.issuedChain(index)),
+    current: (index) => look((files) => files.current(index)),
+    saveCurrent: (index, certificate, chain) => change((files) => files.saveCurrent(index, certificate, chain)),
+    currentChain: (index) => look((files) => files.currentChain(index)),
     trust: (index) => look((files) => files.trust(index)),
     saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
     repair: () => change((files) => files.repair()),
@@ -137,16 +130,16 @@ export function openState(root: string, report: (problem: string) => void): Volu
 /** The same operations in a directory that is held; errors are still the system's own. */
 type StateFiles = VolumeState;
 
-function stateFiles(directory: string, report: (problem: string) => void): StateFiles {
+function stateFiles(directory: string, device: number, onProblem: (problem: string) => void): StateFiles {
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
 
   function readOrReport<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
     try {
-      return readJson(name, decode);
+      return readJson(name, device, decode);
     } catch (error) {
-      report(toVolumeError(error, `reading ${name}`).message);
+      onProblem(toVolumeError(error, `reading ${name}`).message);
       return undefined;
     }
   }
@@ -160,7 +153,7 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     if (isOfSource && lstat(file(stored.keyFile))?.isFile()) {
       return stored;
     }
-    report(`${pendingFile(index)} names a key that is not there`);
+    onProblem(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
@@ -192,8 +185,8 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     return stored;
   }
 
-  const issued = (index: number) => readOrReport(issuedFile(index), decodeIssued);
-  const issuedChain = (index: number) => readOrReport(issuedFile(index), decodeIssuedChain);
+  const current = (index: number) => readOrReport(issuedFile(index), decodeCurrent);
+  const currentChain = (index: number) => readOrReport(issuedFile(index), decodeCurrentChain);
 
   function discardPending(index: number): void {
     fs.rmSync(pendingFile(index), { force: true });
@@ -216,24 +209,24 @@ function stateFiles(directory: string, report: (problem: string) => void): State
     writeRecord: (record) => replaceFile(file(recordFile), encodeRecord(record), fileAccess),
     pending: (index) => storedPending(index)?.pending,
     savePending,
-    saveAnswer: (index, issued) => {
+    saveAnswer: (index, answer) => {
       const { pending, keyFile } = requirePending(index);
-      const answered = encodePending({ pending: { ...pending, issued }, keyFile });
+      const answered = encodePending({ pending: { ...pending, answer }, keyFile });
       replaceFile(pendingFile(index), answered, fileAccess);
     },
-    readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
+    readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
-    issued,
-    saveIssued: (index, status, certificates) =>
-      replaceFile(issuedFile(index), encodeIssued({ status, certificates }), fileAccess),
-    issuedChain,
+    current,
+    saveCurrent: (index, certificate, chain) =>
+      replaceFile(issuedFile(index), encodeCurrent({ certificate, chain }), fileAccess),
+    currentChain,
     trust: (index) => readOrReport(issuedFile(index), decodeTrust),
     saveTrust: (index, trust) => {
-      const status = issued(index);
-      if (status === undefined) {
-        throw new VolumeError('Corrupt', `${directory}/ holds no certificate's status of source ${index}`);
+      const certificate = current(index);
+      if (certificate === undefined) {
+        throw new VolumeError('Corrupt', `${directory}/ holds no certificate's record of source ${index}`);
       }
-      const stored = encodeIssued({ status, certificates: issuedChain(index), trust });
+      const stored = encodeCurrent({ certificate, chain: currentChain(index), trust });
       replaceFile(issuedFile(index), stored, fileAccess);
     },
     repair,
@@ -248,19 +241,26 @@ function guarded<Result>(doing: string, work: () => Result): Result {
   }
 }
 
-/** A directory that another user made must not receive keys. */
-function assertOwn(directory: string, stats: fs.Stats): void {
-  if (stats.uid === process.geteuid?.()) {
-    return;
-  }
-  throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
+/**
+ * Holds the state directory, which must lie in the volume and be the agent's: one of another user, or of another volume that is
+ * mounted there, must not receive keys.
+ */
+function holdState<Result>(root: string, volume: Identity, work: (held: string, stats: fs.Stats) => Result): Result {
+  const directory = path.join(root, stateDirectory);
+  return holdOn(directory, volume.dev, (held) => {
+    const stats = fs.statSync(`${held}/.`);
+    if (stats.uid !== process.geteuid?.()) {
+      throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
+    }
+    return work(held, stats);
+  });
 }
 
-function readJson<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
+function readJson<Content>(name: string, device: number, decode: (bytes: Uint8Array) => Content): Content | undefined {
   if (lstat(name) === undefined) {
     return undefined;
   }
-  const bytes = readRegularFile(name, maxJsonBytes);
+  const bytes = readRegularFile(name, maxJsonBytes, device);
   try {
     return decode(bytes);
   } catch (error) {

@@ -7,6 +7,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { connect, createSecureContext, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
+import { messageOf } from '../../base/errors.ts';
 import type { WorkloadOptions } from './options.ts';
 import { runAsProcess } from './process.ts';
 import { firstCertificate, identityOf, type Say, subjectsOf } from './report.ts';
@@ -17,7 +18,7 @@ const requestTimeoutMs = 10_000;
 const countersIntervalMs = 500;
 
 /** Runs the client until the signal is aborted. */
-export function runClient(options: WorkloadOptions, say: Say, signal: AbortSignal): void {
+function runClient(options: WorkloadOptions, say: Say, signal: AbortSignal): void {
   const counters = { fresh: 0, lasting: 0, failed: 0 };
   let context: SecureContext | undefined;
   let lasting: TLSSocket | undefined;
@@ -51,7 +52,7 @@ export function runClient(options: WorkloadOptions, say: Say, signal: AbortSigna
         return false;
       }
       counters.failed += 1;
-      say({ type: 'failure', message: `${kind} connection: ${error instanceof Error ? error.message : error}` });
+      say({ type: 'failure', message: `${kind} connection: ${messageOf(error)}` });
       return false;
     }
   };

@@ -1,6 +1,8 @@
 /**
  * A sample workload as a process of its own: options from the command line, an end on SIGTERM or SIGINT.
  */
+
+import { messageOf } from '../../base/errors.ts';
 import { parseWorkloadOptions, type WorkloadOptions } from './options.ts';
 import { type Say, sayJson } from './report.ts';
 
@@ -13,7 +15,7 @@ export function runAsProcess(run: (options: WorkloadOptions, say: Say, signal: A
   try {
     run(parseWorkloadOptions(process.argv.slice(2)), sayJson, stopping.signal);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${messageOf(error)}\n`);
     process.exitCode = 1;
   }
 }

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createIdentity, type IdentitySource } from '../../../agent/kubernetes/identity.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   isWatch,
   type KeyPair,
   makeCertificate,
-  makeDirectory,
   openWatch,
   sendJson,
   sendStatus,
@@ -164,8 +164,12 @@ test('a configuration that cannot be used says why, and never quotes what it rea
   assert.doesNotMatch(broken, /hunter2/);
   writeKubeconfig(path, { token: 'a' }, {}, 'http://10.0.0.1');
   assert.match(await read(), /must be https/);
-  writeKubeconfig(path, { token: 'a' }, { 'proxy-url': 'http://proxy' });
-  assert.match(await read(), /proxy-url is not supported/);
+  for (const url of ['socks5://hunter2@proxy', 'http://hunter2:hunter2@:::', '']) {
+    writeKubeconfig(path, { token: 'a' }, { 'proxy-url': url });
+    const refused = await read();
+    assert.match(refused, /proxy-url has to be a URL of http or https/);
+    assert.doesNotMatch(refused, /hunter2/);
+  }
   const plugin = join(directory, 'plugin');
   writeFileSync(plugin, '#!/bin/sh\necho "{hunter2"\n');
   chmodSync(plugin, 0o700);

@@ -1,33 +1,35 @@
 /** What a credential makes of what an earlier run left in its volume, where histories do not look. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
-import { begin, retryTime, step } from '../../../agent/lifecycle/credential.ts';
-import type { CredentialState } from '../../../agent/lifecycle/credential-state.ts';
-import type { IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
+import { begin, retryTime, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import type { CredentialEvent, CredentialState } from '../../../agent/lifecycle/credential-state.ts';
+import type { CertificateRecord, PendingRequest } from '../../../volumes/base/volume.ts';
 import { hour } from './world.ts';
 
 const now = Date.UTC(2026, 10, 21);
 const validity = { serialNumber: '0A', notBefore: now, notAfter: now + 24 * hour, beginRefreshAt: now + 12 * hour };
-const held: IssuedStatus = { ...validity, requestName: 'req-1', keyType: 'ED25519', refreshAt: now + 12.01 * hour };
+const current: CertificateRecord = {
+  ...validity,
+  requestName: 'req-1',
+  keyType: 'ED25519',
+  refreshAt: now + 12.01 * hour,
+};
 const pending: PendingRequest = {
   requestName: 'req-1',
   keyType: 'ED25519',
   createdAt: now,
-  issued: { ...validity, certificates: [Uint8Array.of(48)] },
+  answer: { ...validity, certificates: [Uint8Array.of(48)] },
 };
 
 const undecided: PendingRequest = { requestName: 'req-1', keyType: 'ED25519', createdAt: now };
 
 test('a request that the files hold already is cleared away, and its drawn refresh time stays', () => {
   for (const left of [pending, undecided]) {
-    const { state, effects } = begin(
-      'ED25519',
-      { held, trust: undefined, pending: left },
-      { now: now + hour, random: 0.9 },
-    );
+    const { state, effects } = begin('ED25519', { current, pending: left }, { now: now + hour, random: 0.9 });
     const trust = { earlyRefreshes: 0, isTold: false, verdict: 'unknown', anchors: 0 };
-    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', held, trust });
+    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', current, trust });
     assert.deepEqual(
       effects.map(({ type }) => type),
       ['discardPending', 'notify'],
@@ -37,11 +39,7 @@ test('a request that the files hold already is cleared away, and its drawn refre
 
 test('an answer that the files do not hold yet is projected, beside a certificate that they do hold', () => {
   const next = { ...pending, requestName: 'req-2' };
-  const { state, effects } = begin(
-    'ED25519',
-    { held, trust: undefined, pending: next },
-    { now: now + hour, random: 0.9 },
-  );
+  const { state, effects } = begin('ED25519', { current, pending: next }, { now: now + hour, random: 0.9 });
   assert.equal(state.name, 'projecting');
   assert.deepEqual(
     effects.map(({ type }) => type),
@@ -52,11 +50,7 @@ test('an answer that the files do not hold yet is projected, beside a certificat
 test('a request that the API server judged invalid is woken every ten seconds at most', () => {
   const failed = (code: 'Rejected' | 'Forbidden'): CredentialState => {
     const error = new AgentError(code, 'no', { actor: 'cluster operator' });
-    const submitting = begin(
-      'ED25519',
-      { held: undefined, trust: undefined, pending: undecided },
-      { now, random: 0.5 },
-    ).state;
+    const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
     return [1, 2, 3].reduce((state) => {
       const { state: paused } = step(state, { type: 'submitFailed', error }, { now, random: 0.5 });
       const { state: next } = step(paused, { type: 'timer' }, { now: retryTime(paused) ?? now, random: 0.5 });
@@ -75,11 +69,41 @@ test('a request that the API server judged invalid is woken every ten seconds at
 });
 
 test('a refresh time beyond notAfter that an earlier run left is brought forward', () => {
-  const late = { ...held, refreshAt: held.notAfter + hour };
-  const { state } = begin(
-    'ED25519',
-    { held: late, trust: undefined, pending: undefined },
-    { now: now + hour, random: 0.5 },
-  );
-  assert.ok(state.name === 'fresh' && state.held.refreshAt < state.held.notAfter);
+  const late = { ...current, refreshAt: current.notAfter + hour };
+  const { state } = begin('ED25519', { current: late, pending: undefined }, { now: now + hour, random: 0.5 });
+  assert.ok(state.name === 'fresh' && state.current.refreshAt < state.current.notAfter, inspect(state));
+});
+
+test('what a request waits for is told once it has lasted, again when it changes, and ever more seldom', () => {
+  const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
+  let state = step(submitting, { type: 'submitted' }, { now, random: 0.5 }).state;
+  const told: string[] = [];
+  const happen = (event: CredentialEvent, afterMs: number): void => {
+    const { state: next, effects } = step(state, event, { now: now + afterMs, random: 0.5 });
+    state = next;
+    for (const effect of effects) {
+      if (effect.type === 'notify' && effect.news.type === 'waitingForSigner') {
+        told.push(`${afterMs / 1000} ${effect.news.hurdle?.text}${effect.news.again === true ? ' again' : ''}`);
+      }
+    }
+  };
+  const hindered = (text: string): CredentialEvent => ({ type: 'hindered', hurdle: { turn: 'approver', text } });
+  happen(hindered('no approval'), 100);
+  assert.deepEqual(told, [], 'what passes at once is not told');
+  assert.equal(wakeTime(state), now + 10_000);
+  happen({ type: 'timer' }, 10_000);
+  happen({ type: 'timer' }, 15_000);
+  happen(hindered('no approval'), 30_000);
+  assert.deepEqual(told, ['10 no approval']);
+  happen(hindered('no signature'), 31_000);
+  assert.deepEqual(told.slice(1), ['31 no signature again']);
+  for (let second = 32; second < 600; second += 1) {
+    happen(hindered(`change ${second}`), second * 1000);
+  }
+  assert.deepEqual(told.slice(2), [
+    '62 change 62 again',
+    '124 change 124 again',
+    '248 change 248 again',
+    '496 change 496 again',
+  ]);
 });

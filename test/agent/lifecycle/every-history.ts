@@ -18,6 +18,7 @@ const anything = happenings(
   [80, 'succeeds'],
   [30, 'fails', 'is refused'],
   [20, 'is deleted', 'is unusable'],
+  [20, 'is held up'],
   [60, 'nothing'],
   [20, 'the agent restarts', 'a late event', 'the clock jumps'],
   [20, 'the cause may be mended'],

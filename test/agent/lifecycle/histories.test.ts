@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { heldBy, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import { inspect } from 'node:util';
+import { currentOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type { CredentialState } from '../../../agent/lifecycle/credential-state.ts';
 import { inEveryHistory, of } from './every-history.ts';
 
@@ -9,11 +10,11 @@ const minute = 60 * second;
 
 test('a certificate in the files is replaced by a written one and by nothing else', () => {
   inEveryHistory(({ event, before, after }) => {
-    const held = heldBy(before);
+    const current = currentOf(before);
     if (event !== 'restart' && event.type === 'written' && before.name === 'projecting') {
-      assert.equal(heldBy(after), before.status);
+      assert.equal(currentOf(after), before.certificate);
     } else {
-      assert.equal(heldBy(after), held);
+      assert.equal(currentOf(after), current);
     }
   });
 });
@@ -21,7 +22,7 @@ test('a certificate in the files is replaced by a written one and by nothing els
 test('a credential never stands still: work is under way or a wake-up is set', () => {
   inEveryHistory(({ after, effects }) => {
     if (after.name === 'generating' || after.name === 'submitting') {
-      assert.ok(after.attempt !== undefined);
+      assert.ok(after.attempt !== undefined, inspect(after));
       return;
     }
     assert.ok(Number.isFinite(wakeTime(after)), `${after.name} after ${effects.map(({ type }) => type).join()}`);
@@ -38,14 +39,20 @@ test('after the pod has ended nothing is made, asked or written, unless it turns
       return;
     }
     assert.equal(after.name, 'ended');
-    assert.ok(effects.every(({ type }) => type === 'checkPod' || type === 'notify'));
+    assert.ok(
+      effects.every(({ type }) => type === 'checkPod' || type === 'notify'),
+      inspect(effects),
+    );
   });
 });
 
 test('a pod that has ended is looked for again within minutes, not more than every ten seconds unless woken', () => {
   inEveryHistory(({ now, event, before, after, effects }) => {
     if (after.name === 'ended' && before.name !== 'ended') {
-      assert.ok(after.recheckAt - now <= 12 * second && after.recheckAt - now >= 10 * second);
+      assert.ok(
+        after.recheckAt - now <= 12 * second && after.recheckAt - now >= 10 * second,
+        `the pod is looked at again after ${after.recheckAt - now} ms`,
+      );
     }
     if (before.name !== 'ended' || after.name !== 'ended') {
       return;
@@ -56,10 +63,13 @@ test('a pod that has ended is looked for again within minutes, not more than eve
       assert.equal(looks, isDue ? 1 : 0);
     }
     if (looks > 0) {
-      assert.ok(after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second);
+      assert.ok(
+        after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second,
+        `the pod is looked at again after ${after.recheckAt - now} ms`,
+      );
     }
     if (looks > 0 && !isDue) {
-      assert.ok(now - before.since >= second);
+      assert.ok(now - before.since >= second, `${now - before.since} is less than ${second}`);
     }
   });
 });
@@ -69,26 +79,32 @@ test('no certificate in the files expires without a word, whether its pod counts
     if (event === 'restart' || event.type !== 'timer' || before.name === 'fresh') {
       return;
     }
-    const held = heldBy(after);
-    if (held === undefined || now < held.notAfter) {
+    const current = currentOf(after);
+    if (current === undefined || now < current.notAfter) {
       return;
     }
     const steps = [...past.map((earlier) => earlier.effects), effects];
     const said = steps.flatMap((all) => of(all, 'notify')).filter(({ news }) => news.type === 'expired');
-    assert.ok(said.some(({ news }) => news.type === 'expired' && news.notAfter === held.notAfter));
+    assert.ok(
+      said.some(({ news }) => news.type === 'expired' && news.notAfter === current.notAfter),
+      inspect(said),
+    );
   });
 });
 
 test('while a certificate is valid, the pause after a failure is at most a tenth of its remaining time', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.held === undefined) {
+    if (after.name !== 'pausing' || before.name === 'pausing' || after.attempt.current === undefined) {
       return;
     }
-    const timeLeft = after.attempt.held.notAfter - now;
+    const timeLeft = after.attempt.current.notAfter - now;
     if (timeLeft <= 0) {
       return;
     }
-    assert.ok(after.until - now <= Math.max(second, timeLeft / 10));
+    assert.ok(
+      after.until - now <= Math.max(second, timeLeft / 10),
+      `${after.until - now} is more than ${Math.max(second, timeLeft / 10)}`,
+    );
   });
 });
 
@@ -97,28 +113,28 @@ test('a pause is never longer than six minutes, whatever Retry-After asks for', 
     if (after.name !== 'pausing' || before.name === 'pausing') {
       return;
     }
-    assert.ok(after.until - now <= 6 * minute);
-    assert.ok(after.until - now >= 0.8 * second);
+    assert.ok(after.until - now <= 6 * minute, `${after.until - now} is more than ${6 * minute}`);
+    assert.ok(after.until - now >= 0.8 * second, `${after.until - now} is less than ${0.8 * second}`);
   });
 });
 
 test('a refresh is always planned before notAfter', () => {
   inEveryHistory(({ after }) => {
-    const held = heldBy(after);
-    if (held !== undefined) {
-      assert.ok(held.refreshAt < held.notAfter);
+    const current = currentOf(after);
+    if (current !== undefined) {
+      assert.ok(current.refreshAt < current.notAfter, `${current.refreshAt} is not less than ${current.notAfter}`);
     }
   });
 });
 
 test('a signer that hangs is asked again while half of the certificate’s remaining time is still there', () => {
   inEveryHistory(({ now, after, before }) => {
-    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.held === undefined) {
+    if (after.name !== 'awaiting' || before.name === 'awaiting' || after.attempt.current === undefined) {
       return;
     }
-    const timeLeft = after.attempt.held.notAfter - now;
+    const timeLeft = after.attempt.current.notAfter - now;
     if (timeLeft > 10 * second) {
-      assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1);
+      assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1, `${after.giveUpAt} is more than ${now + timeLeft / 2 + 1}`);
     }
   });
 });
@@ -132,7 +148,10 @@ test('one request is created per key, and created again only when its creation f
       if (!again) {
         continue;
       }
-      assert.ok(event === 'restart' || (before.name === 'pausing' && before.resubmit === requestName));
+      assert.ok(
+        event === 'restart' || (before.name === 'pausing' && before.resubmit === requestName),
+        `${requestName} is submitted twice: ${inspect(before)}`,
+      );
     }
   });
 });
@@ -171,7 +190,7 @@ test('when the cause may be mended a pause ends at once, but no sooner than a se
     if (since >= second || since < 0) {
       assert.equal(asks, 1);
     } else if (now < before.until) {
-      assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second);
+      assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second, inspect(after));
     }
   });
 });
@@ -182,10 +201,10 @@ test('a new certificate is asked for at the drawn refresh time, not before, and 
       return;
     }
     const early = before.trust.verdict === 'mismatch' ? before.trust.mismatch?.refreshAt : undefined;
-    const due = Math.min(before.held.refreshAt, before.held.notAfter, early ?? Number.POSITIVE_INFINITY);
+    const due = Math.min(before.current.refreshAt, before.current.notAfter, early ?? Number.POSITIVE_INFINITY);
     const isAsked = event !== 'restart' && event.type === 'retryNow' && early !== undefined;
     if (event === 'restart') {
-      assert.ok(after.name === 'fresh' && after.held.refreshAt === before.held.refreshAt);
+      assert.ok(after.name === 'fresh' && after.current.refreshAt === before.current.refreshAt, inspect(after));
     } else if (event.type === 'timer') {
       assert.equal(after.name, now >= due ? 'generating' : 'fresh');
     } else if (event.type === 'trustJudged') {
@@ -205,7 +224,7 @@ test('a restart makes no key while a request is under way or a certificate is he
       return;
     }
     const isAsked = before.name === 'submitting' || before.name === 'awaiting' || before.name === 'maturing';
-    const kept = heldBy(before) !== undefined || (isAsked && !isOutdated(before, now));
+    const kept = currentOf(before) !== undefined || (isAsked && !isOutdated(before, now));
     if (kept && before.name !== 'ended') {
       assert.deepEqual(of(effects, 'makeKey'), []);
     }
@@ -215,11 +234,17 @@ test('a restart makes no key while a request is under way or a certificate is he
 test('no certificate that is not valid yet is written while there is a better one or none', () => {
   inEveryHistory(({ now, after, effects }) => {
     for (const { answer } of of(effects, 'project')) {
-      const held = heldBy(after);
-      assert.ok(answer.notBefore <= now || (held !== undefined && held.notAfter <= now));
+      const current = currentOf(after);
+      assert.ok(
+        answer.notBefore <= now || (current !== undefined && current.notAfter <= now),
+        `a certificate that is valid from ${answer.notBefore} on is in use at ${now}`,
+      );
     }
     if (after.name === 'maturing') {
-      assert.ok((wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore);
+      assert.ok(
+        (wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore,
+        `${wakeTime(after) ?? Number.POSITIVE_INFINITY} is more than ${after.answer.notBefore}`,
+      );
     }
   });
 });
@@ -227,7 +252,7 @@ test('no certificate that is not valid yet is written while there is a better on
 test('first issuances go before refreshes', () => {
   inEveryHistory(({ after, effects }) => {
     for (const { priority } of of(effects, 'submit')) {
-      assert.equal(priority, heldBy(after) === undefined ? 'first' : 'refresh');
+      assert.equal(priority, currentOf(after) === undefined ? 'first' : 'refresh');
     }
   });
 });

@@ -3,7 +3,7 @@
  * clock, restarts the agent and ends pods, and watches what the lifecycle does.
  */
 import { AgentError } from '../../../agent/base/errors.ts';
-import { begin, heldBy, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import { begin, currentOf, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type {
   CredentialEvent,
   CredentialState,
@@ -11,7 +11,7 @@ import type {
   Transition,
   TrustVerdict,
 } from '../../../agent/lifecycle/credential-state.ts';
-import type { IssuedChain, IssuedStatus, PendingRequest, TrustRecord } from '../../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest, TrustRecord } from '../../../volumes/base/volume.ts';
 
 /** One turn of the world, drawn by the property test. */
 export interface Turn {
@@ -22,6 +22,7 @@ export interface Turn {
     | 'is refused'
     | 'is deleted'
     | 'is unusable'
+    | 'is held up'
     | 'nothing'
     | 'the agent restarts'
     | 'a late event'
@@ -61,7 +62,7 @@ interface World {
   /** The effect that has not been answered yet; there is never more than one. */
   open: Effect | undefined;
   pending: PendingRequest | undefined;
-  held: IssuedStatus | undefined;
+  current: CertificateRecord | undefined;
   trust: TrustRecord | undefined;
   requests: number;
 }
@@ -80,16 +81,23 @@ const effectsWithoutAnswer = new Set<Effect['type']>([
 /** Lives a whole history. @throws whatever the observer throws */
 export function live(turns: readonly Turn[], observe: (observation: Observation) => void): void {
   const now = Date.UTC(2026, 10, 21);
-  const first = begin(keyType, { held: undefined, trust: undefined, pending: undefined }, { now, random: 0.5 });
-  const nothing = { open: undefined, pending: undefined, held: undefined, trust: undefined };
-  const world: World = { now, state: first.state, ...nothing, requests: 0 };
+  const first = begin(keyType, { current: undefined, pending: undefined }, { now, random: 0.5 });
+  const world: World = {
+    now,
+    state: first.state,
+    open: undefined,
+    pending: undefined,
+    current: undefined,
+    trust: undefined,
+    requests: 0,
+  };
   carryOut(world, first);
   for (const turn of turns) {
     pass(world, turn);
     const before = world.state;
     const at = { now: world.now, random: turn.random };
     if (turn.happens === 'the agent restarts') {
-      const restarted = begin(keyType, { held: world.held, trust: world.trust, pending: world.pending }, at);
+      const restarted = begin(keyType, { current: world.current, trust: world.trust, pending: world.pending }, at);
       world.open = undefined;
       carryOut(world, restarted);
       observe({ now: world.now, turn, event: 'restart', before, after: world.state, effects: restarted.effects });
@@ -136,7 +144,7 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
   }
 }
 
-type Answer = 'succeeds' | 'fails' | 'is refused' | 'is deleted' | 'is unusable';
+type Answer = 'succeeds' | 'fails' | 'is refused' | 'is deleted' | 'is unusable' | 'is held up';
 
 function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefined {
   const { open } = world;
@@ -157,6 +165,10 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
       }
       if (how === 'is unusable') {
         return { type: 'unusable', error };
+      }
+      if (how === 'is held up') {
+        const hurdle = { turn: 'signer', text: 'not signed', detail: String(Math.round(turn.random * 2)) } as const;
+        return { type: 'hindered', hurdle };
       }
       return { type: 'refused', kind: 'denied', reason: 'Policy', message: 'no', followSuggestion: false };
     case 'project':
@@ -181,7 +193,7 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.requests += 1;
   }
   if (event?.type === 'written' && world.state.name === 'projecting') {
-    world.held = world.state.status;
+    world.current = world.state.certificate;
     world.trust = undefined;
     world.pending = undefined;
   }
@@ -196,7 +208,7 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
       world.trust = effect.trust;
     }
     if ((effect.type === 'project' || effect.type === 'saveAnswer') && world.pending !== undefined) {
-      world.pending = { ...world.pending, issued: effect.answer };
+      world.pending = { ...world.pending, answer: effect.answer };
     }
     if (effectsWithoutAnswer.has(effect.type)) {
       continue;
@@ -207,8 +219,8 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.open = effect;
   }
   world.state = transition.state;
-  const held = heldBy(world.state);
-  if (held !== world.held) {
+  const current = currentOf(world.state);
+  if (current !== world.current) {
     throw new Error('the state and the files disagree about the certificate');
   }
 }

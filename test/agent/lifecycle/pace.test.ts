@@ -29,9 +29,12 @@ test('a refresh comes at beginRefreshAt or at most five minutes and a tenth of t
   fc.assert(
     fc.property(validity, random, (dates, draw) => {
       const delay = refreshTime(dates, dates.notBefore, draw) - dates.beginRefreshAt;
-      assert.ok(delay >= 0);
-      assert.ok(delay <= 5 * minute + 1);
-      assert.ok(delay <= (dates.notAfter - dates.beginRefreshAt) / 10 + 1);
+      assert.ok(delay >= 0, `${delay} is less than 0`);
+      assert.ok(delay <= 5 * minute + 1, `${delay} is more than ${5 * minute + 1}`);
+      assert.ok(
+        delay <= (dates.notAfter - dates.beginRefreshAt) / 10 + 1,
+        `${delay} is more than ${(dates.notAfter - dates.beginRefreshAt) / 10 + 1}`,
+      );
     }),
   );
 });
@@ -42,10 +45,13 @@ test('a refresh comes before notAfter, however late an answer is taken up, and l
     fc.property(validity, fc.integer({ min: shortest, max: longest }), random, (dates, sinceNotBefore, draw) => {
       const now = dates.notBefore + sinceNotBefore;
       const refreshAt = refreshTime(dates, now, draw);
-      assert.ok(refreshAt < dates.notAfter);
+      assert.ok(refreshAt < dates.notAfter, `${refreshAt} is not less than ${dates.notAfter}`);
       const left = dates.notAfter - Math.max(now, dates.beginRefreshAt);
-      assert.ok(left <= 1 || dates.notAfter - refreshAt >= Math.floor(left / 3));
-      assert.ok(left <= 0 || refreshAt >= now);
+      assert.ok(
+        left <= 1 || dates.notAfter - refreshAt >= Math.floor(left / 3),
+        `${dates.notAfter - refreshAt} of ${left} ms are left at the refresh`,
+      );
+      assert.ok(left <= 0 || refreshAt >= now, `the refresh at ${refreshAt} lies before now, ${now}`);
     }),
   );
 });
@@ -72,7 +78,10 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, never before
       const takenUpAt = dates.notBefore + share * (dates.notAfter - minute - dates.notBefore);
       const refreshAt = refreshTime(dates, takenUpAt, draw);
       const overdueAt = overdueTime(dates, refreshAt);
-      assert.ok(refreshAt <= overdueAt && overdueAt < dates.notAfter);
+      assert.ok(
+        refreshAt <= overdueAt && overdueAt < dates.notAfter,
+        `${refreshAt}, ${overdueAt}, ${dates.notAfter} are not in order`,
+      );
     }),
   );
 });
@@ -108,7 +117,10 @@ test('a pause is at most a tenth of the time that the certificate has left, what
   fc.assert(
     fc.property(left, asked, fc.integer({ min: 1, max: 1000 }), random, (timeLeftMs, retryAfterMs, failures, draw) => {
       for (const nature of ['passing', 'lasting'] as const) {
-        assert.ok(pause({ timeLeftMs, retryAfterMs, failures, nature }, draw) <= timeLeftMs / 10);
+        assert.ok(
+          pause({ timeLeftMs, retryAfterMs, failures, nature }, draw) <= timeLeftMs / 10,
+          `${pause({ timeLeftMs, retryAfterMs, failures, nature }, draw)} is more than ${timeLeftMs / 10}`,
+        );
       }
     }),
   );
@@ -116,7 +128,7 @@ test('a pause is at most a tenth of the time that the certificate has left, what
 
 test('pauses are spread by a fifth either way', () => {
   assert.equal(pause({}, 0), 8000);
-  assert.ok(pause({}, 0.999) > 11_900);
+  assert.ok(pause({}, 0.999) > 11_900, `${pause({}, 0.999)} is not more than 11900`);
 });
 
 test('a signer is waited for as long as the request lives, and half of the time that the certificate has left', () => {
@@ -139,10 +151,10 @@ test('a refresh for a mismatch comes after a time to settle, within half an hour
       assert.ok(refreshAt <= plannedAt, 'it is later than planned');
       assert.ok(refreshAt >= Math.min(plannedAt, Math.floor(now + settled)), 'nothing could settle');
       assert.ok(earlier > 0 || refreshAt <= now + settled + spread, 'it takes longer than the spread');
-      assert.ok(
-        earlier === 0 || refreshAt >= Math.min(plannedAt, Math.floor(now + spread * 2 ** Math.min(earlier - 1, 20))),
-      );
-      assert.ok(tellAt >= Math.floor(now + settled) && tellAt <= now + settled + 5 * minute);
+      const least = Math.floor(now + spread * 2 ** Math.min(earlier - 1, 20));
+      assert.ok(earlier === 0 || refreshAt >= Math.min(plannedAt, least), 'it waits no longer than before');
+      assert.ok(tellAt >= Math.floor(now + settled), 'it is told before anything could settle');
+      assert.ok(tellAt <= now + settled + 5 * minute, 'it is told late');
     }),
   );
 });

@@ -1,7 +1,7 @@
 /** What is done about a chain that leads to none of its signer's anchors, in random histories of one credential. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { heldBy, trustOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import { currentOf, trustOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type { CredentialState } from '../../../agent/lifecycle/credential-state.ts';
 import { inEveryMismatchHistory, of } from './every-history.ts';
 import type { Observation } from './histories.ts';
@@ -11,8 +11,8 @@ const halfAnHour = 30 * minute;
 
 const isMismatch = (state: CredentialState): boolean => trustOf(state).verdict === 'mismatch';
 const plannedAt = (state: CredentialState): number => {
-  const held = heldBy(state);
-  return held === undefined ? Number.POSITIVE_INFINITY : Math.min(held.refreshAt, held.notAfter);
+  const current = currentOf(state);
+  return current === undefined ? Number.POSITIVE_INFINITY : Math.min(current.refreshAt, current.notAfter);
 };
 /** A refresh begins, before the time that was planned for it. */
 const isEarly = ({ now, before, after }: Observation): boolean =>
@@ -51,7 +51,7 @@ test('a mismatch costs a bounded number of early refreshes until one comes at it
     if (since.some(({ event, turn }) => turn.happens === 'the clock jumps' || isRetry(event))) {
       return;
     }
-    const intervals = since.map(({ before }) => heldBy(before)).filter((held) => held !== undefined);
+    const intervals = since.map(({ before }) => currentOf(before)).filter((current) => current !== undefined);
     const longest = Math.max(...intervals.map(({ beginRefreshAt, notBefore }) => beginRefreshAt - notBefore));
     const bound = 4 + Math.max(2, Math.ceil(Math.log2(longest / halfAnHour)));
     const count = since.filter(isEarly).length;
@@ -63,7 +63,7 @@ test('the time of an early refresh is drawn once for a certificate, and survives
   inEveryMismatchHistory(({ event, before, after }) => {
     const drawn = trustOf(before).mismatch;
     const isOver = event !== 'restart' && (event.type === 'written' || isVerdictAgainst(event));
-    if (drawn === undefined || isOver || heldBy(before) === undefined || (event !== 'restart' && isRetry(event))) {
+    if (drawn === undefined || isOver || currentOf(before) === undefined || (event !== 'restart' && isRetry(event))) {
       return;
     }
     const { since, refreshAt } = trustOf(after).mismatch ?? {};
@@ -89,7 +89,7 @@ test('of a mismatch its pod is told once for each certificate, not at first sigh
     const told = of(effects, 'notify').map(({ news }) => news.type);
     if (told.includes('trustMismatch')) {
       assert.ok(isMismatch(before) && isMismatch(after), 'there is none');
-      const since = past.slice(past.findLastIndex((earlier) => heldBy(earlier.before) !== heldBy(before)) + 1);
+      const since = past.slice(past.findLastIndex((earlier) => currentOf(earlier.before) !== currentOf(before)) + 1);
       const news = since.flatMap((earlier) => of(earlier.effects, 'notify')).map((one) => one.news.type);
       const lastOver = news.lastIndexOf('trustMismatchOver');
       assert.ok(!news.slice(lastOver + 1).includes('trustMismatch'), 'it was told before');

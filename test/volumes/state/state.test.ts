@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { IssuedChain, IssuedStatus, PendingRequest } from '../../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest } from '../../../volumes/base/volume.ts';
 import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { hasState, openState, readRecord } from '../../../volumes/state/state.ts';
 import {
-  decodeIssued,
+  decodeCurrent,
   decodePending,
   decodeRecord,
   encodePending,
@@ -16,14 +16,14 @@ import {
 import { makeRecord, modeOf, rootSkip, temporaryDirectory } from '../support.ts';
 
 const pending: PendingRequest = { requestName: 'req-1', keyType: 'ECDSAP256', createdAt: 1_790_000_000_000 };
-const issued: IssuedChain = {
+const answer: IssuedChain = {
   certificates: [Uint8Array.of(1, 2), Uint8Array.of(3)],
   serialNumber: '0A',
   notBefore: 1,
   notAfter: 3,
   beginRefreshAt: 2,
 };
-const status: IssuedStatus = {
+const status: CertificateRecord = {
   requestName: 'req-1',
   keyType: 'ECDSAP256',
   serialNumber: '0A',
@@ -36,24 +36,26 @@ const status: IssuedStatus = {
 function open(t: TestContext) {
   const root = temporaryDirectory(t);
   const problems: string[] = [];
-  const state = () => openState(root, (problem) => problems.push(problem));
-  return { root, agent: path.join(root, '..agent'), state, problems };
+  const volume = fs.lstatSync(root);
+  const state = () => openState(root, volume, (problem) => problems.push(problem));
+  const stored = () => readRecord(root, volume);
+  return { root, stored, agent: path.join(root, '..agent'), state, problems };
 }
 
 const keyFiles = (directory: string) => fs.readdirSync(directory).filter((name) => name.endsWith('.key'));
 
 test('a record is read back as it was written', (t) => {
-  const { root, state } = open(t);
-  assert(!hasState(root));
-  assert.equal(readRecord(root), undefined);
+  const { root, state, stored } = open(t);
+  assert.equal(hasState(root), false, 'there is a state');
+  assert.equal(stored(), undefined);
   const owners = [{ kind: 'none' }, { kind: 'group', gid: 0 }, { kind: 'user', uid: 4_294_967_294 }] as const;
   for (const owner of owners) {
     const { sources } = makeRecord(root).declaration;
     const record = makeRecord(root, { owner, declaration: { sources, defaultMode: 0o440 } });
     state().writeRecord(record);
-    assert.deepEqual(readRecord(root), record);
+    assert.deepEqual(stored(), record);
   }
-  assert(hasState(root));
+  assert.equal(hasState(root), true, 'there is no state');
 });
 
 test('a request, its key and its answer are read back by the next run', (t) => {
@@ -62,8 +64,8 @@ test('a request, its key and its answer are read back by the next run', (t) => {
   state().savePending(0, pending, Uint8Array.of(9, 8, 7));
   assert.deepEqual(state().pending(0), pending);
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
-  state().saveAnswer(0, issued);
-  assert.deepEqual(state().pending(0), { ...pending, issued });
+  state().saveAnswer(0, answer);
+  assert.deepEqual(state().pending(0), { ...pending, answer });
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
   assert.equal(state().pending(1), undefined);
 });
@@ -89,22 +91,22 @@ test('discarding removes request and key, and does nothing the second time', (t)
   state().discardPending(0);
   assert.deepEqual(fs.readdirSync(agent), []);
   assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
-  assert.throws(() => state().saveAnswer(0, issued), { code: 'Corrupt' });
+  assert.throws(() => state().saveAnswer(0, answer), { code: 'Corrupt' });
 });
 
 test('the status of a certificate is read back', (t) => {
   const { state } = open(t);
-  assert.equal(state().issued(0), undefined);
-  state().saveIssued(0, status, issued.certificates);
-  assert.deepEqual(state().issued(0), status);
+  assert.equal(state().current(0), undefined);
+  state().saveCurrent(0, status, answer.certificates);
+  assert.deepEqual(state().current(0), status);
 });
 
 test('the chain of a certificate, and what was decided about its anchors, are read back and go with it', (t) => {
   const { state } = open(t);
   const mismatch = { since: 5, tellAt: 7, refreshAt: 9.5 };
   assert.throws(() => state().saveTrust(0, { earlyRefreshes: 1, isTold: true }), { code: 'Corrupt' });
-  state().saveIssued(0, status, issued.certificates);
-  assert.deepEqual(state().issuedChain(0), issued.certificates);
+  state().saveCurrent(0, status, answer.certificates);
+  assert.deepEqual(state().currentChain(0), answer.certificates);
   assert.equal(state().trust(0), undefined);
   for (const trust of [
     { earlyRefreshes: 3, isTold: false, mismatch },
@@ -113,25 +115,25 @@ test('the chain of a certificate, and what was decided about its anchors, are re
   ]) {
     state().saveTrust(0, trust);
     assert.deepEqual(state().trust(0), trust);
-    assert.deepEqual(state().issued(0), status);
-    assert.deepEqual(state().issuedChain(0), issued.certificates);
+    assert.deepEqual(state().current(0), status);
+    assert.deepEqual(state().currentChain(0), answer.certificates);
   }
-  state().saveIssued(0, { ...status, requestName: 'req-2' }, issued.certificates);
+  state().saveCurrent(0, { ...status, requestName: 'req-2' }, answer.certificates);
   assert.equal(state().trust(0), undefined);
 });
 
-test('a status without chain, or with something else in its place, is adopted all the same', (t) => {
+test('a certificate’s record without a chain, or with something else in its place, is adopted all the same', (t) => {
   const { agent, state, problems } = open(t);
-  state().saveIssued(0, status, issued.certificates);
+  state().saveCurrent(0, status, answer.certificates);
   const file = path.join(agent, 'issued-0.json');
   const { certificates: _, ...older } = JSON.parse(fs.readFileSync(file, 'utf8'));
   fs.writeFileSync(file, JSON.stringify(older));
-  assert.deepEqual(state().issued(0), status);
-  assert.equal(state().issuedChain(0), undefined);
+  assert.deepEqual(state().current(0), status);
+  assert.equal(state().currentChain(0), undefined);
   assert.deepEqual(problems, []);
   fs.writeFileSync(file, JSON.stringify({ ...older, certificates: 'none', trust: { earlyRefreshes: -1 } }));
-  assert.deepEqual(state().issued(0), status);
-  assert.equal(state().issuedChain(0), undefined);
+  assert.deepEqual(state().current(0), status);
+  assert.equal(state().currentChain(0), undefined);
   assert.equal(state().trust(0), undefined);
   assert.equal(problems.length, 2);
 });
@@ -141,7 +143,7 @@ test('only the agent can enter the state, whatever the umask', (t) => {
   const umask = process.umask(0);
   t.after(() => process.umask(umask));
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveIssued(0, status, issued.certificates);
+  state().saveCurrent(0, status, answer.certificates);
   fs.chmodSync(agent, 0o777);
   state().writeRecord(makeRecord('/x'));
   assert.equal(modeOf(agent), '700');
@@ -169,7 +171,7 @@ test('files that cannot be understood are reported and count as absent', (t) => 
     write('pending-0.json', text);
     write('issued-0.json', text);
     assert.equal(state().pending(0), undefined, text);
-    assert.equal(state().issued(0), undefined, text);
+    assert.equal(state().current(0), undefined, text);
     assert.equal(problems.length, 2, text);
     assert.match(problems[0] ?? '', /pending-0\.json is unusable: /);
   }
@@ -189,10 +191,10 @@ test('a request whose key is gone, or named outside its place, counts as absent'
 });
 
 test('a record that cannot be understood is an error that names the file', (t) => {
-  const { root, agent, state } = open(t);
+  const { agent, state, stored } = open(t);
   state();
   fs.writeFileSync(path.join(agent, 'volume.json'), '{"version":"7"}');
-  assert.throws(() => readRecord(root), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
+  assert.throws(() => stored(), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
 });
 
 /** Every field that a declaration can have. */
@@ -205,6 +207,7 @@ const wholeDeclaration: VolumeDeclaration = {
       keyType: 'ED25519',
       maxExpirationSeconds: 3600,
       userAnnotations: { 'example.com/tier': 'gold', ['__proto__']: 'plain' },
+      names: { dnsNames: ['a.example'], uris: ['spiffe://td/a'], ipAddresses: ['192.0.2.1'], commonName: 'a' },
       credentialBundlePath: 'all.pem',
       keyPath: 'tls/key.pem',
       certificateChainPath: 'tls/chain.pem',
@@ -260,10 +263,10 @@ test('a record of a later version is read as far as this agent understands it', 
   }
   assert.deepEqual(decodeRecord(bytesOf(later)), record);
 
-  const request = JSON.parse(encodePending({ pending: { ...pending, issued }, keyFile: 'k' }).toString());
+  const request = JSON.parse(encodePending({ pending: { ...pending, answer }, keyFile: 'k' }).toString());
   const laterRequest = { ...request, version: 9, pending: { ...request.pending, addedLater: 1 } };
-  assert.deepEqual(decodePending(bytesOf(laterRequest)), { pending: { ...pending, issued }, keyFile: 'k' });
-  assert.deepEqual(decodeIssued(bytesOf({ version: 2, issued: { ...status, addedLater: 1 } })), status);
+  assert.deepEqual(decodePending(bytesOf(laterRequest)), { pending: { ...pending, answer }, keyFile: 'k' });
+  assert.deepEqual(decodeCurrent(bytesOf({ version: 2, issued: { ...status, addedLater: 1 } })), status);
 });
 
 test('a declaration with any field of another type is refused, not believed', () => {
@@ -289,7 +292,7 @@ test('a declaration with any field of another type is refused, not believed', ()
 test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
   const { agent, state } = open(t);
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveIssued(0, status, issued.certificates);
+  state().saveCurrent(0, status, answer.certificates);
   const before = fs.readdirSync(agent).toSorted();
   fs.writeFileSync(path.join(agent, 'pending-0.json.tmp'), '{');
   fs.writeFileSync(path.join(agent, 'volume.json.tmp'), '{');
@@ -301,35 +304,35 @@ test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
 });
 
 test('a planted symlink or pipe is neither followed nor waited for', (t) => {
-  const { root, agent, state } = open(t);
+  const { root, agent, state, stored } = open(t);
   const outside = path.join(root, 'outside');
   fs.mkdirSync(outside);
   fs.symlinkSync('outside', agent);
   assert.throws(() => state(), { code: 'Tampered' });
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
   assert.deepEqual(fs.readdirSync(outside), []);
   fs.unlinkSync(agent);
 
   fs.writeFileSync(path.join(outside, 'file'), 'untouched');
   state();
   fs.symlinkSync('../outside/file', path.join(agent, 'volume.json'));
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
   fs.symlinkSync('../outside/file', path.join(agent, 'volume.json.tmp'));
   state().writeRecord(makeRecord('/x'));
   assert.equal(fs.readFileSync(path.join(outside, 'file'), 'utf8'), 'untouched');
   fs.rmSync(path.join(agent, 'volume.json'));
   fs.mkdirSync(path.join(agent, 'volume.json'));
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
   assert.throws(() => state().writeRecord(makeRecord('/x')), { name: 'VolumeError' });
   assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
 });
 
 test('a state directory of another user is not used', { skip: rootSkip }, (t) => {
-  const { root, agent, state } = open(t);
+  const { agent, state, stored } = open(t);
   fs.mkdirSync(agent);
   fs.chownSync(agent, 1234, 1234);
   assert.throws(() => state(), { code: 'Tampered' });
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
 });
 
 test('every field of a record is checked when it is read', () => {
@@ -365,11 +368,11 @@ test('every field of a record is checked when it is read', () => {
 test('every field of a request and of a status is checked when it is read', () => {
   const stored = (change: object) =>
     Buffer.from(JSON.stringify({ version: 1, keyFile: 'k', pending: { ...pending, ...change } }));
-  const answer = { ...issued, certificates: ['AQI='] };
-  assert.deepEqual([...(decodePending(stored({ issued: answer })).pending.issued?.certificates[0] ?? [])], [1, 2]);
+  const encoded = { ...answer, certificates: ['AQI='] };
+  assert.deepEqual([...(decodePending(stored({ issued: encoded })).pending.answer?.certificates[0] ?? [])], [1, 2]);
   assert.throws(() => decodePending(stored({ createdAt: 'now' })), /createdAt is not a number/);
-  assert.throws(() => decodePending(stored({ issued: { ...answer, certificates: [] } })), /certificates is empty/);
-  assert.throws(() => decodePending(stored({ issued: { ...answer, certificates: [1] } })), /else than base64/);
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [] } })), /certificates is empty/);
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [1] } })), /else than base64/);
   const file = Buffer.from(JSON.stringify({ version: 1, issued: { ...status, notAfter: null } }));
-  assert.throws(() => decodeIssued(file), /notAfter is not a number/);
+  assert.throws(() => decodeCurrent(file), /notAfter is not a number/);
 });

@@ -58,6 +58,43 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: {
+      ...credential,
+      type: 'waitingForSigner',
+      requestName,
+      waitedMs: 10_000,
+      hurdle: { turn: 'approver', text: 'request pc-1 waits for its approval', detail: 'no policy\nmatches' },
+    },
+    line: {
+      level: 'warn',
+      message: 'waiting for an approval',
+      request: 'pc-1',
+      waitedMs: 10_000,
+      detail: 'no policy\nmatches',
+    },
+    series: ['slow_requests_total{S} 1'],
+    event: ['Normal', 'WaitingForApproval', /waits for its approval\. It is said: no policy matches\. The pod goes on/],
+  },
+  {
+    notice: {
+      ...credential,
+      type: 'waitingForSigner',
+      requestName,
+      waitedMs: 20_000,
+      hurdle: { turn: 'signer', text: 'request pc-1 is approved, and its signer has not signed it' },
+      again: true,
+    },
+    line: {
+      level: 'warn',
+      message: 'waiting for the signer',
+      request: 'pc-1',
+      waitedMs: 20_000,
+      detail: 'request pc-1 is approved, and its signer has not signed it',
+    },
+    series: [],
+    event: ['Normal', 'WaitingForSigner', /has not signed it\. The pod goes on by itself once that is done\./],
+  },
+  {
     notice: { ...credential, type: 'answered', requestName, tookMs: 50 },
     line: { level: 'debug', message: 'certificate accepted', request: 'pc-1', tookMs: 50 },
     series: ['request_outcomes_total{S,outcome="issued",reason="Issued"} 1'],
@@ -73,7 +110,7 @@ const rows: readonly Row[] = [
     },
     line: {
       level: 'warn',
-      message: 'request denied by the signer',
+      message: 'the signer denied the request',
       request: 'pc-1',
       reason: 'Policy',
       detail: 'not you\nnor me',
@@ -90,7 +127,7 @@ const rows: readonly Row[] = [
     notice: { ...credential, type: 'failed', requestName, reason: '', message: '', retryAt: moment },
     line: {
       level: 'warn',
-      message: 'request failed by the signer',
+      message: 'the signer failed the request',
       request: 'pc-1',
       reason: '',
       detail: '',
@@ -220,7 +257,11 @@ const rows: readonly Row[] = [
       podEnded: 'gone',
     },
     series: ['expired_total{S} 1'],
-    event: ['Warning', 'CertificateExpired', /expired at .* It is not renewed, since by the API server this pod has/],
+    event: [
+      'Warning',
+      'CertificateExpired',
+      /expired at .* It is not renewed because, by what the API server says, this/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'finished', recheckAt: moment },
@@ -231,7 +272,11 @@ const rows: readonly Row[] = [
       recheckAt: '2026-11-22T10:00:00.123Z',
     },
     series: [],
-    event: ['Normal', 'RefreshStopped', /phase is Succeeded or Failed; .* renewed no more\. The agent looks again at/],
+    event: [
+      'Normal',
+      'RefreshStopped',
+      /phase is Succeeded or Failed; .* no longer renewed\. The agent checks again at/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'gone', notAfter: later, recheckAt: moment },
@@ -251,9 +296,9 @@ const rows: readonly Row[] = [
   },
   {
     notice: { ...credential, type: 'podLives' },
-    line: { level: 'warn', message: 'pod lives after all, refreshed again' },
+    line: { level: 'warn', message: 'pod is alive after all, its certificate is refreshed again' },
     series: [],
-    event: ['Warning', 'RefreshResumed', /counted as ended and lives; its certificate .* is renewed again/],
+    event: ['Warning', 'RefreshResumed', /was taken for ended and is alive; its certificate .* is renewed again/],
   },
   {
     notice: { ...anchors, type: 'anchorsProjected', first: true, certificates: 2 },
@@ -294,7 +339,12 @@ const rows: readonly Row[] = [
   },
   {
     notice: { volume, type: 'publishing' },
-    line: { level: 'info', message: 'volume asked for', volumeId: 'csi-1', targetPath: volume.targetPath },
+    line: {
+      level: 'info',
+      message: 'volume requested by the kubelet',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+    },
     series: [],
   },
   {
@@ -306,6 +356,38 @@ const rows: readonly Row[] = [
     notice: { volume, type: 'unpublished' },
     line: { level: 'info', message: 'volume removed', volumeId: 'csi-1' },
     series: [],
+  },
+  {
+    notice: { volume, type: 'healed', reason: 'volume.json is unusable' },
+    line: {
+      level: 'warn',
+      message: 'volume made anew from its pod and taken up',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+      detail: 'volume.json is unusable',
+    },
+    series: ['volumes_healed_total 1'],
+    event: [
+      'Warning',
+      'VolumeMadeAnew',
+      /volume "mtls": it was damaged and is made anew.*volume\.json is unusable\. Its cert/,
+    ],
+  },
+  {
+    notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
+    line: {
+      level: 'error',
+      message: 'volume cannot be used, its certificates expire',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+      detail: 'volume.json is unusable',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'VolumeUnusable',
+      /volume "mtls": it is not looked after: volume\.json is unusable\..*Replace the pod/,
+    ],
   },
 ];
 
@@ -326,7 +408,7 @@ describe('a notice', () => {
       const [entry, ...more] = entries();
       assert.deepEqual(more, []);
       const { time, stack, ...rest } = entry ?? {};
-      assert.ok(time);
+      assert.ok(time, 'there is no time');
       assert.equal(stack === undefined, line['errorCode'] !== 'Internal');
       assert.deepEqual(rest, { ...subjectOf(notice), ...line });
       assert.deepEqual(await series(), expectedSeries);
@@ -336,7 +418,7 @@ describe('a notice', () => {
       );
       if (event !== undefined) {
         assert.match(events[0]?.message ?? '', event[2]);
-        assert.match(events[0]?.message ?? '', /^volume "mtls" sources\[\d\]: /);
+        assert.match(events[0]?.message ?? '', /^volume "mtls"( sources\[\d\])?: /);
       }
     });
   }
@@ -517,7 +599,7 @@ describe('the reporter', () => {
     report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
     report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
     for (const event of events) {
-      assert.ok(event.message.length <= 1_024);
+      assert.ok(event.message.length <= 1_024, `${event.message.length} is more than 1024`);
       assert.doesNotMatch(event.message, /\n|BEGIN|AAAA/);
     }
     assert.match(events[1]?.message ?? '', /\[redacted private key\]/);
@@ -528,11 +610,13 @@ describe('the reporter', () => {
     const long = 'x'.repeat(2_000);
     const wordy = { ...credential, signerName: `example.com/${long}` };
     report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000 });
+    const hurdle = { turn: 'approver', text: long, detail: long } as const;
+    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000, hurdle });
     report({ ...wordy, type: 'denied', requestName, reason: long, message: long, retryAt: moment });
     report({ ...wordy, type: 'requestLost', requestName, why: 'outdated', retryAt: moment });
     report({ ...wordy, type: 'attemptFailed', phase: 'request', error: error('Rejected', long), retryAt: moment });
     report({ ...anchors, type: 'anchorsMissing', message: long });
-    assert.equal(events.length, 5);
+    assert.equal(events.length, 6);
     for (const { message } of events) {
       assert.match(message, /[a-z0-9Z]\.$/);
     }
@@ -547,7 +631,7 @@ describe('the reporter', () => {
       entries().map(({ message, error: text, reason }) => [message, text, reason]),
       [
         ['certificate expired', undefined, undefined],
-        ['an event could not be handed on', 'queue full', 'CertificateExpired'],
+        ['an event could not be queued', 'queue full', 'CertificateExpired'],
       ],
     );
   });
