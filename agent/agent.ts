@@ -12,6 +12,7 @@ import type { AgentConfiguration, ParsedConfiguration } from './configuration/co
 import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
+import { audiencesOf, type IssuerRules } from './issuance/issuer-rules.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { createIssuer } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
@@ -24,6 +25,7 @@ import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
 import { createReporter } from './observe/notices/notices.ts';
+import { createTokenSource } from './pod-tokens.ts';
 import { isSynced, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
@@ -158,10 +160,15 @@ function createManager(
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
   const { client, requests, trust, events } = api;
+  const rules = (): IssuerRules => settings.current().issuers;
+  const { impersonateNode } = configuration;
+  const tokens = createTokenSource({ impersonateNode, client, clock, audiences: () => audiencesOf(rules()) });
+  closers.add(() => tokens.stop());
   const issuer = createIssuer(api, {
     nodeName,
     trustDomain: configuration.trustDomain,
-    rules: () => settings.current().issuers,
+    rules,
+    tokens: tokens.tokens,
     log,
   });
   closers.add(() => issuer.stop());
@@ -172,6 +179,7 @@ function createManager(
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
+    ...(tokens.desk === undefined ? {} : { tokens: tokens.desk }),
     issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,

@@ -8,6 +8,7 @@ import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
 import { type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
+import type { PodTokens } from './issuance/pod-account.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import type { CertificateRequest, CertificateSigningRequest } from './kubernetes/objects.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
@@ -40,17 +41,20 @@ export interface IssuerOptions {
   readonly trustDomain: string;
   /** Gives the rules as they are now. */
   readonly rules: () => IssuerRules;
+  /** Where tokens of pods come from. */
+  readonly tokens: PodTokens;
   readonly log: Logger;
 }
 
 export function createIssuer(
   { client, discovery, requests }: ApiSide,
-  { nodeName, trustDomain, rules, log }: IssuerOptions,
+  { nodeName, trustDomain, rules, tokens, log }: IssuerOptions,
 ): { readonly issuer: Issuer; stop(): void } {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
   const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
   const shared = {
     nodeName,
+    tokens,
     trustDomain: () => trustDomain,
     choice: (namespace: string, signerName: string) => issuerFor(rules(), namespace, signerName),
     onFault: warnOnce(log, 'an answered certificate request could not be removed'),

@@ -14,6 +14,9 @@ export function issuerByRule(issuers: Readonly<Record<CertificateApi, Issuer>>, 
       const { api } = chosen(subject.pod.namespace, subject.signerName);
       return issuers[api].requestName(subject, spki);
     },
+    async prepare(order, signal, onWait) {
+      await issuers[apiOf(order.requestName)].prepare?.(order, signal, onWait);
+    },
     submit: (order, key, signal) => issuers[apiOf(order.requestName)].submit(order, key, signal),
     follow: (request, listener) => issuers[apiOf(request.requestName)].follow(request, listener),
     verify: (outcome, spki, now) => issuers.podCertificateRequest.verify(outcome, spki, now),

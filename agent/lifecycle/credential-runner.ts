@@ -211,12 +211,22 @@ export function runCredential(
       if (typeof identity === 'string') {
         return podEnded(identity);
       }
+      const { maxExpirationSeconds, userAnnotations } = source;
+      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
+      const order = {
+        requestName,
+        identity,
+        signerName,
+        userAnnotations,
+        priority,
+        expiresAt: call.expiresAt,
+        ...wish,
+      };
+      // Before the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
       stopping.signal.throwIfAborted();
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
-      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
+      await issuer.submit(order, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };

@@ -34,6 +34,8 @@ export type CredentialNotice = CredentialSubject &
   (
     | { readonly type: 'keyMade'; readonly requestName: string; readonly tookMs: number }
     | { readonly type: 'requested'; readonly requestName: string; readonly tookMs: number }
+    /** The request is made as soon as what it waits for is there: a token that the kubelet hands over. */
+    | { readonly type: 'requestHeldUp'; readonly requestName: string; readonly waitsFor: string }
     /** The signer has not answered for a while; said once a request. */
     | { readonly type: 'waitingForSigner'; readonly requestName: string; readonly waitedMs: number }
     /** The signer's certificate was accepted. */

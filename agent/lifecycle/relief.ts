@@ -17,6 +17,8 @@ export type Relief =
   | { readonly type: 'bundleArrived'; readonly signerName: string | undefined }
   /** The kubelet publishes the volume: whatever was thought of its pod, it lives. */
   | { readonly type: 'podWanted' }
+  /** The kubelet has handed over tokens of the pod's service account, or none. */
+  | { readonly type: 'tokensHandedOver' }
   /** Whoever runs the node says that a cause is mended. */
   | { readonly type: 'operatorAsks' };
 
@@ -53,6 +55,8 @@ export function relievedAt(
         : undefined;
     case 'bundleArrived':
       return (relief.signerName ?? signerName) === signerName && isOfSigner(failure) ? now : undefined;
+    case 'tokensHandedOver':
+      return failure.kind === 'error' && failure.error.code === 'TokenMissing' ? now : undefined;
     case 'podWanted':
       return undefined;
     default:
