@@ -21,7 +21,7 @@ import { createLogger, type Logger } from './observe/log/log.ts';
 const { version } = packageJson;
 
 /** What of the process the program uses; tests hand it their own. */
-export interface Surroundings {
+interface Surroundings {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };

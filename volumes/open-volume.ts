@@ -3,20 +3,23 @@
  * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
  */
 
-import { toVolumeError, VolumeError } from './base/errors.ts';
+import { toVolumeError } from './base/errors.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
 import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
-import { holdDirectory, lstat, setAccess } from './files/files.ts';
+import { setAccess } from './files/files.ts';
+import { holdVolume, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
 import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './files/layout.ts';
 import { openState } from './state/state.ts';
 
 export interface OpenOptions {
+  /** The directory that was found, or made, at the target path; whatever else lies there by now is not the volume. */
+  readonly identity: Identity;
   /** False where the agent has no right to give files away; modes are set all the same. */
   readonly setOwners: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Hears of state that cannot be understood; it counts as absent. */
+  /** Is told of state that cannot be understood; such state counts as absent. */
   readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
@@ -31,27 +34,18 @@ export interface OpenOptions {
 export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolume {
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
-  const identity = lstat(root);
-  if (!identity?.isDirectory()) {
-    throw new VolumeError('Gone', `${root} is not a directory`);
-  }
-
+  const { identity } = options;
   const state = prepare(record, access.directory, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
-    const now = lstat(root);
-    return !options.isRemoved() && now?.dev === identity?.dev && now?.ino === identity?.ino;
+    return !options.isRemoved() && isSame(lstat(root), identity);
   }
 
   function assertStillThere(): void {
     if (!isInPlace()) {
-      throw gone();
+      throw volumeGone(root);
     }
-  }
-
-  function gone(): VolumeError {
-    return new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
   }
 
   function source(index: number): Source {
@@ -71,12 +65,8 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
       }
       const others = record.declaration.sources.filter((other) => !contents.has(other.index));
       const keep = others.flatMap((other) => sourcePaths(other));
-      return holdDirectory(root, (held, { dev, ino }) => {
-        if (dev !== identity?.dev || ino !== identity.ino) {
-          throw gone();
-        }
-        return writeAtomically(held, { files, keep, directory: access.directory, now: options.now() });
-      });
+      const change = { files, keep, directory: access.directory, now: options.now() };
+      return holdVolume(root, identity, (held) => writeAtomically(held, change));
     } finally {
       zeroFiles(files);
     }
@@ -98,22 +88,28 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     current: ifThere(state.current),
     saveCurrent: ifThere(state.saveCurrent),
     isInPlace,
-    isProjected: (index) => isComplete(root, sourcePaths(source(index))),
+    isProjected: (index) => {
+      const paths = sourcePaths(source(index));
+      return isInPlace() && holdVolume(root, identity, (held) => isComplete(held, paths));
+    },
     project,
   };
 }
 
 function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
   const root = record.targetPath;
+  const { identity } = options;
   try {
-    const state = openState(root, options.onProblem);
+    const state = openState(root, identity, options.onProblem);
     if (options.writeRecord) {
       state.writeRecord(record);
     }
     state.repair();
-    repair(root);
-    // Last: until here only the agent can enter a fresh volume.
-    setAccess(root, directory);
+    holdVolume(root, identity, (held) => {
+      repair(held);
+      // Last: until here only the agent can enter a fresh volume.
+      setAccess(`${held}/.`, directory);
+    });
     return state;
   } catch (error) {
     throw toVolumeError(error, `opening the volume at ${root}`);

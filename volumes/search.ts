@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from './base/errors.ts';
-import { lstat } from './files/files.ts';
+import { lstat } from './files/hold.ts';
 import type { Mounts } from './mounts/mounts.ts';
 import { parseTargetPath, targetDirectories } from './mounts/target-path.ts';
 import { hasState } from './state/state.ts';

@@ -11,8 +11,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { toVolumeError, VolumeError } from './base/errors.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
-import { lstat, makeDirectory, removeTree } from './files/files.ts';
+import { makeDirectory } from './files/files.ts';
+import { type Identity, lstat } from './files/hold.ts';
 import { sizeLimitBytes } from './files/layout.ts';
+import { removeTree } from './files/remove.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
 import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
@@ -25,7 +27,10 @@ export interface VolumeStoreOptions {
   /** CSI driver name; mounts carry it in the mount table. */
   readonly driverName: string;
   readonly mode: 'tmpfs' | 'directory';
-  /** Hears of what does not stop the agent and somebody should know: unreadable state, memory that may be swapped. */
+  /**
+   * Is told of problems that do not stop the agent but that an operator should know of: unreadable state, memory that
+   * may be swapped to disk.
+   */
   readonly onProblem?: (targetPath: string, problem: string) => void;
   /** The wall clock, milliseconds since the epoch; it names directories. */
   readonly now?: () => number;
@@ -48,10 +53,11 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     marks.delete(targetPath);
   }
 
-  function open(record: VolumeRecord, writeRecord: boolean): OpenVolume {
+  function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): OpenVolume {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
     return openVolume(record, {
+      identity,
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
@@ -65,7 +71,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
     if (found.type === 'volume') {
-      return open(record, !isDeepStrictEqual(found.record, record));
+      return open(record, found.identity, !isDeepStrictEqual(found.record, record));
     }
     invalidate(record.targetPath);
     try {
@@ -79,7 +85,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
         }
       }
-      return open(record, true);
+      return open(record, identityOf(record.targetPath), true);
     } catch (error) {
       await remove(record.targetPath).catch((failed) => onProblem(record.targetPath, String(failed)));
       throw error;
@@ -102,12 +108,13 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     for (const targetPath of targets) {
       try {
         assertNoSymlink(kubeletRoot, targetPath);
-        const record = readRecord(targetPath);
+        const identity = identityOf(targetPath);
+        const record = readRecord(targetPath, identity);
         if (record === undefined) {
           throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
         }
         assertRecordFits(kubeletRoot, record, targetPath);
-        volumes.push(open(record, false));
+        volumes.push(open(record, identity, false));
       } catch (error) {
         unusable.push({ targetPath, reason: toVolumeError(error, `reading ${targetPath}`).message });
       }
@@ -132,7 +139,9 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
 }
 
 /** What is at a target path: nothing but perhaps a directory, or a volume, with its record if that can be read. */
-type Found = { readonly type: 'nothing' } | { readonly type: 'volume'; readonly record: VolumeRecord | undefined };
+type Found =
+  | { readonly type: 'nothing' }
+  | { readonly type: 'volume'; readonly record: VolumeRecord | undefined; readonly identity: Identity };
 
 /**
  * Looks for the volume of this record, and clears away what an earlier volume left at its place. A volume whose record is
@@ -150,9 +159,10 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     if (!hasState(target)) {
       return { type: 'nothing' };
     }
-    const stored = readStored(record);
+    const identity = identityOf(target);
+    const stored = readStored(record, identity);
     if (stored !== 'another') {
-      return { type: 'volume', record: stored };
+      return { type: 'volume', record: stored, identity };
     }
     removeTree(target);
     return { type: 'nothing' };
@@ -166,19 +176,33 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     if (!mounts.isOwn(visible)) {
       throw new VolumeError('Foreign', `${target} has a ${visible.fileSystemType} mounted that is not this driver's`);
     }
-    const stored = readStored(record);
-    const covers = layers.length > 1 && !hasState(target);
+    const identity = identityOf(target);
+    const stored = readStored(record, identity);
+    const isOthers = !hasState(target) || (stored === undefined && mounts.isElsewhere(visible));
+    const covers = layers.length > 1 && isOthers;
     if (stored !== 'another' && !covers) {
-      return { type: 'volume', record: stored };
+      return { type: 'volume', record: stored, identity };
     }
     await mounts.unmount(mountPoint);
   }
 }
 
+/**
+ * The directory at a path as it is now. What is found out about it holds for this directory only, and so does what is done to it
+ * afterwards. @throws VolumeError Gone
+ */
+function identityOf(root: string): Identity {
+  const stats = lstat(root);
+  if (!stats?.isDirectory()) {
+    throw new VolumeError('Gone', `${root} is not a directory`);
+  }
+  return { dev: stats.dev, ino: stats.ino };
+}
+
 /** The record stored at the target; its contents may differ from this one's, but not its volume. */
-function readStored(record: VolumeRecord): VolumeRecord | 'another' | undefined {
+function readStored(record: VolumeRecord, identity: Identity): VolumeRecord | 'another' | undefined {
   try {
-    const stored = readRecord(record.targetPath);
+    const stored = readRecord(record.targetPath, identity);
     if (stored === undefined) {
       return undefined;
     }

@@ -1,6 +1,6 @@
 /**
- * A map for what is remembered under names from outside (pods, series, paths): it holds so many entries at most and
- * forgets the one that was set longest ago, so that nobody's inventiveness grows the heap.
+ * A map for entries whose keys come from outside (pods, time series, paths). It holds a fixed number of entries and
+ * forgets the one that was set longest ago, so that no flood of names can fill the memory.
  */
 
 export interface BoundedMap<K, V> {

@@ -1,9 +1,9 @@
-/** What a caller says along with a call to the API server, and with work that waits for its turn. */
+/** How urgent a call to the API server or other work is, on whose behalf it is done, and what ends it. */
 
 /** What a certificate is asked for: a pod that waits to start, or one that runs. */
 export type Priority = 'first' | 'refresh';
 
-/** For what, for whom and by when something is done. `fair-line.ts` makes an order of it. */
+/** What work is for, whose it is, and by when it must be done. `fair-line.ts` sorts by it. */
 export interface Rank {
   readonly priority: Priority | 'background';
   /** Whose work it is: a pod's UID. Owners take turns; work without one stands in line for itself. */

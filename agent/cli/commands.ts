@@ -1,6 +1,6 @@
 /**
  * The program's subcommands: `status` asks the node's agent, `inspect` looks at a volume, `probe` is for the kubelet,
- * `retry` ends the pauses of the node's agent. None of them starts an agent.
+ * `retry` makes the node's agent try again now what it meant to try later. None of them starts an agent.
  *
  * Exit codes: 0 all is well; 1 it is not (no agent answers, something in the volume is wrong, or nothing paused); 2 the command line has
  * faults, or the directory cannot be read.

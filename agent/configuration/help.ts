@@ -1,5 +1,5 @@
 /**
- * The options as people read them: `--help`, and the table of the reference.
+ * Describes the options for people: `--help`, and the table in docs/reference.md.
  */
 import { flagOf, type OptionKey, type OptionRow, optionKeys, options } from './options.ts';
 

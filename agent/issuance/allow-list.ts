@@ -1,6 +1,6 @@
 /**
- * Which namespaces may ask which signers: the operator's say, on top of whatever a signer checks itself. It is asked before
- * every request, so a change holds for the next refresh of volumes that exist already.
+ * The operator's list of which namespaces may ask which signers, on top of whatever a signer checks itself. It is
+ * looked at before every request, so a change applies to the next refresh of existing volumes too.
  *
  * Signers are matched as in the RBAC rules of their API: by name, or by everything below a domain.
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization

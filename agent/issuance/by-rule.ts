@@ -2,12 +2,20 @@
  * One issuer made of one for each certificate API: the operator's rules say which of them a new request goes to, and a
  * request's name which of them it was made through.
  */
+import { AgentError } from '../base/errors.ts';
 import type { Issuer } from '../lifecycle/ports.ts';
 import { nameEndings } from './contents-request.ts';
 import { type CertificateApi, type IssuerChoice, type IssuerRules, issuerFor } from './issuer-rules.ts';
 
-/** @param rules gives the rules as they are now */
-export function issuerByRule(issuers: Readonly<Record<CertificateApi, Issuer>>, rules: () => IssuerRules): Issuer {
+/**
+ * @param rules gives the rules as they are now
+ * @param onMissing hears of an API that a request was to be made through and that the cluster does not serve
+ */
+export function issuerByRule(
+  issuers: Readonly<Record<CertificateApi, Issuer>>,
+  rules: () => IssuerRules,
+  onMissing: (api: CertificateApi) => void = () => undefined,
+): Issuer {
   const chosen = (namespace: string, signerName: string): IssuerChoice => issuerFor(rules(), namespace, signerName);
   return {
     requestName(subject, spki) {
@@ -17,8 +25,18 @@ export function issuerByRule(issuers: Readonly<Record<CertificateApi, Issuer>>, 
     async prepare(order, signal, onWait) {
       await issuers[apiOf(order.requestName)].prepare?.(order, signal, onWait);
     },
-    submit: (order, key, signal) => issuers[apiOf(order.requestName)].submit(order, key, signal),
-    follow: (request, listener) => issuers[apiOf(request.requestName)].follow(request, listener),
+    async submit(order, key, signal) {
+      const api = apiOf(order.requestName);
+      try {
+        await issuers[api].submit(order, key, signal);
+      } catch (error) {
+        if (error instanceof AgentError && error.code === 'ApiMissing') {
+          onMissing(api);
+        }
+        throw error;
+      }
+    },
+    follow: (request, ...listeners) => issuers[apiOf(request.requestName)].follow(request, ...listeners),
     verify: (outcome, spki, now) => issuers.podCertificateRequest.verify(outcome, spki, now),
   };
 }

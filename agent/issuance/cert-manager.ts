@@ -6,8 +6,8 @@
  * https://cert-manager.io/docs/usage/certificaterequest/
  */
 import type { CertificateRequest } from '../kubernetes/objects.ts';
-import type { Outcome } from '../lifecycle/ports.ts';
-import { conditionOf, issuedOutcome, type RequestKind, requestLabels } from './contents-request.ts';
+import type { Hurdle, Outcome } from '../lifecycle/ports.ts';
+import { conditionOf, hurdleOf, issuedOutcome, type RequestKind, requestLabels, shown } from './contents-request.ts';
 
 export const certificateRequests: RequestKind<CertificateRequest, 'certManager'> = {
   api: 'certManager',
@@ -55,5 +55,16 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
     }
     const isReady = conditionOf(status, 'Ready') !== undefined && status?.certificate !== undefined;
     return isReady ? issuedOutcome(status.certificate, refreshAfter) : undefined;
+  },
+  hurdle({ metadata: { namespace = '', name }, spec: { issuerRef }, status }): Hurdle {
+    const subject = `CertificateRequest ${namespace}/${name}`;
+    const said = conditionOf(status, 'Ready', 'False')?.message;
+    if (conditionOf(status, 'Approved') !== undefined) {
+      const issuer = `${shown(issuerRef.kind ?? 'Issuer')} ${shown(issuerRef.name)}`;
+      return hurdleOf('signer', `${subject} is approved, and ${issuer} has not issued its certificate`, said);
+    }
+    const how = `an approver does it, or "cmctl approve -n ${namespace} ${name}"`;
+    const policies = 'with approver-policy, a CertificateRequestPolicy must match that the requester may use';
+    return hurdleOf('approver', `${subject} waits for its approval: ${how}; ${policies}`, said);
   },
 };

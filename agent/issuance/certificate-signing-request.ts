@@ -6,8 +6,8 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */
 import type { CertificateSigningRequest } from '../kubernetes/objects.ts';
-import type { CertificateOrder, Outcome } from '../lifecycle/ports.ts';
-import { conditionOf, issuedOutcome, type RequestKind, requestLabels } from './contents-request.ts';
+import type { CertificateOrder, Hurdle, Outcome } from '../lifecycle/ports.ts';
+import { conditionOf, hurdleOf, issuedOutcome, type RequestKind, requestLabels, shown } from './contents-request.ts';
 
 /** The API takes no less, whatever the pod asks for. */
 const shortestLifetimeSeconds = 600;
@@ -44,5 +44,13 @@ export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 
       return { type: 'failed', ...failed };
     }
     return status?.certificate === undefined ? undefined : issuedOutcome(status.certificate, refreshAfter);
+  },
+  hurdle({ metadata: { name }, spec: { signerName }, status }): Hurdle {
+    const subject = `CertificateSigningRequest ${name}`;
+    if (conditionOf(status, 'Approved') !== undefined) {
+      return hurdleOf('signer', `${subject} is approved, and signer ${shown(signerName)} has not signed it`);
+    }
+    const how = `whoever may approve for signer ${shown(signerName)} does it with "kubectl certificate approve ${name}"`;
+    return hurdleOf('approver', `${subject} waits for its approval: ${how}`);
   },
 };

@@ -1,6 +1,6 @@
 /**
  * The part of a PKCS#10 request that is signed (RFC 2986, CertificationRequestInfo), with names and usages. The library
- * for it is loaded with the first request of this kind, so that a node without such an issuer does not carry it.
+ * for it is loaded with the first request of this kind, so that it costs no memory on nodes without such an issuer.
  *
  * https://www.rfc-editor.org/rfc/rfc2986#section-4
  */

@@ -8,7 +8,7 @@ import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Condition, KubernetesObject } from '../kubernetes/objects.ts';
-import type { CertificateOrder, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
+import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { certificationRequestInfo } from './certification-request.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
@@ -27,10 +27,10 @@ interface ContentsChoices {
   readonly certManager: Extract<IssuerChoice, { readonly api: 'certManager' }>;
 }
 
-/** What differs between the APIs. */
 /** An object that carries a PKCS#10 request: PEM, base64. */
 export type ContentsRequest = KubernetesObject & { readonly spec: { readonly request: string } };
 
+/** What differs between the APIs. */
 export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = ContentsApi> {
   readonly api: A;
   /** The object's kind, for messages. */
@@ -45,6 +45,8 @@ export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = 
   accepts(choice: IssuerChoice): ChoiceOf<A> | undefined;
   /** The answer, or undefined while there is none. */
   outcome(request: T, refreshAfter: number): Outcome | undefined;
+  /** What a request without an answer waits for. */
+  hurdle(request: T): Hurdle;
 }
 
 /**
@@ -81,6 +83,19 @@ export function conditionOf(
 ): { readonly reason: string; readonly message: string } | undefined {
   const condition = status?.conditions?.find((each) => each.type === type && each.status === holds);
   return condition && { reason: condition.reason ?? '', message: condition.message ?? '' };
+}
+
+const longestDetail = 1024;
+const longestShown = 100;
+
+/** A name that somebody else chose, as the agent's own sentences carry it. */
+export function shown(name: string): string {
+  return name.length <= longestShown ? name : `${name.slice(0, longestShown)}…`;
+}
+
+/** What a request waits for, with what the other side says about it, if it says anything. */
+export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdle {
+  return detail === '' ? { turn, text } : { turn, text, detail: detail.slice(0, longestDetail) };
 }
 
 /**
@@ -124,10 +139,11 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
 ): Issuer {
   const { kind, calls, cache, nodeName } = options;
   const refreshAfter = new Map<string, number>();
-  const following = createFollowing(cache, (request) => {
+  const outcomeOf = (request: T): Outcome | undefined => {
     const known = refreshAfter.get(kind.key(request.metadata.namespace ?? '', request.metadata.name));
     return kind.outcome(request, known ?? defaultRefreshAfter);
-  });
+  };
+  const following = createFollowing(cache, outcomeOf, kind.hurdle);
 
   async function requestFor(order: CertificateOrder, key: PrivateKey, { usages, template }: RequestSettings) {
     const names = namesFor(template, order.identity, options.trustDomain());
@@ -200,17 +216,18 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
       }
     },
     submit,
-    follow({ namespace, requestName, signerName }, listener) {
+    follow({ namespace, requestName, signerName }, listener, onHurdle) {
       const key = kind.key(namespace, requestName);
       refreshAfter.set(key, refreshAfterOf(namespace, signerName));
-      const end = following.follow(key, (outcome) => {
+      const onOutcome = (outcome: Outcome): void => {
         refreshAfter.delete(key);
         listener(outcome);
         // By now the answer is kept in the volume; the request has no owner that would take it away.
         if (outcome.type !== 'gone') {
           calls.remove(namespace, requestName).catch(options.onFault);
         }
-      });
+      };
+      const end = following.follow(key, onOutcome, onHurdle);
       return () => {
         refreshAfter.delete(key);
         end();

@@ -2,9 +2,10 @@
  * Follows requests until they are answered, over a live copy of them. Written once for every certificate API: what an
  * answer looks like is all that differs.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { createBoundedMap } from '../base/bounded-map.ts';
 import { type KubernetesObject, keyOf } from '../kubernetes/objects.ts';
-import type { Outcome } from '../lifecycle/ports.ts';
+import type { Hurdle, Outcome } from '../lifecycle/ports.ts';
 import type { RequestCache, RequestEvent } from './request-calls.ts';
 
 /** Submitted requests whose list number is remembered; beyond that the oldest is forgotten. */
@@ -13,14 +14,21 @@ const rememberedSubmissions = 1024;
 export interface Following {
   /** Notes that the request exists from now on. @param key `namespace/name`, of a cluster-scoped request its name */
   submitted(key: string): void;
-  /** Tells the outcome once, never before this call has returned. @returns ends the following */
-  follow(key: string, listener: (outcome: Outcome) => void): () => void;
+  /**
+   * Tells the outcome once, and before it what the request waits for, whenever that changes; never before this call has
+   * returned. @returns ends the following
+   */
+  follow(key: string, listener: (outcome: Outcome) => void, onHurdle?: (hurdle: Hurdle) => void): () => void;
 }
 
-/** @param outcomeOf the answer in a request, or undefined while there is none */
+/**
+ * @param outcomeOf the answer in a request, or undefined while there is none
+ * @param hurdleOf what a request without an answer waits for, where that can be seen
+ */
 export function createFollowing<T extends KubernetesObject>(
   cache: RequestCache<T>,
   outcomeOf: (request: T) => Outcome | undefined,
+  hurdleOf: (request: T) => Hurdle | undefined = () => undefined,
 ): Following {
   /** By key: the list that had begun when the request was known to exist. */
   const submittedAt = createBoundedMap<string, number>(rememberedSubmissions);
@@ -29,10 +37,11 @@ export function createFollowing<T extends KubernetesObject>(
     submitted(key) {
       submittedAt.set(key, cache.lists().begun);
     },
-    follow(key, listener) {
+    follow(key, listener, onHurdle = () => undefined) {
       // A request of an earlier run of the agent is older than every list of this one.
       const existsSince = submittedAt.get(key) ?? 0;
       let ended = false;
+      let told: Hurdle | undefined;
 
       function end(): void {
         ended = true;
@@ -47,10 +56,24 @@ export function createFollowing<T extends KubernetesObject>(
         listener(outcome);
       }
 
+      function tell(request: T): void {
+        const hurdle = ended ? undefined : hurdleOf(request);
+        if (hurdle === undefined || isDeepStrictEqual(hurdle, told)) {
+          return;
+        }
+        told = hurdle;
+        onHurdle(hurdle);
+      }
+
+      function read(request: T): void {
+        settle(outcomeOf(request));
+        tell(request);
+      }
+
       function look(): void {
         const request = cache.get(key);
         if (request !== undefined) {
-          settle(outcomeOf(request));
+          read(request);
         } else if (cache.lists().taken > existsSince) {
           settle({ type: 'gone' });
         }
@@ -59,8 +82,10 @@ export function createFollowing<T extends KubernetesObject>(
       const unsubscribe = cache.subscribe((event: RequestEvent<T>) => {
         if (event.type === 'synced') {
           look();
+        } else if (keyOf(event.object) === key && event.type === 'deleted') {
+          settle(outcomeOf(event.object) ?? { type: 'gone' });
         } else if (keyOf(event.object) === key) {
-          settle(outcomeOf(event.object) ?? (event.type === 'deleted' ? { type: 'gone' } : undefined));
+          read(event.object);
         }
       });
       queueMicrotask(look);

@@ -207,6 +207,11 @@ export function issuerFor(rules: IssuerRules, namespace: string, signerName: str
   throw new AgentError('Rejected', message, { actor: 'cluster operator' });
 }
 
+/** The APIs that the rules name, each once. */
+export function apisNamed(rules: IssuerRules): readonly CertificateApi[] {
+  return apis.filter((api) => rules.some((rule) => rule[api] !== undefined));
+}
+
 const clusterIssuers = 'clusterissuers.cert-manager.io/';
 const issuers = 'issuers.cert-manager.io/';
 

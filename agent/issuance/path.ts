@@ -8,15 +8,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc5280#section-6.1 https://www.rfc-editor.org/rfc/rfc8446#section-4.4.2
  */
-import {
-  type Certificate,
-  isExpired,
-  isSelfIssued,
-  isSignedBy,
-  outlineCertificate,
-  parseCertificate,
-  whyNoIssuer,
-} from './certificate.ts';
+import { type Certificate, isExpired, isSelfIssued, isSignedBy, whyNoIssuer } from './certificate.ts';
 
 /**
  * Signatures checked for one chain. Certificates of one name could make it the square of their number; Go's verifier has
@@ -66,28 +58,6 @@ interface Search {
 
 export class TooManySignatures extends Error {
   override readonly name = 'TooManySignatures';
-}
-
-/**
- * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
- * @param leafAndChain DER, leaf first. @param anchors DER.
- * @param now milliseconds since the epoch.
- */
-export function verifiesAgainst(
-  leafAndChain: readonly Uint8Array[],
-  anchors: readonly Uint8Array[],
-  now: number,
-): boolean {
-  try {
-    const [leaf, ...others] = leafAndChain.map(parseCertificate);
-    return leaf !== undefined && ascend(leaf, others, now, anchors.map(outlineCertificate)).isTrusted;
-  } catch (fault) {
-    // What cannot be read, or costs too much to check, leads nowhere that a verifier would follow.
-    if (fault instanceof Error) {
-      return false;
-    }
-    throw fault;
-  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * What the PodCertificateRequest issuer needs of the API server, as interfaces: calls, and the node's live copy of the
- * requests. `agent.ts` hands it the implementations; tests hand it plain objects.
+ * requests. `issuers.ts` hands it the implementations; tests hand it plain objects.
  */
 
 import type { CallOptions } from '../base/call.ts';

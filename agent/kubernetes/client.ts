@@ -1,10 +1,10 @@
 /**
- * Calls to the API server: JSON over HTTPS as one of two identities, throttled, with typed errors, and the stream behind
- * a watch. Objects go in and come out as they travel, so unknown fields are neither lost nor in the way.
+ * Calls to the API server: JSON over HTTPS as one of two identities, throttled, with typed errors, and the stream
+ * behind a watch. Objects are passed as the JSON that travels, so unknown fields are neither lost nor in the way.
  *
- * A call is tried once; when to try again is its caller's business. Two faults that say nothing about the call are
- * repaired here and the call repeated, once each: credentials or a CA that were rotated meanwhile, and a kept connection
- * that the server had closed. Every call the agent makes may be repeated: names of objects it creates are determined.
+ * A call is tried once; its caller decides when to try again. Two faults that say nothing about the call are repaired
+ * here and the call repeated, once each: credentials or a CA that were rotated meanwhile, and a kept connection that
+ * the server had closed. Every call the agent makes may be repeated: names of objects it creates are determined.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
@@ -155,7 +155,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     };
   }
 
-  /** Sends once; an error reply becomes an AgentError, and a pause that the server asks for is kept by all. */
+  /** Sends once; an error reply becomes an AgentError, and a pause that the server asks for applies to all calls. */
   async function attempt(call: CallWords, request: ApiRequest, credentials: Credentials) {
     const body = request.body === undefined ? {} : { body: Buffer.from(JSON.stringify(request.body)) };
     const path = request.path + queryString(request.query);

@@ -1,7 +1,7 @@
 /**
- * Whether a pod is on its way out while somebody waits for it: by one list and watch of this node's pods, however many ask,
- * and only while somebody asks. A node may read no other pods: its authorizer lets it in by the selector alone. An agent that
- * may not list pods does without.
+ * Tells whether a pod is being deleted while somebody waits for it. One list and watch of this node's pods serves all
+ * who ask, and runs only while somebody asks. The node authorizer allows a node just this: to list its own pods, by
+ * this selector. An agent that may not list pods does without.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */

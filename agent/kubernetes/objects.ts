@@ -11,7 +11,7 @@ export interface ObjectMeta {
   readonly uid?: string;
   readonly resourceVersion?: string;
   readonly creationTimestamp?: string;
-  /** When the object was asked to go, RFC 3339. */
+  /** When the object's deletion was asked for, RFC 3339. */
   readonly deletionTimestamp?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;

@@ -2,9 +2,9 @@
  * Who a pod is: the identity that a certificate request must state and that the API server checks against the live
  * objects, and what the pod says about the ownership of files.
  *
- * That a pod is gone ends the care for its volumes, so one reply is not believed: whatever stands between the agent and the
- * API server can answer 404. A pod is gone when the reply for its name says so in the API server's own words, or names
- * another pod, and a complete list of the node's pods of that name does not have its UID either.
+ * Volumes of a pod that is gone are no longer looked after, so one reply is not enough: a proxy between the agent and
+ * the API server can answer 404 too. A pod is gone when the reply for its name says so in the API server's own words,
+ * or names another pod, and a complete list of the node's pods of that name does not have its UID either.
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */

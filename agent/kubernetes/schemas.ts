@@ -1,7 +1,7 @@
 /**
- * What comes off the wire, read once, field by field, into the types of `objects.ts`: a reply is whatever a server, a proxy
- * or another version of Kubernetes sends. Fields that the agent does not know are left out, a field that is null counts as
- * absent (Go writes nil slices and maps so), and a known field of the wrong type makes the object unreadable.
+ * Reads what comes off the wire, once and field by field, into the types of `objects.ts`: a reply may come from a proxy
+ * or from another version of Kubernetes. Fields that the agent does not know are left out, a field that is null counts
+ * as absent (Go writes nil slices and maps so), and a known field of the wrong type makes the object unreadable.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */

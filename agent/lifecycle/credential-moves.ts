@@ -5,7 +5,16 @@
 import type { CertificateRecord, IssuedChain } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { Attempt, CredentialNews, Effect, Failure, Moment, Pausing, Transition } from './credential-state.ts';
+import type {
+  Attempt,
+  CredentialNews,
+  CredentialState,
+  Effect,
+  Failure,
+  Moment,
+  Pausing,
+  Transition,
+} from './credential-state.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
@@ -44,8 +53,8 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
 const worthTellingMs = 2_000;
 
 /**
- * The answer goes into the files, at once or when it is valid. Once nothing in the files is valid either, one that will be
- * soon does no harm. `before`: effects that come first.
+ * The answer goes into the files, with its refresh time drawn; or it waits until it is valid. Once nothing in the files is
+ * valid either, one that will be valid soon does no harm. `before`: effects that come first.
  */
 export function take(
   attempt: Attempt,
@@ -54,34 +63,22 @@ export function take(
   at: Moment,
   before: readonly Effect[],
 ): Transition {
-  const { notBefore } = answer;
-  const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
-  if (at.now >= until) {
-    return project(attempt, requestName, answer, at, before);
-  }
-  const aheadMs = notBefore - at.now;
-  const told =
-    aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
-  return {
-    state: { name: 'maturing', attempt: { ...attempt, since: at.now }, requestName, answer, until },
-    effects: [...before, ...told, { type: 'saveAnswer', answer }],
-  };
-}
-
-/** The answer goes into the files, with its refresh time drawn. `before`: effects that come first. */
-export function project(
-  attempt: Attempt,
-  requestName: string,
-  answer: IssuedChain,
-  at: Moment,
-  before: readonly Effect[],
-): Transition {
   const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
+  const begun: Attempt = { ...attempt, since: at.now };
+  const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
+  if (at.now < until) {
+    const aheadMs = notBefore - at.now;
+    const notYetValid = notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until });
+    return {
+      state: { name: 'maturing', attempt: begun, requestName, answer, until },
+      effects: [...before, ...(aheadMs < worthTellingMs ? [] : [notYetValid]), { type: 'saveAnswer', answer }],
+    };
+  }
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
   const certificate = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
   return {
-    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, certificate },
+    state: { name: 'projecting', attempt: begun, answer, certificate },
     effects: [...before, { type: 'project', certificate, answer }],
   };
 }
@@ -156,6 +153,11 @@ export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt;
 /** Tells what happened. */
 export function notify(news: CredentialNews): Effect {
   return { type: 'notify', news };
+}
+
+/** An event that changes nothing. */
+export function unchanged(state: CredentialState): Transition {
+  return { state, effects: [] };
 }
 
 /** How long the present step has taken, in milliseconds. */

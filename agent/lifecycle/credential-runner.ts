@@ -144,6 +144,7 @@ export function runCredential(
         unfollow = issuer.follow(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
           (outcome) => dispatch(judge(outcome)),
+          (hurdle) => dispatch({ type: 'hindered', hurdle }),
         );
         return;
       case 'unfollow':

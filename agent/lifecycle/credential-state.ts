@@ -25,6 +25,7 @@ import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
 import type { CredentialNotice, CredentialSubject, EndReason, Phase } from './notices.ts';
+import type { Hurdle } from './ports.ts';
 
 /** What has been said about the certificate in the files: nothing yet, that its refresh is late, that it has expired. */
 export type Warned = 'nothing' | 'overdue' | 'expired';
@@ -64,8 +65,12 @@ export interface Awaiting {
   readonly attempt: Attempt;
   readonly requestName: string;
   readonly giveUpAt: number;
-  /** True once the pod has been told that its signer is being waited for. */
-  readonly announced: boolean;
+  /** What the request waits for, where its API shows that. */
+  readonly hurdle: Hurdle | undefined;
+  /** What the pod has been told of the waiting; undefined before it was told anything. */
+  readonly told: { readonly hurdle: Hurdle | undefined } | undefined;
+  /** The pod is told no sooner; again only of another hurdle, after as long a time as it has waited until then. */
+  readonly tellAt: number;
 }
 
 /**
@@ -150,6 +155,8 @@ export type CredentialEvent =
       readonly suggested?: KeyType;
       readonly followSuggestion: boolean;
     }
+  /** What the request waits for is another thing now. */
+  | { readonly type: 'hindered'; readonly hurdle: Hurdle }
   /** The request was deleted before it was answered. */
   | { readonly type: 'deleted' }
   /** The files hold the answer. */

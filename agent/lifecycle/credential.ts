@@ -14,17 +14,15 @@ import {
   newAttempt,
   notify,
   pause,
-  project,
   submit,
   take,
-  timeLeft,
+  unchanged,
   warn,
   warningTime,
   wokenPauseEnd,
 } from './credential-moves.ts';
 import type {
   Attempt,
-  Awaiting,
   CredentialEvent,
   CredentialState,
   Effect,
@@ -37,11 +35,9 @@ import type {
   Submitting,
   Transition,
 } from './credential-state.ts';
+import { beginWaiting, onAwaitingTimer, timeToTell, whileAwaiting } from './credential-waiting.ts';
 import type { EndReason } from './notices.ts';
-import { latestRefresh, patience } from './pace.ts';
-
-/** How long a signer may take before the pod is told that it is being waited for. */
-const waitingNoticeAfterMs = 10_000;
+import { latestRefresh } from './pace.ts';
 
 /** Takes up a credential: a new one, or what an earlier run of the agent left. */
 export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
@@ -107,10 +103,8 @@ export function wakeTime(state: CredentialState): number | undefined {
     case 'generating':
     case 'submitting':
       return warningTime(state.attempt);
-    case 'awaiting': {
-      const announceAt = state.announced ? undefined : state.attempt.since + waitingNoticeAfterMs;
-      return earliest(state.giveUpAt, announceAt, warningTime(state.attempt));
-    }
+    case 'awaiting':
+      return earliest(state.giveUpAt, timeToTell(state), warningTime(state.attempt));
     case 'maturing':
       return earliest(state.until, warningTime(state.attempt));
     case 'projecting':
@@ -156,19 +150,7 @@ function whileGenerating(state: Generating, event: CredentialEvent, at: Moment):
 function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment): Transition {
   const { attempt, requestName } = state;
   if (event.type === 'submitted') {
-    return {
-      state: {
-        name: 'awaiting',
-        attempt: { ...attempt, since: at.now },
-        requestName,
-        giveUpAt: at.now + patience(timeLeft(attempt.current, at)),
-        announced: false,
-      },
-      effects: [
-        notify({ type: 'requested', requestName, tookMs: elapsed(attempt, at) }),
-        { type: 'follow', requestName },
-      ],
-    };
+    return beginWaiting(attempt, requestName, at);
   }
   if (event.type === 'heldUp') {
     const { waitsFor } = event;
@@ -184,43 +166,6 @@ function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment):
     return pause(attempt, { kind: 'error', phase: 'request', error }, at, { resubmit });
   }
   return unchanged(state);
-}
-
-function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Moment): Transition {
-  const { attempt, requestName } = state;
-  switch (event.type) {
-    case 'accepted': {
-      const answered = notify({ type: 'answered', requestName, tookMs: elapsed(attempt, at) });
-      return take(attempt, requestName, event.answer, at, [answered]);
-    }
-    case 'unusable':
-      return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at, { requestName });
-    case 'deleted':
-      return pause(attempt, { kind: 'lost', why: 'deleted' }, at, { requestName });
-    case 'refused':
-      return whenRefused(state, event, at);
-    default:
-      return unchanged(state);
-  }
-}
-
-function whenRefused(state: Awaiting, event: CredentialEvent & { type: 'refused' }, at: Moment): Transition {
-  const { attempt, requestName } = state;
-  const { kind, reason, message, suggested, followSuggestion } = event;
-  const pausing = pause(attempt, { kind, reason, message }, at, { requestName });
-  if (suggested === undefined) {
-    return pausing;
-  }
-  const effects = [...pausing.effects, notify({ type: 'keyTypeSuggested', suggested, followed: followSuggestion })];
-  if (!followSuggestion) {
-    return { state: pausing.state, effects };
-  }
-  const next: Attempt = { ...pausing.state.attempt, keyType: suggested };
-  // At once the first time; a signer that suggests in circles is followed at the pace of any other failure.
-  if (attempt.failures === 0) {
-    return generate(next, at, effects);
-  }
-  return { state: { ...pausing.state, attempt: next }, effects };
 }
 
 function whenWritten(state: Projecting, at: Moment): Transition {
@@ -278,7 +223,7 @@ function onMaturingTimer(state: Maturing, at: Moment): Transition {
     return { state: { ...state, attempt }, effects };
   }
   return at.now < answer.notAfter
-    ? project(attempt, requestName, answer, at, effects)
+    ? take(attempt, requestName, answer, at, effects)
     : outdated(attempt, requestName, at, effects);
 }
 
@@ -305,26 +250,6 @@ function onRetryNow(state: CredentialState, at: Moment): Transition {
   return state.name === 'ended' ? onEndedTimer(hastened(state), at) : unchanged(state);
 }
 
-function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
-  const { attempt, effects } = warn(state.attempt, at);
-  const { requestName, giveUpAt } = state;
-  if (at.now >= giveUpAt) {
-    const unanswered = pause(attempt, { kind: 'lost', why: 'unanswered' }, at, { requestName });
-    return { state: unanswered.state, effects: [...effects, { type: 'unfollow' }, ...unanswered.effects] };
-  }
-  if (at.now < attempt.since) {
-    // The wall clock was set back: the patience begins anew, at the new time.
-    const shifted = { ...attempt, since: at.now };
-    return { state: { ...state, attempt: shifted, giveUpAt: at.now + (giveUpAt - attempt.since) }, effects };
-  }
-  const waitedMs = elapsed(attempt, at);
-  if (state.announced || waitedMs < waitingNoticeAfterMs) {
-    return { state: { ...state, attempt }, effects };
-  }
-  const waiting = notify({ type: 'waitingForSigner', requestName, waitedMs });
-  return { state: { ...state, attempt, announced: true }, effects: [...effects, waiting] };
-}
-
 function end(state: CredentialState, why: EndReason, at: Moment): Transition {
   if (state.name === 'ended') {
     return unchanged(state);
@@ -346,8 +271,4 @@ function resume(pending: PendingRequest): Effect {
 
 function earliest(...times: readonly (number | undefined)[]): number {
   return Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
-}
-
-function unchanged(state: CredentialState): Transition {
-  return { state, effects: [] };
 }

@@ -6,6 +6,7 @@
 import type { VolumeRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { AgentError } from '../base/errors.ts';
+import type { Hurdle } from './ports.ts';
 
 /** The parts of an issuance that take time, in their order. */
 export type Phase =
@@ -36,8 +37,16 @@ export type CredentialNotice = CredentialSubject &
     | { readonly type: 'requested'; readonly requestName: string; readonly tookMs: number }
     /** The request is made as soon as what it waits for is there: a token that the kubelet hands over. */
     | { readonly type: 'requestHeldUp'; readonly requestName: string; readonly waitsFor: string }
-    /** The signer has not answered for a while; said once a request. */
-    | { readonly type: 'waitingForSigner'; readonly requestName: string; readonly waitedMs: number }
+    /** The request has not been answered for a while; said once a request, and again where it waits for something else. */
+    | {
+        readonly type: 'waitingForSigner';
+        readonly requestName: string;
+        readonly waitedMs: number;
+        /** What it waits for, where its API shows that. */
+        readonly hurdle?: Hurdle;
+        /** Set when it was said of this request before. */
+        readonly again?: true;
+      }
     /** The signer's certificate was accepted. */
     | { readonly type: 'answered'; readonly requestName: string; readonly tookMs: number }
     /**

@@ -105,6 +105,16 @@ export type Outcome =
   /** The request was deleted before it was answered. */
   | { readonly type: 'gone' };
 
+/** What a request that is not answered yet waits for, where its API shows that. It is no failure. */
+export interface Hurdle {
+  /** Whose turn it is: somebody must approve the request, or whoever issues the certificate must go on. */
+  readonly turn: 'approver' | 'signer';
+  /** In the agent's own words, who has to do what and how; the same for as long as the request waits for the same. */
+  readonly text: string;
+  /** What the other side says about it, as it says it. */
+  readonly detail?: string;
+}
+
 /** What a request is made for. */
 export interface RequestSubject {
   readonly pod: PodReference;
@@ -141,9 +151,16 @@ export interface Issuer {
   /**
    * Reports what becomes of a request, once, never before this call has returned. A submitted request that the watch
    * has not shown yet is waited for; one that was there and is no more, or is absent from a complete list made after
-   * the call, is `gone`. @returns ends the watching.
+   * the call, is `gone`.
+   * @param onHurdle hears what the request waits for, where the API shows it, and again when that changes; not after
+   * the outcome
+   * @returns ends the watching.
    */
-  follow(request: RequestReference, listener: (outcome: Outcome) => void): () => void;
+  follow(
+    request: RequestReference,
+    listener: (outcome: Outcome) => void,
+    onHurdle?: (hurdle: Hurdle) => void,
+  ): () => void;
   /**
    * The checks before a chain is used: it parses, the leaf holds the key (`spki`, DER), its times agree with the
    * status, it has not expired at `now` (milliseconds since the epoch). @throws AgentError InvalidChain

@@ -1,27 +1,21 @@
 /**
  * All volumes of this node: what the kubelet's publish and unpublish calls do, and what an earlier run of the agent left.
  *
- * There is no list of volumes other than the volumes themselves. This map holds the running ones; the store finds them
- * again after a restart.
+ * No list of volumes is kept beside the volumes themselves: a map in memory holds those that are looked after, and the
+ * store finds them again after a restart.
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
-import type {
-  FileOwner,
-  OpenVolume,
-  PodReference,
-  UnusableVolume,
-  VolumeRecord,
-  VolumeStore,
-} from '../../volumes/base/volume.ts';
+import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
-import type { NodePods, PodDirectory, PodIdentity, TokenDesk } from './ports.ts';
+import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
+import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
-import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
+import type { VolumeSnapshot } from './volume-status.ts';
 
 /** How long until a volume that the kubelet does not know is looked at again when the API server did not answer. */
 const orphanRetryMs = 60_000;
@@ -40,8 +34,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly tokens?: TokenDesk;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
-  /** Why answers cannot arrive, where something keeps them away; told to pods that wait. */
-  readonly hindrance?: () => string | undefined;
+  /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
+  readonly hindrance?: (requestNames: readonly string[]) => string | undefined;
 }
 
 export interface VolumeManager extends VolumeDriver {
@@ -154,7 +148,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
-    // While a publish call is held the kubelet cannot unmount, and a pod that was deleted stays.
+    // The kubelet does not unmount while its publish call is under way, so a pod that was deleted would stay.
     let unfollow = (): void => {};
     const cancelMoment = clock.at(startedAt + momentMs, () => {
       unfollow = nodePods.onEnding(request.pod, () => timeUp.abort());
@@ -194,7 +188,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       return status;
     }
     const { type, message } = status;
-    const why = type === 'waiting' ? hindrance?.() : undefined;
+    const requests = runner.snapshot().flatMap(({ requestName }) => requestName ?? []);
+    const why = type === 'waiting' ? hindrance?.(requests) : undefined;
     return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 
@@ -292,43 +287,4 @@ async function presence(
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
   }
-}
-
-/** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */
-function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
-  const gid = request.mountGroup ?? identity.fsGroup;
-  if (gid !== undefined) {
-    return { kind: 'group', gid };
-  }
-  return identity.runAsUser === undefined ? { kind: 'none' } : { kind: 'user', uid: identity.runAsUser };
-}
-
-function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
-  const { volumeId, targetPath, volumeName, pod, declaration } = request;
-  return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
-}
-
-/**
- * Waits until the volume is ready, or refused with no other attempt before `answerAt`, or the signal says to wait no longer;
- * gives the status then. Between two calls the kubelet pauses for up to two minutes, and an attempt may succeed meanwhile.
- */
-function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): Promise<VolumeStatus> {
-  const isOpen = (status: VolumeStatus): boolean =>
-    status.type === 'waiting' || (status.type === 'refused' && status.retryAt < answerAt);
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      stopListening();
-      signal.removeEventListener('abort', finish);
-      resolve(runner.status());
-    };
-    const stopListening = runner.onChange(() => {
-      if (!isOpen(runner.status())) {
-        finish();
-      }
-    });
-    signal.addEventListener('abort', finish);
-    if (!isOpen(runner.status()) || signal.aborted) {
-      finish();
-    }
-  });
 }

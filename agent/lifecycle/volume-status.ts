@@ -10,6 +10,7 @@ import type { CredentialRunner } from './credential-runner.ts';
 import type { CredentialState, Failure } from './credential-state.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
+import type { Hurdle } from './ports.ts';
 
 /** How a volume stands towards the pod that waits for it. */
 export type VolumeStatus =
@@ -80,7 +81,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
         `creating request ${namespace}/${state.requestName} for signer ${signerName}${state.waitsFor === undefined ? '' : `; ${state.waitsFor}`}`,
       );
     case 'awaiting':
-      return waiting(`still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`);
+      return waiting(
+        state.hurdle?.text ?? `still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`,
+      );
     case 'maturing':
       return waiting(`signer ${signerName} has answered; ${describeMaturing(state)}`);
     case 'projecting':
@@ -115,6 +118,11 @@ function describeFailure(failure: Failure): string {
     default:
       return unreachable(failure);
   }
+}
+
+/** In full, for whoever looks at the agent; the kubelet gets the words that do not change. */
+function describeHurdle({ text, detail }: Hurdle): string {
+  return detail === undefined ? text : `${text}; it is said: ${detail}`;
 }
 
 function describeMaturing({ answer, until }: CredentialState & { readonly name: 'maturing' }): string {
@@ -172,6 +180,8 @@ function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; r
   switch (state.name) {
     case 'pausing':
       return { nextAttemptAt: state.until, lastError: describeFailure(state.failure) };
+    case 'awaiting':
+      return state.hurdle === undefined ? {} : { lastError: describeHurdle(state.hurdle) };
     case 'maturing':
       return { lastError: describeMaturing(state) };
     case 'submitting':

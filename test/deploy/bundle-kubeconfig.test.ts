@@ -32,7 +32,7 @@ interface Target {
   readonly more?: string;
 }
 
-describe('the bundle, by', { timeout: 120_000 }, () => {
+describe('the bundle, by', { timeout: 600_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'kubeconfig-'));
   const bundle = join(directory, 'dist', 'agent.mjs');
   let cluster: Cluster;

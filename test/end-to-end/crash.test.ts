@@ -40,7 +40,7 @@ const effects = [
 
 test('after a death at any point of an issuance or a refresh the next agent goes on, with no request more', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const { cluster, directory, created } = await startCrashCluster(t);
   const access = await accessOf(cluster);

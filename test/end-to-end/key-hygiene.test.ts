@@ -14,7 +14,7 @@ import { startRealNode } from './real-node.ts';
 
 test('no private key is in logs, metrics, events, requests, core dumps or files outside the volumes', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
   const node = await startRealNode(t, { timeScale: 600, signers });

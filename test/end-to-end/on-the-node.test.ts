@@ -26,7 +26,7 @@ import { startRealNode } from './real-node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
 
-test('an agent on its node', { skip: mountSkip, timeout: 120_000 }, async (t) => {
+test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) => {
   const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
   const node = await startRealNode(t, { timeScale: 600, signers });
   const { cluster } = node;
@@ -160,7 +160,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 120_000 }, async (t) =>
 
 test('an agent whose mounts would not reach the pods does not start, and says what to set', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const node = await startRealNode(t, { shared: false });
   const agent = node.spawnAgent();

@@ -62,7 +62,7 @@ export interface LogFields {
   readonly path?: string;
   /** Name of the driver. */
   readonly driver?: string;
-  /** What the other side was told, or what it told. */
+  /** What was told to the other side, or by it. */
   readonly detail?: string;
   readonly error?: unknown;
 }

@@ -12,7 +12,7 @@ import { readSignerName } from './signer-name.ts';
 import type { PodCertificateSource } from './types.ts';
 
 /** The output fields; the first two hold the private key. */
-const pathFields = [
+export const pathFields = [
   'credentialBundlePath',
   'keyPath',
   'certificateChainPath',

@@ -17,20 +17,19 @@ import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
 import {
   type Access,
-  holdDirectory,
-  holdParent,
   isRegularFileBelow,
   listFiles,
-  lstat,
   makeDirectory,
-  readRegularFile,
+  readAll,
+  readFile,
   readSymlink,
-  removeTree,
   replaceSymlink,
   setAccess,
   writeNewFile,
 } from './files.ts';
+import { holdDirectory, holdOn, holdParent, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
+import { removeTree } from './remove.ts';
 
 const dataLink = '..data';
 const temporaryLink = '..data_tmp';
@@ -56,26 +55,30 @@ export interface Change {
  */
 export function writeAtomically(root: string, change: Change): 'written' | 'unchanged' {
   try {
-    const current = currentSet(root);
-    removeLeftovers(root, current);
-    const kept = current === undefined ? [] : change.keep.filter((file) => isRegularFileBelow(current, file));
-    const paths = [...change.files.map((file) => file.path), ...kept];
-    if (current !== undefined && isSame(current, change.files, paths)) {
-      return linkVisibly(root, paths) > 0 ? 'written' : 'unchanged';
-    }
-    replaceSet(root, current, change, kept, paths);
-    return 'written';
+    removeLeftovers(root, currentName(root));
+    return withCurrent(root, (current) => writeBeside(root, current, change));
   } catch (error) {
     throw toVolumeError(error, `writing the files of ${root}`);
   }
 }
 
+function writeBeside(root: string, current: CurrentSet | undefined, change: Change): 'written' | 'unchanged' {
+  const kept =
+    current === undefined ? [] : change.keep.filter((file) => isRegularFileBelow(current.held, file, current.device));
+  const paths = [...change.files.map((file) => file.path), ...kept];
+  if (current !== undefined && isSame(current, change.files, paths)) {
+    return linkVisibly(root, paths) > 0 ? 'written' : 'unchanged';
+  }
+  replaceSet(root, current, change, kept, paths);
+  return 'written';
+}
+
 /** True when the volume shows all these files to its pod. */
 export function isComplete(root: string, paths: readonly string[]): boolean {
-  const current = currentSet(root);
+  const isThere = (current: CurrentSet | undefined): boolean =>
+    current !== undefined && paths.every((file) => isRegularFileBelow(current.held, file, current.device));
   return (
-    current !== undefined &&
-    paths.every((file) => isRegularFileBelow(current, file)) &&
+    unlessTampered(() => withCurrent(root, isThere)) === true &&
     topNames(paths).every((name) => readSymlink(path.join(root, name)) === visibleDestination(name))
   );
 }
@@ -83,73 +86,75 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
 /** Clears away what an interrupted write left. */
 export function repair(root: string): void {
   try {
-    removeLeftovers(root, currentSet(root));
+    removeLeftovers(root, currentName(root));
   } catch (error) {
     throw toVolumeError(error, `clearing ${root}`);
   }
 }
 
-/** The directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
-function currentSet(root: string): string | undefined {
+/** The set of files that the pod sees, its directory held. */
+interface CurrentSet {
+  readonly name: string;
+  readonly held: string;
+  readonly device: number;
+}
+
+/** The name of the directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
+function currentName(root: string): string | undefined {
   const name = readSymlink(path.join(root, dataLink));
-  if (name === undefined || !timestampDirectory.test(name)) {
-    return undefined;
-  }
-  const directory = path.join(root, name);
-  return lstat(directory)?.isDirectory() ? directory : undefined;
+  const isOwn = name !== undefined && timestampDirectory.test(name);
+  return isOwn && lstat(path.join(root, name))?.isDirectory() ? name : undefined;
+}
+
+/** @param work gets the current set while its directory is held. @throws VolumeError Tampered when it is not in the volume */
+function withCurrent<Result>(root: string, work: (current: CurrentSet | undefined) => Result): Result {
+  const name = currentName(root);
+  const device = fs.statSync(root).dev;
+  return name === undefined
+    ? work(undefined)
+    : holdOn(path.join(root, name), device, (held) => work({ name, held, device }));
 }
 
 function removeLeftovers(root: string, current: string | undefined): void {
   for (const name of fs.readdirSync(root)) {
     const isLeftover =
-      name === temporaryLink ||
-      name === temporaryVisibleLink ||
-      (timestampDirectory.test(name) && path.join(root, name) !== current);
+      name === temporaryLink || name === temporaryVisibleLink || (timestampDirectory.test(name) && name !== current);
     if (isLeftover) {
       removeTree(path.join(root, name));
     }
   }
 }
 
-function isSame(current: string, files: readonly ProjectedFile[], paths: readonly string[]): boolean {
-  const present = listFiles(current);
+function isSame(current: CurrentSet, files: readonly ProjectedFile[], paths: readonly string[]): boolean {
+  const present = listFiles(`${current.held}/.`, current.device);
   return present.length === paths.length && files.every((file) => isSameFile(current, file));
 }
 
-function isSameFile(current: string, file: ProjectedFile): boolean {
-  if (!isRegularFileBelow(current, file.path)) {
-    return false;
-  }
-  const stored = path.join(current, file.path);
-  const stats = fs.lstatSync(stored);
-  const sameAccess =
-    (stats.mode & 0o7777) === file.mode &&
-    (file.uid ?? stats.uid) === stats.uid &&
-    (file.gid ?? stats.gid) === stats.gid;
-  if (!sameAccess || stats.size !== file.bytes.length) {
-    return false;
-  }
-  const bytes = readIfPermitted(stored, file.bytes.length);
-  const same = bytes?.equals(file.bytes) ?? false;
-  bytes?.fill(0);
-  return same;
-}
-
-/** Without root's rights, a file whose mode denies its own owner can be written anew, but not compared. */
-function readIfPermitted(stored: string, maxBytes: number): Buffer | undefined {
-  try {
-    return readRegularFile(stored, maxBytes);
-  } catch (error) {
-    if (systemCode(error) === 'EACCES') {
-      return undefined;
-    }
-    throw error;
-  }
+/**
+ * True when the file is there as it is to be. Without root's rights, a file whose mode denies its own owner can be written anew,
+ * but not compared.
+ */
+function isSameFile({ held, device }: CurrentSet, file: ProjectedFile): boolean {
+  const compare = (place: string) =>
+    readFile(place, device, (descriptor, stats) => {
+      const sameAccess =
+        (stats.mode & 0o7777) === file.mode &&
+        (file.uid ?? stats.uid) === stats.uid &&
+        (file.gid ?? stats.gid) === stats.gid;
+      if (!sameAccess || stats.size !== file.bytes.length) {
+        return false;
+      }
+      const bytes = readAll(place, descriptor, stats.size);
+      const same = bytes.equals(file.bytes);
+      bytes.fill(0);
+      return same;
+    });
+  return unlessTampered(() => holdParent(held, file.path, device, compare)) === true;
 }
 
 function replaceSet(
   root: string,
-  current: string | undefined,
+  current: CurrentSet | undefined,
   change: Change,
   kept: readonly string[],
   paths: readonly string[],
@@ -161,13 +166,13 @@ function replaceSet(
     replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
   } catch (error) {
     quietly(() => removeTree(fresh));
-    quietly(() => unlinkStale(root, current === undefined ? [] : listFiles(current)));
+    quietly(() => unlinkStale(root, current === undefined ? [] : listFiles(`${current.held}/.`, current.device)));
     throw error;
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
   quietly(() => unlinkStale(root, paths));
   if (current !== undefined) {
-    quietly(() => removeTree(current));
+    quietly(() => removeTree(path.join(root, current.name)));
   }
 }
 
@@ -175,7 +180,7 @@ function replaceSet(
 function fill(
   fresh: string,
   device: number,
-  current: string | undefined,
+  current: CurrentSet | undefined,
   change: Change,
   kept: readonly string[],
   paths: readonly string[],
@@ -185,9 +190,11 @@ function fill(
     holdParent(fresh, file.path, device, (place) => writeNewFile(place, file.bytes, file));
   }
   if (current !== undefined) {
-    // link(2) does not follow a symlink, and `kept` are regular files below real directories of one file system.
+    // link(2) does not follow a symlink in the last element, and those before it are held.
     for (const file of kept) {
-      holdParent(fresh, file, device, (place) => fs.linkSync(path.join(current, file), place));
+      holdParent(current.held, file, device, (from) =>
+        holdParent(fresh, file, device, (place) => fs.linkSync(from, place)),
+      );
     }
   }
   setAccess(`${fresh}/.`, change.directory);

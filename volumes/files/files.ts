@@ -5,7 +5,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, VolumeError } from '../base/errors.ts';
+import { VolumeError } from '../base/errors.ts';
+import { holdOn, holdParent, lstat, unlessTampered } from './hold.ts';
+import { deepest, removeTree } from './remove.ts';
 
 /** Mode bits, and numeric owners where the agent may set them. */
 export interface Access {
@@ -15,68 +17,6 @@ export interface Access {
 }
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
-
-/** lstat, or nothing when the path does not exist. */
-export function lstat(file: string): fs.Stats | undefined {
-  return fs.lstatSync(file, { throwIfNoEntry: false });
-}
-
-/**
- * Lets work happen in a directory that is held open, by a path (`/proc/self/fd/N`) that leads to this very directory whatever is
- * put at its name meanwhile: a privileged container can rename what lies in its volume between two steps of the agent.
- * @param work gets the path to work by, and what the kernel says about the directory.
- * @throws VolumeError Tampered when a symlink or anything but a directory lies there.
- */
-export function holdDirectory<Result>(directory: string, work: (held: string, stats: fs.Stats) => Result): Result {
-  const descriptor = openDirectory(directory);
-  const held = `/proc/self/fd/${descriptor}`;
-  try {
-    return work(held, fs.fstatSync(descriptor));
-  } catch (error) {
-    // Whoever reads the message knows the directory by its name.
-    if (error instanceof Error) {
-      error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
-    }
-    throw error;
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-function openDirectory(directory: string): number {
-  try {
-    return fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code !== 'ENOTDIR' && code !== 'ELOOP') {
-      throw error;
-    }
-    throw new VolumeError('Tampered', `${directory} is not a directory; something was put in its place`, error);
-  }
-}
-
-/**
- * Lets work happen on a path below a directory that is held already, each directory on the way held while the next one is opened, and
- * all of them on the file system `device`. @throws VolumeError Tampered when one of them is not a directory there.
- */
-export function holdParent<Result>(
-  directory: string,
-  relative: string,
-  device: number,
-  work: (file: string) => Result,
-): Result {
-  const end = relative.indexOf('/');
-  if (end < 0) {
-    return work(path.join(directory, relative));
-  }
-  const next = path.join(directory, relative.slice(0, end));
-  return holdDirectory(next, (held, stats) => {
-    if (stats.dev !== device) {
-      throw new VolumeError('Tampered', `${next} lies on another file system than its volume`);
-    }
-    return holdParent(held, relative.slice(end + 1), device, work);
-  });
-}
 
 /** Creates a file with exactly these bytes, mode and owner, whatever the umask. @throws when the path exists. */
 export function writeNewFile(file: string, bytes: Uint8Array, access: Access): void {
@@ -121,28 +61,45 @@ export function setAccess(directory: string, access: Access): void {
 /**
  * Reads a regular file into a buffer of its own, which a caller can zero.
  * @param maxBytes a longer file is refused.
+ * @param device of the directory: a file that lies elsewhere was mounted there, and is refused too.
  */
-export function readRegularFile(file: string, maxBytes: number): Buffer {
+export function readRegularFile(file: string, maxBytes: number, device: number): Buffer {
+  return readFile(file, device, (descriptor, stats) => {
+    if (stats.size > maxBytes) {
+      throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
+    }
+    return readAll(file, descriptor, stats.size);
+  });
+}
+
+/** Opens a regular file of the file system `device` for reading. @throws VolumeError Tampered when it is anything else */
+export function readFile<Result>(
+  file: string,
+  device: number,
+  work: (descriptor: number, stats: fs.Stats) => Result,
+): Result {
   // O_NONBLOCK: a planted pipe must not hang the agent.
   const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const stats = fs.fstatSync(descriptor);
-    if (!stats.isFile()) {
-      throw new VolumeError('Tampered', `${file} is not a regular file`);
+    if (!stats.isFile() || stats.dev !== device) {
+      throw new VolumeError('Tampered', `${file} is not a regular file of its volume`);
     }
-    if (stats.size > maxBytes) {
-      throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
-    }
-    const bytes = ownMemory(stats.size);
-    try {
-      fill(bytes, descriptor, file);
-      return bytes;
-    } catch (error) {
-      bytes.fill(0);
-      throw error;
-    }
+    return work(descriptor, stats);
   } finally {
     fs.closeSync(descriptor);
+  }
+}
+
+/** The first `size` bytes of an open file, in a buffer of their own. */
+export function readAll(file: string, descriptor: number, size: number): Buffer {
+  const bytes = ownMemory(size);
+  try {
+    fill(bytes, descriptor, file);
+    return bytes;
+  } catch (error) {
+    bytes.fill(0);
+    throw error;
   }
 }
 
@@ -150,7 +107,7 @@ export function readRegularFile(file: string, maxBytes: number): Buffer {
  * Memory that nothing shares and nothing moves, zeroed. A buffer of up to 64 bytes without an ArrayBuffer of its own lies
  * on V8's heap: it is copied when it is used, and zeroing it then leaves a copy.
  */
-export function ownMemory(size: number): Buffer {
+function ownMemory(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size));
 }
 
@@ -194,77 +151,26 @@ export function readSymlink(link: string): string | undefined {
 }
 
 /**
- * True when `relative` is a regular file below `directory` and every element before it is a real directory: nothing on
- * the way is a symlink.
+ * True when `relative` is a regular file below `directory`, and every element before it a real directory, all on the file system
+ * `device`: nothing on the way is a symlink, and nothing is mounted there.
  */
-export function isRegularFileBelow(directory: string, relative: string): boolean {
-  const elements = relative.split('/');
-  const file = elements.pop() ?? '';
-  let parent = directory;
-  for (const element of elements) {
-    parent = path.join(parent, element);
-    if (!lstat(parent)?.isDirectory()) {
-      return false;
-    }
-  }
-  return lstat(path.join(parent, file))?.isFile() === true;
-}
-
-/** All files below a directory that are not directories, by relative path; empty when there is no such directory. */
-export function listFiles(directory: string, prefix = ''): string[] {
-  if (!lstat(directory)?.isDirectory()) {
-    return [];
-  }
-  return fs
-    .readdirSync(directory, { withFileTypes: true })
-    .flatMap((entry) =>
-      entry.isDirectory()
-        ? listFiles(path.join(directory, entry.name), `${prefix}${entry.name}/`)
-        : [`${prefix}${entry.name}`],
-    );
+export function isRegularFileBelow(directory: string, relative: string, device: number): boolean {
+  const found = unlessTampered(() => holdParent(directory, relative, device, lstat));
+  return found?.isFile() === true && found.dev === device;
 }
 
 /**
- * Removes a file or a whole tree, following no symlink and entering no other file system. Nothing happens when the path
- * does not exist; what is mounted inside stays, and its mount point with it (EBUSY).
+ * All files below a directory that are not directories, by relative path. What is mounted below it, and what lies too deep to be
+ * the agent's, is one entry.
  */
-export function removeTree(file: string): void {
-  const stats = lstat(file);
-  if (stats === undefined) {
-    return;
-  }
-  if (!stats.isDirectory()) {
-    fs.rmSync(file, { force: true });
-    return;
-  }
-  removeContents(file, stats.dev);
-  fs.rmdirSync(file);
-}
-
-/** Removes what lies in a directory on the file system `device`, and leaves the directory. */
-export function removeContents(directory: string, device: number): void {
-  for (const name of fs.readdirSync(directory)) {
-    const entry = path.join(directory, name);
-    const stats = lstat(entry);
-    if (stats === undefined || stats.dev !== device) {
-      continue;
-    }
-    if (!stats.isDirectory()) {
-      fs.unlinkSync(entry);
-    } else {
-      removeContents(entry, device);
-      removeDirectoryUnlessBusy(entry);
-    }
-  }
-}
-
-function removeDirectoryUnlessBusy(directory: string): void {
-  try {
-    fs.rmdirSync(directory);
-  } catch (error) {
-    // A mount inside it keeps it; its other contents are gone.
-    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') {
-      throw error;
-    }
-  }
+export function listFiles(directory: string, device: number, prefix = '', depth = 0): string[] {
+  return holdOn(directory, device, (held) =>
+    fs.readdirSync(held).flatMap((name) => {
+      const below = path.join(held, name);
+      const stats = lstat(below);
+      return stats?.isDirectory() && stats.dev === device && depth < deepest
+        ? listFiles(below, device, `${prefix}${name}/`, depth + 1)
+        : [`${prefix}${name}`];
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * From what a source got, to files: which path holds which bytes, with which mode and owner.
+ * Lays out the files of a volume: which path holds which bytes, with which mode and owner.
  *
  * Modes and owners are those of the kubelet's projected volumes, except that a private key is never readable by others:
  *

@@ -3,6 +3,7 @@
  * by field, that it still is what the rest of the agent takes it for.
  */
 import { checkPath } from '../declaration/paths.ts';
+import { pathFields } from '../declaration/pod-certificate.ts';
 import type {
   ClusterTrustBundleSource,
   LabelRequirement,
@@ -40,16 +41,8 @@ function source(value: Fields, index: number): Source {
   }
 }
 
-const certificatePaths = [
-  'credentialBundlePath',
-  'keyPath',
-  'certificateChainPath',
-  'leafPath',
-  'intermediatesPath',
-] as const;
-
 function podCertificate(value: Fields, index: number): PodCertificateSource {
-  const named = certificatePaths.filter((name) => value[name] !== undefined);
+  const named = pathFields.filter((name) => value[name] !== undefined);
   const lifetime = value['maxExpirationSeconds'] === undefined ? undefined : id(value, 'maxExpirationSeconds');
   return {
     kind: 'podCertificate',

@@ -4,7 +4,7 @@
  */
 
 /** Key → what it holds. */
-export const logFields = {
+const logFields = {
   namespace: 'namespace of the pod',
   pod: 'name of the pod',
   podUID: 'UID of the pod',

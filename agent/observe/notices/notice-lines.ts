@@ -51,8 +51,12 @@ function credentialLine(notice: CredentialNotice): Line {
       return { level: 'info', message: 'certificate requested', fields: { request, tookMs: notice.tookMs } };
     case 'requestHeldUp':
       return { level: 'info', message: 'request is held up', fields: { request, detail: notice.waitsFor } };
-    case 'waitingForSigner':
-      return { level: 'warn', message: 'waiting for the signer', fields: { request, waitedMs: notice.waitedMs } };
+    case 'waitingForSigner': {
+      const { waitedMs, hurdle } = notice;
+      const message = hurdle?.turn === 'approver' ? 'waiting for an approval' : 'waiting for the signer';
+      const detail = hurdle === undefined ? {} : { detail: hurdle.detail ?? hurdle.text };
+      return { level: 'warn', message, fields: { request, waitedMs, ...detail } };
+    }
     case 'answered':
       return { level: 'debug', message: 'certificate accepted', fields: { request, tookMs: notice.tookMs } };
     case 'notYetValid': {

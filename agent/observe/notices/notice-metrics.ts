@@ -1,5 +1,5 @@
 /**
- * What a notice counts in: the metrics of requests, outcomes, durations and trust anchors.
+ * Counts each notice in the metrics of requests, outcomes, durations and trust anchors.
  */
 
 import { unreachable } from '../../base/unreachable.ts';
@@ -79,7 +79,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
         countRetry(notice, 'error');
         break;
       case 'waitingForSigner':
-        metrics.count('waitingForSigner', signer);
+        if (!notice.again) {
+          metrics.count('waitingForSigner', signer);
+        }
         break;
       case 'notYetValid':
         metrics.count('notYetValid', signer);

@@ -23,6 +23,9 @@ const maxMessageLength = 1_024;
 /** Leave room for the rest of the message, whose end says what to do, around what others wrote. */
 const maxQuoteLength = 480;
 const maxNameLength = 100;
+/** What a request waits for: two names of the agent's own choosing, and beside them what somebody says. */
+const maxHurdleLength = 640;
+const maxDetailLength = 240;
 
 /** The event that a notice deserves; undefined for what an author need not know. */
 export function describeForPod(notice: Notice): EventText | undefined {
@@ -116,8 +119,8 @@ function signerOf(notice: CredentialNotice): string {
 }
 
 /** What another side said, as one sentence in one line. */
-function quote(text: string): string {
-  const line = singleLine(text, maxQuoteLength);
+function quote(text: string, limit = maxQuoteLength): string {
+  const line = singleLine(text, limit);
   if (line === '') {
     return 'no message.';
   }
@@ -130,6 +133,14 @@ function moment(milliseconds: number): string {
 }
 
 function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
+  const { hurdle } = notice;
+  if (hurdle !== undefined) {
+    return normal(hurdle.turn === 'approver' ? 'WaitingForApproval' : 'WaitingForSigner', [
+      `${place(notice)}: ${quote(hurdle.text, maxHurdleLength)}`,
+      ...(hurdle.detail === undefined ? [] : [`It is said: ${quote(hurdle.detail, maxDetailLength)}`]),
+      'The pod goes on by itself once that is done.',
+    ]);
+  }
   return normal('WaitingForSigner', [
     `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,

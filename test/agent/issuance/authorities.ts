@@ -12,6 +12,8 @@ import {
   PublicKey,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { outlineCertificate, parseCertificate } from '../../../agent/issuance/certificate.ts';
+import { ascend } from '../../../agent/issuance/path.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const hourMs = 3_600_000;
@@ -89,4 +91,26 @@ export function pemOf(...certificates: readonly Uint8Array[]): string {
       return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
     })
     .join('');
+}
+
+/**
+ * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
+ * @param leafAndChain DER, leaf first. @param anchors DER.
+ * @param now milliseconds since the epoch.
+ */
+export function verifiesAgainst(
+  leafAndChain: readonly Uint8Array[],
+  anchors: readonly Uint8Array[],
+  now: number,
+): boolean {
+  try {
+    const [leaf, ...others] = leafAndChain.map(parseCertificate);
+    return leaf !== undefined && ascend(leaf, others, now, anchors.map(outlineCertificate)).isTrusted;
+  } catch (fault) {
+    // What cannot be read, or costs too much to check, leads nowhere that a verifier would follow.
+    if (fault instanceof Error) {
+      return false;
+    }
+    throw fault;
+  }
 }

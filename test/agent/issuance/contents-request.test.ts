@@ -173,6 +173,59 @@ function issuerOver(world: ReturnType<typeof api>, rules: IssuerRules = []): Iss
   });
 }
 
+describe('what a request waits for', () => {
+  it('is an approval, with the command for it, and then its signature', () => {
+    const spec = { request: '', signerName: 'example.com/a' };
+    const metadata = { name: 'mtls-0-abc.csr' };
+    const waiting = certificateSigningRequests.hurdle({ metadata, spec });
+    assert.equal(waiting.turn, 'approver');
+    assert.match(waiting.text, /signer example\.com\/a does it with "kubectl certificate approve mtls-0-abc\.csr"/);
+    const status = { conditions: [condition('Approved', 'True')] };
+    assert.equal(certificateSigningRequests.hurdle({ metadata, spec, status }).turn, 'signer');
+  });
+
+  it("is told with cert-manager's own words, cut to a length", () => {
+    const spec = { request: '', issuerRef: { name: 'ca', kind: 'ClusterIssuer' } };
+    const metadata = { namespace: 'shop', name: 'mtls-0-abc.cr' };
+    const waiting = certificateRequests.hurdle({ metadata, spec });
+    assert.equal(waiting.turn, 'approver');
+    assert.match(
+      waiting.text,
+      /"cmctl approve -n shop mtls-0-abc\.cr"; with approver-policy, a CertificateRequestPolicy/,
+    );
+    const message = `Referenced "ClusterIssuer" not found: ${'x'.repeat(5_000)}`;
+    const conditions = [condition('Approved', 'True'), condition('Ready', 'False', 'Pending', message)];
+    const pending = certificateRequests.hurdle({ metadata, spec, status: { conditions } });
+    assert.equal(pending.turn, 'signer');
+    assert.match(pending.text, /is approved, and ClusterIssuer ca has not issued its certificate$/);
+    assert.ok(
+      message.startsWith(pending.detail ?? '?') && (pending.detail?.length ?? 0) <= 1024,
+      'the beginning of it',
+    );
+  });
+
+  it('is heard when it changes, and no more after the outcome', async () => {
+    const world = api();
+    const issuer = issuerOver(world);
+    await issuer.submit(order, key, signal);
+    const heard: (string | undefined)[] = [];
+    const told = new Promise<Outcome>((resolve) => {
+      const request = { namespace: 'shop', requestName: order.requestName, signerName };
+      issuer.follow(request, resolve, ({ turn, detail }) => heard.push(detail ?? turn));
+    });
+    const approved = condition('Approved', 'True');
+    const pending = (message: string) => ({ conditions: [approved, condition('Ready', 'False', 'Pending', message)] });
+    world.answer({});
+    world.answer(pending('not found'));
+    world.answer(pending('not found'));
+    world.answer(pending('not ready'));
+    world.answer({ conditions: [approved, condition('Ready', 'True', 'Issued')], certificate });
+    await told;
+    world.answer(pending('late'));
+    assert.deepEqual(heard, ['approver', 'not found', 'not ready']);
+  });
+});
+
 describe('a request of cert-manager', () => {
   it('is owned by its pod, labelled, and removed once its answer is taken up', async () => {
     const world = api();

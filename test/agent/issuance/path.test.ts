@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
-import { ascend, mostSignatureChecks, TooManySignatures, verifiesAgainst } from '../../../agent/issuance/path.ts';
-import { certify, type Holder, makeHolder, now, type Quality } from './authorities.ts';
+import { ascend, mostSignatureChecks, TooManySignatures } from '../../../agent/issuance/path.ts';
+import { certify, type Holder, makeHolder, now, type Quality, verifiesAgainst } from './authorities.ts';
 
 const hourMs = 3_600_000;
 const names = ['leaf', 'low', 'high', 'one', 'two', 'stranger'] as const;

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
-import { ascend, verifiesAgainst } from '../../../agent/issuance/path.ts';
+import { ascend } from '../../../agent/issuance/path.ts';
 import { buildGoProgram, goIsMissing } from '../../support/go.ts';
 import { createOpenSsl, type OpenSsl } from '../../support/openssl.ts';
-import { certify, makeHolder, now, pemOf, type Quality } from './authorities.ts';
+import { certify, makeHolder, now, pemOf, type Quality, verifiesAgainst } from './authorities.ts';
 
 interface Case {
   readonly chain: readonly Uint8Array[];

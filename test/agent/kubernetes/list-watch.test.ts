@@ -4,12 +4,8 @@ import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import type { FinishedCall } from '../../../agent/kubernetes/client.ts';
-import {
-  createListWatch,
-  type ListWatch,
-  type ListWatchEvent,
-  type ListWatchOptions,
-} from '../../../agent/kubernetes/list-watch.ts';
+import { createListWatch, type ListWatch, type ListWatchOptions } from '../../../agent/kubernetes/list-watch.ts';
+import type { ListWatchEvent } from '../../../agent/kubernetes/live-copy.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
-import { begin, retryTime, step } from '../../../agent/lifecycle/credential.ts';
-import type { CredentialState } from '../../../agent/lifecycle/credential-state.ts';
+import { begin, retryTime, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import type { CredentialEvent, CredentialState } from '../../../agent/lifecycle/credential-state.ts';
 import type { CertificateRecord, PendingRequest } from '../../../volumes/base/volume.ts';
 import { hour } from './world.ts';
 
@@ -70,4 +70,38 @@ test('a refresh time beyond notAfter that an earlier run left is brought forward
   const late = { ...current, refreshAt: current.notAfter + hour };
   const { state } = begin('ED25519', { current: late, pending: undefined }, { now: now + hour, random: 0.5 });
   assert.ok(state.name === 'fresh' && state.current.refreshAt < state.current.notAfter);
+});
+
+test('what a request waits for is told once it has lasted, again when it changes, and ever more seldom', () => {
+  const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
+  let state = step(submitting, { type: 'submitted' }, { now, random: 0.5 }).state;
+  const told: string[] = [];
+  const happen = (event: CredentialEvent, afterMs: number): void => {
+    const { state: next, effects } = step(state, event, { now: now + afterMs, random: 0.5 });
+    state = next;
+    for (const effect of effects) {
+      if (effect.type === 'notify' && effect.news.type === 'waitingForSigner') {
+        told.push(`${afterMs / 1000} ${effect.news.hurdle?.text}${effect.news.again === true ? ' again' : ''}`);
+      }
+    }
+  };
+  const hindered = (text: string): CredentialEvent => ({ type: 'hindered', hurdle: { turn: 'approver', text } });
+  happen(hindered('no approval'), 100);
+  assert.deepEqual(told, [], 'what passes at once is not told');
+  assert.equal(wakeTime(state), now + 10_000);
+  happen({ type: 'timer' }, 10_000);
+  happen({ type: 'timer' }, 15_000);
+  happen(hindered('no approval'), 30_000);
+  assert.deepEqual(told, ['10 no approval']);
+  happen(hindered('no signature'), 31_000);
+  assert.deepEqual(told.slice(1), ['31 no signature again']);
+  for (let second = 32; second < 600; second += 1) {
+    happen(hindered(`change ${second}`), second * 1000);
+  }
+  assert.deepEqual(told.slice(2), [
+    '62 change 62 again',
+    '124 change 124 again',
+    '248 change 248 again',
+    '496 change 496 again',
+  ]);
 });

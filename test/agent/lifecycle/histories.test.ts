@@ -15,6 +15,7 @@ const turn: fc.Arbitrary<Turn> = fc.record({
     { weight: 80, arbitrary: fc.constant('succeeds' as const) },
     { weight: 30, arbitrary: fc.constantFrom('fails' as const, 'is refused' as const) },
     { weight: 20, arbitrary: fc.constantFrom('is deleted' as const, 'is unusable' as const) },
+    { weight: 20, arbitrary: fc.constant('is held up' as const) },
     { weight: 60, arbitrary: fc.constant('nothing' as const) },
     {
       weight: 20,

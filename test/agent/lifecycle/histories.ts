@@ -21,6 +21,7 @@ export interface Turn {
     | 'is refused'
     | 'is deleted'
     | 'is unusable'
+    | 'is held up'
     | 'nothing'
     | 'the agent restarts'
     | 'a late event'
@@ -134,7 +135,7 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
   }
 }
 
-type Answer = 'succeeds' | 'fails' | 'is refused' | 'is deleted' | 'is unusable';
+type Answer = 'succeeds' | 'fails' | 'is refused' | 'is deleted' | 'is unusable' | 'is held up';
 
 function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefined {
   const { open } = world;
@@ -155,6 +156,10 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
       }
       if (how === 'is unusable') {
         return { type: 'unusable', error };
+      }
+      if (how === 'is held up') {
+        const hurdle = { turn: 'signer', text: 'not signed', detail: String(Math.round(turn.random * 2)) } as const;
+        return { type: 'hindered', hurdle };
       }
       return { type: 'refused', kind: 'denied', reason: 'Policy', message: 'no', followSuggestion: false };
     case 'project':

@@ -73,7 +73,7 @@ test('who was not allowed to ask asks as soon as the allow-list changes, and nob
   world.clock.advance(1_000);
   held.error = undefined;
   const before = world.submitted.length;
-  world.manager.relieve({ type: 'allowListChanged' });
+  world.manager.relieve({ type: 'rulesChanged' });
   await world.answer('issue');
   await settle();
   assert.equal(world.submitted.length, before + 1);

@@ -58,6 +58,43 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: {
+      ...credential,
+      type: 'waitingForSigner',
+      requestName,
+      waitedMs: 10_000,
+      hurdle: { turn: 'approver', text: 'request pc-1 waits for its approval', detail: 'no policy\nmatches' },
+    },
+    line: {
+      level: 'warn',
+      message: 'waiting for an approval',
+      request: 'pc-1',
+      waitedMs: 10_000,
+      detail: 'no policy\nmatches',
+    },
+    series: ['slow_requests_total{S} 1'],
+    event: ['Normal', 'WaitingForApproval', /waits for its approval\. It is said: no policy matches\. The pod goes on/],
+  },
+  {
+    notice: {
+      ...credential,
+      type: 'waitingForSigner',
+      requestName,
+      waitedMs: 20_000,
+      hurdle: { turn: 'signer', text: 'request pc-1 is approved, and its signer has not signed it' },
+      again: true,
+    },
+    line: {
+      level: 'warn',
+      message: 'waiting for the signer',
+      request: 'pc-1',
+      waitedMs: 20_000,
+      detail: 'request pc-1 is approved, and its signer has not signed it',
+    },
+    series: [],
+    event: ['Normal', 'WaitingForSigner', /has not signed it\. The pod goes on by itself once that is done\./],
+  },
+  {
     notice: { ...credential, type: 'answered', requestName, tookMs: 50 },
     line: { level: 'debug', message: 'certificate accepted', request: 'pc-1', tookMs: 50 },
     series: ['request_outcomes_total{S,outcome="issued",reason="Issued"} 1'],
@@ -503,11 +540,13 @@ describe('the reporter', () => {
     const long = 'x'.repeat(2_000);
     const wordy = { ...credential, signerName: `example.com/${long}` };
     report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000 });
+    const hurdle = { turn: 'approver', text: long, detail: long } as const;
+    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000, hurdle });
     report({ ...wordy, type: 'denied', requestName, reason: long, message: long, retryAt: moment });
     report({ ...wordy, type: 'requestLost', requestName, why: 'outdated', retryAt: moment });
     report({ ...wordy, type: 'attemptFailed', phase: 'request', error: error('Rejected', long), retryAt: moment });
     report({ ...anchors, type: 'anchorsMissing', message: long });
-    assert.equal(events.length, 5);
+    assert.equal(events.length, 6);
     for (const { message } of events) {
       assert.match(message, /[a-z0-9Z]\.$/);
     }
