@@ -112,7 +112,7 @@ export function openApiSide({
     watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
     onMalformed: (bundle, reason) =>
       log.warn(`ClusterTrustBundle ${bundle} cannot be read; its signer has to mend it`, { reason }),
-    onListenerFault: (error) => log.error('trust anchors could not be taken over', { error }),
+    onListenerFault: (error) => log.error('an update of trust anchors failed inside the agent', { error }),
   });
   closers.add(() => trust.stop());
   const events = createEventRecorder({ client, driverName, nodeName, clock });
@@ -196,7 +196,7 @@ function startChecks(
         check: checkApis,
       },
     ],
-    onMissing: (name, error) => log.error(`the agent cannot work yet: no ${name}`, { error }),
-    onMet: (name) => log.info(`the agent has its ${name} now`),
+    onMissing: (name, error) => log.error(`the agent cannot work yet: the check of ${name} fails`, { error }),
+    onMet: (name) => log.info(`the check of ${name} passes now`),
   });
 }

@@ -22,3 +22,18 @@ export interface CallOptions extends Rank {
   readonly priority: Priority;
   readonly signal: AbortSignal;
 }
+
+/** One finished call to the API server. */
+export interface FinishedCall {
+  readonly verb: string;
+  /** Resource and group, without names. */
+  readonly resource: string;
+  /** HTTP status, or 0 when there was no reply. */
+  readonly status: number;
+  /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
+  readonly tookMs: number;
+  /** Time spent waiting for its turn, milliseconds. */
+  readonly waitedMs: number;
+  /** The server's wall clock by its Date header (whole seconds), milliseconds since the epoch. */
+  readonly serverTime?: number;
+}

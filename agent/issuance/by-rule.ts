@@ -3,7 +3,8 @@
  * request's name which of them it was made through.
  */
 import { AgentError } from '../base/errors.ts';
-import type { Issuer } from '../lifecycle/ports.ts';
+import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';
+import { refuseWhatCannotBe } from './capabilities.ts';
 import { nameEndings } from './contents-request.ts';
 import { type CertificateApi, type IssuerChoice, type IssuerRules, issuerFor } from './issuer-rules.ts';
 
@@ -17,6 +18,20 @@ export function issuerByRule(
   onMissing: (api: CertificateApi) => void = () => undefined,
 ): Issuer {
   const chosen = (namespace: string, signerName: string): IssuerChoice => issuerFor(rules(), namespace, signerName);
+
+  /** A request of an earlier rule that its API cannot serve makes way for one of the rule in force. */
+  function refuseUnservable(api: CertificateApi, order: CertificateOrder): void {
+    try {
+      refuseWhatCannotBe(api, order);
+    } catch (cause) {
+      if (chosen(order.identity.pod.namespace, order.signerName).api === api) {
+        throw cause;
+      }
+      const message = `signer ${order.signerName} is asked through another API by now`;
+      throw new AgentError('Conflict', message, { actor: 'nobody', cause });
+    }
+  }
+
   return {
     requestName(subject, spki) {
       const { api } = chosen(subject.pod.namespace, subject.signerName);
@@ -27,6 +42,7 @@ export function issuerByRule(
     },
     async submit(order, key, signal) {
       const api = apiOf(order.requestName);
+      refuseUnservable(api, order);
       try {
         await issuers[api].submit(order, key, signal);
       } catch (error) {

@@ -36,7 +36,7 @@ export async function certificationRequestInfo(
   const extension = (extnID: string, critical: boolean, value: object) =>
     new x509.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
 
-  const extensions = [];
+  const extensions: InstanceType<typeof x509.Extension>[] = [];
   const bits = keyUsageBits(usages);
   if (bits.length > 0) {
     const flags = bits.reduce((all, bit) => all | (1 << bit), 0);

@@ -75,6 +75,12 @@ export function requestLabels(nodeName: string, podUID: string): Readonly<Record
   return { [nodeLabel]: nodeLabelValue(nodeName), [podLabel]: podUID };
 }
 
+/** The lifetime to ask for, in seconds: the shorter of the pod's and the rule's, as far as they say one. */
+export function lifetimeOf({ maxExpirationSeconds }: CertificateOrder, { lifetimeSeconds }: RequestSettings) {
+  const wishes = [maxExpirationSeconds, lifetimeSeconds].filter((seconds) => seconds !== undefined);
+  return wishes.length === 0 ? undefined : Math.min(...wishes);
+}
+
 /** The condition of a type, when it has the given status. */
 export function conditionOf(
   status: { readonly conditions?: readonly Condition[] } | undefined,
@@ -146,7 +152,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   const following = createFollowing(cache, outcomeOf, kind.hurdle);
 
   async function requestFor(order: CertificateOrder, key: PrivateKey, { usages, template }: RequestSettings) {
-    const names = namesFor(template, order.identity, options.trustDomain());
+    const names = namesFor(template, order.identity, options.trustDomain(), order.names);
     const info = await certificationRequestInfo(key.spki, names, usages);
     return pemInBase64(await key.signedRequest(info));
   }

@@ -9,17 +9,10 @@
 import * as v from 'valibot';
 import { AgentError } from '../base/errors.ts';
 import { matches, namespacePattern, signerPattern } from './allow-list.ts';
-import { templateVariables, unknownVariables } from './template-variables.ts';
+import { allowFromPodSchema, allowNothing } from './names-from-pod.ts';
+import type { Template } from './template.ts';
+import { podIPs, templateVariables, unknownVariables } from './template-variables.ts';
 import { isUsage, type Usage, usageNames } from './usages.ts';
-
-/** What a certificate says, where the agent writes it into the request. Text may hold variables, see `template.ts`. */
-export interface Template {
-  readonly uris: readonly string[];
-  readonly dnsNames: readonly string[];
-  readonly ipAddresses: readonly string[];
-  readonly commonName?: string;
-  readonly organizations: readonly string[];
-}
 
 /**
  * As whom a request is made: as the agent (its account, or its node where it impersonates that), or with a token of the
@@ -34,6 +27,8 @@ export interface RequestSettings {
   readonly usages: readonly Usage[];
   /** Part of the lifetime after which a certificate is renewed, between 0 and 1. */
   readonly refreshAfter: number;
+  /** The lifetime asked for, in seconds, and the longest one that a pod may ask for; absent: what the pod or the issuer says. */
+  readonly lifetimeSeconds?: number;
   readonly template: Template;
 }
 
@@ -63,6 +58,8 @@ const longestList = 32;
 const longestText = 512;
 /** What an audience is made of: a word or a URL. */
 const audiencePattern = /^[\x21-\x7e]{1,253}$/;
+/** As for PodCertificateRequests: 91 days. */
+const longestLifetimeSeconds = 7_862_400;
 
 const templateText = v.pipe(
   v.string(),
@@ -71,9 +68,10 @@ const templateText = v.pipe(
   v.check(
     (text) => unknownVariables(text).length === 0,
     ({ input }) =>
-      `names the variable ${unknownVariables(input).join(', ')}, known are ${templateVariables.join(', ')}`,
+      `names the variable ${unknownVariables(input).join(', ')}, known are ${templateVariables.join(', ')}, and labels and annotations like pod.labels['app']`,
   ),
 );
+const ipText = v.union([v.literal(podIPs), templateText]);
 const texts = v.optional(v.pipe(v.array(templateText), v.maxLength(longestList)));
 const settings = {
   usages: v.optional(
@@ -85,11 +83,13 @@ const settings = {
     () => [...defaultUsages],
   ),
   refreshAfter: v.optional(v.pipe(v.number(), v.gtValue(0), v.ltValue(1)), defaultRefreshAfter),
+  lifetimeSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(600), v.maxValue(longestLifetimeSeconds))),
   uris: texts,
   dnsNames: texts,
-  ipAddresses: texts,
+  ipAddresses: v.optional(v.pipe(v.array(ipText), v.maxLength(longestList))),
   commonName: v.optional(templateText),
   organizations: texts,
+  allowFromPod: v.optional(allowFromPodSchema(templateText), () => ({ ...allowNothing })),
 };
 const reference = v.strictObject({
   name: v.pipe(v.string(), v.minLength(1)),
@@ -161,18 +161,23 @@ export function audiencesOf(rules: IssuerRules): ReadonlySet<string> {
 }
 
 function settingsOf(rule: WrittenRule, given: WrittenSettings): RequestSettings {
-  const { usages, refreshAfter, uris, dnsNames = [], ipAddresses = [], commonName, organizations = [] } = given;
-  const template = { uris: uris ?? defaultUris, dnsNames, ipAddresses, organizations };
-  const requester = requesterOf(rule);
-  const names = commonName === undefined ? template : { ...template, commonName };
-  return { requester, usages, refreshAfter, template: names };
+  const { usages, refreshAfter, lifetimeSeconds, uris = defaultUris, commonName, allowFromPod } = given;
+  const { dnsNames = [], ipAddresses = [], organizations = [] } = given;
+  const template = { uris, dnsNames, ipAddresses, organizations, allowFromPod };
+  return {
+    requester: requesterOf(rule),
+    usages,
+    refreshAfter,
+    ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
+    template: commonName === undefined ? template : { ...template, commonName },
+  };
 }
 
 const defaults: RequestSettings = {
   requester: { as: 'agent' },
   usages: defaultUsages,
   refreshAfter: defaultRefreshAfter,
-  template: { uris: defaultUris, dnsNames: [], ipAddresses: [], organizations: [] },
+  template: { uris: defaultUris, dnsNames: [], ipAddresses: [], organizations: [], allowFromPod: allowNothing },
 };
 
 /**

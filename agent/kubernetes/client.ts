@@ -8,7 +8,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
-import type { Rank, SharedRank } from '../base/call.ts';
+import type { FinishedCall, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
@@ -78,22 +78,6 @@ export interface ApiClient {
   load(): ThrottleLoad;
   /** Breaks off whatever is under way. */
   close(): void;
-}
-
-/** One finished call, for metrics. */
-export interface FinishedCall {
-  readonly verb: string;
-  /** Resource and group, without names. */
-  readonly resource: string;
-  readonly priority: Rank['priority'];
-  /** HTTP status, or 0 when there was no reply. */
-  readonly status: number;
-  /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
-  readonly tookMs: number;
-  /** Time spent waiting for its turn, milliseconds. */
-  readonly waitedMs: number;
-  /** The server's wall clock by its Date header (whole seconds), milliseconds since the epoch. */
-  readonly serverTime?: number;
 }
 
 export interface ApiClientOptions {
@@ -220,7 +204,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         const serverTime = Date.parse(reply?.message.headers.date ?? '');
         const times = { tookMs: clock.now() - startedAt, waitedMs: startedAt - askedAt };
         const server = Number.isNaN(serverTime) ? {} : { serverTime };
-        onCall?.({ verb: call.verb, resource: call.kind, priority, status, ...times, ...server });
+        onCall?.({ verb: call.verb, resource: call.kind, status, ...times, ...server });
       }
     };
     try {

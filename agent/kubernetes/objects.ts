@@ -111,11 +111,12 @@ export interface Pod extends KubernetesObject {
   readonly spec?: {
     readonly nodeName?: string;
     readonly serviceAccountName?: string;
+    readonly hostNetwork?: boolean;
     readonly securityContext?: { readonly runAsUser?: number; readonly fsGroup?: number };
     readonly containers?: readonly Container[];
     readonly initContainers?: readonly Container[];
   };
-  readonly status?: { readonly phase?: string };
+  readonly status?: { readonly phase?: string; readonly podIPs?: readonly { readonly ip?: string }[] };
 }
 
 export interface Container {

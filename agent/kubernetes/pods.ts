@@ -8,10 +8,11 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
+import { isIP } from 'node:net';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
-import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
+import type { Labelled, PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
@@ -147,6 +148,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         serviceAccounts.get(core(account), call),
         nodes.get(core({ resource: 'nodes', name: nodeName }), call),
       ]);
+      const podIPs = addressesOf(pod);
       const fsGroup = pod.spec?.securityContext?.fsGroup;
       const runAsUser = commonRunAsUser(pod);
       return {
@@ -155,6 +157,8 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         nodeName,
         nodeUID: uidOf(node, `node ${nodeName}`),
         ended: pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed',
+        about: { pod: labelled(pod), node: labelled(node), serviceAccount: labelled(serviceAccount) },
+        ...(podIPs === undefined ? {} : { podIPs }),
         ...(fsGroup === undefined ? {} : { fsGroup }),
         ...(runAsUser === undefined ? {} : { runAsUser }),
       };
@@ -173,6 +177,17 @@ export function commonRunAsUser(pod: Pod): number | undefined {
   );
   const [first] = users;
   return users.every((user) => user === first) ? first : undefined;
+}
+
+function labelled({ metadata: { labels, annotations } }: KubernetesObject): Labelled {
+  return { ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) };
+}
+
+/** The pod's own addresses, in their order; undefined for a pod on the node's network, whose addresses are everybody's there. */
+export function addressesOf({ spec, status }: Pod): readonly string[] | undefined {
+  return spec?.hostNetwork === true
+    ? undefined
+    : (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 ? [ip] : []));
 }
 
 function core(location: ResourceLocation): string {

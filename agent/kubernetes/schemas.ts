@@ -130,12 +130,13 @@ const pod = fields({
     fields({
       nodeName: maybeText,
       serviceAccountName: maybeText,
+      hostNetwork: maybeFlag,
       securityContext: v.exactOptional(fields({ runAsUser: maybeInteger, fsGroup: maybeInteger })),
       containers: v.exactOptional(v.array(container)),
       initContainers: v.exactOptional(v.array(container)),
     }),
   ),
-  status: v.exactOptional(fields({ phase: maybeText })),
+  status: v.exactOptional(fields({ phase: maybeText, podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))) })),
 });
 
 const status = fields({

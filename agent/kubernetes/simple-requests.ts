@@ -1,6 +1,6 @@
 /**
- * Requests for certificates through an API of one version: the calls that the agent makes, and a live copy of those of its
- * node, which is open while somebody follows it.
+ * Certificate requests through an API that has one version only: the agent's calls, and a live copy of its node's
+ * requests, which is open while somebody follows one of them.
  */
 import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';

@@ -212,17 +212,13 @@ export function runCredential(
       if (typeof identity === 'string') {
         return podEnded(identity);
       }
-      const { maxExpirationSeconds, userAnnotations } = source;
-      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
-      const order = {
-        requestName,
-        identity,
-        signerName,
-        userAnnotations,
-        priority,
-        expiresAt: call.expiresAt,
-        ...wish,
+      const { maxExpirationSeconds, userAnnotations, names } = source;
+      const wish = {
+        ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
+        ...(names === undefined ? {} : { names }),
       };
+      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
+      const order = { ...known, ...wish };
       // Before the key is read: this may take until the kubelet calls again.
       await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
       stopping.signal.throwIfAborted();

@@ -6,8 +6,10 @@
 
 import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
-import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
+import type { ClusterTrustBundleSource, RequestedNames } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
+
+export type { RequestedNames };
 
 /** A private key in the agent's memory, for as long as one step takes. */
 export interface PrivateKey {
@@ -48,10 +50,23 @@ export interface PodIdentity {
   readonly nodeUID: string;
   /** True when the pod has ended: phase Succeeded or Failed. */
   readonly ended: boolean;
+  /** Labels and annotations, for names that are made of them. */
+  readonly about?: Readonly<Partial<Record<'pod' | 'node' | 'serviceAccount', Labelled>>>;
+  /**
+   * The pod's own addresses: none while it has not got them yet. Absent where it has none of its own, since it is on the
+   * node's network.
+   */
+  readonly podIPs?: readonly string[];
   /** `spec.securityContext.fsGroup`. */
   readonly fsGroup?: number;
   /** The one runAsUser that every container of the pod runs as, where there is one. */
   readonly runAsUser?: number;
+}
+
+/** An object's labels and annotations, by key. */
+export interface Labelled {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface PodDirectory {
@@ -86,6 +101,8 @@ export interface CertificateOrder {
   readonly signerName: string;
   readonly maxExpirationSeconds?: number;
   readonly userAnnotations: Readonly<Record<string, string>>;
+  /** Names that the pod asks for itself. */
+  readonly names?: RequestedNames;
   readonly priority: Priority;
   /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;

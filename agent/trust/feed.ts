@@ -21,7 +21,10 @@ export type WatchBundles = (
   take: (bundle: ClusterTrustBundle) => BundleOutline,
 ) => ListWatch<BundleOutline>;
 
-export type FeedKey = { readonly by: 'name' | 'signer'; readonly value: string };
+export interface FeedKey {
+  readonly by: 'name' | 'signer';
+  readonly value: string;
+}
 
 export interface Feed {
   readonly selector: string;

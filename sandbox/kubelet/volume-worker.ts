@@ -71,9 +71,13 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
 
   /** Runs one attempt; an error of the file system counts like one of the driver. */
   const attempt = async (operation: () => Promise<CsiResult>, onError: (message: string) => Promise<void>) => {
-    const result = await operation().catch((error: unknown): CsiResult => {
-      return { type: 'error', final: false, message: messageOf(error) };
-    });
+    const result = await operation().catch(
+      (error: unknown): CsiResult => ({
+        type: 'error',
+        final: false,
+        message: messageOf(error),
+      }),
+    );
     if (result.type === 'done') {
       return 'done';
     }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../agent/main.ts';
+import { makeDirectory } from '../support/directory.ts';
 
 interface Run {
   readonly code: Promise<number>;
@@ -59,8 +59,7 @@ function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}
 
 /** Flags of an agent that finds no API server, in a directory of its own. */
 function lonely(t: TestContext, socket = 'csi.sock'): { readonly directory: string; readonly argv: readonly string[] } {
-  const directory = mkdtempSync(join(tmpdir(), 'main-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   const kubeconfig = join(directory, 'kubeconfig');
   const cluster = { name: 'c', cluster: { server: 'https://127.0.0.1:9' } };
   const user = { name: 'u', user: { token: 'none' } };
@@ -118,7 +117,7 @@ test('without an API server the agent stays up, says what it cannot reach, and s
   const { argv } = lonely(t);
   const agent = run(argv);
   await agent.printed('the agent runs');
-  await agent.printed('the agent cannot work yet: no node');
+  await agent.printed('the agent cannot work yet: the check of node fails');
   agent.stop();
   assert.equal(await agent.code, 0);
 });

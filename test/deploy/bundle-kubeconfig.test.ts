@@ -5,11 +5,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, request } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
@@ -18,6 +17,7 @@ import { parse } from 'yaml';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { makeCertificate } from '../agent/kubernetes/loopback.ts';
+import { makeDirectory } from '../support/directory.ts';
 
 const signerName = 'example.com/mesh';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP256', credentialBundlePath: 'tls.pem' } }];
@@ -33,7 +33,7 @@ interface Target {
 }
 
 describe('the bundle, by', { timeout: 600_000 }, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'kubeconfig-'));
+  const directory = makeDirectory();
   const bundle = join(directory, 'dist', 'agent.mjs');
   let cluster: Cluster;
   /** What the agent's kubeconfig says. */
@@ -49,7 +49,6 @@ describe('the bundle, by', { timeout: 600_000 }, () => {
   });
   after(async () => {
     await cluster.close();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const sandbox = (): Target => ({ server: cluster.apiServer.url, ca });

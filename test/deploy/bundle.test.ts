@@ -5,11 +5,10 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -17,13 +16,14 @@ import { bundleAgent } from '../../deploy/bundle.ts';
 import { manifestFile } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { startCluster } from '../../sandbox/cluster/cluster.ts';
+import { makeDirectory } from '../support/directory.ts';
 import { objectsIn, one } from './objects.ts';
 
 const signerName = 'example.com/mesh';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP384', credentialBundlePath: 'tls.pem' } }];
 
 describe('the bundle', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'bundle-'));
+  const directory = makeDirectory({ after });
   const output = join(directory, 'dist');
   const run = (args: readonly string[]) =>
     spawn(process.execPath, [join(output, 'agent.mjs'), ...args], {
@@ -39,7 +39,6 @@ describe('the bundle', () => {
       .status;
 
   before(() => bundleAgent(output));
-  after(() => rmSync(directory, { recursive: true, force: true }));
 
   test('knows its version, also when it is started through a link in its own right', async () => {
     assert.equal(await text(run(['--version']).stdout), `${packageJson.version}\n`);

@@ -3,9 +3,8 @@
  * promises of docs/security.md.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { isMap, isScalar, type Pair, parse, parseDocument } from 'yaml';
 import { parseConfiguration } from '../../agent/configuration/configuration.ts';
@@ -13,6 +12,7 @@ import { options } from '../../agent/configuration/options.ts';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { manifestFile, manifestText } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { makeDirectory } from '../support/directory.ts';
 import { matrix, modes, samples, valuesOf } from './matrix.ts';
 import { one, type Rendered, render, typeFaults, withoutHelm } from './objects.ts';
 
@@ -275,12 +275,11 @@ describe('the identity mode', { skip }, () => {
 describe('the notes after an installation', { skip }, () => {
   /** Notes are rendered by an installation only; a copy of the chart shows them as one more object. */
   const notes = (kubernetes: string, values: Readonly<Record<string, unknown>> = {}): string => {
-    const chart = join(mkdtempSync(join(tmpdir(), 'chart-')), basename(chartDirectory));
+    const chart = join(makeDirectory(), basename(chartDirectory));
     cpSync(chartDirectory, chart, { recursive: true });
     const text = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}';
     writeFileSync(join(chart, 'templates/notes.yaml'), `kind: Notes\nmetadata: { name: notes }\ntext: ${text}\n`);
     const { text: rendered } = one(render({ kubernetes, values: valuesOf(values), chart }), 'Notes');
-    rmSync(dirname(chart), { recursive: true });
     return String(rendered);
   };
 

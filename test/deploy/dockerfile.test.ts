@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { makeDirectory } from '../support/directory.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -66,7 +66,7 @@ describe('the Dockerfile', () => {
       assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
     }
     assert.match(text, /mount --version && umount --version/);
-    assert.ok(!all('ADD').length);
+    assert.deepEqual(all('ADD'), []);
   });
 
   test('says what the image is, from arguments of the build', () => {
@@ -78,8 +78,7 @@ describe('the Dockerfile', () => {
   });
 
   test('copies what the bundle is made from, all of it and through .dockerignore', (t) => {
-    const directory = mkdtempSync(join(tmpdir(), 'context-'));
-    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const directory = makeDirectory(t);
     const [everything, ...allowed] = read('.dockerignore')
       .replace(/^#.*\n/gm, '')
       .trimEnd()

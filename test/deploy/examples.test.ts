@@ -5,8 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
@@ -15,6 +14,7 @@ import { connect } from 'node:tls';
 import { parse } from 'yaml';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { signerName, startNode, written } from '../end-to-end/node.ts';
+import { makeDirectory } from '../support/directory.ts';
 import { objectsIn, one, type Rendered, typeFaults } from './objects.ts';
 
 const directory = join(import.meta.dirname, '../../deploy/examples');
@@ -114,8 +114,7 @@ describe('each example', () => {
 
 test('server and client of the example greet each other, and a renewed certificate is served without a restart', async (t) => {
   const objects = read('mtls-server-and-client.yaml');
-  const programs = mkdtempSync(join(tmpdir(), 'example-'));
-  t.after(() => rmSync(programs, { recursive: true, force: true }));
+  const programs = makeDirectory(t);
   const { data } = one(objects, 'ConfigMap') as unknown as { data: Record<string, string> };
   mkdirSync(programs, { recursive: true });
   for (const [name, text] of Object.entries(data)) {

@@ -99,7 +99,9 @@ test('an RSA-4096 key holds up no other pod', async (t) => {
     await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: rsa }] });
   }
   await Promise.all(
-    names.map((name) => node.logged((line) => line.message === 'volume asked for' && line['pod'] === name)),
+    names.map((name) =>
+      node.logged((line) => line.message === 'volume requested by the kubelet' && line['pod'] === name),
+    ),
   );
   await node.cluster.admin.createPod({ name: 'quick', volumes });
   await node.cluster.admin.podRunning('default', 'quick');

@@ -4,8 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +13,7 @@ import type { CredentialEntry, StatusDocument } from '../../agent/observe/status
 import { asSent } from '../../sandbox/base/client.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
 import type { Behaviour } from '../../sandbox/signers/behaviours.ts';
+import { makeDirectory } from '../support/directory.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
@@ -230,7 +230,7 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
     'certificate requested',
     'certificate written',
     'trust anchors written',
-    'volume asked for',
+    'volume requested by the kubelet',
     'volume ready',
   ]);
   assert.deepEqual(messages('debug').toSorted(), ['certificate accepted', 'key made']);
@@ -238,8 +238,7 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
 });
 
 test('the level of the log changes while the agent runs, and /flagz tells it', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'observe-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   const file = join(directory, 'agent.yaml');
   writeFileSync(file, 'logLevel: debug\n');
   const node = await startNode(t, { flags: ['--config', file] });

@@ -5,8 +5,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
@@ -15,6 +14,7 @@ import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { boundMs, withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
 import { mountPointsBelow } from '../volumes/support.ts';
 import { type Line, lastOf, signerName } from './node.ts';
 
@@ -69,14 +69,15 @@ export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'director
 
 /** A directory that is a mount of its own; what is mounted below it goes with it. */
 export function mountedDirectory(t: TestContext, propagation: 'shared' | 'private'): string {
-  const directory = mkdtempSync(join(tmpdir(), 'n-'));
-  t.after(() => {
-    for (const mountPoint of mountPointsBelow(directory).reverse()) {
-      execFileSync('umount', ['-l', mountPoint]);
-    }
-    execFileSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true, force: true });
-  });
+  const after = (remove: () => void) =>
+    t.after(() => {
+      for (const mountPoint of mountPointsBelow(directory).reverse()) {
+        execFileSync('umount', ['-l', mountPoint]);
+      }
+      execFileSync('umount', ['-l', directory]);
+      remove();
+    });
+  const directory = makeDirectory({ after });
   mountOnItself(directory, propagation);
   return directory;
 }

@@ -5,10 +5,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { makeDirectory } from './directory.ts';
 
 export interface Page {
   /** Resolves when the page has loaded. */
@@ -34,7 +32,7 @@ export async function startChromium(): Promise<Browser | undefined> {
   if (spawnSync('chromium', ['--version']).status !== 0) {
     return undefined;
   }
-  const profile = mkdtempSync(join(tmpdir(), 'chromium-'));
+  const profile = makeDirectory();
   const flags = [
     '--headless=new',
     '--no-sandbox',
@@ -63,7 +61,6 @@ export async function startChromium(): Promise<Browser | undefined> {
     close: async () => {
       await connection.send('Browser.close');
       await exited;
-      rmSync(profile, { recursive: true, force: true });
     },
   };
 }

@@ -9,6 +9,7 @@ import type {
   LabelRequirement,
   LabelSelector,
   PodCertificateSource,
+  RequestedNames,
   Source,
   VolumeDeclaration,
 } from '../declaration/types.ts';
@@ -51,7 +52,17 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
     keyType: keyType(value),
     userAnnotations: texts(value, 'userAnnotations'),
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
+    ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
     ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+  };
+}
+
+function requestedNames(value: Fields): RequestedNames {
+  return {
+    dnsNames: textList(value, 'dnsNames'),
+    uris: textList(value, 'uris'),
+    ipAddresses: textList(value, 'ipAddresses'),
+    ...(value['commonName'] === undefined ? {} : { commonName: text(value, 'commonName') }),
   };
 }
 

@@ -73,7 +73,7 @@ function credentialLine(notice: CredentialNotice): Line {
     case 'denied':
     case 'failed': {
       const { reason, message: detail } = notice;
-      const message = notice.type === 'denied' ? 'request denied by the signer' : 'request failed by the signer';
+      const message = notice.type === 'denied' ? 'the signer denied the request' : 'the signer failed the request';
       return { level: 'warn', message, fields: { request, reason, detail, retryAt: timeText(notice.retryAt) } };
     }
     case 'keyTypeSuggested': {
@@ -106,7 +106,7 @@ function credentialLine(notice: CredentialNotice): Line {
     case 'podEnded':
       return podEndedLine(notice);
     case 'podLives':
-      return { level: 'warn', message: 'pod lives after all, refreshed again', fields: {} };
+      return { level: 'warn', message: 'pod is alive after all, its certificate is refreshed again', fields: {} };
     default:
       return unreachable(notice);
   }
@@ -148,7 +148,7 @@ function volumeLine(notice: VolumeNotice): Line {
   const { volumeId, targetPath } = notice.volume;
   switch (notice.type) {
     case 'publishing':
-      return { level: 'info', message: 'volume asked for', fields: { volumeId, targetPath } };
+      return { level: 'info', message: 'volume requested by the kubelet', fields: { volumeId, targetPath } };
     case 'published':
       return { level: 'info', message: 'volume ready', fields: { volumeId, tookMs: notice.tookMs } };
     case 'unpublished':

@@ -41,7 +41,7 @@ export function createReporter(options: {
     try {
       events({ pod, series, ...event });
     } catch (error) {
-      log.error('an event could not be handed on', { ...fields, reason: event.reason, error });
+      log.error('an event could not be queued', { ...fields, reason: event.reason, error });
     }
   };
 }

@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type AgentConfiguration, parseConfiguration } from '../../../agent/configuration/configuration.ts';
 import { type ConfigurationChange, watchConfiguration } from '../../../agent/configuration/reload.ts';
-
-function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'configuration-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
+import { makeDirectory } from '../../support/directory.ts';
 
 /** Starts to watch the file; `next` gives the changes one by one, in their order. */
 async function open(t: TestContext, file: string) {

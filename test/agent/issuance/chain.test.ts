@@ -6,8 +6,17 @@ import { verifyChain } from '../../../agent/issuance/chain.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Outcome } from '../../../agent/lifecycle/ports.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
-import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
-import { certify, certifyKey, type Holder, makeHolder, now, pemOf, type Quality } from './authorities.ts';
+import {
+  certify,
+  certifyKey,
+  createRootAuthority,
+  type Holder,
+  makeHolder,
+  now,
+  pemOf,
+  type Quality,
+  type TestAuthority,
+} from '../../support/certificates.ts';
 
 type Issued = Outcome & { readonly type: 'issued' };
 

@@ -84,6 +84,20 @@ it("a CertificateSigningRequest's lifetime is at least what the API takes", () =
   assert.equal(body.spec.expirationSeconds, 600);
 });
 
+it('the lifetime asked for is the shorter one of what the pod and the rule say', () => {
+  const seconds = (lifetimeSeconds: number | undefined, maxExpirationSeconds: number | undefined) => {
+    const rule = lifetimeSeconds === undefined ? {} : { lifetimeSeconds };
+    const choice = issuerFor(rulesOf([{ signers: ['*'], certManager: rule }]), 'shop', signerName);
+    assert.ok(choice.api === 'certManager');
+    const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
+    return certificateRequests.body({ ...order, ...wish }, '', choice, 'node-a').spec.duration;
+  };
+  assert.deepEqual(
+    [seconds(undefined, undefined), seconds(600, undefined), seconds(600, 3600), seconds(7200, 3600)],
+    [undefined, '600s', '600s', '3600s'],
+  );
+});
+
 it('a node whose name is longer than a label has a label of its own', () => {
   const long = 'n'.repeat(200);
   assert.equal(nodeLabelValue('node-a'), 'node-a');
@@ -297,4 +311,30 @@ it('a request is taken to the API that its name tells, a new one to the API that
     issuer.requestName({ pod, volumeName: 'v', sourceIndex: 0, signerName: signer }, key.spki);
   assert.deepEqual(['example.com/a', 'example.org/a', signerName].map(nameFor), ['pcr', 'csr', 'cr']);
   assert.throws(() => nameFor('issuers.cert-manager.io/bank.ca'), { code: 'SignerNotAllowed' });
+});
+
+it('a pod that asks for names of an API that carries none is told so, unless the rule leads elsewhere by now', async () => {
+  const submitted: string[] = [];
+  const issuers = issuerOver(api());
+  const recording = (name: string): Issuer => ({ ...issuers, submit: async () => void submitted.push(name) });
+  const over = (rules: IssuerRules) =>
+    issuerByRule(
+      {
+        podCertificateRequest: recording('pcr'),
+        certificateSigningRequest: recording('csr'),
+        certManager: recording('cr'),
+      },
+      () => rules,
+    );
+  const names = { dnsNames: ['a.example'], uris: [], ipAddresses: [] };
+  const asked = { ...order, signerName: 'example.com/a', requestName: 'mtls-0-ab', names };
+  await assert.rejects(over([]).submit(asked, key, signal), {
+    code: 'Rejected',
+    actor: 'pod author',
+    message: /signer example\.com\/a is asked by PodCertificateRequest, which carries none/,
+  });
+  const turned = rulesOf([{ signers: ['*'], certificateSigningRequest: {} }]);
+  await assert.rejects(over(turned).submit(asked, key, signal), { code: 'Conflict', actor: 'nobody' });
+  await over(turned).submit({ ...asked, requestName: 'mtls-0-ab.csr' }, key, signal);
+  assert.deepEqual(submitted, ['csr']);
 });

@@ -108,6 +108,14 @@ describe('faults of rules are named', () => {
     [[{ signers: ['*'], as: 'pod', audience: '', certificateSigningRequest: {} }], /0\.audience/],
     [[{ signers: ['*'], certificateSigningRequest: { as: 'pod' } }], /certificateSigningRequest\.as/],
     [[{ signers: ['*'], certManager: { uris: [`spiffe://\${trustDoman}/x`] } }], /trustDoman/],
+    [[{ signers: ['*'], certManager: { uris: [`spiffe://td/\${namespace`] } }], /names the variable/],
+    [[{ signers: ['*'], certManager: { dnsNames: [`\${podIPs}`] } }], /podIPs/],
+    [[{ signers: ['*'], certManager: { dnsNames: [`\${pod.labels['a}b']}`] } }], /pod\.labels/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { dnsNames: ['a**.b'] } } }], /one "\*" between/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { uris: ['spiffe://*/ns/a'] } } }], /path of a URI only/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { ipAddresses: ['10.0.0.0/33'] } } }], /range like/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { emails: [] } } }], /emails/],
+    [[{ signers: ['*'], certManager: { lifetimeSeconds: 599 } }], /lifetimeSeconds/],
   ];
   for (const [written, fault] of cases) {
     it(JSON.stringify(written), () => {

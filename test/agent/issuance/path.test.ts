@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
-import { ascend, mostSignatureChecks, TooManySignatures } from '../../../agent/issuance/path.ts';
-import { certify, type Holder, makeHolder, now, type Quality, verifiesAgainst } from './authorities.ts';
+import {
+  ascend,
+  mostAnchorsCompared,
+  mostSignatureChecks,
+  TooManySignatures,
+  verifiesAgainst,
+} from '../../../agent/issuance/path.ts';
+import { certify, type Holder, makeHolder, now, type Quality } from '../../support/certificates.ts';
 
 const hourMs = 3_600_000;
 const names = ['leaf', 'low', 'high', 'one', 'two', 'stranger'] as const;
@@ -112,10 +118,19 @@ describe('a chain leads to an anchor', () => {
     assert.ok(verifiesAgainst([leaf, low], [low], now));
     assert.ok(verifiesAgainst([leaf], [low], now));
     assert.ok(verifiesAgainst([leaf], [leaf], now));
-    assert.ok(!verifiesAgainst([leaf, low], [stranger], now));
-    assert.ok(!verifiesAgainst([leaf, low], [], now));
-    assert.ok(!verifiesAgainst([], [one], now));
-    assert.ok(!verifiesAgainst([leaf.subarray(1), low], [one], now));
+    assert.equal(verifiesAgainst([leaf, low], [stranger], now), false);
+  });
+
+  it('or not, is not said without anchors, with too many, or where what cannot be read may be missing', async () => {
+    const [low, one, stranger] = [await cert('low', 'one'), await cert('one', 'one'), await cert('two', 'two')];
+    const strangers = (count: number): Uint8Array[] => Array.from({ length: count }, () => stranger);
+    assert.equal(verifiesAgainst([leaf, low], [], now), undefined);
+    assert.equal(verifiesAgainst([], [one], now), undefined);
+    assert.equal(verifiesAgainst([leaf.subarray(1), low], [one], now), undefined);
+    assert.equal(verifiesAgainst([leaf, low], [stranger, stranger.subarray(1)], now), undefined);
+    assert.equal(verifiesAgainst([leaf, low], [stranger.subarray(1), one], now), true);
+    assert.equal(verifiesAgainst([leaf, low], strangers(mostAnchorsCompared), now), false);
+    assert.equal(verifiesAgainst([leaf, low], strangers(mostAnchorsCompared + 1), now), undefined);
   });
 
   it('not to a namesake with another key', async () => {
@@ -131,5 +146,5 @@ it('certificates of one name cost no more signatures than the limit', async () =
   const below = parseCertificate(await certify(holders.leaf, next(0), { ca: false }));
   assert.ok(others.length ** 2 > mostSignatureChecks);
   assert.throws(() => ascend(below, others.map(parseCertificate), now), TooManySignatures);
-  assert.equal(verifiesAgainst([below.der, ...others], [await cert('one', 'one')], now), false);
+  assert.equal(verifiesAgainst([below.der, ...others], [await cert('one', 'one')], now), undefined);
 });

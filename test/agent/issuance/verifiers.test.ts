@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
-import { ascend } from '../../../agent/issuance/path.ts';
+import { ascend, verifiesAgainst } from '../../../agent/issuance/path.ts';
+import { certify, makeHolder, now, pemOf, type Quality } from '../../support/certificates.ts';
 import { buildGoProgram, goIsMissing } from '../../support/go.ts';
 import { createOpenSsl, type OpenSsl } from '../../support/openssl.ts';
-import { certify, makeHolder, now, pemOf, type Quality, verifiesAgainst } from './authorities.ts';
 
 interface Case {
   readonly chain: readonly Uint8Array[];
@@ -52,9 +52,8 @@ before(async () => {
 });
 
 describe('a chain at random', () => {
-  it('is accepted as Go accepts it, and what is kept of it too', { skip: goIsMissing, timeout: 300_000 }, (t) => {
+  it('is accepted as Go accepts it, and what is kept of it too', { skip: goIsMissing, timeout: 300_000 }, (_t) => {
     const program = buildGoProgram('chains');
-    t.after(() => program.close());
     const whole = askGo(program.ask, cases);
     const rest = cases.map((each) => ({ ...each, chain: keptOf(each) }));
     const verdicts = askGo(
@@ -72,9 +71,8 @@ describe('a chain at random', () => {
     assert.ok(accepted > 250 && accepted < 1_250, `${accepted} of ${cases.length} are accepted`);
   });
 
-  it('is accepted where OpenSSL accepts it, and what is kept of it is accepted by OpenSSL', async (t) => {
+  it('is accepted where OpenSSL accepts it, and what is kept of it is accepted by OpenSSL', async (_t) => {
     const openssl = createOpenSsl();
-    t.after(() => openssl.close());
     let accepted = 0;
     for (const each of cases.slice(0, 120)) {
       if (!(await isAccepted(openssl, each))) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
@@ -27,7 +27,6 @@ const expected: Record<KeyType, { key: RegExp; request: string }> = {
 
 const openssl = createOpenSsl();
 const keys = createKeyMaker();
-after(() => openssl.close());
 
 for (const keyType of keyTypes) {
   describe(`a private key of type ${keyType}`, () => {

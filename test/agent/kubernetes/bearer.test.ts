@@ -7,15 +7,8 @@ import { type TestContext, test } from 'node:test';
 import { TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { createApiClient } from '../../../agent/kubernetes/client.ts';
-import {
-  clientOf,
-  fixedIdentity,
-  makeCertificate,
-  makeDirectory,
-  sendJson,
-  sendStatus,
-  startLoopback,
-} from './loopback.ts';
+import { makeDirectory } from '../../support/directory.ts';
+import { clientOf, fixedIdentity, makeCertificate, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
 const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const bearer = { account: 'service account shop/web', token: () => 'token-of-the-pod' };

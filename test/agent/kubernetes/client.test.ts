@@ -1,21 +1,22 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
+import type { FinishedCall } from '../../../agent/base/call.ts';
 import { AgentError } from '../../../agent/base/errors.ts';
-import { createApiClient, type FinishedCall } from '../../../agent/kubernetes/client.ts';
+import { createApiClient } from '../../../agent/kubernetes/client.ts';
 import { apiFailureOf } from '../../../agent/kubernetes/failure.ts';
 import { readFrames } from '../../../agent/kubernetes/frames.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
 import { createTransport, readBody } from '../../../agent/kubernetes/transport.ts';
 import { createMonotonicClock } from '../../../agent/time/monotonic-clock.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   fixedIdentity,
   identityFor,
   makeCertificate,
-  makeDirectory,
   openWatch,
   sendJson,
   sendStatus,

@@ -2,8 +2,7 @@
  * A world for the lifecycle's runners: real keys and a real volume store in a directory; a clock, an issuer, trust anchors
  * and pods that a test plays.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { CallOptions, Rank } from '../../../agent/base/call.ts';
@@ -24,6 +23,7 @@ import type { VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
 export const minute = 60_000;
@@ -82,11 +82,8 @@ export interface WorldOptions {
 const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
-  const kubeletRoot = options.mountedBelow ?? mkdtempSync(join(tmpdir(), 'lifecycle-'));
+  const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
-  if (mode === 'directory') {
-    t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
-  }
   const clock = createManualClock(Date.UTC(2026, 10, 21));
   const listeners = new Set<(anchors: Anchors) => void>();
   const world: World = {

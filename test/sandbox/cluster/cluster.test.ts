@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +14,7 @@ import { asSent } from '../../../sandbox/base/client.ts';
 import type { KubernetesVersion } from '../../../sandbox/base/cluster-rules.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -27,7 +27,7 @@ let driver: ChildProcess | undefined;
 const clients: ApiClient[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'cluster-test-'));
+  directory = makeDirectory();
 });
 afterEach(async () => {
   for (const client of clients.splice(0)) {
@@ -41,7 +41,6 @@ afterEach(async () => {
     await exited;
   }
   driver = undefined;
-  rmSync(directory, { recursive: true });
 });
 
 async function start(options: Partial<ClusterOptions> = {}): Promise<Cluster> {

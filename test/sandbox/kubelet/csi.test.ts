@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createCsiDriver } from '../../../sandbox/kubelet/csi.ts';
 import { type PluginWatcher, watchPlugins } from '../../../sandbox/kubelet/registration.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -21,7 +21,7 @@ let watcher: PluginWatcher | undefined;
 const children: ChildProcess[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'csi-test-'));
+  directory = makeDirectory();
   csiSocket = join(directory, 'csi.sock');
   registry = join(directory, 'registry');
   mkdirSync(registry);
@@ -34,7 +34,6 @@ afterEach(async () => {
       await new Promise((resolve) => child.once('exit', resolve));
     }
   }
-  rmSync(directory, { recursive: true });
 });
 
 interface Said {

@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type Kubelet, type KubeletOptions, startKubelet } from '../../../sandbox/kubelet/kubelet.ts';
@@ -24,6 +14,7 @@ import type {
   PublishRequest,
   StatusPatch,
 } from '../../../sandbox/kubelet/surroundings.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -34,11 +25,10 @@ let root: string;
 let kubelet: Kubelet | undefined;
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'kubelet-test-'));
+  root = makeDirectory();
 });
 afterEach(async () => {
   await kubelet?.close();
-  rmSync(root, { recursive: true });
 });
 
 let pods = 0;

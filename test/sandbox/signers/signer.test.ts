@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import { type RotationStep, type SignerOptions, startSigner } from '../../../sandbox/signers/signer.ts';
 import type { RequestListener, RequestStatus, SignerApi, WriteResult } from '../../../sandbox/signers/signer-api.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
 
-const directory = mkdtempSync(join(tmpdir(), 'signer-test-'));
-after(() => rmSync(directory, { recursive: true }));
+const directory = makeDirectory({ after });
 
 const signerName = 'example.com/mesh';
 

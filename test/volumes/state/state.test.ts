@@ -170,6 +170,7 @@ const wholeDeclaration: VolumeDeclaration = {
       keyType: 'ED25519',
       maxExpirationSeconds: 3600,
       userAnnotations: { 'example.com/tier': 'gold', ['__proto__']: 'plain' },
+      names: { dnsNames: ['a.example'], uris: ['spiffe://td/a'], ipAddresses: ['192.0.2.1'], commonName: 'a' },
       credentialBundlePath: 'all.pem',
       keyPath: 'tls/key.pem',
       certificateChainPath: 'tls/chain.pem',

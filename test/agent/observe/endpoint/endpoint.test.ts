@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type ServerCertificate, watchCertificateFiles } from '../../../../agent/observe/endpoint/certificate-files.ts';
@@ -13,6 +12,7 @@ import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
 import type { Clock } from '../../../../agent/time/clock.ts';
 import { createMonotonicClock } from '../../../../agent/time/monotonic-clock.ts';
 import { createSystemClock } from '../../../../agent/time/system-clock.ts';
+import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
 /** Tokens are their holders' names here; the API server is away when it is told to be. */
@@ -77,8 +77,7 @@ async function certificatePair(nodeName: string): Promise<ServerCertificate> {
 
 /** Files as a mounted Secret has them: names that lead through `..data` to the version in use. */
 function mountSecret(t: TestContext) {
-  const directory = mkdtempSync(join(tmpdir(), 'tls-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   let version = 0;
   const write = ({ cert, key }: ServerCertificate): void => {
     version += 1;

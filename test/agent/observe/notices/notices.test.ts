@@ -110,7 +110,7 @@ const rows: readonly Row[] = [
     },
     line: {
       level: 'warn',
-      message: 'request denied by the signer',
+      message: 'the signer denied the request',
       request: 'pc-1',
       reason: 'Policy',
       detail: 'not you\nnor me',
@@ -127,7 +127,7 @@ const rows: readonly Row[] = [
     notice: { ...credential, type: 'failed', requestName, reason: '', message: '', retryAt: moment },
     line: {
       level: 'warn',
-      message: 'request failed by the signer',
+      message: 'the signer failed the request',
       request: 'pc-1',
       reason: '',
       detail: '',
@@ -230,7 +230,11 @@ const rows: readonly Row[] = [
       podEnded: 'gone',
     },
     series: ['expired_total{S} 1'],
-    event: ['Warning', 'CertificateExpired', /expired at .* It is not renewed, since by the API server this pod has/],
+    event: [
+      'Warning',
+      'CertificateExpired',
+      /expired at .* It is not renewed because, by what the API server says, this/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'finished', recheckAt: moment },
@@ -241,7 +245,11 @@ const rows: readonly Row[] = [
       recheckAt: '2026-11-22T10:00:00.123Z',
     },
     series: [],
-    event: ['Normal', 'RefreshStopped', /phase is Succeeded or Failed; .* renewed no more\. The agent looks again at/],
+    event: [
+      'Normal',
+      'RefreshStopped',
+      /phase is Succeeded or Failed; .* no longer renewed\. The agent checks again at/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'gone', notAfter: later, recheckAt: moment },
@@ -261,9 +269,9 @@ const rows: readonly Row[] = [
   },
   {
     notice: { ...credential, type: 'podLives' },
-    line: { level: 'warn', message: 'pod lives after all, refreshed again' },
+    line: { level: 'warn', message: 'pod is alive after all, its certificate is refreshed again' },
     series: [],
-    event: ['Warning', 'RefreshResumed', /counted as ended and lives; its certificate .* is renewed again/],
+    event: ['Warning', 'RefreshResumed', /was taken for ended and is alive; its certificate .* is renewed again/],
   },
   {
     notice: { ...anchors, type: 'anchorsProjected', first: true, certificates: 2 },
@@ -304,7 +312,12 @@ const rows: readonly Row[] = [
   },
   {
     notice: { volume, type: 'publishing' },
-    line: { level: 'info', message: 'volume asked for', volumeId: 'csi-1', targetPath: volume.targetPath },
+    line: {
+      level: 'info',
+      message: 'volume requested by the kubelet',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+    },
     series: [],
   },
   {
@@ -561,7 +574,7 @@ describe('the reporter', () => {
       entries().map(({ message, error: text, reason }) => [message, text, reason]),
       [
         ['certificate expired', undefined, undefined],
-        ['an event could not be handed on', 'queue full', 'CertificateExpired'],
+        ['an event could not be queued', 'queue full', 'CertificateExpired'],
       ],
     );
   });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseReport, type Report } from '../../../../sandbox/demo/workloads/report.ts';
 import { type Authority, createAuthority } from '../../../../sandbox/signers/authority.ts';
+import { makeDirectory } from '../../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -17,7 +17,7 @@ let directory: string;
 const children: ChildProcess[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'workloads-test-'));
+  directory = makeDirectory();
 });
 afterEach(async () => {
   for (const child of children.splice(0)) {
@@ -27,7 +27,6 @@ afterEach(async () => {
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('exit', resolve));
   }
-  rmSync(directory, { recursive: true });
 });
 
 let version = 0;
