@@ -97,8 +97,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   const issuers = createIssuer(api, {
     nodeName: configuration.nodeName,
+    impersonateNode: configuration.impersonateNode,
     trustDomain: configuration.trustDomain,
     rules: () => settings.current().issuers,
+    clock,
     log,
   });
   closers.add(() => issuers.stop());
@@ -187,6 +189,7 @@ function createManager(
     leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
+    ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
     issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,

@@ -250,15 +250,19 @@ export function runCredential(
       }
       stopping.signal.throwIfAborted();
       noteAddresses(requestName, identity);
-      key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
         ...(caPath === undefined ? {} : { wantsAnchors: true }),
       };
-      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
+      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
+      const order = { ...known, ...wish };
+      // Before the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
+      stopping.signal.throwIfAborted();
+      key = pendingKey(call);
+      await issuer.submit(order, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };

@@ -70,6 +70,8 @@ export interface Submitting {
   readonly name: 'submitting';
   readonly attempt: Attempt;
   readonly requestName: string;
+  /** What has to come first, where something has: a token of the pod that the kubelet hands over. */
+  readonly waitsFor?: string;
 }
 
 /** The API server has the request; the signer has not answered. */
@@ -152,6 +154,8 @@ export type CredentialEvent =
   /** The key is made and stored under this request name. */
   | { readonly type: 'keyMade'; readonly requestName: string }
   | { readonly type: 'keyFailed'; readonly error: AgentError }
+  /** The request cannot be made before something else has come. */
+  | { readonly type: 'heldUp'; readonly waitsFor: string }
   /** The API server has the request. */
   | { readonly type: 'submitted' }
   | { readonly type: 'submitFailed'; readonly error: AgentError }

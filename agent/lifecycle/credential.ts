@@ -180,6 +180,12 @@ function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment):
   if (event.type === 'submitted') {
     return beginWaiting(attempt, requestName, at);
   }
+  if (event.type === 'heldUp') {
+    const { waitsFor } = event;
+    // What is waited for may be said in other words each time; the pod is told once.
+    const told = state.waitsFor === undefined ? [notify({ type: 'requestHeldUp', requestName, waitsFor })] : [];
+    return { state: { ...state, waitsFor }, effects: told };
+  }
   if (event.type === 'submitFailed') {
     const { error } = event;
     // After a conflict the name is somebody else's, after an internal fault the stored key may be unusable; after

@@ -35,6 +35,8 @@ export type CredentialNotice = CredentialSubject &
   (
     | { readonly type: 'keyMade'; readonly requestName: string; readonly tookMs: number }
     | { readonly type: 'requested'; readonly requestName: string; readonly tookMs: number }
+    /** The request is made as soon as what it waits for is there: a token that the kubelet hands over. */
+    | { readonly type: 'requestHeldUp'; readonly requestName: string; readonly waitsFor: string }
     /** The request has not been answered for a while; said once a request, and again where it waits for something else. */
     | {
         readonly type: 'waitingForSigner';

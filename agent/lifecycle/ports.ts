@@ -100,6 +100,17 @@ export interface NodePods {
   onAddresses(pod: PodReference, listener: () => void): () => void;
 }
 
+/** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
+export interface TokenDesk {
+  /**
+   * @param tokens what the kubelet sent, or undefined when it sent none; a function, so that nothing that prints a call
+   * prints it
+   */
+  take(pod: PodReference, tokens: (() => string) | undefined): void;
+  /** The last volume of the pod is gone. */
+  forget(pod: PodReference): void;
+}
+
 /** A certificate to ask for. */
 export interface CertificateOrder {
   readonly requestName: string;
@@ -165,6 +176,11 @@ export interface Issuer {
    * signer through the same API. @throws AgentError when the operator's rules do not let this pod ask
    */
   requestName(subject: RequestSubject, spki: Uint8Array): string;
+  /**
+   * Resolves when the request can be made: at once, unless something that this node is sent has to come first.
+   * @param onWait told what that is. @throws AgentError
+   */
+  prepare?(order: CertificateOrder, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
   /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError

@@ -12,7 +12,7 @@ import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes
 import { AgentError } from '../base/errors.ts';
 import { createOneATurn } from '../base/one-a-turn.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
-import type { NodePods, PodDirectory } from './ports.ts';
+import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { createStrayVolumes } from './stray-volumes.ts';
@@ -29,6 +29,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly store: VolumeStore;
   readonly pods: PodDirectory;
   readonly nodePods: NodePods;
+  /** Where tokens go that the kubelet hands over; absent: nobody wants them. */
+  readonly tokens?: TokenDesk;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
   /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
@@ -119,6 +121,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const present = running.get(request.targetPath);
     if (present?.runner.isIntact()) {
       present.runner.relieve({ type: 'podWanted' });
+      if (options.tokens !== undefined) {
+        present.runner.relieve({ type: 'tokensHandedOver' });
+      }
       return present;
     }
     if (present === undefined) {
@@ -155,6 +160,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
+    options.tokens?.take(request.pod, request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
@@ -203,6 +209,12 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 
+  const forgetTokens = (pod: PodReference): void => {
+    if (![...running.values()].some(({ runner }) => runner.record.pod.uid === pod.uid)) {
+      options.tokens?.forget(pod);
+    }
+  };
+
   const unpublish = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
     if (entry !== undefined) {
@@ -212,7 +224,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     await store.remove(targetPath);
     strays.forget(targetPath);
     if (entry !== undefined) {
-      report({ volume: entry.runner.record, type: 'unpublished' });
+      const { record } = entry.runner;
+      forgetTokens(record.pod);
+      report({ volume: record, type: 'unpublished' });
     }
   };
 
@@ -240,6 +254,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   return {
     publish,
+    holds: (targetPath) => running.has(targetPath) || strays.all().some((stray) => stray.targetPath === targetPath),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {

@@ -78,7 +78,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'generating':
       return waiting(`making a key for signer ${signerName}`);
     case 'submitting':
-      return waiting(`creating request ${namespace}/${state.requestName} for signer ${signerName}`);
+      return waiting(
+        `creating request ${namespace}/${state.requestName} for signer ${signerName}${state.waitsFor === undefined ? '' : `; ${state.waitsFor}`}`,
+      );
     case 'awaiting':
       return waiting(
         state.hurdle?.text ?? `still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`,
@@ -201,6 +203,8 @@ function describeTrouble(state: CredentialState): string | undefined {
       return state.hurdle && describeHurdle(state.hurdle);
     case 'maturing':
       return describeMaturing(state);
+    case 'submitting':
+      return state.waitsFor;
     case 'ended':
       return describeEnd(state);
     default:

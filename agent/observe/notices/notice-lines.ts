@@ -49,6 +49,8 @@ function credentialLine(notice: CredentialNotice): Line {
       return { level: 'debug', message: 'key made', fields: { request, tookMs: notice.tookMs } };
     case 'requested':
       return { level: 'info', message: 'certificate requested', fields: { request, tookMs: notice.tookMs } };
+    case 'requestHeldUp':
+      return { level: 'info', message: 'request is held up', fields: { request, detail: notice.waitsFor } };
     case 'waitingForSigner': {
       const { waitedMs, hurdle } = notice;
       const message = hurdle?.turn === 'approver' ? 'waiting for an approval' : 'waiting for the signer';

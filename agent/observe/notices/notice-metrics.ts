@@ -97,6 +97,7 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'adopted':
         metrics.signerIssued(notice.signerName);
         break;
+      case 'requestHeldUp':
       case 'resumed':
       case 'trustMismatch':
       case 'trustMismatchOver':

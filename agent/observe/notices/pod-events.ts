@@ -35,6 +35,11 @@ export function describeForPod(notice: Notice): EventText | undefined {
 
 function eventOf(notice: Notice): EventText | undefined {
   switch (notice.type) {
+    case 'requestHeldUp':
+      return normal('WaitingForToken', [
+        `${place(notice)}: ${requestOf(notice)} to signer ${signerOf(notice)} is about to be made: ${quote(notice.waitsFor)}`,
+        'Nothing needs to be done; a certificate that is in the volume stays.',
+      ]);
     case 'waitingForSigner':
       return waitingForSigner(notice);
     case 'notYetValid':
@@ -280,6 +285,15 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
   },
   Forbidden: {
     reason: 'RequestForbidden',
+    action: `Ask the cluster operator. ${byTheChart}`,
+  },
+  AccountForbidden: {
+    reason: 'AccountForbidden',
+    action:
+      "Ask the cluster operator, who made the rule, or whoever gives this account its permissions. The agent's own permissions have no part in it.",
+  },
+  TokenMissing: {
+    reason: 'TokenMissing',
     action: `Ask the cluster operator. ${byTheChart}`,
   },
   SignerNotAllowed: {

@@ -8,6 +8,7 @@ import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
 import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
 import { createContentsIssuer, nodeLabelValue } from '../../../agent/issuance/contents-request.ts';
 import { type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+import type { PodTokens } from '../../../agent/issuance/pod-account.ts';
 import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { CertificateRequest } from '../../../agent/kubernetes/objects.ts';
@@ -170,9 +171,15 @@ function api() {
   };
 }
 
+const noTokens: PodTokens = {
+  ready: () => assert.fail('no rule asks for tokens'),
+  bearer: () => assert.fail('no rule asks for tokens'),
+};
+
 function issuerOver(world: ReturnType<typeof api>, rules: IssuerRules = []): Issuer {
   return createContentsIssuer({
     kind: certificateRequests,
+    tokens: noTokens,
     calls: world.calls,
     cache: world.cache,
     nodeName: 'node-a',

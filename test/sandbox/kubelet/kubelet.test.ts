@@ -9,6 +9,7 @@ import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
 import type {
   CsiDriver,
   CsiResult,
+  HandOver,
   KubeletApi,
   KubeletNotice,
   PodListener,
@@ -87,13 +88,14 @@ type Call =
   | { readonly type: 'warn'; readonly reason: string; readonly message: string };
 
 /** API server, driver and clock as plain objects; the driver answers with `answers` one by one, then with success. */
-function surroundings(answers: readonly CsiResult[] = []) {
+function surroundings(answers: readonly CsiResult[] = [], handOver: HandOver = { isRepeated: false }) {
   const calls = log<Call>();
   const notices = log<KubeletNotice>();
   const pauses: number[] = [];
   const results = [...answers];
   let listener: PodListener | undefined;
   const api: KubeletApi = {
+    handOver: async () => handOver,
     follow: (_node, following) => {
       listener = following;
       return () => {
@@ -173,6 +175,46 @@ test('a volume is published as a kubelet does it, then the pod runs', limit, asy
   assert.equal(data.specVolID, 'mtls');
   assert.equal(data.volumeLifecycleMode, 'Ephemeral');
 });
+
+test('tokens are handed over where the CSIDriver object wants them', limit, async () => {
+  const name = 'csi.storage.k8s.io/serviceAccount.tokens';
+  const published = async (tokens: HandOver['tokens']): Promise<PublishRequest> => {
+    const { calls, notices, start } = surroundings([], { isRepeated: false, ...(tokens && { tokens }) });
+    start().changed(pod());
+    await notices.until(is('running'));
+    const call = calls.entries.find((each) => each.type === 'publish');
+    assert.ok(call?.type === 'publish', 'the volume is published');
+    await kubelet?.close();
+    return call.request;
+  };
+  const open = await published({ text: '{}', inSecrets: false });
+  assert.deepEqual([open.volumeContext[name], open.secrets], ['{}', undefined]);
+  const hidden = await published({ text: '{}', inSecrets: true });
+  assert.deepEqual([hidden.volumeContext[name], hidden.secrets], [undefined, { [name]: '{}' }]);
+  const none = await published(undefined);
+  assert.deepEqual([none.volumeContext[name], none.secrets], [undefined, undefined]);
+});
+
+test(
+  'a volume is published again and again while its pod runs, where the CSIDriver object wants that',
+  limit,
+  async () => {
+    const { calls, notices, start } = surroundings([], { isRepeated: true });
+    const listener = start({ syncMs: 1 });
+    const live = pod();
+    listener.changed(live);
+    await notices.until(is('running'));
+    const publishes = () => calls.entries.filter(is('publish')).length;
+    await calls.until(() => publishes() >= 4);
+    listener.deleted(live);
+    await notices.until(is('stopped'));
+    const once = surroundings([], { isRepeated: false });
+    once.start({ syncMs: 1 }).changed(pod());
+    await once.notices.until(is('running'));
+    await once.calls.until(is('status'));
+    assert.equal(once.calls.entries.filter(is('publish')).length, 1);
+  },
+);
 
 test('containers start when all volumes are there, and stop before they go', limit, async () => {
   const { calls, notices, start } = surroundings();

@@ -57,6 +57,7 @@ export function publishRequest(more: object = {}, context: Record<string, string
     target_path: targetPath,
     volume_capability: { mount: { fs_type: '', volume_mount_group: '' }, access_mode: { mode: 1 } },
     readonly: true,
+    secrets: {},
     volume_context: {
       'csi.storage.k8s.io/pod.name': 'web-0',
       'csi.storage.k8s.io/pod.namespace': 'shop',
@@ -74,6 +75,8 @@ export function publishRequest(more: object = {}, context: Record<string, string
 export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => ({ type: 'ready' })) {
   const published: { readonly request: PublishRequest; readonly deadline: number; readonly signal: AbortSignal }[] = [];
   const unpublished: string[] = [];
+  /** Target paths of volumes that are there already. */
+  const held = new Set<string>();
   const driver: VolumeDriver = {
     publish: (request, deadline, signal) => {
       published.push({ request, deadline, signal });
@@ -82,9 +85,10 @@ export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => 
     unpublish: async (volumeId, target) => {
       unpublished.push(`${volumeId} ${target}`);
     },
+    holds: (target) => held.has(target),
     ready: () => published.length > 0,
   };
-  return { driver, published, unpublished };
+  return { driver, published, unpublished, held };
 }
 
 /** A log that keeps its lines, and that can be waited for. */

@@ -533,6 +533,8 @@ describe('a failed attempt', () => {
   const expected: Readonly<Record<ErrorCode, string | undefined>> = {
     Rejected: 'RequestRejected',
     Forbidden: 'RequestForbidden',
+    AccountForbidden: 'AccountForbidden',
+    TokenMissing: 'TokenMissing',
     SignerNotAllowed: 'SignerNotAllowed',
     InvalidChain: 'InvalidChain',
     ApiMissing: 'CertificateAPIMissing',
