@@ -4,11 +4,13 @@
  */
 
 import { toVolumeError, VolumeError } from './base/errors.ts';
+import type { Steps, Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
 import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
-import { holdDirectory, lstat, setAccess } from './files/files.ts';
-import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './files/layout.ts';
+import { createCertificatesContents } from './files/content.ts';
+import { holdInSteps, lstat, setAccess } from './files/files.ts';
+import { type LayoutTools, layOut, type ProjectedFile, sourcePaths, volumeAccess } from './files/layout.ts';
 import { openState } from './state/state.ts';
 
 export interface OpenOptions {
@@ -20,6 +22,9 @@ export interface OpenOptions {
   readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
+  readonly worker: Worker;
+  /** Waits for other work that mounts, unmounts or writes at the same place. */
+  readonly inTurn: <Result>(work: () => Promise<Result>) => Promise<Result>;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -28,7 +33,7 @@ export interface OpenOptions {
  * Opens the volume whose root directory is `record.targetPath`, finishes what an interrupted run left half done, and
  * sets the root's mode and owner. @throws VolumeError
  */
-export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolume {
+export async function openVolume(record: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
   const identity = lstat(root);
@@ -36,7 +41,7 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     throw new VolumeError('Gone', `${root} is not a directory`);
   }
 
-  const state = prepare(record, access.directory, options);
+  const state = await prepare(record, access.directory, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
@@ -62,23 +67,41 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     return found;
   }
 
-  function project(contents: ReadonlyMap<number, SourceContent>): 'written' | 'unchanged' {
-    assertStillThere();
+  /** The files of all given sources, source by source, and the buffers among them that hold keys. */
+  function* layOutAll(
+    contents: ReadonlyMap<number, SourceContent>,
+    tools: LayoutTools,
+  ): Steps<readonly ProjectedFile[]> {
     const files: ProjectedFile[] = [];
-    try {
-      for (const [index, content] of contents) {
-        files.push(...layOut(source(index), content, access));
+    for (const [index, content] of contents) {
+      files.push(...layOut(source(index), content, tools));
+      yield;
+    }
+    return files;
+  }
+
+  function* projectInSteps(contents: ReadonlyMap<number, SourceContent>, tools: LayoutTools) {
+    const files = yield* layOutAll(contents, tools);
+    const others = record.declaration.sources.filter((other) => !contents.has(other.index));
+    const keep = others.flatMap((other) => sourcePaths(other));
+    return yield* holdInSteps(root, function* (held, { dev, ino }) {
+      if (dev !== identity?.dev || ino !== identity.ino) {
+        throw gone();
       }
-      const others = record.declaration.sources.filter((other) => !contents.has(other.index));
-      const keep = others.flatMap((other) => sourcePaths(other));
-      return holdDirectory(root, (held, { dev, ino }) => {
-        if (dev !== identity?.dev || ino !== identity.ino) {
-          throw gone();
-        }
-        return writeAtomically(held, { files, keep, directory: access.directory, now: options.now() });
-      });
+      return yield* writeAtomically(held, { files, keep, directory: access.directory, now: options.now() });
+    });
+  }
+
+  async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
+    assertStillThere();
+    const secrets: Uint8Array[] = [];
+    try {
+      const tools = { access, secrets, contentOf: createCertificatesContents() };
+      return await options.worker.carryOut(projectInSteps(contents, tools), assertStillThere);
     } finally {
-      zeroFiles(files);
+      for (const secret of secrets) {
+        secret.fill(0);
+      }
     }
   }
 
@@ -99,11 +122,11 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     saveCurrent: ifThere(state.saveCurrent),
     isInPlace,
     isProjected: (index) => isComplete(root, sourcePaths(source(index))),
-    project,
+    project: (contents) => options.inTurn(() => project(contents)),
   };
 }
 
-function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
+async function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
   const root = record.targetPath;
   try {
     const state = openState(root, options.onProblem);
@@ -111,7 +134,7 @@ function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1
       state.writeRecord(record);
     }
     state.repair();
-    repair(root);
+    await options.worker.carryOut(repair(root), () => undefined);
     // Last: until here only the agent can enter a fresh volume.
     setAccess(root, directory);
     return state;

@@ -9,6 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { toVolumeError, VolumeError } from './base/errors.ts';
+import { createWorker } from './base/steps.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
 import { lstat, makeDirectory, removeTree } from './files/files.ts';
@@ -36,6 +37,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const onProblem = options.onProblem ?? (() => undefined);
   const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
   const inTurn = createTurns();
+  const worker = createWorker();
   let saidSwappable = false;
   /** One mark for all open handles on a volume; its kernel's numbers may be given to the next volume at the same path. */
   const marks = new Map<string, { removed: boolean }>();
@@ -48,10 +50,12 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     marks.delete(targetPath);
   }
 
-  function open(record: VolumeRecord, writeRecord: boolean): OpenVolume {
+  function open(record: VolumeRecord, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
     return openVolume(record, {
+      worker,
+      inTurn: (work) => inTurn(record.targetPath, work),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
@@ -79,7 +83,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
         }
       }
-      return open(record, true);
+      return await open(record, true);
     } catch (error) {
       await remove(record.targetPath).catch((failed) => onProblem(record.targetPath, String(failed)));
       throw error;
@@ -107,7 +111,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
           throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
         }
         assertRecordFits(kubeletRoot, record, targetPath);
-        volumes.push(open(record, false));
+        volumes.push(await open(record, false));
       } catch (error) {
         unusable.push({ targetPath, reason: toVolumeError(error, `reading ${targetPath}`).message });
       }
@@ -124,10 +128,13 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       recover().catch((error) => {
         throw toVolumeError(error, `searching ${kubeletRoot} for volumes`);
       }),
-    remove: (targetPath) =>
-      inTurn(targetPath, () => remove(targetPath)).catch((error) => {
+    remove(targetPath) {
+      // At once, so that a write that is under way ends, for which the removal waits.
+      invalidate(targetPath);
+      return inTurn(targetPath, () => remove(targetPath)).catch((error) => {
         throw toVolumeError(error, `removing the volume at ${targetPath}`);
-      }),
+      });
+    },
   };
 }
 

@@ -43,8 +43,8 @@ function inBothModes(name: string, body: (t: TestContext, mode: Mode) => Promise
   test(`${name} (tmpfs)`, { skip: mountSkip }, (t) => body(t, 'tmpfs'));
 }
 
-function fill(volume: OpenVolume, generation = 1): void {
-  volume.project(
+async function fill(volume: OpenVolume, generation = 1): Promise<void> {
+  await volume.project(
     new Map([
       [0, credential(generation)],
       [1, anchors(generation)],
@@ -67,7 +67,7 @@ inBothModes('a volume is made, filled, and removed without a trace', async (t, m
   const volume = await store.create(record);
   assert.equal(mounted(), mode === 'tmpfs' ? 1 : 0);
   assert(!volume.isProjected(0));
-  fill(volume);
+  await fill(volume);
   assert(volume.isProjected(0) && volume.isProjected(1));
   assert.match(fs.readFileSync(path.join(targetPath, 'credentials.pem'), 'utf8'), /^-----BEGIN PRIVATE KEY-----\n/);
   await store.remove(targetPath);
@@ -77,7 +77,7 @@ inBothModes('a volume is made, filled, and removed without a trace', async (t, m
 
 inBothModes('making a volume again changes nothing in it', async (t, mode) => {
   const { targetPath, record, store, restart, mounted } = setUp(t, mode);
-  fill(await store.create(record));
+  await fill(await store.create(record));
   const before = fs.readlinkSync(path.join(targetPath, '..data'));
   const again = await restart().create(record);
   assert(again.isProjected(0));
@@ -107,7 +107,7 @@ inBothModes('calls for one volume that come at the same time take turns', async 
 inBothModes('a restart finds its volumes, with everything that was pending', async (t, mode) => {
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  fill(volume);
+  await fill(volume);
   volume.saveCurrent(0, status);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { volumes, unusable } = await restart().recover();
@@ -125,7 +125,7 @@ inBothModes('a restart finds its volumes, with everything that was pending', asy
 inBothModes('a restart clears what an interrupted write left', async (t, mode) => {
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  fill(volume);
+  await fill(volume);
   fs.mkdirSync(path.join(targetPath, '..2026_11_21_09_00_00.000000001'));
   fs.symlinkSync('..2026_11_21_09_00_00.000000001', path.join(targetPath, '..data_tmp'));
   fs.writeFileSync(path.join(targetPath, '..agent', 'pending-0.0000000000000000.key'), 'orphan');
@@ -179,7 +179,7 @@ inBothModes('what is found and cannot be used is named with the reason', async (
 inBothModes('a volume whose record is broken is taken over with its files', async (t, mode) => {
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  fill(volume);
+  await fill(volume);
   volume.saveCurrent(0, status);
   fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
   const again = await restart().create(record);
@@ -192,7 +192,7 @@ inBothModes(
   'a volume of another incarnation is cleared away, and a changed record replaces the stored one',
   async (t, mode) => {
     const { targetPath, record, store, restart } = setUp(t, mode);
-    fill(await store.create(record));
+    await fill(await store.create(record));
     const changed: VolumeRecord = { ...record, owner: { kind: 'group', gid: 7 } };
     assert((await restart().create(changed)).isProjected(0));
     assert.deepEqual((await restart().recover()).volumes[0]?.record, changed);
@@ -267,13 +267,13 @@ inBothModes('a removed volume is not written to any more', async (t, mode) => {
   const { targetPath, record, store } = setUp(t, mode);
   const volume = await store.create(record);
   await store.remove(targetPath);
-  assert.throws(() => fill(volume), { code: 'Gone' });
+  await assert.rejects(fill(volume), { code: 'Gone' });
   assert.throws(() => volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 1 }, Uint8Array.of(1)), {
     code: 'Gone',
   });
   const next = await store.create(record);
   assert.throws(() => volume.current(0), { code: 'Gone' });
-  fill(next);
+  await fill(next);
   assert.throws(() => next.isProjected(9), RangeError);
 });
 
@@ -282,14 +282,14 @@ inBothModes('keys in the buffers of a projection are overwritten, and the files 
   const volume = await store.create(record);
   const content = credential(5);
   assert(content.kind === 'credential');
-  volume.project(new Map([[0, content]]));
+  await volume.project(new Map([[0, content]]));
   assert(
     content.privateKey.every((byte) => byte === 5),
     "the caller's own buffer stays the caller's",
   );
   assert.match(fs.readFileSync(path.join(targetPath, 'parts/key.pem'), 'latin1'), /BQUFBQUF/);
-  assert.equal(volume.project(new Map([[0, credential(5)]])), 'unchanged');
-  assert.equal(volume.project(new Map([[1, anchors(1)]])), 'written');
+  assert.equal(await volume.project(new Map([[0, credential(5)]])), 'unchanged');
+  assert.equal(await volume.project(new Map([[1, anchors(1)]])), 'written');
   assert(volume.isProjected(0));
 });
 
@@ -301,7 +301,7 @@ test('in tmpfs mode files belong to whom the pod says', { skip: mountSkip }, asy
     [{ kind: 'none' }, '600 0:0', '755 0:0'],
   ];
   for (const [owner, key, root] of expected) {
-    fill(await store.create({ ...record, owner }));
+    await fill(await store.create({ ...record, owner }));
     const show = (file: string) => {
       const { uid, gid } = fs.statSync(file);
       return `${modeOf(file)} ${uid}:${gid}`;
@@ -326,18 +326,18 @@ test("a pod's process reads its files, and others and the agent's state stay clo
       return 'denied';
     }
   };
-  fill(await store.create({ ...record, owner: { kind: 'group', gid: 2000 } }));
+  await fill(await store.create({ ...record, owner: { kind: 'group', gid: 2000 } }));
   assert.equal(read('credentials.pem', 1000, 2000), 'read');
   assert.equal(read('credentials.pem', 1000, 1000), 'denied');
   assert.equal(read('trust-anchors.pem', 1000, 1000), 'denied');
   assert.equal(read('..agent/volume.json', 1000, 2000), 'denied');
   await store.remove(targetPath);
-  fill(await store.create({ ...record, owner: { kind: 'user', uid: 1000 } }));
+  await fill(await store.create({ ...record, owner: { kind: 'user', uid: 1000 } }));
   assert.equal(read('parts/key.pem', 1000, 3000), 'read');
   assert.equal(read('parts/key.pem', 1001, 3000), 'denied');
   assert.equal(read('..agent/volume.json', 1000, 3000), 'denied');
   await store.remove(targetPath);
-  fill(await store.create(record));
+  await fill(await store.create(record));
   assert.equal(read('trust-anchors.pem', 1001, 3000), 'read');
   assert.equal(read('parts/key.pem', 1001, 3000), 'denied');
 });
@@ -346,7 +346,7 @@ test('a volume mounted twice, the second time by accident, is found and comes of
   skip: mountSkip,
 }, async (t) => {
   const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
-  fill(await store.create(record));
+  await fill(await store.create(record));
   await createMounts(driverName).mount(targetPath, 4096);
   assert.equal(mounted(), 2);
   assert((await restart().create(record)).isProjected(0));
@@ -361,7 +361,7 @@ test('a mount that was made and never filled is used', { skip: mountSkip }, asyn
   fs.mkdirSync(targetPath);
   await createMounts(driverName).mount(targetPath, 64 * 1024);
   assert.match((await restart().recover()).unusable[0]?.reason ?? '', /holds no record/);
-  fill(await store.create(record));
+  await fill(await store.create(record));
   assert.equal(mounted(), 1);
 });
 
@@ -378,7 +378,7 @@ test("a mount that is not this driver's is left alone when publishing", { skip: 
 
 test('a busy volume is removed all the same', { skip: mountSkip }, async (t) => {
   const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
-  fill(await store.create(record));
+  await fill(await store.create(record));
   const child = spawn(process.execPath, ['-e', "process.stdout.write('in'); process.stdin.resume();"], {
     cwd: targetPath,
   });
@@ -394,7 +394,7 @@ test('a mount that an outsider took off is not written below', { skip: mountSkip
   const { targetPath, record, store } = setUp(t, 'tmpfs');
   const volume = await store.create(record);
   execFileSync('umount', [targetPath]);
-  assert.throws(() => fill(volume), { code: 'Gone' });
+  await assert.rejects(fill(volume), { code: 'Gone' });
   assert.deepEqual(fs.readdirSync(targetPath), []);
   assert((await store.create(record)).record);
 });
@@ -404,11 +404,11 @@ test('more trust anchors than fit leave the old ones, and the next smaller set i
 }, async (t) => {
   const { targetPath, record, store } = setUp(t, 'tmpfs');
   const volume = await store.create(record);
-  fill(volume);
-  assert.throws(() => volume.project(new Map([[1, anchors(2, 8 * 1024 * 1024)]])), { code: 'NoSpace' });
+  await fill(volume);
+  await assert.rejects(volume.project(new Map([[1, anchors(2, 8 * 1024 * 1024)]])), { code: 'NoSpace' });
   assert(volume.isProjected(0) && volume.isProjected(1));
   for (const generation of [3, 4, 5]) {
-    assert.equal(volume.project(new Map([[1, anchors(generation, 1024 * 768)]])), 'written');
+    assert.equal(await volume.project(new Map([[1, anchors(generation, 1024 * 768)]])), 'written');
   }
   assert(fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 1024 * 1024);
 });
@@ -420,7 +420,7 @@ test('a kubelet root that is a symlink works, and so does recovery through it', 
   t.after(() => fs.unlinkSync(link));
   const linked = makeRecord(record.targetPath.replace(root, link));
   const store = restart(`${link}/`);
-  fill(await store.create(linked));
+  await fill(await store.create(linked));
   assert((await store.create(linked)).isProjected(0));
   assert.equal(mounted(), 1);
   assert.deepEqual((await restart(link).recover()).volumes[0]?.record, linked);
@@ -462,7 +462,7 @@ test('250 mounted volumes are found again, whole', { skip: mountSkip }, async (t
     return { ...record, volumeId: `csi-${index}`, pod: { ...record.pod, uid } };
   });
   for (const volume of await Promise.all(records.map((record) => store.create(record)))) {
-    fill(volume);
+    await fill(volume);
   }
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);

@@ -77,7 +77,10 @@ export type SourceContent =
     }
   | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
 
-/** One volume, open for work. File operations are synchronous: the files live in memory (tmpfs). */
+/**
+ * One volume, open for work. Its state is read and written at once, since it lies in memory (tmpfs); its files, of which there may be
+ * many, in steps over several turns of the event loop.
+ */
 export interface OpenVolume {
   readonly record: VolumeRecord;
   /** The request that source `index` waits for, with its key stored beside it. */
@@ -98,11 +101,11 @@ export interface OpenVolume {
   /** True when every file of the source is in place. */
   isProjected(index: number): boolean;
   /**
-   * Changes the files of the given sources, all at once; the files of the others stay as they are.
+   * Changes the files of the given sources, all at once; the files of the others stay as they are. One call waits for the other.
    * @returns 'unchanged' when every byte, mode and owner was as asked, and then nothing is written.
    * @throws VolumeError; the files are then as they were before.
    */
-  project(contents: ReadonlyMap<number, SourceContent>): 'written' | 'unchanged';
+  project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'>;
 }
 
 /** A place found on the node that looks like a volume and cannot be used as one. */

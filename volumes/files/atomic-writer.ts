@@ -6,8 +6,10 @@
  *     ..2026_11_21_10_00_00.123456789/credentials.pem      the files themselves
  *
  * A new set is written into a fresh directory. Files that do not change are hard links to the old ones, so a private key that
- * stays is not read. Whatever fails, or wherever the agent is killed, the old set stays in place, and the next write clears
- * away what was left half done.
+ * stays is not read; files with the same content are one file with several names. Whatever fails, or wherever the agent is
+ * killed, the old set stays in place, and the next write clears away what was left half done.
+ *
+ * Everything that grows with what a pod's author asks for is done in steps (`../base/steps.ts`).
  *
  * https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
  */
@@ -15,22 +17,20 @@ import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
+import type { Steps } from '../base/steps.ts';
 import {
   type Access,
-  holdDirectory,
-  holdParent,
+  holdInSteps,
   isRegularFileBelow,
-  listFiles,
   lstat,
   makeDirectory,
-  readRegularFile,
   readSymlink,
-  removeTree,
   replaceSymlink,
-  setAccess,
-  writeNewFile,
 } from './files.ts';
 import type { ProjectedFile } from './layout.ts';
+import { fillSet } from './new-set.ts';
+import { removeInSteps } from './removal.ts';
+import { emptySet, surveySet } from './stored-set.ts';
 
 const dataLink = '..data';
 const temporaryLink = '..data_tmp';
@@ -54,16 +54,18 @@ export interface Change {
  * @returns 'unchanged' when everything was in place, and then nothing was written.
  * @throws VolumeError; the files are then as they were before.
  */
-export function writeAtomically(root: string, change: Change): 'written' | 'unchanged' {
+export function* writeAtomically(root: string, change: Change): Steps<'written' | 'unchanged'> {
   try {
     const current = currentSet(root);
-    removeLeftovers(root, current);
-    const kept = current === undefined ? [] : change.keep.filter((file) => isRegularFileBelow(current, file));
+    yield* removeLeftovers(root, current);
+    const stored = current === undefined ? emptySet : yield* surveySet(current, change.files);
+    const kept = change.keep.filter((file) => stored.regular.has(file));
     const paths = [...change.files.map((file) => file.path), ...kept];
-    if (current !== undefined && isSame(current, change.files, paths)) {
-      return linkVisibly(root, paths) > 0 ? 'written' : 'unchanged';
+    const isSame = stored.count === paths.length && change.files.every((file) => stored.same.has(file.path));
+    if (current !== undefined && isSame) {
+      return (yield* linkVisibly(root, paths)) > 0 ? 'written' : 'unchanged';
     }
-    replaceSet(root, current, change, kept, paths);
+    yield* replaceSet(root, current, change, kept, paths);
     return 'written';
   } catch (error) {
     throw toVolumeError(error, `writing the files of ${root}`);
@@ -81,9 +83,9 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
 }
 
 /** Clears away what an interrupted write left. */
-export function repair(root: string): void {
+export function* repair(root: string): Steps<void> {
   try {
-    removeLeftovers(root, currentSet(root));
+    yield* removeLeftovers(root, currentSet(root));
   } catch (error) {
     throw toVolumeError(error, `clearing ${root}`);
   }
@@ -99,98 +101,42 @@ function currentSet(root: string): string | undefined {
   return lstat(directory)?.isDirectory() ? directory : undefined;
 }
 
-function removeLeftovers(root: string, current: string | undefined): void {
+function* removeLeftovers(root: string, current: string | undefined): Steps<void> {
+  const { dev } = fs.statSync(root);
   for (const name of fs.readdirSync(root)) {
     const isLeftover =
       name === temporaryLink ||
       name === temporaryVisibleLink ||
       (timestampDirectory.test(name) && path.join(root, name) !== current);
     if (isLeftover) {
-      removeTree(path.join(root, name));
+      yield* removeInSteps(path.join(root, name), dev);
     }
   }
 }
 
-function isSame(current: string, files: readonly ProjectedFile[], paths: readonly string[]): boolean {
-  const present = listFiles(current);
-  return present.length === paths.length && files.every((file) => isSameFile(current, file));
-}
-
-function isSameFile(current: string, file: ProjectedFile): boolean {
-  if (!isRegularFileBelow(current, file.path)) {
-    return false;
-  }
-  const stored = path.join(current, file.path);
-  const stats = fs.lstatSync(stored);
-  const sameAccess =
-    (stats.mode & 0o7777) === file.mode &&
-    (file.uid ?? stats.uid) === stats.uid &&
-    (file.gid ?? stats.gid) === stats.gid;
-  if (!sameAccess || stats.size !== file.bytes.length) {
-    return false;
-  }
-  const bytes = readIfPermitted(stored, file.bytes.length);
-  const same = bytes?.equals(file.bytes) ?? false;
-  bytes?.fill(0);
-  return same;
-}
-
-/** Without root's rights, a file whose mode denies its own owner can be written anew, but not compared. */
-function readIfPermitted(stored: string, maxBytes: number): Buffer | undefined {
-  try {
-    return readRegularFile(stored, maxBytes);
-  } catch (error) {
-    if (systemCode(error) === 'EACCES') {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-function replaceSet(
+function* replaceSet(
   root: string,
   current: string | undefined,
   change: Change,
   kept: readonly string[],
   paths: readonly string[],
-): void {
+): Steps<void> {
   const fresh = makeTimestampDirectory(root, change.now);
+  const { dev } = fs.lstatSync(fresh);
   try {
-    holdDirectory(fresh, (held, { dev }) => fill(held, dev, current, change, kept, paths));
-    linkVisibly(root, paths);
+    yield* holdInSteps(fresh, (held) => fillSet(held, dev, current, { ...change, kept }));
+    yield* linkVisibly(root, paths);
     replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
   } catch (error) {
-    quietly(() => removeTree(fresh));
-    quietly(() => unlinkStale(root, current === undefined ? [] : listFiles(current)));
+    yield* quietly(removeInSteps(fresh, dev));
+    yield* quietly(unlinkStale(root, current === undefined ? [] : [...(yield* surveySet(current, [])).paths]));
     throw error;
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
-  quietly(() => unlinkStale(root, paths));
+  yield* quietly(unlinkStale(root, paths));
   if (current !== undefined) {
-    quietly(() => removeTree(current));
+    yield* quietly(removeInSteps(current, dev));
   }
-}
-
-/** Fills the directory of a new set, which is held: its files must not land where somebody put a link meanwhile. */
-function fill(
-  fresh: string,
-  device: number,
-  current: string | undefined,
-  change: Change,
-  kept: readonly string[],
-  paths: readonly string[],
-): void {
-  makeParents(fresh, device, paths, change.directory);
-  for (const file of change.files) {
-    holdParent(fresh, file.path, device, (place) => writeNewFile(place, file.bytes, file));
-  }
-  if (current !== undefined) {
-    // link(2) does not follow a symlink, and `kept` are regular files below real directories of one file system.
-    for (const file of kept) {
-      holdParent(fresh, file, device, (place) => fs.linkSync(path.join(current, file), place));
-    }
-  }
-  setAccess(`${fresh}/.`, change.directory);
 }
 
 function makeTimestampDirectory(root: string, now: number): string {
@@ -208,36 +154,28 @@ function makeTimestampDirectory(root: string, now: number): string {
   }
 }
 
-function makeParents(fresh: string, device: number, paths: readonly string[], access: Access): void {
-  const parents = new Set<string>();
-  for (const file of paths) {
-    for (let end = file.indexOf('/'); end >= 0; end = file.indexOf('/', end + 1)) {
-      parents.add(file.slice(0, end));
-    }
-  }
-  // A shorter path sorts before the longer ones that begin with it.
-  for (const parent of [...parents].sort()) {
-    holdParent(fresh, parent, device, (place) => makeDirectory(place, access));
-  }
-}
-
 /** Makes the symlinks that the pod's containers see. @returns how many were missing or wrong. */
-function linkVisibly(root: string, paths: readonly string[]): number {
-  const missing = topNames(paths).filter((name) => readSymlink(path.join(root, name)) !== visibleDestination(name));
-  for (const name of missing) {
-    replaceSymlink(path.join(root, name), visibleDestination(name), path.join(root, temporaryVisibleLink));
+function* linkVisibly(root: string, paths: readonly string[]): Steps<number> {
+  let missing = 0;
+  for (const name of topNames(paths)) {
+    if (readSymlink(path.join(root, name)) !== visibleDestination(name)) {
+      missing += 1;
+      replaceSymlink(path.join(root, name), visibleDestination(name), path.join(root, temporaryVisibleLink));
+    }
+    yield;
   }
-  return missing.length;
+  return missing;
 }
 
 /** Removes visible symlinks whose file is none of `paths`. */
-function unlinkStale(root: string, paths: readonly string[]): void {
+function* unlinkStale(root: string, paths: readonly string[]): Steps<void> {
   const wanted = new Set(topNames(paths));
   for (const name of fs.readdirSync(root)) {
     const link = path.join(root, name);
     if (!wanted.has(name) && readSymlink(link) === visibleDestination(name)) {
       fs.unlinkSync(link);
     }
+    yield;
   }
 }
 
@@ -249,9 +187,9 @@ function visibleDestination(name: string): string {
   return `${dataLink}/${name}`;
 }
 
-function quietly(clear: () => void): void {
+function* quietly(clear: Steps<void>): Steps<void> {
   try {
-    clear();
+    yield* clear;
   } catch {
     // Clearing is repeated before the next write; the error that matters is the one under way, if any.
   }

@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from '../base/errors.ts';
+import { atOnce, type Steps } from '../base/steps.ts';
 
 /** Mode bits, and numeric owners where the agent may set them. */
 export interface Access {
@@ -33,14 +34,34 @@ export function holdDirectory<Result>(directory: string, work: (held: string, st
   try {
     return work(held, fs.fstatSync(descriptor));
   } catch (error) {
-    // Whoever reads the message knows the directory by its name.
-    if (error instanceof Error) {
-      error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
-    }
-    throw error;
+    throw renamed(error, held, directory);
   } finally {
     fs.closeSync(descriptor);
   }
+}
+
+/** The same for work that pauses; the directory is held all the while. */
+export function* holdInSteps<Result>(
+  directory: string,
+  work: (held: string, stats: fs.Stats) => Steps<Result>,
+): Steps<Result> {
+  const descriptor = openDirectory(directory);
+  const held = `/proc/self/fd/${descriptor}`;
+  try {
+    return yield* work(held, fs.fstatSync(descriptor));
+  } catch (error) {
+    throw renamed(error, held, directory);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Whoever reads the message knows the directory by its name. */
+function renamed(error: unknown, held: string, directory: string): unknown {
+  if (error instanceof Error) {
+    error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
+  }
+  return error;
 }
 
 function openDirectory(directory: string): number {
@@ -55,35 +76,20 @@ function openDirectory(directory: string): number {
   }
 }
 
-/**
- * Lets work happen on a path below a directory that is held already, each directory on the way held while the next one is opened, and
- * all of them on the file system `device`. @throws VolumeError Tampered when one of them is not a directory there.
- */
-export function holdParent<Result>(
-  directory: string,
-  relative: string,
-  device: number,
-  work: (file: string) => Result,
-): Result {
-  const end = relative.indexOf('/');
-  if (end < 0) {
-    return work(path.join(directory, relative));
-  }
-  const next = path.join(directory, relative.slice(0, end));
-  return holdDirectory(next, (held, stats) => {
-    if (stats.dev !== device) {
-      throw new VolumeError('Tampered', `${next} lies on another file system than its volume`);
-    }
-    return holdParent(held, relative.slice(end + 1), device, work);
-  });
-}
-
 /** Creates a file with exactly these bytes, mode and owner, whatever the umask. @throws when the path exists. */
 export function writeNewFile(file: string, bytes: Uint8Array, access: Access): void {
+  atOnce(writeInPieces(file, [bytes], access));
+}
+
+/** The same, a piece a step. */
+export function* writeInPieces(file: string, pieces: Iterable<Uint8Array>, access: Access): Steps<void> {
   const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
-    for (let offset = 0; offset < bytes.length; ) {
-      offset += fs.writeSync(descriptor, bytes, offset);
+    for (const piece of pieces) {
+      for (let offset = 0; offset < piece.length; ) {
+        offset += fs.writeSync(descriptor, piece, offset);
+      }
+      yield;
     }
     if (access.uid !== undefined && access.gid !== undefined) {
       fs.fchownSync(descriptor, access.uid, access.gid);
@@ -146,6 +152,30 @@ export function readRegularFile(file: string, maxBytes: number): Buffer {
   }
 }
 
+/** Whether a regular file holds exactly these bytes, and nothing else, in steps. */
+export function* holdsBytes(file: string, pieces: Iterable<Uint8Array>): Steps<boolean> {
+  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    let position = 0;
+    for (const piece of pieces) {
+      const stored = ownMemory(piece.length);
+      try {
+        const length = fs.readSync(descriptor, stored, 0, piece.length, position);
+        if (length !== piece.length || !stored.equals(piece)) {
+          return false;
+        }
+      } finally {
+        stored.fill(0);
+      }
+      position += piece.length;
+      yield;
+    }
+    return fs.fstatSync(descriptor).size === position;
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
 /**
  * Memory that nothing shares and nothing moves, zeroed. A buffer of up to 64 bytes without an ArrayBuffer of its own lies
  * on V8's heap: it is copied when it is used, and zeroing it then leaves a copy.
@@ -193,35 +223,18 @@ export function readSymlink(link: string): string | undefined {
   return lstat(link)?.isSymbolicLink() ? fs.readlinkSync(link) : undefined;
 }
 
-/**
- * True when `relative` is a regular file below `directory` and every element before it is a real directory: nothing on
- * the way is a symlink.
- */
+/** True when `relative` is a regular file below `directory` and nothing on the way is a symlink. */
 export function isRegularFileBelow(directory: string, relative: string): boolean {
-  const elements = relative.split('/');
-  const file = elements.pop() ?? '';
-  let parent = directory;
-  for (const element of elements) {
-    parent = path.join(parent, element);
-    if (!lstat(parent)?.isDirectory()) {
-      return false;
-    }
+  if (lstat(path.join(directory, relative))?.isFile() !== true) {
+    return false;
   }
-  return lstat(path.join(parent, file))?.isFile() === true;
-}
-
-/** All files below a directory that are not directories, by relative path; empty when there is no such directory. */
-export function listFiles(directory: string, prefix = ''): string[] {
-  if (!lstat(directory)?.isDirectory()) {
-    return [];
-  }
-  return fs
-    .readdirSync(directory, { withFileTypes: true })
-    .flatMap((entry) =>
-      entry.isDirectory()
-        ? listFiles(path.join(directory, entry.name), `${prefix}${entry.name}/`)
-        : [`${prefix}${entry.name}`],
+  try {
+    return (
+      fs.realpathSync.native(path.join(directory, relative)) === path.join(fs.realpathSync.native(directory), relative)
     );
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -328,7 +328,7 @@ for (const mode of ['directory', 'tmpfs'] as const) {
         const owner =
           mountGroup === undefined ? { kind: 'none' as const } : { kind: 'group' as const, gid: mountGroup };
         const volume = await store.create({ ...record, owner });
-        volume.project(new Map([[0, anchors(1)]]));
+        await volume.project(new Map([[0, anchors(1)]]));
         return { type: 'ready' };
       },
       unpublish: (_volumeId, targetPathOfCall) => store.remove(targetPathOfCall),
