@@ -5,13 +5,16 @@
 
 import { toVolumeError, VolumeError } from './base/errors.ts';
 import type { Steps, Worker } from './base/steps.ts';
-import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
+import type { IssuedChain, OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
-import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
+import { carryOut, isComplete, type Plan, planChange, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
 import { holdInSteps, lstat, setAccess } from './files/files.ts';
 import { type LayoutTools, layOut, type ProjectedFile, sourcePaths, volumeAccess } from './files/layout.ts';
 import { openState } from './state/state.ts';
+
+/** What a request takes beside the certificates of its answer. */
+const minStateBytes = 8 * 1024;
 
 export interface OpenOptions {
   /** False where the agent has no right to give files away; modes are set all the same. */
@@ -25,6 +28,11 @@ export interface OpenOptions {
   readonly worker: Worker;
   /** Waits for other work that mounts, unmounts or writes at the same place. */
   readonly inTurn: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  /**
+   * Does work that needs so many bytes, and so many files and directories, beyond what the volume holds, once there is room.
+   * @throws VolumeError NoSpace that names the limit
+   */
+  readonly withRoom: <Result>(bytes: number, entries: number, work: () => Promise<Result>) => Promise<Result>;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -80,29 +88,53 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     return files;
   }
 
-  function* projectInSteps(contents: ReadonlyMap<number, SourceContent>, tools: LayoutTools) {
+  function* planInSteps(contents: ReadonlyMap<number, SourceContent>, tools: LayoutTools): Steps<Plan> {
     const files = yield* layOutAll(contents, tools);
     const others = record.declaration.sources.filter((other) => !contents.has(other.index));
     const keep = others.flatMap((other) => sourcePaths(other));
-    return yield* holdInSteps(root, function* (held, { dev, ino }) {
+    const change = { files, keep, directory: access.directory, now: options.now() };
+    return yield* inRoot((held) => planChange(held, change));
+  }
+
+  /** Works in the volume that was opened, and in no other that was put in its place since. */
+  function inRoot<Result>(work: (held: string) => Steps<Result>): Steps<Result> {
+    return holdInSteps(root, (held, { dev, ino }) => {
       if (dev !== identity?.dev || ino !== identity.ino) {
         throw gone();
       }
-      return yield* writeAtomically(held, { files, keep, directory: access.directory, now: options.now() });
+      return work(held);
     });
   }
 
   async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
     assertStillThere();
+    const { worker, withRoom } = options;
     const secrets: Uint8Array[] = [];
     try {
       const tools = { access, secrets, contentOf: createCertificatesContents() };
-      return await options.worker.carryOut(projectInSteps(contents, tools), assertStillThere);
+      const plan = await worker.carryOut(planInSteps(contents, tools), assertStillThere);
+      const write = () =>
+        worker.carryOut(
+          inRoot((held) => carryOut(held, plan)),
+          assertStillThere,
+        );
+      const { bytes, entries } = plan.needs;
+      return plan.isSame ? await write() : await withRoom(bytes, entries, write);
     } finally {
       for (const secret of secrets) {
         secret.fill(0);
       }
     }
+  }
+
+  async function saveAnswer(index: number, issued: IssuedChain): Promise<void> {
+    assertStillThere();
+    // Twice: it is written beside what it replaces.
+    const bytes = 2 * issued.certificates.reduce((sum, { length }) => sum + 2 * length, minStateBytes);
+    await options.withRoom(bytes, 0, async () => {
+      assertStillThere();
+      state.saveAnswer(index, issued);
+    });
   }
 
   const ifThere =
@@ -115,7 +147,7 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     record,
     pending: ifThere(state.pending),
     savePending: ifThere(state.savePending),
-    saveAnswer: ifThere(state.saveAnswer),
+    saveAnswer: (index, issued) => options.inTurn(() => saveAnswer(index, issued)),
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),

@@ -13,7 +13,9 @@ import { createWorker } from './base/steps.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
 import { lstat, makeDirectory, removeTree } from './files/files.ts';
-import { sizeLimitBytes } from './files/layout.ts';
+import { firstSizeBytes } from './files/layout.ts';
+import { createBudget, sharesOf } from './mounts/budget.ts';
+import { maxEntryBytes } from './mounts/limits.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
 import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
@@ -28,6 +30,8 @@ export interface VolumeStoreOptions {
   readonly mode: 'tmpfs' | 'directory';
   /** Hears of what does not stop the agent and somebody should know: unreadable state, memory that may be swapped. */
   readonly onProblem?: (targetPath: string, problem: string) => void;
+  /** The memory limit of the agent's container, bytes; 0: none. Default: what the kernel says. */
+  readonly memoryBytes?: number;
   /** The wall clock, milliseconds since the epoch; it names directories. */
   readonly now?: () => number;
 }
@@ -38,6 +42,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
   const inTurn = createTurns();
   const worker = createWorker();
+  const budget = createBudget(sharesOf(options.memoryBytes ?? process.constrainedMemory()));
   let saidSwappable = false;
   /** One mark for all open handles on a volume; its kernel's numbers may be given to the next volume at the same path. */
   const marks = new Map<string, { removed: boolean }>();
@@ -48,13 +53,16 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       mark.removed = true;
     }
     marks.delete(targetPath);
+    budget.forget(targetPath);
   }
 
   function open(record: VolumeRecord, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
+    budget.add(record.targetPath, record.pod.uid);
     return openVolume(record, {
       worker,
+      withRoom: (bytes, entries, work) => withRoom(record.targetPath, bytes, entries, work),
       inTurn: (work) => inTurn(record.targetPath, work),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
@@ -62,6 +70,25 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       onProblem: (problem) => onProblem(record.targetPath, problem),
       writeRecord,
     });
+  }
+
+  /** Lets a tmpfs grow for what is to be written, as far as its pod and the node have memory for it. A directory has no limits. */
+  async function withRoom<Result>(
+    targetPath: string,
+    bytes: number,
+    entries: number,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    if (mounts === undefined) {
+      return await work();
+    }
+    const { sizeBytes, release } = budget.reserve(targetPath, bytes + entries * maxEntryBytes);
+    try {
+      await mounts.grow(targetPath, sizeBytes);
+      return await work();
+    } finally {
+      release();
+    }
   }
 
   async function create(record: VolumeRecord): Promise<OpenVolume> {
@@ -77,7 +104,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         makeDirectory(record.targetPath, { mode: 0o750 });
       }
       if (mounts !== undefined) {
-        const memory = await mounts.mount(record.targetPath, sizeLimitBytes(record.declaration));
+        const memory = await mounts.mount(record.targetPath, firstSizeBytes(record.declaration));
         if (memory === 'swappable' && !saidSwappable) {
           saidSwappable = true;
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');

@@ -157,7 +157,7 @@ export function runCredential(
         void checkPod();
         return;
       case 'saveAnswer':
-        volume.saveAnswer(index, effect.answer);
+        volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
         return;
       case 'discardPending':
         host.discard(index);

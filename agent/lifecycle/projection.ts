@@ -182,9 +182,8 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 async function saveAnswers(volume: OpenVolume, batch: Batch, saved: WeakSet<Staged>): Promise<void> {
   for (const [index, content] of batch) {
     if (content.kind === 'credential' && !saved.has(content)) {
-      volume.saveAnswer(index, content.answer);
+      await volume.saveAnswer(index, content.answer);
       saved.add(content);
-      await nextTurn();
     }
   }
 }

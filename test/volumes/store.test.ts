@@ -13,6 +13,7 @@ import { createMounts } from '../../volumes/mounts/mounts.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
 import {
   anchors,
+  anchorsSource,
   credential,
   makeRecord,
   makeTarget,
@@ -25,14 +26,25 @@ import {
 
 type Mode = 'tmpfs' | 'directory';
 const driverName = 'csi.test';
+const megabyte = 1024 * 1024;
+
+/** How large the file system may grow. */
+function sizeOf(target: string): number {
+  const { blocks, bsize } = fs.statfsSync(target);
+  return blocks * bsize;
+}
 
 /** A kubelet's root with the directories of one volume, and stores on it. */
 function setUp(t: TestContext, mode: Mode) {
   const root = temporaryDirectory(t);
   const targetPath = makeTarget(root);
   const problems: string[] = [];
-  const restart = (kubeletRoot = root) =>
-    createVolumeStore({ kubeletRoot, driverName, mode, onProblem: (_target, problem) => problems.push(problem) });
+  const restart = (kubeletRoot = root, memoryBytes?: number) =>
+    createVolumeStore({
+      ...{ kubeletRoot, driverName, mode },
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+      onProblem: (_target, problem) => problems.push(problem),
+    });
   const mounted = () => mountPointsBelow(root).length;
   return { root, targetPath, record: makeRecord(targetPath), store: restart(), restart, problems, mounted };
 }
@@ -148,7 +160,7 @@ inBothModes('an answer is kept until it is projected', async (t, mode) => {
   const issued = { ...status, certificates: [Uint8Array.of(1)] };
   volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { requestName: _name, keyType: _type, refreshAt: _at, ...chain } = issued;
-  volume.saveAnswer(0, chain);
+  await volume.saveAnswer(0, chain);
   const { volumes } = await restart().recover();
   assert.deepEqual(volumes[0]?.pending(0)?.answer, chain);
 });
@@ -399,18 +411,98 @@ test('a mount that an outsider took off is not written below', { skip: mountSkip
   assert((await store.create(record)).record);
 });
 
-test('more trust anchors than fit leave the old ones, and the next smaller set is written', {
+test('a tmpfs grows for trust anchors of any size, old and new ones together, again and again', {
   skip: mountSkip,
 }, async (t) => {
   const { targetPath, record, store } = setUp(t, 'tmpfs');
   const volume = await store.create(record);
   await fill(volume);
-  await assert.rejects(volume.project(new Map([[1, anchors(2, 8 * 1024 * 1024)]])), { code: 'NoSpace' });
-  assert(volume.isProjected(0) && volume.isProjected(1));
+  assert.ok(sizeOf(targetPath) < megabyte, 'a volume is made small');
   for (const generation of [3, 4, 5]) {
-    assert.equal(await volume.project(new Map([[1, anchors(generation, 1024 * 768)]])), 'written');
+    assert.equal(await volume.project(new Map([[1, anchors(generation, 6 * megabyte)]])), 'written');
+    assert.ok(volume.isProjected(0) && volume.isProjected(1), 'every file is in place');
   }
-  assert(fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 1024 * 1024);
+  assert.ok(fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 8 * megabyte, 'the anchors are there');
+  assert.ok(sizeOf(targetPath) < 20 * megabyte, 'no larger than for two sets');
+  const options = fs
+    .readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .find((line) => line.includes(targetPath));
+  assert.match(options ?? '', /rw,nosuid,nodev,noexec,.*mode=700/);
+});
+
+test('files of a pod beyond its share of the memory are refused by the limit’s name, and the old ones stay', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, record, restart } = setUp(t, 'tmpfs');
+  // A quarter of this is for files, and a quarter of that for one pod.
+  const store = restart(root, 64 * megabyte);
+  const [volume, second] = [
+    await store.create(record),
+    await store.create(makeRecord(makeTarget(root, 'second'), { volumeId: 'b', volumeName: 'second' })),
+  ];
+  await fill(volume);
+  await fill(second);
+  const refused = {
+    code: 'NoSpace',
+    message: /would take 4\.\d MiB .*, more than the 4 MiB that one pod may have: its author has to project fewer/,
+  };
+  await assert.rejects(volume.project(new Map([[1, anchors(2, 3 * megabyte)]])), refused);
+  assert.equal(await volume.project(new Map([[1, anchors(2, 1.2 * megabyte)]])), 'written');
+  // The pod's other volume counts, and so does the old set while the new one is written.
+  await assert.rejects(second.project(new Map([[1, anchors(3, 2 * megabyte)]])), refused);
+  assert.ok(second.isProjected(0) && second.isProjected(1), 'the old files stay');
+  await store.remove(record.targetPath);
+  assert.equal(await second.project(new Map([[1, anchors(3, 2 * megabyte)]])), 'written');
+});
+
+test('files beyond what all pods may have are refused by the limit’s name, and count again after a restart', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, restart } = setUp(t, 'tmpfs');
+  const records = [0, 1, 2, 3, 4, 5].map((index) => {
+    const uid = `0b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d2${index}`;
+    const pod = { namespace: 'shop', name: `web-${index}`, uid, serviceAccountName: 'web' };
+    return makeRecord(makeTarget(root, 'mtls', uid), { volumeId: `v${index}`, pod });
+  });
+  const put = async (volume: OpenVolume | undefined) =>
+    await volume?.project(new Map([[1, anchors(1, 2.6 * megabyte)]]));
+  const refused = {
+    code: 'NoSpace',
+    message:
+      /of all volumes of the node would take \d+\.?\d* MiB .*, more than the 16 MiB that the agent's memory limit leaves/,
+  };
+  const store = restart(root, 64 * megabyte);
+  for (const record of records.slice(0, 4)) {
+    const volume = await store.create(record);
+    await fill(volume);
+    assert.equal(await put(volume), 'written');
+  }
+  const next = restart(root, 64 * megabyte);
+  assert.equal((await next.recover()).volumes.length, 4);
+  const fifth = await next.create(records[4] ?? assert.fail('there are six records'));
+  await fill(fifth);
+  await assert.rejects(put(fifth), refused);
+  await next.remove(records[0]?.targetPath ?? '');
+  assert.equal(await put(fifth), 'written');
+});
+
+test('a volume that is removed while it is written goes at once, and its write ends', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  const sources = Array.from({ length: 128 }, (_, index) => ({
+    ...anchorsSource,
+    index,
+    path: `${Array.from({ length: 15 }, (_unused, depth) => `${index}-${depth}`).join('/')}/ca.pem`,
+  }));
+  const volume = await store.create({ ...record, declaration: { sources } });
+  const writing = volume.project(new Map(sources.map(({ index }) => [index, anchors(1)])));
+  const ended = assert.rejects(writing, { code: 'Gone' });
+  await new Promise((resolve) => setImmediate(resolve));
+  await store.remove(targetPath);
+  await ended;
+  assert.equal(mounted(), 0);
 });
 
 test('a kubelet root that is a symlink works, and so does recovery through it', { skip: mountSkip }, async (t) => {

@@ -88,7 +88,7 @@ export interface OpenVolume {
   /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
   savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
   /** Adds the accepted answer to the stored request. */
-  saveAnswer(index: number, answer: IssuedChain): void;
+  saveAnswer(index: number, answer: IssuedChain): Promise<void>;
   /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
   readPendingKey(index: number): Uint8Array;
   /** Removes the request and its key; nothing happens when there is none. */

@@ -49,27 +49,65 @@ export interface Change {
   readonly now: number;
 }
 
+/** What has to be done to a volume, found out without changing its files. */
+export interface Plan {
+  readonly change: Change;
+  readonly current: string | undefined;
+  readonly kept: readonly string[];
+  /** All paths of the set to be. */
+  readonly paths: readonly string[];
+  /** True when every byte, mode and owner is as it should be. */
+  readonly isSame: boolean;
+  /** What the new set takes beside the old one: bytes of files, in whole pages, and how many files and directories. */
+  readonly needs: { readonly bytes: number; readonly entries: number };
+}
+
 /**
- * @param root the volume's root directory, absolute.
- * @returns 'unchanged' when everything was in place, and then nothing was written.
- * @throws VolumeError; the files are then as they were before.
+ * Looks at what is there, and clears away what an interrupted write left.
+ * @param root the volume's root directory, absolute; the same as for `carryOut`
+ * @throws VolumeError
  */
-export function* writeAtomically(root: string, change: Change): Steps<'written' | 'unchanged'> {
+export function* planChange(root: string, change: Change): Steps<Plan> {
   try {
     const current = currentSet(root);
     yield* removeLeftovers(root, current);
     const stored = current === undefined ? emptySet : yield* surveySet(current, change.files);
     const kept = change.keep.filter((file) => stored.regular.has(file));
     const paths = [...change.files.map((file) => file.path), ...kept];
-    const isSame = stored.count === paths.length && change.files.every((file) => stored.same.has(file.path));
-    if (current !== undefined && isSame) {
-      return (yield* linkVisibly(root, paths)) > 0 ? 'written' : 'unchanged';
+    const isSame =
+      current !== undefined &&
+      stored.count === paths.length &&
+      change.files.every((file) => stored.same.has(file.path));
+    return { change, current, kept, paths, isSame, needs: needsOf(change, paths) };
+  } catch (error) {
+    throw toVolumeError(error, `looking at the files of ${root}`);
+  }
+}
+
+/**
+ * @returns 'unchanged' when everything was in place, and then nothing was written.
+ * @throws VolumeError; the files are then as they were before.
+ */
+export function* carryOut(root: string, plan: Plan): Steps<'written' | 'unchanged'> {
+  try {
+    if (plan.isSame) {
+      return (yield* linkVisibly(root, plan.paths)) > 0 ? 'written' : 'unchanged';
     }
-    yield* replaceSet(root, current, change, kept, paths);
+    yield* replaceSet(root, plan);
     return 'written';
   } catch (error) {
     throw toVolumeError(error, `writing the files of ${root}`);
   }
+}
+
+const pageBytes = 4096;
+
+/** Files with the same content are one file: keys and what is no key have contents of their own. */
+function needsOf({ files }: Change, paths: readonly string[]): Plan['needs'] {
+  const contents = new Set(files.map(({ content }) => content));
+  const sizes = [...contents].map(({ length }) => Math.ceil(length / pageBytes) * pageBytes);
+  const entries = paths.reduce((sum, file) => sum + file.split('/').length, 1);
+  return { bytes: sizes.reduce((sum, size) => sum + size, 0), entries };
 }
 
 /** True when the volume shows all these files to its pod. */
@@ -114,13 +152,7 @@ function* removeLeftovers(root: string, current: string | undefined): Steps<void
   }
 }
 
-function* replaceSet(
-  root: string,
-  current: string | undefined,
-  change: Change,
-  kept: readonly string[],
-  paths: readonly string[],
-): Steps<void> {
+function* replaceSet(root: string, { current, change, kept, paths }: Plan): Steps<void> {
   const fresh = makeTimestampDirectory(root, change.now);
   const { dev } = fs.lstatSync(fresh);
   try {

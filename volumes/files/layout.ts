@@ -144,21 +144,12 @@ function certificateBlocks(certificates: readonly Uint8Array[]): readonly PemBlo
   return certificates.map((bytes) => ({ label: 'CERTIFICATE', bytes }));
 }
 
-/** The API server's limits: a bundle is at most 1 MiB, a chain at most 100 KiB. */
-const trustBundleBytes = 1024 * 1024;
-const chainBytes = 100 * 1024;
-/** A private key, directories, symlinks and page rounding of one source. */
-const overheadBytes = 64 * 1024;
+/** The agent's own state, links, and a small set of files twice. */
+const baseBytes = 512 * 1024;
+/** The key of a request, the request, and a key and a chain of usual length in the files. */
+const credentialBytes = 64 * 1024;
 
-/**
- * How large the volume may grow: every file twice, because a new set is written before the old one goes; the request
- * and answer that each certificate keeps beside its files; and the record. tmpfs takes no memory before it is used.
- */
-export function sizeLimitBytes(declaration: VolumeDeclaration): number {
-  const sources = declaration.sources.map((source) =>
-    source.kind === 'clusterTrustBundle'
-      ? 2 * (trustBundleBytes + overheadBytes)
-      : (2 * sourcePaths(source).length + 2) * (chainBytes + overheadBytes),
-  );
-  return sources.reduce((sum, bytes) => sum + bytes, 512 * 1024);
+/** How large a volume is made. It grows with what is written. */
+export function firstSizeBytes({ sources }: VolumeDeclaration): number {
+  return baseBytes + sources.filter(({ kind }) => kind === 'podCertificate').length * credentialBytes;
 }

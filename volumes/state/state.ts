@@ -13,7 +13,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
-import type { OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import type { IssuedChain, OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
 import {
   holdDirectory,
   lstat,
@@ -47,9 +47,11 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'current' | 'saveCurrent'
+    'pending' | 'savePending' | 'readPendingKey' | 'discardPending' | 'current' | 'saveCurrent'
   > {
   writeRecord(record: VolumeRecord): void;
+  /** Adds the accepted answer to the stored request. */
+  saveAnswer(index: number, answer: IssuedChain): void;
   /** Clears away what an interrupted change left. */
   repair(): void;
 }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
-import { type Change, isComplete, repair, writeAtomically } from '../../../volumes/files/atomic-writer.ts';
+import { type Change, carryOut, isComplete, planChange, repair } from '../../../volumes/files/atomic-writer.ts';
 import { wholeContent } from '../../../volumes/files/content.ts';
 import { modeOf, mountPointsBelow, mountSkip, rootSkip, temporaryDirectory, visibleTree } from '../support.ts';
 
@@ -23,7 +23,7 @@ function change(files: Record<string, string>, more: Partial<Change> = {}): Chan
 }
 
 function write(root: string, what: Change): 'written' | 'unchanged' {
-  return atOnce(writeAtomically(root, what));
+  return atOnce(carryOut(root, atOnce(planChange(root, what))));
 }
 
 function read(root: string, file: string): string {
@@ -79,6 +79,34 @@ test('a file that is kept is the same file, linked into the new set', (t) => {
   write(root, change({ ca: '2' }, { keep: ['keys/key.pem', 'never-there'] }));
   assert.equal(fs.statSync(path.join(root, 'keys/key.pem')).ino, before);
   assert.equal(read(root, 'ca'), '2');
+});
+
+test('files with the same content are one file, for each mode and owner, and can be changed apart', (t) => {
+  const root = temporaryDirectory(t);
+  const content = wholeContent(Buffer.from('anchors'));
+  const paths = ['a', 'b', 'x/y/c', 'x/d'];
+  const files = paths.map((name) => ({ path: name, content, mode: name === 'x/d' ? 0o640 : 0o644 }));
+  assert.equal(
+    write(
+      root,
+      change(
+        { other: 'anchors' },
+        { files: [...files, { path: 'e', content: wholeContent(Buffer.from('e')), mode: 0o644 }] },
+      ),
+    ),
+    'written',
+  );
+  const inodes = paths.map((name) => fs.statSync(path.join(root, name)).ino);
+  assert.deepEqual(inodes.slice(0, 3), [inodes[0], inodes[0], inodes[0]]);
+  assert.notEqual(inodes[3], inodes[0]);
+  assert.equal(fs.statSync(path.join(root, 'a')).nlink, 3);
+  assert.equal(hidden(path.join(root, '..data')).length, 0);
+  assert.equal(write(root, change({}, { files, keep: ['e'] })), 'unchanged');
+  assert.equal(write(root, change({ b: 'others' }, { keep: ['a', 'x/y/c', 'x/d', 'e'] })), 'written');
+  assert.deepEqual(
+    ['a', 'b', 'x/y/c', 'x/d', 'e'].map((name) => read(root, name)),
+    ['anchors', 'others', 'anchors', 'anchors', 'e'],
+  );
 });
 
 test('a visible link that is missing or wrong is put right', (t) => {

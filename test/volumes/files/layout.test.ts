@@ -7,7 +7,6 @@ import { createCertificatesContents } from '../../../volumes/files/content.ts';
 import {
   layOut,
   type ProjectedFile,
-  sizeLimitBytes,
   sourcePaths,
   type VolumeAccess,
   volumeAccess,
@@ -144,10 +143,4 @@ test('the same certificates are the same content, however they are told of', () 
   assert.equal(contentOf(told), contentOf(told));
   assert.equal(contentOf(told), contentOf([Uint8Array.from(leaf), upper]));
   assert.notEqual(contentOf(told), contentOf([upper, leaf]));
-});
-
-test('the size limit has room for two sets of a 1 MiB bundle for every trust source', () => {
-  const sources = [0, 1, 2].map((index) => ({ ...anchorsSource, index, path: `ca-${index}` }));
-  assert(sizeLimitBytes({ sources }) > 3 * 2 * 1024 * 1024);
-  assert(sizeLimitBytes({ sources: [source] }) > 2 * 4 * 100 * 1024);
 });
