@@ -1,6 +1,6 @@
 /**
- * The agent, put together. It starts in the order in which things are needed (the API server, what an earlier run left, the
- * kubelet's calls) and stops in the reverse order.
+ * Puts the agent together from its parts. They start in the order in which they depend on each other (the API server,
+ * the volumes that an earlier run left, the kubelet's calls) and stop in the reverse order.
  */
 import { createRegistration, type Registration } from '../volumes/csi/registration.ts';
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
@@ -13,7 +13,7 @@ import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
-import { createIssuer } from './issuers.ts';
+import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
 import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
@@ -24,7 +24,7 @@ import type { HealthCheck } from './observe/health.ts';
 import type { Logger } from './observe/log/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics/metrics.ts';
 import { createReporter } from './observe/notices/notices.ts';
-import { isSynced, watchCheck } from './readiness.ts';
+import { isSynced, type WatchState, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
@@ -48,7 +48,7 @@ export interface Agent {
 interface SharedParts extends AgentOptions {
   /** The wall clock, for what certificates and people say. */
   readonly clock: Clock;
-  /** Does not go back, for waiting. */
+  /** A clock that never goes back, for waiting. */
   readonly monotonic: Clock;
   readonly metrics: Metrics;
   readonly closers: Closers;
@@ -56,13 +56,16 @@ interface SharedParts extends AgentOptions {
 
 /** Whether the agent can do its work. */
 interface Health {
-  /** What CSI's Probe says. It does not follow an outage of the API server, for which some restart a driver. */
+  /**
+   * The answer to CSI's Probe. It stays good through an outage of the API server, because some clusters restart a
+   * driver whose probe fails.
+   */
   canServe(): boolean;
   readiness(): readonly HealthCheck[];
 }
 
 /**
- * Starts the agent. It stays up whatever the API server says; see its readiness.
+ * Starts the agent. An API server that is missing or fails does not end it, but makes it unready.
  * @throws VolumeError or the error of `listen` when a socket cannot be served, such as by a second agent on the node
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -72,25 +75,40 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const clock = createSystemClock();
   const parts: SharedParts = { ...options, clock, monotonic: createMonotonicClock(), metrics, closers };
   const startedAt = clock.now();
-  const api = openApiSide({ ...parts, onRecovered: () => manager.relieve({ type: 'apiServerHeard' }) });
-  const { client, skew, watches } = api;
   const settings = createSettings({
     ...options,
     onChange(changed) {
       client.setRate(changed);
-      manager.relieve({ type: 'allowListChanged' });
+      // Rules may name another certificate API now.
+      api.preflight.doubt();
+      manager.relieve({ type: 'rulesChanged' });
     },
   });
+  const api = openApiSide({
+    ...parts,
+    rules: () => settings.current().issuers,
+    onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
+  });
+  const { client, skew } = api;
   const registration = registrationOf(options);
   let csi: CsiServer | undefined;
   const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
-  const manager = createManager(parts, api, keys, settings, health);
+  const issuers = createIssuer(api, {
+    nodeName: configuration.nodeName,
+    impersonateNode: configuration.impersonateNode,
+    trustDomain: configuration.trustDomain,
+    rules: () => settings.current().issuers,
+    clock,
+    log,
+  });
+  closers.add(() => issuers.stop());
+  const manager = createManager(parts, api, issuers, keys, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
     unusableVolumes: manager.unusable,
-    watches,
+    watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
     eventsDropped: api.events.dropped,
     clockSkew: skew.seconds,
@@ -125,13 +143,13 @@ function healthOf(
 ): Health {
   const isRegistered = (): boolean => registration === undefined || registration.state().type === 'registered';
   return {
-    canServe: () => isSynced(requests.health()) && isRegistered(),
+    canServe: () => isSynced(requests.health() ?? notOpen) && isRegistered(),
     readiness() {
       const state = registration?.state();
       const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
       return [
         ...preflight.checks(),
-        watchCheck(requests.health()),
+        watchCheck(requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
       ];
@@ -139,7 +157,10 @@ function healthOf(
   };
 }
 
-/** Without the CSI socket no volume is published, and none is taken away. */
+/** A copy that nobody needs keeps nothing away. */
+const notOpen: WatchState = { synced: true, lastError: undefined, failingForMs: 0 };
+
+/** Without the CSI socket no volume is published or unpublished. */
 function socketCheck(csi: CsiServer | undefined): HealthCheck {
   const problem = csi === undefined ? 'the CSI socket is not served yet' : csi.problem();
   return check('csi-socket', problem === undefined, problem ?? '');
@@ -150,21 +171,15 @@ function check(name: string, ok: boolean, message: string): HealthCheck {
 }
 
 function createManager(
-  { configuration, log, clock, monotonic, metrics, closers }: SharedParts,
+  { configuration, log, clock, monotonic, metrics }: SharedParts,
   api: ApiSide,
+  issuers: Issuers,
   keys: WarmKeyMaker,
   settings: Settings,
   health: Health,
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
-  const { client, requests, trust, events } = api;
-  const issuer = createIssuer(api, {
-    nodeName,
-    trustDomain: configuration.trustDomain,
-    rules: () => settings.current().issuers,
-    log,
-  });
-  closers.add(() => issuer.stop());
+  const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   return createVolumeManager({
     clock,
@@ -172,14 +187,15 @@ function createManager(
     trust,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
-    issuer: withAllowList(issuer.issuer, () => settings.current().allowedSigners),
+    ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
+    issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,
     report: createReporter({ log, metrics, events: events.record }),
     suggestedKeyType,
     followSuggestedKeyType: () => settings.current().followSuggestedKeyType,
     ready: health.canServe,
-    hindrance: () => requests.health().lastError?.message,
+    hindrance: issuers.hindrance,
     onFault: (error, what) => log.error(what, { error }),
   });
 }
@@ -211,7 +227,7 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
     log.info('volumes of an earlier run are taken up', { count: adopted });
   }
   for (const { targetPath, reason } of unusable) {
-    log.error('a volume of an earlier run cannot be taken up; it is left as it is', { targetPath, detail: reason });
+    log.error('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
   }
 }
 

@@ -1,15 +1,23 @@
 /**
- * Everything of the agent that talks to the API server, put together: who it is, its calls, its watches, and whether what
- * it needs is there.
+ * Puts together the part of the agent that talks to the API server: its credentials, its calls, its watches, and the
+ * checks that what it needs is there.
  */
 import type { Closers } from './base/closers.ts';
+import { unreachable } from './base/unreachable.ts';
+import { type CertificateApis, createCertificateApis } from './certificate-apis.ts';
 import type { AgentConfiguration } from './configuration/configuration.ts';
+import { apisNamed, type CertificateApi, type IssuerRules } from './issuance/issuer-rules.ts';
 import { watchClusterTrustBundles } from './kubernetes/bundles.ts';
+import {
+  assertServed,
+  certificateRequestResource,
+  signingRequestResource,
+} from './kubernetes/certificate-resources.ts';
 import { type ApiClient, createApiClient } from './kubernetes/client.ts';
 import { createDiscovery, type Discovery } from './kubernetes/discovery.ts';
 import { createEventRecorder, type EventRecorder } from './kubernetes/events.ts';
+import { createFollowedWatch, type FollowedWatch } from './kubernetes/followed-watch.ts';
 import { createIdentity } from './kubernetes/identity.ts';
-import type { ListWatch } from './kubernetes/list-watch.ts';
 import { createNodePods } from './kubernetes/node-pods.ts';
 import type { PodCertificateRequest } from './kubernetes/objects.ts';
 import { corePrefix, resourcePath } from './kubernetes/paths.ts';
@@ -34,15 +42,18 @@ export interface ApiSideOptions {
   /** Must not go back. */
   readonly monotonic: Clock;
   readonly closers: Closers;
-  /** The API server answers again, or serves the certificate API again; never called before `openApiSide` has returned. */
+  /** Gives the rules for issuers as they are now. */
+  readonly rules: () => IssuerRules;
+  /** The API server answers again, or serves a certificate API again; never called before `openApiSide` has returned. */
   readonly onRecovered: () => void;
 }
 
 export interface ApiSide {
   readonly client: ApiClient;
   readonly discovery: Discovery;
-  /** The node's certificate requests. */
-  readonly requests: ListWatch<PodCertificateRequest>;
+  /** The node's PodCertificateRequests. */
+  readonly requests: FollowedWatch<PodCertificateRequest>;
+  readonly certificateApis: CertificateApis;
   readonly nodePods: NodePods;
   readonly trust: TrustAnchorService;
   readonly events: EventRecorder;
@@ -62,6 +73,7 @@ export function openApiSide({
   metrics,
   monotonic: clock,
   closers,
+  rules,
   onRecovered,
 }: ApiSideOptions): ApiSide {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
@@ -75,11 +87,20 @@ export function openApiSide({
   });
   closers.add(() => client.close());
   const discovery = createDiscovery({ client, clock });
-  const preflight = startChecks(client, discovery, nodeName, log, clock);
-  closers.add(() => preflight.stop());
   const onInterruption = warnOnce(log, 'the watch of certificate requests was interrupted');
-  const requests = watchRequests(client, discovery, nodeName, onInterruption, onRecovered);
+  const requests = createFollowedWatch(() => watchRequests(client, discovery, nodeName, onInterruption, onRecovered));
   closers.add(() => requests.stop());
+  const named = (): readonly CertificateApi[] => apisNamed(rules());
+  requests.hold(named().length === 0 || named().includes('podCertificateRequest'));
+  const served = servedBy(client, discovery, log);
+  const certificateApis = createCertificateApis({ served, named, clock, onAppeared: onRecovered });
+  closers.add(() => certificateApis.stop());
+  const checkApis = async (): Promise<void> => {
+    const apis = await certificateApis.check();
+    requests.hold(apis.includes('podCertificateRequest'));
+  };
+  const preflight = startChecks(client, checkApis, nodeName, log, clock);
+  closers.add(() => preflight.stop());
   const onBlind = warnOnce(
     log,
     'the pods of this node cannot be watched; one that waits and is deleted may take minutes',
@@ -91,16 +112,18 @@ export function openApiSide({
     watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
     onMalformed: (bundle, reason) =>
       log.warn(`ClusterTrustBundle ${bundle} cannot be read; its signer has to mend it`, { reason }),
-    onListenerFault: (error) => log.error('trust anchors could not be taken over', { error }),
+    onListenerFault: (error) => log.error('an update of trust anchors failed inside the agent', { error }),
   });
   closers.add(() => trust.stop());
   const events = createEventRecorder({ client, driverName, nodeName, clock });
   closers.add(() => events.stop(Math.min(lastEventsMs, shutdownGraceMs)));
   const watches = (): readonly WatchSnapshot[] => [
-    { name: 'podcertificaterequests', ...requests.health() },
+    ...[requests.health()].flatMap((health) =>
+      health === undefined ? [] : [{ name: 'podcertificaterequests', ...health }],
+    ),
     ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
   ];
-  return { client, discovery, requests, nodePods, trust, events, preflight, skew, watches };
+  return { client, discovery, requests, certificateApis, nodePods, trust, events, preflight, skew, watches };
 }
 
 function createClient(
@@ -127,9 +150,37 @@ function createClient(
   });
 }
 
-/** Asks for the node object and the certificate API until both are there, and again when calls fail. */
-function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, log: Logger, clock: Clock): Preflight {
+/** Whether the cluster serves a certificate API; the version of PodCertificateRequests is told in the log. */
+function servedBy(client: ApiClient, discovery: Discovery, log: Logger): (api: CertificateApi) => Promise<void> {
   let serving: string | undefined;
+  return async (api) => {
+    switch (api) {
+      case 'certificateSigningRequest':
+        return assertServed(client, signingRequestResource);
+      case 'certManager':
+        return assertServed(client, certificateRequestResource);
+      case 'podCertificateRequest': {
+        const { apiVersion } = await discovery.podCertificateRequests();
+        if (apiVersion !== serving) {
+          log.info('the cluster serves PodCertificateRequests', { apiVersion });
+        }
+        serving = apiVersion;
+        return;
+      }
+      default:
+        return unreachable(api);
+    }
+  };
+}
+
+/** Asks for the node object and the certificate APIs until both are there, and again when calls fail. */
+function startChecks(
+  client: ApiClient,
+  checkApis: () => Promise<void>,
+  nodeName: string,
+  log: Logger,
+  clock: Clock,
+): Preflight {
   return startPreflight({
     clock,
     requirements: [
@@ -142,16 +193,10 @@ function startChecks(client: ApiClient, discovery: Discovery, nodeName: string, 
       },
       {
         name: 'certificate-api',
-        check: async () => {
-          const { apiVersion } = await discovery.podCertificateRequests();
-          if (apiVersion !== serving) {
-            log.info('the cluster serves PodCertificateRequests', { apiVersion });
-          }
-          serving = apiVersion;
-        },
+        check: checkApis,
       },
     ],
-    onMissing: (name, error) => log.error(`the agent cannot work yet: no ${name}`, { error }),
-    onMet: (name) => log.info(`the agent has its ${name} now`),
+    onMissing: (name, error) => log.error(`the agent cannot work yet: the check of ${name} fails`, { error }),
+    onMet: (name) => log.info(`the check of ${name} passes now`),
   });
 }

@@ -1,83 +1,97 @@
 /**
- * The certificate APIs that a cluster may have, put together into one issuer: each with its calls and its live copy of the
- * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
+ * Puts the certificate APIs that a cluster may have together into one issuer, each with its calls and its live copy of
+ * the node's requests. APIs other than PodCertificateRequests are watched only once a request is made there.
  */
 import type { ApiSide } from './api-side.ts';
-import { issuerByRule } from './issuance/by-rule.ts';
+import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
-import { type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
+import { audiencesOf, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
-import type { CertificateRequest, CertificateSigningRequest } from './kubernetes/objects.ts';
+import { certificateRequestResource, signingRequestResource } from './kubernetes/certificate-resources.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
-import { decodeCertificateRequest, decodeCertificateSigningRequest } from './kubernetes/schemas.ts';
-import { createSimpleRequestApi, type RequestResource, watchWhileFollowed } from './kubernetes/simple-requests.ts';
-import type { Issuer } from './lifecycle/ports.ts';
+import { createSimpleRequestApi, watchOwnRequests } from './kubernetes/simple-requests.ts';
+import type { Issuer, TokenDesk } from './lifecycle/ports.ts';
+import type { WatchSnapshot } from './lifecycle/snapshots.ts';
 import type { Logger } from './observe/log/log.ts';
 import { warnOnce } from './observe/log/repetition.ts';
-
-const signingRequests: RequestResource<CertificateSigningRequest> = {
-  pathPrefix: '/apis/certificates.k8s.io/v1',
-  resource: 'certificatesigningrequests',
-  namespaced: false,
-  decode: decodeCertificateSigningRequest,
-  as: 'node',
-  missing: 'the cluster does not serve CertificateSigningRequests (certificates.k8s.io/v1)',
-};
-
-const certManagerRequests: RequestResource<CertificateRequest> = {
-  pathPrefix: '/apis/cert-manager.io/v1',
-  resource: 'certificaterequests',
-  namespaced: true,
-  decode: decodeCertificateRequest,
-  as: 'self',
-  missing: 'the cluster does not serve CertificateRequests (cert-manager.io/v1): install cert-manager',
-};
+import { createTokenSource } from './pod-tokens.ts';
+import type { Clock } from './time/clock.ts';
 
 export interface IssuerOptions {
   readonly nodeName: string;
   readonly trustDomain: string;
   /** Gives the rules as they are now. */
   readonly rules: () => IssuerRules;
+  /** Whether calls as the node impersonate it. */
+  readonly impersonateNode: boolean;
+  /** The wall clock. */
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
+export interface Issuers {
+  readonly issuer: Issuer;
+  /** Why the answers to these requests cannot arrive, where something keeps them away. */
+  hindrance(requestNames: readonly string[]): string | undefined;
+  /** Takes the tokens that the kubelet hands over, where they are of use. */
+  readonly tokenDesk: TokenDesk | undefined;
+  /** The live copies that are open, but for that of PodCertificateRequests. */
+  watches(): readonly WatchSnapshot[];
+  stop(): void;
+}
+
 export function createIssuer(
-  { client, discovery, requests }: ApiSide,
-  { nodeName, trustDomain, rules, log }: IssuerOptions,
-): { readonly issuer: Issuer; stop(): void } {
+  { client, discovery, requests, certificateApis }: ApiSide,
+  { nodeName, trustDomain, rules, clock, impersonateNode, log }: IssuerOptions,
+): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
   const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
+  const source = createTokenSource({ impersonateNode, client, clock, audiences: () => audiencesOf(rules()) });
   const shared = {
     nodeName,
+    tokens: source.tokens,
     trustDomain: () => trustDomain,
     choice: (namespace: string, signerName: string) => issuerFor(rules(), namespace, signerName),
     onFault: warnOnce(log, 'an answered certificate request could not be removed'),
   };
-  const signing = watchWhileFollowed(client, signingRequests, labelSelector, onError);
-  const certManager = watchWhileFollowed(client, certManagerRequests, labelSelector, onError);
+  const signing = watchOwnRequests(client, signingRequestResource, labelSelector, onError);
+  const certManager = watchOwnRequests(client, certificateRequestResource, labelSelector, onError);
+  const watches = { podCertificateRequest: requests, certificateSigningRequest: signing, certManager };
   const issuer = issuerByRule(
     {
       podCertificateRequest: createPodCertificateIssuer(createRequestApi(client, discovery), requests),
       certificateSigningRequest: createContentsIssuer({
         ...shared,
         kind: certificateSigningRequests,
-        calls: createSimpleRequestApi(client, signingRequests),
+        calls: createSimpleRequestApi(client, signingRequestResource),
         cache: signing,
       }),
       certManager: createContentsIssuer({
         ...shared,
         kind: certificateRequests,
-        calls: createSimpleRequestApi(client, certManagerRequests),
+        calls: createSimpleRequestApi(client, certificateRequestResource),
         cache: certManager,
       }),
     },
     rules,
+    certificateApis.missed,
   );
   return {
     issuer,
+    hindrance: (requestNames) =>
+      requestNames
+        .map((name) => watches[apiOf(name)].health()?.lastError?.message)
+        .find((reason) => reason !== undefined),
+    watches: () =>
+      [
+        { name: signingRequestResource.resource, health: signing.health() },
+        { name: certificateRequestResource.resource, health: certManager.health() },
+      ].flatMap(({ name, health }) => (health === undefined ? [] : [{ name, ...health }])),
+    tokenDesk: source.desk,
     stop() {
+      source.stop();
       signing.stop();
       certManager.stop();
     },

@@ -3,13 +3,14 @@
  * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
  */
 
-import { toVolumeError, VolumeError } from './base/errors.ts';
+import { toVolumeError } from './base/errors.ts';
 import type { Steps, Worker } from './base/steps.ts';
 import type { IssuedChain, OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
 import { carryOut, isComplete, type Plan, planChange, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
-import { holdInSteps, lstat, setAccess } from './files/files.ts';
+import { setAccess } from './files/files.ts';
+import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
 import { type LayoutTools, layOut, type ProjectedFile, sourcePaths, volumeAccess } from './files/layout.ts';
 import { openState } from './state/state.ts';
 
@@ -17,6 +18,8 @@ import { openState } from './state/state.ts';
 const minStateBytes = 8 * 1024;
 
 export interface OpenOptions {
+  /** The directory that was found, or made, at the target path; whatever else lies there by now is not the volume. */
+  readonly identity: Identity;
   /** False where the agent has no right to give files away; modes are set all the same. */
   readonly setOwners: boolean;
   /** Milliseconds since the epoch. */
@@ -44,27 +47,18 @@ export interface OpenOptions {
 export async function openVolume(record: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
-  const identity = lstat(root);
-  if (!identity?.isDirectory()) {
-    throw new VolumeError('Gone', `${root} is not a directory`);
-  }
-
+  const { identity } = options;
   const state = await prepare(record, access.directory, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
-    const now = lstat(root);
-    return !options.isRemoved() && now?.dev === identity?.dev && now?.ino === identity?.ino;
+    return !options.isRemoved() && isSame(lstat(root), identity);
   }
 
   function assertStillThere(): void {
     if (!isInPlace()) {
-      throw gone();
+      throw volumeGone(root);
     }
-  }
-
-  function gone(): VolumeError {
-    return new VolumeError('Gone', `the volume at ${root} was unmounted or replaced`);
   }
 
   function source(index: number): Source {
@@ -97,14 +91,8 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
   }
 
   /** Works in the volume that was opened, and in no other that was put in its place since. */
-  function inRoot<Result>(work: (held: string) => Steps<Result>): Steps<Result> {
-    return holdInSteps(root, (held, { dev, ino }) => {
-      if (dev !== identity?.dev || ino !== identity.ino) {
-        throw gone();
-      }
-      return work(held);
-    });
-  }
+  const inRoot = <Result>(work: (held: string) => Steps<Result>): Steps<Result> =>
+    holdVolumeInSteps(root, identity, work);
 
   async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
     assertStillThere();
@@ -153,22 +141,31 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     current: ifThere(state.current),
     saveCurrent: ifThere(state.saveCurrent),
     isInPlace,
-    isProjected: (index) => isComplete(root, sourcePaths(source(index))),
+    isProjected: (index) => {
+      const paths = sourcePaths(source(index));
+      return isInPlace() && holdVolume(root, identity, (held) => isComplete(held, paths));
+    },
     project: (contents) => options.inTurn(() => project(contents)),
   };
 }
 
 async function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
   const root = record.targetPath;
+  const { identity } = options;
   try {
-    const state = openState(root, options.onProblem);
+    const state = openState(root, identity, options.onProblem);
     if (options.writeRecord) {
       state.writeRecord(record);
     }
     state.repair();
-    await options.worker.carryOut(repair(root), () => undefined);
-    // Last: until here only the agent can enter a fresh volume.
-    setAccess(root, directory);
+    await options.worker.carryOut(
+      holdVolumeInSteps(root, identity, function* (held) {
+        yield* repair(held);
+        // Last: until here only the agent can enter a fresh volume.
+        setAccess(`${held}/.`, directory);
+      }),
+      () => undefined,
+    );
     return state;
   } catch (error) {
     throw toVolumeError(error, `opening the volume at ${root}`);

@@ -12,14 +12,16 @@ import { toVolumeError, VolumeError } from './base/errors.ts';
 import { createWorker } from './base/steps.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
-import { lstat, makeDirectory, removeTree } from './files/files.ts';
+import { makeDirectory } from './files/files.ts';
+import { type Identity, lstat } from './files/hold.ts';
 import { firstSizeBytes } from './files/layout.ts';
+import { removeTree } from './files/remove.ts';
 import { createBudget, sharesOf } from './mounts/budget.ts';
 import { maxEntryBytes } from './mounts/limits.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
 import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
-import { findUnknownToKubelet, scanTargets } from './search.ts';
+import { findUnknownToKubelet, readKubeletNotes, scanTargets } from './search.ts';
 import { hasState, readRecord } from './state/state.ts';
 
 export interface VolumeStoreOptions {
@@ -28,7 +30,10 @@ export interface VolumeStoreOptions {
   /** CSI driver name; mounts carry it in the mount table. */
   readonly driverName: string;
   readonly mode: 'tmpfs' | 'directory';
-  /** Hears of what does not stop the agent and somebody should know: unreadable state, memory that may be swapped. */
+  /**
+   * Is told of problems that do not stop the agent but that an operator should know of: unreadable state, memory that
+   * may be swapped to disk.
+   */
   readonly onProblem?: (targetPath: string, problem: string) => void;
   /** The memory limit of the agent's container, bytes; 0: none. Default: what the kernel says. */
   readonly memoryBytes?: number;
@@ -56,11 +61,12 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     budget.forget(targetPath);
   }
 
-  function open(record: VolumeRecord, writeRecord: boolean): Promise<OpenVolume> {
+  function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
     budget.add(record.targetPath, record.pod.uid);
     return openVolume(record, {
+      identity,
       worker,
       withRoom: (bytes, entries, work) => withRoom(record.targetPath, bytes, entries, work),
       inTurn: (work) => inTurn(record.targetPath, work),
@@ -96,7 +102,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
     if (found.type === 'volume') {
-      return open(record, !isDeepStrictEqual(found.record, record));
+      return await open(record, found.identity, !isDeepStrictEqual(found.record, record));
     }
     invalidate(record.targetPath);
     try {
@@ -110,7 +116,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
         }
       }
-      return await open(record, true);
+      return await open(record, identityOf(record.targetPath), true);
     } catch (error) {
       await remove(record.targetPath).catch((failed) => onProblem(record.targetPath, String(failed)));
       throw error;
@@ -133,14 +139,19 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     for (const targetPath of targets) {
       try {
         assertNoSymlink(kubeletRoot, targetPath);
-        const record = readRecord(targetPath);
+        const identity = identityOf(targetPath);
+        const record = readRecord(targetPath, identity);
         if (record === undefined) {
           throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
         }
         assertRecordFits(kubeletRoot, record, targetPath);
-        volumes.push(await open(record, false));
+        volumes.push(await open(record, identity, false));
       } catch (error) {
-        unusable.push({ targetPath, reason: toVolumeError(error, `reading ${targetPath}`).message });
+        unusable.push({
+          targetPath,
+          ...parseTargetPath(kubeletRoot, targetPath),
+          reason: toVolumeError(error, `reading ${targetPath}`).message,
+        });
       }
     }
     return { volumes, unusable, unknownToKubelet: mounts === undefined ? [] : findUnknownToKubelet(targets) };
@@ -155,6 +166,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       recover().catch((error) => {
         throw toVolumeError(error, `searching ${kubeletRoot} for volumes`);
       }),
+    kubeletNotes: (targetPath) => readKubeletNotes(targetPath, options.driverName),
     remove(targetPath) {
       // At once, so that a write that is under way ends, for which the removal waits.
       invalidate(targetPath);
@@ -166,7 +178,9 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
 }
 
 /** What is at a target path: nothing but perhaps a directory, or a volume, with its record if that can be read. */
-type Found = { readonly type: 'nothing' } | { readonly type: 'volume'; readonly record: VolumeRecord | undefined };
+type Found =
+  | { readonly type: 'nothing' }
+  | { readonly type: 'volume'; readonly record: VolumeRecord | undefined; readonly identity: Identity };
 
 /**
  * Looks for the volume of this record, and clears away what an earlier volume left at its place. A volume whose record is
@@ -184,9 +198,10 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     if (!hasState(target)) {
       return { type: 'nothing' };
     }
-    const stored = readStored(record);
+    const identity = identityOf(target);
+    const stored = readStored(record, identity);
     if (stored !== 'another') {
-      return { type: 'volume', record: stored };
+      return { type: 'volume', record: stored, identity };
     }
     removeTree(target);
     return { type: 'nothing' };
@@ -200,19 +215,33 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     if (!mounts.isOwn(visible)) {
       throw new VolumeError('Foreign', `${target} has a ${visible.fileSystemType} mounted that is not this driver's`);
     }
-    const stored = readStored(record);
-    const covers = layers.length > 1 && !hasState(target);
+    const identity = identityOf(target);
+    const stored = readStored(record, identity);
+    const isOthers = !hasState(target) || (stored === undefined && mounts.isElsewhere(visible));
+    const covers = layers.length > 1 && isOthers;
     if (stored !== 'another' && !covers) {
-      return { type: 'volume', record: stored };
+      return { type: 'volume', record: stored, identity };
     }
     await mounts.unmount(mountPoint);
   }
 }
 
+/**
+ * The directory at a path as it is now. What is found out about it holds for this directory only, and so does what is done to it
+ * afterwards. @throws VolumeError Gone
+ */
+function identityOf(root: string): Identity {
+  const stats = lstat(root);
+  if (!stats?.isDirectory()) {
+    throw new VolumeError('Gone', `${root} is not a directory`);
+  }
+  return { dev: stats.dev, ino: stats.ino };
+}
+
 /** The record stored at the target; its contents may differ from this one's, but not its volume. */
-function readStored(record: VolumeRecord): VolumeRecord | 'another' | undefined {
+function readStored(record: VolumeRecord, identity: Identity): VolumeRecord | 'another' | undefined {
   try {
-    const stored = readRecord(record.targetPath);
+    const stored = readRecord(record.targetPath, identity);
     if (stored === undefined) {
       return undefined;
     }

@@ -49,12 +49,12 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
   };
 }
 
-/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+/** A difference this small is not told: certificates have whole seconds, and clocks are never quite the same. */
 const worthTellingMs = 2_000;
 
 /**
- * The answer goes into the files, at once or when it is valid. Once nothing in the files is valid either, one that will be
- * soon does no harm. `before`: effects that come first.
+ * The answer goes into the files, with its refresh time drawn; or it waits until it is valid. Once nothing in the files is
+ * valid either, one that will be valid soon does no harm. `before`: effects that come first.
  */
 export function take(
   attempt: Attempt,
@@ -63,34 +63,23 @@ export function take(
   at: Moment,
   before: readonly Effect[],
 ): Transition {
-  const { notBefore } = answer;
+  const { serialNumber, notBefore, notAfter, beginRefreshAt, podIPs } = answer;
+  const begun: Attempt = { ...attempt, since: at.now };
   const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
-  if (at.now >= until) {
-    return project(attempt, requestName, answer, at, before);
+  if (at.now < until) {
+    const aheadMs = notBefore - at.now;
+    const notYetValid = notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until });
+    return {
+      state: { name: 'maturing', attempt: begun, requestName, answer, until },
+      effects: [...before, ...(aheadMs < worthTellingMs ? [] : [notYetValid]), { type: 'saveAnswer', answer }],
+    };
   }
-  const aheadMs = notBefore - at.now;
-  const told =
-    aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
-  return {
-    state: { name: 'maturing', attempt: { ...attempt, since: at.now }, requestName, answer, until },
-    effects: [...before, ...told, { type: 'saveAnswer', answer }],
-  };
-}
-
-/** The answer goes into the files, with its refresh time drawn. `before`: effects that come first. */
-export function project(
-  attempt: Attempt,
-  requestName: string,
-  answer: IssuedChain,
-  at: Moment,
-  before: readonly Effect[],
-): Transition {
-  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
-  const certificate = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  const dates = { notBefore, notAfter, beginRefreshAt, refreshAt };
+  const certificate = { requestName, keyType, serialNumber, ...dates, ...(podIPs === undefined ? {} : { podIPs }) };
   return {
-    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, certificate },
+    state: { name: 'projecting', attempt: begun, answer, certificate },
     effects: [...before, { type: 'project', certificate, answer }],
   };
 }
@@ -116,7 +105,7 @@ export function pause(
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 
-/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+/** When a pause that is cut short ends: at once, or when the shortest pause since the failure is over. */
 export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
   const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
   return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));

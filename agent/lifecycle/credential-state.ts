@@ -55,6 +55,8 @@ export interface Submitting {
   readonly name: 'submitting';
   readonly attempt: Attempt;
   readonly requestName: string;
+  /** What has to come first, where something has: a token of the pod that the kubelet hands over. */
+  readonly waitsFor?: string;
 }
 
 /** The API server has the request; the signer has not answered. */
@@ -135,6 +137,8 @@ export type CredentialEvent =
   /** The key is made and stored under this request name. */
   | { readonly type: 'keyMade'; readonly requestName: string }
   | { readonly type: 'keyFailed'; readonly error: AgentError }
+  /** The request cannot be made before something else has come. */
+  | { readonly type: 'heldUp'; readonly waitsFor: string }
   /** The API server has the request. */
   | { readonly type: 'submitted' }
   | { readonly type: 'submitFailed'; readonly error: AgentError }
@@ -142,7 +146,7 @@ export type CredentialEvent =
   | { readonly type: 'accepted'; readonly answer: IssuedChain }
   /** The signer's certificate failed a check. */
   | { readonly type: 'unusable'; readonly error: AgentError }
-  /** The signer said no; with `goOnWith`, that key type is tried next. */
+  /** The signer said no; with `followSuggestion`, the suggested key type is tried next. */
   | {
       readonly type: 'refused';
       readonly kind: 'denied' | 'failed';
@@ -157,6 +161,8 @@ export type CredentialEvent =
   | { readonly type: 'deleted' }
   /** The files hold the answer. */
   | { readonly type: 'written' }
+  /** The pod has addresses now, which the certificate in the files was asked for without. */
+  | { readonly type: 'addressesKnown' }
   /** `wakeTime` has come, or the wall clock was set back. */
   | { readonly type: 'timer' }
   /** Something changed that may let the next attempt succeed, or an operator says so. */

@@ -35,6 +35,8 @@ export type CredentialNotice = CredentialSubject &
   (
     | { readonly type: 'keyMade'; readonly requestName: string; readonly tookMs: number }
     | { readonly type: 'requested'; readonly requestName: string; readonly tookMs: number }
+    /** The request is made as soon as what it waits for is there: a token that the kubelet hands over. */
+    | { readonly type: 'requestHeldUp'; readonly requestName: string; readonly waitsFor: string }
     /** The request has not been answered for a while; said once a request, and again where it waits for something else. */
     | {
         readonly type: 'waitingForSigner';
@@ -97,7 +99,7 @@ export type CredentialNotice = CredentialSubject &
         readonly why: 'deleted' | 'unanswered' | 'outdated';
         readonly retryAt: number;
       }
-    /** A step of the agent's own failed: key, request, chain checks or writing. */
+    /** A step of the agent failed: making the key, the request, the checks of the chain, or writing. */
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
     /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
     | { readonly type: 'refreshOverdue'; readonly notAfter: number }
@@ -134,6 +136,10 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
+  | { readonly type: 'healed'; readonly reason: string }
+  /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
+  | { readonly type: 'unusable'; readonly reason: string }
 );
 
 export type Notice = CredentialNotice | TrustNotice | VolumeNotice;

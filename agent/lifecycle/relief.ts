@@ -1,14 +1,15 @@
 /**
- * What can change for the better while credentials pause after a failure, and whose pause that ends. A pause is for what
- * cannot be noticed; what can be noticed should not have to wait for it.
+ * What can happen while a credential pauses after a failure that lets the next attempt succeed, and which pauses it
+ * ends. Pauses are for causes whose end goes unnoticed; where it is noticed, nobody should have to wait.
  */
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
+import type { AgentError, ErrorCode } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { CredentialState, Failure } from './credential-state.ts';
 
 export type Relief =
-  /** The operator's list of who may ask which signer is another one. */
-  | { readonly type: 'allowListChanged' }
+  /** The operator's rules have changed: who may ask which signer, through which API and with which contents. */
+  | { readonly type: 'rulesChanged' }
   /** The API server answers again, or serves the certificate API again. */
   | { readonly type: 'apiServerHeard' }
   /** The signer has answered another credential of this node with a certificate. */
@@ -17,6 +18,8 @@ export type Relief =
   | { readonly type: 'bundleArrived'; readonly signerName: string | undefined }
   /** The kubelet publishes the volume: whatever was thought of its pod, it lives. */
   | { readonly type: 'podWanted' }
+  /** The kubelet has handed over tokens of the pod's service account, or none. */
+  | { readonly type: 'tokensHandedOver' }
   /** Whoever runs the node says that a cause is mended. */
   | { readonly type: 'operatorAsks' };
 
@@ -26,7 +29,10 @@ export type Relief =
  */
 const refusalCountsForMs = 30_000;
 
-/** When the relief may let the credential's next attempt come, milliseconds since the epoch; undefined: it is no help to it. */
+/**
+ * When the credential's next attempt may come thanks to the relief, milliseconds since the epoch; undefined when the
+ * relief is no help to it.
+ */
 export function relievedAt(
   relief: Relief,
   { signerName }: PodCertificateSource,
@@ -43,8 +49,8 @@ export function relievedAt(
   switch (relief.type) {
     case 'operatorAsks':
       return now;
-    case 'allowListChanged':
-      return failure.kind === 'error' && failure.error.code === 'SignerNotAllowed' ? now : undefined;
+    case 'rulesChanged':
+      return failure.kind === 'error' && dependsOnRules(failure.error) ? now : undefined;
     case 'apiServerHeard':
       return isOfApiServer(failure) ? now : undefined;
     case 'signerAnswered':
@@ -53,6 +59,8 @@ export function relievedAt(
         : undefined;
     case 'bundleArrived':
       return (relief.signerName ?? signerName) === signerName && isOfSigner(failure) ? now : undefined;
+    case 'tokensHandedOver':
+      return failure.kind === 'error' && failure.error.code === 'TokenMissing' ? now : undefined;
     case 'podWanted':
       return undefined;
     default:
@@ -66,6 +74,19 @@ function isOfApiServer(failure: Failure): boolean {
     return false;
   }
   return failure.error.code !== 'Rejected' && failure.error.code !== 'SignerNotAllowed';
+}
+
+const rulesDecide: ReadonlySet<ErrorCode> = new Set([
+  'SignerNotAllowed',
+  'ApiMissing',
+  'Rejected',
+  'AccountForbidden',
+  'TokenMissing',
+]);
+
+/** The rules did not let the pod ask, sent it to an API that is not served, or made a request that nobody takes. */
+function dependsOnRules({ code }: AgentError): boolean {
+  return rulesDecide.has(code);
 }
 
 /** The signer refused, failed, kept silent or gave something unusable. */

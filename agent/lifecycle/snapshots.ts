@@ -1,6 +1,6 @@
 /**
- * From what the agent holds to samples of gauges: credentials by signer and state, the nearest expiry and refresh of each
- * signer, the watches, the way to the API server.
+ * Makes samples of gauges from what the agent holds: credentials by signer and state, the nearest expiry and refresh of
+ * each signer, the watches, the calls to the API server.
  */
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 
@@ -92,7 +92,7 @@ export function sampleExpiries(credentials: readonly CredentialSnapshot[]): read
   });
 }
 
-/** The values of the gauges on the way to the API server, by their key in the metric table. */
+/** The values of the gauges about calls to the API server, by their key in the metric table. */
 export function sampleLoad(load: ApiLoad): Readonly<Record<'apiQueue' | 'apiActive' | 'apiPause', number>> {
   return { apiQueue: load.waiting, apiActive: load.active, apiPause: load.pausedForMs / 1_000 };
 }

@@ -1,30 +1,22 @@
 /**
  * All volumes of this node: what the kubelet's publish and unpublish calls do, and what an earlier run of the agent left.
  *
- * There is no list of volumes other than the volumes themselves. This map holds the running ones; the store finds them
- * again after a restart.
+ * No list of volumes is kept beside the volumes themselves: a map in memory holds those that are looked after, and the
+ * store finds them again after a restart.
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
-import type {
-  FileOwner,
-  OpenVolume,
-  PodReference,
-  UnusableVolume,
-  VolumeRecord,
-  VolumeStore,
-} from '../../volumes/base/volume.ts';
+import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
-import type { NodePods, PodDirectory, PodIdentity } from './ports.ts';
+import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
+import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
+import { createStrayVolumes } from './stray-volumes.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
-import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
-
-/** How long until a volume that the kubelet does not know is looked at again when the API server did not answer. */
-const orphanRetryMs = 60_000;
+import type { VolumeSnapshot } from './volume-status.ts';
 
 /** How long before its deadline a publish call answers, so that the answer arrives in time. */
 const answerMarginMs = 2_000;
@@ -36,10 +28,12 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly store: VolumeStore;
   readonly pods: PodDirectory;
   readonly nodePods: NodePods;
+  /** Where tokens go that the kubelet hands over; absent: nobody wants them. */
+  readonly tokens?: TokenDesk;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
-  /** Why answers cannot arrive, where something keeps them away; told to pods that wait. */
-  readonly hindrance?: () => string | undefined;
+  /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
+  readonly hindrance?: (requestNames: readonly string[]) => string | undefined;
 }
 
 export interface VolumeManager extends VolumeDriver {
@@ -75,18 +69,20 @@ interface Running {
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
-  /** Target paths of volumes that nobody looks after: their certificates expire. */
-  const abandoned = new Set<string>();
   let stopped = false;
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
-  const relieve = (relief: Relief, pod?: PodName): readonly CredentialSnapshot[] =>
-    [...running.values()].flatMap(({ runner }) => {
+  const relieve = (relief: Relief, pod?: PodName): readonly CredentialSnapshot[] => {
+    if (relief.type === 'apiServerHeard' || relief.type === 'operatorAsks') {
+      strays.look();
+    }
+    return [...running.values()].flatMap(({ runner }) => {
       const { namespace, name } = runner.record.pod;
       const isConcerned = pod === undefined || (pod.namespace === namespace && pod.name === name);
       return isConcerned ? runner.relieve(relief) : [];
     });
+  };
 
   const report = (notice: Notice): void => {
     options.report(notice);
@@ -98,7 +94,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const run = (volume: OpenVolume): Running => {
     const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
-    abandoned.delete(volume.record.targetPath);
+    strays.forget(volume.record.targetPath);
     return entry;
   };
 
@@ -108,8 +104,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       run(volume);
       return undefined;
     } catch (error) {
-      const reason = messageOf(error);
-      return { targetPath: volume.record.targetPath, reason };
+      const { targetPath, volumeName, pod } = volume.record;
+      return { targetPath, podUID: pod.uid, volumeName, reason: messageOf(error) };
     }
   };
 
@@ -123,32 +119,50 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const present = running.get(request.targetPath);
     if (present?.runner.isIntact()) {
       present.runner.relieve({ type: 'podWanted' });
+      if (options.tokens !== undefined) {
+        present.runner.relieve({ type: 'tokensHandedOver' });
+      }
       return present;
     }
+    if (present === undefined) {
+      return create(request, signal);
+    }
     // Somebody unmounted it or removed its files behind the agent's back: it is made anew.
-    if (present !== undefined) {
-      halt(present);
+    try {
+      return await create(request, signal);
+    } catch (error) {
+      const { targetPath, volumeName, pod } = request;
+      strays.add({ targetPath, podUID: pod.uid, volumeName, reason: 'its files are damaged', request, pod });
+      throw error;
+    }
+  };
+
+  /** Makes the volume anew where it is damaged. What there is stays in use until the pod is known. */
+  const create = async (request: PublishRequest, signal: AbortSignal): Promise<Running> => {
+    const identity = await pods.identify(request.pod, { priority: 'first', signal });
+    const damaged = running.get(request.targetPath);
+    if (damaged !== undefined) {
+      halt(damaged);
       running.delete(request.targetPath);
     }
-    const identity = await pods.identify(request.pod, { priority: 'first', signal });
-    const record = recordOf(request, identity);
-    const volume = await store.create(record);
+    const volume = await store.create(recordOf(request, identity));
     // The next agent finds what has just been made.
     if (stopped) {
       throw new AgentError('Unavailable', 'the agent is shutting down', { actor: 'nobody' });
     }
     const entry = run(volume);
-    report({ volume: record, type: 'publishing' });
+    report({ volume: volume.record, type: 'publishing' });
     return entry;
   };
 
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
+    options.tokens?.take(request.pod, request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
-    // While a publish call is held the kubelet cannot unmount, and a pod that was deleted stays.
+    // The kubelet does not unmount while its publish call is under way, so a pod that was deleted would stay.
     let unfollow = (): void => {};
     const cancelMoment = clock.at(startedAt + momentMs, () => {
       unfollow = nodePods.onEnding(request.pod, () => timeUp.abort());
@@ -188,8 +202,15 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       return status;
     }
     const { type, message } = status;
-    const why = type === 'waiting' ? hindrance?.() : undefined;
+    const requests = runner.snapshot().flatMap(({ requestName }) => requestName ?? []);
+    const why = type === 'waiting' ? hindrance?.(requests) : undefined;
     return { type, message: why === undefined ? message : `${message}; ${why}` };
+  };
+
+  const forgetTokens = (pod: PodReference): void => {
+    if (![...running.values()].some(({ runner }) => runner.record.pod.uid === pod.uid)) {
+      options.tokens?.forget(pod);
+    }
   };
 
   const unpublish = async (targetPath: string): Promise<void> => {
@@ -199,54 +220,59 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
     running.delete(targetPath);
     await store.remove(targetPath);
-    abandoned.delete(targetPath);
+    strays.forget(targetPath);
     if (entry !== undefined) {
-      report({ volume: entry.runner.record, type: 'unpublished' });
+      const { record } = entry.runner;
+      forgetTokens(record.pod);
+      report({ volume: record, type: 'unpublished' });
     }
   };
 
-  /** The kubelet will never unpublish this volume, so it goes when its pod is gone. */
-  const removeIfOrphaned = async (targetPath: string): Promise<void> => {
-    const entry = running.get(targetPath);
-    if (entry === undefined) {
-      return;
-    }
-    const { runner, over } = entry;
-    const pod = await presence(pods, runner.record.pod, over.signal);
-    if (over.signal.aborted || pod === 'there') {
-      return;
-    }
-    if (pod === 'unknown') {
-      const cancel = clock.at(clock.now() + orphanRetryMs, () => {
-        over.signal.removeEventListener('abort', cancel);
-        void removeIfOrphaned(targetPath);
-      });
-      over.signal.addEventListener('abort', cancel, { once: true });
-      return;
-    }
-    await inTurn(targetPath, () => unpublish(targetPath)).catch((error: unknown) =>
-      onFault(error, `the volume at ${targetPath}, which no pod has any more, could not be removed`),
-    );
-  };
+  const strays = createStrayVolumes({
+    clock,
+    nodePods,
+    store,
+    report,
+    onFault,
+    presence: (pod, signal) => presence(pods, pod, signal),
+    heal: (request, reason, signal) =>
+      inTurn(request.targetPath, async () => {
+        if (running.get(request.targetPath)?.runner.isIntact()) {
+          strays.forget(request.targetPath);
+          return;
+        }
+        const { runner } = await open(request, signal);
+        report({ volume: runner.record, type: 'healed', reason });
+      }),
+    remove: ({ targetPath }) =>
+      inTurn(targetPath, () => unpublish(targetPath)).catch((error: unknown) =>
+        onFault(error, `the volume at ${targetPath}, which no pod has any more, could not be removed`),
+      ),
+  });
 
   return {
     publish,
+    holds: (targetPath) => running.has(targetPath) || strays.all().some((stray) => stray.targetPath === targetPath),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {
       const { volumes, unusable, unknownToKubelet = [] } = await store.recover();
       const broken = volumes.flatMap((volume) => takeUp(volume) ?? []);
       const left = [...unusable, ...broken];
-      for (const { targetPath } of left) {
-        abandoned.add(targetPath);
+      for (const stray of left) {
+        strays.add(stray);
       }
       for (const targetPath of unknownToKubelet) {
-        void removeIfOrphaned(targetPath);
+        const record = running.get(targetPath)?.runner.record;
+        if (record !== undefined) {
+          strays.add({ targetPath, podUID: record.pod.uid, volumeName: record.volumeName, pod: record.pod });
+        }
       }
+      strays.look();
       return { adopted: volumes.length - broken.length, unusable: left };
     },
     count: () => running.size,
-    unusable: () => abandoned.size,
+    unusable: () => strays.all().filter(({ targetPath }) => !running.has(targetPath)).length,
     credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     describe: () =>
       [...running.values()].map(({ runner }) => ({
@@ -257,6 +283,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     relieve,
     stop() {
       stopped = true;
+      strays.stop();
       for (const entry of running.values()) {
         halt(entry);
       }
@@ -277,43 +304,4 @@ async function presence(
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
   }
-}
-
-/** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */
-function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
-  const gid = request.mountGroup ?? identity.fsGroup;
-  if (gid !== undefined) {
-    return { kind: 'group', gid };
-  }
-  return identity.runAsUser === undefined ? { kind: 'none' } : { kind: 'user', uid: identity.runAsUser };
-}
-
-function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
-  const { volumeId, targetPath, volumeName, pod, declaration } = request;
-  return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
-}
-
-/**
- * Waits until the volume is ready, or refused with no other attempt before `answerAt`, or the signal says to wait no longer;
- * gives the status then. Between two calls the kubelet pauses for up to two minutes, and an attempt may succeed meanwhile.
- */
-function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): Promise<VolumeStatus> {
-  const isOpen = (status: VolumeStatus): boolean =>
-    status.type === 'waiting' || (status.type === 'refused' && status.retryAt < answerAt);
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      stopListening();
-      signal.removeEventListener('abort', finish);
-      resolve(runner.status());
-    };
-    const stopListening = runner.onChange(() => {
-      if (!isOpen(runner.status())) {
-        finish();
-      }
-    });
-    signal.addEventListener('abort', finish);
-    if (!isOpen(runner.status()) || signal.aborted) {
-      finish();
-    }
-  });
 }

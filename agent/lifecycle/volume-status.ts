@@ -77,7 +77,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'generating':
       return waiting(`making a key for signer ${signerName}`);
     case 'submitting':
-      return waiting(`creating request ${namespace}/${state.requestName} for signer ${signerName}`);
+      return waiting(
+        `creating request ${namespace}/${state.requestName} for signer ${signerName}${state.waitsFor === undefined ? '' : `; ${state.waitsFor}`}`,
+      );
     case 'awaiting':
       return waiting(
         state.hurdle?.text ?? `still waiting for signer ${signerName}, request ${namespace}/${state.requestName}`,
@@ -182,6 +184,8 @@ function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; r
       return state.hurdle === undefined ? {} : { lastError: describeHurdle(state.hurdle) };
     case 'maturing':
       return { lastError: describeMaturing(state) };
+    case 'submitting':
+      return state.waitsFor === undefined ? {} : { lastError: state.waitsFor };
     case 'ended':
       return { nextAttemptAt: state.recheckAt, lastError: describeEnd(state) };
     default:

@@ -70,12 +70,13 @@ async function live(
     await node.event('web', 'Rotated');
     await lines('certificate renewed', 2);
     // The reply to a request is lost, and until the signer answers the watch does not show it: it is looked up.
-    node.cluster.signer(signerName).setBehaviour({ type: 'slow', delayMs: 700 });
+    node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
     const match = { resource: requests, user: agentUsers[agentIdentity === 'kubelet' ? 1 : 0] ?? '' };
     apiServer.faults.add({ kind: 'loseReply', match: { ...match, verb: 'create' }, count: 1 });
     apiServer.faults.add({ kind: 'dropWatchEvents', match: { ...match, verb: 'watch' } });
     await lines('certificate requested', 4);
     apiServer.faults.clear();
+    node.cluster.signer(signerName).setBehaviour({ type: 'instant' });
     await lines('certificate renewed', 3);
     // It has waited for longer than a moment by now, so the agent has looked whether it is being deleted.
     await kubectl.deletePod('default', 'waiting');

@@ -5,13 +5,13 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { exportedMetrics } from '../agent/observe/metrics-document.ts';
+import { makeDirectory } from '../support/directory.ts';
 import {
   type Expectation,
   hasPromtool,
@@ -223,11 +223,10 @@ test('every panel’s query is one that Prometheus understands', { skip: noPromt
     record: `panel:${index}`,
     expr: expr.replaceAll('$__rate_interval', '5m').replace(/\$\w+/g, '.*'),
   }));
-  const directory = mkdtempSync(join(tmpdir(), 'dashboard-'));
+  const directory = makeDirectory();
   const path = join(directory, 'rules.yaml');
   writeFileSync(path, stringify({ groups: [{ name: 'panels', rules: records }] }));
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', path], { encoding: 'utf8' });
-  rmSync(directory, { recursive: true });
   assert.equal(status, 0, `${stdout}${stderr}`);
 });
 

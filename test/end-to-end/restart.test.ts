@@ -21,7 +21,7 @@ const quickVolumes = [
 
 test('agents that are killed or stopped leave the volumes as they are; the next one asks for nothing and goes on refreshing', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const signers = [{ signerName, lifetimeSeconds: 600 }];
   const node = await startRealNode(t, { timeScale: 600, signers });
@@ -59,7 +59,7 @@ test('agents that are killed or stopped leave the volumes as they are; the next 
 
 test('a kubelet that restarts finds driver and volumes as they were, and a volume that it has forgotten goes with its pod', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const node = await startRealNode(t);
   const { cluster } = node;
@@ -94,7 +94,7 @@ test('a kubelet that restarts finds driver and volumes as they were, and a volum
 
 test('a request that is on its way outlives agents, and a call that waits for it ends when its agent is told to stop', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const node = await startRealNode(t, { signers: [{ signerName, behaviour: { type: 'silent' } }] });
   await node.cluster.admin.createPod({ name: 'web', volumes });
@@ -115,14 +115,14 @@ test('a request that is on its way outlives agents, and a call that waits for it
   node.cluster.signer(signerName).setBehaviour({ type: 'instant' });
   const web = await node.cluster.admin.podRunning('default', 'web');
   const bundle = node.read(web, 'tls.pem');
-  assert.ok(leafOf(bundle).checkPrivateKey(createPrivateKey(bundle)));
+  assert.equal(leafOf(bundle).checkPrivateKey(createPrivateKey(bundle)), true, 'the key does not belong to the leaf');
   assert.equal(node.created.length, 2);
   assert.deepEqual(node.mounts(), [node.volume(web)]);
 });
 
 test('250 volumes are taken up without one request, and no byte of them changes', {
   skip: mountSkip,
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const node = await startRealNode(t);
   const first = await node.startAgent();

@@ -4,11 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { CertificateSigningRequest } from '../../agent/kubernetes/objects.ts';
-import { createSandboxClient } from '../../sandbox/base/client.ts';
-import { createAuthority } from '../../sandbox/signers/authority.ts';
-import { type SigningBehaviour, startSigningRequestSigner } from '../../sandbox/signers/signing-requests.ts';
-import { startNode, type TestNode, written } from './node.ts';
+import type { SigningBehaviour } from '../../sandbox/signers/signing-requests.ts';
+import { startNode, written } from './node.ts';
+import { signingRequests, startSigner, untilRequests } from './signing-request-signer.ts';
 
 const signerName = 'example.org/approved';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP384', credentialBundlePath: 'tls.pem' } }];
@@ -16,43 +14,9 @@ const rule = JSON.stringify([{ signers: ['example.org/*'], certificateSigningReq
 
 async function startWithSigner(t: TestContext, behaviour: SigningBehaviour, lifetimeSeconds = 3600) {
   const node = await startNode(t, { flags: ['--issuers', rule, '--trust-domain', 'mesh.example'] });
-  const client = createSandboxClient(node.cluster.kubeconfigs.signer, 'signing-request-signer');
-  t.after(() => client.close());
-  const authority = await createAuthority('approved', Date.now());
-  const problems: string[] = [];
-  const onProblem = (problem: string): void => void problems.push(problem);
-  const signer = startSigningRequestSigner(
-    { client, signerName, authority, lifetimeSeconds, now: Date.now, onProblem },
-    behaviour,
-  );
-  t.after(() => signer.close());
+  const { signer, problems } = await startSigner(t, node, signerName, behaviour, lifetimeSeconds);
   const create = () => node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
   return { node, signer, problems, create };
-}
-
-function signingRequests(node: TestNode): readonly CertificateSigningRequest[] {
-  return JSON.parse(
-    JSON.stringify(node.cluster.apiServer.store.list('certificatesigningrequests.certificates.k8s.io')),
-  );
-}
-
-/** Resolves when the API server holds as many requests as are wanted. */
-function untilRequests(node: TestNode, count: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (end: () => void): void => {
-      clearTimeout(limit);
-      unsubscribe();
-      end();
-    };
-    const limit = setTimeout(() => settle(() => reject(new Error(`there are not ${count} requests`))), 30_000);
-    const look = (): void => {
-      if (signingRequests(node).length === count) {
-        settle(resolve);
-      }
-    };
-    const unsubscribe = node.cluster.apiServer.store.subscribe(look);
-    queueMicrotask(look);
-  });
 }
 
 test('a pod gets a certificate with its SPIFFE ID, and the answered request is removed', async (t) => {

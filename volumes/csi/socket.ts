@@ -7,7 +7,8 @@ import net from 'node:net';
 import path from 'node:path';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { systemCode, toVolumeError, VolumeError } from '../base/errors.ts';
-import { lstat, removeTree } from '../files/files.ts';
+import { lstat } from '../files/hold.ts';
+import { removeTree } from '../files/remove.ts';
 
 /** `sun_path` holds 108 bytes and ends with a NUL. */
 const maxSocketPathBytes = 107;

@@ -18,15 +18,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
 import type { Steps } from '../base/steps.ts';
-import {
-  type Access,
-  holdInSteps,
-  isRegularFileBelow,
-  lstat,
-  makeDirectory,
-  readSymlink,
-  replaceSymlink,
-} from './files.ts';
+import { type Access, isRegularFileBelow, makeDirectory, readSymlink, replaceSymlink } from './files.ts';
+import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
 import { fillSet } from './new-set.ts';
 import { removeInSteps } from './removal.ts';
@@ -52,6 +45,7 @@ export interface Change {
 /** What has to be done to a volume, found out without changing its files. */
 export interface Plan {
   readonly change: Change;
+  /** Name of the directory that holds the present set. */
   readonly current: string | undefined;
   readonly kept: readonly string[];
   /** All paths of the set to be. */
@@ -69,9 +63,10 @@ export interface Plan {
  */
 export function* planChange(root: string, change: Change): Steps<Plan> {
   try {
-    const current = currentSet(root);
+    const current = currentName(root);
     yield* removeLeftovers(root, current);
-    const stored = current === undefined ? emptySet : yield* surveySet(current, change.files);
+    const device = fs.statSync(root).dev;
+    const stored = current === undefined ? emptySet : yield* surveySet(path.join(root, current), device, change.files);
     const kept = change.keep.filter((file) => stored.regular.has(file));
     const paths = [...change.files.map((file) => file.path), ...kept];
     const isSame =
@@ -112,10 +107,15 @@ function needsOf({ files }: Change, paths: readonly string[]): Plan['needs'] {
 
 /** True when the volume shows all these files to its pod. */
 export function isComplete(root: string, paths: readonly string[]): boolean {
-  const current = currentSet(root);
+  const current = currentName(root);
+  if (current === undefined) {
+    return false;
+  }
+  const device = fs.statSync(root).dev;
+  const isThere = () =>
+    holdOn(path.join(root, current), device, (held) => paths.every((file) => isRegularFileBelow(held, file, device)));
   return (
-    current !== undefined &&
-    paths.every((file) => isRegularFileBelow(current, file)) &&
+    unlessTampered(isThere) === true &&
     topNames(paths).every((name) => readSymlink(path.join(root, name)) === visibleDestination(name))
   );
 }
@@ -123,29 +123,24 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
 /** Clears away what an interrupted write left. */
 export function* repair(root: string): Steps<void> {
   try {
-    yield* removeLeftovers(root, currentSet(root));
+    yield* removeLeftovers(root, currentName(root));
   } catch (error) {
     throw toVolumeError(error, `clearing ${root}`);
   }
 }
 
-/** The directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
-function currentSet(root: string): string | undefined {
+/** The name of the directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
+function currentName(root: string): string | undefined {
   const name = readSymlink(path.join(root, dataLink));
-  if (name === undefined || !timestampDirectory.test(name)) {
-    return undefined;
-  }
-  const directory = path.join(root, name);
-  return lstat(directory)?.isDirectory() ? directory : undefined;
+  const isOwn = name !== undefined && timestampDirectory.test(name);
+  return isOwn && lstat(path.join(root, name))?.isDirectory() ? name : undefined;
 }
 
 function* removeLeftovers(root: string, current: string | undefined): Steps<void> {
   const { dev } = fs.statSync(root);
   for (const name of fs.readdirSync(root)) {
     const isLeftover =
-      name === temporaryLink ||
-      name === temporaryVisibleLink ||
-      (timestampDirectory.test(name) && path.join(root, name) !== current);
+      name === temporaryLink || name === temporaryVisibleLink || (timestampDirectory.test(name) && name !== current);
     if (isLeftover) {
       yield* removeInSteps(path.join(root, name), dev);
     }
@@ -154,21 +149,27 @@ function* removeLeftovers(root: string, current: string | undefined): Steps<void
 
 function* replaceSet(root: string, { current, change, kept, paths }: Plan): Steps<void> {
   const fresh = makeTimestampDirectory(root, change.now);
-  const { dev } = fs.lstatSync(fresh);
+  const device = fs.statSync(root).dev;
+  const old = current === undefined ? undefined : path.join(root, current);
   try {
-    yield* holdInSteps(fresh, (held) => fillSet(held, dev, current, { ...change, kept }));
+    yield* holdInSteps(fresh, device, (held) => fillSet(held, device, old, { ...change, kept }));
     yield* linkVisibly(root, paths);
     replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
   } catch (error) {
-    yield* quietly(removeInSteps(fresh, dev));
-    yield* quietly(unlinkStale(root, current === undefined ? [] : [...(yield* surveySet(current, [])).paths]));
+    yield* quietly(removeInSteps(fresh, device));
+    yield* quietly(unlinkAllBut(root, old, device));
     throw error;
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
   yield* quietly(unlinkStale(root, paths));
-  if (current !== undefined) {
-    yield* quietly(removeInSteps(current, dev));
+  if (old !== undefined) {
+    yield* quietly(removeInSteps(old, device));
   }
+}
+
+function* unlinkAllBut(root: string, old: string | undefined, device: number): Steps<void> {
+  const stored = old === undefined ? emptySet : yield* surveySet(old, device, []);
+  yield* unlinkStale(root, [...stored.paths]);
 }
 
 function makeTimestampDirectory(root: string, now: number): string {

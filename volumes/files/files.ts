@@ -5,8 +5,10 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, VolumeError } from '../base/errors.ts';
+import { VolumeError } from '../base/errors.ts';
 import { atOnce, type Steps } from '../base/steps.ts';
+import { lstat, unlessTampered } from './hold.ts';
+import { removeTree } from './remove.ts';
 
 /** Mode bits, and numeric owners where the agent may set them. */
 export interface Access {
@@ -16,65 +18,6 @@ export interface Access {
 }
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
-
-/** lstat, or nothing when the path does not exist. */
-export function lstat(file: string): fs.Stats | undefined {
-  return fs.lstatSync(file, { throwIfNoEntry: false });
-}
-
-/**
- * Lets work happen in a directory that is held open, by a path (`/proc/self/fd/N`) that leads to this very directory whatever is
- * put at its name meanwhile: a privileged container can rename what lies in its volume between two steps of the agent.
- * @param work gets the path to work by, and what the kernel says about the directory.
- * @throws VolumeError Tampered when a symlink or anything but a directory lies there.
- */
-export function holdDirectory<Result>(directory: string, work: (held: string, stats: fs.Stats) => Result): Result {
-  const descriptor = openDirectory(directory);
-  const held = `/proc/self/fd/${descriptor}`;
-  try {
-    return work(held, fs.fstatSync(descriptor));
-  } catch (error) {
-    throw renamed(error, held, directory);
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-/** The same for work that pauses; the directory is held all the while. */
-export function* holdInSteps<Result>(
-  directory: string,
-  work: (held: string, stats: fs.Stats) => Steps<Result>,
-): Steps<Result> {
-  const descriptor = openDirectory(directory);
-  const held = `/proc/self/fd/${descriptor}`;
-  try {
-    return yield* work(held, fs.fstatSync(descriptor));
-  } catch (error) {
-    throw renamed(error, held, directory);
-  } finally {
-    fs.closeSync(descriptor);
-  }
-}
-
-/** Whoever reads the message knows the directory by its name. */
-function renamed(error: unknown, held: string, directory: string): unknown {
-  if (error instanceof Error) {
-    error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
-  }
-  return error;
-}
-
-function openDirectory(directory: string): number {
-  try {
-    return fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code !== 'ENOTDIR' && code !== 'ELOOP') {
-      throw error;
-    }
-    throw new VolumeError('Tampered', `${directory} is not a directory; something was put in its place`, error);
-  }
-}
 
 /** Creates a file with exactly these bytes, mode and owner, whatever the umask. @throws when the path exists. */
 export function writeNewFile(file: string, bytes: Uint8Array, access: Access): void {
@@ -127,52 +70,66 @@ export function setAccess(directory: string, access: Access): void {
 /**
  * Reads a regular file into a buffer of its own, which a caller can zero.
  * @param maxBytes a longer file is refused.
+ * @param device of the directory: a file that lies elsewhere was mounted there, and is refused too.
  */
-export function readRegularFile(file: string, maxBytes: number): Buffer {
+export function readRegularFile(file: string, maxBytes: number, device: number): Buffer {
+  const read = readInSteps(file, device, function* (descriptor, stats) {
+    if (stats.size > maxBytes) {
+      throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
+    }
+    yield;
+    return readAll(file, descriptor, stats.size);
+  });
+  return atOnce(read);
+}
+
+/** Lets work happen on a regular file of the file system `device`, open for reading. @throws VolumeError Tampered for anything else */
+export function* readInSteps<Result>(
+  file: string,
+  device: number,
+  work: (descriptor: number, stats: fs.Stats) => Steps<Result>,
+): Steps<Result> {
   // O_NONBLOCK: a planted pipe must not hang the agent.
   const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const stats = fs.fstatSync(descriptor);
-    if (!stats.isFile()) {
-      throw new VolumeError('Tampered', `${file} is not a regular file`);
+    if (!stats.isFile() || stats.dev !== device) {
+      throw new VolumeError('Tampered', `${file} is not a regular file of its volume`);
     }
-    if (stats.size > maxBytes) {
-      throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
-    }
-    const bytes = ownMemory(stats.size);
-    try {
-      fill(bytes, descriptor, file);
-      return bytes;
-    } catch (error) {
-      bytes.fill(0);
-      throw error;
-    }
+    return yield* work(descriptor, stats);
   } finally {
     fs.closeSync(descriptor);
   }
 }
 
-/** Whether a regular file holds exactly these bytes, and nothing else, in steps. */
-export function* holdsBytes(file: string, pieces: Iterable<Uint8Array>): Steps<boolean> {
-  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    let position = 0;
-    for (const piece of pieces) {
-      const stored = ownMemory(piece.length);
-      try {
-        const length = fs.readSync(descriptor, stored, 0, piece.length, position);
-        if (length !== piece.length || !stored.equals(piece)) {
-          return false;
-        }
-      } finally {
-        stored.fill(0);
+/** Whether an open file holds exactly these bytes, and nothing else, in steps. */
+export function* holdsBytes(descriptor: number, pieces: Iterable<Uint8Array>): Steps<boolean> {
+  let position = 0;
+  for (const piece of pieces) {
+    const stored = ownMemory(piece.length);
+    try {
+      const length = fs.readSync(descriptor, stored, 0, piece.length, position);
+      if (length !== piece.length || !stored.equals(piece)) {
+        return false;
       }
-      position += piece.length;
-      yield;
+    } finally {
+      stored.fill(0);
     }
-    return fs.fstatSync(descriptor).size === position;
-  } finally {
-    fs.closeSync(descriptor);
+    position += piece.length;
+    yield;
+  }
+  return fs.fstatSync(descriptor).size === position;
+}
+
+/** The first `size` bytes of an open file, in a buffer of their own. */
+function readAll(file: string, descriptor: number, size: number): Buffer {
+  const bytes = ownMemory(size);
+  try {
+    fill(bytes, descriptor, file);
+    return bytes;
+  } catch (error) {
+    bytes.fill(0);
+    throw error;
   }
 }
 
@@ -180,7 +137,7 @@ export function* holdsBytes(file: string, pieces: Iterable<Uint8Array>): Steps<b
  * Memory that nothing shares and nothing moves, zeroed. A buffer of up to 64 bytes without an ArrayBuffer of its own lies
  * on V8's heap: it is copied when it is used, and zeroing it then leaves a copy.
  */
-export function ownMemory(size: number): Buffer {
+function ownMemory(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size));
 }
 
@@ -223,61 +180,17 @@ export function readSymlink(link: string): string | undefined {
   return lstat(link)?.isSymbolicLink() ? fs.readlinkSync(link) : undefined;
 }
 
-/** True when `relative` is a regular file below `directory` and nothing on the way is a symlink. */
-export function isRegularFileBelow(directory: string, relative: string): boolean {
-  if (lstat(path.join(directory, relative))?.isFile() !== true) {
-    return false;
-  }
-  try {
-    return (
-      fs.realpathSync.native(path.join(directory, relative)) === path.join(fs.realpathSync.native(directory), relative)
-    );
-  } catch {
-    return false;
-  }
-}
-
 /**
- * Removes a file or a whole tree, following no symlink and entering no other file system. Nothing happens when the path
- * does not exist; what is mounted inside stays, and its mount point with it (EBUSY).
+ * True when `relative` is a regular file below `directory`, on the file system `device`, and nothing on the way is a symlink. The way is
+ * looked at in one call, since a path may have many parts.
  */
-export function removeTree(file: string): void {
-  const stats = lstat(file);
-  if (stats === undefined) {
-    return;
+export function isRegularFileBelow(directory: string, relative: string, device: number): boolean {
+  const found = lstat(path.join(directory, relative));
+  if (found?.isFile() !== true || found.dev !== device) {
+    return false;
   }
-  if (!stats.isDirectory()) {
-    fs.rmSync(file, { force: true });
-    return;
-  }
-  removeContents(file, stats.dev);
-  fs.rmdirSync(file);
-}
-
-/** Removes what lies in a directory on the file system `device`, and leaves the directory. */
-export function removeContents(directory: string, device: number): void {
-  for (const name of fs.readdirSync(directory)) {
-    const entry = path.join(directory, name);
-    const stats = lstat(entry);
-    if (stats === undefined || stats.dev !== device) {
-      continue;
-    }
-    if (!stats.isDirectory()) {
-      fs.unlinkSync(entry);
-    } else {
-      removeContents(entry, device);
-      removeDirectoryUnlessBusy(entry);
-    }
-  }
-}
-
-function removeDirectoryUnlessBusy(directory: string): void {
-  try {
-    fs.rmdirSync(directory);
-  } catch (error) {
-    // A mount inside it keeps it; its other contents are gone.
-    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') {
-      throw error;
-    }
-  }
+  const real = unlessTampered(() =>
+    [directory, path.join(directory, relative)].map((place) => fs.realpathSync.native(place)),
+  );
+  return real !== undefined && real[1] === path.join(real[0] ?? '', relative);
 }

@@ -1,5 +1,5 @@
 /**
- * From what a source got, to files: which path holds which bytes, with which mode and owner.
+ * Lays out the files of a volume: which path holds which bytes, with which mode and owner.
  *
  * Modes and owners are those of the kubelet's projected volumes, except that a private key is never readable by others:
  *
@@ -73,7 +73,7 @@ function hasPublicFile(source: Source): boolean {
 }
 
 const keyFields = ['credentialBundlePath', 'keyPath'] as const;
-const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath'] as const;
+const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'] as const;
 
 /** The paths of all files that a source writes. */
 export function sourcePaths(source: Source): readonly string[] {
@@ -120,6 +120,7 @@ export function layOut(
         certificateChainPath: chain,
         leafPath: chain.slice(0, 1),
         intermediatesPath: chain.slice(1),
+        caPath: certificateBlocks(content.anchors ?? []),
       } satisfies Record<(typeof keyFields)[number] | (typeof publicFields)[number], readonly PemBlock[]>;
       const file = (field: keyof typeof blocks, how: Access): ProjectedFile[] => {
         const path = source[field];

@@ -4,10 +4,10 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { VolumeError } from '../base/errors.ts';
 import type { Steps } from '../base/steps.ts';
 import type { FileContent } from './content.ts';
-import { type Access, holdInSteps, lstat, makeDirectory, setAccess, writeInPieces } from './files.ts';
+import { type Access, makeDirectory, setAccess, writeInPieces } from './files.ts';
+import { holdInSteps, lstat } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
 
 export interface NewSet {
@@ -67,15 +67,12 @@ export function* fillSet(fresh: string, device: number, old: string | undefined,
       const where = path.join(held, name);
       makeDirectory(where, set.directory);
       yield;
-      yield* holdInSteps(where, function* (inner, { dev }) {
-        if (dev !== device) {
-          throw new VolumeError('Tampered', `${where} lies on another file system than its volume`);
-        }
+      yield* holdInSteps(where, device, function* (inner) {
         const oldNext = oldHeld === undefined ? undefined : path.join(oldHeld, name);
         if (oldNext === undefined || lstat(oldNext)?.isDirectory() !== true) {
           yield* fill(inner, undefined, next);
         } else {
-          yield* holdInSteps(oldNext, (oldInner) => fill(inner, oldInner, next));
+          yield* holdInSteps(oldNext, device, (oldInner) => fill(inner, oldInner, next));
         }
       });
     }
@@ -85,7 +82,7 @@ export function* fillSet(fresh: string, device: number, old: string | undefined,
   if (old === undefined) {
     yield* fill(fresh, undefined, tree);
   } else {
-    yield* holdInSteps(old, (oldHeld) => fill(fresh, oldHeld, tree));
+    yield* holdInSteps(old, device, (oldHeld) => fill(fresh, oldHeld, tree));
   }
   for (const copy of copies.values()) {
     fs.unlinkSync(copy);

@@ -4,11 +4,13 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode } from '../base/errors.ts';
+import { systemCode, VolumeError } from '../base/errors.ts';
 import type { Steps } from '../base/steps.ts';
 import type { FileContent } from './content.ts';
-import { holdInSteps, holdsBytes } from './files.ts';
+import { holdsBytes, readInSteps } from './files.ts';
+import { holdInSteps } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
+import { deepest } from './remove.ts';
 
 export interface StoredSet {
   /** Everything that is no directory, by its path relative to the set. */
@@ -22,7 +24,7 @@ export interface StoredSet {
 export const emptySet: StoredSet = { paths: new Set(), count: 0, regular: new Set(), same: new Set() };
 
 /** @param files what to compare with */
-export function* surveySet(directory: string, files: readonly ProjectedFile[]): Steps<StoredSet> {
+export function* surveySet(directory: string, device: number, files: readonly ProjectedFile[]): Steps<StoredSet> {
   const wanted = new Map(files.map((file) => [file.path, file]));
   const paths = new Set<string>();
   const regular = new Set<string>();
@@ -30,18 +32,18 @@ export function* surveySet(directory: string, files: readonly ProjectedFile[]): 
   /** Content that a file, by its number, is known to hold: one file may have several names. */
   const compared = new Map<number, FileContent>();
 
-  function* survey(held: string, prefix: string, device: number): Steps<void> {
+  function* survey(held: string, prefix: string, depth: number): Steps<void> {
     for (const name of fs.readdirSync(held)) {
       yield;
       const entry = path.join(held, name);
       const stats = fs.lstatSync(entry);
       const relative = `${prefix}${name}`;
-      if (stats.isDirectory() && stats.dev === device) {
-        yield* holdInSteps(entry, (next) => survey(next, `${relative}/`, device));
+      if (stats.isDirectory() && stats.dev === device && depth < deepest) {
+        yield* holdInSteps(entry, device, (next) => survey(next, `${relative}/`, depth + 1));
         continue;
       }
       paths.add(relative);
-      if (!stats.isFile()) {
+      if (!stats.isFile() || stats.dev !== device) {
         continue;
       }
       regular.add(relative);
@@ -49,14 +51,14 @@ export function* surveySet(directory: string, files: readonly ProjectedFile[]): 
       if (file === undefined || !hasAccess(stats, file)) {
         continue;
       }
-      if (compared.get(stats.ino) === file.content || (yield* isReadAs(entry, file.content))) {
+      if (compared.get(stats.ino) === file.content || (yield* isReadAs(entry, device, file.content))) {
         compared.set(stats.ino, file.content);
         same.add(relative);
       }
     }
   }
 
-  yield* holdInSteps(directory, (held, { dev }) => survey(held, '', dev));
+  yield* holdInSteps(directory, device, (held) => survey(held, '', 0));
   return { paths, count: paths.size, regular, same };
 }
 
@@ -70,11 +72,11 @@ function hasAccess(stats: fs.Stats, file: ProjectedFile): boolean {
 }
 
 /** Without root's rights, a file whose mode denies its own owner can be written anew, but not compared. */
-function* isReadAs(stored: string, content: FileContent): Steps<boolean> {
+function* isReadAs(stored: string, device: number, content: FileContent): Steps<boolean> {
   try {
-    return yield* holdsBytes(stored, content.pieces());
+    return yield* readInSteps(stored, device, (descriptor) => holdsBytes(descriptor, content.pieces()));
   } catch (error) {
-    if (systemCode(error) === 'EACCES') {
+    if (systemCode(error) === 'EACCES' || (error instanceof VolumeError && error.code === 'Tampered')) {
       return false;
     }
     throw error;

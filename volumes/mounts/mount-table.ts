@@ -11,6 +11,10 @@ import { VolumeError } from '../base/errors.ts';
 export interface MountEntry {
   readonly id: number;
   readonly parentId: number;
+  /** `major:minor` of the file system; every tmpfs has its own. */
+  readonly device: string;
+  /** What of the file system is mounted: `/`, or a directory of it. */
+  readonly root: string;
   /** Absolute path, unescaped. */
   readonly mountPoint: string;
   /** `tmpfs`, `ext4`, … */
@@ -34,14 +38,23 @@ function parseLine(line: string): MountEntry | undefined {
   // 36 35 98:0 /root /mount/point rw,noatime shared:1 master:2 - ext4 /dev/root rw,errors=continue
   const fields = line.split(' ');
   const separator = fields.indexOf('-', 6);
-  const [id, parentId, , , mountPoint] = fields;
+  const [id, parentId, device, root, mountPoint] = fields;
   const [fileSystemType, source] = fields.slice(separator + 1);
-  if (separator < 0 || mountPoint === undefined || fileSystemType === undefined || source === undefined) {
+  if (
+    separator < 0 ||
+    !device ||
+    !root ||
+    mountPoint === undefined ||
+    fileSystemType === undefined ||
+    source === undefined
+  ) {
     return undefined;
   }
   return {
     id: Number(id),
     parentId: Number(parentId),
+    device,
+    root: decodeOctal(root),
     mountPoint: decodeOctal(mountPoint),
     fileSystemType,
     source: decodeOctal(source),
@@ -59,6 +72,12 @@ export function mountsAt(table: readonly MountEntry[], mountPoint: string): read
   const layers = table.filter((entry) => entry.mountPoint === mountPoint);
   const isCovered = (entry: MountEntry) => layers.some((other) => other !== entry && other.parentId === entry.id);
   return [...layers.filter(isCovered), ...layers.filter((entry) => !isCovered(entry))];
+}
+
+/** True when what is mounted here, or a part of it, is also mounted at a path that lies neither here nor below. */
+export function isMountedElsewhere(table: readonly MountEntry[], { device, mountPoint }: MountEntry): boolean {
+  const isHere = (other: string) => other === mountPoint || other.startsWith(`${mountPoint}/`);
+  return table.some((other) => other.device === device && !isHere(other.mountPoint));
 }
 
 /**

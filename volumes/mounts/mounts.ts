@@ -7,14 +7,15 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VolumeError } from '../base/errors.ts';
-import { lstat, removeContents } from '../files/files.ts';
-import { type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
+import { lstat } from '../files/hold.ts';
+import { removeContents } from '../files/remove.ts';
+import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
 const tmpfsMagic = 0x0102_1994;
 const commandTimeoutMs = 30_000;
 const busyRetries = 3;
 const busyPauseMs = 100;
-/** More mounts than this on one path are not accidents that unmounting solves. */
+/** More mounts than this on one path are no accident, and unmounting them is no cure. */
 const maxLayers = 32;
 /** Room beyond what is asked for, so that a volume does not grow at each of its changes. */
 const slackBytes = 256 * 1024;
@@ -25,6 +26,8 @@ export interface Mounts {
   /** All mounts that carry this driver's name. */
   own(): readonly MountEntry[];
   isOwn(entry: MountEntry): boolean;
+  /** True when the same file system is also mounted at a path outside of this one. */
+  isElsewhere(entry: MountEntry): boolean;
   /**
    * Mounts a tmpfs that only the agent can enter. @returns 'swappable' when the kernel knows no `noswap` (before 6.4).
    * @throws VolumeError MountFailed
@@ -76,6 +79,10 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   }
 
   async function unmount(target: string): Promise<void> {
+    // The table names mounts by their real paths: what is not in it may be a link, which `umount` would follow.
+    if (at(target).length === 0) {
+      return;
+    }
     let result = await run(programs.umount, [target]);
     for (let attempt = 1; !result.ok && attempt < busyRetries && at(target).length > 0; attempt += 1) {
       await delay(busyPauseMs);
@@ -89,13 +96,16 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
 
   /**
    * The last resort, for a mount that a process on the node keeps busy. The pod is gone, so the files are cleared first: keys
-   * must not live on in a file system that nobody can name any more. Then the mount leaves the tree, and the kernel frees it
+   * must not live on in a file system that nobody can name any more. Unless it can be named: a container that may mount may
+   * have put another pod's volume here, and what belongs to nobody else is mounted nowhere else. Then the mount leaves the tree, and the kernel frees it
    * when that process lets go. Refusing instead would keep the kubelet from ever finishing the pod.
    */
   async function detach(target: string, reason: string): Promise<void> {
-    const visible = at(target).at(-1);
+    const table = readMountTable();
+    const visible = mountsAt(table, target).at(-1);
     const root = lstat(target);
-    if (visible !== undefined && isOwn(visible) && root?.isDirectory()) {
+    const isWhole = visible?.root === '/' && isOwn(visible) && !isMountedElsewhere(table, visible);
+    if (isWhole && root?.isDirectory()) {
       removeContents(target, root.dev);
     }
     const result = await run(programs.umount, ['-l', target]);
@@ -113,7 +123,9 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
     }
   }
 
-  return { at, own: () => readMountTable().filter(isOwn), isOwn, mount, grow, unmount, unmountAll };
+  const isElsewhere = (entry: MountEntry) => isMountedElsewhere(readMountTable(), entry);
+  const own = () => readMountTable().filter(isOwn);
+  return { at, own, isOwn, isElsewhere, mount, grow, unmount, unmountAll };
 }
 
 /** As mount(8) takes sizes. */

@@ -9,7 +9,7 @@
 import path from 'node:path';
 import { VolumeError } from '../base/errors.ts';
 import { isDnsLabel } from '../declaration/names.ts';
-import { lstat } from '../files/files.ts';
+import { lstat } from '../files/hold.ts';
 
 const pluginDirectory = 'kubernetes.io~csi';
 const podUID = /^[0-9A-Za-z][-0-9A-Za-z]{0,127}$/;

@@ -14,16 +14,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
 import type { IssuedChain, OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
-import {
-  holdDirectory,
-  lstat,
-  makeDirectory,
-  readRegularFile,
-  removeTree,
-  replaceFile,
-  setAccess,
-  writeNewFile,
-} from '../files/files.ts';
+import { makeDirectory, readRegularFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
+import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
+import { removeTree } from '../files/remove.ts';
 import {
   decodeCurrent,
   decodePending,
@@ -63,46 +56,46 @@ export function hasState(root: string): boolean {
 
 /**
  * The volume's record, or nothing when there is none.
+ * @param volume the directory that `root` led to when it was first looked at
  * @throws VolumeError Corrupt when it cannot be understood, Tampered when it is not where the agent puts it.
  */
-export function readRecord(root: string): VolumeRecord | undefined {
-  const directory = path.join(root, stateDirectory);
-  return guarded(`reading the state of ${root}`, () => {
-    if (lstat(directory) === undefined) {
-      return undefined;
-    }
-    return holdDirectory(directory, (held, stats) => {
-      assertOwn(directory, stats);
-      return readJson(path.join(held, recordFile), decodeRecord);
-    });
-  });
+export function readRecord(root: string, volume: Identity): VolumeRecord | undefined {
+  const read = (held: string, stats: fs.Stats) => readJson(path.join(held, recordFile), stats.dev, decodeRecord);
+  return guarded(`reading the state of ${root}`, () =>
+    holdVolume(root, volume, (held) =>
+      lstat(path.join(held, stateDirectory)) === undefined ? undefined : holdState(held, volume, read),
+    ),
+  );
 }
 
 /**
  * Opens the state in a volume's root directory, and makes its directory where there is none.
+ * @param volume the directory that `root` led to when it was first looked at
  * @param onProblem is told of files that cannot be understood; they count as absent.
  */
-export function openState(root: string, onProblem: (problem: string) => void): VolumeState {
+export function openState(root: string, volume: Identity, onProblem: (problem: string) => void): VolumeState {
   const directory = path.join(root, stateDirectory);
-  const identity = guarded(`opening the state of ${root}`, () => {
-    if (lstat(directory) === undefined) {
-      makeDirectory(directory, directoryAccess);
-    }
-    return holdDirectory(directory, (held, stats) => {
-      assertOwn(directory, stats);
-      setAccess(`${held}/.`, directoryAccess);
-      return stats;
-    });
-  });
+  const identity = guarded(`opening the state of ${root}`, () =>
+    holdVolume(root, volume, (heldRoot) => {
+      const name = path.join(heldRoot, stateDirectory);
+      if (lstat(name) === undefined) {
+        makeDirectory(name, directoryAccess);
+      }
+      return holdState(heldRoot, volume, (held, stats) => {
+        setAccess(`${held}/.`, directoryAccess);
+        return stats;
+      });
+    }),
+  );
 
   /** Works in the directory that was opened, and in no other that was put in its place since: keys are written there. */
   function use<Result>(doing: string, work: (files: StateFiles) => Result): Result {
     const inDirectory = (held: string, stats: fs.Stats) => {
-      if (stats.dev !== identity.dev || stats.ino !== identity.ino) {
+      if (!isSame(stats, identity)) {
         throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
       }
       const named = (problem: string) => onProblem(problem.replaceAll(`${held}/`, `${directory}/`));
-      return work(stateFiles(held, named));
+      return work(stateFiles(held, stats.dev, named));
     };
     return guarded(doing, () => holdDirectory(directory, inDirectory));
   }
@@ -125,14 +118,14 @@ export function openState(root: string, onProblem: (problem: string) => void): V
 /** The same operations in a directory that is held; errors are still the system's own. */
 type StateFiles = VolumeState;
 
-function stateFiles(directory: string, onProblem: (problem: string) => void): StateFiles {
+function stateFiles(directory: string, device: number, onProblem: (problem: string) => void): StateFiles {
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
 
   function readOrReport<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
     try {
-      return readJson(name, decode);
+      return readJson(name, device, decode);
     } catch (error) {
       onProblem(toVolumeError(error, `reading ${name}`).message);
       return undefined;
@@ -206,7 +199,7 @@ function stateFiles(directory: string, onProblem: (problem: string) => void): St
       const answered = encodePending({ pending: { ...pending, answer }, keyFile });
       replaceFile(pendingFile(index), answered, fileAccess);
     },
-    readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes),
+    readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
     current: (index) => readOrReport(issuedFile(index), decodeCurrent),
     saveCurrent: (index, certificate) => replaceFile(issuedFile(index), encodeCurrent(certificate), fileAccess),
@@ -222,19 +215,26 @@ function guarded<Result>(doing: string, work: () => Result): Result {
   }
 }
 
-/** A directory that another user made must not receive keys. */
-function assertOwn(directory: string, stats: fs.Stats): void {
-  if (stats.uid === process.geteuid?.()) {
-    return;
-  }
-  throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
+/**
+ * Holds the state directory, which must lie in the volume and be the agent's: one of another user, or of another volume that is
+ * mounted there, must not receive keys.
+ */
+function holdState<Result>(root: string, volume: Identity, work: (held: string, stats: fs.Stats) => Result): Result {
+  const directory = path.join(root, stateDirectory);
+  return holdOn(directory, volume.dev, (held) => {
+    const stats = fs.statSync(`${held}/.`);
+    if (stats.uid !== process.geteuid?.()) {
+      throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
+    }
+    return work(held, stats);
+  });
 }
 
-function readJson<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
+function readJson<Content>(name: string, device: number, decode: (bytes: Uint8Array) => Content): Content | undefined {
   if (lstat(name) === undefined) {
     return undefined;
   }
-  const bytes = readRegularFile(name, maxJsonBytes);
+  const bytes = readRegularFile(name, maxJsonBytes, device);
   try {
     return decode(bytes);
   } catch (error) {

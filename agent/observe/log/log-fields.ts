@@ -4,7 +4,7 @@
  */
 
 /** Key → what it holds. */
-export const logFields = {
+const logFields = {
   namespace: 'namespace of the pod',
   pod: 'name of the pod',
   podUID: 'UID of the pod',
@@ -52,7 +52,7 @@ export const logFields = {
 
 export type LogField = keyof typeof logFields;
 
-/** What a field may hold. Objects and bytes are not among it: they are where secrets travel unseen. */
+/** What a field may hold. Objects and bytes are left out: secrets travel in them unseen. */
 export type LogValue = string | number | boolean | readonly string[] | undefined;
 
 /** Fields of one line. `error` takes whatever was thrown. */

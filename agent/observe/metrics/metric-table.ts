@@ -6,46 +6,14 @@
  * https://prometheus.io/docs/practices/naming/
  */
 
+import type { LabelName } from './metric-labels.ts';
+
 /** One metric. A histogram has buckets (upper bounds, seconds); the other kinds have none. */
 export type MetricRow = {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly LabelName[];
 } & ({ readonly kind: 'counter' | 'gauge' } | { readonly kind: 'histogram'; readonly buckets: readonly number[] });
-
-/**
- * Label → how many distinct values it may take; later ones are counted as `other`. Values come from pods, signers and API
- * servers, and none of them may make the agent's memory or the operator's Prometheus grow.
- */
-export const labelLimits = {
-  signer_name: 100,
-  key_type: 6,
-  phase: 5,
-  occasion: 2,
-  state: 7,
-  outcome: 4,
-  reason: 50,
-  cause: 4,
-  error: 20,
-  watch: 100,
-  verb: 10,
-  resource: 20,
-  code: 30,
-  version: 1,
-  node_version: 1,
-  check: 10,
-  namespace: 1_000,
-  pod: 1_000,
-  volume: 1_000,
-  source: 1_000,
-} as const;
-/**
- * Signers that have never issued anything here share this many of the values of `signer_name`, because pods name signers as
- * they like: made-up names take no place from a signer that answers.
- */
-export const strangerSigners = 50;
-
-export type LabelName = keyof typeof labelLimits;
 
 /** From an instant signer to one that a person approves. */
 const issuanceBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900] as const;
@@ -88,7 +56,7 @@ export const metricTable = {
   unusableVolumes: {
     name: 'podcert_agent_unusable_volumes',
     kind: 'gauge',
-    help: 'Volumes of an earlier run that could not be taken up: their certificates are not refreshed.',
+    help: 'Volumes that could not be taken up or made anew: their certificates are not refreshed.',
     labels: [],
   },
   credentialExpiry: {
@@ -233,6 +201,12 @@ export const metricTable = {
     name: 'podcert_agent_api_pause_seconds',
     kind: 'gauge',
     help: 'How much longer the agent makes no call because the API server asked for a pause (Retry-After).',
+    labels: [],
+  },
+  volumesHealed: {
+    name: 'podcert_agent_volumes_healed_total',
+    kind: 'counter',
+    help: 'Volumes that were damaged and made anew from their pods.',
     labels: [],
   },
   eventsDropped: {

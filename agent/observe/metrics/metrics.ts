@@ -15,15 +15,8 @@ import {
   sampleLoad,
   type WatchSnapshot,
 } from '../../lifecycle/snapshots.ts';
-import {
-  type KeyOf,
-  type LabelName,
-  type Labels,
-  labelLimits,
-  type MetricKey,
-  metricTable,
-  strangerSigners,
-} from './metric-table.ts';
+import { type LabelName, labelLimits, strangerSigners } from './metric-labels.ts';
+import { type KeyOf, type Labels, type MetricKey, metricTable } from './metric-table.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
 export interface MetricSources {

@@ -1,5 +1,5 @@
 /**
- * What a notice counts in: the metrics of requests, outcomes, durations and trust anchors.
+ * Counts each notice in the metrics of requests, outcomes, durations and trust anchors.
  */
 
 import { unreachable } from '../../base/unreachable.ts';
@@ -97,6 +97,7 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'adopted':
         metrics.signerIssued(notice.signerName);
         break;
+      case 'requestHeldUp':
       case 'resumed':
       case 'podEnded':
       case 'podLives':
@@ -117,6 +118,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
   const countVolume = (notice: VolumeNotice): void => {
     if (notice.type === 'published') {
       metrics.observe('publishDuration', {}, notice.tookMs / 1_000);
+    }
+    if (notice.type === 'healed') {
+      metrics.count('volumesHealed', {});
     }
     if (notice.type !== 'unpublished') {
       return;

@@ -12,7 +12,7 @@ export interface Row {
   readonly credential?: CredentialEntry;
 }
 
-export const sortKeys = ['attention', 'pod', 'signer', 'key', 'state', 'expiry', 'next'] as const;
+const sortKeys = ['attention', 'pod', 'signer', 'key', 'state', 'expiry', 'next'] as const;
 export type SortKey = (typeof sortKeys)[number];
 
 export interface Selection {

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createNodePods, type NodePodWatch } from '../../../agent/kubernetes/node-pods.ts';
 import type { PodReference } from '../../../volumes/base/volume.ts';
+import { eventOf, until, withinBound } from '../../support/bounded.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
@@ -11,6 +12,7 @@ import {
   isWatch,
   openWatch,
   sendEvent,
+  sendJson,
   sendList,
   sendStatus,
   startLoopback,
@@ -37,16 +39,15 @@ async function start(t: TestContext, handle: Handler) {
 
 /** Resolves when the pod is said to be on its way out. */
 function ending(pods: NodePodWatch, pod: PodReference): Promise<void> {
-  return new Promise((resolve) => {
+  const told = new Promise<void>((resolve) => {
     pods.onEnding(pod, resolve);
   });
+  return withinBound(told, `the end of pod ${pod.name} to be told`);
 }
 
 /** Resolves once the client has hung up. */
-function hungUp({ response }: { readonly response: NodeJS.EventEmitter }): Promise<void> {
-  return new Promise((resolve) => {
-    response.on('close', resolve);
-  });
+async function hungUp({ response }: { readonly response: NodeJS.EventEmitter }): Promise<void> {
+  await eventOf(response, 'close', 'the client to hang up');
 }
 
 test('sixty pods that wait cost one list and one watch of the node, made as the node, and each hears of its own deletion', async (t) => {
@@ -114,16 +115,10 @@ test('the watch is closed when nobody asks any more, and opened again for the ne
 test('an agent that may not list pods asks once, and again no sooner than after ten minutes', async (t) => {
   const { server, clock, errors, pods } = await start(t, ({ response }) => sendStatus(response, 403, 'Forbidden'));
   const refused = (count: number) =>
-    new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (errors.length >= count) {
-          resolve();
-        } else {
-          setImmediate(look);
-        }
-      };
-      look();
-    });
+    until(
+      () => errors.length >= count,
+      () => `refusal ${count}, of ${errors.length} so far`,
+    );
   pods.onEnding(reference('web'), () => assert.fail('nothing is known of the pod'));
   await refused(1);
   clock.advance(599_000);
@@ -134,4 +129,42 @@ test('an agent that may not list pods asks once, and again no sooner than after 
   await refused(2);
   assert.equal(server.received.length, 2);
   assert.match(errors[0]?.message ?? '', /list pods/);
+});
+
+const call = { priority: 'refresh', signal: new AbortController().signal } as const;
+const listOf = (items: readonly unknown[], more: object = {}) => ({ kind: 'PodList', metadata: {}, items, ...more });
+
+test('the pods of the node are listed by UID with their inline CSI volumes, as the node and in one call', async (t) => {
+  const csi = { driver: 'csi.podcert.io', readOnly: true, volumeAttributes: { sources: '[]' } };
+  const web = {
+    ...podObject('web', 1),
+    spec: { serviceAccountName: 'shop', volumes: [{ name: 'mtls', csi }, { name: 'tmp' }] },
+  };
+  const mirror = podObject('static', 1, undefined, 'mirror-uid');
+  const annotated = { metadata: { ...mirror.metadata, annotations: { 'kubernetes.io/config.mirror': 'static-uid' } } };
+  const { server, pods } = await start(t, ({ response }) => sendJson(response, 200, listOf([web, annotated])));
+  const listed = await pods.list(call);
+  assert.deepEqual([...listed.keys()], ['web', 'mirror-uid', 'static-uid']);
+  assert.deepEqual(listed.get('web')?.pod, { ...reference('web'), serviceAccountName: 'shop' });
+  assert.deepEqual(
+    [...(listed.get('web')?.csiVolumes ?? [])],
+    [['mtls', { driver: 'csi.podcert.io', attributes: { sources: '[]' } }]],
+  );
+  assert.equal(server.received.length, 1);
+  assert.equal(server.received[0]?.headers['impersonate-user'], 'system:node:node-a');
+  assert.equal(server.received[0]?.query.get('fieldSelector'), 'spec.nodeName=node-a');
+});
+
+test('a list that may lack a pod is none', async (t) => {
+  const answers = [
+    listOf([podObject('web', 1)], { metadata: { continue: 'more' } }),
+    { ...listOf([]), kind: 'Status' },
+    { kind: 'PodList', metadata: {} },
+    listOf([{ metadata: { name: 'web' } }]),
+    listOf([{ metadata: { name: 'web', namespace: 'shop', uid: 7 } }]),
+  ];
+  for (const answer of answers) {
+    const { pods } = await start(t, ({ response }) => sendJson(response, 200, answer));
+    await assert.rejects(pods.list(call), { code: 'Unavailable' });
+  }
 });

@@ -2,8 +2,7 @@
  * A world for the lifecycle's runners: real keys and a real volume store in a directory; a clock, an issuer, trust anchors
  * and pods that a test plays.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { CallOptions, Rank } from '../../../agent/base/call.ts';
@@ -15,6 +14,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  ListedPod,
   Outcome,
   PodIdentity,
   PrivateKey,
@@ -24,6 +24,8 @@ import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
+import { until } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
 export const minute = 60_000;
@@ -53,6 +55,8 @@ export interface World {
   onNotice: (notice: Notice) => void;
   /** Publish calls that ask whether their pod is on its way out. */
   readonly asking: Set<() => void>;
+  /** Who waits for the pod's addresses. */
+  readonly awaitingAddresses: Set<() => void>;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -75,20 +79,19 @@ export interface WorldOptions {
   readonly onSubmit?: (order: CertificateOrder) => void;
   readonly identity?: (identity: PodIdentity) => PodIdentity;
   readonly followSuggestedKeyType?: boolean;
+  /** The node's pods by UID, as the API server lists them; throws where it does not. Default none. */
+  readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
   /** A kubelet root that its owner removes, for volumes that are mounted; absent: volumes in directories. */
   readonly mountedBelow?: string;
 }
 
-const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
+export const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
-  const kubeletRoot = options.mountedBelow ?? mkdtempSync(join(tmpdir(), 'lifecycle-'));
+  const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
-  if (mode === 'directory') {
-    t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
-  }
   const clock = createManualClock(Date.UTC(2026, 10, 21));
   const listeners = new Set<(anchors: Anchors) => void>();
   let writing = 0;
@@ -101,6 +104,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     ranks: [],
     faults: [],
     asking: new Set(),
+    awaitingAddresses: new Set(),
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -119,15 +123,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
     publish: (request, timeoutMs = 110_000) =>
       world.manager.publish(request, clock.now() + timeoutMs, new AbortController().signal),
-    async until(condition) {
-      const giveUpAt = performance.now() + 20_000;
-      while (!condition()) {
-        if (performance.now() > giveUpAt) {
-          throw new Error('what the test waits for does not happen');
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
+    until: (condition) =>
+      until(
+        condition,
+        () => `${condition}; the notices so far are ${world.notices.map(({ type }) => type).join(', ')}`,
+      ),
     async written() {
       for (let quietTurns = 0; quietTurns < 20; quietTurns += 1) {
         await new Promise((resolve) => setImmediate(resolve));
@@ -209,9 +209,14 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       clock,
       pods: { identify },
       nodePods: {
+        list: async () => options.listed?.() ?? new Map(),
         onEnding(_pod, listener) {
           world.asking.add(listener);
           return () => world.asking.delete(listener);
+        },
+        onAddresses(_pod, listener) {
+          world.awaitingAddresses.add(listener);
+          return () => world.awaitingAddresses.delete(listener);
         },
       },
       store: countingWrites(options.store?.(store) ?? store, (by) => {

@@ -36,24 +36,26 @@ const status: CertificateRecord = {
 function open(t: TestContext) {
   const root = temporaryDirectory(t);
   const problems: string[] = [];
-  const state = () => openState(root, (problem) => problems.push(problem));
-  return { root, agent: path.join(root, '..agent'), state, problems };
+  const volume = fs.lstatSync(root);
+  const state = () => openState(root, volume, (problem) => problems.push(problem));
+  const stored = () => readRecord(root, volume);
+  return { root, stored, agent: path.join(root, '..agent'), state, problems };
 }
 
 const keyFiles = (directory: string) => fs.readdirSync(directory).filter((name) => name.endsWith('.key'));
 
 test('a record is read back as it was written', (t) => {
-  const { root, state } = open(t);
-  assert(!hasState(root));
-  assert.equal(readRecord(root), undefined);
+  const { root, state, stored } = open(t);
+  assert.equal(hasState(root), false, 'there is a state');
+  assert.equal(stored(), undefined);
   const owners = [{ kind: 'none' }, { kind: 'group', gid: 0 }, { kind: 'user', uid: 4_294_967_294 }] as const;
   for (const owner of owners) {
     const { sources } = makeRecord(root).declaration;
     const record = makeRecord(root, { owner, declaration: { sources, defaultMode: 0o440 } });
     state().writeRecord(record);
-    assert.deepEqual(readRecord(root), record);
+    assert.deepEqual(stored(), record);
   }
-  assert(hasState(root));
+  assert.equal(hasState(root), true, 'there is no state');
 });
 
 test('a request, its key and its answer are read back by the next run', (t) => {
@@ -152,10 +154,10 @@ test('a request whose key is gone, or named outside its place, counts as absent'
 });
 
 test('a record that cannot be understood is an error that names the file', (t) => {
-  const { root, agent, state } = open(t);
+  const { agent, state, stored } = open(t);
   state();
   fs.writeFileSync(path.join(agent, 'volume.json'), '{"version":"7"}');
-  assert.throws(() => readRecord(root), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
+  assert.throws(() => stored(), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
 });
 
 /** Every field that a declaration can have. */
@@ -168,6 +170,7 @@ const wholeDeclaration: VolumeDeclaration = {
       keyType: 'ED25519',
       maxExpirationSeconds: 3600,
       userAnnotations: { 'example.com/tier': 'gold', ['__proto__']: 'plain' },
+      names: { dnsNames: ['a.example'], uris: ['spiffe://td/a'], ipAddresses: ['192.0.2.1'], commonName: 'a' },
       credentialBundlePath: 'all.pem',
       keyPath: 'tls/key.pem',
       certificateChainPath: 'tls/chain.pem',
@@ -264,35 +267,35 @@ test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
 });
 
 test('a planted symlink or pipe is neither followed nor waited for', (t) => {
-  const { root, agent, state } = open(t);
+  const { root, agent, state, stored } = open(t);
   const outside = path.join(root, 'outside');
   fs.mkdirSync(outside);
   fs.symlinkSync('outside', agent);
   assert.throws(() => state(), { code: 'Tampered' });
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
   assert.deepEqual(fs.readdirSync(outside), []);
   fs.unlinkSync(agent);
 
   fs.writeFileSync(path.join(outside, 'file'), 'untouched');
   state();
   fs.symlinkSync('../outside/file', path.join(agent, 'volume.json'));
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
   fs.symlinkSync('../outside/file', path.join(agent, 'volume.json.tmp'));
   state().writeRecord(makeRecord('/x'));
   assert.equal(fs.readFileSync(path.join(outside, 'file'), 'utf8'), 'untouched');
   fs.rmSync(path.join(agent, 'volume.json'));
   fs.mkdirSync(path.join(agent, 'volume.json'));
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
   assert.throws(() => state().writeRecord(makeRecord('/x')), { name: 'VolumeError' });
   assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
 });
 
 test('a state directory of another user is not used', { skip: rootSkip }, (t) => {
-  const { root, agent, state } = open(t);
+  const { agent, state, stored } = open(t);
   fs.mkdirSync(agent);
   fs.chownSync(agent, 1234, 1234);
   assert.throws(() => state(), { code: 'Tampered' });
-  assert.throws(() => readRecord(root), { code: 'Tampered' });
+  assert.throws(() => stored(), { code: 'Tampered' });
 });
 
 test('every field of a record is checked when it is read', () => {

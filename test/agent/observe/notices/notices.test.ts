@@ -110,7 +110,7 @@ const rows: readonly Row[] = [
     },
     line: {
       level: 'warn',
-      message: 'request denied by the signer',
+      message: 'the signer denied the request',
       request: 'pc-1',
       reason: 'Policy',
       detail: 'not you\nnor me',
@@ -127,7 +127,7 @@ const rows: readonly Row[] = [
     notice: { ...credential, type: 'failed', requestName, reason: '', message: '', retryAt: moment },
     line: {
       level: 'warn',
-      message: 'request failed by the signer',
+      message: 'the signer failed the request',
       request: 'pc-1',
       reason: '',
       detail: '',
@@ -230,7 +230,11 @@ const rows: readonly Row[] = [
       podEnded: 'gone',
     },
     series: ['expired_total{S} 1'],
-    event: ['Warning', 'CertificateExpired', /expired at .* It is not renewed, since by the API server this pod has/],
+    event: [
+      'Warning',
+      'CertificateExpired',
+      /expired at .* It is not renewed because, by what the API server says, this/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'finished', recheckAt: moment },
@@ -241,7 +245,11 @@ const rows: readonly Row[] = [
       recheckAt: '2026-11-22T10:00:00.123Z',
     },
     series: [],
-    event: ['Normal', 'RefreshStopped', /phase is Succeeded or Failed; .* renewed no more\. The agent looks again at/],
+    event: [
+      'Normal',
+      'RefreshStopped',
+      /phase is Succeeded or Failed; .* no longer renewed\. The agent checks again at/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'gone', notAfter: later, recheckAt: moment },
@@ -261,9 +269,9 @@ const rows: readonly Row[] = [
   },
   {
     notice: { ...credential, type: 'podLives' },
-    line: { level: 'warn', message: 'pod lives after all, refreshed again' },
+    line: { level: 'warn', message: 'pod is alive after all, its certificate is refreshed again' },
     series: [],
-    event: ['Warning', 'RefreshResumed', /counted as ended and lives; its certificate .* is renewed again/],
+    event: ['Warning', 'RefreshResumed', /was taken for ended and is alive; its certificate .* is renewed again/],
   },
   {
     notice: { ...anchors, type: 'anchorsProjected', first: true, certificates: 2 },
@@ -304,7 +312,12 @@ const rows: readonly Row[] = [
   },
   {
     notice: { volume, type: 'publishing' },
-    line: { level: 'info', message: 'volume asked for', volumeId: 'csi-1', targetPath: volume.targetPath },
+    line: {
+      level: 'info',
+      message: 'volume requested by the kubelet',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+    },
     series: [],
   },
   {
@@ -316,6 +329,38 @@ const rows: readonly Row[] = [
     notice: { volume, type: 'unpublished' },
     line: { level: 'info', message: 'volume removed', volumeId: 'csi-1' },
     series: [],
+  },
+  {
+    notice: { volume, type: 'healed', reason: 'volume.json is unusable' },
+    line: {
+      level: 'warn',
+      message: 'volume made anew from its pod and taken up',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+      detail: 'volume.json is unusable',
+    },
+    series: ['volumes_healed_total 1'],
+    event: [
+      'Warning',
+      'VolumeMadeAnew',
+      /volume "mtls": it was damaged and is made anew.*volume\.json is unusable\. Its cert/,
+    ],
+  },
+  {
+    notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
+    line: {
+      level: 'error',
+      message: 'volume cannot be used, its certificates expire',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+      detail: 'volume.json is unusable',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'VolumeUnusable',
+      /volume "mtls": it is not looked after: volume\.json is unusable\..*Replace the pod/,
+    ],
   },
 ];
 
@@ -336,7 +381,7 @@ describe('a notice', () => {
       const [entry, ...more] = entries();
       assert.deepEqual(more, []);
       const { time, stack, ...rest } = entry ?? {};
-      assert.ok(time);
+      assert.ok(time, 'there is no time');
       assert.equal(stack === undefined, line['errorCode'] !== 'Internal');
       assert.deepEqual(rest, { ...subjectOf(notice), ...line });
       assert.deepEqual(await series(), expectedSeries);
@@ -346,7 +391,7 @@ describe('a notice', () => {
       );
       if (event !== undefined) {
         assert.match(events[0]?.message ?? '', event[2]);
-        assert.match(events[0]?.message ?? '', /^volume "mtls" sources\[\d\]: /);
+        assert.match(events[0]?.message ?? '', /^volume "mtls"( sources\[\d\])?: /);
       }
     });
   }
@@ -461,6 +506,8 @@ describe('a failed attempt', () => {
   const expected: Readonly<Record<ErrorCode, string | undefined>> = {
     Rejected: 'RequestRejected',
     Forbidden: 'RequestForbidden',
+    AccountForbidden: 'AccountForbidden',
+    TokenMissing: 'TokenMissing',
     SignerNotAllowed: 'SignerNotAllowed',
     InvalidChain: 'InvalidChain',
     ApiMissing: 'CertificateAPIMissing',
@@ -527,7 +574,7 @@ describe('the reporter', () => {
     report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
     report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
     for (const event of events) {
-      assert.ok(event.message.length <= 1_024);
+      assert.ok(event.message.length <= 1_024, `${event.message.length} is more than 1024`);
       assert.doesNotMatch(event.message, /\n|BEGIN|AAAA/);
     }
     assert.match(events[1]?.message ?? '', /\[redacted private key\]/);
@@ -559,7 +606,7 @@ describe('the reporter', () => {
       entries().map(({ message, error: text, reason }) => [message, text, reason]),
       [
         ['certificate expired', undefined, undefined],
-        ['an event could not be handed on', 'queue full', 'CertificateExpired'],
+        ['an event could not be queued', 'queue full', 'CertificateExpired'],
       ],
     );
   });

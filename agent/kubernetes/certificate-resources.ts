@@ -1,0 +1,45 @@
+/**
+ * The certificate APIs beside PodCertificateRequests, each as a resource: CertificateSigningRequests, which every cluster
+ * serves, and cert-manager's CertificateRequests, which exist where cert-manager is installed.
+ */
+import { AgentError } from '../base/errors.ts';
+import type { ApiClient } from './client.ts';
+import type { CertificateRequest, CertificateSigningRequest } from './objects.ts';
+import { decodeCertificateRequest, decodeCertificateSigningRequest, decodeResourceList } from './schemas.ts';
+import type { RequestResource } from './simple-requests.ts';
+
+export const signingRequestResource: RequestResource<CertificateSigningRequest> = {
+  pathPrefix: '/apis/certificates.k8s.io/v1',
+  resource: 'certificatesigningrequests',
+  namespaced: false,
+  decode: decodeCertificateSigningRequest,
+  as: 'node',
+  missing: 'the cluster does not serve CertificateSigningRequests (certificates.k8s.io/v1)',
+};
+
+export const certificateRequestResource: RequestResource<CertificateRequest> = {
+  pathPrefix: '/apis/cert-manager.io/v1',
+  resource: 'certificaterequests',
+  namespaced: true,
+  decode: decodeCertificateRequest,
+  as: 'self',
+  missing: 'the cluster does not serve CertificateRequests (cert-manager.io/v1): install cert-manager',
+};
+
+/** Resolves when the cluster serves the resource. @throws AgentError ApiMissing when it does not */
+export async function assertServed(
+  client: ApiClient,
+  { pathPrefix, resource, missing }: Pick<RequestResource<unknown>, 'pathPrefix' | 'resource' | 'missing'>,
+): Promise<void> {
+  const list = await client
+    .request({ method: 'GET', path: pathPrefix, priority: 'first', decode: decodeResourceList })
+    .catch((error: unknown) => {
+      if (error instanceof AgentError && error.code === 'NotFound') {
+        return undefined;
+      }
+      throw error;
+    });
+  if (list?.resources?.some(({ name }) => name === resource) !== true) {
+    throw new AgentError('ApiMissing', missing, { actor: 'cluster operator' });
+  }
+}

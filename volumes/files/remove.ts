@@ -1,0 +1,82 @@
+/**
+ * Removes trees that somebody else may be changing: through no symlink, and in no other file system than the one that
+ * holds them.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { systemCode, VolumeError } from '../base/errors.ts';
+import { holdDirectory, holdOn, lstat } from './hold.ts';
+
+/**
+ * Deeper than anything that the agent makes, which is all that has to go: what lies deeper stays, so that nobody's tree costs
+ * more than this many open directories.
+ */
+export const deepest = 64;
+
+/**
+ * Removes a file or a whole tree, following no symlink and entering no other file system than that of the directory it lies in.
+ * Nothing happens when the path does not exist; what is mounted inside stays, and its mount point with it (EBUSY).
+ * @throws VolumeError Tampered when something is mounted at the path itself
+ */
+export function removeTree(file: string): void {
+  if (lstat(file) === undefined) {
+    return;
+  }
+  // The directory above is the caller's, and may be one that is held, which a path leads to by a link.
+  holdDirectory(`${path.dirname(file)}/.`, (parent, { dev }) => {
+    const entry = path.join(parent, path.basename(file));
+    const stats = lstat(entry);
+    if (stats === undefined) {
+      return;
+    }
+    if (stats.dev !== dev) {
+      throw new VolumeError('Tampered', `${file} has something mounted on it, and is left alone`);
+    }
+    if (stats.isDirectory()) {
+      removeContents(entry, dev);
+      fs.rmdirSync(entry);
+    } else {
+      fs.unlinkSync(entry);
+    }
+  });
+}
+
+/**
+ * Removes what lies in a directory on the file system `device`, and leaves the directory. Every directory is held while it is emptied:
+ * a link that somebody puts in its place meanwhile leads nowhere.
+ * @throws VolumeError Tampered when the directory lies on another file system
+ */
+export function removeContents(directory: string, device: number, depth = 0): void {
+  holdOn(directory, device, (held) => {
+    for (const name of fs.readdirSync(held)) {
+      removeFrom(held, name, device, depth);
+    }
+  });
+}
+
+function removeFrom(held: string, name: string, device: number, depth: number): void {
+  const entry = path.join(held, name);
+  const stats = lstat(entry);
+  if (stats === undefined || stats.dev !== device) {
+    return;
+  }
+  if (!stats.isDirectory()) {
+    fs.unlinkSync(entry);
+    return;
+  }
+  if (depth < deepest) {
+    removeContents(entry, device, depth + 1);
+  }
+  removeDirectoryUnlessBusy(entry);
+}
+
+export function removeDirectoryUnlessBusy(directory: string): void {
+  try {
+    fs.rmdirSync(directory);
+  } catch (error) {
+    // A mount inside it keeps it; its other contents are gone.
+    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') {
+      throw error;
+    }
+  }
+}
