@@ -75,6 +75,8 @@ export interface WorldOptions {
   readonly onSubmit?: (order: CertificateOrder) => void;
   readonly identity?: (identity: PodIdentity) => PodIdentity;
   readonly followSuggestedKeyType?: boolean;
+  /** Whether certificates are to name the pod's addresses. */
+  readonly namesAddresses?: boolean;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
   /** A kubelet root that its owner removes, for volumes that are mounted; absent: volumes in directories. */
@@ -171,6 +173,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       world.followed.set(requestName, listener);
       return () => world.followed.delete(requestName);
     },
+    namesAddresses: () => options.namesAddresses ?? false,
     verify(outcome) {
       const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
       if (certificateChain === 'unusable') {
