@@ -1,20 +1,21 @@
 /**
- * Tells whether a pod is being deleted, or has its addresses, while somebody waits for that. One list and watch of this
- * node's pods serves all who ask, and runs only while somebody asks. The node authorizer allows a node just this: to list
- * its own pods, by this selector. An agent that may not list pods does without.
+ * The pods of this node. Whether one is being deleted, or has its addresses, while somebody waits for that is learnt from
+ * one list and watch of them, however many ask, and only while somebody asks. The node authorizer allows a node just this:
+ * to list its own pods, by this selector. An agent that may not list pods does without.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 import type { PodReference } from '../../volumes/base/volume.ts';
-import type { AgentError } from '../base/errors.ts';
-import type { NodePods } from '../lifecycle/ports.ts';
+import type { CallOptions } from '../base/call.ts';
+import { AgentError } from '../base/errors.ts';
+import type { ListedPod, NodePods } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ApiClient } from './client.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
-import { addressesOf } from './pods.ts';
-import { decodePod } from './schemas.ts';
+import { addressesOf } from './pod-addresses.ts';
+import { decodePage, decodePod, decodePodVolumes } from './schemas.ts';
 
 export interface NodePodsOptions {
   readonly client: ApiClient;
@@ -41,6 +42,9 @@ interface Follower {
 const refusedForMs = 600_000;
 
 const resource = 'pods';
+
+/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
+export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 export function createNodePods({ client, nodeName, clock, onError }: NodePodsOptions): NodePodWatch {
   const followers = new Set<Follower>();
@@ -109,7 +113,20 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     };
   };
 
+  /** Let in by its selector; what is cut off, or no list of pods, may lack any of them. */
+  const list = async (call: CallOptions): Promise<ReadonlyMap<string, ListedPod>> => {
+    const path = resourcePath(corePrefix, { resource });
+    const query = { fieldSelector: `spec.nodeName=${nodeName}` };
+    const page = await client.request({ method: 'GET', path, query, as: 'node', ...call, decode: decodePage });
+    if (page.kind !== 'PodList' || page.items === undefined || page.metadata?.continue) {
+      throw new AgentError('Unavailable', 'the list of the pods of this node is incomplete', { actor: 'nobody' });
+    }
+    const pods = page.items.map((item) => listedPod(item));
+    return new Map(pods.flatMap(({ uids, listed }) => uids.map((uid) => [uid, listed])));
+  };
+
   return {
+    list,
     onEnding: (pod, listener) =>
       follow({
         pod,
@@ -122,5 +139,23 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
       followers.clear();
       close();
     },
+  };
+}
+
+/** A pod of the list, and the UIDs by which the kubelet may know it. */
+function listedPod(item: unknown): { readonly uids: readonly string[]; readonly listed: ListedPod } {
+  const { metadata, spec } = decodePodVolumes(item);
+  const { name, namespace, uid } = metadata;
+  if (uid === undefined || namespace === undefined) {
+    throw new AgentError('Unavailable', 'a pod in the list of this node has no UID', { actor: 'nobody' });
+  }
+  const csiVolumes = (spec?.volumes ?? []).flatMap(({ name: volume, csi }) =>
+    csi === undefined ? [] : [[volume, { driver: csi.driver, attributes: csi.volumeAttributes ?? {} }] as const],
+  );
+  const pod = { namespace, name, uid, serviceAccountName: spec?.serviceAccountName ?? 'default' };
+  const mirrored = metadata.annotations?.[mirrorAnnotation];
+  return {
+    uids: mirrored === undefined ? [uid] : [uid, mirrored],
+    listed: { pod, csiVolumes: new Map(csiVolumes) },
   };
 }

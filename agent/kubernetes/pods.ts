@@ -8,7 +8,6 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
-import { isIP } from 'node:net';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
@@ -18,8 +17,10 @@ import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
+import { mirrorAnnotation } from './node-pods.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
+import { addressesOf } from './pod-addresses.ts';
 import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
 
 export interface PodDirectoryOptions {
@@ -35,9 +36,6 @@ export interface PodDirectoryOptions {
   /** How long an answer is good for, milliseconds. Defaults: pod 2 s, service account 30 s, node 60 s. */
   readonly keepMs?: { readonly pod: number; readonly serviceAccount: number; readonly node: number };
 }
-
-/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
-const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /** Objects remembered of each kind. */
 const cacheSize = 512;
@@ -185,13 +183,6 @@ export function commonRunAsUser(pod: Pod): number | undefined {
 
 function labelled({ metadata: { labels, annotations } }: KubernetesObject): Labelled {
   return { ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) };
-}
-
-/** The pod's own addresses, in their order; undefined for a pod on the node's network, whose addresses are everybody's there. */
-export function addressesOf({ spec, status }: Pod): readonly string[] | undefined {
-  return spec?.hostNetwork === true
-    ? undefined
-    : (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 ? [ip] : []));
 }
 
 function core(location: ResourceLocation): string {

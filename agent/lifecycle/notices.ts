@@ -134,6 +134,10 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
+  | { readonly type: 'healed'; readonly reason: string }
+  /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
+  | { readonly type: 'unusable'; readonly reason: string }
 );
 
 export type Notice = CredentialNotice | TrustNotice | VolumeNotice;

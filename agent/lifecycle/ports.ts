@@ -77,8 +77,20 @@ export interface PodDirectory {
   identify(pod: PodReference, call: CallOptions, withAddresses?: boolean): Promise<PodIdentity>;
 }
 
+/** A pod of this node as the API server lists it. */
+export interface ListedPod {
+  readonly pod: PodReference;
+  /** Its inline CSI volumes, by their names in the pod's spec. */
+  readonly csiVolumes: ReadonlyMap<
+    string,
+    { readonly driver: string; readonly attributes: Readonly<Record<string, string>> }
+  >;
+}
+
 /** The pods of this node, as far as the agent may list them. */
 export interface NodePods {
+  /** All of them by UID, in one complete list as of now. @throws AgentError where it cannot be had */
+  list(call: CallOptions): Promise<ReadonlyMap<string, ListedPod>>;
   /**
    * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where the
    * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking

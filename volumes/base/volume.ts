@@ -116,7 +116,19 @@ export interface OpenVolume {
 /** A place found on the node that looks like a volume and cannot be used as one. */
 export interface UnusableVolume {
   readonly targetPath: string;
+  /** What the path says of the volume. */
+  readonly podUID: string;
+  readonly volumeName: string;
   readonly reason: string;
+}
+
+/** What the kubelet keeps beside a target path, where no pod reaches it, and reads back after its own restart. */
+export interface KubeletNotes {
+  readonly driverName: string;
+  /** The volume's name in the pod's spec. */
+  readonly volumeName: string;
+  /** CSI volume_id. */
+  readonly volumeId: string;
 }
 
 /** All volumes of this driver on this node. */
@@ -133,6 +145,8 @@ export interface VolumeStore {
      */
     readonly unknownToKubelet?: readonly string[];
   }>;
+  /** What the kubelet notes of a volume; `none` where there are no notes, and `unreadable` where they say nothing of this driver's. */
+  kubeletNotes(targetPath: string): KubeletNotes | 'none' | 'unreadable';
   /** Unmounts and removes the target path whatever state it is in. Idempotent. @throws VolumeError */
   remove(targetPath: string): Promise<void>;
 }

@@ -14,6 +14,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  ListedPod,
   Outcome,
   PodIdentity,
   PrivateKey,
@@ -77,13 +78,15 @@ export interface WorldOptions {
   readonly followSuggestedKeyType?: boolean;
   /** Whether certificates are to name the pod's addresses. */
   readonly namesAddresses?: boolean;
+  /** The node's pods by UID, as the API server lists them; throws where it does not. Default none. */
+  readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
   /** A kubelet root that its owner removes, for volumes that are mounted; absent: volumes in directories. */
   readonly mountedBelow?: string;
 }
 
-const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
+export const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
   const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
@@ -198,6 +201,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       clock,
       pods: { identify },
       nodePods: {
+        list: async () => options.listed?.() ?? new Map(),
         onEnding(_pod, listener) {
           world.asking.add(listener);
           return () => world.asking.delete(listener);
