@@ -86,6 +86,8 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
+    setback: ifThere(state.setback),
+    saveSetback: ifThere(state.saveSetback),
     saveCurrent: ifThere(state.saveCurrent),
     isInPlace,
     isProjected: (index) => {

@@ -6,7 +6,7 @@
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { CertificateRecord, IssuedChain, OpenVolume } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, Setback } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
@@ -180,6 +180,9 @@ export function runCredential(
       case 'saveAnswer':
         volume.saveAnswer(index, effect.answer);
         return;
+      case 'saveSetback':
+        saveSetback(effect.setback);
+        return;
       case 'discardPending':
         host.discard(index);
         return;
@@ -188,6 +191,15 @@ export function runCredential(
         return;
       default:
         unreachable(effect);
+    }
+  };
+
+  /** Without it a restart would ask again too soon, and nothing else would go wrong. */
+  const saveSetback = (setback: Setback | undefined): void => {
+    try {
+      volume.saveSetback(index, setback);
+    } catch (error) {
+      host.fault(index, error);
     }
   };
 
@@ -337,7 +349,11 @@ export function runCredential(
     }
   };
 
-  const found = { current: currentCertificate(volume, index), pending: volume.pending(index) };
+  const found = {
+    current: currentCertificate(volume, index),
+    pending: volume.pending(index),
+    setback: volume.setback(index),
+  };
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);

@@ -20,7 +20,7 @@
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
 
-import type { CertificateRecord, IssuedChain, PendingRequest } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest, Setback } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
@@ -183,6 +183,8 @@ export type Effect =
   | { readonly type: 'project'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   /** Keep the answer in the volume, beside its key, until it may be projected. */
   | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
+  /** Keep in the volume how the request failed, or forget that one has. */
+  | { readonly type: 'saveSetback'; readonly setback: Setback | undefined }
   /** Forget the request and its key. */
   | { readonly type: 'discardPending' }
   /** Look whether the pod lives. */
@@ -204,4 +206,5 @@ export interface Moment {
 export interface Found {
   readonly current: CertificateRecord | undefined;
   readonly pending: PendingRequest | undefined;
+  readonly setback?: Setback | undefined;
 }

@@ -21,6 +21,7 @@ import {
   warningTime,
   wokenPauseEnd,
 } from './credential-moves.ts';
+import { afterSetback, pauseLeft } from './credential-setback.ts';
 import type {
   Attempt,
   CredentialEvent,
@@ -54,12 +55,15 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
   }
   const leftover: Effect[] = pending === undefined ? [] : [{ type: 'discardPending' }];
-  if (current === undefined) {
-    return generate(attempt, at, leftover);
+  const isDue = current === undefined || at.now >= dueTime(current);
+  const pausing = isDue ? pauseLeft(attempt, found.setback, at) : undefined;
+  if (pausing !== undefined) {
+    return { state: pausing, effects: [...leftover, ...adoption(current)] };
   }
-  const { notAfter, refreshAt } = current;
-  const adopted = notify({ type: 'adopted', notAfter, refreshAt });
-  return { state: { name: 'fresh', keyType: current.keyType, current }, effects: [...leftover, adopted] };
+  if (current === undefined) {
+    return generate(afterSetback(attempt, found.setback), at, leftover);
+  }
+  return { state: { name: 'fresh', keyType: current.keyType, current }, effects: [...leftover, ...adoption(current)] };
 }
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
@@ -184,7 +188,10 @@ function whenWritten(state: Projecting, at: Moment): Transition {
     writeMs: elapsed(attempt, at),
     totalMs: Math.max(0, at.now - attempt.startedAt),
   });
-  return { state: { name: 'fresh', keyType: attempt.keyType, current: certificate }, effects: [projected] };
+  return {
+    state: { name: 'fresh', keyType: attempt.keyType, current: certificate },
+    effects: [{ type: 'saveSetback', setback: undefined }, projected],
+  };
 }
 
 function onTimer(state: CredentialState, at: Moment): Transition {
@@ -265,6 +272,12 @@ function refreshedInTime(current: CertificateRecord): CertificateRecord {
   return current.refreshAt < current.notAfter
     ? current
     : { ...current, refreshAt: latestRefresh(current, current.beginRefreshAt) };
+}
+
+function adoption(current: CertificateRecord | undefined): readonly Effect[] {
+  return current === undefined
+    ? []
+    : [notify({ type: 'adopted', notAfter: current.notAfter, refreshAt: current.refreshAt })];
 }
 
 function resume(pending: PendingRequest): Effect {

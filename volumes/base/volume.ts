@@ -72,6 +72,21 @@ export interface CertificateRecord {
   readonly podIPs?: readonly string[];
 }
 
+/**
+ * How the last request for a source came to nothing. A restart of the agent is no reason to ask again sooner, and a signer
+ * that is asked by a hundred volumes after each is asked a hundred times. Times are milliseconds since the epoch.
+ */
+export interface Setback {
+  readonly kind: 'denied' | 'failed' | 'unusable';
+  readonly reason: string;
+  readonly message: string;
+  /** Failures in a row, 1 or more. */
+  readonly failures: number;
+  readonly at: number;
+  /** When it may be asked again. */
+  readonly until: number;
+}
+
 /** What a source's files are made from. */
 export type SourceContent =
   | {
@@ -101,6 +116,9 @@ export interface OpenVolume {
   /** The certificate in the source's files. */
   current(index: number): CertificateRecord | undefined;
   saveCurrent(index: number, certificate: CertificateRecord): void;
+  setback(index: number): Setback | undefined;
+  /** @param setback undefined: forgets an earlier one */
+  saveSetback(index: number, setback: Setback | undefined): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
   /** True when every file of the source is in place. */

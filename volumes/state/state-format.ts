@@ -8,7 +8,14 @@
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
-import type { CertificateRecord, FileOwner, IssuedChain, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import type {
+  CertificateRecord,
+  FileOwner,
+  IssuedChain,
+  PendingRequest,
+  Setback,
+  VolumeRecord,
+} from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
 import { der, type Fields, fields, id, keyType, list, part, text, textList, time } from './json-fields.ts';
 
@@ -44,6 +51,10 @@ function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
 
 export function encodeCurrent(current: CertificateRecord): Buffer {
   return encode({ issued: current });
+}
+
+export function encodeSetback(setback: Setback): Buffer {
+  return encode({ setback });
 }
 
 function base64(der: Uint8Array): string {
@@ -99,6 +110,23 @@ export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
     beginRefreshAt: time(current, 'beginRefreshAt'),
     refreshAt: time(current, 'refreshAt'),
     ...addresses(current),
+  };
+}
+
+/** @throws TypeError that says what is wrong with the bytes. */
+export function decodeSetback(bytes: Uint8Array): Setback {
+  const setback = part(document(bytes), 'setback');
+  const kind = (['denied', 'failed', 'unusable'] as const).find((known) => known === setback['kind']);
+  if (kind === undefined) {
+    throw new TypeError('kind is of no known kind');
+  }
+  return {
+    kind,
+    reason: text(setback, 'reason'),
+    message: text(setback, 'message'),
+    failures: Math.max(1, id(setback, 'failures')),
+    at: time(setback, 'at'),
+    until: time(setback, 'until'),
   };
 }
 

@@ -5,6 +5,7 @@
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
  *     ..agent/issued-0.json            the certificate that source 0's files hold
+ *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -21,9 +22,11 @@ import {
   decodeCurrent,
   decodePending,
   decodeRecord,
+  decodeSetback,
   encodeCurrent,
   encodePending,
   encodeRecord,
+  encodeSetback,
   type StoredPending,
 } from './state-format.ts';
 
@@ -40,7 +43,15 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'saveAnswer' | 'readPendingKey' | 'discardPending' | 'current' | 'saveCurrent'
+    | 'pending'
+    | 'savePending'
+    | 'saveAnswer'
+    | 'readPendingKey'
+    | 'discardPending'
+    | 'current'
+    | 'saveCurrent'
+    | 'setback'
+    | 'saveSetback'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Clears away what an interrupted change left. */
@@ -108,6 +119,8 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
     current: (index) => look((files) => files.current(index)),
+    setback: (index) => look((files) => files.setback(index)),
+    saveSetback: (index, setback) => change((files) => files.saveSetback(index, setback)),
     saveCurrent: (index, certificate) => change((files) => files.saveCurrent(index, certificate)),
     repair: () => change((files) => files.repair()),
   };
@@ -120,6 +133,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
+  const setbackFile = (index: number) => file(`setback-${index}.json`);
 
   function readOrReport<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
     try {
@@ -200,6 +214,14 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
     current: (index) => readOrReport(issuedFile(index), decodeCurrent),
+    setback: (index) => readOrReport(setbackFile(index), decodeSetback),
+    saveSetback(index, setback) {
+      if (setback === undefined) {
+        fs.rmSync(setbackFile(index), { force: true });
+      } else {
+        replaceFile(setbackFile(index), encodeSetback(setback), fileAccess);
+      }
+    },
     saveCurrent: (index, certificate) => replaceFile(issuedFile(index), encodeCurrent(certificate), fileAccess),
     repair,
   };

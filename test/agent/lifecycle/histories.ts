@@ -10,7 +10,7 @@ import type {
   Effect,
   Transition,
 } from '../../../agent/lifecycle/credential-state.ts';
-import type { CertificateRecord, IssuedChain, PendingRequest } from '../../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest, Setback } from '../../../volumes/base/volume.ts';
 
 /** One turn of the world, drawn by the property test. */
 export interface Turn {
@@ -59,6 +59,7 @@ interface World {
   open: Effect | undefined;
   pending: PendingRequest | undefined;
   current: CertificateRecord | undefined;
+  setback: Setback | undefined;
   requests: number;
 }
 
@@ -70,6 +71,7 @@ const effectsWithoutAnswer = new Set<Effect['type']>([
   'unfollow',
   'checkPod',
   'saveAnswer',
+  'saveSetback',
 ]);
 
 /** Lives a whole history. @throws whatever the observer throws */
@@ -82,6 +84,7 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
     open: undefined,
     pending: undefined,
     current: undefined,
+    setback: undefined,
     requests: 0,
   };
   carryOut(world, first);
@@ -90,7 +93,7 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
     const before = world.state;
     const at = { now: world.now, random: turn.random };
     if (turn.happens === 'the agent restarts') {
-      const restarted = begin(keyType, { current: world.current, pending: world.pending }, at);
+      const restarted = begin(keyType, { current: world.current, pending: world.pending, setback: world.setback }, at);
       world.open = undefined;
       carryOut(world, restarted);
       observe({ now: world.now, turn, event: 'restart', before, after: world.state, effects: restarted.effects });
@@ -191,6 +194,9 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.open = undefined;
   }
   for (const effect of transition.effects) {
+    if (effect.type === 'saveSetback') {
+      world.setback = effect.setback;
+    }
     if (effect.type === 'discardPending') {
       world.pending = undefined;
     }

@@ -345,3 +345,22 @@ test('every field of a request and of a status is checked when it is read', () =
   const file = Buffer.from(JSON.stringify({ version: 1, issued: { ...status, notAfter: null } }));
   assert.throws(() => decodeCurrent(file), /notAfter is not a number/);
 });
+
+test('how a request failed is kept, read with distrust, and forgotten', (t) => {
+  const { agent, state } = open(t);
+  const setback = { kind: 'denied', reason: 'Policy', message: 'no', failures: 2, at: 1, until: 2 } as const;
+  assert.equal(state().setback(0), undefined);
+  state().saveSetback(0, setback);
+  assert.deepEqual(state().setback(0), setback);
+  assert.equal(state().setback(1), undefined);
+  for (const change of [{ kind: 'other' }, { failures: -1 }, { until: 'soon' }, { message: 7 }]) {
+    fs.writeFileSync(
+      path.join(agent, 'setback-0.json'),
+      JSON.stringify({ version: 1, setback: { ...setback, ...change } }),
+    );
+    assert.equal(state().setback(0), undefined, JSON.stringify(change));
+  }
+  state().saveSetback(0, undefined);
+  state().saveSetback(0, undefined);
+  assert.ok(!fs.existsSync(path.join(agent, 'setback-0.json')), 'the file is gone');
+});
