@@ -13,6 +13,7 @@ import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
+import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
@@ -96,8 +97,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   const issuers = createIssuer(api, {
     nodeName: configuration.nodeName,
+    impersonateNode: configuration.impersonateNode,
     trustDomain: configuration.trustDomain,
     rules: () => settings.current().issuers,
+    clock,
     log,
   });
   closers.add(() => issuers.stop());
@@ -183,8 +186,10 @@ function createManager(
     clock,
     keys,
     trust,
+    leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
+    ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
     issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,

@@ -89,6 +89,9 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     setback: ifThere(state.setback),
     saveSetback: ifThere(state.saveSetback),
     saveCurrent: ifThere(state.saveCurrent),
+    currentChain: ifThere(state.currentChain),
+    trust: ifThere(state.trust),
+    saveTrust: ifThere(state.saveTrust),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));

@@ -8,6 +8,8 @@ export interface BoundedMap<K, V> {
   /** Sets the entry and makes it the newest. */
   set(key: K, value: V): void;
   delete(key: K): void;
+  /** As they are now, the oldest first. */
+  keys(): readonly K[];
   readonly size: number;
 }
 
@@ -30,6 +32,7 @@ export function createBoundedMap<K, V>(most: number): BoundedMap<K, V> {
     delete(key) {
       entries.delete(key);
     },
+    keys: () => [...entries.keys()],
     get size() {
       return entries.size;
     },

@@ -1,6 +1,6 @@
 /**
- * One issuer made of one for each certificate API: the operator's rules say which of them a new request goes to, and a
- * request's name which of them it was made through.
+ * Combines the issuers of all certificate APIs into one. The operator's rules choose the API for a new request; the
+ * name of an existing request tells through which API it was made.
  */
 import { AgentError } from '../base/errors.ts';
 import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';
@@ -38,6 +38,9 @@ export function issuerByRule(
     requestName(subject, spki) {
       const { api } = chosen(subject.pod.namespace, subject.signerName);
       return issuers[api].requestName(subject, spki);
+    },
+    async prepare(order, signal, onWait) {
+      await issuers[apiOf(order.requestName)].prepare?.(order, signal, onWait);
     },
     async submit(order, key, signal) {
       const api = apiOf(order.requestName);

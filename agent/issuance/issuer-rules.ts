@@ -14,8 +14,15 @@ import type { Template } from './template.ts';
 import { podIPs, templateVariables, unknownVariables } from './template-variables.ts';
 import { isUsage, type Usage, usageNames } from './usages.ts';
 
+/**
+ * As whom a request is made: as the agent (its account, or its node where it impersonates that), or with a token of the
+ * pod's own service account. An empty audience is that of the API server itself.
+ */
+export type Requester = { readonly as: 'agent' } | { readonly as: 'pod'; readonly audience: string };
+
 /** What a request through an API says that leaves the certificate's contents to the request. */
 export interface RequestSettings {
+  readonly requester: Requester;
   /** In the order in which the request lists them. */
   readonly usages: readonly Usage[];
   /** Part of the lifetime after which a certificate is renewed, between 0 and 1. */
@@ -49,6 +56,8 @@ const defaultUris = [`spiffe://\${trustDomain}/ns/\${namespace}/sa/\${serviceAcc
 
 const longestList = 32;
 const longestText = 512;
+/** What an audience is made of: a word or a URL. */
+const audiencePattern = /^[\x21-\x7e]{1,253}$/;
 /** As for PodCertificateRequests: 91 days. */
 const longestLifetimeSeconds = 7_862_400;
 
@@ -93,6 +102,8 @@ const written = v.pipe(
       v.strictObject({
         signers: v.pipe(v.array(v.pipe(v.string(), v.regex(signerPattern))), v.minLength(1)),
         namespaces: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(namespacePattern))), v.minLength(1))),
+        as: v.optional(v.picklist(['agent', 'pod'])),
+        audience: v.optional(v.pipe(v.string(), v.regex(audiencePattern))),
         podCertificateRequest: v.optional(v.strictObject({})),
         certificateSigningRequest: v.optional(v.strictObject(settings)),
         certManager: v.optional(v.strictObject({ ...settings, issuer: v.optional(reference) })),
@@ -100,6 +111,14 @@ const written = v.pipe(
       v.check(
         (rule) => apis.filter((api) => rule[api] !== undefined).length === 1,
         `must hold exactly one of podCertificateRequest, certificateSigningRequest and certManager`,
+      ),
+      v.check(
+        (rule) => rule.as !== 'pod' || rule.podCertificateRequest === undefined,
+        'must not say "as: pod" of podCertificateRequest: those requests are checked as requests of the node',
+      ),
+      v.check(
+        (rule) => rule.audience === undefined || rule.as === 'pod',
+        'says audience, which is that of the token of "as: pod", without "as: pod"',
       ),
     ),
   ),
@@ -131,11 +150,22 @@ export function readIssuerRules(
   return { ok: false, fault: place === null ? `${expected}, as a list of rules` : `${place} ${expected}` };
 }
 
-function settingsOf(given: WrittenSettings): RequestSettings {
+function requesterOf({ as, audience = '' }: Pick<WrittenRule, 'as' | 'audience'>): Requester {
+  return as === 'pod' ? { as, audience } : { as: 'agent' };
+}
+
+/** Audiences of the tokens that the rules need, each once. */
+export function audiencesOf(rules: IssuerRules): ReadonlySet<string> {
+  const requesters = rules.map(requesterOf);
+  return new Set(requesters.flatMap((requester) => (requester.as === 'pod' ? [requester.audience] : [])));
+}
+
+function settingsOf(rule: WrittenRule, given: WrittenSettings): RequestSettings {
   const { usages, refreshAfter, lifetimeSeconds, uris = defaultUris, commonName, allowFromPod } = given;
   const { dnsNames = [], ipAddresses = [], organizations = [] } = given;
   const template = { uris, dnsNames, ipAddresses, organizations, allowFromPod };
   return {
+    requester: requesterOf(rule),
     usages,
     refreshAfter,
     ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
@@ -144,6 +174,7 @@ function settingsOf(given: WrittenSettings): RequestSettings {
 }
 
 const defaults: RequestSettings = {
+  requester: { as: 'agent' },
   usages: defaultUsages,
   refreshAfter: defaultRefreshAfter,
   template: { uris: defaultUris, dnsNames: [], ipAddresses: [], organizations: [], allowFromPod: allowNothing },
@@ -164,13 +195,13 @@ export function issuerFor(rules: IssuerRules, namespace: string, signerName: str
     return { api: 'podCertificateRequest' };
   }
   if (rule?.certificateSigningRequest !== undefined) {
-    return { api: 'certificateSigningRequest', ...settingsOf(rule.certificateSigningRequest) };
+    return { api: 'certificateSigningRequest', ...settingsOf(rule, rule.certificateSigningRequest) };
   }
   const issuer = rule?.certManager?.issuer ?? certManagerIssuer(signerName, namespace);
   if (issuer !== undefined) {
     return {
       api: 'certManager',
-      ...(rule?.certManager === undefined ? defaults : settingsOf(rule.certManager)),
+      ...(rule?.certManager === undefined ? defaults : settingsOf(rule, rule.certManager)),
       issuer,
     };
   }

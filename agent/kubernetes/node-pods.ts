@@ -14,7 +14,7 @@ import type { ApiClient } from './client.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
-import { addressesOf } from './pod-addresses.ts';
+import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
 import { decodePage, decodePod, decodePodVolumes } from './schemas.ts';
 
 export interface NodePodsOptions {
@@ -42,9 +42,6 @@ interface Follower {
 const refusedForMs = 600_000;
 
 const resource = 'pods';
-
-/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
-export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 export function createNodePods({ client, nodeName, clock, onError }: NodePodsOptions): NodePodWatch {
   const followers = new Set<Follower>();
@@ -101,18 +98,6 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     follower.listener();
   };
 
-  const follow = (follower: Follower): (() => void) => {
-    followers.add(follower);
-    open();
-    // What a watch of others has shown already is told after this call has returned.
-    queueMicrotask(() => look(follower));
-    return () => {
-      if (followers.delete(follower) && followers.size === 0) {
-        close();
-      }
-    };
-  };
-
   /** Let in by its selector; what is cut off, or no list of pods, may lack any of them. */
   const list = async (call: CallOptions): Promise<ReadonlyMap<string, ListedPod>> => {
     const path = resourcePath(corePrefix, { resource });
@@ -123,6 +108,18 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     }
     const pods = page.items.map((item) => listedPod(item));
     return new Map(pods.flatMap(({ uids, listed }) => uids.map((uid) => [uid, listed])));
+  };
+
+  const follow = (follower: Follower): (() => void) => {
+    followers.add(follower);
+    open();
+    // What a watch of others has shown already is told after this call has returned.
+    queueMicrotask(() => look(follower));
+    return () => {
+      if (followers.delete(follower) && followers.size === 0) {
+        close();
+      }
+    };
   };
 
   return {

@@ -17,10 +17,9 @@ import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
-import { mirrorAnnotation } from './node-pods.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
-import { addressesOf } from './pod-addresses.ts';
+import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
 import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
 
 export interface PodDirectoryOptions {

@@ -209,6 +209,15 @@ export const decodeCertificateRequest: Decoder<CertificateRequest> = decoder('Ce
 export const decodeClusterTrustBundle: Decoder<ClusterTrustBundle> = decoder('ClusterTrustBundle', clusterTrustBundle);
 export const decodeTokenReview = decoder('TokenReview', tokenReview);
 export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectAccessReview);
+export const decodeTokenRequest = decoder(
+  'TokenRequest',
+  fields({ status: fields({ token: text, expirationTimestamp: text }) }),
+);
+/** The kubelet's hand-over of a pod's tokens to a CSI driver, by audience. */
+export const decodeHandOver = decoder(
+  'hand-over of tokens',
+  v.record(text, fields({ token: text, expirationTimestamp: text })),
+);
 export const decodeResourceList = decoder(
   'APIResourceList',
   fields({ resources: v.exactOptional(v.array(fields({ name: text }))) }),

@@ -1,12 +1,12 @@
 /**
- * Lives one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
+ * Runs one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
  *
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { CertificateRecord, IssuedChain, OpenVolume, Setback } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, Setback, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
@@ -14,7 +14,7 @@ import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
 import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
-import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
+import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
@@ -62,6 +62,8 @@ export interface CredentialRunner {
   wake(): void;
   /** The answer is in the files. */
   written(): void;
+  /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
+  judged(verdict: TrustVerdict, anchors: number): void;
   /** The pod has ended. */
   end(why: EndReason): void;
   /** The pod lives after all. */
@@ -110,7 +112,7 @@ export function runCredential(
       let transition = first;
       for (;;) {
         if (transition !== undefined) {
-          // What is told happened to this key type, also where the signer suggested another for what comes next.
+          // Notices are about this key type, even where the signer has suggested another for the next attempt.
           const keyType = keyTypeOf(state);
           state = transition.state;
           for (const effect of transition.effects) {
@@ -183,6 +185,9 @@ export function runCredential(
       case 'saveSetback':
         saveSetback(effect.setback);
         return;
+      case 'saveTrust':
+        saveTrust(effect.trust);
+        return;
       case 'discardPending':
         host.discard(index);
         return;
@@ -203,7 +208,16 @@ export function runCredential(
     }
   };
 
-  /** Where this credential's work stands among that of others, and what ends it. */
+  /** What cannot be kept costs no more than a restart that does not know it. */
+  const saveTrust = (trust: TrustRecord): void => {
+    try {
+      volume.saveTrust(index, trust);
+    } catch (error) {
+      host.fault(index, error);
+    }
+  };
+
+  /** How urgent this credential's work is, and what ends it. */
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';
@@ -248,15 +262,19 @@ export function runCredential(
       }
       stopping.signal.throwIfAborted();
       noteAddresses(requestName, identity);
-      key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
         ...(caPath === undefined ? {} : { wantsAnchors: true }),
       };
-      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
+      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
+      const order = { ...known, ...wish };
+      // Before the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
+      stopping.signal.throwIfAborted();
+      key = pendingKey(call);
+      await issuer.submit(order, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
@@ -351,6 +369,7 @@ export function runCredential(
 
   const found = {
     current: currentCertificate(volume, index),
+    trust: volume.trust(index),
     pending: volume.pending(index),
     setback: volume.setback(index),
   };
@@ -364,6 +383,7 @@ export function runCredential(
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
+    judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
     stop() {

@@ -28,7 +28,7 @@ export interface PrivateKey {
   destroy(): void;
 }
 
-/** What is no secret of a key. `spki` is SubjectPublicKeyInfo DER. */
+/** The parts of a key that are no secret. `spki` is SubjectPublicKeyInfo DER. */
 export type KnownHalf = Pick<PrivateKey, 'keyType' | 'spki'>;
 
 export interface KeyMaker {
@@ -92,12 +92,23 @@ export interface NodePods {
   /** All of them by UID, in one complete list as of now. @throws AgentError where it cannot be had */
   list(call: CallOptions): Promise<ReadonlyMap<string, ListedPod>>;
   /**
-   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where the
-   * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking
+   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where
+   * the agent may not list pods. Fit for ending a wait, where a mistake does no harm. @returns ends the asking
    */
   onEnding(pod: PodReference, listener: () => void): () => void;
   /** Calls back once when the pod has addresses of its own; otherwise as `onEnding`. */
   onAddresses(pod: PodReference, listener: () => void): () => void;
+}
+
+/** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
+export interface TokenDesk {
+  /**
+   * @param tokens what the kubelet sent, or undefined when it sent none; a function, so that nothing that prints a call
+   * prints it
+   */
+  take(pod: PodReference, tokens: (() => string) | undefined): void;
+  /** The last volume of the pod is gone. */
+  forget(pod: PodReference): void;
 }
 
 /** A certificate to ask for. */
@@ -166,6 +177,11 @@ export interface Issuer {
    */
   requestName(subject: RequestSubject, spki: Uint8Array): string;
   /**
+   * Resolves when the request can be made: at once, unless something that this node is sent has to come first.
+   * @param onWait told what that is. @throws AgentError
+   */
+  prepare?(order: CertificateOrder, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
+  /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError
    */
@@ -206,11 +222,21 @@ export type Anchors =
   | {
       readonly type: 'missing';
       readonly message: string;
-      /** What is missing is the cluster operator's to give, not a bundle. */
+      /** No bundle is missing, but something that the cluster operator has to provide. */
       readonly isOperators?: true;
     }
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */
   | { readonly type: 'refused'; readonly message: string };
+
+/**
+ * Does the chain (DER, leaf first) lead to one of the anchors (DER) at a time (milliseconds since the epoch)?
+ * @returns undefined where that cannot be said
+ */
+export type LeadsToAnchor = (
+  chain: readonly Uint8Array[],
+  anchors: readonly Uint8Array[],
+  now: number,
+) => boolean | undefined;
 
 export interface TrustAnchors {
   /**

@@ -10,8 +10,9 @@ import { createTurns } from '../../volumes/base/turns.ts';
 import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
+import { createOneATurn } from '../base/one-a-turn.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
-import type { NodePods, PodDirectory } from './ports.ts';
+import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { createStrayVolumes } from './stray-volumes.ts';
@@ -28,6 +29,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly store: VolumeStore;
   readonly pods: PodDirectory;
   readonly nodePods: NodePods;
+  /** Where tokens go that the kubelet hands over; absent: nobody wants them. */
+  readonly tokens?: TokenDesk;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
   /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
@@ -68,6 +71,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
+  const oneATurn = createOneATurn((fault) => onFault(fault, 'a fault while looking after volumes'));
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
@@ -90,7 +94,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   };
 
   const run = (volume: OpenVolume): Running => {
-    const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
+    const entry = { runner: runVolume(volume, { ...options, report }, oneATurn), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
     strays.forget(volume.record.targetPath);
     return entry;
@@ -117,6 +121,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const present = running.get(request.targetPath);
     if (present?.runner.isIntact()) {
       present.runner.relieve({ type: 'podWanted' });
+      if (options.tokens !== undefined) {
+        present.runner.relieve({ type: 'tokensHandedOver' });
+      }
       return present;
     }
     if (present === undefined) {
@@ -153,6 +160,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
+    options.tokens?.take(request.pod, request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
@@ -201,6 +209,12 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 
+  const forgetTokens = (pod: PodReference): void => {
+    if (![...running.values()].some(({ runner }) => runner.record.pod.uid === pod.uid)) {
+      options.tokens?.forget(pod);
+    }
+  };
+
   const unpublish = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
     if (entry !== undefined) {
@@ -210,7 +224,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     await store.remove(targetPath);
     strays.forget(targetPath);
     if (entry !== undefined) {
-      report({ volume: entry.runner.record, type: 'unpublished' });
+      const { record } = entry.runner;
+      forgetTokens(record.pod);
+      report({ volume: record, type: 'unpublished' });
     }
   };
 
@@ -238,6 +254,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   return {
     publish,
+    holds: (targetPath) => running.has(targetPath) || strays.all().some((stray) => stray.targetPath === targetPath),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {

@@ -4,7 +4,7 @@
  *     ..agent/volume.json              whose volume it is and what it asks for
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
- *     ..agent/issued-0.json            the certificate that source 0's files hold
+ *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
  *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
@@ -20,9 +20,11 @@ import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from 
 import { removeTree } from '../files/remove.ts';
 import {
   decodeCurrent,
+  decodeCurrentChain,
   decodePending,
   decodeRecord,
   decodeSetback,
+  decodeTrust,
   encodeCurrent,
   encodePending,
   encodeRecord,
@@ -52,6 +54,9 @@ export interface VolumeState
     | 'saveCurrent'
     | 'setback'
     | 'saveSetback'
+    | 'currentChain'
+    | 'trust'
+    | 'saveTrust'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Clears away what an interrupted change left. */
@@ -121,7 +126,10 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
     current: (index) => look((files) => files.current(index)),
     setback: (index) => look((files) => files.setback(index)),
     saveSetback: (index, setback) => change((files) => files.saveSetback(index, setback)),
-    saveCurrent: (index, certificate) => change((files) => files.saveCurrent(index, certificate)),
+    saveCurrent: (index, certificate, chain) => change((files) => files.saveCurrent(index, certificate, chain)),
+    currentChain: (index) => look((files) => files.currentChain(index)),
+    trust: (index) => look((files) => files.trust(index)),
+    saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -185,6 +193,9 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     return stored;
   }
 
+  const current = (index: number) => readOrReport(issuedFile(index), decodeCurrent);
+  const currentChain = (index: number) => readOrReport(issuedFile(index), decodeCurrentChain);
+
   function discardPending(index: number): void {
     fs.rmSync(pendingFile(index), { force: true });
     removeKeys(index, undefined);
@@ -213,7 +224,6 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     },
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
-    current: (index) => readOrReport(issuedFile(index), decodeCurrent),
     setback: (index) => readOrReport(setbackFile(index), decodeSetback),
     saveSetback(index, setback) {
       if (setback === undefined) {
@@ -222,7 +232,19 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
         replaceFile(setbackFile(index), encodeSetback(setback), fileAccess);
       }
     },
-    saveCurrent: (index, certificate) => replaceFile(issuedFile(index), encodeCurrent(certificate), fileAccess),
+    current,
+    saveCurrent: (index, certificate, chain) =>
+      replaceFile(issuedFile(index), encodeCurrent({ certificate, chain }), fileAccess),
+    currentChain,
+    trust: (index) => readOrReport(issuedFile(index), decodeTrust),
+    saveTrust: (index, trust) => {
+      const certificate = current(index);
+      if (certificate === undefined) {
+        throw new VolumeError('Corrupt', `${directory}/ holds no certificate's record of source ${index}`);
+      }
+      const stored = encodeCurrent({ certificate, chain: currentChain(index), trust });
+      replaceFile(issuedFile(index), stored, fileAccess);
+    },
     repair,
   };
 }

@@ -97,7 +97,10 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'adopted':
         metrics.signerIssued(notice.signerName);
         break;
+      case 'requestHeldUp':
       case 'resumed':
+      case 'trustMismatch':
+      case 'trustMismatchOver':
       case 'podEnded':
       case 'podLives':
         break;

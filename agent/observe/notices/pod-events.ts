@@ -35,6 +35,11 @@ export function describeForPod(notice: Notice): EventText | undefined {
 
 function eventOf(notice: Notice): EventText | undefined {
   switch (notice.type) {
+    case 'requestHeldUp':
+      return normal('WaitingForToken', [
+        `${place(notice)}: ${requestOf(notice)} to signer ${signerOf(notice)} is about to be made: ${quote(notice.waitsFor)}`,
+        'Nothing needs to be done; a certificate that is in the volume stays.',
+      ]);
     case 'waitingForSigner':
       return waitingForSigner(notice);
     case 'notYetValid':
@@ -55,6 +60,10 @@ function eventOf(notice: Notice): EventText | undefined {
       return refreshOverdue(notice);
     case 'expired':
       return expired(notice);
+    case 'trustMismatch':
+      return trustMismatch(notice);
+    case 'trustMismatchOver':
+      return trustMismatchOver(notice);
     case 'podEnded':
       return podEnded(notice);
     case 'podLives':
@@ -220,6 +229,27 @@ function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText
   ]);
 }
 
+function trustMismatch(notice: CredentialNoticeOf<'trustMismatch'>): EventText {
+  const { anchors, since, refreshAt } = notice;
+  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
+  return warning('TrustMismatch', [
+    `${place(notice)}: the certificate from ${signerOf(notice)} does not lead to ${count} of that signer in this volume`,
+    `(since ${moment(since)}); who trusts no others refuses this pod.`,
+    'Ask whoever runs the signer to publish the CA that it signs with in its ClusterTrustBundles,',
+    'with the one before beside it as long as certificates of that are in use.',
+    `The agent asks for a new certificate at ${moment(refreshAt)}.`,
+  ]);
+}
+
+function trustMismatchOver(notice: CredentialNoticeOf<'trustMismatchOver'>): EventText | undefined {
+  return notice.leads
+    ? normal('TrustRestored', [
+        `${place(notice)}: the certificate from ${signerOf(notice)} leads to a trust anchor in this volume again.`,
+        'Nothing needs to be done.',
+      ])
+    : undefined;
+}
+
 function podEnded(notice: CredentialNoticeOf<'podEnded'>): EventText {
   const { why, notAfter, recheckAt } = notice;
   const validity = notAfter === undefined ? '' : `, valid until ${moment(notAfter)},`;
@@ -255,6 +285,15 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
   },
   Forbidden: {
     reason: 'RequestForbidden',
+    action: `Ask the cluster operator. ${byTheChart}`,
+  },
+  AccountForbidden: {
+    reason: 'AccountForbidden',
+    action:
+      "Ask the cluster operator, who made the rule, or whoever gives this account its permissions. The agent's own permissions have no part in it.",
+  },
+  TokenMissing: {
+    reason: 'TokenMissing',
     action: `Ask the cluster operator. ${byTheChart}`,
   },
   SignerNotAllowed: {

@@ -14,6 +14,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  LeadsToAnchor,
   ListedPod,
   Outcome,
   PodIdentity,
@@ -24,6 +25,7 @@ import type { VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
+import { until } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
@@ -66,7 +68,10 @@ export interface World {
   until(condition: () => boolean): Promise<void>;
   /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
   answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
-  announce(anchors: Anchors): void;
+  /** Tells all sources of trust anchors, or the one with this index. */
+  announce(anchors: Anchors, index?: number): void;
+  /** Whether a chain leads to anchors. */
+  leadsToAnchor: LeadsToAnchor;
   read(request: PublishRequest, file: string): string;
   types(): readonly string[];
 }
@@ -92,7 +97,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
   const clock = createManualClock(Date.UTC(2026, 10, 21));
-  const listeners = new Set<(anchors: Anchors) => void>();
+  const listeners = new Map<(anchors: Anchors) => void, number>();
   const world: World = {
     clock,
     notices: [],
@@ -106,6 +111,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
+    leadsToAnchor: () => true,
     hindrance: undefined,
     async restart() {
       world.manager.stop();
@@ -121,15 +127,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
     publish: (request, timeoutMs = 110_000) =>
       world.manager.publish(request, clock.now() + timeoutMs, new AbortController().signal),
-    async until(condition) {
-      const giveUpAt = performance.now() + 20_000;
-      while (!condition()) {
-        if (performance.now() > giveUpAt) {
-          throw new Error('what the test waits for does not happen');
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
+    until: (condition) =>
+      until(
+        condition,
+        () => `${condition}; the notices so far are ${world.notices.map(({ type }) => type).join(', ')}`,
+      ),
     async answer(outcome, lifetimeMs = 24 * hour, aheadMs = 0) {
       await world.until(() => world.followed.size > 0);
       const [name, listener] = [...world.followed].at(-1) ?? [];
@@ -140,9 +142,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       listener(outcome === 'issue' ? issued(name, clock.now() + aheadMs, lifetimeMs) : outcome);
       return name;
     },
-    announce(anchors) {
-      for (const listener of [...listeners]) {
-        listener(anchors);
+    announce(anchors, index) {
+      for (const [listener, source] of [...listeners]) {
+        if (index === undefined || index === source) {
+          listener(anchors);
+        }
       }
     },
     read: (request, file) => readFileSync(join(request.targetPath, file), 'utf8'),
@@ -222,11 +226,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         reason === 'UnsupportedKeyType' && message.includes('ED25519') ? 'ED25519' : undefined,
       followSuggestedKeyType: () => options.followSuggestedKeyType ?? false,
       trust: {
-        subscribe(_source, listener) {
-          listeners.add(listener);
+        subscribe({ index }, listener) {
+          listeners.set(listener, index);
           return () => listeners.delete(listener);
         },
       },
+      leadsToAnchor: (...compared) => world.leadsToAnchor(...compared),
       ready: () => true,
       hindrance: () => world.hindrance,
     });

@@ -207,6 +207,33 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { ...credential, type: 'trustMismatch', anchors: 2, since: moment, refreshAt: later },
+    line: {
+      level: 'warn',
+      message: "chain leads to none of its signer's trust anchors",
+      certificates: 2,
+      since: '2026-11-22T10:00:00.123Z',
+      refreshAt: '2026-11-23T10:00:00.000Z',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'TrustMismatch',
+      /does not lead to any of the 2 trust anchors of .* publish the CA that it signs with .* at 2026-11-23T10:00:00Z\.$/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatchOver', leads: true, anchors: 1 },
+    line: { level: 'info', message: 'chain leads to a trust anchor again', certificates: 1 },
+    series: [],
+    event: ['Normal', 'TrustRestored', /leads to a trust anchor in this volume again\. Nothing needs to be done\.$/],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatchOver', leads: false, anchors: 0 },
+    line: { level: 'info', message: 'chain has no trust anchors to be compared with', certificates: 0 },
+    series: [],
+  },
+  {
     notice: { ...credential, type: 'adopted', notAfter: later, refreshAt: moment },
     line: {
       level: 'info',
@@ -381,7 +408,7 @@ describe('a notice', () => {
       const [entry, ...more] = entries();
       assert.deepEqual(more, []);
       const { time, stack, ...rest } = entry ?? {};
-      assert.ok(time);
+      assert.ok(time, 'there is no time');
       assert.equal(stack === undefined, line['errorCode'] !== 'Internal');
       assert.deepEqual(rest, { ...subjectOf(notice), ...line });
       assert.deepEqual(await series(), expectedSeries);
@@ -506,6 +533,8 @@ describe('a failed attempt', () => {
   const expected: Readonly<Record<ErrorCode, string | undefined>> = {
     Rejected: 'RequestRejected',
     Forbidden: 'RequestForbidden',
+    AccountForbidden: 'AccountForbidden',
+    TokenMissing: 'TokenMissing',
     SignerNotAllowed: 'SignerNotAllowed',
     InvalidChain: 'InvalidChain',
     ApiMissing: 'CertificateAPIMissing',
@@ -572,7 +601,7 @@ describe('the reporter', () => {
     report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
     report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
     for (const event of events) {
-      assert.ok(event.message.length <= 1_024);
+      assert.ok(event.message.length <= 1_024, `${event.message.length} is more than 1024`);
       assert.doesNotMatch(event.message, /\n|BEGIN|AAAA/);
     }
     assert.match(events[1]?.message ?? '', /\[redacted private key\]/);
