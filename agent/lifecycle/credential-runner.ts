@@ -13,7 +13,16 @@ import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
+import {
+  begin,
+  currentOf,
+  keyTypeOf,
+  lacksAddresses,
+  requestUnderWay,
+  retryTime,
+  step,
+  wakeTime,
+} from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
@@ -68,8 +77,11 @@ export interface CredentialRunner {
   end(why: EndReason): void;
   /** The pod lives after all. */
   revive(): void;
-  /** Stops without a trace: nothing is discarded, so that the next run of the agent goes on here. */
-  stop(): void;
+  /**
+   * Stops without a trace: nothing is discarded, so that the next run of the agent goes on here.
+   * @param isRemoved the volume goes, and with it the use of a request that is under way
+   */
+  stop(isRemoved?: boolean): void;
 }
 
 export function runCredential(
@@ -87,6 +99,8 @@ export function runCredential(
   let stepping = false;
   let cancelAlarm = (): void => {};
   let unfollow = (): void => {};
+  /** The request whose answer is waited for. */
+  let followed: string | undefined;
   let awaitAddresses: (() => void) | undefined;
   /** The last request whose key this run of the agent has made. */
   let madeHere: string | undefined;
@@ -164,14 +178,20 @@ export function runCredential(
         void submit(effect.requestName, effect.priority).then(dispatch);
         return;
       case 'follow':
+        followed = effect.requestName;
         unfollow = issuer.follow(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
-          (outcome) => dispatch(judge(outcome)),
+          (outcome) => {
+            followed = undefined;
+            dispatch(judge(outcome));
+          },
           (hurdle) => dispatch({ type: 'hindered', hurdle }),
         );
         return;
       case 'unfollow':
         unfollow();
+        abandon(followed);
+        followed = undefined;
         return;
       case 'project':
         host.project(index, { certificate: effect.certificate, answer: effect.answer });
@@ -196,6 +216,13 @@ export function runCredential(
         return;
       default:
         unreachable(effect);
+    }
+  };
+
+  /** Gives up a request that nobody has answered. */
+  const abandon = (requestName: string | undefined): void => {
+    if (requestName !== undefined) {
+      issuer.abandon?.({ namespace: record.pod.namespace, requestName, signerName });
     }
   };
 
@@ -386,11 +413,14 @@ export function runCredential(
     judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
-    stop() {
+    stop(isRemoved = false) {
       stopping.abort();
       cancelAlarm();
       unfollow();
       awaitAddresses?.();
+      if (isRemoved) {
+        abandon(requestUnderWay(state));
+      }
     },
   };
 }

@@ -121,6 +121,25 @@ export function lacksAddresses(state: CredentialState): boolean {
   return currentOf(state)?.podIPs?.length === 0;
 }
 
+/** The request that the API server may have and has not answered. */
+export function requestUnderWay(state: CredentialState): string | undefined {
+  switch (state.name) {
+    case 'submitting':
+    case 'awaiting':
+      return state.requestName;
+    case 'pausing':
+      return state.resubmit;
+    case 'generating':
+    case 'maturing':
+    case 'projecting':
+    case 'fresh':
+    case 'ended':
+      return undefined;
+    default:
+      return unreachable(state);
+  }
+}
+
 /** When the state wants a `timer` event; undefined: never. */
 export function wakeTime(state: CredentialState): number | undefined {
   switch (state.name) {

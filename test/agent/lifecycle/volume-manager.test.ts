@@ -832,3 +832,22 @@ test('a restart asks a signer that has refused no sooner than it would have been
   await world.restart();
   assert.equal(world.manager.credentials()[0]?.state, 'fresh');
 });
+
+test('a request that nobody answers is given up when its volume goes or another takes its place, and not by a restart', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  void world.publish(request);
+  await world.until(() => world.followed.size === 1);
+  const [first = ''] = world.followed.keys();
+  await world.restart();
+  await world.until(() => world.followed.size === 1);
+  assert.deepEqual(world.abandoned, [], 'the next agent goes on with it');
+  world.clock.advance(20 * minute);
+  await world.until(() => world.abandoned.length === 1);
+  assert.deepEqual(world.abandoned, [first]);
+  world.clock.advance(minute);
+  await world.until(() => world.followed.size === 1);
+  const [second = ''] = world.followed.keys();
+  await world.manager.unpublish(request.volumeId, request.targetPath);
+  assert.deepEqual(world.abandoned, [first, second]);
+});

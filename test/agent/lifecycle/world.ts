@@ -58,6 +58,8 @@ export interface World {
   readonly asking: Set<() => void>;
   /** Who waits for the pod's addresses. */
   readonly awaitingAddresses: Set<() => void>;
+  /** Requests that were given up. */
+  readonly abandoned: string[];
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -108,6 +110,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     faults: [],
     asking: new Set(),
     awaitingAddresses: new Set(),
+    abandoned: [],
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -180,6 +183,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       world.followed.set(requestName, listener);
       return () => world.followed.delete(requestName);
     },
+    abandon: ({ requestName }) => void world.abandoned.push(requestName),
     namesAddresses: () => options.namesAddresses ?? false,
     verify(outcome) {
       const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
