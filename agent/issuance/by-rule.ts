@@ -59,6 +59,7 @@ export function issuerByRule(
       const chain = issuers.podCertificateRequest.verify(outcome, spki, now);
       return withAnchors ? { ...chain, anchors: readIssuedAnchors(outcome.anchors) } : chain;
     },
+    abandon: (request) => issuers[apiOf(request.requestName)].abandon?.(request),
     namesAddresses(namespace, signerName) {
       try {
         const choice = chosen(namespace, signerName);

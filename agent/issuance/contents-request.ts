@@ -241,6 +241,8 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
         end();
       };
     },
+    // It has no owner, or one that may live for long, and nobody is to approve it any more.
+    abandon: ({ namespace, requestName }) => void calls.remove(namespace, requestName).catch(options.onFault),
     verify: verifyChain,
   };
 }

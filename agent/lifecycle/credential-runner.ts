@@ -6,14 +6,23 @@
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { CertificateRecord, IssuedChain, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, Setback, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
+import {
+  begin,
+  currentOf,
+  keyTypeOf,
+  lacksAddresses,
+  requestUnderWay,
+  retryTime,
+  step,
+  wakeTime,
+} from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
@@ -68,8 +77,11 @@ export interface CredentialRunner {
   end(why: EndReason): void;
   /** The pod lives after all. */
   revive(): void;
-  /** Stops without a trace: nothing is discarded, so that the next run of the agent goes on here. */
-  stop(): void;
+  /**
+   * Stops without a trace: nothing is discarded, so that the next run of the agent goes on here.
+   * @param isRemoved the volume goes, and with it the use of a request that is under way
+   */
+  stop(isRemoved?: boolean): void;
 }
 
 export function runCredential(
@@ -87,6 +99,8 @@ export function runCredential(
   let stepping = false;
   let cancelAlarm = (): void => {};
   let unfollow = (): void => {};
+  /** The request whose answer is waited for. */
+  let followed: string | undefined;
   let awaitAddresses: (() => void) | undefined;
   /** The last request whose key this run of the agent has made. */
   let madeHere: string | undefined;
@@ -164,14 +178,20 @@ export function runCredential(
         void submit(effect.requestName, effect.priority).then(dispatch);
         return;
       case 'follow':
+        followed = effect.requestName;
         unfollow = issuer.follow(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
-          (outcome) => dispatch(judge(outcome)),
+          (outcome) => {
+            followed = undefined;
+            dispatch(judge(outcome));
+          },
           (hurdle) => dispatch({ type: 'hindered', hurdle }),
         );
         return;
       case 'unfollow':
         unfollow();
+        abandon(followed);
+        followed = undefined;
         return;
       case 'project':
         host.project(index, { certificate: effect.certificate, answer: effect.answer });
@@ -181,6 +201,9 @@ export function runCredential(
         return;
       case 'saveAnswer':
         volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
+        return;
+      case 'saveSetback':
+        saveSetback(effect.setback);
         return;
       case 'saveTrust':
         saveTrust(effect.trust);
@@ -193,6 +216,22 @@ export function runCredential(
         return;
       default:
         unreachable(effect);
+    }
+  };
+
+  /** Gives up a request that nobody has answered. */
+  const abandon = (requestName: string | undefined): void => {
+    if (requestName !== undefined) {
+      issuer.abandon?.({ namespace: record.pod.namespace, requestName, signerName });
+    }
+  };
+
+  /** Without it a restart would ask again too soon, and nothing else would go wrong. */
+  const saveSetback = (setback: Setback | undefined): void => {
+    try {
+      volume.saveSetback(index, setback);
+    } catch (error) {
+      host.fault(index, error);
     }
   };
 
@@ -359,6 +398,7 @@ export function runCredential(
     current: currentCertificate(volume, index),
     trust: volume.trust(index),
     pending: volume.pending(index),
+    setback: volume.setback(index),
   };
   const first = begin(source.keyType, found, moment());
   state = first.state;
@@ -373,11 +413,14 @@ export function runCredential(
     judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
-    stop() {
+    stop(isRemoved = false) {
       stopping.abort();
       cancelAlarm();
       unfollow();
       awaitAddresses?.();
+      if (isRemoved) {
+        abandon(requestUnderWay(state));
+      }
     },
   };
 }

@@ -211,6 +211,11 @@ export interface Issuer {
     now: number,
     withAnchors?: boolean,
   ): IssuedChain;
+  /**
+   * The request is of no more use, answered or not: nobody follows it any more, and its key is gone. Absent: whoever made
+   * the API sees to it.
+   */
+  abandon?(request: RequestReference): void;
   /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
   namesAddresses?(namespace: string, signerName: string): boolean;
 }

@@ -111,8 +111,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
   };
 
-  const halt = ({ runner, over }: Running): void => {
-    runner.stop();
+  const halt = ({ runner, over }: Running, isRemoved = false): void => {
+    runner.stop(isRemoved);
     over.abort();
   };
 
@@ -218,7 +218,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const unpublish = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
     if (entry !== undefined) {
-      halt(entry);
+      halt(entry, true);
     }
     running.delete(targetPath);
     await store.remove(targetPath);

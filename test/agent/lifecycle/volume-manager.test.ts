@@ -815,3 +815,45 @@ test('a publish call that is answered asks no more whether its pod is being dele
   await slow;
   assert.equal(world.asking.size, 0);
 });
+
+test('a restart asks a signer that has refused no sooner than it would have been asked, and the pauses go on growing', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  assert.equal((await Promise.all([world.publish(request, 5_000), world.answer(denial)]))[0].type, 'refused');
+  for (let restart = 0; restart < 20; restart += 1) {
+    await world.restart();
+  }
+  assert.equal(world.submitted.length, 1, 'restarts make no request');
+  const [paused] = world.manager.credentials();
+  assert.match(paused?.lastError ?? '', /denied: Policy: not on a Sunday/);
+  assert.equal(paused?.nextAttemptAt, world.clock.now() + 10_000);
+  world.clock.advance(10_000);
+  await world.answer(denial);
+  await world.restart();
+  assert.equal(world.submitted.length, 2);
+  assert.equal(world.manager.credentials()[0]?.nextAttemptAt, world.clock.now() + 20_000);
+  world.clock.advance(20_000);
+  await world.answer('issue');
+  await world.until(() => world.manager.describe()[0]?.status.type === 'ready');
+  await world.restart();
+  assert.equal(world.manager.credentials()[0]?.state, 'fresh');
+});
+
+test('a request that nobody answers is given up when its volume goes or another takes its place, and not by a restart', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  void world.publish(request);
+  await world.until(() => world.followed.size === 1);
+  const [first = ''] = world.followed.keys();
+  await world.restart();
+  await world.until(() => world.followed.size === 1);
+  assert.deepEqual(world.abandoned, [], 'the next agent goes on with it');
+  world.clock.advance(20 * minute);
+  await world.until(() => world.abandoned.length === 1);
+  assert.deepEqual(world.abandoned, [first]);
+  world.clock.advance(minute);
+  await world.until(() => world.followed.size === 1);
+  const [second = ''] = world.followed.keys();
+  await world.manager.unpublish(request.volumeId, request.targetPath);
+  assert.deepEqual(world.abandoned, [first, second]);
+});

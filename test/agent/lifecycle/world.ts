@@ -58,6 +58,8 @@ export interface World {
   readonly asking: Set<() => void>;
   /** Who waits for the pod's addresses. */
   readonly awaitingAddresses: Set<() => void>;
+  /** Requests that were given up. */
+  readonly abandoned: string[];
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -83,6 +85,8 @@ export interface WorldOptions {
   readonly onSubmit?: (order: CertificateOrder) => void;
   readonly identity?: (identity: PodIdentity) => PodIdentity;
   readonly followSuggestedKeyType?: boolean;
+  /** Whether certificates are to name the pod's addresses. */
+  readonly namesAddresses?: boolean;
   /** The node's pods by UID, as the API server lists them; throws where it does not. Default none. */
   readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
@@ -109,6 +113,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     faults: [],
     asking: new Set(),
     awaitingAddresses: new Set(),
+    abandoned: [],
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -192,6 +197,8 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       world.followed.set(requestName, listener);
       return () => world.followed.delete(requestName);
     },
+    abandon: ({ requestName }) => void world.abandoned.push(requestName),
+    namesAddresses: () => options.namesAddresses ?? false,
     verify(outcome) {
       const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
       if (certificateChain === 'unusable') {
