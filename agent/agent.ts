@@ -227,7 +227,7 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
     log.info('volumes of an earlier run are taken up', { count: adopted });
   }
   for (const { targetPath, reason } of unusable) {
-    log.error('a volume of an earlier run cannot be taken up; it is left as it is', { targetPath, detail: reason });
+    log.error('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
   }
 }
 

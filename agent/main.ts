@@ -20,7 +20,7 @@ import { createLogger, type Logger } from './observe/log/log.ts';
 
 const { version } = packageJson;
 
-/** What of the process the program uses; tests hand it their own. */
+/** The parts of the process that the program uses; tests hand it their own. */
 interface Surroundings {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -4,13 +4,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from './base/errors.ts';
+import type { KubeletNotes } from './base/volume.ts';
+import { readRegularFile } from './files/files.ts';
 import { lstat } from './files/hold.ts';
 import type { Mounts } from './mounts/mounts.ts';
 import { parseTargetPath, targetDirectories } from './mounts/target-path.ts';
+import { fields, text } from './state/json-fields.ts';
 import { hasState } from './state/state.ts';
 
 /** What the kubelet keeps beside a target, and reads back after its own restart. */
 const kubeletFile = 'vol_data.json';
+/** A dozen short fields. */
+const maxNotesBytes = 64 * 1024;
 
 /**
  * Target paths that hold a volume, each once, in a stable order.
@@ -62,5 +67,29 @@ function isTarget(kubeletRoot: string, target: string): boolean {
 
 /** The targets that the kubelet has no notes on: after its restart it will never unpublish them. */
 export function findUnknownToKubelet(targets: readonly string[]): readonly string[] {
-  return targets.filter((target) => lstat(path.join(path.dirname(target), kubeletFile)) === undefined);
+  return targets.filter((target) => lstat(notesFile(target)) === undefined);
+}
+
+/**
+ * The kubelet's notes on a volume. They lie on the kubelet's disk above the mount, where only root of the node writes.
+ * `unreadable`: torn by a crash, or of another driver.
+ */
+export function readKubeletNotes(target: string, driver: string): KubeletNotes | 'none' | 'unreadable' {
+  const file = notesFile(target);
+  const stats = lstat(file);
+  if (stats === undefined) {
+    return 'none';
+  }
+  try {
+    const notes = fields(JSON.parse(readRegularFile(file, maxNotesBytes, stats.dev).toString('utf8')), kubeletFile);
+    const driverName = text(notes, 'driverName');
+    const found = { driverName, volumeName: text(notes, 'specVolID'), volumeId: text(notes, 'volumeHandle') };
+    return driverName === driver ? found : 'unreadable';
+  } catch {
+    return 'unreadable';
+  }
+}
+
+function notesFile(target: string): string {
+  return path.join(path.dirname(target), kubeletFile);
 }

@@ -18,7 +18,7 @@ import { removeTree } from './files/remove.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
 import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
-import { findUnknownToKubelet, scanTargets } from './search.ts';
+import { findUnknownToKubelet, readKubeletNotes, scanTargets } from './search.ts';
 import { hasState, readRecord } from './state/state.ts';
 
 export interface VolumeStoreOptions {
@@ -116,7 +116,11 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         assertRecordFits(kubeletRoot, record, targetPath);
         volumes.push(open(record, identity, false));
       } catch (error) {
-        unusable.push({ targetPath, reason: toVolumeError(error, `reading ${targetPath}`).message });
+        unusable.push({
+          targetPath,
+          ...parseTargetPath(kubeletRoot, targetPath),
+          reason: toVolumeError(error, `reading ${targetPath}`).message,
+        });
       }
     }
     return { volumes, unusable, unknownToKubelet: mounts === undefined ? [] : findUnknownToKubelet(targets) };
@@ -131,6 +135,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       recover().catch((error) => {
         throw toVolumeError(error, `searching ${kubeletRoot} for volumes`);
       }),
+    kubeletNotes: (targetPath) => readKubeletNotes(targetPath, options.driverName),
     remove: (targetPath) =>
       inTurn(targetPath, () => remove(targetPath)).catch((error) => {
         throw toVolumeError(error, `removing the volume at ${targetPath}`);

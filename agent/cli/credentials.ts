@@ -78,7 +78,7 @@ function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {
   return { keys, certificates };
 }
 
-/** True for an authority that vouches for itself. */
+/** True for an authority that has signed its own certificate. */
 export function isSelfSigned(certificate: X509Certificate): boolean {
   return isIssuedBy(certificate, certificate);
 }

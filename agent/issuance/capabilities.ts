@@ -13,6 +13,8 @@ export interface Capabilities {
   readonly keyTypes: readonly KeyType[];
   /** Whether the request carries names: those of the rule's template, and those that a pod asks for. */
   readonly names: boolean;
+  /** Whether trust anchors come with a certificate, for a source with a `caPath`. */
+  readonly anchors: boolean;
   /** Whether `userAnnotations` reach whoever issues. Elsewhere they are left out, since nobody is meant to read them. */
   readonly userAnnotations: boolean;
   /** The shortest lifetime that can be asked for, in seconds. */
@@ -28,6 +30,7 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
     title: 'PodCertificateRequest',
     keyTypes,
     names: false,
+    anchors: false,
     userAnnotations: true,
     shortestLifetimeSeconds: 3600,
     refreshTime: 'signer',
@@ -37,6 +40,7 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
     title: 'CertificateSigningRequest',
     keyTypes,
     names: true,
+    anchors: false,
     userAnnotations: false,
     shortestLifetimeSeconds: 600,
     refreshTime: 'refreshAfter',
@@ -46,6 +50,7 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
     title: 'cert-manager',
     keyTypes,
     names: true,
+    anchors: true,
     userAnnotations: false,
     shortestLifetimeSeconds: 600,
     refreshTime: 'refreshAfter',
@@ -54,8 +59,13 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
 };
 
 /** @throws AgentError Rejected when the API cannot carry what the pod asks for, saying which field that is */
-export function refuseWhatCannotBe(api: CertificateApi, { signerName, names }: CertificateOrder): void {
-  const { title, names: carriesNames } = capabilities[api];
+export function refuseWhatCannotBe(api: CertificateApi, { signerName, names, wantsAnchors }: CertificateOrder): void {
+  const { title, names: carriesNames, anchors } = capabilities[api];
+  if (wantsAnchors === true && !anchors) {
+    throw refusal(
+      `caPath: signer ${signerName} is asked by ${title}, which gives no trust anchors; take a clusterTrustBundle source`,
+    );
+  }
   if (names !== undefined && !carriesNames) {
     throw refusal(
       `dnsNames, uris, ipAddresses and commonName: signer ${signerName} is asked by ${title}, which carries none`,

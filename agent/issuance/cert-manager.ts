@@ -62,7 +62,7 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
       return { type: 'denied', ...unready };
     }
     const isReady = conditionOf(status, 'Ready') !== undefined && status?.certificate !== undefined;
-    return isReady ? issuedOutcome(status.certificate, refreshAfter) : undefined;
+    return isReady ? issuedOutcome(status.certificate, refreshAfter, status.ca) : undefined;
   },
   hurdle({ metadata: { namespace = '', name }, spec: { issuerRef }, status }): Hurdle {
     const subject = `CertificateRequest ${namespace}/${name}`;

@@ -1,7 +1,7 @@
 /**
  * Issuance through an API whose request carries a full PKCS#10 request, with names and usages of the agent's making:
- * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common stands here once; their
- * objects are described by a `RequestKind` each.
+ * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common is here; what differs
+ * is described by a `RequestKind` each.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import type { PodReference } from '../../volumes/base/volume.ts';
@@ -108,12 +108,14 @@ export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdl
  * An issued certificate, whose times only the leaf tells. A leaf that cannot be read has no times, and the checks on the
  * chain refuse it with their reason.
  * @param certificate PEM, base64, leaf first
+ * @param ca PEM, base64, the issuer's trust anchors where its API gives them
  */
-export function issuedOutcome(certificate: string, refreshAfter: number): Outcome {
+export function issuedOutcome(certificate: string, refreshAfter: number, ca?: string): Outcome {
   const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
   const { notBefore, notAfter } = validityOf(certificateChain);
   const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
-  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt };
+  const anchors = ca === undefined ? {} : { anchors: Buffer.from(ca, 'base64').toString('utf8') };
+  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt, ...anchors };
 }
 
 function validityOf(chain: string): { readonly notBefore: number; readonly notAfter: number } {
@@ -157,10 +159,10 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     return pemInBase64(await key.signedRequest(info));
   }
 
-  function choiceFor(order: CertificateOrder): ChoiceOf<A> {
-    const choice = kind.accepts(options.choice(order.identity.pod.namespace, order.signerName));
+  function choiceFor({ namespace }: PodReference, signerName: string): ChoiceOf<A> {
+    const choice = kind.accepts(options.choice(namespace, signerName));
     if (choice === undefined) {
-      const message = `signer ${order.signerName} is asked through another API than ${kind.kind}s by now`;
+      const message = `signer ${signerName} is asked through another API than ${kind.kind}s by now`;
       throw new AgentError('Conflict', message, { actor: 'nobody' });
     }
     return choice;
@@ -180,7 +182,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
     const { pod } = order.identity;
     const { namespace } = pod;
-    const choice = choiceFor(order);
+    const choice = choiceFor(pod, order.signerName);
     const call = { priority: order.priority, signal };
     try {
       const body = kind.body(order, await requestFor(order, key, choice), choice, nodeName);
@@ -215,10 +217,10 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   return {
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       requestNameFor(pod.uid, volumeName, sourceIndex, spki) + nameEndings[kind.api],
-    async prepare(order, signal, onWait) {
-      const { requester }: RequestSettings = choiceFor(order);
+    async prepare({ pod, signerName }, signal, onWait) {
+      const { requester }: RequestSettings = choiceFor(pod, signerName);
       if (requester.as === 'pod') {
-        await options.tokens.ready(order.identity.pod, requester.audience, signal, onWait);
+        await options.tokens.ready(pod, requester.audience, signal, onWait);
       }
     },
     submit,

@@ -19,15 +19,15 @@ import {
 } from './certificate.ts';
 
 /**
- * Signatures checked for one chain. Certificates of one name could make it the square of their number; Go's verifier has
- * the same limit.
+ * Most signatures checked for one chain: with many certificates of one name there could be as many as the square of
+ * their number. Go's verifier has the same limit.
  */
 export const mostSignatureChecks = 100;
 
 /** Anchors that a chain is compared with: some 15 milliseconds. Bundles have a handful, those of browsers some 150. */
 export const mostAnchorsCompared = 1_024;
 
-/** A certificate that signed another and may not have. */
+/** A certificate that signed another without being allowed to. */
 export interface Fault {
   readonly certificate: Certificate;
   readonly issuer: Certificate;

@@ -1,6 +1,6 @@
 /**
- * Calls on behalf of somebody whose token the agent was given. Of the agent itself nothing may go along: the API server looks
- * at a client certificate before it looks at a token, and at headers of impersonation after it.
+ * Calls made with somebody else's token. None of the agent's own credentials may be sent along: the API server looks at
+ * a client certificate before it looks at a token, and at impersonation headers after it.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/authentication/#authentication-strategies
  */

@@ -1,19 +1,21 @@
 /**
- * Tells whether a pod is being deleted while somebody waits for it. One list and watch of this node's pods serves all
- * who ask, and runs only while somebody asks. The node authorizer allows a node just this: to list its own pods, by
- * this selector. An agent that may not list pods does without.
+ * The pods of this node. Whether one is being deleted, or has its addresses, while somebody waits for that is learnt from
+ * one list and watch of them, however many ask, and only while somebody asks. The node authorizer allows a node just this:
+ * to list its own pods, by this selector. An agent that may not list pods does without.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 import type { PodReference } from '../../volumes/base/volume.ts';
-import type { AgentError } from '../base/errors.ts';
-import type { NodePods } from '../lifecycle/ports.ts';
+import type { CallOptions } from '../base/call.ts';
+import { AgentError } from '../base/errors.ts';
+import type { ListedPod, NodePods } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ApiClient } from './client.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
-import { decodePod } from './schemas.ts';
+import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
+import { decodePage, decodePod, decodePodVolumes } from './schemas.ts';
 
 export interface NodePodsOptions {
   readonly client: ApiClient;
@@ -31,6 +33,8 @@ export interface NodePodWatch extends NodePods {
 
 interface Follower {
   readonly pod: PodReference;
+  /** Judges the pod as it is now; undefined: the node has none of its name and UID. */
+  readonly hasHappened: (pod: Pod | undefined) => boolean;
   readonly listener: () => void;
 }
 
@@ -84,7 +88,7 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     }
     const { namespace, name, uid } = follower.pod;
     const found = copy.get(`${namespace}/${name}`);
-    if (found?.metadata.uid === uid && found.metadata.deletionTimestamp === undefined) {
+    if (!follower.hasHappened(found?.metadata.uid === uid ? found : undefined)) {
       return;
     }
     followers.delete(follower);
@@ -94,22 +98,61 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     follower.listener();
   };
 
+  /** Let in by its selector; what is cut off, or no list of pods, may lack any of them. */
+  const list = async (call: CallOptions): Promise<ReadonlyMap<string, ListedPod>> => {
+    const path = resourcePath(corePrefix, { resource });
+    const query = { fieldSelector: `spec.nodeName=${nodeName}` };
+    const page = await client.request({ method: 'GET', path, query, as: 'node', ...call, decode: decodePage });
+    if (page.kind !== 'PodList' || page.items === undefined || page.metadata?.continue) {
+      throw new AgentError('Unavailable', 'the list of the pods of this node is incomplete', { actor: 'nobody' });
+    }
+    const pods = page.items.map((item) => listedPod(item));
+    return new Map(pods.flatMap(({ uids, listed }) => uids.map((uid) => [uid, listed])));
+  };
+
+  const follow = (follower: Follower): (() => void) => {
+    followers.add(follower);
+    open();
+    // What a watch of others has shown already is told after this call has returned.
+    queueMicrotask(() => look(follower));
+    return () => {
+      if (followers.delete(follower) && followers.size === 0) {
+        close();
+      }
+    };
+  };
+
   return {
-    onEnding(pod, listener) {
-      const follower = { pod, listener };
-      followers.add(follower);
-      open();
-      // What a watch of others has shown already is told after this call has returned.
-      queueMicrotask(() => look(follower));
-      return () => {
-        if (followers.delete(follower) && followers.size === 0) {
-          close();
-        }
-      };
-    },
+    list,
+    onEnding: (pod, listener) =>
+      follow({
+        pod,
+        listener,
+        hasHappened: (found) => found === undefined || found.metadata.deletionTimestamp !== undefined,
+      }),
+    onAddresses: (pod, listener) =>
+      follow({ pod, listener, hasHappened: (found) => found !== undefined && (addressesOf(found) ?? []).length > 0 }),
     stop() {
       followers.clear();
       close();
     },
+  };
+}
+
+/** A pod of the list, and the UIDs by which the kubelet may know it. */
+function listedPod(item: unknown): { readonly uids: readonly string[]; readonly listed: ListedPod } {
+  const { metadata, spec } = decodePodVolumes(item);
+  const { name, namespace, uid } = metadata;
+  if (uid === undefined || namespace === undefined) {
+    throw new AgentError('Unavailable', 'a pod in the list of this node has no UID', { actor: 'nobody' });
+  }
+  const csiVolumes = (spec?.volumes ?? []).flatMap(({ name: volume, csi }) =>
+    csi === undefined ? [] : [[volume, { driver: csi.driver, attributes: csi.volumeAttributes ?? {} }] as const],
+  );
+  const pod = { namespace, name, uid, serviceAccountName: spec?.serviceAccountName ?? 'default' };
+  const mirrored = metadata.annotations?.[mirrorAnnotation];
+  return {
+    uids: mirrored === undefined ? [uid] : [uid, mirrored],
+    listed: { pod, csiVolumes: new Map(csiVolumes) },
   };
 }

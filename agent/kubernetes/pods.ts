@@ -8,7 +8,6 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
-import { isIP } from 'node:net';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
@@ -20,6 +19,7 @@ import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
+import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
 import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
 
 export interface PodDirectoryOptions {
@@ -35,9 +35,6 @@ export interface PodDirectoryOptions {
   /** How long an answer is good for, milliseconds. Defaults: pod 2 s, service account 30 s, node 60 s. */
   readonly keepMs?: { readonly pod: number; readonly serviceAccount: number; readonly node: number };
 }
-
-/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
-const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /** Objects remembered of each kind. */
 const cacheSize = 512;
@@ -104,11 +101,15 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     return list.items.map(decodePod).find(({ metadata }) => metadata.name === name);
   }
 
-  async function getPod(reference: PodReference, call: CallOptions): Promise<Pod> {
+  async function getPod(reference: PodReference, call: CallOptions, withAddresses: boolean): Promise<Pod> {
     const { namespace, name, uid } = reference;
     const path = core({ namespace, resource: 'pods', name });
     // A remembered pod of another UID, or that there was none, may be the predecessor of this one.
-    const named = await pods.get(path, call, (known) => known?.metadata.uid === uid);
+    const named = await pods.get(
+      path,
+      call,
+      (known) => known?.metadata.uid === uid && !(withAddresses && addressesOf(known)?.length === 0),
+    );
     if (named === undefined) {
       throw goneError(reference, 'does not exist');
     }
@@ -138,9 +139,9 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   }
 
   return {
-    async identify(reference, options): Promise<PodIdentity> {
+    async identify(reference, options, withAddresses = false): Promise<PodIdentity> {
       const call = { ...options, owner: reference.uid };
-      const pod = await getPod(reference, call);
+      const pod = await getPod(reference, call, withAddresses);
       const { namespace } = reference;
       const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';
       const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
@@ -181,13 +182,6 @@ export function commonRunAsUser(pod: Pod): number | undefined {
 
 function labelled({ metadata: { labels, annotations } }: KubernetesObject): Labelled {
   return { ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) };
-}
-
-/** The pod's own addresses, in their order; undefined for a pod on the node's network, whose addresses are everybody's there. */
-export function addressesOf({ spec, status }: Pod): readonly string[] | undefined {
-  return spec?.hostNetwork === true
-    ? undefined
-    : (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 ? [ip] : []));
 }
 
 function core(location: ResourceLocation): string {

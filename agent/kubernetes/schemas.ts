@@ -139,6 +139,19 @@ const pod = fields({
   status: v.exactOptional(fields({ phase: maybeText, podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))) })),
 });
 
+/** What the volumes of a pod are made from; read apart from the rest, which more depends on. */
+const podVolumes = fields({
+  metadata,
+  spec: v.exactOptional(
+    fields({
+      serviceAccountName: maybeText,
+      volumes: v.exactOptional(
+        v.array(fields({ name: text, csi: v.exactOptional(fields({ driver: text, volumeAttributes: maybeStrings })) })),
+      ),
+    }),
+  ),
+});
+
 const status = fields({
   kind: v.literal('Status'),
   status: maybeText,
@@ -183,6 +196,7 @@ const openApiDocument = fields({
 
 export const decodeObject: Decoder<KubernetesObject> = decoder('object', fields(object));
 export const decodePod: Decoder<Pod> = decoder('Pod', pod);
+export const decodePodVolumes = decoder('Pod', podVolumes);
 export const decodePodCertificateRequest: Decoder<PodCertificateRequest> = decoder(
   'PodCertificateRequest',
   podCertificateRequest,

@@ -49,7 +49,7 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
   };
 }
 
-/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+/** A difference this small is not told: certificates have whole seconds, and clocks are never quite the same. */
 const worthTellingMs = 2_000;
 
 /**
@@ -63,7 +63,7 @@ export function take(
   at: Moment,
   before: readonly Effect[],
 ): Transition {
-  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
+  const { serialNumber, notBefore, notAfter, beginRefreshAt, podIPs } = answer;
   const begun: Attempt = { ...attempt, since: at.now };
   const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
   if (at.now < until) {
@@ -76,7 +76,8 @@ export function take(
   }
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
-  const certificate = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  const dates = { notBefore, notAfter, beginRefreshAt, refreshAt };
+  const certificate = { requestName, keyType, serialNumber, ...dates, ...(podIPs === undefined ? {} : { podIPs }) };
   return {
     state: { name: 'projecting', attempt: begun, answer, certificate },
     effects: [...before, { type: 'project', certificate, answer }],
@@ -104,7 +105,7 @@ export function pause(
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 
-/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+/** When a pause that is cut short ends: at once, or when the shortest pause since the failure is over. */
 export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
   const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
   return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));

@@ -1,5 +1,5 @@
 /**
- * Lives one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
+ * Runs one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
  *
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
@@ -13,15 +13,16 @@ import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, currentOf, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
+import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
-import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
+import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
 /** What credentials need from the rest of the agent. */
 export interface CredentialDependencies {
   readonly keys: KeyMaker;
   readonly pods: PodDirectory;
+  readonly nodePods: NodePods;
   readonly issuer: Issuer;
   readonly clock: Clock;
   /** Draws from [0, 1). */
@@ -75,15 +76,21 @@ export function runCredential(
   host: CredentialHost,
   dependencies: CredentialDependencies,
 ): CredentialRunner {
-  const { keys, pods, issuer, clock, random, report } = dependencies;
+  const { keys, pods, nodePods, issuer, clock, random, report } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
+  const subject = { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName };
   const stopping = new AbortController();
   const events: CredentialEvent[] = [];
   let state: CredentialState;
   let stepping = false;
   let cancelAlarm = (): void => {};
   let unfollow = (): void => {};
+  let awaitAddresses: (() => void) | undefined;
+  /** The last request whose key this run of the agent has made. */
+  let madeHere: string | undefined;
+  /** The addresses that this run of the agent has asked for, and with which request. */
+  let asked: { readonly requestName: string; readonly podIPs: readonly string[] | undefined } | undefined;
 
   const moment = (): Moment => ({ now: clock.now(), random: random() });
 
@@ -104,7 +111,7 @@ export function runCredential(
       let transition = first;
       for (;;) {
         if (transition !== undefined) {
-          // What is told happened to this key type, also where the signer suggested another for what comes next.
+          // Notices are about this key type, even where the signer has suggested another for the next attempt.
           const keyType = keyTypeOf(state);
           state = transition.state;
           for (const effect of transition.effects) {
@@ -123,7 +130,22 @@ export function runCredential(
     }
     stepping = false;
     setAlarm();
+    followAddresses();
     host.changed();
+  };
+
+  /** Asks to be told of the pod's addresses while the certificate in the files is to name them and does not. */
+  const followAddresses = (): void => {
+    const isWanted = state.name === 'fresh' && lacksAddresses(state) && !stopping.signal.aborted;
+    if (!isWanted) {
+      awaitAddresses?.();
+      awaitAddresses = undefined;
+      return;
+    }
+    awaitAddresses ??= nodePods.onAddresses(record.pod, () => {
+      awaitAddresses = undefined;
+      dispatch({ type: 'addressesKnown' });
+    });
   };
 
   const setAlarm = (): void => {
@@ -170,7 +192,7 @@ export function runCredential(
     }
   };
 
-  /** Where this credential's work stands among that of others, and what ends it. */
+  /** How urgent this credential's work is, and what ends it. */
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';
@@ -181,15 +203,13 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = await keys.generate(keyType, callOptions());
-      const requestName = issuer.requestName(
-        { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName },
-        key.spki,
-      );
+      const requestName = issuer.requestName(subject, key.spki);
       // The volume may have been unpublished while the key was made.
       if (!stopping.signal.aborted && state.name === 'generating') {
         const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
         volume.savePending(index, pending, key.pkcs8);
       }
+      madeHere = requestName;
       return { type: 'keyMade', requestName };
     } catch (error) {
       return { type: 'keyFailed', error: asAgentError(error, 'the key could not be made or stored') };
@@ -208,22 +228,25 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       const call = { ...callOptions(), priority };
+      // Before the pod is looked up and the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.({ ...subject, requestName }, stopping.signal, (waitsFor) =>
+        dispatch({ type: 'heldUp', waitsFor }),
+      );
       const identity = await find(priority);
       if (typeof identity === 'string') {
         return podEnded(identity);
       }
-      const { maxExpirationSeconds, userAnnotations, names } = source;
+      stopping.signal.throwIfAborted();
+      noteAddresses(requestName, identity);
+      key = pendingKey(call);
+      const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
+      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
+        ...(caPath === undefined ? {} : { wantsAnchors: true }),
       };
-      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const order = { ...known, ...wish };
-      // Before the key is read: this may take until the kubelet calls again.
-      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
-      stopping.signal.throwIfAborted();
-      key = pendingKey(call);
-      await issuer.submit(order, key, stopping.signal);
+      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
@@ -232,10 +255,31 @@ export function runCredential(
     }
   };
 
+  /**
+   * Remembers which addresses are asked for. Of a request that an earlier attempt may have made they count as none: at
+   * worst one certificate is renewed that need not be.
+   */
+  const noteAddresses = (requestName: string, { podIPs }: PodIdentity): void => {
+    const isEarly = podIPs?.length === 0 && lacksAddresses(state) && clock.now() < (currentOf(state)?.refreshAt ?? 0);
+    if (isEarly) {
+      throw new AgentError('Unavailable', 'the API server does not show the addresses of the pod yet', {
+        actor: 'nobody',
+      });
+    }
+    const isFirst = asked?.requestName !== requestName && madeHere === requestName;
+    asked = { requestName, podIPs: isFirst ? podIPs : podIPs && [] };
+  };
+
+  /** The addresses that the answer to this request was to name; absent where the rules want none, or the pod has none of its own. */
+  const addressesAsked = (): { readonly podIPs?: readonly string[] } => {
+    const isWanted = issuer.namesAddresses?.(record.pod.namespace, signerName) === true;
+    return isWanted && asked?.podIPs !== undefined ? { podIPs: asked.podIPs } : {};
+  };
+
   /** The pod, or why it counts as ended. Nothing else that fails says that. */
   const find = async (priority: Priority): Promise<PodIdentity | EndReason> => {
     try {
-      const identity = await pods.identify(record.pod, { ...callOptions(), priority });
+      const identity = await pods.identify(record.pod, { ...callOptions(), priority }, lacksAddresses(state));
       return identity.ended ? 'finished' : identity;
     } catch (error) {
       if (error instanceof AgentError && error.code === 'PodGone') {
@@ -286,7 +330,8 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = pendingKey(callOptions());
-      return { type: 'accepted', answer: issuer.verify(outcome, key.spki, clock.now()) };
+      const answer = issuer.verify(outcome, key.spki, clock.now(), source.caPath !== undefined);
+      return { type: 'accepted', answer: { ...answer, ...addressesAsked() } };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };
     } finally {
@@ -311,6 +356,7 @@ export function runCredential(
       stopping.abort();
       cancelAlarm();
       unfollow();
+      awaitAddresses?.();
     },
   };
 }

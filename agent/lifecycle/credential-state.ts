@@ -146,7 +146,7 @@ export type CredentialEvent =
   | { readonly type: 'accepted'; readonly answer: IssuedChain }
   /** The signer's certificate failed a check. */
   | { readonly type: 'unusable'; readonly error: AgentError }
-  /** The signer said no; with `goOnWith`, that key type is tried next. */
+  /** The signer said no; with `followSuggestion`, the suggested key type is tried next. */
   | {
       readonly type: 'refused';
       readonly kind: 'denied' | 'failed';
@@ -161,6 +161,8 @@ export type CredentialEvent =
   | { readonly type: 'deleted' }
   /** The files hold the answer. */
   | { readonly type: 'written' }
+  /** The pod has addresses now, which the certificate in the files was asked for without. */
+  | { readonly type: 'addressesKnown' }
   /** `wakeTime` has come, or the wall clock was set back. */
   | { readonly type: 'timer' }
   /** Something changed that may let the next attempt succeed, or an operator says so. */

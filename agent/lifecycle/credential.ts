@@ -44,7 +44,7 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const { pending } = found;
   const current = found.current && refreshedInTime(found.current);
   const attempt = newAttempt(keyType, current, at);
-  // A request that the files hold already was only not cleared away any more.
+  // When the files hold the answer to the pending request already, all that is left to do is to clear the request away.
   const isDone = pending !== undefined && pending.requestName === current?.requestName;
   if (!isDone && pending?.answer !== undefined && pending.answer.notAfter > at.now) {
     const resumed = { ...attempt, keyType: pending.keyType };
@@ -84,13 +84,21 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
+    case 'fresh':
+      return event.type === 'addressesKnown' && lacksAddresses(state)
+        ? generate(newAttempt(state.keyType, state.current, at), at)
+        : unchanged(state);
     case 'maturing':
     case 'pausing':
-    case 'fresh':
       return unchanged(state);
     default:
       return unreachable(state);
   }
+}
+
+/** True while the files hold a certificate that is to name the pod's addresses and was asked for before there were any. */
+export function lacksAddresses(state: CredentialState): boolean {
+  return currentOf(state)?.podIPs?.length === 0;
 }
 
 /** When the state wants a `timer` event; undefined: never. */
@@ -242,7 +250,7 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
   return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
 }
 
-/** A pause that is cut short before it may end, ends as soon as it may; so does the pause before a look for the pod. */
+/** Cuts a pause short: it ends at once, or as soon as it may. So does the pause before the pod is looked for again. */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
   if (state.name === 'pausing') {
     return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);

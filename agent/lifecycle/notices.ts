@@ -99,7 +99,7 @@ export type CredentialNotice = CredentialSubject &
         readonly why: 'deleted' | 'unanswered' | 'outdated';
         readonly retryAt: number;
       }
-    /** A step of the agent's own failed: key, request, chain checks or writing. */
+    /** A step of the agent failed: making the key, the request, the checks of the chain, or writing. */
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
     /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
     | { readonly type: 'refreshOverdue'; readonly notAfter: number }
@@ -136,6 +136,10 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
+  | { readonly type: 'healed'; readonly reason: string }
+  /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
+  | { readonly type: 'unusable'; readonly reason: string }
 );
 
 export type Notice = CredentialNotice | TrustNotice | VolumeNotice;

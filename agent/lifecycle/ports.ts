@@ -28,7 +28,7 @@ export interface PrivateKey {
   destroy(): void;
 }
 
-/** What is no secret of a key. `spki` is SubjectPublicKeyInfo DER. */
+/** The parts of a key that are no secret. `spki` is SubjectPublicKeyInfo DER. */
 export type KnownHalf = Pick<PrivateKey, 'keyType' | 'spki'>;
 
 export interface KeyMaker {
@@ -70,17 +70,34 @@ export interface Labelled {
 }
 
 export interface PodDirectory {
-  /** @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply. */
-  identify(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
+  /**
+   * @param withAddresses a remembered answer without addresses is not good enough
+   * @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply.
+   */
+  identify(pod: PodReference, call: CallOptions, withAddresses?: boolean): Promise<PodIdentity>;
+}
+
+/** A pod of this node as the API server lists it. */
+export interface ListedPod {
+  readonly pod: PodReference;
+  /** Its inline CSI volumes, by their names in the pod's spec. */
+  readonly csiVolumes: ReadonlyMap<
+    string,
+    { readonly driver: string; readonly attributes: Readonly<Record<string, string>> }
+  >;
 }
 
 /** The pods of this node, as far as the agent may list them. */
 export interface NodePods {
+  /** All of them by UID, in one complete list as of now. @throws AgentError where it cannot be had */
+  list(call: CallOptions): Promise<ReadonlyMap<string, ListedPod>>;
   /**
-   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where the
-   * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking
+   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where
+   * the agent may not list pods. Fit for ending a wait, where a mistake does no harm. @returns ends the asking
    */
   onEnding(pod: PodReference, listener: () => void): () => void;
+  /** Calls back once when the pod has addresses of its own; otherwise as `onEnding`. */
+  onAddresses(pod: PodReference, listener: () => void): () => void;
 }
 
 /** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
@@ -103,6 +120,8 @@ export interface CertificateOrder {
   readonly userAnnotations: Readonly<Record<string, string>>;
   /** Names that the pod asks for itself. */
   readonly names?: RequestedNames;
+  /** True when the pod wants the trust anchors that come with the certificate. */
+  readonly wantsAnchors?: boolean;
   readonly priority: Priority;
   /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
@@ -117,6 +136,8 @@ export type Outcome =
       readonly notBefore: number;
       readonly notAfter: number;
       readonly beginRefreshAt: number;
+      /** PEM, the issuer's trust anchors, where its API gives them. */
+      readonly anchors?: string;
     }
   | { readonly type: 'denied' | 'failed'; readonly reason: string; readonly message: string }
   /** The request was deleted before it was answered. */
@@ -140,6 +161,11 @@ export interface RequestSubject {
   readonly signerName: string;
 }
 
+/** The same, with the request's name. */
+export interface NamedSubject extends RequestSubject {
+  readonly requestName: string;
+}
+
 /** A request that was made, by this run of the agent or an earlier one. */
 export interface RequestReference {
   /** The pod's, also where requests are cluster-scoped. */
@@ -159,7 +185,7 @@ export interface Issuer {
    * Resolves when the request can be made: at once, unless something that this node is sent has to come first.
    * @param onWait told what that is. @throws AgentError
    */
-  prepare?(order: CertificateOrder, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
+  prepare?(request: NamedSubject, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
   /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError
@@ -180,9 +206,18 @@ export interface Issuer {
   ): () => void;
   /**
    * The checks before a chain is used: it parses, the leaf holds the key (`spki`, DER), its times agree with the
-   * status, it has not expired at `now` (milliseconds since the epoch). @throws AgentError InvalidChain
+   * status, it has not expired at `now` (milliseconds since the epoch).
+   * @param withAnchors the trust anchors that came with it are wanted, and checked too
+   * @throws AgentError InvalidChain
    */
-  verify(outcome: Outcome & { readonly type: 'issued' }, spki: Uint8Array, now: number): IssuedChain;
+  verify(
+    outcome: Outcome & { readonly type: 'issued' },
+    spki: Uint8Array,
+    now: number,
+    withAnchors?: boolean,
+  ): IssuedChain;
+  /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
+  namesAddresses?(namespace: string, signerName: string): boolean;
 }
 
 /** What a clusterTrustBundle source selects now. */
@@ -192,7 +227,7 @@ export type Anchors =
   | {
       readonly type: 'missing';
       readonly message: string;
-      /** What is missing is the cluster operator's to give, not a bundle. */
+      /** No bundle is missing, but something that the cluster operator has to provide. */
       readonly isOperators?: true;
     }
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */

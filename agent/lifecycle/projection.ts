@@ -180,5 +180,6 @@ function contentOf(volume: OpenVolume, index: number, content: Staged, keys: Uin
   }
   const privateKey = volume.readPendingKey(index);
   keys.push(privateKey);
-  return { kind: 'credential', privateKey, certificates: content.answer.certificates };
+  const { certificates, anchors } = content.answer;
+  return { kind: 'credential', privateKey, certificates, ...(anchors === undefined ? {} : { anchors }) };
 }

@@ -14,11 +14,9 @@ import type { CredentialSnapshot, Notice } from './notices.ts';
 import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
+import { createStrayVolumes } from './stray-volumes.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
 import type { VolumeSnapshot } from './volume-status.ts';
-
-/** How long until a volume that the kubelet does not know is looked at again when the API server did not answer. */
-const orphanRetryMs = 60_000;
 
 /** How long before its deadline a publish call answers, so that the answer arrives in time. */
 const answerMarginMs = 2_000;
@@ -71,18 +69,20 @@ interface Running {
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
-  /** Target paths of volumes that nobody looks after: their certificates expire. */
-  const abandoned = new Set<string>();
   let stopped = false;
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
-  const relieve = (relief: Relief, pod?: PodName): readonly CredentialSnapshot[] =>
-    [...running.values()].flatMap(({ runner }) => {
+  const relieve = (relief: Relief, pod?: PodName): readonly CredentialSnapshot[] => {
+    if (relief.type === 'apiServerHeard' || relief.type === 'operatorAsks') {
+      strays.look();
+    }
+    return [...running.values()].flatMap(({ runner }) => {
       const { namespace, name } = runner.record.pod;
       const isConcerned = pod === undefined || (pod.namespace === namespace && pod.name === name);
       return isConcerned ? runner.relieve(relief) : [];
     });
+  };
 
   const report = (notice: Notice): void => {
     options.report(notice);
@@ -94,7 +94,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const run = (volume: OpenVolume): Running => {
     const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
-    abandoned.delete(volume.record.targetPath);
+    strays.forget(volume.record.targetPath);
     return entry;
   };
 
@@ -104,8 +104,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       run(volume);
       return undefined;
     } catch (error) {
-      const reason = messageOf(error);
-      return { targetPath: volume.record.targetPath, reason };
+      const { targetPath, volumeName, pod } = volume.record;
+      return { targetPath, podUID: pod.uid, volumeName, reason: messageOf(error) };
     }
   };
 
@@ -124,20 +124,34 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
       }
       return present;
     }
+    if (present === undefined) {
+      return create(request, signal);
+    }
     // Somebody unmounted it or removed its files behind the agent's back: it is made anew.
-    if (present !== undefined) {
-      halt(present);
+    try {
+      return await create(request, signal);
+    } catch (error) {
+      const { targetPath, volumeName, pod } = request;
+      strays.add({ targetPath, podUID: pod.uid, volumeName, reason: 'its files are damaged', request, pod });
+      throw error;
+    }
+  };
+
+  /** Makes the volume anew where it is damaged. What there is stays in use until the pod is known. */
+  const create = async (request: PublishRequest, signal: AbortSignal): Promise<Running> => {
+    const identity = await pods.identify(request.pod, { priority: 'first', signal });
+    const damaged = running.get(request.targetPath);
+    if (damaged !== undefined) {
+      halt(damaged);
       running.delete(request.targetPath);
     }
-    const identity = await pods.identify(request.pod, { priority: 'first', signal });
-    const record = recordOf(request, identity);
-    const volume = await store.create(record);
+    const volume = await store.create(recordOf(request, identity));
     // The next agent finds what has just been made.
     if (stopped) {
       throw new AgentError('Unavailable', 'the agent is shutting down', { actor: 'nobody' });
     }
     const entry = run(volume);
-    report({ volume: record, type: 'publishing' });
+    report({ volume: volume.record, type: 'publishing' });
     return entry;
   };
 
@@ -206,7 +220,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
     running.delete(targetPath);
     await store.remove(targetPath);
-    abandoned.delete(targetPath);
+    strays.forget(targetPath);
     if (entry !== undefined) {
       const { record } = entry.runner;
       forgetTokens(record.pod);
@@ -214,49 +228,51 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
   };
 
-  /** The kubelet will never unpublish this volume, so it goes when its pod is gone. */
-  const removeIfOrphaned = async (targetPath: string): Promise<void> => {
-    const entry = running.get(targetPath);
-    if (entry === undefined) {
-      return;
-    }
-    const { runner, over } = entry;
-    const pod = await presence(pods, runner.record.pod, over.signal);
-    if (over.signal.aborted || pod === 'there') {
-      return;
-    }
-    if (pod === 'unknown') {
-      const cancel = clock.at(clock.now() + orphanRetryMs, () => {
-        over.signal.removeEventListener('abort', cancel);
-        void removeIfOrphaned(targetPath);
-      });
-      over.signal.addEventListener('abort', cancel, { once: true });
-      return;
-    }
-    await inTurn(targetPath, () => unpublish(targetPath)).catch((error: unknown) =>
-      onFault(error, `the volume at ${targetPath}, which no pod has any more, could not be removed`),
-    );
-  };
+  const strays = createStrayVolumes({
+    clock,
+    nodePods,
+    store,
+    report,
+    onFault,
+    presence: (pod, signal) => presence(pods, pod, signal),
+    heal: (request, reason, signal) =>
+      inTurn(request.targetPath, async () => {
+        if (running.get(request.targetPath)?.runner.isIntact()) {
+          strays.forget(request.targetPath);
+          return;
+        }
+        const { runner } = await open(request, signal);
+        report({ volume: runner.record, type: 'healed', reason });
+      }),
+    remove: ({ targetPath }) =>
+      inTurn(targetPath, () => unpublish(targetPath)).catch((error: unknown) =>
+        onFault(error, `the volume at ${targetPath}, which no pod has any more, could not be removed`),
+      ),
+  });
 
   return {
     publish,
-    holds: (targetPath) => running.has(targetPath) || abandoned.has(targetPath),
+    holds: (path) => running.has(path) || strays.all().some(({ targetPath }) => targetPath === path),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {
       const { volumes, unusable, unknownToKubelet = [] } = await store.recover();
       const broken = volumes.flatMap((volume) => takeUp(volume) ?? []);
       const left = [...unusable, ...broken];
-      for (const { targetPath } of left) {
-        abandoned.add(targetPath);
+      for (const stray of left) {
+        strays.add(stray);
       }
       for (const targetPath of unknownToKubelet) {
-        void removeIfOrphaned(targetPath);
+        const record = running.get(targetPath)?.runner.record;
+        if (record !== undefined) {
+          strays.add({ targetPath, podUID: record.pod.uid, volumeName: record.volumeName, pod: record.pod });
+        }
       }
+      strays.look();
       return { adopted: volumes.length - broken.length, unusable: left };
     },
     count: () => running.size,
-    unusable: () => abandoned.size,
+    unusable: () => strays.all().filter(({ targetPath }) => !running.has(targetPath)).length,
     credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     describe: () =>
       [...running.values()].map(({ runner }) => ({
@@ -267,6 +283,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     relieve,
     stop() {
       stopped = true;
+      strays.stop();
       for (const entry of running.values()) {
         halt(entry);
       }

@@ -1,5 +1,5 @@
 /**
- * Lives one volume: its credentials, its trust anchors, and the projection that makes files of them.
+ * Runs one volume: its credentials, its trust anchors, and the projection that makes files of them.
  *
  * Before the first projection every source is waited for, since a container must not start without its files. From then
  * on each source goes its own way: what changes is projected at once, and what cannot be renewed stays as it is.

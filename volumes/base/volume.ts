@@ -40,6 +40,10 @@ export interface IssuedChain {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly beginRefreshAt: number;
+  /** The trust anchors that came with it, DER, where the source wants them. */
+  readonly anchors?: readonly Uint8Array[];
+  /** The pod's addresses that were asked for with it; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** A request that is on its way. Its private key lies beside it in the volume. */
@@ -64,6 +68,8 @@ export interface CertificateRecord {
   readonly beginRefreshAt: number;
   /** beginRefreshAt plus the jitter drawn for this certificate. */
   readonly refreshAt: number;
+  /** The pod's addresses that were asked for with it: none, when the pod had none yet; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** What a source's files are made from. */
@@ -74,6 +80,8 @@ export type SourceContent =
       readonly privateKey: Uint8Array;
       /** DER, leaf first. */
       readonly certificates: readonly Uint8Array[];
+      /** The trust anchors that came with it, DER, where the source has a file for them. */
+      readonly anchors?: readonly Uint8Array[];
     }
   | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
 
@@ -108,7 +116,19 @@ export interface OpenVolume {
 /** A place found on the node that looks like a volume and cannot be used as one. */
 export interface UnusableVolume {
   readonly targetPath: string;
+  /** What the path says of the volume. */
+  readonly podUID: string;
+  readonly volumeName: string;
   readonly reason: string;
+}
+
+/** What the kubelet keeps beside a target path, where no pod reaches it, and reads back after its own restart. */
+export interface KubeletNotes {
+  readonly driverName: string;
+  /** The volume's name in the pod's spec. */
+  readonly volumeName: string;
+  /** CSI volume_id. */
+  readonly volumeId: string;
 }
 
 /** All volumes of this driver on this node. */
@@ -125,6 +145,8 @@ export interface VolumeStore {
      */
     readonly unknownToKubelet?: readonly string[];
   }>;
+  /** What the kubelet notes of a volume; `none` where there are no notes, and `unreadable` where they say nothing of this driver's. */
+  kubeletNotes(targetPath: string): KubeletNotes | 'none' | 'unreadable';
   /** Unmounts and removes the target path whatever state it is in. Idempotent. @throws VolumeError */
   remove(targetPath: string): Promise<void>;
 }

@@ -14,7 +14,7 @@ import { registrationService } from './protocol.ts';
 
 /** What the kubelet thinks of the driver. */
 type RegistrationState =
-  /** Not asked yet, or asked for nothing since the socket was put in place. */
+  /** The kubelet has said nothing since the socket was put in place. */
   | { readonly type: 'waiting' }
   | { readonly type: 'registered' }
   | { readonly type: 'rejected'; readonly error: string };

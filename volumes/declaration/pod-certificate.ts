@@ -22,13 +22,15 @@ import { readSignerName } from './signer-name.ts';
 import type { PodCertificateSource, RequestedNames } from './types.ts';
 
 /** The output fields; the first two hold the private key. */
-export const pathFields = [
+const certificatePathFields = [
   'credentialBundlePath',
   'keyPath',
   'certificateChainPath',
   'leafPath',
   'intermediatesPath',
 ] as const;
+/** With the trust anchors that come along with a certificate: alone they are no credential. */
+export const pathFields = [...certificatePathFields, 'caPath'] as const;
 const nameFields = ['dnsNames', 'uris', 'ipAddresses'] as const;
 const fields = [
   'signerName',
@@ -151,9 +153,8 @@ function readPaths(
   faults: Fault[],
 ): Partial<Record<(typeof pathFields)[number], string>> {
   const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
-  let given = false;
+  const given = certificatePathFields.some((name) => (mapping.get(name) ?? '') !== '');
   for (const name of pathFields) {
-    given ||= (mapping.get(name) ?? '') !== '';
     const text = readString(mapping, name, path, faults);
     if (text === undefined) {
       continue;
@@ -168,7 +169,7 @@ function readPaths(
     }
   }
   if (!given) {
-    faults.push({ field: path, message: `needs at least one of ${pathFields.join(', ')}` });
+    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}` });
   }
   return paths;
 }

@@ -26,6 +26,8 @@ export interface PodCertificateSource {
   readonly leafPath?: string;
   /** The chain without its leaf, possibly empty. Not a kubelet field. */
   readonly intermediatesPath?: string;
+  /** The trust anchors that come with the certificate, from an issuer that gives them. Not a kubelet field. */
+  readonly caPath?: string;
 }
 
 /** Names for a certificate, as a pod wrote them: whether it may have them is for others to say. */

@@ -72,7 +72,7 @@ function hasPublicFile(source: Source): boolean {
 }
 
 const keyFields = ['credentialBundlePath', 'keyPath'] as const;
-const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath'] as const;
+const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'] as const;
 
 /** The paths of all files that a source writes. */
 export function sourcePaths(source: Source): readonly string[] {
@@ -106,6 +106,7 @@ export function layOut(source: Source, content: SourceContent, access: VolumeAcc
         certificateChainPath: chain,
         leafPath: chain.slice(0, 1),
         intermediatesPath: chain.slice(1),
+        caPath: certificateBlocks(content.anchors ?? []),
       } satisfies Record<(typeof keyFields)[number] | (typeof publicFields)[number], readonly PemBlock[]>;
       const file = (field: keyof typeof blocks, how: Access): ProjectedFile[] => {
         const path = source[field];

@@ -10,7 +10,7 @@
 
 import type { CertificateRecord, FileOwner, IssuedChain, PendingRequest, VolumeRecord } from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
-import { der, type Fields, fields, id, keyType, list, part, text, time } from './json-fields.ts';
+import { der, type Fields, fields, id, keyType, list, part, text, textList, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -29,9 +29,17 @@ export function encodePending({ pending, keyFile }: StoredPending): Buffer {
   const encoded = {
     ...rest,
     ...(publicKey === undefined ? {} : { publicKey: base64(publicKey) }),
-    ...(answer === undefined ? {} : { issued: { ...answer, certificates: answer.certificates.map(base64) } }),
+    ...(answer === undefined ? {} : { issued: encodeChain(answer) }),
   };
   return encode({ pending: encoded, keyFile });
+}
+
+function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
+  return {
+    ...rest,
+    certificates: certificates.map(base64),
+    ...(anchors === undefined ? {} : { anchors: anchors.map(base64) }),
+  };
 }
 
 export function encodeCurrent(current: CertificateRecord): Buffer {
@@ -90,6 +98,7 @@ export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
     notAfter: time(current, 'notAfter'),
     beginRefreshAt: time(current, 'beginRefreshAt'),
     refreshAt: time(current, 'refreshAt'),
+    ...addresses(current),
   };
 }
 
@@ -121,7 +130,15 @@ function chain(answer: Fields): IssuedChain {
     notBefore: time(answer, 'notBefore'),
     notAfter: time(answer, 'notAfter'),
     beginRefreshAt: time(answer, 'beginRefreshAt'),
+    ...(answer['anchors'] === undefined
+      ? {}
+      : { anchors: list(answer, 'anchors').map((entry) => der(entry, 'anchors')) }),
+    ...addresses(answer),
   };
+}
+
+function addresses(value: Fields): { readonly podIPs?: readonly string[] } {
+  return value['podIPs'] === undefined ? {} : { podIPs: textList(value, 'podIPs') };
 }
 
 function owner(value: Fields): FileOwner {

@@ -52,7 +52,7 @@ const logFields = {
 
 export type LogField = keyof typeof logFields;
 
-/** What a field may hold. Objects and bytes are not among it: they are where secrets travel unseen. */
+/** What a field may hold. Objects and bytes are left out: secrets travel in them unseen. */
 export type LogValue = string | number | boolean | readonly string[] | undefined;
 
 /** Fields of one line. `error` takes whatever was thrown. */

@@ -56,7 +56,7 @@ export const metricTable = {
   unusableVolumes: {
     name: 'podcert_agent_unusable_volumes',
     kind: 'gauge',
-    help: 'Volumes of an earlier run that could not be taken up: their certificates are not refreshed.',
+    help: 'Volumes that could not be taken up or made anew: their certificates are not refreshed.',
     labels: [],
   },
   credentialExpiry: {
@@ -201,6 +201,12 @@ export const metricTable = {
     name: 'podcert_agent_api_pause_seconds',
     kind: 'gauge',
     help: 'How much longer the agent makes no call because the API server asked for a pause (Retry-After).',
+    labels: [],
+  },
+  volumesHealed: {
+    name: 'podcert_agent_volumes_healed_total',
+    kind: 'counter',
+    help: 'Volumes that were damaged and made anew from their pods.',
     labels: [],
   },
   eventsDropped: {

@@ -153,6 +153,14 @@ function volumeLine(notice: VolumeNotice): Line {
       return { level: 'info', message: 'volume ready', fields: { volumeId, tookMs: notice.tookMs } };
     case 'unpublished':
       return { level: 'info', message: 'volume removed', fields: { volumeId } };
+    case 'healed': {
+      const fields = { volumeId, targetPath, detail: notice.reason };
+      return { level: 'warn', message: 'volume made anew from its pod and taken up', fields };
+    }
+    case 'unusable': {
+      const fields = { volumeId, targetPath, detail: notice.reason };
+      return { level: 'error', message: 'volume cannot be used, its certificates expire', fields };
+    }
     default:
       return unreachable(notice);
   }

@@ -119,6 +119,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
     if (notice.type === 'published') {
       metrics.observe('publishDuration', {}, notice.tookMs / 1_000);
     }
+    if (notice.type === 'healed') {
+      metrics.count('volumesHealed', {});
+    }
     if (notice.type !== 'unpublished') {
       return;
     }

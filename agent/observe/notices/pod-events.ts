@@ -76,6 +76,17 @@ function eventOf(notice: Notice): EventText | undefined {
       ]);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
+    case 'healed':
+      return warning('VolumeMadeAnew', [
+        `volume ${JSON.stringify(notice.volume.volumeName)}: it was damaged and is made anew from the pod's spec: ${quote(notice.reason)}`,
+        'Its certificates are renewed again. If this repeats, ask who writes into the volume: a privileged container can.',
+      ]);
+    case 'unusable':
+      return warning('VolumeUnusable', [
+        `volume ${JSON.stringify(notice.volume.volumeName)}: it is not looked after: ${quote(notice.reason)}`,
+        'Its files stay as they are, and its certificates expire. Replace the pod by a new one, which gets a new volume;',
+        "if this repeats, ask the cluster operator to look into the log of this node's agent.",
+      ]);
     case 'keyMade':
     case 'requested':
     case 'answered':

@@ -129,6 +129,7 @@ function credentialEntry(source: PodCertificateSource, credential: CredentialSna
     source.certificateChainPath,
     source.leafPath,
     source.intermediatesPath,
+    source.caPath,
   ];
   const files = paths.filter((path) => path !== undefined);
   if (credential === undefined) {

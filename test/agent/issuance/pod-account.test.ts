@@ -22,6 +22,11 @@ const order: CertificateOrder = {
   priority: 'first',
 };
 
+const subject = {
+  ...{ pod, volumeName: 'mtls', sourceIndex: 0 },
+  ...{ signerName: order.signerName, requestName: order.requestName },
+};
+
 /** An issuer whose rule says as whom, over a server that answers as told; and what was asked of the pod's tokens. */
 async function open(t: TestContext, rule: object, handle: Handler) {
   const server = await startLoopback(t, handle);
@@ -69,7 +74,7 @@ describe('a request', () => {
     const rule = { as: 'pod', audience: 'signers' };
     const { issuer, asked, callers } = await open(t, rule, ({ response }) => sendJson(response, 201, {}));
     const told: string[] = [];
-    await issuer.prepare?.(order, signal, (what) => told.push(what));
+    await issuer.prepare?.(subject, signal, (what) => told.push(what));
     await issuer.submit(order, key, signal);
     assert.deepEqual(asked, ['ready web signers', 'bearer web signers']);
     assert.deepEqual(told, ['something']);
@@ -78,7 +83,7 @@ describe('a request', () => {
 
   it('is made as the agent where the rule says nothing, and no token is asked for', async (t) => {
     const { issuer, asked, callers } = await open(t, {}, ({ response }) => sendJson(response, 201, {}));
-    await issuer.prepare?.(order, signal, () => assert.fail('there is nothing to wait for'));
+    await issuer.prepare?.(subject, signal, () => assert.fail('there is nothing to wait for'));
     await issuer.submit(order, key, signal);
     assert.deepEqual(asked, []);
     assert.deepEqual(callers(), [['POST', ...asNode]]);

@@ -11,6 +11,7 @@ import {
   isWatch,
   openWatch,
   sendEvent,
+  sendJson,
   sendList,
   sendStatus,
   startLoopback,
@@ -134,4 +135,42 @@ test('an agent that may not list pods asks once, and again no sooner than after 
   await refused(2);
   assert.equal(server.received.length, 2);
   assert.match(errors[0]?.message ?? '', /list pods/);
+});
+
+const call = { priority: 'refresh', signal: new AbortController().signal } as const;
+const listOf = (items: readonly unknown[], more: object = {}) => ({ kind: 'PodList', metadata: {}, items, ...more });
+
+test('the pods of the node are listed by UID with their inline CSI volumes, as the node and in one call', async (t) => {
+  const csi = { driver: 'csi.podcert.io', readOnly: true, volumeAttributes: { sources: '[]' } };
+  const web = {
+    ...podObject('web', 1),
+    spec: { serviceAccountName: 'shop', volumes: [{ name: 'mtls', csi }, { name: 'tmp' }] },
+  };
+  const mirror = podObject('static', 1, undefined, 'mirror-uid');
+  const annotated = { metadata: { ...mirror.metadata, annotations: { 'kubernetes.io/config.mirror': 'static-uid' } } };
+  const { server, pods } = await start(t, ({ response }) => sendJson(response, 200, listOf([web, annotated])));
+  const listed = await pods.list(call);
+  assert.deepEqual([...listed.keys()], ['web', 'mirror-uid', 'static-uid']);
+  assert.deepEqual(listed.get('web')?.pod, { ...reference('web'), serviceAccountName: 'shop' });
+  assert.deepEqual(
+    [...(listed.get('web')?.csiVolumes ?? [])],
+    [['mtls', { driver: 'csi.podcert.io', attributes: { sources: '[]' } }]],
+  );
+  assert.equal(server.received.length, 1);
+  assert.equal(server.received[0]?.headers['impersonate-user'], 'system:node:node-a');
+  assert.equal(server.received[0]?.query.get('fieldSelector'), 'spec.nodeName=node-a');
+});
+
+test('a list that may lack a pod is none', async (t) => {
+  const answers = [
+    listOf([podObject('web', 1)], { metadata: { continue: 'more' } }),
+    { ...listOf([]), kind: 'Status' },
+    { kind: 'PodList', metadata: {} },
+    listOf([{ metadata: { name: 'web' } }]),
+    listOf([{ metadata: { name: 'web', namespace: 'shop', uid: 7 } }]),
+  ];
+  for (const answer of answers) {
+    const { pods } = await start(t, ({ response }) => sendJson(response, 200, answer));
+    await assert.rejects(pods.list(call), { code: 'Unavailable' });
+  }
 });

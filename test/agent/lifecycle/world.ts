@@ -14,6 +14,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  ListedPod,
   Outcome,
   PodIdentity,
   PrivateKey,
@@ -53,6 +54,8 @@ export interface World {
   onNotice: (notice: Notice) => void;
   /** Publish calls that ask whether their pod is on its way out. */
   readonly asking: Set<() => void>;
+  /** Who waits for the pod's addresses. */
+  readonly awaitingAddresses: Set<() => void>;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -73,13 +76,15 @@ export interface WorldOptions {
   readonly onSubmit?: (order: CertificateOrder) => void;
   readonly identity?: (identity: PodIdentity) => PodIdentity;
   readonly followSuggestedKeyType?: boolean;
+  /** The node's pods by UID, as the API server lists them; throws where it does not. Default none. */
+  readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
   /** A kubelet root that its owner removes, for volumes that are mounted; absent: volumes in directories. */
   readonly mountedBelow?: string;
 }
 
-const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
+export const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
   const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
@@ -95,6 +100,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     ranks: [],
     faults: [],
     asking: new Set(),
+    awaitingAddresses: new Set(),
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -192,9 +198,14 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       clock,
       pods: { identify },
       nodePods: {
+        list: async () => options.listed?.() ?? new Map(),
         onEnding(_pod, listener) {
           world.asking.add(listener);
           return () => world.asking.delete(listener);
+        },
+        onAddresses(_pod, listener) {
+          world.awaitingAddresses.add(listener);
+          return () => world.awaitingAddresses.delete(listener);
         },
       },
       store: options.store?.(store) ?? store,

@@ -38,7 +38,7 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
   const line = fs
     .readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .find((each) => each.startsWith('csi.test '));
+    .find((each) => each.startsWith(`csi.test ${target} `));
   const options = line?.split(' ')[3]?.split(',') ?? [];
   for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) {
     assert(options.includes(option), option);

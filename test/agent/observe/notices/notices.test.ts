@@ -330,6 +330,38 @@ const rows: readonly Row[] = [
     line: { level: 'info', message: 'volume removed', volumeId: 'csi-1' },
     series: [],
   },
+  {
+    notice: { volume, type: 'healed', reason: 'volume.json is unusable' },
+    line: {
+      level: 'warn',
+      message: 'volume made anew from its pod and taken up',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+      detail: 'volume.json is unusable',
+    },
+    series: ['volumes_healed_total 1'],
+    event: [
+      'Warning',
+      'VolumeMadeAnew',
+      /volume "mtls": it was damaged and is made anew.*volume\.json is unusable\. Its cert/,
+    ],
+  },
+  {
+    notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
+    line: {
+      level: 'error',
+      message: 'volume cannot be used, its certificates expire',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+      detail: 'volume.json is unusable',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'VolumeUnusable',
+      /volume "mtls": it is not looked after: volume\.json is unusable\..*Replace the pod/,
+    ],
+  },
 ];
 
 /** What the line carries because of its subject alone. */
@@ -359,7 +391,7 @@ describe('a notice', () => {
       );
       if (event !== undefined) {
         assert.match(events[0]?.message ?? '', event[2]);
-        assert.match(events[0]?.message ?? '', /^volume "mtls" sources\[\d\]: /);
+        assert.match(events[0]?.message ?? '', /^volume "mtls"( sources\[\d\])?: /);
       }
     });
   }
