@@ -252,7 +252,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   return {
     publish,
-    holds: (path) => running.has(path) || strays.all().some(({ targetPath }) => targetPath === path),
+    holds: (targetPath) => running.has(targetPath) || strays.all().some((stray) => stray.targetPath === targetPath),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {

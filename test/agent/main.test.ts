@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../agent/main.ts';
+import { until } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 
 interface Run {
@@ -42,17 +43,10 @@ function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}
     stdout: () => stdout,
     stderr: () => stderr,
     printed: (text) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (!stdout.includes(text)) {
-            return;
-          }
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
+      until(
+        () => stdout.includes(text),
+        () => `"${text}" to be printed, in:\n${stdout}${stderr}`,
+      ),
     stop: () => stopping.abort(),
   };
 }
@@ -99,7 +93,7 @@ test('an agent whose socket cannot be made ends with exit code 1 and says which'
   const agent = run(argv);
   assert.equal(await agent.code, 1);
   assert.match(agent.stdout(), /the agent cannot start/);
-  assert.ok(agent.stdout().includes(blocked));
+  assert.ok(agent.stdout().includes(blocked), `${blocked} is not in:\n${agent.stdout()}`);
 });
 
 test('a second agent on the same node ends with exit code 1 and leaves the first alone', async (t) => {

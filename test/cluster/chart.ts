@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
+import { eachWithFields } from '../support/fields.ts';
 
 /** A rule of the agent's role, as RBAC has it. */
 export interface Rule {
@@ -35,16 +36,21 @@ const collections: Readonly<Record<string, Omit<ClusterObject, 'object'>>> = {
 /**
  * The release's name is that of the agent's service account, its namespace kube-system: those of the sandbox, too.
  * @param nodeSigners signers that nodes may ask, which they need a permission for from Kubernetes 1.37 on
+ * @param issuers rules for issuers
  */
-export function chartObjects(mode: AgentIdentity, nodeSigners: readonly string[] = []): ChartObjects {
-  const rendering = renderChart({ values: { identity: { mode, nodeSigners } } });
+export function chartObjects(
+  mode: AgentIdentity,
+  nodeSigners: readonly string[] = [],
+  issuers: readonly object[] = [],
+): ChartObjects {
+  const rendering = renderChart({ values: { identity: { mode, nodeSigners }, issuers } });
   switch (rendering.type) {
     case 'rendered':
       return { type: 'objects', objects: permissionsIn(rendering.yaml) };
     case 'refused':
       throw new Error(rendering.message);
     case 'missing': {
-      if (mode !== 'impersonatedNode' || nodeSigners.length > 0) {
+      if (mode !== 'impersonatedNode' || nodeSigners.length + issuers.length > 0) {
         return { type: 'missing', reason: 'helm is not here to render this' };
       }
       const manifest = readFileSync(join(chartDirectory, '../../manifest.yaml'), 'utf8');
@@ -70,7 +76,7 @@ export function boundRules(objects: readonly ClusterObject[]): readonly Rule[] {
     .map(({ object }) => (object as JsonObject)['roleRef'] as JsonObject);
   return objects
     .filter(({ object, resource }) => resource === 'clusterroles' && bound.some(({ name }) => name === nameOf(object)))
-    .flatMap(({ object }) => (object as JsonObject)['rules'] as unknown as readonly Rule[]);
+    .flatMap(({ object }) => eachWithFields<Rule>((object as JsonObject)['rules'], 'verbs'));
 }
 
 /** The same objects without one verb of one rule; a rule without verbs goes as a whole. */

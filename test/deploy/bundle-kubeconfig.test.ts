@@ -17,6 +17,7 @@ import { parse } from 'yaml';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { makeCertificate } from '../agent/kubernetes/loopback.ts';
+import { eventOf, withinBound } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 
 const signerName = 'example.com/mesh';
@@ -95,9 +96,13 @@ ${user.replace(/^/gm, '    ')}
     child.stdout?.resume();
     const ended = once(child, 'exit');
     await cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources }] });
-    await Promise.race([cluster.admin.podRunning('default', name), ended.then(() => assert.fail('the agent ended'))]);
+    const running = Promise.race([
+      cluster.admin.podRunning('default', name),
+      ended.then(() => assert.fail('the agent ended')),
+    ]);
+    await withinBound(running, `the pod ${name} to run`);
     child.kill('SIGTERM');
-    assert.deepEqual(await ended, [0, null]);
+    assert.deepEqual(await withinBound(ended, 'the agent to end'), [0, null]);
   };
 
   test('a token and the CA as data', async (t) => {
@@ -197,7 +202,7 @@ async function startProxy(t: TestContext): Promise<{ readonly url: string; reado
     }
   });
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   t.after(() => {
     for (const socket of sockets) {
       socket.destroy();
@@ -208,8 +213,12 @@ async function startProxy(t: TestContext): Promise<{ readonly url: string; reado
   return { url: `http://127.0.0.1:${port}`, targets };
 }
 
-/** Resolves with the first line of the child's output that matches; bounded by the test's own time limit. */
-async function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+/** Resolves with the first line of the child's output that matches. */
+function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+  return withinBound(findLine(child, pattern), `a line that matches ${pattern}`);
+}
+
+async function findLine(child: ChildProcess, pattern: RegExp): Promise<string> {
   if (child.stdout === null) {
     assert.fail('the output is not a pipe');
   }
@@ -241,7 +250,7 @@ async function startDoor(
     call.pipe(passed);
   });
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   t.after(() => {
     server.closeAllConnections();
     server.close();

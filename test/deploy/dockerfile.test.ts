@@ -30,7 +30,7 @@ const copied = all('COPY')
 describe('the Dockerfile', () => {
   test('has two stages on one base, which a release pins by digest', () => {
     assert.deepEqual(all('FROM'), [`--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`, `${'$'}{NODE_IMAGE}`]);
-    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'));
+    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'), `NODE_IMAGE=node:24-slim is not in:\n${all('ARG')}`);
     assert.match(read('Dockerfile'), /NODE_IMAGE=node:24-slim@sha256:…/);
   });
 
@@ -74,7 +74,10 @@ describe('the Dockerfile', () => {
     for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
       assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
     }
-    assert.ok(all('ARG').some((rest) => rest.startsWith('VERSION=')));
+    assert.ok(
+      all('ARG').some((rest) => rest.startsWith('VERSION=')),
+      `no VERSION among ${all('ARG')}`,
+    );
   });
 
   test('copies what the bundle is made from, all of it and through .dockerignore', (t) => {
@@ -93,7 +96,7 @@ describe('the Dockerfile', () => {
     const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
     assert.equal(result.status, 0, result.stderr);
     for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) {
-      assert.ok(existsSync(join(directory, 'dist', file)));
+      assert.equal(existsSync(join(directory, 'dist', file)), true, `${join(directory, 'dist', file)} is missing`);
     }
   });
 });

@@ -25,6 +25,7 @@ import { createTrustAnchors } from '../../agent/trust/anchors.ts';
 import type { OpenVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { withinBound } from '../support/bounded.ts';
 
 /** `issuance`: the first certificate; `refresh`: the second one. */
 export type Phase = 'issuance' | 'refresh';
@@ -106,7 +107,7 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
   if (phase === 'issuance') {
     await publish(manager, round.request);
   } else {
-    await renewed.promise;
+    await withinBound(renewed.promise, 'the refresh');
   }
   manager.stop();
   return left;

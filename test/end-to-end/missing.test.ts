@@ -80,7 +80,7 @@ test('a node object that is missing is named, and the agent works once it is the
   await node.stopAgent();
   const { store } = node.cluster.apiServer;
   const stored = store.remove('nodes', '', node.cluster.nodeName);
-  assert.ok(stored);
+  assert.ok(stored, 'there is no stored');
   await node.startAgent();
   const missing = await node.logged((line) => line.message === 'the agent cannot work yet: the check of node fails');
   assert.match(String(missing['error']), new RegExp(node.cluster.nodeName));

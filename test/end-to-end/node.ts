@@ -13,6 +13,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/c
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { withinBound } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { eachWithFields } from '../support/fields.ts';
 
 export const signerName = 'example.com/mesh';
 
@@ -156,8 +157,8 @@ function eventsOn(cluster: Cluster, pod: string): readonly Event[] {
 }
 
 /** The store keeps plain JSON; which type it has, the resource says. */
-function stored<T>(cluster: Cluster, resource: string): readonly T[] {
-  return cluster.apiServer.store.list(resource) as unknown as readonly T[];
+function stored<T extends { readonly metadata: object }>(cluster: Cluster, resource: string): readonly T[] {
+  return eachWithFields<T>(cluster.apiServer.store.list(resource), 'metadata');
 }
 
 function argvFor(cluster: Cluster, flags: readonly string[]): string[] {

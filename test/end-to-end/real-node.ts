@@ -15,6 +15,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/c
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { boundMs, withinBound } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { eachWithFields, withFields } from '../support/fields.ts';
 import { mountPointsBelow } from '../volumes/support.ts';
 import { type Line, lastOf, signerName } from './node.ts';
 
@@ -120,7 +121,7 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
   cluster.apiServer.store.subscribe(({ resource, type, object }) => {
     // The store keeps plain JSON; which type it has, the resource says.
     if (type === 'ADDED' && resource === requestsResource) {
-      created.push(object as unknown as PodCertificateRequest);
+      created.push(withFields<PodCertificateRequest>(object, 'metadata', 'spec'));
     }
   });
 
@@ -142,7 +143,8 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
     volume: ({ metadata }) =>
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
-    requests: () => cluster.apiServer.store.list(requestsResource) as unknown as readonly PodCertificateRequest[],
+    requests: () =>
+      eachWithFields<PodCertificateRequest>(cluster.apiServer.store.list(requestsResource), 'metadata', 'spec'),
     mounts: () => mountPointsBelow(join(cluster.kubeletRoot, 'pods')),
   };
   return node;

@@ -1,6 +1,7 @@
 /** What the answers of the two APIs mean, and how their requests are made, found again and removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { apiOf, issuerByRule } from '../../../agent/issuance/by-rule.ts';
 import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
@@ -12,6 +13,7 @@ import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { CertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import type { CertificateOrder, Issuer, Outcome } from '../../../agent/lifecycle/ports.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
 
 const key = await createKeyMaker().generate('ECDSAP256');
@@ -73,13 +75,13 @@ describe("a CertificateRequest's answer", () => {
 
   it('has no times when the certificate cannot be read, so that the checks refuse it', () => {
     const outcome = outcomeOf({ conditions: [condition('Ready', 'True')], certificate: 'AAAA' });
-    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter));
+    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter), inspect(outcome));
   });
 });
 
 it("a CertificateSigningRequest's lifetime is at least what the API takes", () => {
   const choice = issuerFor(rulesOf([{ signers: ['*'], certificateSigningRequest: {} }]), 'shop', 'example.com/a');
-  assert.ok(choice.api === 'certificateSigningRequest');
+  assert.ok(choice.api === 'certificateSigningRequest', inspect(choice));
   const body = certificateSigningRequests.body({ ...order, maxExpirationSeconds: 60 }, '', choice, 'node-a');
   assert.equal(body.spec.expirationSeconds, 600);
 });
@@ -88,7 +90,7 @@ it('the lifetime asked for is the shorter one of what the pod and the rule say',
   const seconds = (lifetimeSeconds: number | undefined, maxExpirationSeconds: number | undefined) => {
     const rule = lifetimeSeconds === undefined ? {} : { lifetimeSeconds };
     const choice = issuerFor(rulesOf([{ signers: ['*'], certManager: rule }]), 'shop', signerName);
-    assert.ok(choice.api === 'certManager');
+    assert.ok(choice.api === 'certManager', inspect(choice));
     const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
     return certificateRequests.body({ ...order, ...wish }, '', choice, 'node-a').spec.duration;
   };
@@ -101,7 +103,7 @@ it('the lifetime asked for is the shorter one of what the pod and the rule say',
 it('a node whose name is longer than a label has a label of its own', () => {
   const long = 'n'.repeat(200);
   assert.equal(nodeLabelValue('node-a'), 'node-a');
-  assert.ok(nodeLabelValue(long).length <= 63);
+  assert.ok(nodeLabelValue(long).length <= 63, `${nodeLabelValue(long).length} is more than 63`);
   assert.notEqual(nodeLabelValue(long), nodeLabelValue(`${long}2`));
 });
 
@@ -234,7 +236,7 @@ describe('what a request waits for', () => {
     world.answer(pending('not found'));
     world.answer(pending('not ready'));
     world.answer({ conditions: [approved, condition('Ready', 'True', 'Issued')], certificate });
-    await told;
+    await withinBound(told, 'the outcome');
     world.answer(pending('late'));
     assert.deepEqual(heard, ['approver', 'not found', 'not ready']);
   });
@@ -256,10 +258,10 @@ describe('a request of cert-manager', () => {
       });
     });
     world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
-    const told = await outcome;
+    const told = await withinBound(outcome, 'the outcome');
     assert.equal(told.type, 'issued');
     assert.deepEqual(world.removed, ['shop/mtls-0-abc.cr']);
-    assert.ok(told.type === 'issued');
+    assert.ok(told.type === 'issued', inspect(told));
     assert.equal(issuer.verify(told, key.spki, now + 1000).certificates.length, 1);
   });
 

@@ -1,6 +1,7 @@
 /** Which certificate API a signer is asked through, and how rules are read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { audiencesOf, type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
 
 function rules(written: unknown): IssuerRules {
@@ -16,10 +17,10 @@ describe('without a rule', () => {
 
   it("cert-manager's names go to cert-manager", () => {
     const cluster = issuerFor([], 'shop', 'clusterissuers.cert-manager.io/ca');
-    assert.ok(cluster.api === 'certManager');
+    assert.ok(cluster.api === 'certManager', inspect(cluster));
     assert.deepEqual(cluster.issuer, { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' });
     const own = issuerFor([], 'shop', 'issuers.cert-manager.io/shop.ca.v2');
-    assert.ok(own.api === 'certManager');
+    assert.ok(own.api === 'certManager', inspect(own));
     assert.deepEqual(own.issuer, { name: 'ca.v2', kind: 'Issuer', group: 'cert-manager.io' });
   });
 
@@ -38,10 +39,10 @@ describe('with rules', () => {
 
   it('the first that matches counts', () => {
     const first = issuerFor(some, 'shop', 'example.com/mesh');
-    assert.ok(first.api === 'certificateSigningRequest');
+    assert.ok(first.api === 'certificateSigningRequest', inspect(first));
     assert.equal(first.refreshAfter, 0.5);
     const second = issuerFor(some, 'bank', 'example.com/mesh');
-    assert.ok(second.api === 'certManager');
+    assert.ok(second.api === 'certManager', inspect(second));
     assert.deepEqual(second.issuer, { name: 'ca', kind: 'Issuer', group: 'cert-manager.io' });
     assert.deepEqual(second.usages, ['client auth']);
   });

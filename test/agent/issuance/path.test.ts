@@ -27,7 +27,7 @@ const cert = (subject: keyof typeof holders, issuer: keyof typeof holders, quali
 /** What is kept, as positions in what was sent. */
 function kept(...sent: readonly Uint8Array[]): number[] {
   const [first, ...others] = sent.map(parseCertificate);
-  assert.ok(first);
+  assert.ok(first, 'there is no first');
   return ascend(first, others, now).certificates.map(({ der }) => sent.indexOf(der));
 }
 
@@ -49,8 +49,12 @@ describe('of a chain are kept', () => {
     assert.deepEqual(kept(leaf, byOne, byTwo), [0, 1, 2]);
     assert.deepEqual(kept(leaf, byTwo, byOne, one), [0, 1, 2, 3]);
     assert.deepEqual(kept(leaf, byOne, byTwo, one), [0, 1, 3, 2]);
-    assert.ok(verifiesAgainst([leaf, byTwo, byOne], [one], now));
-    assert.ok(verifiesAgainst([leaf, byOne, byTwo], [await cert('two', 'two')], now));
+    assert.equal(verifiesAgainst([leaf, byTwo, byOne], [one], now), true, 'the chain leads to no anchor');
+    assert.equal(
+      verifiesAgainst([leaf, byOne, byTwo], [await cert('two', 'two')], now),
+      true,
+      'the chain leads to no anchor',
+    );
   });
 
   it('two authorities that signed each other, and the root above them', async () => {
@@ -66,8 +70,12 @@ describe('of a chain are kept', () => {
   it('what stands below a root that has run out: its successor may be among the anchors', async () => {
     const [low, past] = [await cert('low', 'one'), await cert('one', 'one', { notAfter: now - 1000, notBefore: 0 })];
     assert.deepEqual(kept(leaf, low, past), [0, 1]);
-    assert.ok(verifiesAgainst([leaf, low, past], [past, await cert('one', 'one')], now));
-    assert.ok(!verifiesAgainst([leaf, low], [past], now));
+    assert.equal(
+      verifiesAgainst([leaf, low, past], [past, await cert('one', 'one')], now),
+      true,
+      'the chain leads to no anchor',
+    );
+    assert.equal(verifiesAgainst([leaf, low], [past], now), false, 'the chain leads to an anchor');
   });
 });
 
@@ -89,9 +97,9 @@ describe('no way leads up over', () => {
       ];
       assert.deepEqual(kept(leaf, bad, above), []);
       assert.deepEqual(kept(leaf, good, badAbove), []);
-      assert.ok(verifiesAgainst([leaf, good, above], [root], now));
-      assert.ok(!verifiesAgainst([leaf, bad, above], [root], now));
-      assert.ok(!verifiesAgainst([leaf, good, badAbove], [root], now));
+      assert.equal(verifiesAgainst([leaf, good, above], [root], now), true, 'the chain leads to no anchor');
+      assert.equal(verifiesAgainst([leaf, bad, above], [root], now), false, 'the chain leads to an anchor');
+      assert.equal(verifiesAgainst([leaf, good, badAbove], [root], now), false, 'the chain leads to an anchor');
     });
   }
 
@@ -107,17 +115,17 @@ describe('no way leads up over', () => {
     const [selfIssued, newest] = [await certify(holders.low, rolled), await certify(rolled, holders.high)];
     assert.deepEqual(kept(leaf, selfIssued, newest, top), [0, 1, 2, 3]);
     const root = await cert('one', 'one', { pathLength: 0 });
-    assert.ok(!verifiesAgainst([leaf, low, high], [root], now));
+    assert.equal(verifiesAgainst([leaf, low, high], [root], now), false, 'the chain leads to an anchor');
   });
 });
 
 describe('a chain leads to an anchor', () => {
   it('that is a root, an intermediate of it, or the leaf itself, and to no other', async () => {
     const [low, one, stranger] = [await cert('low', 'one'), await cert('one', 'one'), await cert('two', 'two')];
-    assert.ok(verifiesAgainst([leaf, low], [stranger, one], now));
-    assert.ok(verifiesAgainst([leaf, low], [low], now));
-    assert.ok(verifiesAgainst([leaf], [low], now));
-    assert.ok(verifiesAgainst([leaf], [leaf], now));
+    assert.equal(verifiesAgainst([leaf, low], [stranger, one], now), true, 'the chain leads to no anchor');
+    assert.equal(verifiesAgainst([leaf, low], [low], now), true, 'the chain leads to no anchor');
+    assert.equal(verifiesAgainst([leaf], [low], now), true, 'the chain leads to no anchor');
+    assert.equal(verifiesAgainst([leaf], [leaf], now), true, 'the chain leads to no anchor');
     assert.equal(verifiesAgainst([leaf, low], [stranger], now), false);
   });
 
@@ -135,7 +143,11 @@ describe('a chain leads to an anchor', () => {
 
   it('not to a namesake with another key', async () => {
     const namesake = await makeHolder('CN=one');
-    assert.ok(!verifiesAgainst([leaf, await cert('low', 'one')], [await certify(namesake, namesake)], now));
+    assert.equal(
+      verifiesAgainst([leaf, await cert('low', 'one')], [await certify(namesake, namesake)], now),
+      false,
+      'the chain leads to an anchor',
+    );
   });
 });
 
@@ -144,7 +156,7 @@ it('certificates of one name cost no more signatures than the limit', async () =
   const next = (index: number): Holder => ring[(index + 1) % ring.length] ?? holders.low;
   const others = await Promise.all(ring.map((subject, index) => certify(subject, next(index))));
   const below = parseCertificate(await certify(holders.leaf, next(0), { ca: false }));
-  assert.ok(others.length ** 2 > mostSignatureChecks);
+  assert.ok(others.length ** 2 > mostSignatureChecks, `${others.length ** 2} is not more than ${mostSignatureChecks}`);
   assert.throws(() => ascend(below, others.map(parseCertificate), now), TooManySignatures);
   assert.equal(verifiesAgainst([below.der, ...others], [await cert('one', 'one')], now), undefined);
 });

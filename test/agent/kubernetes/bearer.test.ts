@@ -1,12 +1,12 @@
 /** Calls on behalf of a bearer of a token carry that token, and nothing that says who the agent is. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { createApiClient } from '../../../agent/kubernetes/client.ts';
+import { eventOf } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { clientOf, fixedIdentity, makeCertificate, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
@@ -24,7 +24,7 @@ async function startCurious(t: TestContext) {
     sendJson(response, 200, {});
   });
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
   return { clients, ca: cert, url: `https://127.0.0.1:${port}` };

@@ -91,7 +91,10 @@ test('a pod is identified with its service account, its node and what it says ab
     fsGroup: 2000,
     runAsUser: 1000,
   });
-  assert.ok(server.received.every(({ headers }) => headers['impersonate-user'] === undefined));
+  assert.ok(
+    server.received.every(({ headers }) => headers['impersonate-user'] === undefined),
+    'a request was made as somebody else',
+  );
 });
 
 test("a pod on the node's network has no addresses of its own", async (t) => {

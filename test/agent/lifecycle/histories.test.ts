@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { currentOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type { CredentialState, Effect } from '../../../agent/lifecycle/credential-state.ts';
@@ -63,7 +64,7 @@ test('a certificate in the files is replaced by a written one and by nothing els
 test('a credential never stands still: work is under way or a wake-up is set', () => {
   inEveryHistory(({ after, effects }) => {
     if (after.name === 'generating' || after.name === 'submitting') {
-      assert.ok(after.attempt !== undefined);
+      assert.ok(after.attempt !== undefined, inspect(after));
       return;
     }
     assert.ok(Number.isFinite(wakeTime(after)), `${after.name} after ${effects.map(({ type }) => type).join()}`);
@@ -80,14 +81,20 @@ test('after the pod has ended nothing is made, asked or written, unless it turns
       return;
     }
     assert.equal(after.name, 'ended');
-    assert.ok(effects.every(({ type }) => type === 'checkPod' || type === 'notify'));
+    assert.ok(
+      effects.every(({ type }) => type === 'checkPod' || type === 'notify'),
+      inspect(effects),
+    );
   });
 });
 
 test('a pod that has ended is looked for again within minutes, not more than every ten seconds unless woken', () => {
   inEveryHistory(({ now, event, before, after, effects }) => {
     if (after.name === 'ended' && before.name !== 'ended') {
-      assert.ok(after.recheckAt - now <= 12 * second && after.recheckAt - now >= 10 * second);
+      assert.ok(
+        after.recheckAt - now <= 12 * second && after.recheckAt - now >= 10 * second,
+        `the pod is looked at again after ${after.recheckAt - now} ms`,
+      );
     }
     if (before.name !== 'ended' || after.name !== 'ended') {
       return;
@@ -98,10 +105,13 @@ test('a pod that has ended is looked for again within minutes, not more than eve
       assert.equal(looks, isDue ? 1 : 0);
     }
     if (looks > 0) {
-      assert.ok(after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second);
+      assert.ok(
+        after.recheckAt - now <= 6 * minute && after.recheckAt - now >= 10 * second,
+        `the pod is looked at again after ${after.recheckAt - now} ms`,
+      );
     }
     if (looks > 0 && !isDue) {
-      assert.ok(now - before.since >= second);
+      assert.ok(now - before.since >= second, `${now - before.since} is less than ${second}`);
     }
   });
 });
@@ -117,7 +127,10 @@ test('no certificate in the files expires without a word, whether its pod counts
     }
     const steps = [...past.map((earlier) => earlier.effects), effects];
     const said = steps.flatMap((all) => of(all, 'notify')).filter(({ news }) => news.type === 'expired');
-    assert.ok(said.some(({ news }) => news.type === 'expired' && news.notAfter === current.notAfter));
+    assert.ok(
+      said.some(({ news }) => news.type === 'expired' && news.notAfter === current.notAfter),
+      inspect(said),
+    );
   });
 });
 
@@ -130,7 +143,10 @@ test('while a certificate is valid, the pause after a failure is at most a tenth
     if (timeLeft <= 0) {
       return;
     }
-    assert.ok(after.until - now <= Math.max(second, timeLeft / 10));
+    assert.ok(
+      after.until - now <= Math.max(second, timeLeft / 10),
+      `${after.until - now} is more than ${Math.max(second, timeLeft / 10)}`,
+    );
   });
 });
 
@@ -139,8 +155,8 @@ test('a pause is never longer than six minutes, whatever Retry-After asks for', 
     if (after.name !== 'pausing' || before.name === 'pausing') {
       return;
     }
-    assert.ok(after.until - now <= 6 * minute);
-    assert.ok(after.until - now >= 0.8 * second);
+    assert.ok(after.until - now <= 6 * minute, `${after.until - now} is more than ${6 * minute}`);
+    assert.ok(after.until - now >= 0.8 * second, `${after.until - now} is less than ${0.8 * second}`);
   });
 });
 
@@ -148,7 +164,7 @@ test('a refresh is always planned before notAfter', () => {
   inEveryHistory(({ after }) => {
     const current = currentOf(after);
     if (current !== undefined) {
-      assert.ok(current.refreshAt < current.notAfter);
+      assert.ok(current.refreshAt < current.notAfter, `${current.refreshAt} is not less than ${current.notAfter}`);
     }
   });
 });
@@ -160,7 +176,7 @@ test('a signer that hangs is asked again while half of the certificate’s remai
     }
     const timeLeft = after.attempt.current.notAfter - now;
     if (timeLeft > 10 * second) {
-      assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1);
+      assert.ok(after.giveUpAt <= now + timeLeft / 2 + 1, `${after.giveUpAt} is more than ${now + timeLeft / 2 + 1}`);
     }
   });
 });
@@ -174,7 +190,10 @@ test('one request is created per key, and created again only when its creation f
       if (!again) {
         continue;
       }
-      assert.ok(event === 'restart' || (before.name === 'pausing' && before.resubmit === requestName));
+      assert.ok(
+        event === 'restart' || (before.name === 'pausing' && before.resubmit === requestName),
+        `${requestName} is submitted twice: ${inspect(before)}`,
+      );
     }
   });
 });
@@ -210,7 +229,7 @@ test('when the cause may be mended a pause ends at once, but no sooner than a se
     if (since >= second || since < 0) {
       assert.equal(asks, 1);
     } else if (now < before.until) {
-      assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second);
+      assert.ok(after.name === 'pausing' && after.until <= before.attempt.since + second, inspect(after));
     }
   });
 });
@@ -222,7 +241,7 @@ test('a new certificate is asked for at the drawn refresh time, not before, and 
     }
     const due = Math.min(before.current.refreshAt, before.current.notAfter);
     if (event === 'restart') {
-      assert.ok(after.name === 'fresh' && after.current.refreshAt === before.current.refreshAt);
+      assert.ok(after.name === 'fresh' && after.current.refreshAt === before.current.refreshAt, inspect(after));
     } else if (event.type === 'timer') {
       assert.equal(after.name, now >= due ? 'generating' : 'fresh');
     } else if (event.type !== 'podEnded') {
@@ -251,10 +270,16 @@ test('no certificate that is not valid yet is written while there is a better on
   inEveryHistory(({ now, after, effects }) => {
     for (const { answer } of of(effects, 'project')) {
       const current = currentOf(after);
-      assert.ok(answer.notBefore <= now || (current !== undefined && current.notAfter <= now));
+      assert.ok(
+        answer.notBefore <= now || (current !== undefined && current.notAfter <= now),
+        `a certificate that is valid from ${answer.notBefore} on is in use at ${now}`,
+      );
     }
     if (after.name === 'maturing') {
-      assert.ok((wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore);
+      assert.ok(
+        (wakeTime(after) ?? Number.POSITIVE_INFINITY) <= after.answer.notBefore,
+        `${wakeTime(after) ?? Number.POSITIVE_INFINITY} is more than ${after.answer.notBefore}`,
+      );
     }
   });
 });

@@ -22,9 +22,12 @@ test('a refresh comes at beginRefreshAt or at most five minutes and a tenth of t
   fc.assert(
     fc.property(validity, random, (dates, draw) => {
       const delay = refreshTime(dates, dates.notBefore, draw) - dates.beginRefreshAt;
-      assert.ok(delay >= 0);
-      assert.ok(delay <= 5 * minute + 1);
-      assert.ok(delay <= (dates.notAfter - dates.beginRefreshAt) / 10 + 1);
+      assert.ok(delay >= 0, `${delay} is less than 0`);
+      assert.ok(delay <= 5 * minute + 1, `${delay} is more than ${5 * minute + 1}`);
+      assert.ok(
+        delay <= (dates.notAfter - dates.beginRefreshAt) / 10 + 1,
+        `${delay} is more than ${(dates.notAfter - dates.beginRefreshAt) / 10 + 1}`,
+      );
     }),
   );
 });
@@ -35,10 +38,13 @@ test('a refresh comes before notAfter, however late an answer is taken up, and l
     fc.property(validity, fc.integer({ min: shortest, max: longest }), random, (dates, sinceNotBefore, draw) => {
       const now = dates.notBefore + sinceNotBefore;
       const refreshAt = refreshTime(dates, now, draw);
-      assert.ok(refreshAt < dates.notAfter);
+      assert.ok(refreshAt < dates.notAfter, `${refreshAt} is not less than ${dates.notAfter}`);
       const left = dates.notAfter - Math.max(now, dates.beginRefreshAt);
-      assert.ok(left <= 1 || dates.notAfter - refreshAt >= Math.floor(left / 3));
-      assert.ok(left <= 0 || refreshAt >= now);
+      assert.ok(
+        left <= 1 || dates.notAfter - refreshAt >= Math.floor(left / 3),
+        `${dates.notAfter - refreshAt} of ${left} ms are left at the refresh`,
+      );
+      assert.ok(left <= 0 || refreshAt >= now, `the refresh at ${refreshAt} lies before now, ${now}`);
     }),
   );
 });
@@ -65,7 +71,10 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, never before
       const takenUpAt = dates.notBefore + share * (dates.notAfter - minute - dates.notBefore);
       const refreshAt = refreshTime(dates, takenUpAt, draw);
       const overdueAt = overdueTime(dates, refreshAt);
-      assert.ok(refreshAt <= overdueAt && overdueAt < dates.notAfter);
+      assert.ok(
+        refreshAt <= overdueAt && overdueAt < dates.notAfter,
+        `${refreshAt}, ${overdueAt}, ${dates.notAfter} are not in order`,
+      );
     }),
   );
 });
@@ -101,7 +110,10 @@ test('a pause is at most a tenth of the time that the certificate has left, what
   fc.assert(
     fc.property(left, asked, fc.integer({ min: 1, max: 1000 }), random, (timeLeftMs, retryAfterMs, failures, draw) => {
       for (const nature of ['passing', 'lasting'] as const) {
-        assert.ok(pause({ timeLeftMs, retryAfterMs, failures, nature }, draw) <= timeLeftMs / 10);
+        assert.ok(
+          pause({ timeLeftMs, retryAfterMs, failures, nature }, draw) <= timeLeftMs / 10,
+          `${pause({ timeLeftMs, retryAfterMs, failures, nature }, draw)} is more than ${timeLeftMs / 10}`,
+        );
       }
     }),
   );
@@ -109,7 +121,7 @@ test('a pause is at most a tenth of the time that the certificate has left, what
 
 test('pauses are spread by a fifth either way', () => {
   assert.equal(pause({}, 0), 8000);
-  assert.ok(pause({}, 0.999) > 11_900);
+  assert.ok(pause({}, 0.999) > 11_900, `${pause({}, 0.999)} is not more than 11900`);
 });
 
 test('a signer is waited for as long as the request lives, and half of the time that the certificate has left', () => {

@@ -24,6 +24,7 @@ import type { VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
+import { until } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
@@ -119,15 +120,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
     publish: (request, timeoutMs = 110_000) =>
       world.manager.publish(request, clock.now() + timeoutMs, new AbortController().signal),
-    async until(condition) {
-      const giveUpAt = performance.now() + 20_000;
-      while (!condition()) {
-        if (performance.now() > giveUpAt) {
-          throw new Error('what the test waits for does not happen');
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
+    until: (condition) =>
+      until(
+        condition,
+        () => `${condition}; the notices so far are ${world.notices.map(({ type }) => type).join(', ')}`,
+      ),
     async answer(outcome, lifetimeMs = 24 * hour, aheadMs = 0) {
       await world.until(() => world.followed.size > 0);
       const [name, listener] = [...world.followed].at(-1) ?? [];

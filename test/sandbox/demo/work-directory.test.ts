@@ -21,7 +21,7 @@ test('a directory with something in it is refused and left as it is', async () =
   mkdirSync(used);
   writeFileSync(join(used, 'mine'), '');
   await assert.rejects(makeWorkDirectory(used), /is not empty/);
-  assert.ok(existsSync(join(used, 'mine')));
+  assert.equal(existsSync(join(used, 'mine')), true, `${join(used, 'mine')} is missing`);
 });
 
 test('a path that is too long for sockets is refused', async () => {

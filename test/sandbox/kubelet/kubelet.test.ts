@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { inspect } from 'node:util';
 import { type Kubelet, type KubeletOptions, startKubelet } from '../../../sandbox/kubelet/kubelet.ts';
 import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
 import type {
@@ -15,6 +16,7 @@ import type {
   PublishRequest,
   StatusPatch,
 } from '../../../sandbox/kubelet/surroundings.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
@@ -69,13 +71,10 @@ function log<T>() {
         if (found !== undefined) {
           return found;
         }
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
-        });
+        const { promise, resolve } = Promise.withResolvers<void>();
+        waiting.add(resolve);
+        await withinBound(promise, () => `what ${accept} accepts, among ${JSON.stringify(entries)}`);
+        waiting.delete(resolve);
       }
     },
   };
@@ -136,7 +135,7 @@ function surroundings(answers: readonly CsiResult[] = [], handOver: HandOver = {
       onNotice: notices.say,
       ...more,
     });
-    assert.ok(listener);
+    assert.ok(listener, 'there is no listener');
     return listener;
   };
   return { calls, notices, pauses, api, driver, start };
@@ -169,7 +168,7 @@ test('a volume is published as a kubelet does it, then the pod runs', limit, asy
       fsGroup: 2000,
     },
   });
-  assert.ok(status?.type === 'status');
+  assert.ok(status?.type === 'status', inspect(status));
   assert.equal(status.status['phase'], 'Running');
   const data = JSON.parse(readFileSync(join(volumePath(live), 'vol_data.json'), 'utf8'));
   assert.equal(data.driverName, driverName);
@@ -296,7 +295,11 @@ test('files that a driver leaves in the target after a final error are not remov
   };
   start({ driver: { ...driver, publish } }).changed(live);
   await calls.until(is('warn'));
-  assert.ok(existsSync(join(volumePath(live), 'mount', 'left')));
+  assert.equal(
+    existsSync(join(volumePath(live), 'mount', 'left')),
+    true,
+    `${join(volumePath(live), 'mount', 'left')} is missing`,
+  );
 });
 
 test('a pod that has ended is unpublished and stays until it is deleted', limit, async () => {
@@ -332,14 +335,14 @@ test('a kubelet that starts again publishes live volumes anew and keeps them wha
   before.start().changed(live);
   await before.notices.until(is('running'));
   await kubelet?.close();
-  assert.ok(existsSync(volumePath(live)));
+  assert.equal(existsSync(volumePath(live)), true, `${volumePath(live)} is missing`);
   assert.equal(before.calls.entries.some(is('unpublish')), false);
 
   const after = surroundings([error('no', true)]);
   after.start().changed(live);
   await after.notices.until(is('running'));
   assert.equal(after.calls.entries.filter(is('publish')).length, 2);
-  assert.ok(existsSync(join(volumePath(live), 'mount')));
+  assert.equal(existsSync(join(volumePath(live), 'mount')), true, `${join(volumePath(live), 'mount')} is missing`);
 });
 
 test('a kubelet that starts again unpublishes the volumes of its driver whose pods are gone', limit, async () => {
@@ -363,13 +366,13 @@ test('a kubelet that starts again unpublishes the volumes of its driver whose po
   again.changed(kept);
   again.synced();
   const call = await after.calls.until(is('unpublish'));
-  assert.ok(call.type === 'unpublish');
+  assert.ok(call.type === 'unpublish', inspect(call));
   assert.equal(dirname(call.targetPath), volumePath(gone));
   await kubelet?.close();
   assert.equal(after.calls.entries.filter(is('unpublish')).length, 1);
   assert.equal(existsSync(volumePath(gone)), false);
   for (const path of [volumePath(kept), foreign, torn]) {
-    assert.ok(existsSync(path));
+    assert.equal(existsSync(path), true, `${path} is missing`);
   }
 });
 
@@ -398,8 +401,8 @@ test('stopping ends a call that is under way and leaves the volume', limit, asyn
     });
   const live = pod();
   start({ driver: { ...driver, publish } }).changed(live);
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   await kubelet?.close();
   assert.deepEqual(calls.entries, []);
-  assert.ok(existsSync(volumePath(live)));
+  assert.equal(existsSync(volumePath(live)), true, `${volumePath(live)} is missing`);
 });

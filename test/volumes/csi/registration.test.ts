@@ -1,11 +1,11 @@
 /** The plugin watcher's side of registration, played by a separate process. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createRegistration } from '../../../volumes/csi/registration.ts';
+import { eventOf } from '../../support/bounded.ts';
 import { temporaryDirectory } from '../support.ts';
 import { call, makeLog, makeTimers } from './support.ts';
 
@@ -73,7 +73,7 @@ test('a second agent refuses the registration socket, and does not remove it whe
   const second = makeRegistration(t, first.directory);
   await assert.rejects(second.registration.start(), { code: 'SocketUnusable' });
   await second.registration.stop();
-  assert(fs.existsSync(first.socketPath));
+  assert.equal(fs.existsSync(first.socketPath), true, `${first.socketPath} is missing`);
 });
 
 test('when something else takes the place of the socket, the agent waits until it is gone', async (t) => {
@@ -82,10 +82,10 @@ test('when something else takes the place of the socket, the agent waits until i
   const other = net.createServer();
   fs.unlinkSync(socketPath);
   other.listen(socketPath);
-  await once(other, 'listening');
+  await eventOf(other, 'listening', 'the server to listen');
   await logged('cannot be put back');
   other.close();
-  await once(other, 'close');
+  await eventOf(other, 'close', 'the other server to be closed');
   await timers.due(1_000);
   await logged('is put back');
   assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');

@@ -1,6 +1,7 @@
 /** A pod's declaration: what is accepted, and that every fault is named by its path, all in one pass. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
@@ -211,7 +212,7 @@ test('paths are compared and kept in their normal form', () => {
   const parsed = parseDeclaration({
     sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: ./certs//key.pem}}]',
   });
-  assert(parsed.ok && parsed.declaration.sources[0]?.kind === 'podCertificate');
+  assert.ok(parsed.ok && parsed.declaration.sources[0]?.kind === 'podCertificate', inspect(parsed));
   assert.equal(parsed.declaration.sources[0].keyPath, 'certs/key.pem');
   assert.deepEqual(certificateFaults({ keyPath: 'a/b', leafPath: 'a//./b' }), [
     'sources[0].podCertificate.leafPath: "a/b" is written by sources[0].podCertificate.keyPath already',

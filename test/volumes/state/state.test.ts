@@ -46,7 +46,7 @@ const keyFiles = (directory: string) => fs.readdirSync(directory).filter((name) 
 
 test('a record is read back as it was written', (t) => {
   const { root, state, stored } = open(t);
-  assert(!hasState(root));
+  assert.equal(hasState(root), false, 'there is a state');
   assert.equal(stored(), undefined);
   const owners = [{ kind: 'none' }, { kind: 'group', gid: 0 }, { kind: 'user', uid: 4_294_967_294 }] as const;
   for (const owner of owners) {
@@ -55,7 +55,7 @@ test('a record is read back as it was written', (t) => {
     state().writeRecord(record);
     assert.deepEqual(stored(), record);
   }
-  assert(hasState(root));
+  assert.equal(hasState(root), true, 'there is no state');
 });
 
 test('a request, its key and its answer are read back by the next run', (t) => {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import type { Health } from '../../../../agent/observe/health.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { eventOf } from '../../../support/bounded.ts';
 import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
@@ -71,7 +71,7 @@ describe('the probe socket', () => {
         const socket = connect(port, host);
         socket.on('error', () => undefined);
         t.after(() => socket.destroy());
-        await once(socket, 'connect');
+        await eventOf(socket, 'connect', 'the connection');
         return socket;
       }),
     );

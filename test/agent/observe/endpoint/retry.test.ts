@@ -29,7 +29,7 @@ async function open(t: TestContext) {
   const { log } = createLogProbe();
   t.after(await openProbeSocket({ path, health, retry, log }));
   const [held] = world.manager.describe();
-  assert.ok(held !== undefined);
+  assert.ok(held !== undefined, 'there is no held');
   const pod = `${held.volume.pod.namespace}/${held.volume.pod.name}`;
   return { world, path, pod };
 }

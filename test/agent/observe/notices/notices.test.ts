@@ -381,7 +381,7 @@ describe('a notice', () => {
       const [entry, ...more] = entries();
       assert.deepEqual(more, []);
       const { time, stack, ...rest } = entry ?? {};
-      assert.ok(time);
+      assert.ok(time, 'there is no time');
       assert.equal(stack === undefined, line['errorCode'] !== 'Internal');
       assert.deepEqual(rest, { ...subjectOf(notice), ...line });
       assert.deepEqual(await series(), expectedSeries);
@@ -574,7 +574,7 @@ describe('the reporter', () => {
     report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
     report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
     for (const event of events) {
-      assert.ok(event.message.length <= 1_024);
+      assert.ok(event.message.length <= 1_024, `${event.message.length} is more than 1024`);
       assert.doesNotMatch(event.message, /\n|BEGIN|AAAA/);
     }
     assert.match(events[1]?.message ?? '', /\[redacted private key\]/);

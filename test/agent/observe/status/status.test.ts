@@ -177,7 +177,7 @@ describe('the status page', () => {
     const { body } = ask([volume], `format=html&filter=${encodeURIComponent(hostile)}`, '', [
       { name: hostile, ok: false, message: hostile },
     ]);
-    assert.ok(!body.includes('<script>alert'));
+    assert.ok(!body.includes('<script>alert'), `<script>alert is in:\n${body}`);
     assert.match(body, /&lt;script&gt;alert\(&quot;1&quot;\)&lt;\/script&gt;&amp;&#39;/);
   });
 
