@@ -87,6 +87,9 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
     saveCurrent: ifThere(state.saveCurrent),
+    currentChain: ifThere(state.currentChain),
+    trust: ifThere(state.trust),
+    saveTrust: ifThere(state.saveTrust),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));

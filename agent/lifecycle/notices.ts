@@ -109,6 +109,13 @@ export type CredentialNotice = CredentialSubject &
         /** Set when nobody renews it, since the pod counts as ended. */
         readonly podEnded?: EndReason;
       }
+    /**
+     * The chain in the files leads to none of the anchors of its signer that lie beside it, and has not since `since`. The
+     * refresh comes at `refreshAt`. Said once for each certificate.
+     */
+    | { readonly type: 'trustMismatch'; readonly anchors: number; readonly since: number; readonly refreshAt: number }
+    /** A mismatch that was told is over: the chain leads to an anchor, or there is none to compare it with. */
+    | { readonly type: 'trustMismatchOver'; readonly leads: boolean; readonly anchors: number }
     /** Found after a restart of the agent: a certificate still good, or a request under way. */
     | { readonly type: 'adopted'; readonly notAfter: number; readonly refreshAt: number }
     | { readonly type: 'resumed'; readonly requestName: string }
@@ -168,7 +175,10 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly notBefore?: number;
   readonly notAfter?: number;
   readonly beginRefreshAt?: number;
+  /** Earlier than was planned while there is a mismatch. */
   readonly refreshAt?: number;
   readonly nextAttemptAt?: number;
   readonly lastError?: string;
+  /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
+  readonly trustMismatchSince?: number;
 }

@@ -163,7 +163,7 @@ function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
     const result = volume.project(contents);
     for (const [index, content] of batch) {
       if (content.kind === 'credential') {
-        volume.saveCurrent(index, content.certificate);
+        volume.saveCurrent(index, content.certificate, content.answer.certificates);
       }
     }
     return result;

@@ -11,6 +11,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { exportedMetrics } from '../agent/observe/metrics-document.ts';
+import { boundMs } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 import {
   type Expectation,
@@ -134,6 +135,26 @@ for (const [type, alert] of [
     ]);
   });
 }
+
+test('pods whose certificates lead to none of their signer’s anchors are an alert', { skip: noPromtool }, async (t) => {
+  const node = await withPod(t);
+  const signer = node.cluster.signer(signerName);
+  await signer.publishNextRoot();
+  signer.issueFromNext();
+  await signer.withdrawOldRoots();
+  const isMismatch = /^podcert_agent_trust_mismatches\{.*\} 1$/m;
+  await node.logged((line) => line.message === 'trust anchors changed' && line['certificates'] === 1);
+  // The comparison comes some turns of the event loop after the files.
+  const giveUpAt = performance.now() + boundMs;
+  while (!isMismatch.test(await node.metrics())) {
+    assert.ok(performance.now() < giveUpAt, 'the mismatch is counted');
+  }
+  const alert = 'PodCertificateTrustMismatch';
+  judge(
+    [await scrape(node, 20)],
+    [silence(alert, 4), { alert, atMinute: 6, fires: [{ labels: { signer_name }, value: '1' }] }],
+  );
+});
 
 test('a volume that an agent cannot take up is an alert', { skip: noPromtool }, async (t) => {
   const node = await startNode(t);

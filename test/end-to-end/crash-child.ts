@@ -8,6 +8,7 @@
  * Then it lives a volume of its own: its first certificate, and after a restart thirteen hours later its refresh.
  */
 import { writeSync } from 'node:fs';
+import { verifiesAgainst } from '../../agent/issuance/path.ts';
 import { createPodCertificateIssuer } from '../../agent/issuance/pod-certificate-request.ts';
 import { createKeyMaker } from '../../agent/keys/key-maker.ts';
 import { watchClusterTrustBundles } from '../../agent/kubernetes/bundles.ts';
@@ -139,6 +140,7 @@ function createManager(
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods,
     trust,
+    leadsToAnchor: verifiesAgainst,
     random: Math.random,
     report,
     suggestedKeyType: () => undefined,

@@ -141,13 +141,14 @@ const overheadBytes = 64 * 1024;
 
 /**
  * How large the volume may grow: every file twice, because a new set is written before the old one goes; the request
- * and answer that each certificate keeps beside its files; and the record. tmpfs takes no memory before it is used.
+ * and answer that each certificate keeps beside its files, and then its chain, twice as well; and the record. tmpfs takes
+ * no memory before it is used.
  */
 export function sizeLimitBytes(declaration: VolumeDeclaration): number {
   const sources = declaration.sources.map((source) =>
     source.kind === 'clusterTrustBundle'
       ? 2 * (trustBundleBytes + overheadBytes)
-      : (2 * sourcePaths(source).length + 2) * (chainBytes + overheadBytes),
+      : (2 * sourcePaths(source).length + 4) * (chainBytes + overheadBytes),
   );
   return sources.reduce((sum, bytes) => sum + bytes, 512 * 1024);
 }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { overdueTime, patience, pauseAfterFailure, refreshTime, type Setback } from '../../../agent/lifecycle/pace.ts';
+import {
+  mismatchTimes,
+  overdueTime,
+  patience,
+  pauseAfterFailure,
+  refreshTime,
+  type Setback,
+} from '../../../agent/lifecycle/pace.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -130,4 +137,66 @@ test('a signer is waited for as long as the request lives, and half of the time 
   assert.equal(patience(24 * hour), 20 * minute);
   assert.equal(patience(10 * minute), 5 * minute);
   assert.equal(patience(2000), 5000);
+});
+
+test('a refresh for a mismatch comes after a time to settle, within half an hour the first time, and never later than planned', () => {
+  fc.assert(
+    fc.property(validity, random, random, fc.integer({ min: 0, max: 30 }), (dates, passed, draw, earlier) => {
+      const now = Math.floor(dates.notBefore + passed * (dates.notAfter - dates.notBefore));
+      const plannedAt = Math.floor(refreshTime(dates, dates.notBefore, draw));
+      const { tellAt, refreshAt } = mismatchTimes(dates, plannedAt, earlier, now, draw);
+      const interval = dates.beginRefreshAt - dates.notBefore;
+      const settled = Math.min(minute, interval / 20);
+      const spread = Math.min(30 * minute, interval / 4);
+      assert.ok(refreshAt <= plannedAt, 'it is later than planned');
+      assert.ok(refreshAt >= Math.min(plannedAt, Math.floor(now + settled)), 'nothing could settle');
+      assert.ok(earlier > 0 || refreshAt <= now + settled + spread, 'it takes longer than the spread');
+      const least = Math.floor(now + spread * 2 ** Math.min(earlier - 1, 20));
+      assert.ok(earlier === 0 || refreshAt >= Math.min(plannedAt, least), 'it waits no longer than before');
+      assert.ok(tellAt >= Math.floor(now + settled), 'it is told before anything could settle');
+      assert.ok(tellAt <= now + settled + 5 * minute, 'it is told late');
+    }),
+  );
+});
+
+test('a CA that is exchanged without an overlap makes no storm: the refreshes of a thousand credentials are spread evenly', () => {
+  for (const [lifetime, minutes] of [
+    [24 * hour, 30],
+    [hour, 12],
+  ] as const) {
+    const dates = { notBefore: 0, notAfter: lifetime, beginRefreshAt: lifetime * 0.8 };
+    // A generator of its own, so that the same draws come every time.
+    let seed = 1;
+    const draw = (): number => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
+    const times = Array.from({ length: 1_000 }, () => mismatchTimes(dates, lifetime * 0.8, 0, 0, draw()));
+    const busiest = (moments: readonly number[]): number => {
+      const byMinute = Map.groupBy(moments, (time) => Math.floor(time / minute));
+      return Math.max(...[...byMinute.values()].map(({ length }) => length));
+    };
+    const even = 1_000 / minutes;
+    assert.ok(busiest(times.map(({ refreshAt }) => refreshAt)) < 1.6 * even, `refreshes of ${lifetime} ms`);
+    assert.ok(busiest(times.map(({ tellAt }) => tellAt)) < 1.6 * (1_000 / Math.min(5, minutes / 4)), 'events');
+  }
+});
+
+test('a bundle that never fits costs a few requests, and then none beyond those that were planned', () => {
+  for (const [lifetime, most] of [
+    [10 * minute, 4],
+    [hour, 4],
+    [24 * hour, 7],
+    [91 * 24 * hour, 13],
+  ] as const) {
+    let [now, early] = [0, 0];
+    for (let renewals = 0; renewals < 50; renewals += 1) {
+      const dates = { notBefore: now, notAfter: now + lifetime, beginRefreshAt: now + lifetime * 0.8 };
+      const plannedAt = refreshTime(dates, now, 0.5);
+      // The least that can be drawn.
+      now = mismatchTimes(dates, plannedAt, early, now, 0).refreshAt;
+      early += now < plannedAt ? 1 : 0;
+    }
+    assert.ok(early <= most, `${early} early refreshes with a lifetime of ${lifetime} ms`);
+  }
 });

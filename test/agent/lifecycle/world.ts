@@ -14,6 +14,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  LeadsToAnchor,
   ListedPod,
   Outcome,
   PodIdentity,
@@ -68,7 +69,10 @@ export interface World {
   until(condition: () => boolean): Promise<void>;
   /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
   answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
-  announce(anchors: Anchors): void;
+  /** Tells all sources of trust anchors, or the one with this index. */
+  announce(anchors: Anchors, index?: number): void;
+  /** Whether a chain leads to anchors. */
+  leadsToAnchor: LeadsToAnchor;
   read(request: PublishRequest, file: string): string;
   types(): readonly string[];
 }
@@ -96,7 +100,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
   const clock = createManualClock(Date.UTC(2026, 10, 21));
-  const listeners = new Set<(anchors: Anchors) => void>();
+  const listeners = new Map<(anchors: Anchors) => void, number>();
   const world: World = {
     clock,
     notices: [],
@@ -110,6 +114,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
+    leadsToAnchor: () => true,
     hindrance: undefined,
     async restart() {
       world.manager.stop();
@@ -140,9 +145,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       listener(outcome === 'issue' ? issued(name, clock.now() + aheadMs, lifetimeMs) : outcome);
       return name;
     },
-    announce(anchors) {
-      for (const listener of [...listeners]) {
-        listener(anchors);
+    announce(anchors, index) {
+      for (const [listener, source] of [...listeners]) {
+        if (index === undefined || index === source) {
+          listener(anchors);
+        }
       }
     },
     read: (request, file) => readFileSync(join(request.targetPath, file), 'utf8'),
@@ -223,11 +230,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         reason === 'UnsupportedKeyType' && message.includes('ED25519') ? 'ED25519' : undefined,
       followSuggestedKeyType: () => options.followSuggestedKeyType ?? false,
       trust: {
-        subscribe(_source, listener) {
-          listeners.add(listener);
+        subscribe({ index }, listener) {
+          listeners.set(listener, index);
           return () => listeners.delete(listener);
         },
       },
+      leadsToAnchor: (...compared) => world.leadsToAnchor(...compared),
       ready: () => true,
       hindrance: () => world.hindrance,
     });
