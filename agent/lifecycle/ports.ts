@@ -103,10 +103,11 @@ export interface NodePods {
 /** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
 export interface TokenDesk {
   /**
+   * @param signerNames whom the volume asks
    * @param tokens what the kubelet sent, or undefined when it sent none; a function, so that nothing that prints a call
    * prints it
    */
-  take(pod: PodReference, tokens: (() => string) | undefined): void;
+  take(pod: PodReference, signerNames: readonly string[], tokens: (() => string) | undefined): void;
   /** The last volume of the pod is gone. */
   forget(pod: PodReference): void;
 }

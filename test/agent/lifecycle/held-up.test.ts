@@ -99,7 +99,7 @@ test('an agent that stops ends the wait of a request, and the next one goes on w
 function openDesk() {
   const notes: string[] = [];
   const desk: TokenDesk = {
-    take: ({ name }, tokens) => void notes.push(`take ${name} ${tokens?.()}`),
+    take: ({ name }, signers, tokens) => void notes.push(`take ${name} ${signers} ${tokens?.()}`),
     forget: ({ name }) => void notes.push(`forget ${name}`),
   };
   return { notes, desk };
@@ -120,7 +120,8 @@ test("a call's tokens are taken before its request is made, and forgotten with t
   }
   await world.publish(one);
   await world.manager.unpublish(one.volumeId, one.targetPath);
-  assert.deepEqual(notes, ['take web of one', 'submit one', 'take web of two', 'submit two', 'take web undefined']);
+  const taken = 'take web example.com/mesh';
+  assert.deepEqual(notes, [`${taken} of one`, 'submit one', `${taken} of two`, 'submit two', `${taken} undefined`]);
   await world.manager.unpublish(two.volumeId, two.targetPath);
   assert.equal(notes.at(-1), 'forget web');
 });
