@@ -157,10 +157,12 @@ export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt;
   if (current === undefined || due === undefined || at.now < due) {
     return { attempt: told, effects };
   }
-  const { notAfter } = current;
-  return at.now >= notAfter
-    ? { attempt: { ...told, warned: 'expired' }, effects: [...effects, notify({ type: 'expired', notAfter })] }
-    : { attempt: { ...told, warned: 'overdue' }, effects: [...effects, notify({ type: 'refreshOverdue', notAfter })] };
+  const { refreshAt, notAfter } = current;
+  if (at.now >= notAfter) {
+    return { attempt: { ...told, warned: 'expired' }, effects: [...effects, notify({ type: 'expired', notAfter })] };
+  }
+  const overdue = notify({ type: 'refreshOverdue', refreshAt, notAfter });
+  return { attempt: { ...told, warned: 'overdue' }, effects: [...effects, overdue] };
 }
 
 /** Tells what happened. */

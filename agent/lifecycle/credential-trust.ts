@@ -57,8 +57,10 @@ export function tellMismatch(trust: Trust, current: CertificateRecord | undefine
     return { trust, effects: [] };
   }
   const { since, refreshAt } = mismatch;
+  // A refresh may be under way already.
+  const dueAt = Math.max(at.now, dueTime(current, trust));
   const told: Trust = { ...trust, isTold: true, mismatch: { since, refreshAt } };
-  const news = { type: 'trustMismatch', anchors, since, refreshAt: dueTime(current, trust) } as const;
+  const news = { type: 'trustMismatch', anchors, since, refreshAt: dueAt } as const;
   return { trust: told, effects: [save(told), { type: 'notify', news }] };
 }
 

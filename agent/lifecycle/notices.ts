@@ -101,8 +101,8 @@ export type CredentialNotice = CredentialSubject &
       }
     /** A step of the agent failed: making the key, the request, the checks of the chain, or writing. */
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
-    /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
-    | { readonly type: 'refreshOverdue'; readonly notAfter: number }
+    /** The refresh, planned for `refreshAt`, is overdue: there is no new certificate. */
+    | { readonly type: 'refreshOverdue'; readonly refreshAt: number; readonly notAfter: number }
     | {
         readonly type: 'expired';
         readonly notAfter: number;

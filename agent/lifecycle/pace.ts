@@ -52,10 +52,11 @@ export function latestRefresh({ beginRefreshAt, notAfter }: Validity, now: numbe
 
 /**
  * When a refresh counts as overdue: ten minutes after beginRefreshAt as for the kubelet, but not before it was planned, and
- * at the latest half-way from there to notAfter, so that the warning always comes before the expiry.
+ * at the latest when a quarter of the time from there to notAfter has passed. So the warning comes before the expiry, and with
+ * a certificate of ten minutes an alert on it does too.
  */
 export function overdueTime(validity: Validity, refreshAt: number): number {
-  const latest = refreshAt + Math.max(0, validity.notAfter - refreshAt) / 2;
+  const latest = refreshAt + Math.max(0, validity.notAfter - refreshAt) / 4;
   return Math.min(Math.max(validity.beginRefreshAt + overdueAfter, refreshAt), latest);
 }
 

@@ -77,8 +77,8 @@ test('certificates that are overdue, then expired, are alerts', { skip: noPromto
   judge(
     [overdue, expired],
     [
-      silence(alert, 4),
-      { alert, atMinute: 6, fires },
+      silence(alert, 0),
+      { alert, atMinute: 2, fires },
       silence(alert, 12),
       silence('PodCertificateExpired', 9),
       {
@@ -100,6 +100,18 @@ test('a certificate that nobody refreshes is an alert minutes before it expires'
       { alert, atMinute: 55, fires: [{ labels: { signer_name, instance }, value: '' }] },
       silence(alert, 62),
     ],
+  );
+});
+
+test('a certificate of ten minutes that nobody refreshes is an alert before it expires', {
+  skip: noPromtool,
+}, async (t) => {
+  const signers = [{ signerName, lifetimeSeconds: 600, refreshAtFraction: 2 / 3 }];
+  const node = await withPod(t, { timeScale: 6, signers });
+  const alert = 'PodCertificateExpiringSoon';
+  judge(
+    [await scrape(node, 12)],
+    [silence(alert, 7), { alert, atMinute: 9, fires: [{ labels: { signer_name, instance }, value: '' }] }],
   );
 });
 

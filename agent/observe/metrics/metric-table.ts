@@ -144,7 +144,7 @@ export const metricTable = {
   refreshOverdue: {
     name: 'podcert_agent_refresh_overdue_total',
     kind: 'counter',
-    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt.',
+    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt, or a quarter of the time left at their refresh, where that is less.',
     labels: ['signer_name'],
   },
   expired: {

@@ -223,8 +223,8 @@ function requestLost(notice: CredentialNoticeOf<'requestLost'>): EventText {
 
 function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText {
   return warning('CertificateOverdueForRefresh', [
-    `${place(notice)}: the certificate from ${signerOf(notice)} should have been renewed ten minutes ago`,
-    `and expires at ${moment(notice.notAfter)}.`,
+    `${place(notice)}: the certificate from ${signerOf(notice)} was to be renewed at ${moment(notice.refreshAt)}`,
+    `and has not been; it expires at ${moment(notice.notAfter)}.`,
     'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
   ]);
 }

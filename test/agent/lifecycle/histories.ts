@@ -3,7 +3,7 @@
  * clock, restarts the agent and ends pods, and watches what the lifecycle does.
  */
 import { AgentError } from '../../../agent/base/errors.ts';
-import { begin, currentOf, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import { begin, currentOf, step, trustOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type {
   CredentialEvent,
   CredentialState,
@@ -219,8 +219,17 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.open = effect;
   }
   world.state = transition.state;
-  const current = currentOf(world.state);
-  if (current !== world.current) {
+  agree(world);
+}
+
+/** What the volume keeps is what a restart begins with. */
+function agree(world: World): void {
+  if (currentOf(world.state) !== world.current) {
     throw new Error('the state and the files disagree about the certificate');
+  }
+  const { earlyRefreshes, isTold } = trustOf(world.state);
+  const kept = world.trust ?? { earlyRefreshes: 0, isTold: false };
+  if (kept.earlyRefreshes !== earlyRefreshes || kept.isTold !== isTold) {
+    throw new Error('a restart would know something else about the anchors');
   }
 }

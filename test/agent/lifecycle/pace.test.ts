@@ -89,6 +89,42 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, never before
 const setback = { failures: 1, nature: 'lasting', timeLeftMs: 0, retryAfterMs: 0 } as const;
 const pause = (changes: Partial<Setback>, draw = 0.5): number => pauseAfterFailure({ ...setback, ...changes }, draw);
 
+test('the warning, and an alert on it that takes two minutes, come before the expiry of any lifetime', () => {
+  for (const lifetime of [10 * minute, hour, 24 * hour]) {
+    for (const draw of [0, 0.5, 0.999]) {
+      // What a signing request gets by default; and the latest that the API server lets a signer name.
+      const latest = Math.max((lifetime * 2) / 3, lifetime - 10 * minute);
+      for (const offset of lifetime < hour ? [(lifetime * 2) / 3] : [(lifetime * 2) / 3, latest]) {
+        const dates = { notBefore: 0, notAfter: lifetime, beginRefreshAt: offset };
+        const refreshAt = refreshTime(dates, 0, draw);
+        const overdueAt = overdueTime(dates, refreshAt);
+        assert.ok(overdueAt > refreshAt, `${lifetime} ms: it is overdue as soon as it is due`);
+        assert.ok(overdueAt + 2 * minute < lifetime, `${lifetime} ms: ${lifetime - overdueAt} ms are left`);
+      }
+    }
+  }
+});
+
+test('with certificates of any lifetime there are several attempts between the refresh and the expiry, also with a silent signer', () => {
+  for (const lifetime of [10 * minute, hour, 24 * hour]) {
+    const dates = { notBefore: 0, notAfter: lifetime, beginRefreshAt: (lifetime * 2) / 3 };
+    const dueAt = refreshTime(dates, 0, 0.999);
+    let [now, refusals] = [dueAt, 0];
+    while (now < lifetime) {
+      refusals += 1;
+      now += pause({ failures: refusals, timeLeftMs: lifetime - now }, 0.999);
+    }
+    let [asked, silences] = [dueAt, 0];
+    while (asked < lifetime - 5_000) {
+      silences += 1;
+      asked += patience(lifetime - asked);
+      asked += pause({ failures: silences, nature: 'passing', timeLeftMs: lifetime - asked }, 0.999);
+    }
+    assert.ok(refusals >= 10, `${lifetime} ms: ${refusals} attempts at a signer that refuses`);
+    assert.ok(silences >= 4, `${lifetime} ms: ${silences} attempts at a signer that is silent`);
+  }
+});
+
 test('pauses double from ten seconds to five minutes where somebody has to act', () => {
   const pauses = [1, 2, 3, 4, 5, 6, 7].map((failures) => pause({ failures }));
   assert.deepEqual(pauses, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);

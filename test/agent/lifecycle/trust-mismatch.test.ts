@@ -266,6 +266,20 @@ test('where there are no anchors to compare with nothing is said, and a mismatch
   assert.equal(scene.submitted.length, 1);
 });
 
+test('an anchor that is valid in a few minutes by the node’s clock is none that is missing', async (t) => {
+  const scene = await running(t);
+  const { leadsToAnchor } = scene;
+  const validFrom = scene.clock.now() + 5 * minute;
+  scene.leadsToAnchor = (chain, anchors, now) => leadsToAnchor(chain, anchors, now) && now >= validFrom;
+  scene.bundle(1, 'old', 'other');
+  await scene.settle();
+  assert.equal(scene.trouble(), undefined);
+  scene.leadsToAnchor = (chain, anchors, now) => leadsToAnchor(chain, anchors, now) && now > validFrom;
+  scene.bundle(1, 'old');
+  await scene.settle();
+  assert.notEqual(scene.trouble(), undefined);
+});
+
 test('a first certificate that does not lead to the anchors starts its pod, which is told', async (t) => {
   const scene = await createScene(t);
   scene.signing = 'new';

@@ -171,7 +171,7 @@ const rows: readonly Row[] = [
     }),
   ),
   {
-    notice: { ...credential, type: 'refreshOverdue', notAfter: later },
+    notice: { ...credential, type: 'refreshOverdue', refreshAt: moment, notAfter: later },
     line: { level: 'warn', message: 'certificate overdue for refresh', notAfter: '2026-11-23T10:00:00.000Z' },
     series: ['refresh_overdue_total{S} 1'],
     event: ['Warning', 'CertificateOverdueForRefresh', /expires at 2026-11-23T10:00:00Z\. The agent keeps trying; ask/],
