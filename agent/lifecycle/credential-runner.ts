@@ -93,6 +93,7 @@ export function runCredential(
   const { keys, pods, nodePods, issuer, clock, random, report } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
+  const subject = { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName };
   const stopping = new AbortController();
   const events: CredentialEvent[] = [];
   let state: CredentialState;
@@ -255,10 +256,7 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = await keys.generate(keyType, callOptions());
-      const requestName = issuer.requestName(
-        { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName },
-        key.spki,
-      );
+      const requestName = issuer.requestName(subject, key.spki);
       // The volume may have been unpublished while the key was made.
       if (!stopping.signal.aborted && state.name === 'generating') {
         const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
@@ -283,25 +281,25 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       const call = { ...callOptions(), priority };
+      // Before the pod is looked up and the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.({ ...subject, requestName }, stopping.signal, (waitsFor) =>
+        dispatch({ type: 'heldUp', waitsFor }),
+      );
       const identity = await find(priority);
       if (typeof identity === 'string') {
         return podEnded(identity);
       }
       stopping.signal.throwIfAborted();
       noteAddresses(requestName, identity);
+      key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
+      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
         ...(caPath === undefined ? {} : { wantsAnchors: true }),
       };
-      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const order = { ...known, ...wish };
-      // Before the key is read: this may take until the kubelet calls again.
-      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
-      stopping.signal.throwIfAborted();
-      key = pendingKey(call);
-      await issuer.submit(order, key, stopping.signal);
+      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };

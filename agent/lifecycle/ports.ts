@@ -103,10 +103,11 @@ export interface NodePods {
 /** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
 export interface TokenDesk {
   /**
+   * @param signerNames whom the volume asks
    * @param tokens what the kubelet sent, or undefined when it sent none; a function, so that nothing that prints a call
    * prints it
    */
-  take(pod: PodReference, tokens: (() => string) | undefined): void;
+  take(pod: PodReference, signerNames: readonly string[], tokens: (() => string) | undefined): void;
   /** The last volume of the pod is gone. */
   forget(pod: PodReference): void;
 }
@@ -161,6 +162,11 @@ export interface RequestSubject {
   readonly signerName: string;
 }
 
+/** The same, with the request's name. */
+export interface NamedSubject extends RequestSubject {
+  readonly requestName: string;
+}
+
 /** A request that was made, by this run of the agent or an earlier one. */
 export interface RequestReference {
   /** The pod's, also where requests are cluster-scoped. */
@@ -180,7 +186,7 @@ export interface Issuer {
    * Resolves when the request can be made: at once, unless something that this node is sent has to come first.
    * @param onWait told what that is. @throws AgentError
    */
-  prepare?(order: CertificateOrder, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
+  prepare?(request: NamedSubject, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
   /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError

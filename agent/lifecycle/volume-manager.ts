@@ -160,7 +160,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
-    options.tokens?.take(request.pod, request.tokens);
+    options.tokens?.take(request.pod, signersOf(request), request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
@@ -306,4 +306,9 @@ async function presence(
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
   }
+}
+
+function signersOf({ declaration }: PublishRequest): readonly string[] {
+  const { sources } = declaration;
+  return sources.flatMap((source) => (source.kind === 'podCertificate' ? [source.signerName] : []));
 }

@@ -19,6 +19,7 @@ import type {
   Outcome,
   PodIdentity,
   PrivateKey,
+  TokenDesk,
 } from '../../../agent/lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
@@ -83,6 +84,10 @@ export interface World {
 export interface WorldOptions {
   /** What the API server does with a request; throws to refuse. */
   readonly onSubmit?: (order: CertificateOrder) => void;
+  /** What has to come before a request. */
+  readonly prepare?: NonNullable<Issuer['prepare']>;
+  /** Where tokens go that the kubelet hands over. */
+  readonly tokens?: TokenDesk;
   readonly identity?: (identity: PodIdentity) => PodIdentity;
   readonly followSuggestedKeyType?: boolean;
   /** Whether certificates are to name the pod's addresses. */
@@ -188,6 +193,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const issuer: Issuer = {
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       `${volumeName}-${sourceIndex}-${pod.uid.slice(0, 4)}-${Buffer.from(spki).toString('hex').slice(-12)}`,
+    ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
     async submit(order, key, signal) {
       signal.throwIfAborted();
       world.submitted.push({ order, spki: Uint8Array.from(key.spki) });
@@ -222,6 +228,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       issuer,
       clock,
       pods: { identify },
+      ...(options.tokens === undefined ? {} : { tokens: options.tokens }),
       nodePods: {
         list: async () => options.listed?.() ?? new Map(),
         onEnding(_pod, listener) {
