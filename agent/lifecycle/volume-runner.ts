@@ -171,7 +171,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    report({ volume: record, source: source.index, ...anchors, type: 'anchorsMissing' });
+    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
+    report({ volume: record, source: source.index, ...anchors, type });
     changed();
   };
 
