@@ -10,6 +10,7 @@ import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, KnownHalf, PrivateKey } from '../lifecycle/ports.ts';
 import { asBuffer, type KeyPair } from './algorithm.ts';
+import { belongsTo } from './belonging.ts';
 import { algorithms } from './key-types.ts';
 import { createPrivateKey } from './private-key.ts';
 import { generateRsa, type RsaGenerator } from './rsa.ts';
@@ -96,7 +97,7 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
     }
   }
 
-  return { generate, restore, warmUp };
+  return { generate, restore, belongs: belongsTo, warmUp };
 }
 
 function readPkcs8(pkcs8: Uint8Array): KeyObject {

@@ -61,6 +61,8 @@ export interface CredentialRunner {
   wake(): void;
   /** The answer is in the files. */
   written(): void;
+  /** The stored key cannot be projected. */
+  keyUnfit(why: string): void;
   /** The pod has ended. */
   end(why: EndReason): void;
   /** The pod lives after all. */
@@ -299,6 +301,10 @@ export function runCredential(
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
+    keyUnfit(why) {
+      const message = `the stored private key ${why}; another is made`;
+      dispatch({ type: 'keyUnfit', error: new AgentError('Internal', message, { actor: 'nobody' }) });
+    },
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
     stop() {

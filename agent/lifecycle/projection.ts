@@ -2,9 +2,11 @@
  * From accepted certificates and trust anchors to a volume's files: the first time all sources together, from then on
  * each by itself. What cannot be written is tried again with growing pauses; the files stay as they were.
  */
+import { VolumeError } from '../../volumes/base/errors.ts';
 import type { CertificateRecord, IssuedChain, OpenVolume, SourceContent } from '../../volumes/base/volume.ts';
 import type { Clock } from '../time/clock.ts';
 import { pauseAfterFailure } from './pace.ts';
+import type { KeyMaker } from './ports.ts';
 
 /** Content that waits to become files. A credential's private key lies in the volume, beside its request. */
 export type Staged =
@@ -19,6 +21,9 @@ export interface ProjectionOptions {
   readonly onWritten: (index: number, content: Staged, how: { first: boolean; changed: boolean }) => void;
   /** A source's content could not be written and is tried again at `retryAt` (milliseconds since the epoch). */
   readonly onNotWritten: (index: number, content: Staged, cause: unknown, retryAt: number) => void;
+  readonly belongs: KeyMaker['belongs'];
+  /** The key of a source's content is damaged or another's; the content is dropped. */
+  readonly onUnfit: (index: number, why: string) => void;
   /** A request that is in the files could not be removed from the volume's state. */
   readonly onLeftover: (index: number, cause: unknown) => void;
 }
@@ -63,20 +68,59 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   /** Writes what can be written now. @returns what went wrong, if anything. */
   const attempt = (batch: Batch): readonly Failed[] => {
     let changed: boolean;
+    const keys = new Map<number, Uint8Array>();
     try {
       // An answer that waits for other sources survives a restart of the agent.
       saveAnswers(volume, batch);
       if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) {
         return [];
       }
-      changed = write(volume, batch) === 'written';
+      if (dropUnfit(batch, keys)) {
+        return [];
+      }
+      changed = write(volume, batch, keys) === 'written';
     } catch (cause) {
       return [{ batch, cause }];
+    } finally {
+      for (const key of keys.values()) {
+        key.fill(0);
+      }
     }
     for (const [index, content] of batch) {
       finish(index, content, changed);
     }
     return [];
+  };
+
+  /**
+   * Reads the keys that are to be written. They have lain in files since they were made, for as long as a signer and the
+   * volume's other sources took: what is damaged must not reach the pod. @returns whether something was dropped
+   */
+  const dropUnfit = (batch: Batch, keys: Map<number, Uint8Array>): boolean => {
+    let dropped = false;
+    for (const [index, content] of batch) {
+      const why = content.kind === 'credential' ? keyFault(index, content, keys) : undefined;
+      if (why !== undefined) {
+        dropped = true;
+        staged.delete(index);
+        options.onUnfit(index, why);
+      }
+    }
+    return dropped;
+  };
+
+  const keyFault = (index: number, { answer }: Staged & { kind: 'credential' }, keys: Map<number, Uint8Array>) => {
+    try {
+      keys.set(index, volume.readPendingKey(index));
+    } catch (error) {
+      if (error instanceof VolumeError && (error.code === 'Corrupt' || error.code === 'Tampered')) {
+        return `cannot be read: ${error.message}`;
+      }
+      throw error;
+    }
+    const [key, leaf] = [keys.get(index), answer.certificates[0]];
+    const fits = key !== undefined && leaf !== undefined && options.belongs(key, leaf);
+    return fits ? undefined : 'is damaged, or not the one of the certificate';
   };
 
   const flush = (): void => {
@@ -152,33 +196,24 @@ function saveAnswers(volume: OpenVolume, batch: Batch): void {
   }
 }
 
-/** Changes the files, then notes what they hold. The keys are in this process no longer than the call takes. */
-function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
-  const keys: Uint8Array[] = [];
-  try {
-    const contents = new Map<number, SourceContent>();
-    for (const [index, content] of batch) {
-      contents.set(index, contentOf(volume, index, content, keys));
-    }
-    const result = volume.project(contents);
-    for (const [index, content] of batch) {
-      if (content.kind === 'credential') {
-        volume.saveCurrent(index, content.certificate);
-      }
-    }
-    return result;
-  } finally {
-    for (const key of keys) {
-      key.fill(0);
+/** Changes the files, then notes what they hold. */
+function write(volume: OpenVolume, batch: Batch, keys: ReadonlyMap<number, Uint8Array>): 'written' | 'unchanged' {
+  const contents = [...batch].map(([index, content]) => [index, contentOf(content, keys.get(index))] as const);
+  const result = volume.project(new Map(contents));
+  for (const [index, content] of batch) {
+    if (content.kind === 'credential') {
+      volume.saveCurrent(index, content.certificate);
     }
   }
+  return result;
 }
 
-function contentOf(volume: OpenVolume, index: number, content: Staged, keys: Uint8Array[]): SourceContent {
+function contentOf(content: Staged, privateKey: Uint8Array | undefined): SourceContent {
   if (content.kind === 'trustAnchors') {
     return content;
   }
-  const privateKey = volume.readPendingKey(index);
-  keys.push(privateKey);
+  if (privateKey === undefined) {
+    throw new TypeError('a credential is written with its key');
+  }
   return { kind: 'credential', privateKey, certificates: content.answer.certificates };
 }

@@ -69,6 +69,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     },
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
+    belongs: dependencies.keys.belongs,
+    onUnfit: (index, why) => credentials.get(index)?.keyUnfit(why),
     onLeftover,
   });
 
