@@ -1,6 +1,6 @@
 /**
- * The agent, put together. It starts in the order in which things are needed (the API server, what an earlier run left, the
- * kubelet's calls) and stops in the reverse order.
+ * Puts the agent together from its parts. They start in the order in which they depend on each other (the API server,
+ * the volumes that an earlier run left, the kubelet's calls) and stop in the reverse order.
  */
 import { createRegistration, type Registration } from '../volumes/csi/registration.ts';
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
@@ -13,6 +13,7 @@ import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
+import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
@@ -48,7 +49,7 @@ export interface Agent {
 interface SharedParts extends AgentOptions {
   /** The wall clock, for what certificates and people say. */
   readonly clock: Clock;
-  /** Does not go back, for waiting. */
+  /** A clock that never goes back, for waiting. */
   readonly monotonic: Clock;
   readonly metrics: Metrics;
   readonly closers: Closers;
@@ -56,13 +57,16 @@ interface SharedParts extends AgentOptions {
 
 /** Whether the agent can do its work. */
 interface Health {
-  /** What CSI's Probe says. It does not follow an outage of the API server, for which some restart a driver. */
+  /**
+   * The answer to CSI's Probe. It stays good through an outage of the API server, because some clusters restart a
+   * driver whose probe fails.
+   */
   canServe(): boolean;
   readiness(): readonly HealthCheck[];
 }
 
 /**
- * Starts the agent. It stays up whatever the API server says; see its readiness.
+ * Starts the agent. An API server that is missing or fails does not end it, but makes it unready.
  * @throws VolumeError or the error of `listen` when a socket cannot be served, such as by a second agent on the node
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -93,8 +97,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   const issuers = createIssuer(api, {
     nodeName: configuration.nodeName,
+    impersonateNode: configuration.impersonateNode,
     trustDomain: configuration.trustDomain,
     rules: () => settings.current().issuers,
+    clock,
     log,
   });
   closers.add(() => issuers.stop());
@@ -155,7 +161,7 @@ function healthOf(
 /** A copy that nobody needs keeps nothing away. */
 const notOpen: WatchState = { synced: true, lastError: undefined, failingForMs: 0 };
 
-/** Without the CSI socket no volume is published, and none is taken away. */
+/** Without the CSI socket no volume is published or unpublished. */
 function socketCheck(csi: CsiServer | undefined): HealthCheck {
   const problem = csi === undefined ? 'the CSI socket is not served yet' : csi.problem();
   return check('csi-socket', problem === undefined, problem ?? '');
@@ -180,8 +186,10 @@ function createManager(
     clock,
     keys,
     trust,
+    leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
+    ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
     issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
     store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,

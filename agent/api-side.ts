@@ -1,6 +1,6 @@
 /**
- * Everything of the agent that talks to the API server, put together: who it is, its calls, its watches, and whether what
- * it needs is there.
+ * Puts together the part of the agent that talks to the API server: its credentials, its calls, its watches, and the
+ * checks that what it needs is there.
  */
 import type { Closers } from './base/closers.ts';
 import { unreachable } from './base/unreachable.ts';
@@ -112,7 +112,7 @@ export function openApiSide({
     watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
     onMalformed: (bundle, reason) =>
       log.warn(`ClusterTrustBundle ${bundle} cannot be read; its signer has to mend it`, { reason }),
-    onListenerFault: (error) => log.error('trust anchors could not be taken over', { error }),
+    onListenerFault: (error) => log.error('an update of trust anchors failed inside the agent', { error }),
   });
   closers.add(() => trust.stop());
   const events = createEventRecorder({ client, driverName, nodeName, clock });
@@ -196,7 +196,7 @@ function startChecks(
         check: checkApis,
       },
     ],
-    onMissing: (name, error) => log.error(`the agent cannot work yet: no ${name}`, { error }),
-    onMet: (name) => log.info(`the agent has its ${name} now`),
+    onMissing: (name, error) => log.error(`the agent cannot work yet: the check of ${name} fails`, { error }),
+    onMet: (name) => log.info(`the check of ${name} passes now`),
   });
 }

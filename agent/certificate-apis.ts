@@ -1,7 +1,7 @@
 /**
- * Whether the cluster serves the certificate APIs that are needed. The operator's rules say which those are; where they
- * name none, PodCertificateRequests or cert-manager's will do. One that a pod has missed is looked for until it is there,
- * since it may be installed or switched on at any time.
+ * Finds out whether the cluster serves the certificate APIs that are needed. The operator's rules say which those are;
+ * where they name none, PodCertificateRequests or cert-manager's will do. An API that a pod needed and did not find is
+ * looked for until it is there, since it may be installed or switched on at any time.
  */
 import { AgentError } from './base/errors.ts';
 import type { CertificateApi } from './issuance/issuer-rules.ts';

@@ -1,27 +1,33 @@
 /**
- * The certificate APIs that a cluster may have, put together into one issuer: each with its calls and its live copy of the
- * node's requests. The copies of the APIs beside PodCertificateRequests are opened with the first request there.
+ * Puts the certificate APIs that a cluster may have together into one issuer, each with its calls and its live copy of
+ * the node's requests. APIs other than PodCertificateRequests are watched only once a request is made there.
  */
 import type { ApiSide } from './api-side.ts';
 import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
-import { type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
+import { audiencesOf, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { certificateRequestResource, signingRequestResource } from './kubernetes/certificate-resources.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
 import { createSimpleRequestApi, watchOwnRequests } from './kubernetes/simple-requests.ts';
-import type { Issuer } from './lifecycle/ports.ts';
+import type { Issuer, TokenDesk } from './lifecycle/ports.ts';
 import type { WatchSnapshot } from './lifecycle/snapshots.ts';
 import type { Logger } from './observe/log/log.ts';
 import { warnOnce } from './observe/log/repetition.ts';
+import { createTokenSource } from './pod-tokens.ts';
+import type { Clock } from './time/clock.ts';
 
 export interface IssuerOptions {
   readonly nodeName: string;
   readonly trustDomain: string;
   /** Gives the rules as they are now. */
   readonly rules: () => IssuerRules;
+  /** Whether calls as the node impersonate it. */
+  readonly impersonateNode: boolean;
+  /** The wall clock. */
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -29,6 +35,8 @@ export interface Issuers {
   readonly issuer: Issuer;
   /** Why the answers to these requests cannot arrive, where something keeps them away. */
   hindrance(requestNames: readonly string[]): string | undefined;
+  /** Takes the tokens that the kubelet hands over, where they are of use. */
+  readonly tokenDesk: TokenDesk | undefined;
   /** The live copies that are open, but for that of PodCertificateRequests. */
   watches(): readonly WatchSnapshot[];
   stop(): void;
@@ -36,12 +44,14 @@ export interface Issuers {
 
 export function createIssuer(
   { client, discovery, requests, certificateApis }: ApiSide,
-  { nodeName, trustDomain, rules, log }: IssuerOptions,
+  { nodeName, trustDomain, rules, clock, impersonateNode, log }: IssuerOptions,
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
   const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
+  const source = createTokenSource({ impersonateNode, client, clock, audiences: () => audiencesOf(rules()) });
   const shared = {
     nodeName,
+    tokens: source.tokens,
     trustDomain: () => trustDomain,
     choice: (namespace: string, signerName: string) => issuerFor(rules(), namespace, signerName),
     onFault: warnOnce(log, 'an answered certificate request could not be removed'),
@@ -79,7 +89,9 @@ export function createIssuer(
         { name: signingRequestResource.resource, health: signing.health() },
         { name: certificateRequestResource.resource, health: certManager.health() },
       ].flatMap(({ name, health }) => (health === undefined ? [] : [{ name, ...health }])),
+    tokenDesk: source.desk,
     stop() {
+      source.stop();
       signing.stop();
       certManager.stop();
     },

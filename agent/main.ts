@@ -20,8 +20,8 @@ import { createLogger, type Logger } from './observe/log/log.ts';
 
 const { version } = packageJson;
 
-/** What of the process the program uses; tests hand it their own. */
-export interface Surroundings {
+/** The parts of the process that the program uses; tests hand it their own. */
+interface Surroundings {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };

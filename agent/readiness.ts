@@ -1,7 +1,8 @@
 /**
- * What it means to be ready: able to serve a new volume now. The agent hears from the API server, has what it cannot do
- * without, and is registered with the kubelet. Silence counts once it has lasted, so that a watch that is taken up again at
- * once does not make the node flicker; a clear answer, such as missing rights, counts at once. Whether the agent lives is another question: no restart mends the API server.
+ * What makes the agent ready, that is able to serve a new volume now: it hears from the API server, has what it cannot
+ * do without, and is registered with the kubelet. Silence counts only once it has lasted, so that readiness does not
+ * flap when a watch is resumed at once; a clear answer, such as missing rights, counts at once. Liveness is another
+ * question: a restart does not mend the API server.
  */
 import type { AgentError } from './base/errors.ts';
 import type { HealthCheck } from './observe/health.ts';

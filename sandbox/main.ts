@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `npm start`: the agent and a cluster in one process, for people and for the test line; or, with `--kubeconfig` or
+ * `npm start`: the agent and a cluster in one process, for people and for `npm test`; or, with `--kubeconfig` or
  * `--in-cluster`, the agent alone against a real cluster.
  *
  * Exit codes: 0 after Ctrl-C, or with `--once` after both rotations; 1 when something failed; 2 for a wrong option.

@@ -19,7 +19,7 @@ export interface OpenOptions {
   readonly setOwners: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Hears of state that cannot be understood; it counts as absent. */
+  /** Is told of state that cannot be understood; such state counts as absent. */
   readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
@@ -87,6 +87,9 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
     saveCurrent: ifThere(state.saveCurrent),
+    currentChain: ifThere(state.currentChain),
+    trust: ifThere(state.trust),
+    saveTrust: ifThere(state.saveTrust),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));

@@ -27,7 +27,10 @@ export interface VolumeStoreOptions {
   /** CSI driver name; mounts carry it in the mount table. */
   readonly driverName: string;
   readonly mode: 'tmpfs' | 'directory';
-  /** Hears of what does not stop the agent and somebody should know: unreadable state, memory that may be swapped. */
+  /**
+   * Is told of problems that do not stop the agent but that an operator should know of: unreadable state, memory that
+   * may be swapped to disk.
+   */
   readonly onProblem?: (targetPath: string, problem: string) => void;
   /** The wall clock, milliseconds since the epoch; it names directories. */
   readonly now?: () => number;

@@ -1,6 +1,6 @@
 /**
- * A map for what is remembered under names from outside (pods, series, paths): it holds so many entries at most and
- * forgets the one that was set longest ago, so that nobody's inventiveness grows the heap.
+ * A map for entries whose keys come from outside (pods, time series, paths). It holds a fixed number of entries and
+ * forgets the one that was set longest ago, so that no flood of names can fill the memory.
  */
 
 export interface BoundedMap<K, V> {
@@ -8,6 +8,8 @@ export interface BoundedMap<K, V> {
   /** Sets the entry and makes it the newest. */
   set(key: K, value: V): void;
   delete(key: K): void;
+  /** As they are now, the oldest first. */
+  keys(): readonly K[];
   readonly size: number;
 }
 
@@ -30,6 +32,7 @@ export function createBoundedMap<K, V>(most: number): BoundedMap<K, V> {
     delete(key) {
       entries.delete(key);
     },
+    keys: () => [...entries.keys()],
     get size() {
       return entries.size;
     },

@@ -1,9 +1,9 @@
-/** What a caller says along with a call to the API server, and with work that waits for its turn. */
+/** How urgent a call to the API server or other work is, on whose behalf it is done, and what ends it. */
 
 /** What a certificate is asked for: a pod that waits to start, or one that runs. */
 export type Priority = 'first' | 'refresh';
 
-/** For what, for whom and by when something is done. `fair-line.ts` makes an order of it. */
+/** What work is for, whose it is, and by when it must be done. `fair-line.ts` sorts by it. */
 export interface Rank {
   readonly priority: Priority | 'background';
   /** Whose work it is: a pod's UID. Owners take turns; work without one stands in line for itself. */
@@ -21,4 +21,19 @@ export interface SharedRank extends Rank {
 export interface CallOptions extends Rank {
   readonly priority: Priority;
   readonly signal: AbortSignal;
+}
+
+/** One finished call to the API server. */
+export interface FinishedCall {
+  readonly verb: string;
+  /** Resource and group, without names. */
+  readonly resource: string;
+  /** HTTP status, or 0 when there was no reply. */
+  readonly status: number;
+  /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
+  readonly tookMs: number;
+  /** Time spent waiting for its turn, milliseconds. */
+  readonly waitedMs: number;
+  /** The server's wall clock by its Date header (whole seconds), milliseconds since the epoch. */
+  readonly serverTime?: number;
 }

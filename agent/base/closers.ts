@@ -1,5 +1,5 @@
 /**
- * What has to be released when the agent stops, in the reverse order of its making.
+ * Collects what must be released when the agent stops, and releases it in the reverse order of its making.
  */
 
 export interface Closers {

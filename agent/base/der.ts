@@ -1,6 +1,6 @@
 /**
- * Walks DER, as far as certificates need it: one level at a time, without copying and without looking at what an element
- * means.
+ * Reads the structure of DER, as far as certificates need it: one level at a time, without copying, and without
+ * interpreting the elements.
  *
  * https://www.itu.int/rec/T-REC-X.690
  */
@@ -33,7 +33,7 @@ function lengthAt(bytes: Uint8Array, position: number): { readonly length: numbe
     return { length: first, start: position + 1 };
   }
   const start = position + 1 + (first & 0x7f);
-  // Four bytes of length are four gigabytes; without any, the length is not said, which DER forbids.
+  // Four length bytes cover four gigabytes. None at all mean an indefinite length, which DER forbids.
   if (first === 0x80 || first > 0x84) {
     throw new RangeError('an element has no length that can be read');
   }

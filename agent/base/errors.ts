@@ -17,6 +17,10 @@ export type ErrorCode =
   | 'Unavailable'
   /** The API server answered 401 or 403. */
   | 'Forbidden'
+  /** The API server answered 401 or 403 to the pod's own service account, which a rule makes requests with. */
+  | 'AccountForbidden'
+  /** There is no usable token of the pod's own service account. */
+  | 'TokenMissing'
   /** The operator's allow-list does not let the pod's namespace ask the signer. */
   | 'SignerNotAllowed'
   /** The API server judged the request invalid (400, 422). */

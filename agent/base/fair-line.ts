@@ -1,7 +1,7 @@
 /**
- * A line in which nobody waits for ever: the order in which calls and keys get their turn.
+ * A queue in which nobody waits for ever: the order in which calls to the API server are made and keys are generated.
  *
- * Who waits longest goes first, after a handicap by what is at stake:
+ * Whoever has waited longest goes first, after a handicap that depends on the kind of work:
  *
  *     first        none: a pod waits for it
  *     refresh      2 minutes, shrinking as the certificate nears its end: from 10 minutes before that a refresh goes
@@ -9,9 +9,9 @@
  *     background   5 minutes
  *
  * The handicaps are fixed, so everything gets its turn, however many of a better rank keep coming. Owners (pods) take
- * turns of a few items: until its turn is used up, everything an owner adds stands where its first item stood, so work that
- * is begun is finished before other work is begun; then it stands in line anew, so that an owner of hundreds of items
- * holds up the others by one turn and not by hundreds.
+ * turns of a few items each. Until its turn is used up, everything that an owner adds takes the place of its first
+ * item, so that work once begun is finished before other work begins. Then the owner goes to the back of the line, so
+ * that one with hundreds of items delays the others by one turn only.
  */
 import { type BoundedMap, createBoundedMap } from './bounded-map.ts';
 import type { Rank, SharedRank } from './call.ts';
@@ -41,12 +41,18 @@ export interface FairLine<T> {
   readonly size: number;
 }
 
-/** A refresh is urgent from here on. A signer must set the refresh time at least this long before the end. */
+/**
+ * A refresh is urgent when its certificate has less than this left. Signers must set the refresh time at least this
+ * long before notAfter.
+ */
 const urgentBeforeMs = 10 * 60_000;
 const refreshHandicapMs = 2 * 60_000;
 const urgentAdvanceMs = 10 * 60_000;
 const backgroundHandicapMs = 5 * 60_000;
-/** A turn that is not gone on with lapses after this: more than the kubelet's longest pause between two publish calls. */
+/**
+ * An unfinished turn lapses after this long without an item; the kubelet's longest pause between two publish calls is
+ * shorter.
+ */
 const turnLapsesMs = 3 * 60_000;
 /** Owners whose turn is remembered. A node runs some hundred pods. */
 const mostOwners = 4_096;

@@ -1,6 +1,6 @@
 /**
- * Notices that files may have changed. A file in a mounted ConfigMap or Secret is a chain of symbolic links of which one
- * (`..data`) is swapped, so the directories are watched, and whatever happens there counts.
+ * Notices that files may have changed. In a mounted ConfigMap or Secret a file is reached through symbolic links, and
+ * an update swaps one of them (`..data`). So the directories are watched, and whatever happens in them counts.
  */
 import { dirname } from 'node:path';
 import { watch } from 'chokidar';
@@ -10,12 +10,12 @@ export interface FileWatch {
   close(): Promise<void>;
 }
 
-/** Longer than an editor takes from emptying a file to filling it, or than two files take one after the other. */
+/** Longer than an editor takes between emptying and filling a file, or than it takes to write two files. */
 const settleMs = 100;
 
 /**
- * Watches until closed. Returns once changes are noticed, and calls back a first time soon after, since a change between the
- * caller's first reading and now has been seen by nobody.
+ * Watches until closed. Once it has returned, every change is noticed. It calls back a first time soon after, in case
+ * the files changed between the caller's first reading and now.
  * @param onSettled called a short while after something has happened; the caller reads the files and compares
  * @param onError an error of the watching itself, which goes on
  */
@@ -28,7 +28,7 @@ export async function watchFiles(
   let timer: NodeJS.Timeout | undefined;
 
   const settle = (): void => {
-    // A timer that runs is left alone: in a directory where something happens all the time it would never end.
+    // A running timer is not restarted: in a busy directory it would never fire.
     if (closed) {
       return;
     }

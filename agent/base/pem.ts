@@ -1,7 +1,7 @@
 /**
- * Reads PEM exactly as the API server does, which is as Go's `encoding/pem` does: what is no complete block is text, and
- * text is skipped. So whatever the API server let through gives the same certificates here. Every character is looked at
- * a bounded number of times.
+ * Reads PEM exactly as the API server does, that is as Go's `encoding/pem` does: whatever is not a complete block is
+ * text, and text is skipped. So a text that the API server accepted gives the same certificates here. Every character
+ * is looked at a bounded number of times.
  *
  * https://pkg.go.dev/encoding/pem#Decode https://www.rfc-editor.org/rfc/rfc7468
  */

@@ -1,7 +1,7 @@
 /**
- * A queue for work that must not run many times at once: RSA jobs, which would take every thread of the pool, and
- * elliptic-curve jobs, which would keep the event loop from everything else. Its order is fair (`fair-line.ts`): owners
- * take turns job by job, and what replaces a certificate that is about to end goes first.
+ * A queue that limits how many jobs run at once: RSA jobs would otherwise take every thread of the pool, and
+ * elliptic-curve jobs would block the event loop. Its order is fair (`fair-line.ts`): owners take turns job by job, and
+ * a job for a certificate that is about to expire goes first.
  */
 import type { Rank } from './call.ts';
 import { AgentError } from './errors.ts';

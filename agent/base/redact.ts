@@ -1,6 +1,6 @@
 /**
- * Keeps secrets out of everything that leaves the process as text: log lines and events. Texts come from other sides (a
- * signer's message, an error of a library), so they are judged by what they look like.
+ * Keeps secrets out of the text that leaves the process: log lines and events. Much of that text was written elsewhere
+ * (a signer's message, a library's error), so secrets are recognised by what they look like.
  *
  * Private keys are recognised as PEM (RFC 7468) and as base64 of PKCS#8 (RFC 5958), tokens as JWT (RFC 7519) and as
  * Bearer credentials (RFC 6750).
@@ -17,17 +17,22 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/\bBearer\s+[\w.~+/=-]{16,}/gi, 'Bearer [redacted]'],
 ];
 
-/** Longest text from another side that anything here looks at, in characters: what is beyond is cut off unread. */
-export const maxOutsideTextLength = 8_192;
+/** Longest text from outside that is looked at, in characters; the rest is cut off unread. */
+const maxOutsideTextLength = 8_192;
 
-/** Replaces whatever in the text could be a private key or a token; all else stays as it is, up to the longest length. */
+/**
+ * Replaces whatever in the text could be a private key or a token; the rest stays as it is, up to the longest length.
+ */
 export function redact(text: string): string {
   const cut = text.length <= maxOutsideTextLength ? text : `${text.slice(0, maxOutsideTextLength)}…`;
   const bare = patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), cut);
   return bare.replace(/[\w.-]+/g, withoutToken);
 }
 
-/** The parts are looked at one by one: a pattern for all of a token can begin at every place of a long run of its letters. */
+/**
+ * Looks at the dotted parts one by one. A pattern for a whole token could begin at every letter of a long run, which
+ * takes quadratic time.
+ */
 function withoutToken(run: string): string {
   let start = 0;
   for (const part of run.split('.').slice(0, -1)) {
@@ -51,7 +56,7 @@ export function singleLine(text: string, limit: number): string {
   return flat.length <= limit ? flat : `${flat.slice(0, limit - 1)}…`;
 }
 
-/** Most errors of a cause chain that are told; a chain may be circular. */
+/** How many errors of a chain of causes are told at most; a chain may be circular. */
 const maxCauses = 5;
 
 /**

@@ -1,4 +1,4 @@
-/** One question to the agent in this container, over its socket for root alone. */
+/** Asks the agent in this container one question, over the socket that only root may use. */
 import { request } from 'node:http';
 
 export interface SocketQuestion {
@@ -15,7 +15,9 @@ export interface SocketAnswer {
   readonly text: string;
 }
 
-/** Shorter than the chart's `timeoutSeconds` for probes, so that the reason is told and not only that time ran out. */
+/**
+ * Shorter than the chart's `timeoutSeconds` for probes, so that the kubelet shows the reason and not only a timeout.
+ */
 export const answerLimitMs = 8_000;
 
 /** @throws the error of the connection, or that time ran out */

@@ -1,6 +1,6 @@
 /**
  * The program's subcommands: `status` asks the node's agent, `inspect` looks at a volume, `probe` is for the kubelet,
- * `retry` ends the pauses of the node's agent. None of them starts an agent.
+ * `retry` makes the node's agent try again now what it meant to try later. None of them starts an agent.
  *
  * Exit codes: 0 all is well; 1 it is not (no agent answers, something in the volume is wrong, or nothing paused); 2 the command line has
  * faults, or the directory cannot be read.
@@ -18,12 +18,12 @@ import type { CommandSurroundings } from './surroundings.ts';
 const usage = {
   status: `Usage: pod-certificate-agent status [options]
 
-Shows what this node's agent looks after: each volume with pod, signer, state, expiry and last error.
+Shows the volumes and certificates of this node: pod, signer, state, expiry and last error of each.
 
   --address HOST:PORT   where the agent serves its status without asking for a token, on this machine
                         (default: 127.0.0.1:9808, then 127.0.0.1:9809)
   --output table|json   (default: table)
-  --watch               again every two seconds, until stopped
+  --watch               repeat every two seconds, until stopped
 `,
   inspect: `Usage: pod-certificate-agent inspect DIR [options]
 
@@ -37,14 +37,14 @@ Exit code: 0 all is well, 1 something is wrong, 2 DIR cannot be read.
 `,
   retry: `Usage: pod-certificate-agent retry --pod NAMESPACE/NAME | --all
 
-After a cause was mended: credentials that pause after a failure try again now, though never within a second of their last
-attempt, and are listed. Only root in the agent's container or on the node can ask this.
+For use after the cause of a failure was mended: credentials that would try again later try again now, but not within a
+second of their last attempt. They are listed. Only root in the agent's container or on the node can do this.
 
   --pod NAMESPACE/NAME  those of one pod of this node
   --all                 those of every pod of this node
   --socket PATH         the agent's --probe-socket
                         (default: /var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe)
-Exit code: 0 something was woken, 1 no agent answers or nothing paused, 2 the command line has faults.
+Exit code: 0 something tries again, 1 no agent answers or nothing was waiting, 2 the command line has faults.
 `,
 } as const;
 

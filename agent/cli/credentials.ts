@@ -1,6 +1,6 @@
 /**
- * What the files of a volume are: private keys, chains that begin with a leaf, certificates of authorities. Told by their
- * contents, since the paths are the pod author's choice.
+ * Tells what the files of a volume are: private keys, chains that begin with a leaf, certificates of authorities. It
+ * goes by their contents, since the pod's author chooses the paths.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { pemBlocks } from './pem-blocks.ts';
@@ -71,14 +71,14 @@ function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {
         keys.push(createPrivateKey(block.bytes));
       }
     } catch {
-      // OpenSSL's message is about its own inside, and may quote what it read.
+      // OpenSSL's message is about its own internals, and may quote what it read.
       fault(`${what} cannot be understood`);
     }
   }
   return { keys, certificates };
 }
 
-/** True for an authority that vouches for itself. */
+/** True for an authority that has signed its own certificate. */
 export function isSelfSigned(certificate: X509Certificate): boolean {
   return isIssuedBy(certificate, certificate);
 }

@@ -1,6 +1,6 @@
 /**
- * Judges the contents of a volume: whether keys and leaves belong together, chains lead to trust anchors, all is valid now,
- * and keys are readable by few.
+ * Judges the contents of a volume: whether keys and leaves belong together, chains lead to trust anchors, everything is
+ * valid now, and no stranger can read a key.
  *
  * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
  */

@@ -1,5 +1,5 @@
 /**
- * `pod-certificate-agent inspect DIR`: what is in a projected volume, and whether it is of use.
+ * `pod-certificate-agent inspect DIR`: shows what is in a projected volume, and whether it can be used.
  */
 
 import { X509Certificate } from 'node:crypto';

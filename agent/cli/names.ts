@@ -1,4 +1,4 @@
-/** The names of the subcommands, apart from what they do: an agent that starts needs no more than the names. */
+/** The names of the subcommands, apart from their code, which an agent that starts need not load. */
 
 export type CommandName = 'status' | 'inspect' | 'probe' | 'retry';
 

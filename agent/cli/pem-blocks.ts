@@ -1,6 +1,6 @@
 /**
- * Every block of a PEM text (RFC 7468) with its label: keys and certificates may stand in one file. The blocks are views on the
- * given bytes, so that a key is never copied into a string.
+ * Finds every block of a PEM text (RFC 7468), with its label: keys and certificates may stand in one file. The blocks
+ * are views of the given bytes, so that a key is never copied into a string.
  *
  * https://www.rfc-editor.org/rfc/rfc7468
  */

@@ -1,6 +1,6 @@
 /**
- * `probe` as a program of its own, dist/probe.mjs: the kubelet starts one every few seconds on every node, and to load the whole
- * agent for one question costs several times as much.
+ * `probe` as a program of its own, dist/probe.mjs. The kubelet starts it every few seconds on every node, and loading
+ * the whole agent for one question would cost several times as much.
  */
 import { probe } from './probe.ts';
 

@@ -1,13 +1,13 @@
 /**
- * `pod-certificate-agent probe`: the kubelet's exec probes. Asks the agent in this container whether it is well, over a socket
- * that no stranger on the network can reach or fill.
+ * `pod-certificate-agent probe`: the kubelet's exec probes. Asks the agent in this container whether it is well, over a
+ * socket that nobody on the network can reach or overload.
  */
 import { parseArgs } from 'node:util';
 import { errorText } from '../base/redact.ts';
 import { answerLimitMs, askSocket } from './ask-socket.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
-export const probeUsage = `Usage: pod-certificate-agent probe live|ready [options]
+const probeUsage = `Usage: pod-certificate-agent probe live|ready [options]
 
 For the kubelet's exec probes: asks the agent over its probe socket, prints every check, and ends with 0 when all is well
 and with 1 when it is not.

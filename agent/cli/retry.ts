@@ -1,4 +1,7 @@
-/** `pod-certificate-agent retry`: the operator has mended a cause, and the agent in this container need not sit out its pauses. */
+/**
+ * `pod-certificate-agent retry`: for an operator who has mended a cause. The agent in this container then tries again
+ * at once instead of at the end of its pauses.
+ */
 import { errorText } from '../base/redact.ts';
 import { answerLimitMs, askSocket } from './ask-socket.ts';
 import type { CommandSurroundings } from './surroundings.ts';

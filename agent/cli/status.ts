@@ -19,7 +19,7 @@ const answerLimitMs = 10_000;
 /** Cursor to the top left, and nothing below it (ECMA-48). */
 const clearScreen = '\u001b[H\u001b[2J\u001b[3J';
 
-/** @returns the exit code: 0 when the agent answered, the last time of many */
+/** @returns the exit code: 0 when the agent answered, with `watch` the last time */
 export async function status(options: StatusOptions, surroundings: CommandSurroundings): Promise<number> {
   const { stdout, stderr, stopping } = surroundings;
   const addresses = options.address === undefined ? defaultAddresses : [options.address];

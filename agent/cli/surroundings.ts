@@ -1,4 +1,4 @@
-/** What a subcommand is given to speak through, and to be stopped by. */
+/** What a subcommand is given: where to write, and the signal to stop. */
 
 export interface CommandSurroundings {
   readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };

@@ -1,6 +1,7 @@
 /**
- * The files of a projected volume, as an `AtomicWriter` lays them out: `..data` leads to the version in use. All files are
- * read from one version, so that a rotation meanwhile does not mix two. Directories without `..data` are read as they are.
+ * The files of a projected volume, as an `AtomicWriter` lays them out: `..data` leads to the version in use. All files
+ * are read from one version, so that a rotation in between does not mix two. Directories without `..data` are read as
+ * they are.
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';

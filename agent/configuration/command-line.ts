@@ -1,5 +1,5 @@
 /**
- * The command line as a list of what was written for which option. Nothing is judged here but the form of the arguments.
+ * Splits the command line into what was written for which option. Only the form of the arguments is checked here.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

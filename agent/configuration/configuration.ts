@@ -1,6 +1,7 @@
 /**
- * Configuration: from the command line, a YAML file and the environment to checked values. A flag wins over the file,
- * the file over the environment, the environment over the default. Every fault is reported, not just the first.
+ * Reads the configuration: from the command line, a YAML file and the environment to checked values. A flag wins over
+ * the file, the file over the environment, the environment over the default. Every fault is reported, not just the
+ * first.
  */
 import { parseDocument } from 'yaml';
 import { messageOf } from '../../volumes/base/errors.ts';
@@ -54,7 +55,7 @@ export function parseConfiguration(
   const { configFile } = commandLine;
   const file = configFile === undefined ? noFile : readConfigurationFile(configFile, readFile);
   const { values, faults } = readValues((key) => commandLine.written.get(key) ?? file.written?.get(key), env);
-  // What a file that cannot be read would have said is not known, so nothing is missing yet.
+  // Nobody knows what an unreadable file would have said, so no value counts as missing.
   const missing = file.written === undefined ? [] : missingValues(values);
   const all = [...commandLine.faults, ...file.faults, ...faults, ...missing, ...incompletePairs(values)];
   if (all.length > 0) {
@@ -97,7 +98,7 @@ function readConfigurationFile(path: string, readFile: (path: string) => string)
   }
   const document = parseDocument(text);
   const [error] = document.errors;
-  // One slip in YAML makes many errors, and each message goes on with a drawing of the place: one line says it.
+  // One slip in YAML makes many errors, and each message goes on with an excerpt of the file: the first line is enough.
   if (error !== undefined) {
     return failed(error.message.split(':\n', 1)[0] ?? error.code);
   }
@@ -171,11 +172,11 @@ function fromEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): Written | undefined {
   const value = row.environment === undefined ? undefined : env[row.environment];
-  // A variable that is set to nothing says nothing: it is what a manifest with an empty value leaves.
+  // An empty variable counts as absent: that is what a manifest with an empty value leaves.
   return value === undefined || value === '' ? undefined : { value, where: `${row.environment} (environment)` };
 }
 
-/** Undefined when there is no default, or when it stands on a value that is at fault itself. */
+/** Undefined when there is no default, or when the default is made of a value that is at fault itself. */
 function fromDefault(
   key: OptionKey,
   row: OptionRow<unknown>,

@@ -1,5 +1,5 @@
 /**
- * The configuration in force, written back as flags. No option holds a secret: those in files are named by their path.
+ * Writes the configuration in force as flags. No option holds a secret; files that hold one are named by their path.
  */
 import type { AgentConfiguration } from './configuration.ts';
 import { flagOf, optionKeys } from './options.ts';

@@ -1,5 +1,5 @@
 /**
- * The options as people read them: `--help`, and the table of the reference.
+ * Describes the options for people: `--help`, and the table in docs/reference.md.
  */
 import { flagOf, type OptionKey, type OptionRow, optionKeys, options } from './options.ts';
 
@@ -15,11 +15,11 @@ export function helpText(): string {
   });
   return `${[
     'Usage: pod-certificate-agent [options]',
-    '       pod-certificate-agent status [--help]        what the agent on this node looks after',
-    '       pod-certificate-agent inspect DIR [--help]   whether the files of a volume are of use',
-    '       pod-certificate-agent retry [--help]         whoever pauses after a failure tries again now',
+    '       pod-certificate-agent status [--help]        show the volumes and certificates of this node',
+    '       pod-certificate-agent inspect DIR [--help]   check the files of a volume',
+    '       pod-certificate-agent retry [--help]         after mending a cause: try again now',
     '',
-    'Gives the pods of one node mTLS certificates: makes keys, asks signers, keeps the files fresh.',
+    'Gives the pods of one node mTLS certificates: makes keys, asks signers, renews in time.',
     '',
     'Options:',
     `  --config FILE\n${wrap('YAML file with any of the options below, by their name in camelCase (nodeName: …). Flags win over the file.')}`,

@@ -88,7 +88,7 @@ export const options = {
     type: nodePath({ maxBytes: maxSocketPathBytes }),
     default: '<csi-socket>.probe',
     description:
-      'Unix socket on which `pod-certificate-agent probe` asks whether the agent is well and `retry` ends its pauses; only root reaches it.',
+      'Unix socket on which `pod-certificate-agent probe` and `retry` reach the agent; only root can use it.',
     reloadable: false,
   }),
   registrationDir: valued({
@@ -158,7 +158,7 @@ export const options = {
     type: subdomain({ maxLength: 253 }),
     default: 'cluster.local',
     description:
-      'The SPIFFE trust domain of the names in certificate requests, the variable trustDomain of the templates of issuers.',
+      'SPIFFE trust domain for the names in certificate requests: the variable trustDomain in the templates of issuers.',
     reloadable: false,
   }),
   followSuggestedKeyType: valued({
@@ -170,7 +170,7 @@ export const options = {
   logLevel: valued({
     type: choice(logLevels),
     default: 'info',
-    description: 'Least level of the log lines that are written.',
+    description: 'Lowest level of the log lines that are written.',
     reloadable: true,
   }),
   logFormat: valued({

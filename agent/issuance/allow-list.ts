@@ -1,12 +1,12 @@
 /**
- * Which namespaces may ask which signers: the operator's say, on top of whatever a signer checks itself. It is asked before
- * every request, so a change holds for the next refresh of volumes that exist already.
+ * The operator's list of which namespaces may ask which signers, on top of whatever a signer checks itself. It is
+ * looked at before every request, so a change applies to the next refresh of existing volumes too.
  *
  * Signers are matched as in the RBAC rules of their API: by name, or by everything below a domain.
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization
  */
 import { AgentError } from '../base/errors.ts';
-import type { Issuer } from '../lifecycle/ports.ts';
+import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';
 
 /** These namespaces may ask these signers. */
 export interface AllowRule {
@@ -92,14 +92,21 @@ export function matches(pattern: string, name: string): boolean {
  * @param rules gives the list as it is now
  */
 export function withAllowList(issuer: Issuer, rules: () => AllowList): Issuer {
+  const assertAllowed = ({ identity, signerName }: CertificateOrder): void => {
+    const { namespace } = identity.pod;
+    if (!isAllowed(rules(), namespace, signerName)) {
+      const message = `namespace ${namespace} may not ask signer ${signerName}: allowedSigners in the agent's configuration does not say so`;
+      throw new AgentError('SignerNotAllowed', message, { actor: 'cluster operator' });
+    }
+  };
   return {
     ...issuer,
+    async prepare(order, signal, onWait) {
+      assertAllowed(order);
+      await issuer.prepare?.(order, signal, onWait);
+    },
     async submit(order, key, signal) {
-      const { namespace } = order.identity.pod;
-      if (!isAllowed(rules(), namespace, order.signerName)) {
-        const message = `namespace ${namespace} may not ask signer ${order.signerName}: allowedSigners in the agent's configuration does not say so`;
-        throw new AgentError('SignerNotAllowed', message, { actor: 'cluster operator' });
-      }
+      assertAllowed(order);
       await issuer.submit(order, key, signal);
     },
   };

@@ -1,11 +1,14 @@
 /**
- * One issuer made of one for each certificate API: the operator's rules say which of them a new request goes to, and a
- * request's name which of them it was made through.
+ * Combines the issuers of all certificate APIs into one. The operator's rules choose the API for a new request; the
+ * name of an existing request tells through which API it was made.
  */
 import { AgentError } from '../base/errors.ts';
-import type { Issuer } from '../lifecycle/ports.ts';
+import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';
+import { refuseWhatCannotBe } from './capabilities.ts';
 import { nameEndings } from './contents-request.ts';
+import { readIssuedAnchors } from './issued-anchors.ts';
 import { type CertificateApi, type IssuerChoice, type IssuerRules, issuerFor } from './issuer-rules.ts';
+import { podIPs } from './template-variables.ts';
 
 /**
  * @param rules gives the rules as they are now
@@ -17,13 +20,31 @@ export function issuerByRule(
   onMissing: (api: CertificateApi) => void = () => undefined,
 ): Issuer {
   const chosen = (namespace: string, signerName: string): IssuerChoice => issuerFor(rules(), namespace, signerName);
+
+  /** A request of an earlier rule that its API cannot serve makes way for one of the rule in force. */
+  function refuseUnservable(api: CertificateApi, order: CertificateOrder): void {
+    try {
+      refuseWhatCannotBe(api, order);
+    } catch (cause) {
+      if (chosen(order.identity.pod.namespace, order.signerName).api === api) {
+        throw cause;
+      }
+      const message = `signer ${order.signerName} is asked through another API by now`;
+      throw new AgentError('Conflict', message, { actor: 'nobody', cause });
+    }
+  }
+
   return {
     requestName(subject, spki) {
       const { api } = chosen(subject.pod.namespace, subject.signerName);
       return issuers[api].requestName(subject, spki);
     },
+    async prepare(order, signal, onWait) {
+      await issuers[apiOf(order.requestName)].prepare?.(order, signal, onWait);
+    },
     async submit(order, key, signal) {
       const api = apiOf(order.requestName);
+      refuseUnservable(api, order);
       try {
         await issuers[api].submit(order, key, signal);
       } catch (error) {
@@ -34,7 +55,21 @@ export function issuerByRule(
       }
     },
     follow: (request, ...listeners) => issuers[apiOf(request.requestName)].follow(request, ...listeners),
-    verify: (outcome, spki, now) => issuers.podCertificateRequest.verify(outcome, spki, now),
+    verify(outcome, spki, now, withAnchors = false) {
+      const chain = issuers.podCertificateRequest.verify(outcome, spki, now);
+      return withAnchors ? { ...chain, anchors: readIssuedAnchors(outcome.anchors) } : chain;
+    },
+    namesAddresses(namespace, signerName) {
+      try {
+        const choice = chosen(namespace, signerName);
+        return choice.api !== 'podCertificateRequest' && choice.template.ipAddresses.includes(podIPs);
+      } catch (error) {
+        if (error instanceof AgentError) {
+          return false;
+        }
+        throw error;
+      }
+    },
   };
 }
 

@@ -7,14 +7,22 @@
  */
 import type { CertificateRequest } from '../kubernetes/objects.ts';
 import type { Hurdle, Outcome } from '../lifecycle/ports.ts';
-import { conditionOf, hurdleOf, issuedOutcome, type RequestKind, requestLabels, shown } from './contents-request.ts';
+import {
+  conditionOf,
+  hurdleOf,
+  issuedOutcome,
+  lifetimeOf,
+  type RequestKind,
+  requestLabels,
+  shown,
+} from './contents-request.ts';
 
 export const certificateRequests: RequestKind<CertificateRequest, 'certManager'> = {
   api: 'certManager',
   kind: 'CertificateRequest',
   body(order, request, choice, nodeName) {
-    const { identity, maxExpirationSeconds } = order;
-    const { name, namespace, uid } = identity.pod;
+    const { name, namespace, uid } = order.identity.pod;
+    const lifetime = lifetimeOf(order, choice);
     return {
       apiVersion: 'cert-manager.io/v1',
       kind: 'CertificateRequest',
@@ -29,7 +37,7 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
         issuerRef: choice.issuer,
         usages: choice.usages,
         isCA: false,
-        ...(maxExpirationSeconds === undefined ? {} : { duration: `${maxExpirationSeconds}s` }),
+        ...(lifetime === undefined ? {} : { duration: `${lifetime}s` }),
       },
     };
   },
@@ -54,7 +62,7 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
       return { type: 'denied', ...unready };
     }
     const isReady = conditionOf(status, 'Ready') !== undefined && status?.certificate !== undefined;
-    return isReady ? issuedOutcome(status.certificate, refreshAfter) : undefined;
+    return isReady ? issuedOutcome(status.certificate, refreshAfter, status.ca) : undefined;
   },
   hurdle({ metadata: { namespace = '', name }, spec: { issuerRef }, status }): Hurdle {
     const subject = `CertificateRequest ${namespace}/${name}`;

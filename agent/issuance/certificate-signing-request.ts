@@ -7,16 +7,26 @@
  */
 import type { CertificateSigningRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Outcome } from '../lifecycle/ports.ts';
-import { conditionOf, hurdleOf, issuedOutcome, type RequestKind, requestLabels, shown } from './contents-request.ts';
+import { capabilities } from './capabilities.ts';
+import {
+  conditionOf,
+  hurdleOf,
+  issuedOutcome,
+  lifetimeOf,
+  type RequestKind,
+  requestLabels,
+  shown,
+} from './contents-request.ts';
 
 /** The API takes no less, whatever the pod asks for. */
-const shortestLifetimeSeconds = 600;
+const { shortestLifetimeSeconds } = capabilities.certificateSigningRequest;
 
 export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 'certificateSigningRequest'> = {
   api: 'certificateSigningRequest',
   kind: 'CertificateSigningRequest',
   body(order, request, choice, nodeName) {
-    const { signerName, maxExpirationSeconds } = order;
+    const { signerName } = order;
+    const lifetime = lifetimeOf(order, choice);
     return {
       apiVersion: 'certificates.k8s.io/v1',
       kind: 'CertificateSigningRequest',
@@ -25,9 +35,7 @@ export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 
         request,
         signerName,
         usages: choice.usages,
-        ...(maxExpirationSeconds === undefined
-          ? {}
-          : { expirationSeconds: Math.max(maxExpirationSeconds, shortestLifetimeSeconds) }),
+        ...(lifetime === undefined ? {} : { expirationSeconds: Math.max(lifetime, shortestLifetimeSeconds) }),
       },
     };
   },

@@ -49,7 +49,7 @@ export function outlineCertificate(der: Uint8Array): Certificate {
   };
 }
 
-/** Why it may issue nothing at a time (milliseconds since the epoch), or undefined when it may. */
+/** Why it may not issue certificates at a time (milliseconds since the epoch); undefined when it may. */
 export function whyNoIssuer(certificate: Certificate, at: number): string | undefined {
   const { ca, validFromDate, validToDate } = certificate.x509();
   if (!ca) {

@@ -1,6 +1,6 @@
 /**
  * The part of a PKCS#10 request that is signed (RFC 2986, CertificationRequestInfo), with names and usages. The library
- * for it is loaded with the first request of this kind, so that a node without such an issuer does not carry it.
+ * for it is loaded with the first request of this kind, so that it costs no memory on nodes without such an issuer.
  *
  * https://www.rfc-editor.org/rfc/rfc2986#section-4
  */
@@ -36,7 +36,7 @@ export async function certificationRequestInfo(
   const extension = (extnID: string, critical: boolean, value: object) =>
     new x509.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
 
-  const extensions = [];
+  const extensions: InstanceType<typeof x509.Extension>[] = [];
   const bits = keyUsageBits(usages);
   if (bits.length > 0) {
     const flags = bits.reduce((all, bit) => all | (1 << bit), 0);

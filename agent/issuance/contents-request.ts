@@ -1,9 +1,11 @@
 /**
  * Issuance through an API whose request carries a full PKCS#10 request, with names and usages of the agent's making:
- * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common stands here once; their
- * objects are described by a `RequestKind` each.
+ * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common is here; what differs
+ * is described by a `RequestKind` each.
  */
 import { createHash, X509Certificate } from 'node:crypto';
+import type { PodReference } from '../../volumes/base/volume.ts';
+import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Condition, KubernetesObject } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
@@ -11,6 +13,7 @@ import { certificationRequestInfo } from './certification-request.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
 import { type CertificateApi, defaultRefreshAfter, type IssuerChoice, type RequestSettings } from './issuer-rules.ts';
+import { type PodTokens, refusalOfAccount } from './pod-account.ts';
 import type { RequestCache, SimpleRequestApi } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
 import { namesFor } from './template.ts';
@@ -72,6 +75,12 @@ export function requestLabels(nodeName: string, podUID: string): Readonly<Record
   return { [nodeLabel]: nodeLabelValue(nodeName), [podLabel]: podUID };
 }
 
+/** The lifetime to ask for, in seconds: the shorter of the pod's and the rule's, as far as they say one. */
+export function lifetimeOf({ maxExpirationSeconds }: CertificateOrder, { lifetimeSeconds }: RequestSettings) {
+  const wishes = [maxExpirationSeconds, lifetimeSeconds].filter((seconds) => seconds !== undefined);
+  return wishes.length === 0 ? undefined : Math.min(...wishes);
+}
+
 /** The condition of a type, when it has the given status. */
 export function conditionOf(
   status: { readonly conditions?: readonly Condition[] } | undefined,
@@ -99,12 +108,14 @@ export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdl
  * An issued certificate, whose times only the leaf tells. A leaf that cannot be read has no times, and the checks on the
  * chain refuse it with their reason.
  * @param certificate PEM, base64, leaf first
+ * @param ca PEM, base64, the issuer's trust anchors where its API gives them
  */
-export function issuedOutcome(certificate: string, refreshAfter: number): Outcome {
+export function issuedOutcome(certificate: string, refreshAfter: number, ca?: string): Outcome {
   const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
   const { notBefore, notAfter } = validityOf(certificateChain);
   const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
-  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt };
+  const anchors = ca === undefined ? {} : { anchors: Buffer.from(ca, 'base64').toString('utf8') };
+  return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt, ...anchors };
 }
 
 function validityOf(chain: string): { readonly notBefore: number; readonly notAfter: number } {
@@ -125,6 +136,8 @@ export interface ContentsIssuerOptions<T extends ContentsRequest, A extends Cont
   readonly trustDomain: () => string;
   /** How the rules in force ask a signer. @throws AgentError */
   readonly choice: (namespace: string, signerName: string) => IssuerChoice;
+  /** Where tokens of pods come from, for rules that say "as: pod". */
+  readonly tokens: PodTokens;
   /** Takes a fault of what nobody waits for: the removal of an answered request. */
   readonly onFault: (error: AgentError) => void;
 }
@@ -141,21 +154,39 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   const following = createFollowing(cache, outcomeOf, kind.hurdle);
 
   async function requestFor(order: CertificateOrder, key: PrivateKey, { usages, template }: RequestSettings) {
-    const names = namesFor(template, order.identity, options.trustDomain());
+    const names = namesFor(template, order.identity, options.trustDomain(), order.names);
     const info = await certificationRequestInfo(key.spki, names, usages);
     return pemInBase64(await key.signedRequest(info));
   }
 
-  async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
-    const { namespace } = order.identity.pod;
-    const choice = kind.accepts(options.choice(namespace, order.signerName));
+  function choiceFor(order: CertificateOrder): ChoiceOf<A> {
+    const choice = kind.accepts(options.choice(order.identity.pod.namespace, order.signerName));
     if (choice === undefined) {
       const message = `signer ${order.signerName} is asked through another API than ${kind.kind}s by now`;
       throw new AgentError('Conflict', message, { actor: 'nobody' });
     }
+    return choice;
+  }
+
+  /** Makes the request, on whose behalf the rule says. */
+  async function create(body: T, { requester }: RequestSettings, pod: PodReference, call: CallOptions): Promise<void> {
+    if (requester.as === 'agent') {
+      return calls.create(body, call);
+    }
+    const bearer = await options.tokens.bearer(pod, requester.audience, call);
+    await calls.create(body, { ...call, bearer }).catch((error: unknown) => {
+      throw refusalOfAccount(error, pod, kind.api);
+    });
+  }
+
+  async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
+    const { pod } = order.identity;
+    const { namespace } = pod;
+    const choice = choiceFor(order);
     const call = { priority: order.priority, signal };
     try {
-      await calls.create(kind.body(order, await requestFor(order, key, choice), choice, nodeName), call);
+      const body = kind.body(order, await requestFor(order, key, choice), choice, nodeName);
+      await create(body, choice, pod, call);
     } catch (error) {
       if (!(error instanceof AgentError && error.code === 'Conflict')) {
         throw error;
@@ -186,6 +217,12 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   return {
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       requestNameFor(pod.uid, volumeName, sourceIndex, spki) + nameEndings[kind.api],
+    async prepare(order, signal, onWait) {
+      const { requester }: RequestSettings = choiceFor(order);
+      if (requester.as === 'pod') {
+        await options.tokens.ready(order.identity.pod, requester.audience, signal, onWait);
+      }
+    },
     submit,
     follow({ namespace, requestName, signerName }, listener, onHurdle) {
       const key = kind.key(namespace, requestName);

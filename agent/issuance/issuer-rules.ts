@@ -9,24 +9,26 @@
 import * as v from 'valibot';
 import { AgentError } from '../base/errors.ts';
 import { matches, namespacePattern, signerPattern } from './allow-list.ts';
-import { templateVariables, unknownVariables } from './template-variables.ts';
+import { allowFromPodSchema, allowNothing } from './names-from-pod.ts';
+import type { Template } from './template.ts';
+import { podIPs, templateVariables, unknownVariables } from './template-variables.ts';
 import { isUsage, type Usage, usageNames } from './usages.ts';
 
-/** What a certificate says, where the agent writes it into the request. Text may hold variables, see `template.ts`. */
-export interface Template {
-  readonly uris: readonly string[];
-  readonly dnsNames: readonly string[];
-  readonly ipAddresses: readonly string[];
-  readonly commonName?: string;
-  readonly organizations: readonly string[];
-}
+/**
+ * As whom a request is made: as the agent (its account, or its node where it impersonates that), or with a token of the
+ * pod's own service account. An empty audience is that of the API server itself.
+ */
+export type Requester = { readonly as: 'agent' } | { readonly as: 'pod'; readonly audience: string };
 
 /** What a request through an API says that leaves the certificate's contents to the request. */
 export interface RequestSettings {
+  readonly requester: Requester;
   /** In the order in which the request lists them. */
   readonly usages: readonly Usage[];
   /** Part of the lifetime after which a certificate is renewed, between 0 and 1. */
   readonly refreshAfter: number;
+  /** The lifetime asked for, in seconds, and the longest one that a pod may ask for; absent: what the pod or the issuer says. */
+  readonly lifetimeSeconds?: number;
   readonly template: Template;
 }
 
@@ -54,6 +56,10 @@ const defaultUris = [`spiffe://\${trustDomain}/ns/\${namespace}/sa/\${serviceAcc
 
 const longestList = 32;
 const longestText = 512;
+/** What an audience is made of: a word or a URL. */
+const audiencePattern = /^[\x21-\x7e]{1,253}$/;
+/** As for PodCertificateRequests: 91 days. */
+const longestLifetimeSeconds = 7_862_400;
 
 const templateText = v.pipe(
   v.string(),
@@ -62,9 +68,10 @@ const templateText = v.pipe(
   v.check(
     (text) => unknownVariables(text).length === 0,
     ({ input }) =>
-      `names the variable ${unknownVariables(input).join(', ')}, known are ${templateVariables.join(', ')}`,
+      `names the variable ${unknownVariables(input).join(', ')}, known are ${templateVariables.join(', ')}, and labels and annotations like pod.labels['app']`,
   ),
 );
+const ipText = v.union([v.literal(podIPs), templateText]);
 const texts = v.optional(v.pipe(v.array(templateText), v.maxLength(longestList)));
 const settings = {
   usages: v.optional(
@@ -76,11 +83,13 @@ const settings = {
     () => [...defaultUsages],
   ),
   refreshAfter: v.optional(v.pipe(v.number(), v.gtValue(0), v.ltValue(1)), defaultRefreshAfter),
+  lifetimeSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(600), v.maxValue(longestLifetimeSeconds))),
   uris: texts,
   dnsNames: texts,
-  ipAddresses: texts,
+  ipAddresses: v.optional(v.pipe(v.array(ipText), v.maxLength(longestList))),
   commonName: v.optional(templateText),
   organizations: texts,
+  allowFromPod: v.optional(allowFromPodSchema(templateText), () => ({ ...allowNothing })),
 };
 const reference = v.strictObject({
   name: v.pipe(v.string(), v.minLength(1)),
@@ -93,6 +102,8 @@ const written = v.pipe(
       v.strictObject({
         signers: v.pipe(v.array(v.pipe(v.string(), v.regex(signerPattern))), v.minLength(1)),
         namespaces: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(namespacePattern))), v.minLength(1))),
+        as: v.optional(v.picklist(['agent', 'pod'])),
+        audience: v.optional(v.pipe(v.string(), v.regex(audiencePattern))),
         podCertificateRequest: v.optional(v.strictObject({})),
         certificateSigningRequest: v.optional(v.strictObject(settings)),
         certManager: v.optional(v.strictObject({ ...settings, issuer: v.optional(reference) })),
@@ -100,6 +111,14 @@ const written = v.pipe(
       v.check(
         (rule) => apis.filter((api) => rule[api] !== undefined).length === 1,
         `must hold exactly one of podCertificateRequest, certificateSigningRequest and certManager`,
+      ),
+      v.check(
+        (rule) => rule.as !== 'pod' || rule.podCertificateRequest === undefined,
+        'must not say "as: pod" of podCertificateRequest: those requests are checked as requests of the node',
+      ),
+      v.check(
+        (rule) => rule.audience === undefined || rule.as === 'pod',
+        'says audience, which is that of the token of "as: pod", without "as: pod"',
       ),
     ),
   ),
@@ -131,16 +150,34 @@ export function readIssuerRules(
   return { ok: false, fault: place === null ? `${expected}, as a list of rules` : `${place} ${expected}` };
 }
 
-function settingsOf(given: WrittenSettings): RequestSettings {
-  const { usages, refreshAfter, uris, dnsNames = [], ipAddresses = [], commonName, organizations = [] } = given;
-  const template = { uris: uris ?? defaultUris, dnsNames, ipAddresses, organizations };
-  return { usages, refreshAfter, template: commonName === undefined ? template : { ...template, commonName } };
+function requesterOf({ as, audience = '' }: Pick<WrittenRule, 'as' | 'audience'>): Requester {
+  return as === 'pod' ? { as, audience } : { as: 'agent' };
+}
+
+/** Audiences of the tokens that the rules need, each once. */
+export function audiencesOf(rules: IssuerRules): ReadonlySet<string> {
+  const requesters = rules.map(requesterOf);
+  return new Set(requesters.flatMap((requester) => (requester.as === 'pod' ? [requester.audience] : [])));
+}
+
+function settingsOf(rule: WrittenRule, given: WrittenSettings): RequestSettings {
+  const { usages, refreshAfter, lifetimeSeconds, uris = defaultUris, commonName, allowFromPod } = given;
+  const { dnsNames = [], ipAddresses = [], organizations = [] } = given;
+  const template = { uris, dnsNames, ipAddresses, organizations, allowFromPod };
+  return {
+    requester: requesterOf(rule),
+    usages,
+    refreshAfter,
+    ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
+    template: commonName === undefined ? template : { ...template, commonName },
+  };
 }
 
 const defaults: RequestSettings = {
+  requester: { as: 'agent' },
   usages: defaultUsages,
   refreshAfter: defaultRefreshAfter,
-  template: { uris: defaultUris, dnsNames: [], ipAddresses: [], organizations: [] },
+  template: { uris: defaultUris, dnsNames: [], ipAddresses: [], organizations: [], allowFromPod: allowNothing },
 };
 
 /**
@@ -158,13 +195,13 @@ export function issuerFor(rules: IssuerRules, namespace: string, signerName: str
     return { api: 'podCertificateRequest' };
   }
   if (rule?.certificateSigningRequest !== undefined) {
-    return { api: 'certificateSigningRequest', ...settingsOf(rule.certificateSigningRequest) };
+    return { api: 'certificateSigningRequest', ...settingsOf(rule, rule.certificateSigningRequest) };
   }
   const issuer = rule?.certManager?.issuer ?? certManagerIssuer(signerName, namespace);
   if (issuer !== undefined) {
     return {
       api: 'certManager',
-      ...(rule?.certManager === undefined ? defaults : settingsOf(rule.certManager)),
+      ...(rule?.certManager === undefined ? defaults : settingsOf(rule, rule.certManager)),
       issuer,
     };
   }

@@ -1,5 +1,5 @@
 /**
- * What the status of a PodCertificateRequest says.
+ * Reads the signer's answer from the status of a PodCertificateRequest.
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/pod-certificate-request-v1beta1/#PodCertificateRequestStatus
  */
 import type { PodCertificateRequest } from '../kubernetes/objects.ts';

@@ -19,12 +19,15 @@ import {
 } from './certificate.ts';
 
 /**
- * Signatures checked for one chain. Certificates of one name could make it the square of their number; Go's verifier has
- * the same limit.
+ * Most signatures checked for one chain: with many certificates of one name there could be as many as the square of
+ * their number. Go's verifier has the same limit.
  */
 export const mostSignatureChecks = 100;
 
-/** A certificate that signed another and may not have. */
+/** Anchors that a chain is compared with: some 15 milliseconds. Bundles have a handful, those of browsers some 150. */
+export const mostAnchorsCompared = 1_024;
+
+/** A certificate that signed another without being allowed to. */
 export interface Fault {
   readonly certificate: Certificate;
   readonly issuer: Certificate;
@@ -72,19 +75,42 @@ export class TooManySignatures extends Error {
  * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
  * @param leafAndChain DER, leaf first. @param anchors DER.
  * @param now milliseconds since the epoch.
+ * @returns undefined where that cannot be said: without anchors, or with too many; where something that cannot be read, or a
+ * key of an unknown kind, may be what is missing; or where it takes too many signatures to find out.
  */
 export function verifiesAgainst(
   leafAndChain: readonly Uint8Array[],
   anchors: readonly Uint8Array[],
   now: number,
-): boolean {
-  try {
+): boolean | undefined {
+  if (anchors.length === 0 || anchors.length > mostAnchorsCompared) {
+    return undefined;
+  }
+  const readable = anchors.flatMap((der) => attempt(() => outlineCertificate(der)) ?? []);
+  const isTrusted = attempt(() => {
     const [leaf, ...others] = leafAndChain.map(parseCertificate);
-    return leaf !== undefined && ascend(leaf, others, now, anchors.map(outlineCertificate)).isTrusted;
+    return leaf && ascend(leaf, others, now, readable).isTrusted;
+  });
+  if (isTrusted !== false) {
+    return isTrusted;
+  }
+  const isDoubtful = readable.length < anchors.length || leafAndChain.some((der) => isPerhapsBelow(der, readable));
+  return isDoubtful ? undefined : false;
+}
+
+/** True when one of the anchors has the issuer's name and a key of a kind that OpenSSL does not know. */
+function isPerhapsBelow(der: Uint8Array, anchors: readonly Certificate[]): boolean {
+  const issuer = attempt(() => outlineCertificate(der).issuer);
+  return anchors.some((anchor) => anchor.subject === issuer && attempt(() => anchor.x509().publicKey) === undefined);
+}
+
+/** What the work gives, or undefined where a certificate cannot be read or there is too much to check. */
+function attempt<Result>(work: () => Result): Result | undefined {
+  try {
+    return work();
   } catch (fault) {
-    // What cannot be read, or costs too much to check, leads nowhere that a verifier would follow.
     if (fault instanceof Error) {
-      return false;
+      return undefined;
     }
     throw fault;
   }

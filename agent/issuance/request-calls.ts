@@ -1,9 +1,10 @@
 /**
  * What the PodCertificateRequest issuer needs of the API server, as interfaces: calls, and the node's live copy of the
- * requests. `agent.ts` hands it the implementations; tests hand it plain objects.
+ * requests. `issuers.ts` hands it the implementations; tests hand it plain objects.
  */
 
 import type { CallOptions } from '../base/call.ts';
+import type { Bearer } from '../kubernetes/bearer.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import type { PodCertificateRequest } from '../kubernetes/objects.ts';
 
@@ -37,9 +38,12 @@ export interface RequestCache<T> {
   lists(): { readonly begun: number; readonly taken: number };
 }
 
+/** What a request is made with: as the agent, unless a bearer is named. */
+export type CreateOptions = CallOptions & { readonly bearer?: Bearer };
+
 /** A certificate API whose version does not change: CertificateSigningRequests, or cert-manager's requests. */
 export interface SimpleRequestApi<T> {
-  create(body: T, call: CallOptions): Promise<void>;
+  create(body: T, call: CreateOptions): Promise<void>;
   /** @param namespace the pod's; left out of the path where requests are cluster-scoped */
   get(namespace: string, name: string, call: CallOptions): Promise<T>;
   /** Removes a request that is of no more use; one that is gone already is as good. */

@@ -1,15 +1,24 @@
 /**
  * From a rule's template and a pod's identity to the names in a certificate request. The values come from the API
- * server's objects only, and each is checked to be a name, so that none can smuggle a second path, host or attribute into
- * the text it is put into.
- *
- * https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md#2-spiffe-identity
+ * server's objects only, and each is checked to be a name of the sort that may stand where it stands, so that none can
+ * smuggle a second path, host or attribute into the text it is put into.
  */
-import { isIP } from 'node:net';
 import { AgentError } from '../base/errors.ts';
-import type { PodIdentity } from '../lifecycle/ports.ts';
-import type { Template } from './issuer-rules.ts';
-import { type TemplateVariable, templateVariables } from './template-variables.ts';
+import type { PodIdentity, RequestedNames } from '../lifecycle/ports.ts';
+import { isAttribute, isDnsLabel, isDnsName, isIpAddress, isUri } from './name-forms.ts';
+import { type AllowFromPod, refuseUnlessAllowed } from './names-from-pod.ts';
+import { type Filler, fill, type Place, podIPs, variableOf } from './template-variables.ts';
+
+/** What a certificate says, where the agent writes it into the request. Text may hold variables. */
+export interface Template {
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  readonly commonName?: string;
+  readonly organizations: readonly string[];
+  /** What a pod may ask for beside that. */
+  readonly allowFromPod: AllowFromPod;
+}
 
 /** The names in a request, all values filled in. */
 export interface RequestNames {
@@ -20,16 +29,64 @@ export interface RequestNames {
   readonly organizations: readonly string[];
 }
 
-/** Names of Kubernetes objects, UIDs and trust domains are of these characters; none has a meaning in a URI or a host. */
+/** Names of Kubernetes objects, UIDs, trust domains and labels are of these characters; none has a meaning in a URI. */
 const plainName = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
-const dnsName = /^(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$/;
-/** RFC 5280, ub-common-name and ub-organization-name. */
-const longestAttribute = 64;
+/** Names that hold dots and are nobody's to choose who writes pods. */
+const dottedNames: ReadonlySet<string> = new Set(['trustDomain', 'nodeName']);
 
-/** @throws AgentError Rejected when the filled-in text is no name of its kind */
-export function namesFor(template: Template, identity: PodIdentity, trustDomain: string): RequestNames {
-  const { pod } = identity;
-  const values: Readonly<Record<TemplateVariable, string>> = {
+/**
+ * @param asked what the pod asks for itself
+ * @throws AgentError Rejected when a filled-in text is no name of its kind, or when the pod asks for what it may not have
+ */
+export function namesFor(
+  template: Template,
+  identity: PodIdentity,
+  trustDomain: string,
+  asked: RequestedNames = nothingAsked,
+): RequestNames {
+  const filler = fillerFor(identity, trustDomain);
+  refuseUnlessAllowed(asked, template.allowFromPod, filler);
+  const all = (texts: readonly string[], place: Place, form: Form, more: readonly string[]): readonly string[] => [
+    ...new Set([...texts.map((text) => checked(filler(text, place), form)), ...more]),
+  ];
+  const addresses = template.ipAddresses.filter((text) => text !== podIPs);
+  const own = addresses.length < template.ipAddresses.length ? (identity.podIPs ?? []) : [];
+  const commonName =
+    asked.commonName ??
+    (template.commonName === undefined
+      ? undefined
+      : checked(filler(template.commonName, 'attribute'), forms.attribute));
+  return {
+    uris: all(template.uris, 'uri', forms.uri, asked.uris),
+    dnsNames: all(template.dnsNames, 'dns', forms.dns, asked.dnsNames),
+    ipAddresses: all(addresses, 'ip', forms.ip, [...own, ...asked.ipAddresses]),
+    organizations: all(template.organizations, 'attribute', forms.attribute, []),
+    ...(commonName === undefined ? {} : { commonName }),
+  };
+}
+
+/** The addresses of the pod, where the template names them; none yet while the pod has none. */
+export function namedPodIPs(template: Template, identity: PodIdentity): readonly string[] | undefined {
+  return template.ipAddresses.includes(podIPs) ? identity.podIPs : undefined;
+}
+
+const nothingAsked: RequestedNames = { dnsNames: [], uris: [], ipAddresses: [] };
+
+interface Form {
+  readonly what: string;
+  readonly fits: (text: string) => boolean;
+}
+
+const forms = {
+  uri: { what: 'a URI, or no SPIFFE ID', fits: isUri },
+  dns: { what: 'a DNS name', fits: isDnsName },
+  ip: { what: 'an IP address', fits: isIpAddress },
+  attribute: { what: 'a common name or organization', fits: isAttribute },
+} satisfies Record<Place, Form>;
+
+function fillerFor(identity: PodIdentity, trustDomain: string): Filler {
+  const { pod, about } = identity;
+  const fields = {
     trustDomain,
     namespace: pod.namespace,
     podName: pod.name,
@@ -38,47 +95,44 @@ export function namesFor(template: Template, identity: PodIdentity, trustDomain:
     serviceAccountUID: identity.serviceAccountUID,
     nodeName: identity.nodeName,
   };
-  const fill = (text: string): string => filled(text, values);
-  const { commonName } = template;
-  return {
-    uris: template.uris.map(fill).map(checked('a URI', isUri)),
-    dnsNames: template.dnsNames
-      .map(fill)
-      .map(checked('a DNS name', (text) => text.length <= 253 && dnsName.test(text))),
-    ipAddresses: template.ipAddresses.map(fill).map(checked('an IP address', (text) => isIP(text) > 0)),
-    organizations: template.organizations.map(fill).map(checked('an organization', isAttribute)),
-    ...(commonName === undefined ? {} : { commonName: checked('a common name', isAttribute)(fill(commonName)) }),
-  };
-}
-
-function filled(text: string, values: Readonly<Record<TemplateVariable, string>>): string {
-  return text.replaceAll(/\$\{([^}]*)\}/g, (_, name: string) => {
-    const value = templateVariables.find((variable) => variable === name);
-    if (value === undefined) {
+  const valueFor = (name: string): string => {
+    const variable = variableOf(name);
+    if (variable === undefined) {
       throw refusal(`the template's variable \${${name}} does not exist`);
     }
-    if (!plainName.test(values[value])) {
-      throw refusal(`the pod's ${name} cannot stand in a certificate`);
+    if (variable.type === 'field') {
+      return fields[variable.name];
     }
-    return values[value];
-  });
-}
-
-function checked(what: string, isOne: (text: string) => boolean): (text: string) => string {
-  return (text) => {
-    if (!isOne(text)) {
-      throw refusal(`the template makes ${JSON.stringify(text)}, which is not ${what}`);
+    const { of, map, key } = variable;
+    const value = about?.[of]?.[map]?.[key];
+    if (value === undefined) {
+      const who = of === 'pod' ? 'pod author' : 'cluster operator';
+      const whose = of === 'serviceAccount' ? 'service account' : of;
+      throw new AgentError(
+        'Rejected',
+        `the ${whose} has no ${map.slice(0, -1)} ${key}, which the operator's rule puts into the certificate`,
+        { actor: who },
+      );
     }
-    return text;
+    return value;
   };
+  return (text, place) =>
+    fill(text, (name) => {
+      const value = valueFor(name);
+      const fits = place === 'dns' && !dottedNames.has(name) ? isDnsLabel(value) : plainName.test(value);
+      if (!fits) {
+        const kind = place === 'dns' ? 'one DNS label' : 'a plain name';
+        throw refusal(`the pod's ${name} cannot stand in a certificate: it is not ${kind}`);
+      }
+      return value;
+    });
 }
 
-function isUri(text: string): boolean {
-  return /^[\x21-\x7e]+$/.test(text) && URL.canParse(text);
-}
-
-function isAttribute(text: string): boolean {
-  return text.length >= 1 && text.length <= longestAttribute && !/\p{Cc}/u.test(text);
+function checked(text: string, { what, fits }: Form): string {
+  if (!fits(text)) {
+    throw refusal(`the template makes ${JSON.stringify(text.slice(0, 256))}, which is not ${what}`);
+  }
+  return text;
 }
 
 function refusal(message: string): AgentError {

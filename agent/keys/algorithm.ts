@@ -1,11 +1,11 @@
 /**
- * What a key type is made of: how its keys are made, how they sign, and where that work runs. The six key types are
- * this interface filled in (`key-types.ts`); everything else in this folder is written once over it.
+ * What a key type is made of: how its keys are made, how they sign, and where that work runs. The six key types
+ * implement this interface (`key-types.ts`); everything else in this folder works with any of them.
  *
  * A private key is held as PKCS#8 in a buffer that can be overwritten, and in nothing else. It is never a string, a
  * bigint or a JWK, which JavaScript cannot overwrite, and never a node:crypto `KeyObject`, which nobody can destroy: it
- * lives until the garbage collector comes by, and in a quiet process that takes minutes. OpenSSL's asynchronous calls
- * take and give DER, and overwrite their own copy before they answer.
+ * lives until it is garbage-collected, which takes minutes in a quiet process. OpenSSL's asynchronous calls take and
+ * give DER, and overwrite their own copy before they answer.
  */
 import { createPublicKey, type KeyObject, type SignKeyObjectInput, sign, verify } from 'node:crypto';
 import { promisify } from 'node:util';

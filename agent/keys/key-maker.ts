@@ -1,6 +1,6 @@
 /**
- * Makes and restores private keys. RSA is kept from taking the whole thread pool, elliptic curves from keeping the event
- * loop busy, and one pod from keeping either to itself.
+ * Makes and restores private keys. Limits keep RSA from taking the whole thread pool, elliptic curves from blocking the
+ * event loop, and one pod from using up either.
  */
 import { createPublicKey, type KeyObject, createPrivateKey as readPrivateKey } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';

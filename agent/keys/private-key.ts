@@ -1,5 +1,5 @@
 /**
- * A private key in memory, for the time of one issuance: it signs, and it forgets.
+ * A private key in memory for as long as one issuance takes: it signs, and is wiped afterwards.
  */
 import { inspect } from 'node:util';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';

@@ -1,5 +1,6 @@
 /**
- * Live copies of the ClusterTrustBundles that one field selector names, or of all, through whichever version the cluster serves.
+ * Live copies of ClusterTrustBundles: of those that one field selector names, or of all, in whichever version the
+ * cluster serves.
  */
 import type { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
@@ -10,7 +11,7 @@ import { resourcePath } from './paths.ts';
 import { decodeClusterTrustBundle } from './schemas.ts';
 
 /**
- * A bundle holds up to 1 MiB of certificates, so its pages are very short: no page holds the event loop up for long.
+ * A bundle holds up to 1 MiB of certificates, so a page holds few of them: none blocks the event loop for long.
  * @param fieldSelector `metadata.name=…` or `spec.signerName=…`; empty: all bundles.
  * @param take what is kept of a bundle, asked for as soon as the server has sent it.
  */

@@ -1,7 +1,7 @@
 /**
- * Remembers answers for a little while, so that a burst of questions about one object costs one call. A question that
- * waits for its turn is everybody's who asks it: it has the best of their ranks, and its answer is news to all of them
- * however long it waited.
+ * Remembers answers for a little while, so that a burst of questions about one object costs one call. Callers who ask
+ * the same question share its call: the call is as urgent as the most urgent of them, and its answer is new to all of
+ * them however long it waited for its turn.
  */
 
 import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';

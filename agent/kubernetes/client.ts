@@ -1,23 +1,31 @@
 /**
- * Calls to the API server: JSON over HTTPS as one of two identities, throttled, with typed errors, and the stream behind
- * a watch. Objects go in and come out as they travel, so unknown fields are neither lost nor in the way.
+ * Calls to the API server: JSON over HTTPS as one of two identities, throttled, with typed errors, and the stream
+ * behind a watch. Objects are passed as the JSON that travels, so unknown fields are neither lost nor in the way.
  *
- * A call is tried once; when to try again is its caller's business. Two faults that say nothing about the call are
- * repaired here and the call repeated, once each: credentials or a CA that were rotated meanwhile, and a kept connection
- * that the server had closed. Every call the agent makes may be repeated: names of objects it creates are determined.
+ * A call is tried once; its caller decides when to try again. Two faults that say nothing about the call are repaired
+ * here and the call repeated, once each: credentials or a CA that were rotated meanwhile, and a kept connection that
+ * the server had closed. Every call the agent makes may be repeated: names of objects it creates are determined.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
-import type { Rank, SharedRank } from '../base/call.ts';
+import type { FinishedCall, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
+import { type Bearer, createBearerCredentials } from './bearer.ts';
 import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from './failure.ts';
 import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { type CallWords, describeCall } from './paths.ts';
 import { type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
-import { createTransport, type Reply, readBody, StaleConnectionError, TimeLimitError } from './transport.ts';
+import {
+  createTransport,
+  type Reply,
+  readBody,
+  StaleConnectionError,
+  TimeLimitError,
+  type Transport,
+} from './transport.ts';
 
 /** As the agent's own account, or as the node it runs on. */
 export type Persona = 'self' | 'node';
@@ -30,6 +38,8 @@ export interface ApiTarget extends Partial<SharedRank> {
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Default `self`. `node` is the same as `self` where no node is impersonated. */
   readonly as?: Persona;
+  /** On behalf of whom the call is made, instead of as the agent in any way: `as` is then not looked at. */
+  readonly bearer?: Bearer;
   readonly signal?: AbortSignal;
 }
 
@@ -70,22 +80,6 @@ export interface ApiClient {
   close(): void;
 }
 
-/** One finished call, for metrics. */
-export interface FinishedCall {
-  readonly verb: string;
-  /** Resource and group, without names. */
-  readonly resource: string;
-  readonly priority: Rank['priority'];
-  /** HTTP status, or 0 when there was no reply. */
-  readonly status: number;
-  /** From its turn to the end of the reply (of a watch: to its head), milliseconds. */
-  readonly tookMs: number;
-  /** Time spent waiting for its turn, milliseconds. */
-  readonly waitedMs: number;
-  /** The server's wall clock by its Date header (whole seconds), milliseconds since the epoch. */
-  readonly serverTime?: number;
-}
-
 export interface ApiClientOptions {
   readonly identity: Identity;
   /** Node to impersonate where a call says `as: 'node'`; absent: such calls are made as the identity itself. */
@@ -118,11 +112,19 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const { maxBodyBytes = 32 * 1024 * 1024, maxFrameBytes = 8 * 1024 * 1024 } = options;
   const throttle = createThrottle({ clock, wallClock, requestsPerSecond, burst, concurrency, queueLimit });
   const transport = createTransport(clock);
+  /** Apart, since a connection may say who its client is. */
+  const bearerTransport = createTransport(clock);
+  const bearerCredentials = createBearerCredentials();
   let closed = false;
+
+  function transportFor({ bearer }: ApiRequest): Transport {
+    return bearer === undefined ? transport : bearerTransport;
+  }
 
   function wordsFor(method: string, target: ApiTarget, watch: boolean): CallWords {
     const asNode = target.as === 'node' && impersonateNode !== undefined;
-    return describeCall(method, target.path, watch, asNode ? nodeUser(impersonateNode) : identity.name);
+    const own = asNode ? nodeUser(impersonateNode) : identity.name;
+    return describeCall(method, target.path, watch, target.bearer?.account ?? own);
   }
 
   function headersFor(request: Partial<ApiRequest>): Record<string, string> {
@@ -131,18 +133,20 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       'User-Agent': options.userAgent ?? 'pod-certificate-agent',
       ...(request.body === undefined ? {} : { 'Content-Type': request.contentType ?? 'application/json' }),
       // Constrained impersonation wants the user name alone: the server itself adds the group system:nodes.
-      ...(request.as === 'node' && impersonateNode !== undefined
+      ...(request.as === 'node' && impersonateNode !== undefined && request.bearer === undefined
         ? { 'Impersonate-User': nodeUser(impersonateNode) }
         : {}),
     };
   }
 
-  /** Sends once; an error reply becomes an AgentError, and a pause that the server asks for is kept by all. */
+  /** Sends once; an error reply becomes an AgentError, and a pause that the server asks for applies to all calls. */
   async function attempt(call: CallWords, request: ApiRequest, credentials: Credentials) {
     const body = request.body === undefined ? {} : { body: Buffer.from(JSON.stringify(request.body)) };
     const path = request.path + queryString(request.query);
     const outgoing = { method: request.method, path, headers: headersFor(request), ...body };
-    const reply = await transport.send(credentials, outgoing, request.signal, timeoutMs);
+    const { bearer, signal } = request;
+    const presented = bearer === undefined ? credentials : bearerCredentials(credentials, bearer);
+    const reply = await transportFor(request).send(presented, outgoing, signal, timeoutMs);
     const status = reply.message.statusCode ?? 0;
     if (status >= 200 && status < 300) {
       return reply;
@@ -162,16 +166,16 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       try {
         return await attempt(call, request, credentials);
       } catch (fault) {
+        const used = transportFor(request);
         if (fault instanceof TimeLimitError) {
-          transport.dropIdle();
+          used.dropIdle();
         }
         if (fault instanceof StaleConnectionError && !reconnected && !ended()) {
           reconnected = true;
-          transport.dropIdle();
+          used.dropIdle();
           continue;
         }
-        const refused = apiFailureOf(fault)?.httpStatus === 401 || isTlsFault(fault);
-        if (refused && !renewed && (await identity.renew(credentials)) && !ended()) {
+        if (mayBeOutdated(fault, request) && !renewed && (await identity.renew(credentials)) && !ended()) {
           renewed = true;
           continue;
         }
@@ -200,7 +204,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         const serverTime = Date.parse(reply?.message.headers.date ?? '');
         const times = { tookMs: clock.now() - startedAt, waitedMs: startedAt - askedAt };
         const server = Number.isNaN(serverTime) ? {} : { serverTime };
-        onCall?.({ verb: call.verb, resource: call.kind, priority, status, ...times, ...server });
+        onCall?.({ verb: call.verb, resource: call.kind, status, ...times, ...server });
       }
     };
     try {
@@ -250,8 +254,14 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       closed = true;
       throttle.close();
       transport.close();
+      bearerTransport.close();
     },
   };
+}
+
+/** True when the agent's credentials may be out of date: that a bearer is not let in says nothing about them. */
+function mayBeOutdated(fault: unknown, { bearer }: ApiRequest): boolean {
+  return isTlsFault(fault) || (bearer === undefined && apiFailureOf(fault)?.httpStatus === 401);
 }
 
 function parseReply(text: string, call: CallWords): unknown {

@@ -55,7 +55,10 @@ const group = 'certificates.k8s.io';
 const versions = ['v1', 'v1beta1', 'v1alpha1'] as const;
 type Version = (typeof versions)[number];
 
-/** How long anything but the newest is made do with before it is looked for again: clusters are upgraded under the agent. */
+/**
+ * How long the agent makes do with anything but the newest version before it looks again: clusters are upgraded while
+ * it runs.
+ */
 const makeDoForMs = 3_600_000;
 
 export function createDiscovery(options: DiscoveryOptions): Discovery {

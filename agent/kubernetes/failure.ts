@@ -26,10 +26,16 @@ export interface ApiFailure {
 
 const longestMessage = 1024;
 
-/** Longest wait that a server may ask one caller for, in a header or a Status. More is a slip, or meant to silence the agent. */
+/**
+ * Longest wait that a server may ask one caller for, in a header or a Status. More is a mistake, or meant to silence
+ * the agent.
+ */
 const longestRetryAfterMs = 300_000;
 
-/** What HTTP codes mean to the agent. A code that is not here takes its class's last word (4xx Rejected, else Unavailable). */
+/**
+ * What HTTP status codes mean to the agent. Of the codes that are not listed, 4xx mean Rejected and all others
+ * Unavailable.
+ */
 const meanings: Readonly<Record<number, readonly [ErrorCode, Actor]>> = {
   400: ['Rejected', 'pod author'],
   401: ['Forbidden', 'cluster operator'],
@@ -66,9 +72,9 @@ export function apiFailureOf(error: unknown): ApiFailure | undefined {
 }
 
 /**
- * True when the node authorizer refused a node the reading of an object because nothing connects the two. To a node,
- * that is the answer for what does not exist (never a 404), and for a moment also for what was made just now; a missing
- * role reads otherwise.
+ * True when the node authorizer did not let a node read an object because nothing connects the two. A node gets this
+ * answer, and never a 404, for an object that does not exist, and for a moment also for one that has just been created;
+ * a missing role is worded differently.
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 export function isUnrelatedToNode(error: unknown): boolean {
@@ -156,7 +162,10 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   return `cannot ${what}: ${failure.message}${detail} [HTTP ${failure.httpStatus}]`;
 }
 
-/** No call of the agent is about users: a refusal that is comes from before the call, where classic impersonation is judged. */
+/**
+ * No call of the agent is about users. A refusal that is about users comes from the check of classic impersonation,
+ * which precedes the call.
+ */
 function isImpersonationOfUsers(call: CallWords, { about }: ApiFailure): boolean {
   return about?.kind === 'users' && !call.kind.startsWith('users');
 }

@@ -1,8 +1,9 @@
 /**
- * A live copy that is open while somebody follows it, or while it is held open, and closed otherwise: a cluster may not serve
- * what it is a copy of, and nobody may need it.
+ * A live copy of a collection that is open while somebody follows it, or while it is held open, and closed otherwise:
+ * the cluster may not serve the collection, and nobody may need it.
  */
-import type { ListWatch, ListWatchEvent, ListWatchHealth } from './list-watch.ts';
+import type { ListWatch, ListWatchHealth } from './list-watch.ts';
+import type { ListWatchEvent } from './live-copy.ts';
 import type { KubernetesObject } from './objects.ts';
 
 export interface FollowedWatch<T extends KubernetesObject> {

@@ -1,6 +1,6 @@
 /**
- * The body of a watch: one JSON value a line, for as long as the server likes, and the detection of a connection on
- * which nothing comes any more.
+ * Reads the body of a watch: one JSON value a line, for as long as the server keeps it open. Notices when nothing comes
+ * over the connection any more.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */

@@ -144,7 +144,8 @@ async function read(source: IdentitySource, readAt: number, before: Loaded | und
   // Node itself goes through the proxy: the library's proxies are not in the bundle.
   config.clusters = config.clusters.map(({ proxyUrl: _, ...rest }) => rest);
   files.push(...[cluster.caFile, user.certFile, user.keyFile, tokenFileOf(user.authProvider)].filter(isPath));
-  // Marks from before the reading: a change in between makes the next look read once more, never once too little.
+  // Marks are taken before the reading: a change in between makes the next look read once too often, never once too
+  // little.
   const marks = new Map(files.map((file) => [file, markOf(file)]));
   const applied: RequestOptions = {};
   await config.applyToHTTPSOptions(applied);

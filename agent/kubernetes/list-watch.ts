@@ -1,6 +1,6 @@
 /**
- * A live copy of a collection: lists it page by page, then watches it from the list's resourceVersion, through whatever
- * happens to connections, tokens and the server's history. A complete list only tells subscribers the differences.
+ * Keeps a live copy of a collection: lists it page by page, then watches it from the list's resourceVersion. It
+ * outlasts lost connections, expired tokens, and a history that the server has dropped.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
@@ -9,16 +9,12 @@ import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
+import { createLiveCopy, type LiveCopy } from './live-copy.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
 import { describeCall } from './paths.ts';
 import { type Decoder, decodePage, decodeWatchEvent, outlineOf, readStatus } from './schemas.ts';
 import { longestPauseMs } from './throttle.ts';
 import { TimeLimitError } from './transport.ts';
-
-export type ListWatchEvent<T> =
-  | { readonly type: 'added' | 'modified' | 'deleted'; readonly object: T }
-  /** A complete list has been taken over; every difference it made has been told before. */
-  | { readonly type: 'synced' };
 
 export interface ListWatchHealth {
   /** True from the first complete list on. */
@@ -33,12 +29,7 @@ export interface ListWatchHealth {
   readonly failingForMs: number;
 }
 
-export interface ListWatch<T extends KubernetesObject> {
-  /** @param key `namespace/name`, of a cluster-scoped object its name. */
-  get(key: string): T | undefined;
-  list(): T[];
-  /** Tells what happens from now on; what is there already is in `list()`. @returns ends the subscription. */
-  subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
+export interface ListWatch<T extends KubernetesObject> extends Pick<LiveCopy<T>, 'get' | 'list' | 'subscribe'> {
   /** Ends everything; no listener is called afterwards. */
   stop(): void;
   health(): ListWatchHealth;
@@ -94,8 +85,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
   const stopping = new AbortController();
   const { signal } = stopping;
-  const listeners = new Set<(event: ListWatchEvent<T>) => void>();
-  const objects = new Map<string, T>();
+  const copy = createLiveCopy<T>((cause) => {
+    options.onError?.(new AgentError('Internal', 'a listener of a watch failed', { actor: 'nobody', cause }));
+  });
   /** Where the next watch begins; undefined: list first. */
   let resourceVersion: string | undefined;
   /** False for one list after a continue token has expired. */
@@ -109,19 +101,6 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let lastError: AgentError | undefined;
   let failingSince: number | undefined;
 
-  /** A listener's fault is its own: the others and the watch go on. */
-  function emit(event: ListWatchEvent<T>): void {
-    for (const listener of [...listeners]) {
-      try {
-        if (listeners.has(listener)) {
-          listener(event);
-        }
-      } catch (cause) {
-        options.onError?.(new AgentError('Internal', 'a listener of a watch failed', { actor: 'nobody', cause }));
-      }
-    }
-  }
-
   function heard(): void {
     lastEventAt = wallClock();
     if (lastError === undefined) {
@@ -132,24 +111,6 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     options.onRecovered?.();
   }
 
-  function put(key: string, object: T): void {
-    const known = objects.get(key);
-    if (known !== undefined && known.metadata.uid !== object.metadata.uid) {
-      remove(key, known);
-    } else if (known !== undefined && known.metadata.resourceVersion === object.metadata.resourceVersion) {
-      return;
-    }
-    const type = objects.has(key) ? 'modified' : 'added';
-    objects.set(key, object);
-    emit({ type, object });
-  }
-
-  function remove(key: string, last: T): void {
-    if (objects.delete(key)) {
-      emit({ type: 'deleted', object: last });
-    }
-  }
-
   /** Reads an item of a list. One that is unreadable stays as it is known, since it is there all the same. */
   function keep(item: unknown, found: Map<string, T>): void {
     try {
@@ -158,7 +119,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     } catch (fault) {
       options.onError?.(typed(fault));
       const { key = '' } = outlineOf(item);
-      const known = objects.get(key);
+      const known = copy.get(key);
       if (known !== undefined) {
         found.set(key, known);
       }
@@ -194,14 +155,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
     resourceVersion = version;
-    for (const [key, object] of [...objects].filter(([key]) => !found.has(key))) {
-      remove(key, object);
-    }
-    for (const [key, object] of found) {
-      put(key, object);
-    }
+    copy.replace(found);
     listTaken = listsBegun;
-    emit({ type: 'synced' });
+    copy.synced();
   }
 
   async function watch(): Promise<void> {
@@ -252,13 +208,13 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       return;
     }
     if (type === 'DELETED') {
-      remove(keyOf(object), object);
+      copy.remove(object);
     } else {
-      put(keyOf(object), object);
+      copy.put(object);
     }
   }
 
-  /** Draws the lesson from a failure. @returns how long to wait before going on, in milliseconds. */
+  /** Notes a failure, and prepares for the next attempt. @returns how long to wait before going on, in milliseconds. */
   function learn(error: AgentError): number {
     restarts += 1;
     lastError = error;
@@ -297,15 +253,11 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   void run();
 
   return {
-    get: (key) => objects.get(key),
-    list: () => [...objects.values()],
-    subscribe(listener) {
-      const own = (event: ListWatchEvent<T>): void => listener(event);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    get: copy.get,
+    list: copy.list,
+    subscribe: copy.subscribe,
     stop() {
-      listeners.clear();
+      copy.close();
       stopping.abort();
     },
     health() {

@@ -1,7 +1,7 @@
 /**
- * The pods of this node. Whether one is on its way out while somebody waits for it is learnt by one list and watch of this node's pods, however many ask,
- * and only while somebody asks. A node may read no other pods: its authorizer lets it in by the selector alone. An agent that
- * may not list pods does without.
+ * The pods of this node. Whether one is being deleted, or has its addresses, while somebody waits for that is learnt from
+ * one list and watch of them, however many ask, and only while somebody asks. The node authorizer allows a node just this:
+ * to list its own pods, by this selector. An agent that may not list pods does without.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
@@ -14,6 +14,7 @@ import type { ApiClient } from './client.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
+import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
 import { decodePage, decodePod, decodePodVolumes } from './schemas.ts';
 
 export interface NodePodsOptions {
@@ -32,6 +33,8 @@ export interface NodePodWatch extends NodePods {
 
 interface Follower {
   readonly pod: PodReference;
+  /** Judges the pod as it is now; undefined: the node has none of its name and UID. */
+  readonly hasHappened: (pod: Pod | undefined) => boolean;
   readonly listener: () => void;
 }
 
@@ -39,9 +42,6 @@ interface Follower {
 const refusedForMs = 600_000;
 
 const resource = 'pods';
-
-/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
-export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 export function createNodePods({ client, nodeName, clock, onError }: NodePodsOptions): NodePodWatch {
   const followers = new Set<Follower>();
@@ -88,7 +88,7 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     }
     const { namespace, name, uid } = follower.pod;
     const found = copy.get(`${namespace}/${name}`);
-    if (found?.metadata.uid === uid && found.metadata.deletionTimestamp === undefined) {
+    if (!follower.hasHappened(found?.metadata.uid === uid ? found : undefined)) {
       return;
     }
     followers.delete(follower);
@@ -110,20 +110,28 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     return new Map(pods.flatMap(({ uids, listed }) => uids.map((uid) => [uid, listed])));
   };
 
+  const follow = (follower: Follower): (() => void) => {
+    followers.add(follower);
+    open();
+    // What a watch of others has shown already is told after this call has returned.
+    queueMicrotask(() => look(follower));
+    return () => {
+      if (followers.delete(follower) && followers.size === 0) {
+        close();
+      }
+    };
+  };
+
   return {
     list,
-    onEnding(pod, listener) {
-      const follower = { pod, listener };
-      followers.add(follower);
-      open();
-      // What a watch of others has shown already is told after this call has returned.
-      queueMicrotask(() => look(follower));
-      return () => {
-        if (followers.delete(follower) && followers.size === 0) {
-          close();
-        }
-      };
-    },
+    onEnding: (pod, listener) =>
+      follow({
+        pod,
+        listener,
+        hasHappened: (found) => found === undefined || found.metadata.deletionTimestamp !== undefined,
+      }),
+    onAddresses: (pod, listener) =>
+      follow({ pod, listener, hasHappened: (found) => found !== undefined && (addressesOf(found) ?? []).length > 0 }),
     stop() {
       followers.clear();
       close();

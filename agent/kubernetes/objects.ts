@@ -11,7 +11,7 @@ export interface ObjectMeta {
   readonly uid?: string;
   readonly resourceVersion?: string;
   readonly creationTimestamp?: string;
-  /** When the object was asked to go, RFC 3339. */
+  /** When the object's deletion was asked for, RFC 3339. */
   readonly deletionTimestamp?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
@@ -111,11 +111,12 @@ export interface Pod extends KubernetesObject {
   readonly spec?: {
     readonly nodeName?: string;
     readonly serviceAccountName?: string;
+    readonly hostNetwork?: boolean;
     readonly securityContext?: { readonly runAsUser?: number; readonly fsGroup?: number };
     readonly containers?: readonly Container[];
     readonly initContainers?: readonly Container[];
   };
-  readonly status?: { readonly phase?: string };
+  readonly status?: { readonly phase?: string; readonly podIPs?: readonly { readonly ip?: string }[] };
 }
 
 export interface Container {

@@ -2,24 +2,24 @@
  * Who a pod is: the identity that a certificate request must state and that the API server checks against the live
  * objects, and what the pod says about the ownership of files.
  *
- * That a pod is gone ends the care for its volumes, so one reply is not believed: whatever stands between the agent and the
- * API server can answer 404. A pod is gone when the reply for its name says so in the API server's own words, or names
- * another pod, and a complete list of the node's pods of that name does not have its UID either.
+ * Volumes of a pod that is gone are no longer looked after, so one reply is not enough: a proxy between the agent and
+ * the API server can answer 404 too. A pod is gone when the reply for its name says so in the API server's own words,
+ * or names another pod, and a complete list of the node's pods of that name does not have its UID either.
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
-import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
+import type { Labelled, PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
-import { mirrorAnnotation } from './node-pods.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
+import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
 import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
 
 export interface PodDirectoryOptions {
@@ -101,11 +101,15 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     return list.items.map(decodePod).find(({ metadata }) => metadata.name === name);
   }
 
-  async function getPod(reference: PodReference, call: CallOptions): Promise<Pod> {
+  async function getPod(reference: PodReference, call: CallOptions, withAddresses: boolean): Promise<Pod> {
     const { namespace, name, uid } = reference;
     const path = core({ namespace, resource: 'pods', name });
     // A remembered pod of another UID, or that there was none, may be the predecessor of this one.
-    const named = await pods.get(path, call, (known) => known?.metadata.uid === uid);
+    const named = await pods.get(
+      path,
+      call,
+      (known) => known?.metadata.uid === uid && !(withAddresses && addressesOf(known)?.length === 0),
+    );
     if (named === undefined) {
       throw goneError(reference, 'does not exist');
     }
@@ -135,9 +139,9 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
   }
 
   return {
-    async identify(reference, options): Promise<PodIdentity> {
+    async identify(reference, options, withAddresses = false): Promise<PodIdentity> {
       const call = { ...options, owner: reference.uid };
-      const pod = await getPod(reference, call);
+      const pod = await getPod(reference, call, withAddresses);
       const { namespace } = reference;
       const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';
       const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
@@ -145,6 +149,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         serviceAccounts.get(core(account), call),
         nodes.get(core({ resource: 'nodes', name: nodeName }), call),
       ]);
+      const podIPs = addressesOf(pod);
       const fsGroup = pod.spec?.securityContext?.fsGroup;
       const runAsUser = commonRunAsUser(pod);
       return {
@@ -153,6 +158,8 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         nodeName,
         nodeUID: uidOf(node, `node ${nodeName}`),
         ended: pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed',
+        about: { pod: labelled(pod), node: labelled(node), serviceAccount: labelled(serviceAccount) },
+        ...(podIPs === undefined ? {} : { podIPs }),
         ...(fsGroup === undefined ? {} : { fsGroup }),
         ...(runAsUser === undefined ? {} : { runAsUser }),
       };
@@ -171,6 +178,10 @@ export function commonRunAsUser(pod: Pod): number | undefined {
   );
   const [first] = users;
   return users.every((user) => user === first) ? first : undefined;
+}
+
+function labelled({ metadata: { labels, annotations } }: KubernetesObject): Labelled {
+  return { ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) };
 }
 
 function core(location: ResourceLocation): string {

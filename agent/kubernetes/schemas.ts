@@ -1,7 +1,7 @@
 /**
- * What comes off the wire, read once, field by field, into the types of `objects.ts`: a reply is whatever a server, a proxy
- * or another version of Kubernetes sends. Fields that the agent does not know are left out, a field that is null counts as
- * absent (Go writes nil slices and maps so), and a known field of the wrong type makes the object unreadable.
+ * Reads what comes off the wire, once and field by field, into the types of `objects.ts`: a reply may come from a proxy
+ * or from another version of Kubernetes. Fields that the agent does not know are left out, a field that is null counts
+ * as absent (Go writes nil slices and maps so), and a known field of the wrong type makes the object unreadable.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
@@ -130,12 +130,13 @@ const pod = fields({
     fields({
       nodeName: maybeText,
       serviceAccountName: maybeText,
+      hostNetwork: maybeFlag,
       securityContext: v.exactOptional(fields({ runAsUser: maybeInteger, fsGroup: maybeInteger })),
       containers: v.exactOptional(v.array(container)),
       initContainers: v.exactOptional(v.array(container)),
     }),
   ),
-  status: v.exactOptional(fields({ phase: maybeText })),
+  status: v.exactOptional(fields({ phase: maybeText, podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))) })),
 });
 
 /** What the volumes of a pod are made from; read apart from the rest, which more depends on. */
@@ -208,6 +209,15 @@ export const decodeCertificateRequest: Decoder<CertificateRequest> = decoder('Ce
 export const decodeClusterTrustBundle: Decoder<ClusterTrustBundle> = decoder('ClusterTrustBundle', clusterTrustBundle);
 export const decodeTokenReview = decoder('TokenReview', tokenReview);
 export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectAccessReview);
+export const decodeTokenRequest = decoder(
+  'TokenRequest',
+  fields({ status: fields({ token: text, expirationTimestamp: text }) }),
+);
+/** The kubelet's hand-over of a pod's tokens to a CSI driver, by audience. */
+export const decodeHandOver = decoder(
+  'hand-over of tokens',
+  v.record(text, fields({ token: text, expirationTimestamp: text })),
+);
 export const decodeResourceList = decoder(
   'APIResourceList',
   fields({ resources: v.exactOptional(v.array(fields({ name: text }))) }),

@@ -1,10 +1,10 @@
 /**
- * Requests for certificates through an API of one version: the calls that the agent makes, and a live copy of those of its
- * node, which is open while somebody follows it.
+ * Certificate requests through an API that has one version only: the agent's calls, and a live copy of its node's
+ * requests, which is open while somebody follows one of them.
  */
 import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
-import type { ApiClient, Persona } from './client.ts';
+import type { ApiClient, ApiRequest, Persona } from './client.ts';
 import { createFollowedWatch, type FollowedWatch } from './followed-watch.ts';
 import { createListWatch } from './list-watch.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -20,7 +20,7 @@ export interface RequestResource<T> {
   /** False where requests are cluster-scoped. */
   readonly namespaced: boolean;
   readonly decode: Decoder<T>;
-  /** As whom requests are made and watched. They are removed as the agent itself: a node may not. */
+  /** As whom requests are made, unless it is their pod, and watched. They are removed as the agent itself: a node may not. */
   readonly as: Persona;
   /** What is missing when the API is not served, and who can do what about it. */
   readonly missing: string;
@@ -35,7 +35,7 @@ export function createSimpleRequestApi<T extends KubernetesObject>(client: ApiCl
       ...(name === undefined ? {} : { name }),
     });
   return {
-    async create(body: T, call: CallOptions): Promise<void> {
+    async create(body: T, call: CallOptions & Pick<ApiRequest, 'bearer'>): Promise<void> {
       const path = pathOf(body.metadata.namespace ?? '');
       await client.request({ method: 'POST', path, body, as, ...call }).catch((cause: unknown) => {
         // The collection itself: nothing in the path but the API and the namespace of a pod that exists.

@@ -1,6 +1,7 @@
 /**
- * Spares the API server: a token bucket, a bound on calls under way, a fair order (`fair-line.ts`), and one pause for all
- * when the server asks for it (Retry-After). Watches take a token and keep the pause; being long they take no place.
+ * Spares the API server: a token bucket, a bound on calls under way, a fair order (`fair-line.ts`), and one pause for
+ * all when the server asks for it (Retry-After). Watches take a token and obey the pause; they last long, so they do
+ * not count as calls under way.
  */
 import type { SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
@@ -50,7 +51,10 @@ export interface Throttle {
   close(): void;
 }
 
-/** Longest pause that a server may ask of all calls at once: a slip of its operator must not silence the agent for a day. */
+/**
+ * Longest pause that a server may ask of all calls at once: a mistake of its operator must not silence the agent for a
+ * day.
+ */
 export const longestPauseMs = 60_000;
 /** Shortest time between two urgent calls during a pause. */
 const probeEveryMs = 10_000;
@@ -106,7 +110,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   function drain(): void {
-    // Where nobody can go, nobody is looked for: the line may be long, and this runs for each who joins it.
+    // While no call may start, none is looked for: the line may be long, and this runs for each call that joins it.
     while (active < concurrency ? line.size > 0 : watchesWaiting > 0) {
       const now = clock.now();
       refill(now);

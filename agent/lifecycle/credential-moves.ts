@@ -14,17 +14,19 @@ import type {
   Moment,
   Pausing,
   Transition,
+  Trust,
 } from './credential-state.ts';
+import { tellMismatch, tellTime } from './credential-trust.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
-export function newAttempt(keyType: KeyType, current: CertificateRecord | undefined, at: Moment): Attempt {
-  return { keyType, current, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
-}
-
-/** When the current certificate wants its refresh. */
-export function dueTime({ refreshAt, notAfter }: CertificateRecord): number {
-  return Math.min(refreshAt, notAfter);
+export function newAttempt(
+  keyType: KeyType,
+  current: CertificateRecord | undefined,
+  trust: Trust,
+  at: Moment,
+): Attempt {
+  return { keyType, current, trust, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
 }
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
@@ -49,12 +51,12 @@ export function submit(attempt: Attempt, requestName: string, at: Moment, before
   };
 }
 
-/** Certificates have whole seconds, and clocks that are this close are as good as the same. */
+/** A difference this small is not told: certificates have whole seconds, and clocks are never quite the same. */
 const worthTellingMs = 2_000;
 
 /**
- * The answer goes into the files, at once or when it is valid. Once nothing in the files is valid either, one that will be
- * soon does no harm. `before`: effects that come first.
+ * The answer goes into the files, with its refresh time drawn; or it waits until it is valid. Once nothing in the files is
+ * valid either, one that will be valid soon does no harm. `before`: effects that come first.
  */
 export function take(
   attempt: Attempt,
@@ -63,34 +65,23 @@ export function take(
   at: Moment,
   before: readonly Effect[],
 ): Transition {
-  const { notBefore } = answer;
+  const { serialNumber, notBefore, notAfter, beginRefreshAt, podIPs } = answer;
+  const begun: Attempt = { ...attempt, since: at.now };
   const until = Math.min(notBefore, attempt.current?.notAfter ?? notBefore);
-  if (at.now >= until) {
-    return project(attempt, requestName, answer, at, before);
+  if (at.now < until) {
+    const aheadMs = notBefore - at.now;
+    const notYetValid = notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until });
+    return {
+      state: { name: 'maturing', attempt: begun, requestName, answer, until },
+      effects: [...before, ...(aheadMs < worthTellingMs ? [] : [notYetValid]), { type: 'saveAnswer', answer }],
+    };
   }
-  const aheadMs = notBefore - at.now;
-  const told =
-    aheadMs < worthTellingMs ? [] : [notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until })];
-  return {
-    state: { name: 'maturing', attempt: { ...attempt, since: at.now }, requestName, answer, until },
-    effects: [...before, ...told, { type: 'saveAnswer', answer }],
-  };
-}
-
-/** The answer goes into the files, with its refresh time drawn. `before`: effects that come first. */
-export function project(
-  attempt: Attempt,
-  requestName: string,
-  answer: IssuedChain,
-  at: Moment,
-  before: readonly Effect[],
-): Transition {
-  const { serialNumber, notBefore, notAfter, beginRefreshAt } = answer;
   const refreshAt = refreshTime(answer, at.now, at.random);
   const { keyType } = attempt;
-  const certificate = { requestName, keyType, serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+  const dates = { notBefore, notAfter, beginRefreshAt, refreshAt };
+  const certificate = { requestName, keyType, serialNumber, ...dates, ...(podIPs === undefined ? {} : { podIPs }) };
   return {
-    state: { name: 'projecting', attempt: { ...attempt, since: at.now }, answer, certificate },
+    state: { name: 'projecting', attempt: begun, answer, certificate },
     effects: [...before, { type: 'project', certificate, answer }],
   };
 }
@@ -116,7 +107,7 @@ export function pause(
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 
-/** When a pause that is cut short ends: at once, or after the least that is due since the failure. */
+/** When a pause that is cut short ends: at once, or when the shortest pause since the failure is over. */
 export function wokenPauseEnd({ attempt, until, failure }: Pausing): number {
   const isDeterministic = failure.kind === 'error' && failure.error.code === 'Rejected';
   return Math.min(until, attempt.since + shortestWokenPause(isDeterministic));
@@ -142,24 +133,36 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
 }
 
 /** When the next warning about the current certificate is due. */
-export function warningTime({ current, warned }: Pick<Attempt, 'current' | 'warned'>): number | undefined {
+export function warningTime(attempt: Attempt): number | undefined {
+  const times = [datesWarningTime(attempt), tellTime(attempt.trust)].filter((time) => time !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function datesWarningTime({ current, warned }: Attempt): number | undefined {
   if (current === undefined || warned === 'expired') {
     return undefined;
   }
   return warned === 'overdue' ? current.notAfter : Math.min(overdueTime(current, current.refreshAt), current.notAfter);
 }
 
-/** Says once that the refresh of the current certificate is late, and once that the certificate has expired. */
+/**
+ * Says once that the refresh of the current certificate is late, once that the certificate has expired, and once that its
+ * chain leads to none of its signer's anchors.
+ */
 export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
   const { current } = attempt;
-  const due = warningTime(attempt);
+  const { trust, effects } = tellMismatch(attempt.trust, current, at);
+  const told = { ...attempt, trust };
+  const due = datesWarningTime(attempt);
   if (current === undefined || due === undefined || at.now < due) {
-    return { attempt, effects: [] };
+    return { attempt: told, effects };
   }
-  const { notAfter } = current;
-  return at.now >= notAfter
-    ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
-    : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
+  const { refreshAt, notAfter } = current;
+  if (at.now >= notAfter) {
+    return { attempt: { ...told, warned: 'expired' }, effects: [...effects, notify({ type: 'expired', notAfter })] };
+  }
+  const overdue = notify({ type: 'refreshOverdue', refreshAt, notAfter });
+  return { attempt: { ...told, warned: 'overdue' }, effects: [...effects, overdue] };
 }
 
 /** Tells what happened. */

@@ -1,27 +1,28 @@
 /**
- * Lives one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
+ * Runs one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken.
  *
  * The private key is in this process only while a key is made, a request is signed or an answer is checked; between those
  * steps it lies in the volume. Results that arrive after the state has moved on are dropped, and their keys zeroed.
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { CertificateRecord, IssuedChain, OpenVolume } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, currentOf, keyTypeOf, retryTime, step, wakeTime } from './credential.ts';
-import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
+import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
+import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
-import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
+import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
 /** What credentials need from the rest of the agent. */
 export interface CredentialDependencies {
   readonly keys: KeyMaker;
   readonly pods: PodDirectory;
+  readonly nodePods: NodePods;
   readonly issuer: Issuer;
   readonly clock: Clock;
   /** Draws from [0, 1). */
@@ -63,6 +64,8 @@ export interface CredentialRunner {
   written(): void;
   /** The stored key cannot be projected. */
   keyUnfit(why: string): void;
+  /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
+  judged(verdict: TrustVerdict, anchors: number): void;
   /** The pod has ended. */
   end(why: EndReason): void;
   /** The pod lives after all. */
@@ -77,7 +80,7 @@ export function runCredential(
   host: CredentialHost,
   dependencies: CredentialDependencies,
 ): CredentialRunner {
-  const { keys, pods, issuer, clock, random, report } = dependencies;
+  const { keys, pods, nodePods, issuer, clock, random, report } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
   const stopping = new AbortController();
@@ -86,6 +89,11 @@ export function runCredential(
   let stepping = false;
   let cancelAlarm = (): void => {};
   let unfollow = (): void => {};
+  let awaitAddresses: (() => void) | undefined;
+  /** The last request whose key this run of the agent has made. */
+  let madeHere: string | undefined;
+  /** The addresses that this run of the agent has asked for, and with which request. */
+  let asked: { readonly requestName: string; readonly podIPs: readonly string[] | undefined } | undefined;
 
   const moment = (): Moment => ({ now: clock.now(), random: random() });
 
@@ -106,7 +114,7 @@ export function runCredential(
       let transition = first;
       for (;;) {
         if (transition !== undefined) {
-          // What is told happened to this key type, also where the signer suggested another for what comes next.
+          // Notices are about this key type, even where the signer has suggested another for the next attempt.
           const keyType = keyTypeOf(state);
           state = transition.state;
           for (const effect of transition.effects) {
@@ -125,7 +133,22 @@ export function runCredential(
     }
     stepping = false;
     setAlarm();
+    followAddresses();
     host.changed();
+  };
+
+  /** Asks to be told of the pod's addresses while the certificate in the files is to name them and does not. */
+  const followAddresses = (): void => {
+    const isWanted = state.name === 'fresh' && lacksAddresses(state) && !stopping.signal.aborted;
+    if (!isWanted) {
+      awaitAddresses?.();
+      awaitAddresses = undefined;
+      return;
+    }
+    awaitAddresses ??= nodePods.onAddresses(record.pod, () => {
+      awaitAddresses = undefined;
+      dispatch({ type: 'addressesKnown' });
+    });
   };
 
   const setAlarm = (): void => {
@@ -161,6 +184,9 @@ export function runCredential(
       case 'saveAnswer':
         volume.saveAnswer(index, effect.answer);
         return;
+      case 'saveTrust':
+        saveTrust(effect.trust);
+        return;
       case 'discardPending':
         host.discard(index);
         return;
@@ -172,7 +198,16 @@ export function runCredential(
     }
   };
 
-  /** Where this credential's work stands among that of others, and what ends it. */
+  /** How urgent this credential's work is, and what ends it. */
+  /** What cannot be kept costs no more than a restart that does not know it. */
+  const saveTrust = (trust: TrustRecord): void => {
+    try {
+      volume.saveTrust(index, trust);
+    } catch (error) {
+      host.fault(index, error);
+    }
+  };
+
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';
@@ -192,6 +227,7 @@ export function runCredential(
         const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
         volume.savePending(index, pending, key.pkcs8);
       }
+      madeHere = requestName;
       return { type: 'keyMade', requestName };
     } catch (error) {
       return { type: 'keyFailed', error: asAgentError(error, 'the key could not be made or stored') };
@@ -215,11 +251,20 @@ export function runCredential(
         return podEnded(identity);
       }
       stopping.signal.throwIfAborted();
+      noteAddresses(requestName, identity);
+      const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
+      const wish = {
+        ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
+        ...(names === undefined ? {} : { names }),
+        ...(caPath === undefined ? {} : { wantsAnchors: true }),
+      };
+      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
+      const order = { ...known, ...wish };
+      // Before the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
+      stopping.signal.throwIfAborted();
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
-      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
+      await issuer.submit(order, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
@@ -228,10 +273,31 @@ export function runCredential(
     }
   };
 
+  /**
+   * Remembers which addresses are asked for. Of a request that an earlier attempt may have made they count as none: at
+   * worst one certificate is renewed that need not be.
+   */
+  const noteAddresses = (requestName: string, { podIPs }: PodIdentity): void => {
+    const isEarly = podIPs?.length === 0 && lacksAddresses(state) && clock.now() < (currentOf(state)?.refreshAt ?? 0);
+    if (isEarly) {
+      throw new AgentError('Unavailable', 'the API server does not show the addresses of the pod yet', {
+        actor: 'nobody',
+      });
+    }
+    const isFirst = asked?.requestName !== requestName && madeHere === requestName;
+    asked = { requestName, podIPs: isFirst ? podIPs : podIPs && [] };
+  };
+
+  /** The addresses that the answer to this request was to name; absent where the rules want none, or the pod has none of its own. */
+  const addressesAsked = (): { readonly podIPs?: readonly string[] } => {
+    const isWanted = issuer.namesAddresses?.(record.pod.namespace, signerName) === true;
+    return isWanted && asked?.podIPs !== undefined ? { podIPs: asked.podIPs } : {};
+  };
+
   /** The pod, or why it counts as ended. Nothing else that fails says that. */
   const find = async (priority: Priority): Promise<PodIdentity | EndReason> => {
     try {
-      const identity = await pods.identify(record.pod, { ...callOptions(), priority });
+      const identity = await pods.identify(record.pod, { ...callOptions(), priority }, lacksAddresses(state));
       return identity.ended ? 'finished' : identity;
     } catch (error) {
       if (error instanceof AgentError && error.code === 'PodGone') {
@@ -282,7 +348,8 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = pendingKey(callOptions());
-      return { type: 'accepted', answer: issuer.verify(outcome, key.spki, clock.now()) };
+      const answer = issuer.verify(outcome, key.spki, clock.now(), source.caPath !== undefined);
+      return { type: 'accepted', answer: { ...answer, ...addressesAsked() } };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };
     } finally {
@@ -290,7 +357,11 @@ export function runCredential(
     }
   };
 
-  const found = { current: currentCertificate(volume, index), pending: volume.pending(index) };
+  const found = {
+    current: currentCertificate(volume, index),
+    trust: volume.trust(index),
+    pending: volume.pending(index),
+  };
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);
@@ -305,12 +376,14 @@ export function runCredential(
       const message = `the stored private key ${why}; another is made`;
       dispatch({ type: 'keyUnfit', error: new AgentError('Internal', message, { actor: 'nobody' }) });
     },
+    judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
     stop() {
       stopping.abort();
       cancelAlarm();
       unfollow();
+      awaitAddresses?.();
     },
   };
 }

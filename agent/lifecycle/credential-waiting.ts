@@ -78,7 +78,7 @@ export function onAwaitingTimer(state: Awaiting, at: Moment): Transition {
     return { state: unanswered.state, effects: [...effects, { type: 'unfollow' }, ...unanswered.effects] };
   }
   if (at.now < attempt.since) {
-    // The wall clock was set back: the patience begins anew, at the new time.
+    // The wall clock was set back: the wait for the signer begins anew, at the new time.
     const shifted = (time: number): number => at.now + (time - attempt.since);
     const anew = { giveUpAt: shifted(giveUpAt), tellAt: shifted(state.tellAt) };
     return { state: { ...state, ...anew, attempt: { ...attempt, since: at.now } }, effects };

@@ -6,8 +6,10 @@
 
 import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
-import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
+import type { ClusterTrustBundleSource, RequestedNames } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
+
+export type { RequestedNames };
 
 /** A private key in the agent's memory, for as long as one step takes. */
 export interface PrivateKey {
@@ -26,7 +28,7 @@ export interface PrivateKey {
   destroy(): void;
 }
 
-/** What is no secret of a key. `spki` is SubjectPublicKeyInfo DER. */
+/** The parts of a key that are no secret. `spki` is SubjectPublicKeyInfo DER. */
 export type KnownHalf = Pick<PrivateKey, 'keyType' | 'spki'>;
 
 export interface KeyMaker {
@@ -50,15 +52,31 @@ export interface PodIdentity {
   readonly nodeUID: string;
   /** True when the pod has ended: phase Succeeded or Failed. */
   readonly ended: boolean;
+  /** Labels and annotations, for names that are made of them. */
+  readonly about?: Readonly<Partial<Record<'pod' | 'node' | 'serviceAccount', Labelled>>>;
+  /**
+   * The pod's own addresses: none while it has not got them yet. Absent where it has none of its own, since it is on the
+   * node's network.
+   */
+  readonly podIPs?: readonly string[];
   /** `spec.securityContext.fsGroup`. */
   readonly fsGroup?: number;
   /** The one runAsUser that every container of the pod runs as, where there is one. */
   readonly runAsUser?: number;
 }
 
+/** An object's labels and annotations, by key. */
+export interface Labelled {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 export interface PodDirectory {
-  /** @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply. */
-  identify(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
+  /**
+   * @param withAddresses a remembered answer without addresses is not good enough
+   * @throws AgentError PodGone when no pod of that name and UID exists, by more than one reply.
+   */
+  identify(pod: PodReference, call: CallOptions, withAddresses?: boolean): Promise<PodIdentity>;
 }
 
 /** A pod of this node as the API server lists it. */
@@ -76,10 +94,23 @@ export interface NodePods {
   /** All of them by UID, in one complete list as of now. @throws AgentError where it cannot be had */
   list(call: CallOptions): Promise<ReadonlyMap<string, ListedPod>>;
   /**
-   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where the
-   * agent may not list pods. For ending a wait, which a mistake does not harm. @returns ends the asking
+   * Calls back once when the pod is being deleted or is not there, never before this call has returned; never, where
+   * the agent may not list pods. Fit for ending a wait, where a mistake does no harm. @returns ends the asking
    */
   onEnding(pod: PodReference, listener: () => void): () => void;
+  /** Calls back once when the pod has addresses of its own; otherwise as `onEnding`. */
+  onAddresses(pod: PodReference, listener: () => void): () => void;
+}
+
+/** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
+export interface TokenDesk {
+  /**
+   * @param tokens what the kubelet sent, or undefined when it sent none; a function, so that nothing that prints a call
+   * prints it
+   */
+  take(pod: PodReference, tokens: (() => string) | undefined): void;
+  /** The last volume of the pod is gone. */
+  forget(pod: PodReference): void;
 }
 
 /** A certificate to ask for. */
@@ -89,6 +120,10 @@ export interface CertificateOrder {
   readonly signerName: string;
   readonly maxExpirationSeconds?: number;
   readonly userAnnotations: Readonly<Record<string, string>>;
+  /** Names that the pod asks for itself. */
+  readonly names?: RequestedNames;
+  /** True when the pod wants the trust anchors that come with the certificate. */
+  readonly wantsAnchors?: boolean;
   readonly priority: Priority;
   /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
@@ -103,6 +138,8 @@ export type Outcome =
       readonly notBefore: number;
       readonly notAfter: number;
       readonly beginRefreshAt: number;
+      /** PEM, the issuer's trust anchors, where its API gives them. */
+      readonly anchors?: string;
     }
   | { readonly type: 'denied' | 'failed'; readonly reason: string; readonly message: string }
   /** The request was deleted before it was answered. */
@@ -142,6 +179,11 @@ export interface Issuer {
    */
   requestName(subject: RequestSubject, spki: Uint8Array): string;
   /**
+   * Resolves when the request can be made: at once, unless something that this node is sent has to come first.
+   * @param onWait told what that is. @throws AgentError
+   */
+  prepare?(order: CertificateOrder, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
+  /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError
    */
@@ -161,9 +203,18 @@ export interface Issuer {
   ): () => void;
   /**
    * The checks before a chain is used: it parses, the leaf holds the key (`spki`, DER), its times agree with the
-   * status, it has not expired at `now` (milliseconds since the epoch). @throws AgentError InvalidChain
+   * status, it has not expired at `now` (milliseconds since the epoch).
+   * @param withAnchors the trust anchors that came with it are wanted, and checked too
+   * @throws AgentError InvalidChain
    */
-  verify(outcome: Outcome & { readonly type: 'issued' }, spki: Uint8Array, now: number): IssuedChain;
+  verify(
+    outcome: Outcome & { readonly type: 'issued' },
+    spki: Uint8Array,
+    now: number,
+    withAnchors?: boolean,
+  ): IssuedChain;
+  /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
+  namesAddresses?(namespace: string, signerName: string): boolean;
 }
 
 /** What a clusterTrustBundle source selects now. */
@@ -173,11 +224,21 @@ export type Anchors =
   | {
       readonly type: 'missing';
       readonly message: string;
-      /** What is missing is the cluster operator's to give, not a bundle. */
+      /** No bundle is missing, but something that the cluster operator has to provide. */
       readonly isOperators?: true;
     }
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */
   | { readonly type: 'refused'; readonly message: string };
+
+/**
+ * Does the chain (DER, leaf first) lead to one of the anchors (DER) at a time (milliseconds since the epoch)?
+ * @returns undefined where that cannot be said
+ */
+export type LeadsToAnchor = (
+  chain: readonly Uint8Array[],
+  anchors: readonly Uint8Array[],
+  now: number,
+) => boolean | undefined;
 
 export interface TrustAnchors {
   /**

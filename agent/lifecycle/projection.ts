@@ -202,7 +202,7 @@ function write(volume: OpenVolume, batch: Batch, keys: ReadonlyMap<number, Uint8
   const result = volume.project(new Map(contents));
   for (const [index, content] of batch) {
     if (content.kind === 'credential') {
-      volume.saveCurrent(index, content.certificate);
+      volume.saveCurrent(index, content.certificate, content.answer.certificates);
     }
   }
   return result;
@@ -215,5 +215,6 @@ function contentOf(content: Staged, privateKey: Uint8Array | undefined): SourceC
   if (privateKey === undefined) {
     throw new TypeError('a credential is written with its key');
   }
-  return { kind: 'credential', privateKey, certificates: content.answer.certificates };
+  const { certificates, anchors } = content.answer;
+  return { kind: 'credential', privateKey, certificates, ...(anchors === undefined ? {} : { anchors }) };
 }

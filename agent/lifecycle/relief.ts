@@ -1,11 +1,11 @@
 /**
- * What can change for the better while credentials pause after a failure, and whose pause that ends. A pause is for what
- * cannot be noticed; what can be noticed should not have to wait for it.
+ * What can happen while a credential pauses after a failure that lets the next attempt succeed, and which pauses it
+ * ends. Pauses are for causes whose end goes unnoticed; where it is noticed, nobody should have to wait.
  */
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
-import type { AgentError } from '../base/errors.ts';
+import type { AgentError, ErrorCode } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { CredentialState, Failure } from './credential-state.ts';
+import type { CredentialState, Failure, Pausing } from './credential-state.ts';
 
 export type Relief =
   /** The operator's rules have changed: who may ask which signer, through which API and with which contents. */
@@ -18,6 +18,8 @@ export type Relief =
   | { readonly type: 'bundleArrived'; readonly signerName: string | undefined }
   /** The kubelet publishes the volume: whatever was thought of its pod, it lives. */
   | { readonly type: 'podWanted' }
+  /** The kubelet has handed over tokens of the pod's service account, or none. */
+  | { readonly type: 'tokensHandedOver' }
   /** Whoever runs the node says that a cause is mended. */
   | { readonly type: 'operatorAsks' };
 
@@ -27,20 +29,34 @@ export type Relief =
  */
 const refusalCountsForMs = 30_000;
 
-/** When the relief may let the credential's next attempt come, milliseconds since the epoch; undefined: it is no help to it. */
+/**
+ * When the credential's next attempt may come thanks to the relief, milliseconds since the epoch; undefined when the
+ * relief is no help to it.
+ */
 export function relievedAt(
   relief: Relief,
   { signerName }: PodCertificateSource,
   state: CredentialState,
   now: number,
 ): number | undefined {
-  if (state.name === 'ended') {
-    return relief.type === 'podWanted' ? now : undefined;
+  switch (state.name) {
+    case 'pausing':
+      return pauseRelievedAt(relief, signerName, state, now);
+    case 'ended':
+      return relief.type === 'podWanted' ? now : undefined;
+    case 'fresh':
+      return relief.type === 'operatorAsks' && state.trust.verdict === 'mismatch' ? now : undefined;
+    default:
+      return undefined;
   }
-  if (state.name !== 'pausing') {
-    return undefined;
-  }
-  const { failure, attempt } = state;
+}
+
+function pauseRelievedAt(
+  relief: Relief,
+  signerName: string,
+  { failure, attempt }: Pausing,
+  now: number,
+): number | undefined {
   switch (relief.type) {
     case 'operatorAsks':
       return now;
@@ -54,6 +70,8 @@ export function relievedAt(
         : undefined;
     case 'bundleArrived':
       return (relief.signerName ?? signerName) === signerName && isOfSigner(failure) ? now : undefined;
+    case 'tokensHandedOver':
+      return failure.kind === 'error' && failure.error.code === 'TokenMissing' ? now : undefined;
     case 'podWanted':
       return undefined;
     default:
@@ -69,9 +87,17 @@ function isOfApiServer(failure: Failure): boolean {
   return failure.error.code !== 'Rejected' && failure.error.code !== 'SignerNotAllowed';
 }
 
+const rulesDecide: ReadonlySet<ErrorCode> = new Set([
+  'SignerNotAllowed',
+  'ApiMissing',
+  'Rejected',
+  'AccountForbidden',
+  'TokenMissing',
+]);
+
 /** The rules did not let the pod ask, sent it to an API that is not served, or made a request that nobody takes. */
 function dependsOnRules({ code }: AgentError): boolean {
-  return code === 'SignerNotAllowed' || code === 'ApiMissing' || code === 'Rejected';
+  return rulesDecide.has(code);
 }
 
 /** The signer refused, failed, kept silent or gave something unusable. */

@@ -1,28 +1,23 @@
 /**
  * All volumes of this node: what the kubelet's publish and unpublish calls do, and what an earlier run of the agent left.
  *
- * There is no list of volumes other than the volumes themselves. This map holds the running ones; the store finds them
- * again after a restart.
+ * No list of volumes is kept beside the volumes themselves: a map in memory holds those that are looked after, and the
+ * store finds them again after a restart.
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
-import type {
-  FileOwner,
-  OpenVolume,
-  PodReference,
-  UnusableVolume,
-  VolumeRecord,
-  VolumeStore,
-} from '../../volumes/base/volume.ts';
+import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
+import { createOneATurn } from '../base/one-a-turn.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
-import type { NodePods, PodDirectory, PodIdentity } from './ports.ts';
+import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
+import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { createStrayVolumes } from './stray-volumes.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
-import type { VolumeSnapshot, VolumeStatus } from './volume-status.ts';
+import type { VolumeSnapshot } from './volume-status.ts';
 
 /** How long before its deadline a publish call answers, so that the answer arrives in time. */
 const answerMarginMs = 2_000;
@@ -34,6 +29,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly store: VolumeStore;
   readonly pods: PodDirectory;
   readonly nodePods: NodePods;
+  /** Where tokens go that the kubelet hands over; absent: nobody wants them. */
+  readonly tokens?: TokenDesk;
   /** Whether the agent can serve: its watches are synced. */
   readonly ready: () => boolean;
   /** Why answers to these requests cannot arrive, where something keeps them away; told to pods that wait. */
@@ -74,6 +71,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
+  const oneATurn = createOneATurn((fault) => onFault(fault, 'a fault while looking after volumes'));
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
@@ -96,7 +94,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   };
 
   const run = (volume: OpenVolume): Running => {
-    const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
+    const entry = { runner: runVolume(volume, { ...options, report }, oneATurn), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
     strays.forget(volume.record.targetPath);
     return entry;
@@ -123,6 +121,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const present = running.get(request.targetPath);
     if (present?.runner.isIntact()) {
       present.runner.relieve({ type: 'podWanted' });
+      if (options.tokens !== undefined) {
+        present.runner.relieve({ type: 'tokensHandedOver' });
+      }
       return present;
     }
     if (present === undefined) {
@@ -159,10 +160,11 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
+    options.tokens?.take(request.pod, request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
-    // While a publish call is held the kubelet cannot unmount, and a pod that was deleted stays.
+    // The kubelet does not unmount while its publish call is under way, so a pod that was deleted would stay.
     let unfollow = (): void => {};
     const cancelMoment = clock.at(startedAt + momentMs, () => {
       unfollow = nodePods.onEnding(request.pod, () => timeUp.abort());
@@ -207,6 +209,12 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     return { type, message: why === undefined ? message : `${message}; ${why}` };
   };
 
+  const forgetTokens = (pod: PodReference): void => {
+    if (![...running.values()].some(({ runner }) => runner.record.pod.uid === pod.uid)) {
+      options.tokens?.forget(pod);
+    }
+  };
+
   const unpublish = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
     if (entry !== undefined) {
@@ -216,7 +224,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     await store.remove(targetPath);
     strays.forget(targetPath);
     if (entry !== undefined) {
-      report({ volume: entry.runner.record, type: 'unpublished' });
+      const { record } = entry.runner;
+      forgetTokens(record.pod);
+      report({ volume: record, type: 'unpublished' });
     }
   };
 
@@ -244,6 +254,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   return {
     publish,
+    holds: (targetPath) => running.has(targetPath) || strays.all().some((stray) => stray.targetPath === targetPath),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {
@@ -295,43 +306,4 @@ async function presence(
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
   }
-}
-
-/** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */
-function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
-  const gid = request.mountGroup ?? identity.fsGroup;
-  if (gid !== undefined) {
-    return { kind: 'group', gid };
-  }
-  return identity.runAsUser === undefined ? { kind: 'none' } : { kind: 'user', uid: identity.runAsUser };
-}
-
-function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
-  const { volumeId, targetPath, volumeName, pod, declaration } = request;
-  return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
-}
-
-/**
- * Waits until the volume is ready, or refused with no other attempt before `answerAt`, or the signal says to wait no longer;
- * gives the status then. Between two calls the kubelet pauses for up to two minutes, and an attempt may succeed meanwhile.
- */
-function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): Promise<VolumeStatus> {
-  const isOpen = (status: VolumeStatus): boolean =>
-    status.type === 'waiting' || (status.type === 'refused' && status.retryAt < answerAt);
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      stopListening();
-      signal.removeEventListener('abort', finish);
-      resolve(runner.status());
-    };
-    const stopListening = runner.onChange(() => {
-      if (!isOpen(runner.status())) {
-        finish();
-      }
-    });
-    signal.addEventListener('abort', finish);
-    if (!isOpen(runner.status()) || signal.aborted) {
-      finish();
-    }
-  });
 }

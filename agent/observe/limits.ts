@@ -1,5 +1,5 @@
 /**
- * What strangers on the network and other sides get of the agent at most. docs/security.md lists every row with what happens
+ * How much of the agent those on the network can take up at most. docs/security.md lists every row with what happens
  * beyond it.
  */
 

@@ -1,4 +1,4 @@
-/** Time as every room is handed it, so that tests can play it. */
+/** The clock that every part of the agent is given, so that tests can set the time. */
 
 /** The wall clock. Times are milliseconds since the epoch. */
 export interface Clock {

@@ -1,4 +1,4 @@
-/** Spans of time as people say them. */
+/** Writes spans of time as people do. */
 
 const units = [
   ['d', 86_400],

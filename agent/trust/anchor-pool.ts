@@ -1,6 +1,6 @@
 /**
- * Holds each trust anchor once, as DER, however many bundles it is in and however many volumes ask for them. Who takes
- * certificates gives them back; one that nobody holds any more is forgotten.
+ * Holds each trust anchor once, as DER, however many bundles it is in and however many volumes ask for them. Whoever
+ * takes certificates gives them back; one that nobody holds any more is forgotten.
  */
 import { hash } from 'node:crypto';
 

@@ -1,10 +1,10 @@
 /**
- * Trust anchors from ClusterTrustBundles, live: each subscription gets the union of the certificates that its source
- * selects, at once when it changes and only then.
+ * Trust anchors from ClusterTrustBundles, kept up to date: each subscriber is told the union of the certificates that
+ * its source selects, at once when it changes and only then.
  *
- * Only what is used is watched (`feeds.ts`), read (`shelf.ts`) and held, once for all (`anchor-pool.ts`); it is given up
- * a little after the last of its sources has gone. The anchors of an API that goes away, or of bundles that can no longer
- * be read, stay as they were last known.
+ * Only what is in use is watched (`feeds.ts`), read (`shelf.ts`) and held, each certificate once for all
+ * (`anchor-pool.ts`). It is given up a little after the last source that used it has gone. The anchors of an API that
+ * goes away, or of bundles that can no longer be read, stay as they were last known.
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
@@ -14,7 +14,8 @@ import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import { createAnchorPool } from './anchor-pool.ts';
-import { createFeeds, type FeedKey, type FeedView, selectorOf, type WatchBundles } from './feeds.ts';
+import { type FeedKey, selectorOf, type WatchBundles } from './feed.ts';
+import { createFeeds, type FeedView } from './feeds.ts';
 import { longestHeldBytes } from './limits.ts';
 import { anchorsOf, isSame, isSelected, type Select } from './selection.ts';
 import { createShelf, type ShelvedBundle } from './shelf.ts';

@@ -1,35 +1,30 @@
 /**
- * Which watch tells of which bundles. A few names and signers are watched one by one; with more of them, one watch of all
- * bundles takes over. A selector changes watches only when the new one knows the same bundles as the old one, in the
- * same versions: so no update is lost, and nothing is missing in between.
+ * Decides which watch shows which bundles. A few names and signers are watched one by one; with more of them, one watch
+ * of all bundles takes over. A name or signer moves to another watch only when that one knows the same bundles in the
+ * same versions, so that no update is lost and nothing is missing in between.
  *
  *     one by one ──► more than mostSingleWatches ──► shared ──► at most half of that ──► one by one
  *
- * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later, a
- * watch of its own fetches it, and is ended then.
+ * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later,
+ * a watch of its own fetches it and then ends.
  */
 import type { AgentError } from '../base/errors.ts';
-import type { ListWatch, ListWatchHealth } from '../kubernetes/list-watch.ts';
-import type { ClusterTrustBundle, KubernetesObject } from '../kubernetes/objects.ts';
+import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
+import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
+import {
+  type BundleOutline,
+  bundlesOf,
+  type Feed,
+  type FeedKey,
+  fileBySigner,
+  isSynced,
+  outlineOf,
+  selectorOf,
+  versionsOf,
+  type WatchBundles,
+} from './feed.ts';
 import { mostSingleWatches } from './limits.ts';
 import type { Shelf } from './shelf.ts';
-
-/** What a watch remembers of a bundle: not its text. */
-export interface BundleOutline extends KubernetesObject {
-  readonly signerName: string | undefined;
-}
-
-/**
- * Starts a watch of the bundles that a field selector names, of all bundles when it is empty. `onError` gets each of its
- * failures, `take` each version of a bundle that arrives.
- */
-export type WatchBundles = (
-  fieldSelector: string,
-  onError: (error: AgentError) => void,
-  take: (bundle: ClusterTrustBundle) => BundleOutline,
-) => ListWatch<BundleOutline>;
-
-export type FeedKey = { readonly by: 'name' | 'signer'; readonly value: string };
 
 export interface FeedView {
   readonly isSynced: boolean;
@@ -48,13 +43,6 @@ export interface Feeds {
   /** The watches there are, by field selector. */
   health(): ReadonlyMap<string, ListWatchHealth>;
   stop(): void;
-}
-
-interface Feed {
-  readonly selector: string;
-  readonly bundles: ListWatch<BundleOutline>;
-  readonly bySigner: Map<string, Map<string, BundleOutline>>;
-  fault: AgentError | undefined;
 }
 
 interface Group {
@@ -77,32 +65,23 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   const hungry = new Set<Group>();
 
   function start(selector: string): Feed {
-    const feed: Feed = {
-      selector,
-      bundles: watch(
-        selector,
-        (error) => {
-          feed.fault = error;
-          for (const group of groups.values()) {
-            if (uses(group, feed)) {
-              touch(group);
-            }
-          }
-        },
-        take,
-      ),
-      bySigner: new Map(),
-      fault: undefined,
+    const touchUsers = (): void => {
+      for (const group of [...groups.values()]) {
+        if (isOpen(group) && uses(group, feed)) {
+          touch(group);
+        }
+      }
     };
+    const onError = (error: AgentError): void => {
+      feed.fault = error;
+      touchUsers();
+    };
+    const feed: Feed = { selector, bundles: watch(selector, onError, take), bySigner: new Map(), fault: undefined };
     feeds.add(feed);
     feed.bundles.subscribe((event) => {
       if (event.type === 'synced') {
         sweep();
-        for (const group of [...groups.values()]) {
-          if (uses(group, feed)) {
-            touch(group);
-          }
-        }
+        touchUsers();
         return;
       }
       note(feed, event.object, event.type === 'deleted');
@@ -111,6 +90,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       }
     });
     return feed;
+  }
+
+  function isOpen(group: Group): boolean {
+    return groups.get(selectorOf(group.key)) === group;
   }
 
   function end(feed: Feed | undefined): void {
@@ -126,18 +109,11 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       return;
     }
     hungry.delete(group);
-    queueMicrotask(() => groups.get(selectorOf(group.key)) === group && settle(group));
+    queueMicrotask(() => isOpen(group) && settle(group));
   }
 
   function take(bundle: ClusterTrustBundle): BundleOutline {
-    const { name, uid, resourceVersion, labels } = bundle.metadata;
-    const metadata = {
-      name,
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      ...(labels === undefined ? {} : { labels }),
-    };
-    const outline = { metadata, signerName: bundle.spec.signerName };
+    const outline = outlineOf(bundle);
     if (wantedBy(outline).length > 0) {
       shelf.offer(bundle);
     }
@@ -168,33 +144,13 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     }
   }
 
-  function note({ bySigner }: Feed, outline: BundleOutline, isGone: boolean): void {
-    const { signerName, metadata } = outline;
+  function note(feed: Feed, outline: BundleOutline, isGone: boolean): void {
+    const { name, uid } = outline.metadata;
     // A bundle of the same name that has come in its place may have been read already.
-    if (isGone && shelf.get(metadata.name)?.uid === metadata.uid) {
-      forget(metadata.name);
+    if (isGone && shelf.get(name)?.uid === uid) {
+      forget(name);
     }
-    if (signerName === undefined) {
-      return;
-    }
-    const ofSigner = bySigner.get(signerName) ?? new Map<string, BundleOutline>();
-    bySigner.set(signerName, ofSigner);
-    if (isGone) {
-      ofSigner.delete(metadata.name);
-    } else {
-      ofSigner.set(metadata.name, outline);
-    }
-    if (ofSigner.size === 0) {
-      bySigner.delete(signerName);
-    }
-  }
-
-  function bundlesOf({ by, value }: FeedKey, { bundles, bySigner }: Feed): readonly BundleOutline[] {
-    if (by === 'signer') {
-      return [...(bySigner.get(value)?.values() ?? [])];
-    }
-    const bundle = bundles.get(value);
-    return bundle === undefined ? [] : [bundle];
+    fileBySigner(feed, outline, isGone);
   }
 
   /** True when it is known which bundles there are, and the shelf has each of them. */
@@ -246,16 +202,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (!isWhole(group, next)) {
       return false;
     }
-    return !isWhole(group, current) || versionsOf(group, current) === versionsOf(group, next);
-  }
-
-  function versionsOf({ key }: Group, feed: Feed): string {
-    const versions = bundlesOf(key, feed).map(({ metadata }) => [
-      metadata.name,
-      metadata.uid,
-      metadata.resourceVersion,
-    ]);
-    return JSON.stringify(versions.sort(([one = ''], [other = '']) => (one < other ? -1 : 1)));
+    return !isWhole(group, current) || versionsOf(group.key, current) === versionsOf(group.key, next);
   }
 
   function isFew(): boolean {
@@ -346,15 +293,6 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   };
 }
 
-/** Commas, equals signs and backslashes have a meaning in field selectors. */
-export function selectorOf({ by, value }: FeedKey): string {
-  return `${by === 'name' ? 'metadata.name' : 'spec.signerName'}=${value.replace(/[\\,=]/g, '\\$&')}`;
-}
-
-function uses(group: Group, feed: Feed | undefined): boolean {
-  return group.current === feed || group.next === feed;
-}
-
-function isSynced(feed: Feed): boolean {
-  return feed.bundles.health().synced;
+function uses({ current, next }: Group, feed: Feed): boolean {
+  return current === feed || next === feed;
 }

@@ -2,7 +2,7 @@
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { Anchors } from '../lifecycle/ports.ts';
 import { uniteCertificates } from './certificates.ts';
-import type { BundleOutline } from './feeds.ts';
+import type { BundleOutline } from './feed.ts';
 import { matchesLabels } from './label-selector.ts';
 import { longestHeldBytes, longestUnionBytes, mostBundlesPerSource } from './limits.ts';
 import type { ShelvedBundle } from './shelf.ts';

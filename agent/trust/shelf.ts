@@ -1,6 +1,7 @@
 /**
- * The bundles in use, read: each version once, whichever watch brought it, and one after the other with pauses in
- * between, so that a hundred full bundles hold nothing up. Their text is forgotten as soon as it has been read.
+ * Reads the bundles in use and keeps their certificates: each version once, whichever watch brought it, one bundle
+ * after the other with pauses in between, so that a hundred full bundles do not block the event loop. Their text is
+ * forgotten as soon as it has been read.
  *
  * A bundle that can no longer be read keeps the certificates that it had, until it is deleted.
  */

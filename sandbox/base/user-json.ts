@@ -1,4 +1,4 @@
-/** A user as reviews and policies see them. */
+/** A user, in the form in which reviews and policies see one. */
 import type { UserInfo } from './cluster-rules.ts';
 import type { JsonObject } from './objects.ts';
 

@@ -1,5 +1,5 @@
 /**
- * What tests and the demonstration do to a cluster, as its administrator: make and delete objects, wait for them.
+ * What tests and the demonstration do in a cluster as its administrator: create and delete objects, and wait for them.
  */
 import { stringify } from 'yaml';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';

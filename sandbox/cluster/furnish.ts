@@ -1,6 +1,6 @@
 /**
- * What stands in a cluster before the agent comes: its node, its CSIDriver, permissions, and the agent's own pod with its
- * token.
+ * Creates what a cluster has before the agent starts: the node, the CSIDriver, permissions, and the agent's own pod
+ * with its token.
  */
 import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { corePrefix } from '../../agent/kubernetes/paths.ts';

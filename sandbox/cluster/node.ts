@@ -12,6 +12,8 @@ import type { KubeletNotice, StartContainers } from '../kubelet/surroundings.ts'
 export interface KubeletSettings {
   /** Factor on the pauses between retries. Default 1. */
   readonly backoffFactor?: number;
+  /** How often a pod that runs is looked at, and published again where the driver wants that, milliseconds. */
+  readonly syncMs?: number;
   /** Deadline of calls to the driver. Default two minutes. */
   readonly deadlineMs?: number;
   /** True: the driver is found through the registration directory; default: its socket is known. */
@@ -48,6 +50,7 @@ export function runNode(client: ApiClient, places: NodePlaces, settings: Kubelet
     }),
     api: createKubeletApi(client, nodeName),
     backoff: scaledBackoff(settings.backoffFactor ?? 1),
+    syncMs: settings.syncMs,
     startContainers: settings.startContainers,
     onNotice: settings.onNotice,
   });

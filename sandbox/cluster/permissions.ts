@@ -61,6 +61,7 @@ const nodeRequestRules: readonly Rule[] = [
     resources: ['pods'],
     verbs: ['list', 'watch'].map((verb) => `impersonate-on:associated-node:${verb}`),
   },
+  { apiGroups: [''], resources: ['serviceaccounts/token'], verbs: ['impersonate-on:associated-node:create'] },
 ];
 
 /**

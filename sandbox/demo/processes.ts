@@ -1,5 +1,5 @@
 /**
- * Child processes of the demonstration: started, listened to line by line, and ended for certain.
+ * Child processes of the demonstration: starts them, reads what they print line by line, and makes sure that they end.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';

@@ -1,5 +1,5 @@
 /**
- * What the two workloads of the demonstration have seen so far, from their reports, and waiting for more of it.
+ * Collects what the two workloads of the demonstration report, and waits for what they have not reported yet.
  */
 import type { Identity, Report } from './workloads/report.ts';
 

@@ -1,5 +1,5 @@
 /**
- * What each way of impersonating a user asks of the one who does it, as requests to authorize.
+ * The permissions that each way of impersonating a user needs, as requests to the authorizer.
  *
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/5284-constrained-impersonation
  */

@@ -1,5 +1,5 @@
 /**
- * What rules read in a pod.
+ * The parts of a pod that the rules read.
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
  */

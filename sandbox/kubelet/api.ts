@@ -5,6 +5,7 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { corePrefix, resourcePath } from '../../agent/kubernetes/paths.ts';
 import { asSent, whenFound } from '../base/client.ts';
+import { createHandOver } from './hand-over.ts';
 import type { BoundPod } from './pod.ts';
 import type { KubeletApi } from './surroundings.ts';
 
@@ -52,6 +53,7 @@ export function createKubeletApi(client: ApiClient, nodeName: string): KubeletAp
   };
 
   return {
+    handOver: createHandOver(client),
     follow: (node, listener) => {
       const watch = createListWatch<BoundPod>({
         decode: asSent<BoundPod>,

@@ -78,6 +78,7 @@ function publishMessage(request: PublishRequest, volumeMountGroup: string): obje
     },
     readonly: request.readOnly,
     volume_context: request.volumeContext,
+    secrets: request.secrets ?? {},
   };
 }
 

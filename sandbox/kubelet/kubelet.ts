@@ -5,6 +5,7 @@
  * It can be stopped and started again over the same root like a real one: volumes stay where they are, are published
  * again, and those whose pod is gone are unpublished.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BoundPod } from './pod.ts';
 import { type PodWorker, startPodWorker } from './pod-worker.ts';
 import { type Backoff, kubeletBackoff } from './retry.ts';
@@ -21,10 +22,15 @@ export interface KubeletOptions {
   readonly api: KubeletApi;
   /** Default: a real kubelet's. */
   readonly backoff?: Backoff | undefined;
+  /** How often a pod that runs is looked at, milliseconds. Default: a real kubelet's. */
+  readonly syncMs?: number | undefined;
   /** Default: containers are nothing and start at once. */
   readonly startContainers?: StartContainers | undefined;
   readonly onNotice?: ((notice: KubeletNotice) => void) | undefined;
 }
+
+/** The kubelet's minute, spread by a half. */
+const kubeletSyncMs = 75_000;
 
 export interface Kubelet {
   /** Stops the kubelet: containers are stopped, calls under way are ended, volumes and pods stay. */
@@ -33,7 +39,7 @@ export interface Kubelet {
 
 export function startKubelet(options: KubeletOptions): Kubelet {
   const { nodeName, root, driverName, driver, api } = options;
-  const { backoff = kubeletBackoff, onNotice = () => {} } = options;
+  const { backoff = kubeletBackoff, syncMs = kubeletSyncMs, onNotice = () => {} } = options;
   const startContainers = options.startContainers ?? (async () => ({ stop: async () => {} }));
   const closing = new AbortController();
   const workers = new Map<string, PodWorker>();
@@ -51,6 +57,7 @@ export function startKubelet(options: KubeletOptions): Kubelet {
       driverName,
       api,
       backoff,
+      untilSync: (signal) => sleep(syncMs, undefined, { signal }),
       startContainers,
       volumeWorker: (volume) => createVolumeWorker(volume, volumeOptions),
       closing: closing.signal,

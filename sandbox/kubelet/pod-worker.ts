@@ -15,6 +15,8 @@ export interface PodWorkerOptions {
   readonly driverName: string;
   readonly api: KubeletApi;
   readonly backoff: Backoff;
+  /** Resolves when the pod is looked at again. @throws when the signal is aborted */
+  readonly untilSync: (signal: AbortSignal) => Promise<void>;
   readonly startContainers: StartContainers;
   readonly volumeWorker: (volume: PodVolume) => VolumeWorker;
   /** The kubelet stops: nothing new is begun, and volumes stay as they are. */
@@ -68,9 +70,20 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
     return running;
   };
 
+  /** Publishes again and again while the pod runs, at each of its syncs, where the driver wants that. */
+  const republish = async () => {
+    for (;;) {
+      await options.untilSync(wanted).catch(() => undefined);
+      if (wanted.aborted) {
+        return;
+      }
+      await Promise.all(volumes.map(({ worker }) => worker.republish(pod).catch(() => false)));
+    }
+  };
+
   const run = async () => {
     const running = await start();
-    await aborted(wanted);
+    await republish();
     await running?.stop().catch((error: unknown) => api.warn(pod, 'FailedKillPod', String(error)));
     if (closing.aborted) {
       return;
@@ -111,16 +124,6 @@ export function startPodWorker(first: BoundPod, options: PodWorkerOptions): PodW
     },
     finished: run().catch((error: unknown) => onNotice({ type: 'problem', message: String(error) })),
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve();
-    } else {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    }
-  });
 }
 
 /** Status of a pod whose containers all run. */

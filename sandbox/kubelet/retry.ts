@@ -1,5 +1,5 @@
 /**
- * Tries again and again with growing pauses, as a kubelet's operations on one volume do.
+ * Repeats an attempt with growing pauses until it succeeds, as a kubelet does with its operations on one volume.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 

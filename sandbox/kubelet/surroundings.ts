@@ -21,8 +21,18 @@ export interface KubeletApi {
   patchStatus(pod: BoundPod, status: StatusPatch): Promise<void>;
   /** Deletes the object without grace: its containers and volumes are gone. */
   remove(pod: BoundPod): Promise<void>;
+  /** What goes along with the publish calls for a pod's volumes. */
+  handOver(pod: BoundPod, driverName: string): Promise<HandOver>;
   /** Tells the pod's reader; the same reason and message again only count up. Never throws. */
   warn(pod: BoundPod, reason: string, message: string): Promise<void>;
+}
+
+/** What the CSIDriver object asks of a publish call. */
+export interface HandOver {
+  /** Whether the call is made again and again while the pod runs. */
+  readonly isRepeated: boolean;
+  /** Tokens of the pod's service account by audience, JSON, and whether they go where nothing prints them. */
+  readonly tokens?: { readonly text: string; readonly inSecrets: boolean };
 }
 
 export interface PublishRequest {
@@ -30,6 +40,7 @@ export interface PublishRequest {
   readonly targetPath: string;
   readonly readOnly: boolean;
   readonly volumeContext: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
   readonly fsGroup?: number;
 }
 

@@ -12,7 +12,7 @@
 import { messageOf } from '../base/errors.ts';
 import type { BoundPod, PodVolume } from './pod.ts';
 import { type Backoff, retry } from './retry.ts';
-import type { CsiDriver, CsiResult, KubeletApi, KubeletNotice, PublishRequest } from './surroundings.ts';
+import type { CsiDriver, CsiResult, HandOver, KubeletApi, KubeletNotice, PublishRequest } from './surroundings.ts';
 import { isPrepared, prepareVolume, removeVolume } from './volume-directory.ts';
 
 export interface VolumeWorkerOptions {
@@ -37,6 +37,8 @@ type VolumeState = 'absent' | 'uncertain' | 'mounted' | 'recovered';
 export interface VolumeWorker {
   /** Publishes until it succeeds. @returns false when `wanted` was aborted before that. */
   publish(pod: BoundPod, wanted: AbortSignal): Promise<boolean>;
+  /** Publishes once more while the pod runs, where the driver wants that. @returns false when it does not */
+  republish(pod: BoundPod): Promise<boolean>;
   /** Unpublishes until it succeeds and removes the kubelet's own files. @returns false when the kubelet stops. */
   unpublish(pod: BoundPod | undefined): Promise<boolean>;
 }
@@ -48,7 +50,7 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
   const publishOnce = async (pod: BoundPod): Promise<CsiResult> => {
     state ??= (await isPrepared(volume)) ? 'recovered' : 'absent';
     await prepareVolume(volume, driverName, nodeName);
-    const result = await driver.publish(publishRequest(pod, volume), closing);
+    const result = await driver.publish(publishRequest(pod, volume, await api.handOver(pod, driverName)), closing);
     if (result.type === 'done') {
       state = 'mounted';
     } else if (state === 'absent' || state === 'uncertain') {
@@ -71,9 +73,13 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
 
   /** Runs one attempt; an error of the file system counts like one of the driver. */
   const attempt = async (operation: () => Promise<CsiResult>, onError: (message: string) => Promise<void>) => {
-    const result = await operation().catch((error: unknown): CsiResult => {
-      return { type: 'error', final: false, message: messageOf(error) };
-    });
+    const result = await operation().catch(
+      (error: unknown): CsiResult => ({
+        type: 'error',
+        final: false,
+        message: messageOf(error),
+      }),
+    );
     if (result.type === 'done') {
       return 'done';
     }
@@ -83,21 +89,26 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
     return 'again';
   };
 
+  const attemptPublish = (pod: BoundPod) =>
+    attempt(
+      () => publishOnce(pod),
+      async (message) => {
+        onNotice({ type: 'mountFailed', pod, volume: volume.name, message });
+        await api.warn(pod, 'FailedMount', `MountVolume.SetUp failed for volume "${volume.name}" : ${message}`);
+      },
+    );
+
   return {
+    republish: async (pod) => {
+      const { isRepeated } = await api.handOver(pod, driverName);
+      if (isRepeated) {
+        await attemptPublish(pod);
+      }
+      return isRepeated;
+    },
     publish: async (pod, wanted) => {
       const started = performance.now();
-      const published = await retry(
-        () =>
-          attempt(
-            () => publishOnce(pod),
-            async (message) => {
-              onNotice({ type: 'mountFailed', pod, volume: volume.name, message });
-              await api.warn(pod, 'FailedMount', `MountVolume.SetUp failed for volume "${volume.name}" : ${message}`);
-            },
-          ),
-        backoff,
-        wanted,
-      );
+      const published = await retry(() => attemptPublish(pod), backoff, wanted);
       const tookMs = performance.now() - started;
       if (published) {
         onNotice({ type: 'mounted', pod, volume: volume.name, tookMs });
@@ -126,8 +137,10 @@ export function createVolumeWorker(volume: PodVolume, options: VolumeWorkerOptio
 const yes = () => true;
 const no = () => false;
 
+const handedTokens = 'csi.storage.k8s.io/serviceAccount.tokens';
+
 /** NodePublishVolume's arguments for an inline volume of a driver with `podInfoOnMount`. */
-function publishRequest(pod: BoundPod, volume: PodVolume): PublishRequest {
+function publishRequest(pod: BoundPod, volume: PodVolume, { tokens }: HandOver): PublishRequest {
   const source = pod.spec?.volumes?.find((each) => each.name === volume.name)?.csi;
   const fsGroup = pod.spec?.securityContext?.fsGroup;
   return {
@@ -141,7 +154,9 @@ function publishRequest(pod: BoundPod, volume: PodVolume): PublishRequest {
       'csi.storage.k8s.io/pod.uid': pod.metadata.uid ?? '',
       'csi.storage.k8s.io/serviceAccount.name': pod.spec?.serviceAccountName ?? 'default',
       'csi.storage.k8s.io/ephemeral': 'true',
+      ...(tokens?.inSecrets === false ? { [handedTokens]: tokens.text } : {}),
     },
+    ...(tokens?.inSecrets === true ? { secrets: { [handedTokens]: tokens.text } } : {}),
     ...(fsGroup === undefined ? {} : { fsGroup }),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * What a ValidatingAdmissionPolicy and its binding must look like. Expressions are compiled when a policy is stored, so
- * that a misspelt one is its author's surprise and not that of whoever makes a request.
+ * that a faulty one fails for its author and not for whoever makes a request later.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */

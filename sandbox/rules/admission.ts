@@ -1,5 +1,5 @@
 /**
- * How admission answers when a change may not go on.
+ * The errors with which admission refuses a change.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
  */

@@ -1,6 +1,6 @@
 /**
- * The server's open connections, which can be closed, or turned silently dead: open, and nothing comes through any more,
- * as behind a firewall that has forgotten them.
+ * The server's open connections. They can be closed, or silenced: still open, but nothing comes through any more, as
+ * behind a firewall that has forgotten them.
  */
 import type { Socket } from 'node:net';
 

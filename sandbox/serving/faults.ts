@@ -1,6 +1,6 @@
 /**
- * Faults on demand: what a network, an overloaded server or a restart can do to a client, played for requests of one's
- * choice.
+ * Faults on demand: what a network, an overloaded server or a restart can do to a client, for the requests that a test
+ * chooses.
  */
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { RequestInfo } from '../storage/request-info.ts';

@@ -1,5 +1,5 @@
 /**
- * What a request is answered with, before it is written to the connection.
+ * The reply to a request, before it is written to the connection.
  */
 
 import type { ApiObject, JsonObject } from '../base/objects.ts';

@@ -1,5 +1,5 @@
 /**
- * From an authorized request to its reply.
+ * Routes an authorized request to the code that answers it.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */

@@ -1,5 +1,5 @@
 /**
- * Between the one stored form of an object and the API version in which a client reads or writes it.
+ * Converts between the one stored form of an object and the API version in which a client reads or writes it.
  */
 
 import { type ApiObject, isObject, type JsonObject } from '../base/objects.ts';

@@ -1,6 +1,6 @@
 /**
- * From the JSON of a request to an object of a version: wrong types are refused, fields that the version does not have
- * are dropped and named, so that strict validation can complain about them.
+ * Decodes the JSON of a request into an object of one API version: wrong types are refused, and fields that the version
+ * does not have are dropped and listed, so that strict validation can complain about them.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
  */

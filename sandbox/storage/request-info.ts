@@ -1,5 +1,5 @@
 /**
- * From method and path to what a request asks for: verb, group, version, namespace, resource, name, subresource.
+ * Reads from method and path what a request asks for: verb, group, version, namespace, resource, name, subresource.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
  */

@@ -1,5 +1,6 @@
 /**
- * What the server has to know about a resource: names, scope, versions, schema, and where its handling is its own.
+ * What the server has to know about a resource: names, scope, versions, schema, and what is handled differently from
+ * other resources.
  */
 
 import type { KubernetesVersion, UserInfo } from '../base/cluster-rules.ts';

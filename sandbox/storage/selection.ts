@@ -1,5 +1,5 @@
 /**
- * Which objects a list or watch is about: the selectors of a query, checked and ready to match.
+ * Selects the objects that a list or watch is about: the selectors of a query, checked and ready to match.
  */
 
 import { badRequest } from '../base/errors.ts';

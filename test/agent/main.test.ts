@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../agent/main.ts';
+import { until } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
 
 interface Run {
   readonly code: Promise<number>;
@@ -42,25 +43,17 @@ function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}
     stdout: () => stdout,
     stderr: () => stderr,
     printed: (text) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (!stdout.includes(text)) {
-            return;
-          }
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
+      until(
+        () => stdout.includes(text),
+        () => `"${text}" to be printed, in:\n${stdout}${stderr}`,
+      ),
     stop: () => stopping.abort(),
   };
 }
 
 /** Flags of an agent that finds no API server, in a directory of its own. */
 function lonely(t: TestContext, socket = 'csi.sock'): { readonly directory: string; readonly argv: readonly string[] } {
-  const directory = mkdtempSync(join(tmpdir(), 'main-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   const kubeconfig = join(directory, 'kubeconfig');
   const cluster = { name: 'c', cluster: { server: 'https://127.0.0.1:9' } };
   const user = { name: 'u', user: { token: 'none' } };
@@ -100,7 +93,7 @@ test('an agent whose socket cannot be made ends with exit code 1 and says which'
   const agent = run(argv);
   assert.equal(await agent.code, 1);
   assert.match(agent.stdout(), /the agent cannot start/);
-  assert.ok(agent.stdout().includes(blocked));
+  assert.ok(agent.stdout().includes(blocked), `${blocked} is not in:\n${agent.stdout()}`);
 });
 
 test('a second agent on the same node ends with exit code 1 and leaves the first alone', async (t) => {
@@ -118,7 +111,7 @@ test('without an API server the agent stays up, says what it cannot reach, and s
   const { argv } = lonely(t);
   const agent = run(argv);
   await agent.printed('the agent runs');
-  await agent.printed('the agent cannot work yet: no node');
+  await agent.printed('the agent cannot work yet: the check of node fails');
   agent.stop();
   assert.equal(await agent.code, 0);
 });

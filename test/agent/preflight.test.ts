@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../agent/base/errors.ts';
 import { startPreflight } from '../../agent/preflight.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -45,7 +46,10 @@ test('what is missing is said once, checked again, and reported as met when it i
   clock.advance(15_000);
   await settle();
   assert.deepEqual(said, ['node: node node-a does not exist', 'node: forbidden', 'node met']);
-  assert.ok(preflight.checks().every(({ ok }) => ok));
+  assert.ok(
+    preflight.checks().every(({ ok }) => ok),
+    inspect(preflight.checks()),
+  );
 });
 
 test('after a stop nothing is checked or said any more', async () => {
@@ -96,19 +100,19 @@ function start(t: TestContext) {
 test('what was there is asked for again when something raises doubt, and is missing once that has lasted', async (t) => {
   const { preflight, said, state, pass, isWell } = start(t);
   await pass(60_000);
-  assert.ok(isWell());
+  assert.equal(isWell(), true, 'the checks do not let the agent be ready');
   assert.equal(state.asked, 1, 'nothing is polled');
   state.problem = 'connection refused';
   preflight.doubt();
   await pass(0);
   assert.ok(isWell(), 'one failure says little');
   await pass(15_000);
-  assert.ok(isWell());
+  assert.equal(isWell(), true, 'the checks do not let the agent be ready');
   await pass(15_000);
   assert.deepEqual(preflight.checks(), [{ name: 'node', ok: false, message: 'connection refused' }]);
   state.problem = undefined;
   await pass(15_000);
-  assert.ok(isWell());
+  assert.equal(isWell(), true, 'the checks do not let the agent be ready');
   assert.deepEqual(said, ['node: connection refused', 'node met']);
 });
 
@@ -131,6 +135,6 @@ test('a failure that passes is not told, and however often doubt is raised, it i
   }
   await pass(14_999);
   assert.equal(state.asked, 3);
-  assert.ok(isWell());
+  assert.equal(isWell(), true, 'the checks do not let the agent be ready');
   assert.deepEqual(said, []);
 });

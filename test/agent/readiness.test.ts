@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AgentError } from '../../agent/base/errors.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { isSynced, raisesDoubt, watchCheck } from '../../agent/readiness.ts';
 import { asSent } from '../../sandbox/base/client.ts';
+import { eventOf, until } from '../support/bounded.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { clientOf, isWatch, openWatch, sendList, startLoopback, type Thing } from './kubernetes/loopback.ts';
 
@@ -38,8 +38,14 @@ test("CSI's Probe follows no outage, only what somebody must mend", () => {
 
 test('calls that fail for want of a server, of rights or of the node raise doubt, and others do not', () => {
   const doubtful = [0, 401, 403, 500, 503].every((status) => raisesDoubt({ resource: 'pods', status }));
-  assert.ok(doubtful && raisesDoubt({ resource: 'nodes', status: 404 }));
-  assert.ok(![200, 201, 404, 409, 410, 422, 429].some((status) => raisesDoubt({ resource: 'pods', status })));
+  assert.ok(
+    doubtful && raisesDoubt({ resource: 'nodes', status: 404 }),
+    'a status that says that an API is missing raises no doubt',
+  );
+  assert.ok(
+    ![200, 201, 404, 409, 410, 422, 429].some((status) => raisesDoubt({ resource: 'pods', status })),
+    'a status that an API gives which is there raises doubt',
+  );
 });
 
 test('a server that goes away makes the check fail after half a minute, and one that comes back mends it', {
@@ -64,19 +70,22 @@ test('a server that goes away makes the check fail after half a minute, and one 
     path: async () => '/apis/shop.example/v1/things',
   });
   t.after(() => watch.stop());
-  const seen = async (ok: boolean): Promise<void> => {
-    while (watchCheck(watch.health()).ok !== ok) {
-      clock.advance(1_000);
-      await nextTurn();
-    }
-  };
+  const seen = (ok: boolean): Promise<void> =>
+    until(
+      () => watchCheck(watch.health()).ok === ok,
+      `a watch that is ${ok ? 'well' : 'not well'}`,
+      () => {
+        clock.advance(1_000);
+        return nextTurn();
+      },
+    );
   await seen(true);
   const { response } = await server.nth(1, isWatch);
   isAway = true;
   response.destroy();
-  await once(response, 'close');
+  await eventOf(response, 'close', 'the connection of the request to be closed');
   await seen(false);
-  assert.ok(watch.health().failingForMs >= 30_000);
+  assert.ok(watch.health().failingForMs >= 30_000, `${watch.health().failingForMs} is less than 30000`);
   isAway = false;
   await seen(true);
   assert.equal(watch.health().failingForMs, 0);

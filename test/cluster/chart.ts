@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
+import { eachWithFields } from '../support/fields.ts';
 
 /** A rule of the agent's role, as RBAC has it. */
 export interface Rule {
@@ -70,7 +71,7 @@ export function boundRules(objects: readonly ClusterObject[]): readonly Rule[] {
     .map(({ object }) => (object as JsonObject)['roleRef'] as JsonObject);
   return objects
     .filter(({ object, resource }) => resource === 'clusterroles' && bound.some(({ name }) => name === nameOf(object)))
-    .flatMap(({ object }) => (object as JsonObject)['rules'] as unknown as readonly Rule[]);
+    .flatMap(({ object }) => eachWithFields<Rule>((object as JsonObject)['rules'], 'verbs'));
 }
 
 /** The same objects without one verb of one rule; a rule without verbs goes as a whole. */

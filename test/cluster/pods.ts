@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import { call } from '../sandbox/serving/client.ts';
+import { eachWithFields } from '../support/fields.ts';
 import type { Ground } from './ground.ts';
 
 /** How pods are run. */
@@ -54,7 +55,7 @@ export function podsRun(ground: () => Ground, run: PodRun | undefined): void {
         access.admin.target,
         `/api/v1/namespaces/${names.namespace}/events?fieldSelector=involvedObject.name%3Dsuite-pod`,
       );
-      const told = (events.body['items'] as unknown as { reason: string; message: string }[]).map(
+      const told = eachWithFields<{ reason: string; message: string }>(events.body['items'], 'reason', 'message').map(
         ({ message, reason }) => `${reason}: ${message}`,
       );
       assert.equal(phase, run.image === undefined ? 'Running' : 'Succeeded', told.join('\n'));
@@ -69,7 +70,10 @@ export function podsRun(ground: () => Ground, run: PodRun | undefined): void {
 /** Not one of the suite's own nodes, behind which there is no machine. */
 async function readyNode({ access, names }: Ground): Promise<string | undefined> {
   const { body } = await call(access.admin.target, '/api/v1/nodes');
-  const nodes = body['items'] as unknown as { metadata: { name: string }; spec?: JsonObject; status?: JsonObject }[];
+  const nodes = eachWithFields<{ metadata: { name: string }; spec?: JsonObject; status?: JsonObject }>(
+    body['items'],
+    'metadata',
+  );
   const isReady = ({ status }: { status?: JsonObject }): boolean => {
     const conditions = Array.isArray(status?.['conditions']) ? status['conditions'] : [];
     // The sandbox's nodes say nothing about themselves.

@@ -6,7 +6,6 @@
  */
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, isIP, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +18,8 @@ import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';
 import { call, type Watch, type WatchEvent, watch } from '../sandbox/serving/client.ts';
+import { eventOf } from '../support/bounded.ts';
+import { withFields } from '../support/fields.ts';
 import type { Ground } from './ground.ts';
 import { versionsOf } from './server.ts';
 
@@ -134,7 +135,7 @@ function standOn({ access, names, offers, uid }: Ground) {
   const { target } = access.admin;
   const headers = { 'Content-Type': 'application/merge-patch+json' };
   const metadataIn = (body: JsonObject): { name: string; resourceVersion: string } =>
-    body['metadata'] as unknown as { name: string; resourceVersion: string };
+    withFields<{ name: string; resourceVersion: string }>(body['metadata'], 'resourceVersion');
   const done = async (answer: ReturnType<typeof call>): Promise<JsonObject> => {
     const { body, status } = await answer;
     assert.ok(status < 300, String(body['message']));
@@ -233,7 +234,7 @@ async function startProxy(t: TestContext, server: string) {
     }
   };
   proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
+  await eventOf(proxy, 'listening', 'the server to listen');
   t.after(() => {
     proxy.close();
     cut();

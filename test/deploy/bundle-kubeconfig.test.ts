@@ -5,11 +5,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, request } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
@@ -18,6 +17,8 @@ import { parse } from 'yaml';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { makeCertificate } from '../agent/kubernetes/loopback.ts';
+import { eventOf, withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
 
 const signerName = 'example.com/mesh';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP256', credentialBundlePath: 'tls.pem' } }];
@@ -33,7 +34,7 @@ interface Target {
 }
 
 describe('the bundle, by', { timeout: 600_000 }, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'kubeconfig-'));
+  const directory = makeDirectory();
   const bundle = join(directory, 'dist', 'agent.mjs');
   let cluster: Cluster;
   /** What the agent's kubeconfig says. */
@@ -49,7 +50,6 @@ describe('the bundle, by', { timeout: 600_000 }, () => {
   });
   after(async () => {
     await cluster.close();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const sandbox = (): Target => ({ server: cluster.apiServer.url, ca });
@@ -96,9 +96,13 @@ ${user.replace(/^/gm, '    ')}
     child.stdout?.resume();
     const ended = once(child, 'exit');
     await cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources }] });
-    await Promise.race([cluster.admin.podRunning('default', name), ended.then(() => assert.fail('the agent ended'))]);
+    const running = Promise.race([
+      cluster.admin.podRunning('default', name),
+      ended.then(() => assert.fail('the agent ended')),
+    ]);
+    await withinBound(running, `the pod ${name} to run`);
     child.kill('SIGTERM');
-    assert.deepEqual(await ended, [0, null]);
+    assert.deepEqual(await withinBound(ended, 'the agent to end'), [0, null]);
   };
 
   test('a token and the CA as data', async (t) => {
@@ -198,7 +202,7 @@ async function startProxy(t: TestContext): Promise<{ readonly url: string; reado
     }
   });
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   t.after(() => {
     for (const socket of sockets) {
       socket.destroy();
@@ -209,8 +213,12 @@ async function startProxy(t: TestContext): Promise<{ readonly url: string; reado
   return { url: `http://127.0.0.1:${port}`, targets };
 }
 
-/** Resolves with the first line of the child's output that matches; bounded by the test's own time limit. */
-async function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+/** Resolves with the first line of the child's output that matches. */
+function firstLine(child: ChildProcess, pattern: RegExp): Promise<string> {
+  return withinBound(findLine(child, pattern), `a line that matches ${pattern}`);
+}
+
+async function findLine(child: ChildProcess, pattern: RegExp): Promise<string> {
   if (child.stdout === null) {
     assert.fail('the output is not a pipe');
   }
@@ -242,7 +250,7 @@ async function startDoor(
     call.pipe(passed);
   });
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   t.after(() => {
     server.closeAllConnections();
     server.close();

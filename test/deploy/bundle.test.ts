@@ -5,11 +5,10 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -17,13 +16,16 @@ import { bundleAgent } from '../../deploy/bundle.ts';
 import { manifestFile } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { startCluster } from '../../sandbox/cluster/cluster.ts';
+import { eventOf, withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
 import { objectsIn, one } from './objects.ts';
 
 const signerName = 'example.com/mesh';
 const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP384', credentialBundlePath: 'tls.pem' } }];
 
 describe('the bundle', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'bundle-'));
+  const directory = makeDirectory({ after });
   const output = join(directory, 'dist');
   const run = (args: readonly string[]) =>
     spawn(process.execPath, [join(output, 'agent.mjs'), ...args], {
@@ -39,10 +41,9 @@ describe('the bundle', () => {
       .status;
 
   before(() => bundleAgent(output));
-  after(() => rmSync(directory, { recursive: true, force: true }));
 
   test('knows its version, also when it is started through a link in its own right', async () => {
-    assert.equal(await text(run(['--version']).stdout), `${packageJson.version}\n`);
+    assert.equal(await withinBound(text(run(['--version']).stdout), 'the version'), `${packageJson.version}\n`);
     const link = join(directory, 'pod-certificate-agent');
     symlinkSync(join(output, 'agent.mjs'), link);
     const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
@@ -52,9 +53,10 @@ describe('the bundle', () => {
   test('issues a certificate, answers the probes and nobody else, and stops in order', async (t) => {
     const cluster = await startCluster({ directory, signers: [{ signerName }] });
     t.after(() => cluster.close());
-    const { data } = one(objectsIn(readFileSync(manifestFile, 'utf8')), 'ConfigMap') as unknown as {
-      data: Record<string, string>;
-    };
+    const { data } = withFields<{ data: Record<string, string> }>(
+      one(objectsIn(readFileSync(manifestFile, 'utf8')), 'ConfigMap'),
+      'data',
+    );
     const configuration = join(directory, 'config.yaml');
     writeFileSync(configuration, data['config.yaml'] ?? '');
     const port = await freePort();
@@ -84,9 +86,9 @@ describe('the bundle', () => {
       assert.equal(await statusOf(port, path), 401, path);
     }
     child.kill('SIGTERM');
-    assert.deepEqual(await ended, [0, null]);
+    assert.deepEqual(await withinBound(ended, 'the agent to end'), [0, null]);
     assert.equal(probe('live', `${cluster.csiSocket}.probe`), 1);
-    assert.match(await log, /"message":"the agent stops/);
+    assert.match(await withinBound(log, 'the end of the log'), /"message":"the agent stops/);
   });
 
   test('comes with the licences of what is in it', () => {
@@ -104,16 +106,16 @@ describe('the bundle', () => {
 
 async function statusOf(port: number, path: string): Promise<number | undefined> {
   const call = get({ host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false });
-  const [response]: IncomingMessage[] = await once(call, 'response');
+  const [response]: IncomingMessage[] = await eventOf(call, 'response', 'the response');
   response?.resume();
   return response?.statusCode;
 }
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '0.0.0.0');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   const { port } = server.address() as AddressInfo;
   server.close();
-  await once(server, 'close');
+  await eventOf(server, 'close', 'the server to be closed');
   return port;
 }

@@ -3,16 +3,18 @@
  * promises of docs/security.md.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { inspect } from 'node:util';
 import { isMap, isScalar, type Pair, parse, parseDocument } from 'yaml';
 import { parseConfiguration } from '../../agent/configuration/configuration.ts';
 import { options } from '../../agent/configuration/options.ts';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { manifestFile, manifestText } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
 import { matrix, modes, samples, valuesOf } from './matrix.ts';
 import { one, type Rendered, render, typeFaults, withoutHelm } from './objects.ts';
 
@@ -73,7 +75,7 @@ function configurationOf(objects: readonly Rendered[]) {
   const { args } = podSpec(objects).containers[0];
   const parsed = parseConfiguration(args, { NODE_NAME: 'node-1' }, () => file);
   assert.equal(parsed.type, 'run', JSON.stringify(parsed));
-  assert.ok(parsed.type === 'run');
+  assert.ok(parsed.type === 'run', inspect(parsed));
   return { configuration: parsed.configuration, file };
 }
 
@@ -227,7 +229,7 @@ describe('the identity mode', { skip }, () => {
     const objects = inMode('kubelet');
     const roles = objects.filter(({ kind }) => kind === 'ClusterRole').map(({ metadata }) => metadata.name);
     assert.deepEqual(roles, ['pod-certificate-agent-metrics-reader', 'pod-certificate-agent-status-reader']);
-    assert.ok(!podSpec(objects).volumes.some(({ name }) => name === 'token'));
+    assert.ok(!podSpec(objects).volumes.some(({ name }) => name === 'token'), 'the agent has a volume named token');
     const mounts = podSpec(objects).containers[0].volumeMounts.filter(({ name }) => name.startsWith('kube'));
     assert.deepEqual(
       mounts.map(({ mountPath, readOnly }) => [mountPath, readOnly]),
@@ -275,12 +277,11 @@ describe('the identity mode', { skip }, () => {
 describe('the notes after an installation', { skip }, () => {
   /** Notes are rendered by an installation only; a copy of the chart shows them as one more object. */
   const notes = (kubernetes: string, values: Readonly<Record<string, unknown>> = {}): string => {
-    const chart = join(mkdtempSync(join(tmpdir(), 'chart-')), basename(chartDirectory));
+    const chart = join(makeDirectory(), basename(chartDirectory));
     cpSync(chartDirectory, chart, { recursive: true });
     const text = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}';
     writeFileSync(join(chart, 'templates/notes.yaml'), `kind: Notes\nmetadata: { name: notes }\ntext: ${text}\n`);
     const { text: rendered } = one(render({ kubernetes, values: valuesOf(values), chart }), 'Notes');
-    rmSync(dirname(chart), { recursive: true });
     return String(rendered);
   };
 
@@ -332,9 +333,10 @@ describe('metrics', { skip }, () => {
       values: valuesOf({ 'metrics.prometheusRule.enabled': true, 'metrics.dashboard.enabled': true }),
     });
     assert.deepEqual(one(objects, 'PrometheusRule')['spec'], parse(read('files/alerts.yaml')));
-    const { data } = one(objects, 'ConfigMap', 'pod-certificate-agent-dashboard') as unknown as {
-      data: Record<string, string>;
-    };
+    const { data } = withFields<{ data: Record<string, string> }>(
+      one(objects, 'ConfigMap', 'pod-certificate-agent-dashboard'),
+      'data',
+    );
     assert.deepEqual(JSON.parse(data['pod-certificate-agent.json'] ?? ''), JSON.parse(read('files/dashboard.json')));
   });
 });
@@ -380,7 +382,7 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     hostPaths.every((path) => path.split('/').length > 2),
     `too much of the node: ${hostPaths.join(' ')}`,
   );
-  assert.ok(!hostPaths.some((path) => path === configurationOf(objects).configuration.kubeletRoot));
+  assert.ok(!hostPaths.some((path) => path === configurationOf(objects).configuration.kubeletRoot), inspect(hostPaths));
   for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'] as const) {
     // Not over the network: what strangers do to the endpoint's port must not get the agent restarted.
     const command = agent[probe]?.exec?.command ?? [];
@@ -392,10 +394,9 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
       socket,
     );
   }
-  assert.ok(agent.resources.requests);
+  assert.ok(agent.resources.requests, 'the agent asks for no resources');
   assert.equal(typeof spec['priorityClassName'], 'string');
-  const { spec: driver } = one(objects, 'CSIDriver') as unknown as { spec: object };
-  assert.deepEqual(driver, {
+  assert.deepEqual(one(objects, 'CSIDriver')['spec'], {
     attachRequired: false,
     podInfoOnMount: true,
     volumeLifecycleModes: ['Ephemeral'],
@@ -411,9 +412,9 @@ interface Leaf {
 
 /** Every value in values.yaml that is no mapping with keys of its own to document, with the comment above it. */
 function leavesOf(node: unknown, prefix: string, headComment: string | null | undefined): readonly Leaf[] {
-  assert.ok(isMap(node));
+  assert.ok(isMap(node), `${prefix || 'the file'} is no map`);
   return node.items.flatMap((pair: Pair, index) => {
-    assert.ok(isScalar(pair.key));
+    assert.ok(isScalar(pair.key), `a key of ${prefix || 'the file'} is no scalar`);
     const path = `${prefix}${String(pair.key.value)}`;
     const above = pair.key.commentBefore ?? (index === 0 ? (node.commentBefore ?? headComment) : '') ?? '';
     const isGroup = isMap(pair.value) && pair.value.items.length > 0 && above === '';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { makeDirectory } from '../support/directory.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -30,7 +30,7 @@ const copied = all('COPY')
 describe('the Dockerfile', () => {
   test('has two stages on one base, which a release pins by digest', () => {
     assert.deepEqual(all('FROM'), [`--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`, `${'$'}{NODE_IMAGE}`]);
-    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'));
+    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'), `NODE_IMAGE=node:24-slim is not in:\n${all('ARG')}`);
     assert.match(read('Dockerfile'), /NODE_IMAGE=node:24-slim@sha256:…/);
   });
 
@@ -66,7 +66,7 @@ describe('the Dockerfile', () => {
       assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
     }
     assert.match(text, /mount --version && umount --version/);
-    assert.ok(!all('ADD').length);
+    assert.deepEqual(all('ADD'), []);
   });
 
   test('says what the image is, from arguments of the build', () => {
@@ -74,12 +74,14 @@ describe('the Dockerfile', () => {
     for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
       assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
     }
-    assert.ok(all('ARG').some((rest) => rest.startsWith('VERSION=')));
+    assert.ok(
+      all('ARG').some((rest) => rest.startsWith('VERSION=')),
+      `no VERSION among ${all('ARG')}`,
+    );
   });
 
   test('copies what the bundle is made from, all of it and through .dockerignore', (t) => {
-    const directory = mkdtempSync(join(tmpdir(), 'context-'));
-    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const directory = makeDirectory(t);
     const [everything, ...allowed] = read('.dockerignore')
       .replace(/^#.*\n/gm, '')
       .trimEnd()
@@ -94,7 +96,7 @@ describe('the Dockerfile', () => {
     const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
     assert.equal(result.status, 0, result.stderr);
     for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) {
-      assert.ok(existsSync(join(directory, 'dist', file)));
+      assert.equal(existsSync(join(directory, 'dist', file)), true, `${join(directory, 'dist', file)} is missing`);
     }
   });
 });

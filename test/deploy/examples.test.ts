@@ -4,17 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect } from 'node:tls';
+import { inspect } from 'node:util';
 import { parse } from 'yaml';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
 import { signerName, startNode, written } from '../end-to-end/node.ts';
+import { eventOf, until } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
 import { objectsIn, one, type Rendered, typeFaults } from './objects.ts';
 
 const directory = join(import.meta.dirname, '../../deploy/examples');
@@ -65,16 +66,19 @@ describe('each example', () => {
         assert.deepEqual(typeFaults(object), []);
       }
       const pods = podsIn(objects);
-      assert.ok(pods.length > 0);
+      assert.ok(pods.length > 0, `${pods.length} is not more than 0`);
       for (const pod of pods) {
         const volumes = ownVolumes(pod);
-        assert.ok(volumes.length > 0);
+        assert.ok(volumes.length > 0, `${volumes.length} is not more than 0`);
         for (const { name, driver, readOnly, volumeAttributes } of volumes) {
           assert.deepEqual([driver, readOnly], ['csi.podcert.io', true]);
           const parsed = parseDeclaration(volumeAttributes);
           assert.ok(parsed.ok, JSON.stringify(parsed));
           const mounts = pod.containers.flatMap(({ volumeMounts = [] }) => volumeMounts);
-          assert.ok(mounts.some((mount) => mount.name === name && mount.readOnly));
+          assert.ok(
+            mounts.some((mount) => mount.name === name && mount.readOnly),
+            `${name} is not mounted read-only: ${inspect(mounts)}`,
+          );
         }
         const { runAsNonRoot, seccompProfile } = pod.securityContext;
         assert.deepEqual([runAsNonRoot, seccompProfile], [true, { type: 'RuntimeDefault' }]);
@@ -92,7 +96,7 @@ describe('each example', () => {
 
   test('that Envoy reads names the files of its volume, and watches their directory', () => {
     const objects = read('envoy.yaml');
-    const { data } = one(objects, 'ConfigMap') as unknown as { data: Record<string, string> };
+    const { data } = withFields<{ data: Record<string, string> }>(one(objects, 'ConfigMap'), 'data');
     const { sources = '' } = ownVolumes(podsIn(objects)[0] as PodSpec)[0]?.volumeAttributes ?? {};
     const secrets: { resources: Record<string, Record<string, Record<string, string>>>[] } = parse(
       data['secrets.yaml'] ?? '',
@@ -108,15 +112,17 @@ describe('each example', () => {
       trusted_ca: { filename: `/mtls/${second?.['clusterTrustBundle']?.['path']}` },
       watched_directory: { path: '/mtls' },
     });
-    assert.ok(parse(data['envoy.yaml'] ?? '').static_resources.listeners);
+    assert.ok(
+      parse(data['envoy.yaml'] ?? '').static_resources.listeners,
+      'the configuration of Envoy has no listeners',
+    );
   });
 });
 
 test('server and client of the example greet each other, and a renewed certificate is served without a restart', async (t) => {
   const objects = read('mtls-server-and-client.yaml');
-  const programs = mkdtempSync(join(tmpdir(), 'example-'));
-  t.after(() => rmSync(programs, { recursive: true, force: true }));
-  const { data } = one(objects, 'ConfigMap') as unknown as { data: Record<string, string> };
+  const programs = makeDirectory(t);
+  const { data } = withFields<{ data: Record<string, string> }>(one(objects, 'ConfigMap'), 'data');
   mkdirSync(programs, { recursive: true });
   for (const [name, text] of Object.entries(data)) {
     writeFileSync(join(programs, name), text);
@@ -133,7 +139,7 @@ test('server and client of the example greet each other, and a renewed certifica
   }
   const pods = await Promise.all(['server', 'client'].map((name) => node.cluster.admin.podRunning('default', name)));
   const [serverPod, clientPod] = pods;
-  assert.ok(serverPod && clientPod);
+  assert.ok(serverPod && clientPod, 'there is no serverPod or no clientPod');
 
   const run = (program: string, pod: typeof serverPod, env: Record<string, string>) => {
     const child = spawn(process.execPath, [join(programs, program)], {
@@ -143,25 +149,23 @@ test('server and client of the example greet each other, and a renewed certifica
     t.after(() => child.kill('SIGKILL'));
     return createInterface({ input: child.stdout });
   };
-  const [listening] = await once(run('server.mjs', serverPod, { PORT: '0' }), 'line');
+  const [listening] = await eventOf(run('server.mjs', serverPod, { PORT: '0' }), 'line', 'a line of output');
   const [, port = ''] = /^listening on (\d+)$/.exec(listening) ?? [];
   const [, name = ''] = /DNS:([^,]+)/.exec(node.leaf(serverPod, 'credentials.pem').subjectAltName ?? '') ?? [];
   const greeting = run('client.mjs', clientPod, { PORT: port, SERVER: '127.0.0.1', SERVER_NAME: name });
-  const [hello] = await once(greeting, 'line');
+  const [hello] = await eventOf(greeting, 'line', 'a line of output');
   assert.match(hello, /^hello, URI:/);
 
   const serving = async (): Promise<string> => {
     const bundle = node.read(clientPod, 'credentials.pem');
     const trust = { key: bundle, cert: bundle, ca: node.read(clientPod, 'trust-anchors.pem') };
     const socket = connect({ host: '127.0.0.1', port: Number(port), servername: name, ...trust });
-    await once(socket, 'secureConnect');
+    await eventOf(socket, 'secureConnect', 'the TLS connection');
     const { serialNumber } = socket.getPeerCertificate();
     socket.destroy();
     return serialNumber;
   };
   const before = await serving();
   await node.logged(written('server', false));
-  while ((await serving()) === before) {
-    await nextTurn();
-  }
+  await until(async () => (await serving()) !== before, 'the renewed certificate to be served');
 });

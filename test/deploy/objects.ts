@@ -45,7 +45,7 @@ export function one(objects: readonly Rendered[], kind: string, name?: string): 
   );
   assert.equal(found.length, 1, `${found.length} objects of kind ${kind}`);
   const [object] = found;
-  assert.ok(object);
+  assert.ok(object, 'there is no object');
   return object;
 }
 

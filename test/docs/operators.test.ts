@@ -17,7 +17,7 @@ const code = documents.flatMap((text) => [...text.matchAll(/`([^`\n]+)`/g)].map(
 test('every metric in them is exported', () => {
   const names = new Set<string>(Object.values(metricTable).map(({ name }) => name));
   const used = documents.flatMap((text) => text.match(/\bpodcert_agent_\w+/g) ?? []);
-  assert.ok(used.length > 3);
+  assert.ok(used.length > 3, `${used.length} is not more than 3`);
   for (const name of used) {
     assert.ok(names.has(name), name);
   }
@@ -27,7 +27,7 @@ test('every value of the chart in them is one', () => {
   const values: unknown = parse(read('deploy/helm/pod-certificate-agent/values.yaml'));
   const groups = Object.keys(values as object).join('|');
   const used = code.filter((word) => new RegExp(`^(${groups})(\\.[a-zA-Z]+)*$`).test(word));
-  assert.ok(used.length > 15);
+  assert.ok(used.length > 15, `${used.length} is not more than 15`);
   for (const path of used) {
     const found = path
       .split('.')
@@ -42,7 +42,7 @@ test('every event in them is recorded by the agent, or by the kubelet', () => {
   const events = [...troubleshooting.matchAll(/^\| (`[A-Z]\w+`.*?) \|/gm)].flatMap(([, cell = '']) =>
     [...cell.matchAll(/`([A-Z][a-zA-Z]+)`/g)].map(([, reason = '']) => reason),
   );
-  assert.ok(events.length > 8);
+  assert.ok(events.length > 8, `${events.length} is not more than 8`);
   for (const reason of events.filter((each) => each !== 'FailedMount' && each !== 'InvalidArgument')) {
     assert.ok(reasons.includes(`'${reason}'`), reason);
   }

@@ -8,6 +8,7 @@
  * Then it lives a volume of its own: its first certificate, and after a restart thirteen hours later its refresh.
  */
 import { writeSync } from 'node:fs';
+import { verifiesAgainst } from '../../agent/issuance/path.ts';
 import { createPodCertificateIssuer } from '../../agent/issuance/pod-certificate-request.ts';
 import { createKeyMaker } from '../../agent/keys/key-maker.ts';
 import { watchClusterTrustBundles } from '../../agent/kubernetes/bundles.ts';
@@ -25,6 +26,7 @@ import { createTrustAnchors } from '../../agent/trust/anchors.ts';
 import type { OpenVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { withinBound } from '../support/bounded.ts';
 
 /** `issuance`: the first certificate; `refresh`: the second one. */
 export type Phase = 'issuance' | 'refresh';
@@ -106,7 +108,7 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
   if (phase === 'issuance') {
     await publish(manager, round.request);
   } else {
-    await renewed.promise;
+    await withinBound(renewed.promise, 'the refresh');
   }
   manager.stop();
   return left;
@@ -138,6 +140,7 @@ function createManager(
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods,
     trust,
+    leadsToAnchor: verifiesAgainst,
     random: Math.random,
     report,
     suggestedKeyType: () => undefined,

@@ -60,7 +60,10 @@ inBothModes(
       world.clock.advance(0.9 * lifetimeMs);
       await drive(world, () => death.came() || isRenewed(world, request, first));
       const survived = !death.came();
-      assert.ok(keysOf(world, request).includes(keyIn(world, request)));
+      assert.ok(
+        keysOf(world, request).includes(keyIn(world, request)),
+        `${keyIn(world, request)} is not in:\n${keysOf(world, request)}`,
+      );
       await nextRun(world, death);
       await drive(world, () => isRenewed(world, request, first));
       assertWhole(world, request, 2);
@@ -90,7 +93,7 @@ inBothModes('an unpublish that dies before any of its changes is repeated, and n
     const survived = !death.came();
     await nextRun(world, death);
     await world.manager.unpublish(request.volumeId, request.targetPath);
-    assert.ok(!fs.existsSync(request.targetPath));
+    assert.equal(fs.existsSync(request.targetPath), false, `${request.targetPath} is still there`);
     assert.deepEqual(mountPointsBelow(root), []);
     if (survived) {
       t.diagnostic(`${call - 1} deaths`);

@@ -11,11 +11,14 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { createIdentity } from '../../agent/kubernetes/identity.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 import { type Cluster, startCluster } from '../../sandbox/cluster/cluster.ts';
 import { parseDeclaration } from '../../volumes/declaration/sources.ts';
+import { withinBound } from '../support/bounded.ts';
+import { withFields } from '../support/fields.ts';
 import { mountSkip } from '../volumes/support.ts';
 import type { CrashPlan, Phase, Round } from './crash-child.ts';
 import { signerName } from './node.ts';
@@ -77,7 +80,7 @@ async function startCrashCluster(t: TestContext) {
     if (type !== 'ADDED' || resource !== 'podcertificaterequests.certificates.k8s.io') {
       return;
     }
-    created.push(object as unknown as PodCertificateRequest);
+    created.push(withFields<PodCertificateRequest>(object, 'metadata', 'spec'));
   });
   return { cluster, directory, created };
 }
@@ -99,7 +102,7 @@ async function makeRound(cluster: Cluster, kubeletRoot: string): Promise<Round> 
   mkdirSync(dirname(targetPath), { recursive: true });
   writeFileSync(join(dirname(targetPath), 'vol_data.json'), '{}');
   const declared = parseDeclaration({ sources: JSON.stringify(sources) });
-  assert.ok(declared.ok);
+  assert.ok(declared.ok, inspect(declared));
   const pod = { namespace: 'default', name, uid, serviceAccountName: 'default' };
   const { declaration } = declared;
   return { kubeletRoot, request: { volumeId: `csi-${name}`, targetPath, volumeName: 'mtls', pod, declaration } };
@@ -108,11 +111,15 @@ async function makeRound(cluster: Cluster, kubeletRoot: string): Promise<Round> 
 async function runChild(t: TestContext, plan: CrashPlan) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), JSON.stringify(plan)]);
   t.after(() => child.kill('SIGKILL'));
-  const [output, errors, [code, signal]] = await Promise.all([
+  const ended = Promise.all([
     text(child.stdout),
     text(child.stderr),
     once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>,
   ]);
+  const [output, errors, [code, signal]] = await withinBound(
+    ended,
+    `the agent to end, which runs ${JSON.stringify(plan)}`,
+  );
   assert.ok(signal !== null || code === 0, errors);
   const lines = output.trimEnd().split('\n');
   const begun = lines.findLast((line) => line.startsWith('phase '));
@@ -138,7 +145,7 @@ function assertWhole(round: Round, phase: Phase, created: readonly PodCertificat
 /** Key and certificate belong together. */
 function assertPair(round: Round): void {
   const key = createPrivateKey(readFileSync(join(round.request.targetPath, 'key.pem')));
-  assert.ok(leaf(round).checkPrivateKey(key));
+  assert.equal(leaf(round).checkPrivateKey(key), true, 'the key does not belong to the leaf');
 }
 
 function leaf({ request }: Round): X509Certificate {

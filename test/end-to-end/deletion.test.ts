@@ -8,6 +8,12 @@ import { signerName, startNode, usualSources } from './node.ts';
 
 /** How long the agent holds a publish call that nobody wants any more. */
 const heldMs = 110_000;
+
+/** Who waited for the call to run out would have waited for all of this time; how fast the machine is does not matter. */
+function assertSoonerThanHeld(tookMs: number): void {
+  assert.ok(tookMs < heldMs / 2, `the deletion took ${tookMs} ms, and a publish call is held for ${heldMs} ms`);
+}
+
 const unhurried = ['--requests-per-second', '500', '--burst', '500'];
 
 test('sixty pods that wait and are deleted are gone long before their publish calls run out, and cost a handful of calls', async (t) => {
@@ -18,7 +24,7 @@ test('sixty pods that wait and are deleted are gone long before their publish ca
   await node.logged(() => node.lines.filter(({ message }) => message === 'certificate requested').length >= 60);
   const startedAt = performance.now();
   await Promise.all(names.map((name) => admin.deletePod('default', name)));
-  assert.ok(performance.now() - startedAt < heldMs / 2);
+  assertSoonerThanHeld(performance.now() - startedAt);
   const metrics = await node.metrics();
   const calls = (verb: string): number =>
     [...metrics.matchAll(/^podcert_agent_api_request_duration_seconds_count\{(.*)\} (\d+)$/gm)]
@@ -39,7 +45,7 @@ for (const agentIdentity of ['serviceAccount', 'kubelet'] as const) {
     await node.event('web', 'TrustBundleMissing');
     const startedAt = performance.now();
     await admin.deletePod('default', 'web');
-    assert.ok(performance.now() - startedAt < heldMs / 2);
+    assertSoonerThanHeld(performance.now() - startedAt);
   });
 }
 

@@ -3,10 +3,10 @@
  * works once it is there, and a changed rule changes no certificate that a pod has.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { makeDirectory } from '../support/directory.ts';
 import { signerName, startNode, type TestNode, written } from './node.ts';
 import { signingRequests, startSigner } from './signing-request-signer.ts';
 
@@ -55,8 +55,7 @@ test('a rule whose API is not served is told to pod and operator, and works once
 });
 
 function rulesFile(t: TestContext): { readonly path: string; write(rules: string): void } {
-  const directory = mkdtempSync(join(tmpdir(), 'issuer-rules-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   const path = join(directory, 'config.yaml');
   const write = (rules: string) => writeFileSync(path, `issuers:\n- signers: ["*"]\n  ${rules}\n`);
   return { path, write };

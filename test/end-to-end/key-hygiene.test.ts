@@ -57,7 +57,7 @@ test('no private key is in logs, metrics, events, requests, core dumps or files 
     ['requests', requests],
     ...filesOutsideVolumes(node.directory),
   ]);
-  assert.ok(places.size > 8);
+  assert.ok(places.size > 8, `${places.size} is not more than 8`);
   for (const [place, text] of places) {
     // The cluster's users have keys of their own, in their kubeconfig files.
     assert.ok(place.endsWith('.kubeconfig') || !text.includes('PRIVATE KEY'), place);

@@ -39,7 +39,7 @@ test('every key type gives a pod a key, a chain and anchors that OpenSSL’s TLS
   for (const keyType of keyTypes) {
     const pod = await node.cluster.admin.podRunning('default', keyType.toLowerCase());
     const key = createPrivateKey(node.read(pod, 'key.pem'));
-    assert.ok(node.leaf(pod, 'leaf.pem').checkPrivateKey(key));
+    assert.equal(node.leaf(pod, 'leaf.pem').checkPrivateKey(key), true, 'the key does not belong to the leaf');
     assert.equal(node.read(pod, 'tls.pem'), node.read(pod, 'key.pem') + node.read(pod, 'chain.pem'));
     assert.equal(node.read(pod, 'chain.pem'), node.read(pod, 'leaf.pem') + node.read(pod, 'ca/int.pem'));
   }
@@ -63,7 +63,7 @@ test('each source of each volume of each pod has a certificate of its own, asked
   assert.equal(requests.length, 6);
   const uids = pods.map(({ metadata }) => metadata.uid);
   for (const { metadata, spec } of requests) {
-    assert.ok(uids.includes(spec.podUID));
+    assert.ok(uids.includes(spec.podUID), `${spec.podUID} is not in:\n${uids}`);
     assert.deepEqual(metadata.ownerReferences, [
       { apiVersion: 'v1', kind: 'Pod', name: spec.podName, uid: spec.podUID },
     ]);
@@ -88,7 +88,7 @@ test('the first mount succeeds at the first call: no FailedMount event, and an e
   await node.cluster.admin.podRunning('default', 'web');
   const issued = await node.event('web', 'Issued');
   assert.match(issued.message ?? '', /valid until/);
-  assert.ok(!node.reasons('web').includes('FailedMount'));
+  assert.ok(!node.reasons('web').includes('FailedMount'), `FailedMount is in:\n${node.reasons('web')}`);
 });
 
 test('an RSA-4096 key holds up no other pod', async (t) => {
@@ -99,7 +99,9 @@ test('an RSA-4096 key holds up no other pod', async (t) => {
     await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: rsa }] });
   }
   await Promise.all(
-    names.map((name) => node.logged((line) => line.message === 'volume asked for' && line['pod'] === name)),
+    names.map((name) =>
+      node.logged((line) => line.message === 'volume requested by the kubelet' && line['pod'] === name),
+    ),
   );
   await node.cluster.admin.createPod({ name: 'quick', volumes });
   await node.cluster.admin.podRunning('default', 'quick');
@@ -137,7 +139,7 @@ test('a pod whose first request is denied starts with the next one, within the s
   assert.match(denied.message ?? '', /ask the platform team/);
   signer.setBehaviour({ type: 'instant' });
   await node.cluster.admin.podRunning('default', 'web');
-  assert.ok(!node.reasons('web').includes('FailedMount'));
+  assert.ok(!node.reasons('web').includes('FailedMount'), `FailedMount is in:\n${node.reasons('web')}`);
 });
 
 test('a failed signer is an event of its own', async (t) => {
@@ -324,7 +326,7 @@ test('key and chain in files of their own change in one step', async (t) => {
   }
   assert.equal(names.filter((name) => /^\.\.\d{4}_/.test(name)).length, 1);
   const key = createPrivateKey(node.read(pod, 'key.pem'));
-  assert.ok(node.leaf(pod, 'chain.pem').checkPrivateKey(key));
+  assert.equal(node.leaf(pod, 'chain.pem').checkPrivateKey(key), true, 'the key does not belong to the leaf');
 });
 
 test('how long issuance took, in which phase, and what came of it is in the metrics', async (t) => {

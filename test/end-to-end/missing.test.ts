@@ -13,14 +13,16 @@ test('a cluster without the certificate API is told to the operator and to the p
   const { faults } = node.cluster.apiServer;
   faults.unserve('certificates.k8s.io', 'v1beta1', 'podcertificaterequests');
   await node.startAgent();
-  const missing = await node.logged((line) => line.message === 'the agent cannot work yet: no certificate-api');
+  const missing = await node.logged(
+    (line) => line.message === 'the agent cannot work yet: the check of certificate-api fails',
+  );
   assert.match(String(missing['error']), /PodCertificateRequest/);
   assert.match(await node.get('/readyz?verbose'), /certificate-api/);
   await node.cluster.admin.createPod({ name: 'web', volumes });
   const event = await node.event('web', 'CertificateAPIMissing');
   assert.match(event.message ?? '', /PodCertificateRequest/);
   faults.serve('certificates.k8s.io', 'v1beta1', 'podcertificaterequests');
-  await node.logged((line) => line.message === 'the agent has its certificate-api now');
+  await node.logged((line) => line.message === 'the check of certificate-api passes now');
   await node.cluster.admin.createPod({ name: 'later', volumes });
   await node.cluster.admin.podRunning('default', 'later');
 });
@@ -78,9 +80,9 @@ test('a node object that is missing is named, and the agent works once it is the
   await node.stopAgent();
   const { store } = node.cluster.apiServer;
   const stored = store.remove('nodes', '', node.cluster.nodeName);
-  assert.ok(stored);
+  assert.ok(stored, 'there is no stored');
   await node.startAgent();
-  const missing = await node.logged((line) => line.message === 'the agent cannot work yet: no node');
+  const missing = await node.logged((line) => line.message === 'the agent cannot work yet: the check of node fails');
   assert.match(String(missing['error']), new RegExp(node.cluster.nodeName));
   const { resourceVersion: _, ...metadata } = stored.metadata;
   store.create('nodes', { ...stored, metadata });

@@ -2,8 +2,7 @@
  * A whole node for tests: the sandbox's cluster and the real agent in this process, talking over real sockets.
  */
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { type AgentConfiguration, parseConfiguration } from '../../agent/configuration/configuration.ts';
@@ -13,6 +12,8 @@ import type { Event } from '../../sandbox/cluster/admin.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
+import { eachWithFields } from '../support/fields.ts';
 
 export const signerName = 'example.com/mesh';
 
@@ -60,7 +61,8 @@ export interface Closing {
 
 export async function startNode(t: Closing, options: NodeOptions = {}): Promise<TestNode> {
   const { flags = [], ...clusterOptions } = options;
-  const directory = mkdtempSync(join(tmpdir(), 'node-'));
+  const removals: (() => void)[] = [];
+  const directory = makeDirectory({ after: (remove) => void removals.push(remove) });
   const cluster = await startCluster({ signers: [{ signerName }], ...clusterOptions, directory });
   const lines: Line[] = [];
   const waiting = new Set<(line: Line) => void>();
@@ -134,7 +136,9 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
   t.after(async () => {
     await node.stopAgent();
     await cluster.close();
-    rmSync(directory, { recursive: true, force: true });
+    for (const remove of removals) {
+      remove();
+    }
   });
   await node.startAgent();
   return node;
@@ -153,8 +157,8 @@ function eventsOn(cluster: Cluster, pod: string): readonly Event[] {
 }
 
 /** The store keeps plain JSON; which type it has, the resource says. */
-function stored<T>(cluster: Cluster, resource: string): readonly T[] {
-  return cluster.apiServer.store.list(resource) as unknown as readonly T[];
+function stored<T extends { readonly metadata: object }>(cluster: Cluster, resource: string): readonly T[] {
+  return eachWithFields<T>(cluster.apiServer.store.list(resource), 'metadata');
 }
 
 function argvFor(cluster: Cluster, flags: readonly string[]): string[] {

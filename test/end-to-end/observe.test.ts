@@ -4,16 +4,17 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { runCommand } from '../../agent/cli/commands.ts';
 import type { CredentialEntry, StatusDocument } from '../../agent/observe/status/document.ts';
 import { asSent } from '../../sandbox/base/client.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
 import type { Behaviour } from '../../sandbox/signers/behaviours.ts';
+import { until } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
@@ -61,6 +62,7 @@ const states: readonly State[] = [
       assert.equal(credential.state, 'fresh');
       assert.ok(
         credential.serial !== undefined && credential.notAfter !== undefined && credential.refreshAt !== undefined,
+        inspect(credential),
       );
     },
   },
@@ -94,7 +96,10 @@ const states: readonly State[] = [
       status: (credential) => {
         assert.equal(credential.state, word);
         assert.match(credential.lastError ?? '', /Policy: ask the platform team/);
-        assert.ok(Date.parse(credential.nextAttemptAt ?? '') > Date.now());
+        assert.ok(
+          Date.parse(credential.nextAttemptAt ?? '') > Date.now(),
+          `the next attempt is not to come: ${credential.nextAttemptAt}`,
+        );
       },
     };
   }),
@@ -230,7 +235,7 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
     'certificate requested',
     'certificate written',
     'trust anchors written',
-    'volume asked for',
+    'volume requested by the kubelet',
     'volume ready',
   ]);
   assert.deepEqual(messages('debug').toSorted(), ['certificate accepted', 'key made']);
@@ -238,17 +243,14 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
 });
 
 test('the level of the log changes while the agent runs, and /flagz tells it', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'observe-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   const file = join(directory, 'agent.yaml');
   writeFileSync(file, 'logLevel: debug\n');
   const node = await startNode(t, { flags: ['--config', file] });
   assert.match(await node.get('/flagz'), /^--log-level=debug$/m);
   writeFileSync(file, 'logLevel: warn\n');
   const { admin } = node.cluster;
-  while (!/^--log-level=warn$/m.test(await node.get('/flagz'))) {
-    await sleep(20);
-  }
+  await until(async () => /^--log-level=warn$/m.test(await node.get('/flagz')), 'the new level in /flagz');
   await admin.createPod({ name: 'web', volumes });
   await admin.podRunning('default', 'web');
   assert.deepEqual(

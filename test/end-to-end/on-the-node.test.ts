@@ -19,6 +19,7 @@ import { type TestContext, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { callUnary } from '../../sandbox/kubelet/grpc.ts';
 import { nodeService } from '../../volumes/csi/protocol.ts';
+import { withinBound } from '../support/bounded.ts';
 import { call, publishRequest } from '../volumes/csi/support.ts';
 import { mountSkip, podUID } from '../volumes/support.ts';
 import { signerName, usualSources } from './node.ts';
@@ -51,7 +52,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
     rmSync(socket);
     await agent.logged((line) => line.message === 'the registration socket was removed, and is put back');
     await agent.logged(() => registrations().length === 2);
-    assert.ok(existsSync(socket));
+    assert.equal(existsSync(socket), true, `${socket} is missing`);
     await agent.ready();
 
     rmSync(cluster.csiSocket);
@@ -72,10 +73,13 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
     const pod = await cluster.admin.podRunning('default', 'web');
     const anchors = node.read(pod, 'ca.pem');
     const second = node.spawnAgent();
-    assert.deepEqual(await second.exit, { code: 1, signal: null });
+    assert.deepEqual(await withinBound(second.exit, 'the second agent to end'), { code: 1, signal: null });
     const refused = second.lines.find((line) => line.message === 'the agent cannot start');
     assert.match(String(refused?.['error']), /another process serves .*csi\.sock; one agent per node and driver name/);
-    assert.ok(!second.lines.some((line) => line.message === 'certificate adopted'));
+    assert.ok(
+      !second.lines.some((line) => line.message === 'certificate adopted'),
+      'the second agent adopted a certificate',
+    );
     assert.equal(node.read(pod, 'ca.pem'), anchors);
     assert.equal((await agent.get('/readyz')).status, 200);
     await cluster.admin.deletePod('default', 'web');
@@ -153,7 +157,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
   await t.test('takes its sockets away when it stops, and nothing else', async () => {
     assert.deepEqual(await agent.end('SIGTERM'), { code: 0, signal: null });
     assert.deepEqual(readdirSync(cluster.registrationDirectory), []);
-    assert.ok(!existsSync(cluster.csiSocket));
+    assert.equal(existsSync(cluster.csiSocket), false, `${cluster.csiSocket} is still there`);
     assert.equal(node.mounts().length, 1);
   });
 });
@@ -164,15 +168,15 @@ test('an agent whose mounts would not reach the pods does not start, and says wh
 }, async (t) => {
   const node = await startRealNode(t, { shared: false });
   const agent = node.spawnAgent();
-  assert.deepEqual(await agent.exit, { code: 1, signal: null });
+  assert.deepEqual(await withinBound(agent.exit, 'the agent to end'), { code: 1, signal: null });
   assert.match(agent.output(), /pods is not mounted shared.*mountPropagation: Bidirectional/);
   const pods = join(node.cluster.kubeletRoot, 'pods');
   execFileSync('umount', [pods]);
   rmSync(pods, { recursive: true });
   const lost = node.spawnAgent();
-  assert.deepEqual(await lost.exit, { code: 1, signal: null });
+  assert.deepEqual(await withinBound(lost.exit, 'the agent to end'), { code: 1, signal: null });
   assert.match(lost.output(), /pods cannot be found: set kubelet-root/);
-  assert.ok(!existsSync(node.cluster.csiSocket));
+  assert.equal(existsSync(node.cluster.csiSocket), false, `${node.cluster.csiSocket} is still there`);
 });
 
 async function probe(t: TestContext, socket: string): Promise<boolean> {

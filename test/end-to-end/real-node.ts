@@ -5,8 +5,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
@@ -15,6 +14,8 @@ import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { boundMs, withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
+import { eachWithFields, withFields } from '../support/fields.ts';
 import { mountPointsBelow } from '../volumes/support.ts';
 import { type Line, lastOf, signerName } from './node.ts';
 
@@ -69,14 +70,15 @@ export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'director
 
 /** A directory that is a mount of its own; what is mounted below it goes with it. */
 export function mountedDirectory(t: TestContext, propagation: 'shared' | 'private'): string {
-  const directory = mkdtempSync(join(tmpdir(), 'n-'));
-  t.after(() => {
-    for (const mountPoint of mountPointsBelow(directory).reverse()) {
-      execFileSync('umount', ['-l', mountPoint]);
-    }
-    execFileSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true, force: true });
-  });
+  const after = (remove: () => void) =>
+    t.after(() => {
+      for (const mountPoint of mountPointsBelow(directory).reverse()) {
+        execFileSync('umount', ['-l', mountPoint]);
+      }
+      execFileSync('umount', ['-l', directory]);
+      remove();
+    });
+  const directory = makeDirectory({ after });
   mountOnItself(directory, propagation);
   return directory;
 }
@@ -119,7 +121,7 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
   cluster.apiServer.store.subscribe(({ resource, type, object }) => {
     // The store keeps plain JSON; which type it has, the resource says.
     if (type === 'ADDED' && resource === requestsResource) {
-      created.push(object as unknown as PodCertificateRequest);
+      created.push(withFields<PodCertificateRequest>(object, 'metadata', 'spec'));
     }
   });
 
@@ -141,7 +143,8 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
     volume: ({ metadata }) =>
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
-    requests: () => cluster.apiServer.store.list(requestsResource) as unknown as readonly PodCertificateRequest[],
+    requests: () =>
+      eachWithFields<PodCertificateRequest>(cluster.apiServer.store.list(requestsResource), 'metadata', 'spec'),
     mounts: () => mountPointsBelow(join(cluster.kubeletRoot, 'pods')),
   };
   return node;

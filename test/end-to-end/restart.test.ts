@@ -115,7 +115,7 @@ test('a request that is on its way outlives agents, and a call that waits for it
   node.cluster.signer(signerName).setBehaviour({ type: 'instant' });
   const web = await node.cluster.admin.podRunning('default', 'web');
   const bundle = node.read(web, 'tls.pem');
-  assert.ok(leafOf(bundle).checkPrivateKey(createPrivateKey(bundle)));
+  assert.equal(leafOf(bundle).checkPrivateKey(createPrivateKey(bundle)), true, 'the key does not belong to the leaf');
   assert.equal(node.created.length, 2);
   assert.deepEqual(node.mounts(), [node.volume(web)]);
 });

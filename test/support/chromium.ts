@@ -5,10 +5,9 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { eventOf, withinBound } from './bounded.ts';
+import { makeDirectory } from './directory.ts';
 
 export interface Page {
   /** Resolves when the page has loaded. */
@@ -34,7 +33,7 @@ export async function startChromium(): Promise<Browser | undefined> {
   if (spawnSync('chromium', ['--version']).status !== 0) {
     return undefined;
   }
-  const profile = mkdtempSync(join(tmpdir(), 'chromium-'));
+  const profile = makeDirectory();
   const flags = [
     '--headless=new',
     '--no-sandbox',
@@ -48,7 +47,7 @@ export async function startChromium(): Promise<Browser | undefined> {
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const exited = once(child, 'exit');
-  const address = await new Promise<string>((resolve, reject) => {
+  const listening = new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`chromium ended with ${code}`)));
     createInterface(child.stderr).on('line', (line) => {
       const [, url] = /^DevTools listening on (ws:.*)$/.exec(line) ?? [];
@@ -57,13 +56,12 @@ export async function startChromium(): Promise<Browser | undefined> {
       }
     });
   });
-  const connection = await connect(address);
+  const connection = await connect(await withinBound(listening, 'the address of Chromium'));
   return {
     newPage: () => newPage(connection),
     close: async () => {
       await connection.send('Browser.close');
-      await exited;
-      rmSync(profile, { recursive: true, force: true });
+      await withinBound(exited, 'Chromium to end');
     },
   };
 }
@@ -88,7 +86,7 @@ interface Connection {
 
 async function connect(address: string): Promise<Connection> {
   const socket = new WebSocket(address);
-  await once(socket, 'open');
+  await eventOf(socket, 'open', 'the WebSocket');
   const waiting = new Map<number, (message: Message) => void>();
   const listeners: ((message: Message) => void)[] = [];
   socket.addEventListener('message', ({ data }) => {
@@ -104,14 +102,15 @@ async function connect(address: string): Promise<Connection> {
   let last = 0;
   return {
     listen: (listener) => void listeners.push(listener),
-    send: (method, params = {}, sessionId) =>
-      new Promise((resolve, reject) => {
-        last += 1;
-        waiting.set(last, ({ result = {}, error }) =>
-          error === undefined ? resolve(result) : reject(new Error(`${method}: ${error.message}`)),
-        );
-        socket.send(JSON.stringify({ id: last, method, params, ...(sessionId === undefined ? {} : { sessionId }) }));
-      }),
+    send: (method, params = {}, sessionId) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Result>();
+      last += 1;
+      waiting.set(last, ({ result = {}, error }) =>
+        error === undefined ? resolve(result) : reject(new Error(`${method}: ${error.message}`)),
+      );
+      socket.send(JSON.stringify({ id: last, method, params, ...(sessionId === undefined ? {} : { sessionId }) }));
+      return withinBound(promise, `the answer of Chromium to ${method} ${JSON.stringify(params).slice(0, 200)}`);
+    },
   };
 }
 
@@ -143,7 +142,7 @@ async function newPage(connection: Connection): Promise<Page> {
         onLoad = resolve;
       });
       await send('Page.navigate', { url });
-      await loaded;
+      await withinBound(loaded, `${url} to be loaded`);
     },
     evaluate: async <T>(expression: string): Promise<T> => {
       const { result, exceptionDetails } = await send('Runtime.evaluate', {

@@ -3,9 +3,9 @@
  * The programs are beside this file, in `go/`: each reads JSON from standard input and answers in JSON.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { makeDirectory } from './directory.ts';
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/go/bin'];
 const go = folders.map((folder) => join(folder, 'go')).find((path) => existsSync(path));
@@ -16,8 +16,6 @@ export const goIsMissing: string | false = go === undefined ? 'there is no Go to
 export interface GoProgram {
   /** @throws when the program fails, with its own words */
   ask(question: unknown): unknown;
-  /** Removes the program. */
-  close(): void;
 }
 
 /** Builds a program, without a module and so without the network. @param name its folder in `go/` */
@@ -25,7 +23,7 @@ export function buildGoProgram(name: string): GoProgram {
   if (go === undefined) {
     throw new Error('there is no Go toolchain');
   }
-  const directory = mkdtempSync(join(tmpdir(), 'go-'));
+  const directory = makeDirectory();
   const program = join(directory, name);
   const source = join(import.meta.dirname, 'go', name, 'main.go');
   execFileSync(go, ['build', '-o', program, source], { env: { ...process.env, GO111MODULE: 'off' } });
@@ -34,6 +32,5 @@ export function buildGoProgram(name: string): GoProgram {
       JSON.parse(
         execFileSync(program, { input: JSON.stringify(question), encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 }),
       ),
-    close: () => rmSync(directory, { recursive: true, force: true }),
   };
 }

@@ -2,9 +2,9 @@
  * OpenSSL's command line as a second opinion: an implementation and a process apart from the code under test.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from './directory.ts';
 
 export interface OpenSsl {
   /**
@@ -12,12 +12,10 @@ export interface OpenSsl {
    * @throws with OpenSSL's own words when it exits with another status than 0
    */
   run(...args: readonly (string | Uint8Array)[]): Promise<Buffer>;
-  /** Removes the files. */
-  close(): void;
 }
 
 export function createOpenSsl(): OpenSsl {
-  const directory = mkdtempSync(join(tmpdir(), 'openssl-'));
+  const directory = makeDirectory();
   let files = 0;
 
   function fileOf(bytes: Uint8Array): string {
@@ -39,6 +37,5 @@ export function createOpenSsl(): OpenSsl {
           }
         });
       }),
-    close: () => rmSync(directory, { recursive: true, force: true }),
   };
 }

@@ -4,10 +4,10 @@
  * https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { makeDirectory } from './directory.ts';
 
 export interface Rule {
   readonly alert: string;
@@ -88,17 +88,12 @@ export function testRules(
     }));
     return { eval_time: `${atMinute}m`, alertname: alert, exp_alerts: alerts };
   });
-  const directory = mkdtempSync(join(tmpdir(), 'promtool-'));
-  try {
-    const path = join(directory, 'test.yaml');
-    const suite = { interval: '1m', input_series: series, alert_rule_test: alertTests };
-    writeFileSync(path, stringify({ rule_files: [rulesPath], evaluation_interval: '1m', tests: [suite] }));
-    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' });
-    if (status !== 0) {
-      throw new Error(`${stdout}${stderr}`);
-    }
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+  const path = join(makeDirectory(), 'test.yaml');
+  const suite = { interval: '1m', input_series: series, alert_rule_test: alertTests };
+  writeFileSync(path, stringify({ rule_files: [rulesPath], evaluation_interval: '1m', tests: [suite] }));
+  const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' });
+  if (status !== 0) {
+    throw new Error(`${stdout}${stderr}`);
   }
 }
 

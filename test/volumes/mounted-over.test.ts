@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { OpenVolume } from '../../volumes/base/volume.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { eventOf } from '../support/bounded.ts';
 import { anchors, credential, makeRecord, makeTarget, mountSkip, temporaryDirectory } from './support.ts';
 
 const victimUID = '1b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d12';
@@ -168,7 +168,7 @@ test('a busy volume that another one is mounted over is taken away, and the othe
     bind(at(victim, ...part), at(own));
     const process = spawn('sleep', ['60'], { cwd: at(own) });
     t.after(() => process.kill('SIGKILL'));
-    await once(process, 'spawn');
+    await eventOf(process, 'spawn', 'the process to begin');
     await restart().remove(at(own));
     untouched();
     assert(!fs.existsSync(at(own)), 'the volume below goes too');

@@ -4,13 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import type { FileOwner, OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import { createMounts } from '../../volumes/mounts/mounts.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { eventOf } from '../support/bounded.ts';
 import {
   anchors,
   credential,
@@ -66,12 +67,12 @@ inBothModes('a volume is made, filled, and removed without a trace', async (t, m
   const { targetPath, record, store, mounted } = setUp(t, mode);
   const volume = await store.create(record);
   assert.equal(mounted(), mode === 'tmpfs' ? 1 : 0);
-  assert(!volume.isProjected(0));
+  assert.equal(volume.isProjected(0), false, 'source 0 is projected');
   fill(volume);
-  assert(volume.isProjected(0) && volume.isProjected(1));
+  assert.deepEqual([0, 1].map(volume.isProjected), [true, true]);
   assert.match(fs.readFileSync(path.join(targetPath, 'credentials.pem'), 'utf8'), /^-----BEGIN PRIVATE KEY-----\n/);
   await store.remove(targetPath);
-  assert(!fs.existsSync(targetPath));
+  assert.equal(fs.existsSync(targetPath), false, `${targetPath} is still there`);
   assert.equal(mounted(), 0);
 });
 
@@ -80,9 +81,9 @@ inBothModes('making a volume again changes nothing in it', async (t, mode) => {
   fill(await store.create(record));
   const before = fs.readlinkSync(path.join(targetPath, '..data'));
   const again = await restart().create(record);
-  assert(again.isProjected(0));
+  assert.equal(again.isProjected(0), true, 'source 0 is not projected');
   assert.equal(fs.readlinkSync(path.join(targetPath, '..data')), before);
-  assert(mounted() <= 1);
+  assert.ok(mounted() <= 1, `${mounted()} is more than 1`);
 });
 
 inBothModes('removing is right whatever the state: absent, empty, made, removed twice', async (t, mode) => {
@@ -90,7 +91,7 @@ inBothModes('removing is right whatever the state: absent, empty, made, removed 
   await store.remove(targetPath);
   fs.mkdirSync(targetPath);
   await store.remove(targetPath);
-  assert(!fs.existsSync(targetPath));
+  assert.equal(fs.existsSync(targetPath), false, `${targetPath} is still there`);
   await store.create(record);
   await Promise.all([store.remove(targetPath), store.remove(targetPath)]);
   fs.rmSync(path.join(root, 'pods'), { recursive: true });
@@ -101,14 +102,18 @@ inBothModes('calls for one volume that come at the same time take turns', async 
   const { targetPath, record, store, mounted } = setUp(t, mode);
   await Promise.all([store.create(record), store.create(record), store.remove(targetPath), store.create(record)]);
   assert.equal(mounted(), mode === 'tmpfs' ? 1 : 0);
-  assert(fs.existsSync(path.join(targetPath, '..agent', 'volume.json')));
+  assert.equal(
+    fs.existsSync(path.join(targetPath, '..agent', 'volume.json')),
+    true,
+    `${path.join(targetPath, '..agent', 'volume.json')} is missing`,
+  );
 });
 
 inBothModes('a restart finds its volumes, with everything that was pending', async (t, mode) => {
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   fill(volume);
-  volume.saveCurrent(0, status);
+  volume.saveCurrent(0, status, [Uint8Array.of(1)]);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
@@ -117,7 +122,7 @@ inBothModes('a restart finds its volumes, with everything that was pending', asy
   assert.deepEqual(found?.current(0), status);
   assert.equal(found?.pending(0)?.requestName, 'next');
   assert.deepEqual([...(found?.readPendingKey(0) ?? [])], [7]);
-  assert(found?.isProjected(0));
+  assert.equal(found?.isProjected(0), true, 'source 0 is not projected');
   found?.discardPending(0);
   assert.equal(found?.pending(0), undefined);
 });
@@ -131,7 +136,7 @@ inBothModes('a restart clears what an interrupted write left', async (t, mode) =
   fs.writeFileSync(path.join(targetPath, '..agent', 'pending-0.0000000000000000.key'), 'orphan');
   const before = fs.readlinkSync(path.join(targetPath, '..data'));
   const { volumes } = await restart().recover();
-  assert(volumes[0]?.isProjected(0));
+  assert.equal(volumes[0]?.isProjected(0), true, 'source 0 is not projected');
   assert.deepEqual(fs.readdirSync(path.join(targetPath, '..agent')), ['volume.json']);
   assert.deepEqual(
     fs
@@ -180,10 +185,10 @@ inBothModes('a volume whose record is broken is taken over with its files', asyn
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   fill(volume);
-  volume.saveCurrent(0, status);
+  volume.saveCurrent(0, status, [Uint8Array.of(1)]);
   fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
   const again = await restart().create(record);
-  assert(again.isProjected(0));
+  assert.equal(again.isProjected(0), true, 'source 0 is not projected');
   assert.deepEqual(again.current(0), status);
   assert.deepEqual((await restart().recover()).volumes[0]?.record, record);
 });
@@ -194,10 +199,10 @@ inBothModes(
     const { targetPath, record, store, restart } = setUp(t, mode);
     fill(await store.create(record));
     const changed: VolumeRecord = { ...record, owner: { kind: 'group', gid: 7 } };
-    assert((await restart().create(changed)).isProjected(0));
+    assert.equal((await restart().create(changed)).isProjected(0), true, 'source 0 is not projected');
     assert.deepEqual((await restart().recover()).volumes[0]?.record, changed);
     const other = await restart().create({ ...record, volumeId: 'csi-other' });
-    assert(!other.isProjected(0));
+    assert.equal(other.isProjected(0), false, 'source 0 is projected');
     assert.deepEqual(fs.readdirSync(targetPath), ['..agent']);
   },
 );
@@ -220,7 +225,7 @@ inBothModes(
     for (const target of ['/', '/etc', `${targetPath}/..`, '']) {
       await assert.rejects(store.remove(target), { code: 'InvalidTarget' }, target);
     }
-    assert(!fs.existsSync(targetPath));
+    assert.equal(fs.existsSync(targetPath), false, `${targetPath} is still there`);
     assert.equal(mounted(), 0);
   },
 );
@@ -256,10 +261,10 @@ inBothModes('a volume that fails to open leaves nothing behind', async (t, mode)
   const circular: Record<string, string> = {};
   Object.defineProperty(circular, 'self', { enumerable: true, get: () => circular });
   const [first, second] = record.declaration.sources;
-  assert(first?.kind === 'podCertificate' && second !== undefined);
+  assert.ok(first?.kind === 'podCertificate' && second !== undefined, inspect(first));
   const broken = { ...record, declaration: { sources: [{ ...first, userAnnotations: circular }, second] } };
   await assert.rejects(store.create(broken), { name: 'VolumeError' });
-  assert(!fs.existsSync(targetPath));
+  assert.equal(fs.existsSync(targetPath), false, `${targetPath} is still there`);
   assert.equal(mounted(), 0);
 });
 
@@ -281,7 +286,7 @@ inBothModes('keys in the buffers of a projection are overwritten, and the files 
   const { targetPath, record, store } = setUp(t, mode);
   const volume = await store.create(record);
   const content = credential(5);
-  assert(content.kind === 'credential');
+  assert.ok(content.kind === 'credential', inspect(content));
   volume.project(new Map([[0, content]]));
   assert(
     content.privateKey.every((byte) => byte === 5),
@@ -290,7 +295,7 @@ inBothModes('keys in the buffers of a projection are overwritten, and the files 
   assert.match(fs.readFileSync(path.join(targetPath, 'parts/key.pem'), 'latin1'), /BQUFBQUF/);
   assert.equal(volume.project(new Map([[0, credential(5)]])), 'unchanged');
   assert.equal(volume.project(new Map([[1, anchors(1)]])), 'written');
-  assert(volume.isProjected(0));
+  assert.equal(volume.isProjected(0), true, 'source 0 is not projected');
 });
 
 test('in tmpfs mode files belong to whom the pod says', { skip: mountSkip }, async (t) => {
@@ -349,7 +354,7 @@ test('a volume mounted twice, the second time by accident, is found and comes of
   fill(await store.create(record));
   await createMounts(driverName).mount(targetPath, 4096);
   assert.equal(mounted(), 2);
-  assert((await restart().create(record)).isProjected(0));
+  assert.equal((await restart().create(record)).isProjected(0), true, 'source 0 is not projected');
   assert.equal(mounted(), 1);
   await createMounts(driverName).mount(targetPath, 4096);
   await restart().remove(targetPath);
@@ -383,9 +388,9 @@ test('a busy volume is removed all the same', { skip: mountSkip }, async (t) => 
     cwd: targetPath,
   });
   t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  await eventOf(child.stdout, 'data', 'the first output');
   await store.remove(targetPath);
-  assert(!fs.existsSync(targetPath));
+  assert.equal(fs.existsSync(targetPath), false, `${targetPath} is still there`);
   assert.equal(mounted(), 0);
   assert.deepEqual(fs.readdirSync(`/proc/${child.pid}/cwd`), []);
 });
@@ -396,7 +401,7 @@ test('a mount that an outsider took off is not written below', { skip: mountSkip
   execFileSync('umount', [targetPath]);
   assert.throws(() => fill(volume), { code: 'Gone' });
   assert.deepEqual(fs.readdirSync(targetPath), []);
-  assert((await store.create(record)).record);
+  assert.ok((await store.create(record)).record, 'the volume has no record');
 });
 
 test('more trust anchors than fit leave the old ones, and the next smaller set is written', {
@@ -406,11 +411,14 @@ test('more trust anchors than fit leave the old ones, and the next smaller set i
   const volume = await store.create(record);
   fill(volume);
   assert.throws(() => volume.project(new Map([[1, anchors(2, 8 * 1024 * 1024)]])), { code: 'NoSpace' });
-  assert(volume.isProjected(0) && volume.isProjected(1));
+  assert.deepEqual([0, 1].map(volume.isProjected), [true, true]);
   for (const generation of [3, 4, 5]) {
     assert.equal(volume.project(new Map([[1, anchors(generation, 1024 * 768)]])), 'written');
   }
-  assert(fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 1024 * 1024);
+  assert.ok(
+    fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 1024 * 1024,
+    `${fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size} is not more than ${1024 * 1024}`,
+  );
 });
 
 test('a kubelet root that is a symlink works, and so does recovery through it', { skip: mountSkip }, async (t) => {
@@ -421,7 +429,7 @@ test('a kubelet root that is a symlink works, and so does recovery through it', 
   const linked = makeRecord(record.targetPath.replace(root, link));
   const store = restart(`${link}/`);
   fill(await store.create(linked));
-  assert((await store.create(linked)).isProjected(0));
+  assert.equal((await store.create(linked)).isProjected(0), true, 'source 0 is not projected');
   assert.equal(mounted(), 1);
   assert.deepEqual((await restart(link).recover()).volumes[0]?.record, linked);
   await store.remove(linked.targetPath);
@@ -496,7 +504,10 @@ test('250 mounted volumes are found again, whole', { skip: mountSkip }, async (t
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
   assert.equal(volumes.length, 250);
-  assert(volumes.every((volume) => volume.isProjected(0) && volume.isProjected(1)));
+  assert.ok(
+    volumes.every((volume) => volume.isProjected(0) && volume.isProjected(1)),
+    'a source of a volume is not projected',
+  );
   await Promise.all(records.map((record) => store.remove(record.targetPath)));
 });
 

@@ -4,11 +4,11 @@
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FileOwner, SourceContent, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { Source } from '../../volumes/declaration/types.ts';
+import { makeDirectory } from '../support/directory.ts';
 
 /** The reason why tests with real mounts cannot run here, or false when they can. */
 export const mountSkip: string | false = whyNoMounts();
@@ -19,28 +19,27 @@ function whyNoMounts(): string | false {
   if (process.geteuid?.() !== 0) {
     return 'needs root to mount a tmpfs';
   }
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'mount-probe-'));
+  const directory = makeDirectory();
   try {
     execFileSync('mount', ['-t', 'tmpfs', 'probe', directory], { stdio: 'ignore' });
     execFileSync('umount', [directory], { stdio: 'ignore' });
     return false;
   } catch {
     return 'needs the right to mount a tmpfs';
-  } finally {
-    fs.rmdirSync(directory);
   }
 }
 
 /** A temporary directory that other users can enter; removed after the test, with everything mounted below it. */
 export function temporaryDirectory(t: TestContext): string {
-  const directory = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'volumes-')));
+  const after = (remove: () => void) =>
+    t.after(() => {
+      for (const mountPoint of mountPointsBelow(directory).reverse()) {
+        execFileSync('umount', ['-l', mountPoint]);
+      }
+      remove();
+    });
+  const directory = makeDirectory({ after });
   fs.chmodSync(directory, 0o755);
-  t.after(() => {
-    for (const mountPoint of mountPointsBelow(directory).reverse()) {
-      execFileSync('umount', ['-l', mountPoint]);
-    }
-    fs.rmSync(directory, { recursive: true, force: true });
-  });
   return directory;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Work that must not overlap, such as mounting and unmounting at one path.
+ * Keeps work from overlapping, such as mounting and unmounting at one path.
  */
 
 /** Runs one piece of work at a time for each key, in the order of the calls. */

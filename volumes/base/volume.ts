@@ -40,6 +40,10 @@ export interface IssuedChain {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly beginRefreshAt: number;
+  /** The trust anchors that came with it, DER, where the source wants them. */
+  readonly anchors?: readonly Uint8Array[];
+  /** The pod's addresses that were asked for with it; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
 }
 
 /** A request that is on its way. Its private key lies beside it in the volume. */
@@ -64,6 +68,27 @@ export interface CertificateRecord {
   readonly beginRefreshAt: number;
   /** beginRefreshAt plus the jitter drawn for this certificate. */
   readonly refreshAt: number;
+  /** The pod's addresses that were asked for with it: none, when the pod had none yet; absent where none are wanted. */
+  readonly podIPs?: readonly string[];
+}
+
+/** What was decided when the chain in the files turned out to lead to none of its signer's anchors beside it. */
+export interface TrustMismatch {
+  /** When that was seen, milliseconds since the epoch, like all times here. */
+  readonly since: number;
+  /** When the pod is told, if it lasts; absent once that is done. */
+  readonly tellAt?: number;
+  /** When the certificate is refreshed for it, if it lasts. */
+  readonly refreshAt: number;
+}
+
+/** What a volume keeps of how a chain stands to its signer's anchors, so that a restart changes nothing about it. */
+export interface TrustRecord {
+  /** Refreshes brought forward for a mismatch since the last one that came at its own time. */
+  readonly earlyRefreshes: number;
+  /** True from when the pod has been told of a mismatch until it is told that it is over. */
+  readonly isTold: boolean;
+  readonly mismatch?: TrustMismatch;
 }
 
 /** What a source's files are made from. */
@@ -74,6 +99,8 @@ export type SourceContent =
       readonly privateKey: Uint8Array;
       /** DER, leaf first. */
       readonly certificates: readonly Uint8Array[];
+      /** The trust anchors that came with it, DER, where the source has a file for them. */
+      readonly anchors?: readonly Uint8Array[];
     }
   | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
 
@@ -92,7 +119,14 @@ export interface OpenVolume {
   discardPending(index: number): void;
   /** The certificate in the source's files. */
   current(index: number): CertificateRecord | undefined;
-  saveCurrent(index: number, certificate: CertificateRecord): void;
+  /** Notes what the files of the source hold: the certificate, and its chain (DER, leaf first). */
+  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
+  /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
+  currentChain(index: number): readonly Uint8Array[] | undefined;
+  /** What was kept of how the chain in the files stands to its signer's anchors. */
+  trust(index: number): TrustRecord | undefined;
+  /** Keeps it beside the certificate in the files, of which there must be one. */
+  saveTrust(index: number, trust: TrustRecord): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
   /** True when every file of the source is in place. */

@@ -15,6 +15,11 @@ export interface PublishRequest {
   readonly declaration: VolumeDeclaration;
   /** The pod's fsGroup (`volume_mount_group`). */
   readonly mountGroup?: number;
+  /**
+   * What the kubelet hands over: tokens of the pod's service account by audience, JSON. A function, so that nothing that prints
+   * the request prints it.
+   */
+  readonly tokens?: () => string;
 }
 
 /** What becomes of a publish call; `csi/status.ts` turns each into a gRPC status. */
@@ -36,6 +41,8 @@ export interface VolumeDriver {
    * kubelet gives the call up.
    */
   publish(request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome>;
+  /** True when a volume is at the target path, in whatever state it is: its pod may run. */
+  holds(targetPath: string): boolean;
   /** Ends everything of the volume. Idempotent. @throws VolumeError */
   unpublish(volumeId: string, targetPath: string): Promise<void>;
   /** True when volumes can be published; what Probe answers. */
@@ -55,7 +62,7 @@ export interface LogFields {
   readonly path?: string;
   /** Name of the driver. */
   readonly driver?: string;
-  /** What the other side was told, or what it told. */
+  /** What was told to the other side, or by it. */
   readonly detail?: string;
   readonly error?: unknown;
 }

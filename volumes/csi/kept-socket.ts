@@ -1,9 +1,10 @@
 /**
- * A socket that stays where it is: served from start to stop, and put back when it, or the whole directory it lies in, is
- * removed under the agent. Without its socket an agent runs on and no kubelet can reach it.
+ * A socket that is served from start to stop, and put back when it, or the whole directory it lies in, is removed
+ * meanwhile: otherwise the agent would go on running and no kubelet could reach it.
  *
- * Two things notice a loss. A watch of the directory does so at once; it hangs on the directory and not on its name, so it is
- * opened anew whenever the socket was put back. And every few seconds the socket is looked for, since a watch can be lost.
+ * A loss is noticed in two ways. A watch of the directory notices it at once; the watch belongs to the directory and
+ * not to its name, so it is opened anew whenever the socket has been put back. And every few seconds the socket is
+ * looked for, since a watch can be lost.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -13,7 +13,7 @@ import { createDeclarationReader, describeFaults, parseDeclaration } from '../de
 import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
-import { CallError, statusOfOutcome } from './status.ts';
+import { CallError, statusOfOutcome, tentative } from './status.ts';
 
 export interface NodePublishVolumeRequest {
   readonly volume_id: string;
@@ -23,6 +23,7 @@ export interface NodePublishVolumeRequest {
     readonly mount: { readonly volume_mount_group: string } | null;
   } | null;
   readonly readonly: boolean;
+  readonly secrets: Readonly<Record<string, string>>;
   readonly volume_context: Readonly<Record<string, string>>;
 }
 
@@ -35,6 +36,7 @@ const podName = 'csi.storage.k8s.io/pod.name';
 const podNamespace = 'csi.storage.k8s.io/pod.namespace';
 const podUID = 'csi.storage.k8s.io/pod.uid';
 const serviceAccountName = 'csi.storage.k8s.io/serviceAccount.name';
+const handedTokens = 'csi.storage.k8s.io/serviceAccount.tokens';
 const ephemeral = 'csi.storage.k8s.io/ephemeral';
 
 /** CSI's limit for identifiers. */
@@ -47,12 +49,18 @@ export function createNodeService(driver: VolumeDriver, nodeName: string, calls:
   const readDeclaration = createDeclarationReader();
   return {
     NodePublishVolume: calls.handle('NodePublishVolume', async (request: NodePublishVolumeRequest, context) => {
-      const outcome = await driver.publish(readPublish(request, readDeclaration), context.deadline, context.signal);
-      const failed = statusOfOutcome(outcome);
-      if (failed !== undefined) {
-        throw new CallError(failed.code, failed.details);
+      // Asked first: a volume that is not intact is given up before it is made anew.
+      const isRepeated = driver.holds(request.target_path);
+      try {
+        const outcome = await driver.publish(readPublish(request, readDeclaration), context.deadline, context.signal);
+        const failed = statusOfOutcome(outcome);
+        if (failed !== undefined) {
+          throw new CallError(failed.code, failed.details);
+        }
+        return {};
+      } catch (error) {
+        throw isRepeated ? tentative(error) : error;
       }
-      return {};
     }),
     NodeUnpublishVolume: calls.handle('NodeUnpublishVolume', async (request: NodeUnpublishVolumeRequest) => {
       refuseIf(identityFaults(request));
@@ -82,6 +90,8 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
   const target = readTarget(request.target_path);
   const group = request.volume_capability?.mount?.volume_mount_group ?? '';
   const declared = read(context);
+  // From Kubernetes 1.36 on the kubelet puts them where nothing prints them.
+  const tokens = request.secrets[handedTokens] ?? context[handedTokens];
   refuseIf([
     ...identityFaults(request),
     request.target_path !== '' && typeof target === 'string' && target,
@@ -111,6 +121,7 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
     pod,
     declaration: declared.declaration,
     ...(group === '' ? {} : { mountGroup: Number(group) }),
+    ...(tokens === undefined ? {} : { tokens: () => tokens }),
   };
 }
 

@@ -73,6 +73,7 @@ const csi: Nested = {
     target_path: ['string', 4],
     volume_capability: ['VolumeCapability', 5],
     readonly: ['bool', 6],
+    secrets: ['string', 7, stringMap],
     volume_context: ['string', 8, stringMap],
   }),
   NodePublishVolumeResponse: message({}),

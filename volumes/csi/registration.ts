@@ -1,7 +1,7 @@
 /**
- * Registers the driver with the kubelet: the kubelet watches a directory, connects to every socket in it, asks what plugin it
- * belongs to, and says whether it took it. The agent serves that socket itself, puts it back when somebody removes it, and
- * takes it away when it shuts down.
+ * Registers the driver with the kubelet: the kubelet watches a directory, connects to every socket in it, asks what
+ * plugin it belongs to, and says whether it accepts that. The agent serves that socket itself, puts it back when
+ * somebody removes it, and takes it away when it shuts down.
  *
  * https://kubernetes.io/docs/reference/node/kubelet-files/#plugins_registry
  */
@@ -13,8 +13,8 @@ import { createKeptSocket, type Later } from './kept-socket.ts';
 import { registrationService } from './protocol.ts';
 
 /** What the kubelet thinks of the driver. */
-export type RegistrationState =
-  /** Not asked yet, or asked for nothing since the socket was put in place. */
+type RegistrationState =
+  /** The kubelet has said nothing since the socket was put in place. */
   | { readonly type: 'waiting' }
   | { readonly type: 'registered' }
   | { readonly type: 'rejected'; readonly error: string };
@@ -26,8 +26,6 @@ export interface RegistrationOptions {
   /** The CSI socket as the kubelet finds it on the host. */
   readonly endpoint: string;
   readonly log: Log;
-  /** Called on every change. */
-  readonly onState?: (state: RegistrationState) => void;
   /** Default: the system's timer. */
   readonly later?: Later;
 }
@@ -54,14 +52,11 @@ export function createRegistration(options: RegistrationOptions): Registration {
     makeServer,
     log,
     // The kubelet forgets a plugin whose socket goes, and asks the new one.
-    onLost: () => setState({ type: 'waiting' }),
+    onLost: () => {
+      state = { type: 'waiting' };
+    },
     ...timer,
   });
-
-  function setState(next: RegistrationState): void {
-    state = next;
-    options.onState?.(next);
-  }
 
   function makeServer(): Server {
     const server = new Server();
@@ -80,7 +75,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
           } else {
             log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
           }
-          setState(status.plugin_registered ? { type: 'registered' } : { type: 'rejected', error: status.error });
+          state = status.plugin_registered ? { type: 'registered' } : { type: 'rejected', error: status.error };
           return {};
         },
       ),

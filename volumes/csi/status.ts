@@ -62,6 +62,23 @@ export function statusOfError(error: unknown): CallStatus {
   return { code: status.UNAVAILABLE, details: "a fault in the agent itself; the agent's log has it" };
 }
 
+const tentativeCodes: ReadonlySet<status> = new Set([
+  status.CANCELLED,
+  status.DEADLINE_EXCEEDED,
+  status.UNAVAILABLE,
+  status.RESOURCE_EXHAUSTED,
+  status.ABORTED,
+]);
+
+/**
+ * The error of a call about a volume that is there already. Kubelets before mid-2026 take a final code for a repeated publish as
+ * the end of the volume and remove the directory under a running pod.
+ */
+export function tentative(error: unknown): unknown {
+  const { code, details } = statusOfError(error);
+  return tentativeCodes.has(code) ? error : new CallError(status.UNAVAILABLE, details);
+}
+
 /** True for errors that are answers; others are faults of the agent, and its log needs all of them. */
 export function isExpected(error: unknown): boolean {
   return error instanceof CallError || error instanceof VolumeError;

@@ -7,6 +7,9 @@
 export const maxSourcesBytes = 64 * 1024;
 /** Sources in one volume. Kubernetes' own tests project 150. */
 export const maxSources = 256;
+/** Names of one kind that a source may ask for, and characters of one of them. */
+export const maxRequestedNames = 32;
+export const maxRequestedNameLength = 2048;
 /** Tokens of YAML, white space and line ends among them: what reading a text costs grows with them, not with its bytes. */
 export const maxYamlTokens = 16_384;
 /** Levels of nested lists and mappings. A source needs six. */

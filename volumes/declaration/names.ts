@@ -74,8 +74,15 @@ export function labelKeyFault(text: string): string | undefined {
   return `must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ${quote(text)}`;
 }
 
+/** Domain of what the agent itself says about requests: a pod that could use it could speak in the agent's name. */
+const ownDomain = 'podcert.io';
+
 /** Key of `unverifiedUserAnnotations`: an annotation key whose domain prefix must be there. Case does not matter. */
 export function userAnnotationKeyFault(text: string): string | undefined {
+  const [domain = ''] = text.toLowerCase().split('/', 1);
+  if (domain === ownDomain || domain.endsWith(`.${ownDomain}`)) {
+    return `key ${quote(text)} must not lie in ${ownDomain}, which is the agent's own domain`;
+  }
   if (text.includes('/') && labelKeyFault(text.toLowerCase()) === undefined) {
     return undefined;
   }

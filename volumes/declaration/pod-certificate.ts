@@ -4,22 +4,43 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/#podcertificate
  */
 
-import { type Fault, type Mapping, quote, readInteger, readMapping, readString, readStringMap } from './fields.ts';
+import {
+  type Fault,
+  type Mapping,
+  quote,
+  readInteger,
+  readList,
+  readMapping,
+  readString,
+  readStringMap,
+} from './fields.ts';
 import { keyTypes } from './key-types.ts';
+import { maxRequestedNameLength, maxRequestedNames } from './limits.ts';
 import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { readSignerName } from './signer-name.ts';
-import type { PodCertificateSource } from './types.ts';
+import type { PodCertificateSource, RequestedNames } from './types.ts';
 
 /** The output fields; the first two hold the private key. */
-const pathFields = [
+const certificatePathFields = [
   'credentialBundlePath',
   'keyPath',
   'certificateChainPath',
   'leafPath',
   'intermediatesPath',
 ] as const;
-const fields = ['signerName', 'keyType', 'maxExpirationSeconds', 'userAnnotations', ...pathFields];
+/** With the trust anchors that come along with a certificate: alone they are no credential. */
+export const pathFields = [...certificatePathFields, 'caPath'] as const;
+const nameFields = ['dnsNames', 'uris', 'ipAddresses'] as const;
+const fields = [
+  'signerName',
+  'keyType',
+  'maxExpirationSeconds',
+  'userAnnotations',
+  ...nameFields,
+  'commonName',
+  ...pathFields,
+];
 
 const minExpirationSeconds = 3600;
 /** 91 days. */
@@ -42,6 +63,7 @@ export function readPodCertificate(
   const keyType = readKeyType(mapping, path, faults);
   const expiration = readExpiration(mapping, path, signerName ?? '', faults);
   const userAnnotations = readAnnotations(mapping, path, faults);
+  const names = readNames(mapping, path, faults);
   const paths = readPaths(mapping, path, outputs, faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
@@ -53,6 +75,7 @@ export function readPodCertificate(
     keyType,
     ...(expiration === undefined ? {} : { maxExpirationSeconds: expiration }),
     userAnnotations,
+    ...(names === undefined ? {} : { names }),
     ...paths,
   };
 }
@@ -94,6 +117,35 @@ function readAnnotations(mapping: Mapping, path: string, faults: Fault[]): Reado
   return Object.fromEntries(annotations);
 }
 
+/** Whether they are names of their kind, and the pod's to have, the operator's rule for the signer says. */
+function readNames(mapping: Mapping, path: string, faults: Fault[]): RequestedNames | undefined {
+  const [dnsNames = [], uris = [], ipAddresses = []] = nameFields.map((field) =>
+    readTexts(mapping, field, path, faults),
+  );
+  const commonName = readString(mapping, 'commonName', path, faults);
+  const names = [...dnsNames, ...uris, ...ipAddresses, ...(commonName === undefined ? [] : [commonName])];
+  if (names.some((name) => name.length > maxRequestedNameLength)) {
+    faults.push({ field: path, message: `asks for a name of more than ${maxRequestedNameLength} characters` });
+  }
+  if (names.length === 0) {
+    return undefined;
+  }
+  return { dnsNames, uris, ipAddresses, ...(commonName === undefined ? {} : { commonName }) };
+}
+
+function readTexts(mapping: Mapping, name: string, path: string, faults: Fault[]): readonly string[] {
+  const field = `${path}.${name}`;
+  const entries = readList(mapping, name, path, faults);
+  if (entries.length > maxRequestedNames) {
+    faults.push({ field, message: `must hold at most ${maxRequestedNames} names, not ${entries.length}` });
+  }
+  const texts = entries.filter((entry) => typeof entry === 'string' && entry !== '');
+  if (texts.length < entries.length) {
+    faults.push({ field, message: 'must be a list of strings that are not empty: put numbers in quotes' });
+  }
+  return texts.filter((entry) => typeof entry === 'string');
+}
+
 function readPaths(
   mapping: Mapping,
   path: string,
@@ -101,9 +153,8 @@ function readPaths(
   faults: Fault[],
 ): Partial<Record<(typeof pathFields)[number], string>> {
   const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
-  let given = false;
+  const given = certificatePathFields.some((name) => (mapping.get(name) ?? '') !== '');
   for (const name of pathFields) {
-    given ||= (mapping.get(name) ?? '') !== '';
     const text = readString(mapping, name, path, faults);
     if (text === undefined) {
       continue;
@@ -118,7 +169,7 @@ function readPaths(
     }
   }
   if (!given) {
-    faults.push({ field: path, message: `needs at least one of ${pathFields.join(', ')}` });
+    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}` });
   }
   return paths;
 }

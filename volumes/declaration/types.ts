@@ -16,6 +16,8 @@ export interface PodCertificateSource {
   readonly maxExpirationSeconds?: number;
   /** Passed to the signer as `unverifiedUserAnnotations`; empty when the pod gives none. */
   readonly userAnnotations: Readonly<Record<string, string>>;
+  /** Names that the pod asks for, beside those that the cluster's operator gives every pod. Not kubelet fields. */
+  readonly names?: RequestedNames;
   /** One file with the PKCS#8 key followed by the chain, leaf first. */
   readonly credentialBundlePath?: string;
   readonly keyPath?: string;
@@ -24,6 +26,16 @@ export interface PodCertificateSource {
   readonly leafPath?: string;
   /** The chain without its leaf, possibly empty. Not a kubelet field. */
   readonly intermediatesPath?: string;
+  /** The trust anchors that come with the certificate, from an issuer that gives them. Not a kubelet field. */
+  readonly caPath?: string;
+}
+
+/** Names for a certificate, as a pod wrote them: whether it may have them is for others to say. */
+export interface RequestedNames {
+  readonly dnsNames: readonly string[];
+  readonly uris: readonly string[];
+  readonly ipAddresses: readonly string[];
+  readonly commonName?: string;
 }
 
 /** A requirement on one label, as in Kubernetes `LabelSelectorRequirement`. */

@@ -107,7 +107,7 @@ export function readAll(file: string, descriptor: number, size: number): Buffer 
  * Memory that nothing shares and nothing moves, zeroed. A buffer of up to 64 bytes without an ArrayBuffer of its own lies
  * on V8's heap: it is copied when it is used, and zeroing it then leaves a copy.
  */
-export function ownMemory(size: number): Buffer {
+function ownMemory(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size));
 }
 

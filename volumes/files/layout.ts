@@ -1,5 +1,5 @@
 /**
- * From what a source got, to files: which path holds which bytes, with which mode and owner.
+ * Lays out the files of a volume: which path holds which bytes, with which mode and owner.
  *
  * Modes and owners are those of the kubelet's projected volumes, except that a private key is never readable by others:
  *
@@ -72,7 +72,7 @@ function hasPublicFile(source: Source): boolean {
 }
 
 const keyFields = ['credentialBundlePath', 'keyPath'] as const;
-const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath'] as const;
+const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'] as const;
 
 /** The paths of all files that a source writes. */
 export function sourcePaths(source: Source): readonly string[] {
@@ -106,6 +106,7 @@ export function layOut(source: Source, content: SourceContent, access: VolumeAcc
         certificateChainPath: chain,
         leafPath: chain.slice(0, 1),
         intermediatesPath: chain.slice(1),
+        caPath: certificateBlocks(content.anchors ?? []),
       } satisfies Record<(typeof keyFields)[number] | (typeof publicFields)[number], readonly PemBlock[]>;
       const file = (field: keyof typeof blocks, how: Access): ProjectedFile[] => {
         const path = source[field];
@@ -140,13 +141,14 @@ const overheadBytes = 64 * 1024;
 
 /**
  * How large the volume may grow: every file twice, because a new set is written before the old one goes; the request
- * and answer that each certificate keeps beside its files; and the record. tmpfs takes no memory before it is used.
+ * and answer that each certificate keeps beside its files, and then its chain, twice as well; and the record. tmpfs takes
+ * no memory before it is used.
  */
 export function sizeLimitBytes(declaration: VolumeDeclaration): number {
   const sources = declaration.sources.map((source) =>
     source.kind === 'clusterTrustBundle'
       ? 2 * (trustBundleBytes + overheadBytes)
-      : (2 * sourcePaths(source).length + 2) * (chainBytes + overheadBytes),
+      : (2 * sourcePaths(source).length + 4) * (chainBytes + overheadBytes),
   );
   return sources.reduce((sum, bytes) => sum + bytes, 512 * 1024);
 }

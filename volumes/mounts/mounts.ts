@@ -15,7 +15,7 @@ const tmpfsMagic = 0x0102_1994;
 const commandTimeoutMs = 30_000;
 const busyRetries = 3;
 const busyPauseMs = 100;
-/** More mounts than this on one path are not accidents that unmounting solves. */
+/** More mounts than this on one path are no accident, and unmounting them is no cure. */
 const maxLayers = 32;
 
 export interface Mounts {

@@ -3,11 +3,13 @@
  * by field, that it still is what the rest of the agent takes it for.
  */
 import { checkPath } from '../declaration/paths.ts';
+import { pathFields } from '../declaration/pod-certificate.ts';
 import type {
   ClusterTrustBundleSource,
   LabelRequirement,
   LabelSelector,
   PodCertificateSource,
+  RequestedNames,
   Source,
   VolumeDeclaration,
 } from '../declaration/types.ts';
@@ -40,16 +42,8 @@ function source(value: Fields, index: number): Source {
   }
 }
 
-const certificatePaths = [
-  'credentialBundlePath',
-  'keyPath',
-  'certificateChainPath',
-  'leafPath',
-  'intermediatesPath',
-] as const;
-
 function podCertificate(value: Fields, index: number): PodCertificateSource {
-  const named = certificatePaths.filter((name) => value[name] !== undefined);
+  const named = pathFields.filter((name) => value[name] !== undefined);
   const lifetime = value['maxExpirationSeconds'] === undefined ? undefined : id(value, 'maxExpirationSeconds');
   return {
     kind: 'podCertificate',
@@ -58,7 +52,17 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
     keyType: keyType(value),
     userAnnotations: texts(value, 'userAnnotations'),
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
+    ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
     ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+  };
+}
+
+function requestedNames(value: Fields): RequestedNames {
+  return {
+    dnsNames: textList(value, 'dnsNames'),
+    uris: textList(value, 'uris'),
+    ipAddresses: textList(value, 'ipAddresses'),
+    ...(value['commonName'] === undefined ? {} : { commonName: text(value, 'commonName') }),
   };
 }
 

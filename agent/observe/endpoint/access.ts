@@ -1,8 +1,8 @@
 /**
- * Who may look: asks the API server whose a bearer token is (TokenReview) and whether they may read a path
- * (SubjectAccessReview), as Kubernetes' own components do. Answers are kept for a short while, under a hash of the token: those
- * that let in apart from those that do not, so that no number of made-up tokens makes a good one forgotten. Where the API
- * server cannot be asked, nobody may look.
+ * Decides who may read the HTTP endpoint. It asks the API server whose a bearer token is (TokenReview) and whether they
+ * may read a path (SubjectAccessReview), as Kubernetes' own components do. Answers are kept for a short while, under a
+ * hash of the token: those that admit apart from those that refuse, so that made-up tokens never push out a good one.
+ * While the API server cannot be asked, nobody may read.
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
  * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
@@ -21,9 +21,9 @@ export type AuthMode = (typeof authModes)[number];
 
 export type Verdict =
   | 'allowed'
-  /** The token is nobody's. */
+  /** The API server does not know the token. */
   | 'unauthenticated'
-  /** The token is somebody's who may not read this path. */
+  /** The token is known, and its owner may not read this path. */
   | 'forbidden'
   /** The API server did not say. */
   | 'unknown'
@@ -58,7 +58,7 @@ export interface AccessOptions {
 /** How long an answer is believed: permissions that are withdrawn still hold for so long. */
 const allowedMs = 60_000;
 const refusedMs = 10_000;
-/** How long a token that was good is asked about ahead of all that never were. */
+/** For how long a token that was good goes before those that never were, when the API server has to be asked again. */
 const knownMs = 3_600_000;
 
 interface Kept {

@@ -1,7 +1,7 @@
 /**
- * Who keeps a connection where there are not enough for all. A peer beyond its share loses its own oldest connection; when all
- * are taken, the peer with the most loses one. A connection on which a good token was shown is never taken away, so a scraper
- * keeps what it has, and gets in again although strangers hold everything else.
+ * Decides who keeps a connection when there are not enough for all. A peer beyond its share loses its own oldest
+ * connection; when all are taken, the peer with the most loses one. A connection on which a good token was shown is
+ * never taken away, so a scraper keeps its connections, and can connect again although strangers hold all the others.
  */
 
 export interface ConnectionShares {

@@ -1,6 +1,6 @@
 /**
- * Who is on the other side of a connection, as far as shares go: one IPv4 address, or one IPv6 network of 64 bits, out of which
- * a single machine can take any address it likes.
+ * Who counts as one peer when connections are shared out: one IPv4 address, or one IPv6 network of 64 bits, in which a
+ * single machine can take any address it likes.
  */
 import { isIPv6 } from 'node:net';
 

@@ -1,7 +1,7 @@
 /**
  * The kubelet's probes and the operator's `retry`, on a unix socket that only root on the node can reach.
- * `pod-certificate-agent probe` and `retry` ask here. What strangers do to the network's port, and how many connections they
- * hold there, is nothing to a probe; and whom the agent should ask again is nothing for the network.
+ * `pod-certificate-agent probe` and `retry` ask here. So strangers who hold all connections to the network port cannot
+ * make a probe fail, and nobody on the network can make the agent try again.
  */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';

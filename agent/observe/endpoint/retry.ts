@@ -1,6 +1,6 @@
 /**
- * `POST /retry?pod=NAMESPACE/NAME` or `POST /retry?all`: the operator has mended a cause, and whoever sits out a pause tries again
- * now. How often an attempt may follow another is for the credential to say, however often it is asked.
+ * `POST /retry?pod=NAMESPACE/NAME` or `POST /retry?all`: the operator has mended a cause, and whoever sits out a pause
+ * tries again now. However often this is asked, the credential keeps its shortest pause between two attempts.
  */
 import type { IncomingMessage } from 'node:http';
 import type { CredentialSnapshot } from '../../lifecycle/notices.ts';

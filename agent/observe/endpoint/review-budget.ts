@@ -1,7 +1,8 @@
 /**
- * How many questions about unknown tokens go to the API server. Made-up tokens cost nothing to send and a call each to judge, so
- * each peer has a small share, and all strangers together have one that the API server does not notice. Peers that have shown
- * a good token need only their own: whoever scrapes gets a new token every hour, also while strangers use up theirs.
+ * Limits how many questions about unknown tokens go to the API server. A made-up token costs nothing to send and a call
+ * to judge, so each peer has a small share, and all strangers together have one that the API server does not notice. A
+ * peer that has shown a good token needs its own share only: a scraper's new token, which comes every hour, is judged
+ * even while strangers use up theirs.
  */
 
 import { createBoundedMap } from '../../base/bounded-map.ts';

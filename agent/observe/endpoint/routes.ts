@@ -8,7 +8,7 @@ import { type Reply, textReply } from '../reply.ts';
 import type { StatusSources } from '../status/document.ts';
 import { statusReply } from '../status/status.ts';
 
-/** What of a request an answer depends on. */
+/** The parts of a request that its answer depends on. */
 export interface Question {
   readonly query: URLSearchParams;
   /** The Accept header, or nothing. */

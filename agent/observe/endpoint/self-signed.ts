@@ -1,6 +1,6 @@
 /**
- * A certificate of the agent's own making for its HTTP endpoint, where no other is given: it keeps tokens from being read
- * on the way, and proves nothing about who answers. Its key never leaves the process. The library is loaded only here.
+ * The certificate that the agent makes for its HTTP endpoint where none is given. It keeps tokens from being read on
+ * the way, and proves nothing about who answers. Its key never leaves the process. The library is loaded only here.
  *
  * https://www.rfc-editor.org/rfc/rfc5280
  */

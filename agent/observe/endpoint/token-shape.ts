@@ -1,5 +1,5 @@
 /**
- * Whether text could be a bearer token at all, judged without asking anybody: what is none costs the API server no call.
+ * Tells whether a text can be a bearer token at all, without asking anybody: other text costs the API server no call.
  *
  * Characters are those of RFC 6750 (b64token). What begins like a JWT must be a signed one (RFC 7519), as the tokens of service
  * accounts and OpenID providers are; everything else is for a webhook to know and is shorter.

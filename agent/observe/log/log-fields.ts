@@ -4,7 +4,7 @@
  */
 
 /** Key → what it holds. */
-export const logFields = {
+const logFields = {
   namespace: 'namespace of the pod',
   pod: 'name of the pod',
   podUID: 'UID of the pod',
@@ -19,6 +19,7 @@ export const logFields = {
   serial: 'serial number of the leaf, upper-case hexadecimal',
   notBefore: 'RFC 3339 time',
   notAfter: 'RFC 3339 time',
+  since: 'RFC 3339 time from which on something is known',
   refreshAt: 'RFC 3339 time at which the next certificate is asked for',
   retryAt: 'RFC 3339 time of the next attempt',
   phase: 'part of an issuance: key, request, signer, write',
@@ -52,7 +53,7 @@ export const logFields = {
 
 export type LogField = keyof typeof logFields;
 
-/** What a field may hold. Objects and bytes are not among it: they are where secrets travel unseen. */
+/** What a field may hold. Objects and bytes are left out: secrets travel in them unseen. */
 export type LogValue = string | number | boolean | readonly string[] | undefined;
 
 /** Fields of one line. `error` takes whatever was thrown. */

@@ -19,7 +19,7 @@ export interface SkewMeter {
   seconds(): number | undefined;
 }
 
-/** A call that took longer leaves open when in that time the server looked at its clock. */
+/** Of a call that took longer it is not known when the server read its clock. */
 const longestCallMs = 1_000;
 /** The header has no fraction of a second: on average half of one is missing. */
 const missingFractionMs = 500;

@@ -6,46 +6,14 @@
  * https://prometheus.io/docs/practices/naming/
  */
 
+import type { LabelName } from './metric-labels.ts';
+
 /** One metric. A histogram has buckets (upper bounds, seconds); the other kinds have none. */
 export type MetricRow = {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly LabelName[];
 } & ({ readonly kind: 'counter' | 'gauge' } | { readonly kind: 'histogram'; readonly buckets: readonly number[] });
-
-/**
- * Label → how many distinct values it may take; later ones are counted as `other`. Values come from pods, signers and API
- * servers, and none of them may make the agent's memory or the operator's Prometheus grow.
- */
-export const labelLimits = {
-  signer_name: 100,
-  key_type: 6,
-  phase: 5,
-  occasion: 2,
-  state: 7,
-  outcome: 4,
-  reason: 50,
-  cause: 4,
-  error: 20,
-  watch: 100,
-  verb: 10,
-  resource: 20,
-  code: 30,
-  version: 1,
-  node_version: 1,
-  check: 10,
-  namespace: 1_000,
-  pod: 1_000,
-  volume: 1_000,
-  source: 1_000,
-} as const;
-/**
- * Signers that have never issued anything here share this many of the values of `signer_name`, because pods name signers as
- * they like: made-up names take no place from a signer that answers.
- */
-export const strangerSigners = 50;
-
-export type LabelName = keyof typeof labelLimits;
 
 /** From an instant signer to one that a person approves. */
 const issuanceBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900] as const;
@@ -67,6 +35,12 @@ export const metricTable = {
     help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed; and ended (the pod has ended, its volume is still there).",
     labels: ['signer_name', 'state'],
   },
+  trustMismatches: {
+    name: 'podcert_agent_trust_mismatches',
+    kind: 'gauge',
+    help: "Credentials whose chain leads to none of their signer's trust anchors in the same volume.",
+    labels: ['signer_name'],
+  },
   nearestExpiry: {
     name: 'podcert_agent_nearest_expiry_timestamp_seconds',
     kind: 'gauge',
@@ -76,7 +50,7 @@ export const metricTable = {
   nearestRefresh: {
     name: 'podcert_agent_nearest_refresh_timestamp_seconds',
     kind: 'gauge',
-    help: 'When the first of the certificates held is due for its refresh (beginRefreshAt plus jitter), as Unix time.',
+    help: 'When the first of the certificates held is due for its refresh (beginRefreshAt plus jitter, or earlier for a trust mismatch), as Unix time.',
     labels: ['signer_name'],
   },
   volumes: {
@@ -170,7 +144,7 @@ export const metricTable = {
   refreshOverdue: {
     name: 'podcert_agent_refresh_overdue_total',
     kind: 'counter',
-    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt.',
+    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt, or a quarter of the time left at their refresh, where that is less.',
     labels: ['signer_name'],
   },
   expired: {

@@ -15,15 +15,8 @@ import {
   sampleLoad,
   type WatchSnapshot,
 } from '../../lifecycle/snapshots.ts';
-import {
-  type KeyOf,
-  type LabelName,
-  type Labels,
-  labelLimits,
-  type MetricKey,
-  metricTable,
-  strangerSigners,
-} from './metric-table.ts';
+import { type LabelName, labelLimits, strangerSigners } from './metric-labels.ts';
+import { type KeyOf, type Labels, type MetricKey, metricTable } from './metric-table.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
 export interface MetricSources {
@@ -109,6 +102,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
     const credentials = given.credentials();
     const samples = sampleCredentials(credentials, (signerName) => bound({ signer_name: signerName }));
     replaceAll('credentials', samples.states);
+    replaceAll('trustMismatches', samples.trustMismatches);
     replaceAll('nearestExpiry', samples.nearestExpiry);
     replaceAll('nearestRefresh', samples.nearestRefresh);
     replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);

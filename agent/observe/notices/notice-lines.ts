@@ -49,6 +49,8 @@ function credentialLine(notice: CredentialNotice): Line {
       return { level: 'debug', message: 'key made', fields: { request, tookMs: notice.tookMs } };
     case 'requested':
       return { level: 'info', message: 'certificate requested', fields: { request, tookMs: notice.tookMs } };
+    case 'requestHeldUp':
+      return { level: 'info', message: 'request is held up', fields: { request, detail: notice.waitsFor } };
     case 'waitingForSigner': {
       const { waitedMs, hurdle } = notice;
       const message = hurdle?.turn === 'approver' ? 'waiting for an approval' : 'waiting for the signer';
@@ -71,7 +73,7 @@ function credentialLine(notice: CredentialNotice): Line {
     case 'denied':
     case 'failed': {
       const { reason, message: detail } = notice;
-      const message = notice.type === 'denied' ? 'request denied by the signer' : 'request failed by the signer';
+      const message = notice.type === 'denied' ? 'the signer denied the request' : 'the signer failed the request';
       return { level: 'warn', message, fields: { request, reason, detail, retryAt: timeText(notice.retryAt) } };
     }
     case 'keyTypeSuggested': {
@@ -94,6 +96,16 @@ function credentialLine(notice: CredentialNotice): Line {
       };
     case 'expired':
       return expiredLine(notice);
+    case 'trustMismatch': {
+      const { anchors, since, refreshAt } = notice;
+      const fields = { certificates: anchors, since: timeText(since), refreshAt: timeText(refreshAt) };
+      return { level: 'warn', message: "chain leads to none of its signer's trust anchors", fields };
+    }
+    case 'trustMismatchOver': {
+      const { leads, anchors } = notice;
+      const message = leads ? 'chain leads to a trust anchor again' : 'chain has no trust anchors to be compared with';
+      return { level: 'info', message, fields: { certificates: anchors } };
+    }
     case 'adopted': {
       const { notAfter, refreshAt } = notice;
       const fields = { notAfter: timeText(notAfter), refreshAt: timeText(refreshAt) };
@@ -104,7 +116,7 @@ function credentialLine(notice: CredentialNotice): Line {
     case 'podEnded':
       return podEndedLine(notice);
     case 'podLives':
-      return { level: 'warn', message: 'pod lives after all, refreshed again', fields: {} };
+      return { level: 'warn', message: 'pod is alive after all, its certificate is refreshed again', fields: {} };
     default:
       return unreachable(notice);
   }
@@ -148,7 +160,7 @@ function volumeLine(notice: VolumeNotice): Line {
   const { volumeId, targetPath } = notice.volume;
   switch (notice.type) {
     case 'publishing':
-      return { level: 'info', message: 'volume asked for', fields: { volumeId, targetPath } };
+      return { level: 'info', message: 'volume requested by the kubelet', fields: { volumeId, targetPath } };
     case 'published':
       return { level: 'info', message: 'volume ready', fields: { volumeId, tookMs: notice.tookMs } };
     case 'unpublished':

@@ -1,5 +1,5 @@
 /**
- * What a notice counts in: the metrics of requests, outcomes, durations and trust anchors.
+ * Counts each notice in the metrics of requests, outcomes, durations and trust anchors.
  */
 
 import { unreachable } from '../../base/unreachable.ts';
@@ -97,7 +97,10 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'adopted':
         metrics.signerIssued(notice.signerName);
         break;
+      case 'requestHeldUp':
       case 'resumed':
+      case 'trustMismatch':
+      case 'trustMismatchOver':
       case 'podEnded':
       case 'podLives':
         break;

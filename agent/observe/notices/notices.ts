@@ -17,7 +17,7 @@ export interface PodEvent extends EventText {
   readonly series: string;
 }
 
-/** Takes an event; it returns at once, and merging and rate limiting are its business. */
+/** Takes an event and returns at once; merging events and limiting their rate is its own task. */
 export type EventSink = (event: PodEvent) => void;
 
 /** Creates the reporter that the lifecycle calls. It never throws, whatever the sink does. */
@@ -41,7 +41,7 @@ export function createReporter(options: {
     try {
       events({ pod, series, ...event });
     } catch (error) {
-      log.error('an event could not be handed on', { ...fields, reason: event.reason, error });
+      log.error('an event could not be queued', { ...fields, reason: event.reason, error });
     }
   };
 }

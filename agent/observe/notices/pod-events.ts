@@ -35,6 +35,11 @@ export function describeForPod(notice: Notice): EventText | undefined {
 
 function eventOf(notice: Notice): EventText | undefined {
   switch (notice.type) {
+    case 'requestHeldUp':
+      return normal('WaitingForToken', [
+        `${place(notice)}: ${requestOf(notice)} to signer ${signerOf(notice)} is about to be made: ${quote(notice.waitsFor)}`,
+        'Nothing needs to be done; a certificate that is in the volume stays.',
+      ]);
     case 'waitingForSigner':
       return waitingForSigner(notice);
     case 'notYetValid':
@@ -55,12 +60,16 @@ function eventOf(notice: Notice): EventText | undefined {
       return refreshOverdue(notice);
     case 'expired':
       return expired(notice);
+    case 'trustMismatch':
+      return trustMismatch(notice);
+    case 'trustMismatchOver':
+      return trustMismatchOver(notice);
     case 'podEnded':
       return podEnded(notice);
     case 'podLives':
       return warning('RefreshResumed', [
-        `${place(notice)}: this pod counted as ended and lives; its certificate from ${signerOf(notice)} is renewed again.`,
-        'Ask the cluster operator what answered for the API server on this node.',
+        `${place(notice)}: this pod was taken for ended and is alive; its certificate from ${signerOf(notice)} is renewed again.`,
+        'Ask the cluster operator to find out what gave this node a wrong answer in the name of the API server.',
       ]);
     case 'anchorsMissing':
       return warning('TrustBundleMissing', [
@@ -104,7 +113,8 @@ function eventOf(notice: Notice): EventText | undefined {
 }
 
 /** Never "give what the message names": what a refusal names may be the right to act as anybody. */
-const byTheChart = 'The agent needs what its chart gives it and no permission beyond (docs/troubleshooting.md).';
+const byTheChart =
+  'The agent needs the permissions that its chart gives it, and no permission beyond these (docs/troubleshooting.md).';
 
 type CredentialNoticeOf<Type extends CredentialNotice['type']> = CredentialNotice & { readonly type: Type };
 
@@ -158,7 +168,7 @@ function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): Event
   return normal('WaitingForSigner', [
     `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,
-    `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and is spelt like this.`,
+    `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and whether its name is right.`,
   ]);
 }
 
@@ -221,22 +231,43 @@ function requestLost(notice: CredentialNoticeOf<'requestLost'>): EventText {
 
 function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText {
   return warning('CertificateOverdueForRefresh', [
-    `${place(notice)}: the certificate from ${signerOf(notice)} should have been renewed ten minutes ago`,
-    `and expires at ${moment(notice.notAfter)}.`,
+    `${place(notice)}: the certificate from ${signerOf(notice)} was to be renewed at ${moment(notice.refreshAt)}`,
+    `and has not been; it expires at ${moment(notice.notAfter)}.`,
     'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
   ]);
+}
+
+function trustMismatch(notice: CredentialNoticeOf<'trustMismatch'>): EventText {
+  const { anchors, since, refreshAt } = notice;
+  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
+  return warning('TrustMismatch', [
+    `${place(notice)}: the certificate from ${signerOf(notice)} does not lead to ${count} of that signer in this volume`,
+    `(since ${moment(since)}); who trusts no others refuses this pod.`,
+    'Ask whoever runs the signer to publish the CA that it signs with in its ClusterTrustBundles,',
+    'with the one before beside it as long as certificates of that are in use.',
+    `The agent asks for a new certificate at ${moment(refreshAt)}.`,
+  ]);
+}
+
+function trustMismatchOver(notice: CredentialNoticeOf<'trustMismatchOver'>): EventText | undefined {
+  return notice.leads
+    ? normal('TrustRestored', [
+        `${place(notice)}: the certificate from ${signerOf(notice)} leads to a trust anchor in this volume again.`,
+        'Nothing needs to be done.',
+      ])
+    : undefined;
 }
 
 function podEnded(notice: CredentialNoticeOf<'podEnded'>): EventText {
   const { why, notAfter, recheckAt } = notice;
   const validity = notAfter === undefined ? '' : `, valid until ${moment(notAfter)},`;
-  const stopped = `the certificate from ${signerOf(notice)}${validity} is renewed no more.`;
-  const again = `The agent looks again at ${moment(recheckAt)}.`;
+  const stopped = `the certificate from ${signerOf(notice)}${validity} is no longer renewed.`;
+  const again = `The agent checks again at ${moment(recheckAt)}.`;
   return why === 'finished'
     ? normal('RefreshStopped', [`${place(notice)}: the pod's phase is Succeeded or Failed;`, stopped, again])
     : warning('RefreshStopped', [
         `${place(notice)}: the API server says that this pod does not exist any more; ${stopped}`,
-        `If you read this of a pod that runs, ask the cluster operator what answers for the API server. ${again}`,
+        `If the pod does run, ask the cluster operator to find out what answers in the name of the API server. ${again}`,
       ]);
 }
 
@@ -245,7 +276,7 @@ function expired(notice: CredentialNoticeOf<'expired'>): EventText {
   if (notice.podEnded !== undefined) {
     return warning('CertificateExpired', [
       expiry,
-      'It is not renewed, since by the API server this pod has ended; the agent goes on looking whether it lives.',
+      'It is not renewed because, by what the API server says, this pod has ended; the agent keeps checking that.',
     ]);
   }
   return warning('CertificateExpired', [
@@ -262,6 +293,15 @@ const failures: Readonly<Record<ErrorCode, { readonly reason: string; readonly a
   },
   Forbidden: {
     reason: 'RequestForbidden',
+    action: `Ask the cluster operator. ${byTheChart}`,
+  },
+  AccountForbidden: {
+    reason: 'AccountForbidden',
+    action:
+      "Ask the cluster operator, who made the rule, or whoever gives this account its permissions. The agent's own permissions have no part in it.",
+  },
+  TokenMissing: {
+    reason: 'TokenMissing',
     action: `Ask the cluster operator. ${byTheChart}`,
   },
   SignerNotAllowed: {

@@ -12,7 +12,7 @@ export interface Row {
   readonly credential?: CredentialEntry;
 }
 
-export const sortKeys = ['attention', 'pod', 'signer', 'key', 'state', 'expiry', 'next'] as const;
+const sortKeys = ['attention', 'pod', 'signer', 'key', 'state', 'expiry', 'next'] as const;
 export type SortKey = (typeof sortKeys)[number];
 
 export interface Selection {
@@ -98,7 +98,8 @@ function sortText(row: Row, sort: SortKey): string {
   const { volume, credential } = row;
   switch (sort) {
     case 'attention': {
-      const place = urgency.indexOf(stateOf(row));
+      const isMismatch = credential?.trustMismatchSince !== undefined && credential.state === 'fresh';
+      const place = urgency.indexOf(isMismatch ? 'overdue_for_refresh' : stateOf(row));
       return `${place < 0 ? urgency.length : place}${credential?.notAfter ?? last}`;
     }
     case 'pod':

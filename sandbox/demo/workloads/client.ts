@@ -18,7 +18,7 @@ const requestTimeoutMs = 10_000;
 const countersIntervalMs = 500;
 
 /** Runs the client until the signal is aborted. */
-export function runClient(options: WorkloadOptions, say: Say, signal: AbortSignal): void {
+function runClient(options: WorkloadOptions, say: Say, signal: AbortSignal): void {
   const counters = { fresh: 0, lasting: 0, failed: 0 };
   let context: SecureContext | undefined;
   let lasting: TLSSocket | undefined;

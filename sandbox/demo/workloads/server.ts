@@ -12,7 +12,7 @@ import { firstCertificate, identityOf, type Say, subjectsOf } from './report.ts'
 import { followVolume, type VolumeContents } from './volume.ts';
 
 /** Runs the server until the signal is aborted. */
-export function runServer(options: WorkloadOptions, say: Say, signal: AbortSignal): void {
+function runServer(options: WorkloadOptions, say: Say, signal: AbortSignal): void {
   const sockets = new Set<TLSSocket>();
   let server: Server | undefined;
   let knownPeer = '';

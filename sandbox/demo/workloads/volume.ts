@@ -33,7 +33,7 @@ const readAttempts = 5;
  * version is removed while it is read, the newest one is read instead.
  * @throws Error when the files are not there.
  */
-export async function readVolume(directory: string, files: VolumeFiles): Promise<VolumeContents> {
+async function readVolume(directory: string, files: VolumeFiles): Promise<VolumeContents> {
   const { credential, anchorsPath } = files;
   const keyPath = credential.kind === 'bundle' ? credential.path : credential.keyPath;
   const chainPath = credential.kind === 'bundle' ? credential.path : credential.chainPath;

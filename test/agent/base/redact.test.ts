@@ -84,7 +84,7 @@ describe('errorText', () => {
 });
 
 test('a signer’s long message costs work in proportion to its length, up to where it is cut', () => {
-  const work = (text: string): number => {
+  const once = (text: string): number => {
     const startedAt = process.cpuUsage();
     for (let count = 0; count < 5; count += 1) {
       redact(text);
@@ -92,6 +92,8 @@ test('a signer’s long message costs work in proportion to its length, up to wh
     const { user, system } = process.cpuUsage(startedAt);
     return user + system;
   };
+  // The best of three: neither other processes nor a collection of garbage count.
+  const work = (text: string): number => Math.min(once(text), once(text), once(text));
   const plain = 'x'.repeat(8_192);
   work(plain);
   const unit = Math.max(1_000, work(plain));
@@ -99,5 +101,5 @@ test('a signer’s long message costs work in proportion to its length, up to wh
     const spent = work(piece.repeat(32_768 / piece.length));
     assert.ok(spent < 50 * unit, `${JSON.stringify(piece)} costs ${spent / unit} times as much as plain text`);
   }
-  assert.ok(redact('y'.repeat(100_000)).length < 9_000);
+  assert.ok(redact('y'.repeat(100_000)).length < 9_000, `${redact('y'.repeat(100_000)).length} is not less than 9000`);
 });

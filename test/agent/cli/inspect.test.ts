@@ -74,7 +74,10 @@ describe('inspect', () => {
     const { code, lines } = await run('inspect', createVolume(t, usual({ ...material, key: createIdentity().key })));
     assert.equal(code, 1);
     assert.equal(lines[0], 'fail  tls.pem: the ec key belongs to no leaf of the volume');
-    assert.ok(lines.includes('fail  tls.pem: no key in the volume belongs to the leaf'));
+    assert.ok(
+      lines.includes('fail  tls.pem: no key in the volume belongs to the leaf'),
+      `fail  tls.pem: no key in the volume belongs to the leaf is not in:\n${lines}`,
+    );
     assert.equal(lines.at(-2), 'not well');
   });
 
@@ -98,7 +101,10 @@ describe('inspect', () => {
     const wrong = createVolume(t, { ...usual(material), 'ca.pem': other.pem });
     const { code, lines } = await run('inspect', wrong);
     assert.equal(code, 1);
-    assert.ok(lines.includes('fail  tls.pem: the chain leads to none of the trust anchors'));
+    assert.ok(
+      lines.includes('fail  tls.pem: the chain leads to none of the trust anchors'),
+      `fail  tls.pem: the chain leads to none of the trust anchors is not in:\n${lines}`,
+    );
     const right = join(createDirectory(t, { 'roots.pem': material.root.pem }), 'roots.pem');
     assert.equal((await run('inspect', wrong, '--anchors', right)).code, 0);
     const without = await run('inspect', createVolume(t, { 'tls.pem': material.key + material.leaf }));
@@ -122,14 +128,20 @@ describe('inspect', () => {
     const files = { 'tls.pem': identity.key + issued + old.pem, 'ca.pem': root.pem };
     const { code, lines } = await run('inspect', createVolume(t, files));
     assert.equal(code, 0);
-    assert.ok(lines.includes('warn  tls.pem: "CN=old" in the chain has expired'));
+    assert.ok(
+      lines.includes('warn  tls.pem: "CN=old" in the chain has expired'),
+      `warn  tls.pem: "CN=old" in the chain has expired is not in:\n${lines}`,
+    );
   });
 
   test('warns of a key that everybody may read, which fails where warnings count', async (t) => {
     const volume = createVolume(t, usual(await createMaterial()), 0o644);
     const { code, lines } = await run('inspect', volume);
     assert.equal(code, 0);
-    assert.ok(lines.includes('warn  tls.pem: the key may be read by everybody (mode 0644)'));
+    assert.ok(
+      lines.includes('warn  tls.pem: the key may be read by everybody (mode 0644)'),
+      `warn  tls.pem: the key may be read by everybody (mode 0644) is not in:\n${lines}`,
+    );
     assert.equal((await run('inspect', volume, '--strict')).code, 1);
   });
 
@@ -153,7 +165,7 @@ describe('inspect', () => {
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^warn {2}tls\.pem: block 1 \(PRIVATE KEY\) cannot be understood$/m);
     assert.match(stdout, /^warn {2}tls\.pem: no key that could be read belongs to the leaf$/m);
-    assert.ok(!(stdout + stderr).includes(body.slice(2, 30)));
+    assert.ok(!(stdout + stderr).includes(body.slice(2, 30)), `${body.slice(2, 30)} is in:\n${stdout + stderr}`);
   });
 
   test('fails a directory that holds nothing of the kind', async (t) => {
@@ -173,7 +185,7 @@ describe('inspect', () => {
     assert.match(stdout, /^warn {2}link\.pem: cannot be read: it leads out of the volume$/m);
     assert.match(stdout, /^warn {2}dangling\.pem: cannot be read: ENOENT$/m);
     assert.match(stdout, /^warn {2}pipe: cannot be read: it is no regular file$/m);
-    assert.ok(!stdout.includes('deep.pem'));
+    assert.ok(!stdout.includes('deep.pem'), `deep.pem is in:\n${stdout}`);
     writeFileSync(join(directory, 'large.pem'), Buffer.alloc(32 * 1024 * 1024 + 1));
     assert.match((await run('inspect', directory)).stdout, /^warn {2}large\.pem: cannot be read: it is too large$/m);
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
@@ -7,6 +6,7 @@ import { runCommand } from '../../../agent/cli/commands.ts';
 import { createObserveServer } from '../../../agent/observe/endpoint/http.ts';
 import { createRoutes } from '../../../agent/observe/endpoint/routes.ts';
 import { createMetrics } from '../../../agent/observe/metrics/metrics.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { createLogProbe, statusSources } from '../observe/subjects.ts';
 
 async function agent(t: TestContext): Promise<string> {
@@ -23,22 +23,20 @@ function surroundings(isTTY = false) {
   const stopping = new AbortController();
   const printed: string[] = [];
   const faults: string[] = [];
-  let onPrinted: () => void = () => undefined;
   return {
     stopping,
     printed,
     faults,
     whenPrinted: (count: number) =>
-      new Promise<void>((resolve) => {
-        onPrinted = () => printed.length >= count && resolve();
-        onPrinted();
-      }),
+      until(
+        () => printed.length >= count,
+        () => `${count} prints, of ${printed.length} so far`,
+      ),
     given: {
       stdout: {
         isTTY,
         write: (text: string) => {
           printed.push(text);
-          onPrinted();
         },
       },
       stderr: { write: (text: string) => faults.push(text) },
@@ -60,7 +58,7 @@ describe('status', () => {
   test('says which addresses it tried when no agent answers, and ends with 1', async (t) => {
     const refusing = createServer((_, response) => response.writeHead(401).end('a bearer token is needed\n'));
     t.after(() => refusing.close());
-    await once(refusing.listen(0, '127.0.0.1'), 'listening');
+    await eventOf(refusing.listen(0, '127.0.0.1'), 'listening', 'the server to listen');
     const address = `127.0.0.1:${(refusing.address() as AddressInfo).port}`;
     const { given, faults, printed } = surroundings();
     assert.equal(await runCommand('status', ['--address', address], given), 1);
@@ -78,7 +76,10 @@ describe('status', () => {
     stopping.abort();
     assert.equal(await code, 0);
     for (const text of printed) {
-      assert.ok(text.startsWith('\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'));
+      assert.ok(
+        text.startsWith('\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'),
+        `${'\u001b[H\u001b[2J\u001b[3Jpod-certificate-agent'} is not the beginning of:\n${text}`,
+      );
     }
   });
 

@@ -1,10 +1,10 @@
 /** Volumes as they are projected, made of real certificates. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 export const hours = 3_600_000;
 
@@ -40,8 +40,7 @@ export async function createMaterial(fromMs = -hours, toMs = 23 * hours): Promis
 
 /** Writes files into a directory of its own. @param mode of each file */
 export function createDirectory(t: TestContext, files: Readonly<Record<string, string>>, mode = 0o640): string {
-  const directory = mkdtempSync(join(tmpdir(), 'inspect-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     writeFileSync(join(directory, path), content, { mode });

@@ -20,5 +20,8 @@ test('the options in force are written as flags that give the same configuration
     // Where there is no registration, its directory has been left out of the configuration.
     assert.deepEqual(configured([...lines]), configuration);
   }
-  assert.ok(flagLines(configured(['--node-name=node-1'])).includes('--metrics-address=127.0.0.1:9808'));
+  assert.ok(
+    flagLines(configured(['--node-name=node-1'])).includes('--metrics-address=127.0.0.1:9808'),
+    `--metrics-address=127.0.0.1:9808 is not in:\n${flagLines(configured(['--node-name=node-1']))}`,
+  );
 });

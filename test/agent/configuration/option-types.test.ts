@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { inspect } from 'node:util';
 import {
   allowList,
   choice,
@@ -166,6 +167,6 @@ describe('a value', () => {
 
   test('that is refused is quoted in part only when it is long', () => {
     const reading = toggle().read('x'.repeat(10_000));
-    assert.ok(!reading.ok && reading.fault.length < 120);
+    assert.ok(!reading.ok && reading.fault.length < 120, inspect(reading));
   });
 });

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { type AgentConfiguration, parseConfiguration } from '../../../agent/configuration/configuration.ts';
 import { type ConfigurationChange, watchConfiguration } from '../../../agent/configuration/reload.ts';
-
-function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'configuration-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
+import { withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** Starts to watch the file; `next` gives the changes one by one, in their order. */
 async function open(t: TestContext, file: string) {
@@ -42,15 +38,15 @@ async function open(t: TestContext, file: string) {
       if (change !== undefined) {
         return change;
       }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      wake = resolve;
+      await withinBound(promise, 'a change of the configuration');
     }
   };
   /** Waits until the file has been read once more. */
   const readAgain = async (): Promise<void> => {
     reads = Promise.withResolvers();
-    await reads.promise;
+    await withinBound(reads.promise, 'the file to be read once more');
   };
   return { watch, next, changes, errors, configuration, readAgain };
 }
@@ -96,7 +92,7 @@ describe('watching the configuration', { timeout: 60_000 }, () => {
     for (const version of [2, 3, 4]) {
       publish(version, `burst: ${version}`);
       const change = await next();
-      assert.ok(change.type === 'changed' && change.configuration.burst === version);
+      assert.ok(change.type === 'changed' && change.configuration.burst === version, inspect(change));
     }
   });
 
@@ -110,7 +106,7 @@ describe('watching the configuration', { timeout: 60_000 }, () => {
       const watch = watchConfiguration({ configuration: parsed.configuration, parse, listener, onError });
       t.after(async () => (await watch).close());
     });
-    assert.ok(change.type === 'changed' && change.configuration.burst === 2);
+    assert.ok(change.type === 'changed' && change.configuration.burst === 2, inspect(change));
   });
 
   test('keeps the old configuration when the new file has faults, tells them once, and goes on when they are mended', async (t) => {
@@ -132,11 +128,12 @@ describe('watching the configuration', { timeout: 60_000 }, () => {
     assert.deepEqual(changes, []);
     rmSync(file);
     const gone = await next();
-    assert.ok(gone.type === 'rejected' && gone.faults[0]?.includes('cannot be read: ENOENT'));
+    assert.ok(gone.type === 'rejected' && gone.faults[0]?.includes('cannot be read: ENOENT'), inspect(gone));
     replace(file, 'burst: 2');
     const mended = await next();
     assert.ok(
       mended.type === 'changed' && mended.configuration.burst === 2 && mended.configuration.logLevel === 'info',
+      inspect(mended),
     );
   });
 
@@ -146,7 +143,7 @@ describe('watching the configuration', { timeout: 60_000 }, () => {
     const { next, changes, configuration, readAgain } = await open(t, file);
     replace(file, 'burst: 2\nvolumeMode: directory\npublishTimeout: 10s\n');
     const changed = await next();
-    assert.ok(changed.type === 'changed');
+    assert.ok(changed.type === 'changed', inspect(changed));
     assert.deepEqual(changed.options, ['--burst']);
     assert.deepEqual(changed.configuration, { ...configuration, burst: 2 });
     const restart = { type: 'restartNeeded', options: ['--volume-mode', '--publish-timeout'] };

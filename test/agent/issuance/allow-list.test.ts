@@ -111,7 +111,7 @@ describe('an issuer with an allow-list', () => {
     let current: typeof rules = [];
     const limited = withAllowList(issuer, () => current);
     await assert.rejects(limited.submit(order('shop', 'example.com/mesh'), key, signal), (error) => {
-      assert.ok(error instanceof AgentError);
+      assert.ok(error instanceof AgentError, `${error} is no AgentError`);
       assert.equal(error.code, 'SignerNotAllowed');
       assert.equal(error.actor, 'cluster operator');
       assert.match(error.message, /namespace shop may not ask signer example\.com\/mesh/);

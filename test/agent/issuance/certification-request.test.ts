@@ -1,6 +1,6 @@
 /** PKCS#10 requests with contents, read by OpenSSL. */
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { certificationRequestInfo } from '../../../agent/issuance/certification-request.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
@@ -8,7 +8,6 @@ import { createOpenSsl } from '../../support/openssl.ts';
 
 describe('a request with names and usages', () => {
   const openssl = createOpenSsl();
-  after(() => openssl.close());
   const names = {
     uris: ['spiffe://mesh.example/ns/shop/sa/web'],
     dnsNames: ['web.shop.svc'],

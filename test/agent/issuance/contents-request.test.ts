@@ -1,16 +1,19 @@
 /** What the answers of the two APIs mean, and how their requests are made, found again and removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { apiOf, issuerByRule } from '../../../agent/issuance/by-rule.ts';
 import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
 import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
 import { createContentsIssuer, nodeLabelValue } from '../../../agent/issuance/contents-request.ts';
 import { type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+import type { PodTokens } from '../../../agent/issuance/pod-account.ts';
 import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { CertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import type { CertificateOrder, Issuer, Outcome } from '../../../agent/lifecycle/ports.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
 
 const key = await createKeyMaker().generate('ECDSAP256');
@@ -72,21 +75,35 @@ describe("a CertificateRequest's answer", () => {
 
   it('has no times when the certificate cannot be read, so that the checks refuse it', () => {
     const outcome = outcomeOf({ conditions: [condition('Ready', 'True')], certificate: 'AAAA' });
-    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter));
+    assert.ok(outcome?.type === 'issued' && Number.isNaN(outcome.notAfter), inspect(outcome));
   });
 });
 
 it("a CertificateSigningRequest's lifetime is at least what the API takes", () => {
   const choice = issuerFor(rulesOf([{ signers: ['*'], certificateSigningRequest: {} }]), 'shop', 'example.com/a');
-  assert.ok(choice.api === 'certificateSigningRequest');
+  assert.ok(choice.api === 'certificateSigningRequest', inspect(choice));
   const body = certificateSigningRequests.body({ ...order, maxExpirationSeconds: 60 }, '', choice, 'node-a');
   assert.equal(body.spec.expirationSeconds, 600);
+});
+
+it('the lifetime asked for is the shorter one of what the pod and the rule say', () => {
+  const seconds = (lifetimeSeconds: number | undefined, maxExpirationSeconds: number | undefined) => {
+    const rule = lifetimeSeconds === undefined ? {} : { lifetimeSeconds };
+    const choice = issuerFor(rulesOf([{ signers: ['*'], certManager: rule }]), 'shop', signerName);
+    assert.ok(choice.api === 'certManager', inspect(choice));
+    const wish = maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds };
+    return certificateRequests.body({ ...order, ...wish }, '', choice, 'node-a').spec.duration;
+  };
+  assert.deepEqual(
+    [seconds(undefined, undefined), seconds(600, undefined), seconds(600, 3600), seconds(7200, 3600)],
+    [undefined, '600s', '600s', '3600s'],
+  );
 });
 
 it('a node whose name is longer than a label has a label of its own', () => {
   const long = 'n'.repeat(200);
   assert.equal(nodeLabelValue('node-a'), 'node-a');
-  assert.ok(nodeLabelValue(long).length <= 63);
+  assert.ok(nodeLabelValue(long).length <= 63, `${nodeLabelValue(long).length} is more than 63`);
   assert.notEqual(nodeLabelValue(long), nodeLabelValue(`${long}2`));
 });
 
@@ -154,9 +171,15 @@ function api() {
   };
 }
 
+const noTokens: PodTokens = {
+  ready: () => assert.fail('no rule asks for tokens'),
+  bearer: () => assert.fail('no rule asks for tokens'),
+};
+
 function issuerOver(world: ReturnType<typeof api>, rules: IssuerRules = []): Issuer {
   return createContentsIssuer({
     kind: certificateRequests,
+    tokens: noTokens,
     calls: world.calls,
     cache: world.cache,
     nodeName: 'node-a',
@@ -213,7 +236,7 @@ describe('what a request waits for', () => {
     world.answer(pending('not found'));
     world.answer(pending('not ready'));
     world.answer({ conditions: [approved, condition('Ready', 'True', 'Issued')], certificate });
-    await told;
+    await withinBound(told, 'the outcome');
     world.answer(pending('late'));
     assert.deepEqual(heard, ['approver', 'not found', 'not ready']);
   });
@@ -235,10 +258,10 @@ describe('a request of cert-manager', () => {
       });
     });
     world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
-    const told = await outcome;
+    const told = await withinBound(outcome, 'the outcome');
     assert.equal(told.type, 'issued');
     assert.deepEqual(world.removed, ['shop/mtls-0-abc.cr']);
-    assert.ok(told.type === 'issued');
+    assert.ok(told.type === 'issued', inspect(told));
     assert.equal(issuer.verify(told, key.spki, now + 1000).certificates.length, 1);
   });
 
@@ -290,4 +313,30 @@ it('a request is taken to the API that its name tells, a new one to the API that
     issuer.requestName({ pod, volumeName: 'v', sourceIndex: 0, signerName: signer }, key.spki);
   assert.deepEqual(['example.com/a', 'example.org/a', signerName].map(nameFor), ['pcr', 'csr', 'cr']);
   assert.throws(() => nameFor('issuers.cert-manager.io/bank.ca'), { code: 'SignerNotAllowed' });
+});
+
+it('a pod that asks for names of an API that carries none is told so, unless the rule leads elsewhere by now', async () => {
+  const submitted: string[] = [];
+  const issuers = issuerOver(api());
+  const recording = (name: string): Issuer => ({ ...issuers, submit: async () => void submitted.push(name) });
+  const over = (rules: IssuerRules) =>
+    issuerByRule(
+      {
+        podCertificateRequest: recording('pcr'),
+        certificateSigningRequest: recording('csr'),
+        certManager: recording('cr'),
+      },
+      () => rules,
+    );
+  const names = { dnsNames: ['a.example'], uris: [], ipAddresses: [] };
+  const asked = { ...order, signerName: 'example.com/a', requestName: 'mtls-0-ab', names };
+  await assert.rejects(over([]).submit(asked, key, signal), {
+    code: 'Rejected',
+    actor: 'pod author',
+    message: /signer example\.com\/a is asked by PodCertificateRequest, which carries none/,
+  });
+  const turned = rulesOf([{ signers: ['*'], certificateSigningRequest: {} }]);
+  await assert.rejects(over(turned).submit(asked, key, signal), { code: 'Conflict', actor: 'nobody' });
+  await over(turned).submit({ ...asked, requestName: 'mtls-0-ab.csr' }, key, signal);
+  assert.deepEqual(submitted, ['csr']);
 });

@@ -1,7 +1,8 @@
 /** Which certificate API a signer is asked through, and how rules are read. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+import { inspect } from 'node:util';
+import { audiencesOf, type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
 
 function rules(written: unknown): IssuerRules {
   const reading = readIssuerRules(written);
@@ -16,10 +17,10 @@ describe('without a rule', () => {
 
   it("cert-manager's names go to cert-manager", () => {
     const cluster = issuerFor([], 'shop', 'clusterissuers.cert-manager.io/ca');
-    assert.ok(cluster.api === 'certManager');
+    assert.ok(cluster.api === 'certManager', inspect(cluster));
     assert.deepEqual(cluster.issuer, { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' });
     const own = issuerFor([], 'shop', 'issuers.cert-manager.io/shop.ca.v2');
-    assert.ok(own.api === 'certManager');
+    assert.ok(own.api === 'certManager', inspect(own));
     assert.deepEqual(own.issuer, { name: 'ca.v2', kind: 'Issuer', group: 'cert-manager.io' });
   });
 
@@ -38,10 +39,10 @@ describe('with rules', () => {
 
   it('the first that matches counts', () => {
     const first = issuerFor(some, 'shop', 'example.com/mesh');
-    assert.ok(first.api === 'certificateSigningRequest');
+    assert.ok(first.api === 'certificateSigningRequest', inspect(first));
     assert.equal(first.refreshAfter, 0.5);
     const second = issuerFor(some, 'bank', 'example.com/mesh');
-    assert.ok(second.api === 'certManager');
+    assert.ok(second.api === 'certManager', inspect(second));
     assert.deepEqual(second.issuer, { name: 'ca', kind: 'Issuer', group: 'cert-manager.io' });
     assert.deepEqual(second.usages, ['client auth']);
   });
@@ -58,6 +59,37 @@ describe('with rules', () => {
   });
 });
 
+describe('on whose behalf', () => {
+  const requesterOf = (written: IssuerRules, signerName: string) => {
+    const choice = issuerFor(written, 'shop', signerName);
+    return choice.api === 'podCertificateRequest' ? undefined : choice.requester;
+  };
+  const some = rules([
+    { signers: ['example.com/pod'], as: 'pod', certificateSigningRequest: {} },
+    { signers: ['example.com/named'], as: 'pod', audience: 'https://api', certManager: { issuer: { name: 'ca' } } },
+    { signers: ['example.com/agent'], as: 'agent', certificateSigningRequest: {} },
+    { signers: ['example.com/again'], as: 'pod', certificateSigningRequest: {} },
+    { signers: ['example.com/silent'], certificateSigningRequest: {} },
+  ]);
+
+  it("a request is made as the agent, unless the rule wants the pod's own account", () => {
+    assert.deepEqual(requesterOf(some, 'example.com/pod'), { as: 'pod', audience: '' });
+    assert.deepEqual(requesterOf(some, 'example.com/named'), { as: 'pod', audience: 'https://api' });
+    assert.deepEqual(requesterOf(some, 'example.com/agent'), { as: 'agent' });
+    assert.deepEqual(requesterOf(some, 'example.com/silent'), { as: 'agent' });
+    assert.deepEqual(requesterOf(some, 'clusterissuers.cert-manager.io/ca'), { as: 'agent' }, 'without a rule');
+  });
+
+  it('the audiences that tokens are needed for are those of the rules, each once', () => {
+    assert.deepEqual([...audiencesOf(some)], ['', 'https://api']);
+    assert.deepEqual([...audiencesOf([])], []);
+  });
+
+  it('the word of the rules in force is read again from what is kept of them', () => {
+    assert.deepEqual(rules(JSON.parse(JSON.stringify(some))), some);
+  });
+});
+
 describe('faults of rules are named', () => {
   const cases: readonly (readonly [unknown, RegExp])[] = [
     [{}, /must be|list of rules/],
@@ -69,7 +101,22 @@ describe('faults of rules are named', () => {
     [[{ signers: ['*'], certManager: { usages: ['any', 'any'] } }], /must not repeat a usage/],
     [[{ signers: ['*'], certificateSigningRequest: { refreshAfter: 1 } }], /refreshAfter/],
     [[{ signers: ['*'], certificateSigningRequest: { colour: 'red' } }], /colour/],
+    [[{ signers: ['*'], as: 'pod', podCertificateRequest: {} }], /0 must not say "as: pod" of podCertificateRequest/],
+    [[{ signers: ['*'], as: 'node', certificateSigningRequest: {} }], /0\.as must be/],
+    [[{ signers: ['*'], audience: 'a', certificateSigningRequest: {} }], /0 says audience/],
+    [[{ signers: ['*'], as: 'agent', audience: 'a', certificateSigningRequest: {} }], /0 says audience/],
+    [[{ signers: ['*'], as: 'pod', audience: 'a b', certificateSigningRequest: {} }], /0\.audience/],
+    [[{ signers: ['*'], as: 'pod', audience: '', certificateSigningRequest: {} }], /0\.audience/],
+    [[{ signers: ['*'], certificateSigningRequest: { as: 'pod' } }], /certificateSigningRequest\.as/],
     [[{ signers: ['*'], certManager: { uris: [`spiffe://\${trustDoman}/x`] } }], /trustDoman/],
+    [[{ signers: ['*'], certManager: { uris: [`spiffe://td/\${namespace`] } }], /names the variable/],
+    [[{ signers: ['*'], certManager: { dnsNames: [`\${podIPs}`] } }], /podIPs/],
+    [[{ signers: ['*'], certManager: { dnsNames: [`\${pod.labels['a}b']}`] } }], /pod\.labels/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { dnsNames: ['a**.b'] } } }], /one "\*" between/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { uris: ['spiffe://*/ns/a'] } } }], /path of a URI only/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { ipAddresses: ['10.0.0.0/33'] } } }], /range like/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { emails: [] } } }], /emails/],
+    [[{ signers: ['*'], certManager: { lifetimeSeconds: 599 } }], /lifetimeSeconds/],
   ];
   for (const [written, fault] of cases) {
     it(JSON.stringify(written), () => {

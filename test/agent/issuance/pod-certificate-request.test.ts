@@ -135,7 +135,7 @@ const order: CertificateOrder = {
 };
 const { signal } = new AbortController();
 const isError = (code: ErrorCode, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof AgentError);
+  assert.ok(error instanceof AgentError, `${error} is no AgentError`);
   assert.equal(error.code, code);
   assert.match(error.message, message);
   return true;
@@ -211,7 +211,7 @@ describe('the request that is created', () => {
     const script = scriptedApi([v1alpha1]);
     const annotated = { ...order, userAnnotations: { 'example.com/team': 'a' } };
     await assert.rejects(issuerFor(script.api).submit(annotated, key, signal), (error) => {
-      assert.ok(error instanceof AgentError);
+      assert.ok(error instanceof AgentError, `${error} is no AgentError`);
       assert.deepEqual([error.code, error.actor], ['Rejected', 'pod author']);
       return isError('Rejected', /userAnnotations .* certificates.k8s.io\/v1alpha1/)(error);
     });

@@ -31,7 +31,7 @@ describe('the name of a request', () => {
       fc.property(fc.string({ unit: 'binary' }), fc.string(), fc.nat(), (volumeName, podUID, index) => {
         const name = requestNameFor(podUID, volumeName, index, spki);
         assert.match(name, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
-        assert.ok(name.length <= 253);
+        assert.ok(name.length <= 253, `${name.length} is more than 253`);
       }),
     );
   });

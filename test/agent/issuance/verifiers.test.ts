@@ -4,9 +4,9 @@ import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
 import { ascend, verifiesAgainst } from '../../../agent/issuance/path.ts';
+import { certify, makeHolder, now, pemOf, type Quality } from '../../support/certificates.ts';
 import { buildGoProgram, goIsMissing } from '../../support/go.ts';
 import { createOpenSsl, type OpenSsl } from '../../support/openssl.ts';
-import { certify, makeHolder, now, pemOf, type Quality } from './authorities.ts';
 
 interface Case {
   readonly chain: readonly Uint8Array[];
@@ -52,9 +52,8 @@ before(async () => {
 });
 
 describe('a chain at random', () => {
-  it('is accepted as Go accepts it, and what is kept of it too', { skip: goIsMissing, timeout: 300_000 }, (t) => {
+  it('is accepted as Go accepts it, and what is kept of it too', { skip: goIsMissing, timeout: 300_000 }, () => {
     const program = buildGoProgram('chains');
-    t.after(() => program.close());
     const whole = askGo(program.ask, cases);
     const rest = cases.map((each) => ({ ...each, chain: keptOf(each) }));
     const verdicts = askGo(
@@ -72,9 +71,8 @@ describe('a chain at random', () => {
     assert.ok(accepted > 250 && accepted < 1_250, `${accepted} of ${cases.length} are accepted`);
   });
 
-  it('is accepted where OpenSSL accepts it, and what is kept of it is accepted by OpenSSL', async (t) => {
+  it('is accepted where OpenSSL accepts it, and what is kept of it is accepted by OpenSSL', async () => {
     const openssl = createOpenSsl();
-    t.after(() => openssl.close());
     let accepted = 0;
     for (const each of cases.slice(0, 120)) {
       if (!(await isAccepted(openssl, each))) {
@@ -106,20 +104,23 @@ function agree(one: boolean | undefined, other: boolean | undefined, each: Case)
 
 function keptOf({ chain }: Case): Uint8Array[] {
   const [leaf, ...others] = chain.map(parseCertificate);
-  assert.ok(leaf);
+  assert.ok(leaf, 'there is no leaf');
   return ascend(leaf, others, now).certificates.map(({ der }) => der);
 }
 
 function askGo(ask: (question: unknown) => unknown, all: readonly Case[]): boolean[] {
   const coded = (ders: readonly Uint8Array[]): string[] => ders.map((der) => Buffer.from(der).toString('base64'));
   const answers = ask(all.map(({ chain, roots }) => ({ chain: coded(chain), roots: coded(roots), now })));
-  assert.ok(Array.isArray(answers) && answers.length === all.length);
+  assert.ok(
+    Array.isArray(answers) && answers.length === all.length,
+    'Go answered something else than one answer for each chain',
+  );
   return answers.map((answer) => answer === true);
 }
 
 async function isAccepted(openssl: OpenSsl, { chain, roots }: Case): Promise<boolean> {
   const [leaf, ...others] = chain;
-  assert.ok(leaf);
+  assert.ok(leaf, 'there is no leaf');
   const file = (...ders: readonly Uint8Array[]): Buffer => Buffer.from(pemOf(...ders));
   const untrusted = others.length === 0 ? [] : ['-untrusted', file(...others)];
   const time = ['-attime', String(now / 1000)];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPair, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { KeyPair } from '../../../agent/keys/algorithm.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
@@ -197,12 +197,15 @@ describe('restoring keys', () => {
     assert.throws(
       () => keys.restore(bytes),
       (error: unknown) => {
-        assert.ok(isInternal(/^the stored private key cannot be read as PKCS#8$/)(error));
+        assert.ok(isInternal(/^the stored private key cannot be read as PKCS#8$/)(error), inspect(error));
         assert.equal((error as Error).cause, undefined);
         return true;
       },
     );
-    assert.ok(bytes.every((byte) => byte === 0));
+    assert.ok(
+      bytes.every((byte) => byte === 0),
+      'bytes of the key are left in the buffer that was handed in',
+    );
     assert.throws(() => keys.restore(new Uint8Array()), isInternal(/cannot be read/));
   });
 
@@ -218,7 +221,10 @@ describe('restoring keys', () => {
     for (const other of others) {
       const bytes = pkcs8Of(other);
       assert.throws(() => keys.restore(bytes), isInternal(/no key type that is supported/));
-      assert.ok(bytes.every((byte) => byte === 0));
+      assert.ok(
+        bytes.every((byte) => byte === 0),
+        'bytes of the key are left in the buffer that was handed in',
+      );
     }
   });
 
@@ -228,9 +234,15 @@ describe('restoring keys', () => {
     memory.set(pkcs8, 10);
     const key = keys.restore(memory.subarray(10, 10 + pkcs8.length));
     assert.equal(key.keyType, 'ED25519');
-    assert.ok(createPrivateKey({ key: Buffer.from(key.pkcs8), format: 'der', type: 'pkcs8' }));
+    assert.doesNotThrow(() => createPrivateKey({ key: Buffer.from(key.pkcs8), format: 'der', type: 'pkcs8' }));
     key.destroy();
-    assert.ok(memory.subarray(10, -10).every((byte) => byte === 0));
-    assert.ok([...memory.subarray(0, 10), ...memory.subarray(-10)].every((byte) => byte === 7));
+    assert.ok(
+      memory.subarray(10, -10).every((byte) => byte === 0),
+      'bytes of the key are left in the memory',
+    );
+    assert.ok(
+      [...memory.subarray(0, 10), ...memory.subarray(-10)].every((byte) => byte === 7),
+      'memory beside the key was written to',
+    );
   });
 });

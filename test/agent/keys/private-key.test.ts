@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
@@ -27,7 +27,6 @@ const expected: Record<KeyType, { key: RegExp; request: string }> = {
 
 const openssl = createOpenSsl();
 const keys = createKeyMaker();
-after(() => openssl.close());
 
 for (const keyType of keyTypes) {
   describe(`a private key of type ${keyType}`, () => {
@@ -89,10 +88,13 @@ for (const keyType of keyTypes) {
       for (const again of [restored, known]) {
         const stub = await again.stubRequest();
         await openssl.run('req', '-inform', 'DER', '-in', stub, '-noout', '-verify');
-        assert.ok(Buffer.from(stub).includes(Buffer.from(key.spki)));
+        assert.ok(Buffer.from(stub).includes(Buffer.from(key.spki)), 'the stub request does not hold the public key');
       }
       restored.destroy();
-      assert.ok(key.pkcs8.some((byte) => byte !== 0));
+      assert.ok(
+        key.pkcs8.some((byte) => byte !== 0),
+        'the key is zeroed before it is destroyed',
+      );
     });
 
     it('shows its type and no bytes wherever it is printed', () => {
@@ -108,13 +110,16 @@ for (const keyType of keyTypes) {
       const underWay = Promise.allSettled([key.stubRequest()]);
       key.destroy();
       key.destroy();
-      assert.ok(pkcs8.every((byte) => byte === 0));
+      assert.ok(
+        pkcs8.every((byte) => byte === 0),
+        'bytes of the destroyed key are left',
+      );
       const gone = (error: unknown) => error instanceof AgentError && error.code === 'Internal';
       await assert.rejects(key.proofOfPossession(podUID), gone);
       await assert.rejects(key.stubRequest(), gone);
       // A signature under way either was made before or is refused; it is never made from zeroes.
       const [result] = await underWay;
-      assert.ok(result.status === 'fulfilled' || gone(result.reason));
+      assert.ok(result.status === 'fulfilled' || gone(result.reason), inspect(result));
     });
   });
 }

@@ -9,6 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { createPodDirectory } from '../../../agent/kubernetes/pods.ts';
 import type { PodReference } from '../../../volumes/base/volume.ts';
+import { boundMs } from '../../support/bounded.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { clientOf, type Received, sendJson, startLoopback } from './loopback.ts';
 
@@ -86,7 +87,9 @@ async function run(t: TestContext, { pods, requestsPerSecond, answerMs, greedySo
   const all = pods + (greedySources > 0 ? 1 : 0);
   for (let ticks = 0; finished < all && server.received.length < mostCalls && ticks < 8 * mostCalls; ticks += 1) {
     clock.advance(250);
+    const giveUpAt = performance.now() + boundMs;
     do {
+      assert.ok(performance.now() < giveUpAt, `waited ${boundMs} ms in vain for ${client.load().active} calls to end`);
       for (let turn = 0; turn < 3; turn += 1) {
         await nextTurn();
       }

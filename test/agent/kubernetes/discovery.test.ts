@@ -98,7 +98,7 @@ test('an API that is missing says what to switch on for this version of Kubernet
     const { discovery } = await start(t, { served: { v1: [csr] }, minor });
     for (const find of [discovery.podCertificateRequests, discovery.clusterTrustBundles]) {
       await assert.rejects(find(), (error: unknown) => {
-        assert.ok(error instanceof AgentError);
+        assert.ok(error instanceof AgentError, `${error} is no AgentError`);
         assert.deepEqual([error.code, error.actor], ['ApiMissing', 'cluster operator']);
         messages[`${minor} ${/ClusterTrust|PodCert/.exec(error.message)?.[0]}`] = error.message;
         return true;
@@ -107,9 +107,18 @@ test('an API that is missing says what to switch on for this version of Kubernet
   }
   const gate = '--feature-gates=PodCertificateRequest=true --runtime-config=certificates.k8s.io';
   assert.match(messages['33 PodCert'] ?? '', /v1\.33\.0.*no such API: version 1\.34/);
-  assert.ok(messages['34 PodCert']?.includes(`${gate}/v1alpha1/podcertificaterequests=true`));
-  assert.ok(messages['35 PodCert']?.includes(`${gate}/v1beta1/podcertificaterequests=true`));
-  assert.ok(messages['36+ PodCert']?.includes(`${gate}/v1beta1/podcertificaterequests=true`));
+  assert.ok(
+    messages['34 PodCert']?.includes(`${gate}/v1alpha1/podcertificaterequests=true`),
+    `${`${gate}/v1alpha1/podcertificaterequests=true`} is not in:\n${messages['34 PodCert']}`,
+  );
+  assert.ok(
+    messages['35 PodCert']?.includes(`${gate}/v1beta1/podcertificaterequests=true`),
+    `${`${gate}/v1beta1/podcertificaterequests=true`} is not in:\n${messages['35 PodCert']}`,
+  );
+  assert.ok(
+    messages['36+ PodCert']?.includes(`${gate}/v1beta1/podcertificaterequests=true`),
+    `${`${gate}/v1beta1/podcertificaterequests=true`} is not in:\n${messages['36+ PodCert']}`,
+  );
   assert.match(messages['37 PodCert'] ?? '', /on by default.*--feature-gates=PodCertificateRequest=false/);
   assert.match(messages['26 ClusterTrust'] ?? '', /version 1\.27 is the first/);
   assert.match(messages['27 ClusterTrust'] ?? '', /certificates\.k8s\.io\/v1alpha1\/clustertrustbundles=true/);

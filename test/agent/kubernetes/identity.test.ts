@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createIdentity, type IdentitySource } from '../../../agent/kubernetes/identity.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
   isWatch,
   type KeyPair,
   makeCertificate,
-  makeDirectory,
   openWatch,
   sendJson,
   sendStatus,

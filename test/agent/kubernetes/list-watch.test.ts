@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
+import type { FinishedCall } from '../../../agent/base/call.ts';
 import type { AgentError } from '../../../agent/base/errors.ts';
-import type { FinishedCall } from '../../../agent/kubernetes/client.ts';
-import {
-  createListWatch,
-  type ListWatch,
-  type ListWatchEvent,
-  type ListWatchOptions,
-} from '../../../agent/kubernetes/list-watch.ts';
+import { createListWatch, type ListWatch, type ListWatchOptions } from '../../../agent/kubernetes/list-watch.ts';
+import type { ListWatchEvent } from '../../../agent/kubernetes/live-copy.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
+import { eventOf, until, withinBound } from '../../support/bounded.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
@@ -62,17 +58,18 @@ async function start(
       check();
     }
   });
-  const told = (wanted: string): Promise<void> =>
-    new Promise((resolve) => {
-      const check = (): void => {
-        if (events.includes(wanted)) {
-          waiting.delete(check);
-          resolve();
-        }
-      };
-      waiting.add(check);
-      check();
-    });
+  const told = (wanted: string): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = (): void => {
+      if (events.includes(wanted)) {
+        resolve();
+      }
+    };
+    waiting.add(check);
+    check();
+    const what = (): string => `${wanted}, among ${events.join(', ')}`;
+    return withinBound(promise, what).finally(() => waiting.delete(check));
+  };
   return { server, watch, events, errors, told };
 }
 
@@ -112,7 +109,7 @@ test('a list is read page by page and told once it is complete', async (t) => {
   assert.equal(watching.query.get('allowWatchBookmarks'), 'true');
   assert.equal(watching.query.get('fieldSelector'), 'spec.nodeName=n1');
   const timeoutSeconds = Number(watching.query.get('timeoutSeconds'));
-  assert.ok(timeoutSeconds >= 300 && timeoutSeconds < 600);
+  assert.ok(timeoutSeconds >= 300 && timeoutSeconds < 600, `the watch asks for ${timeoutSeconds} seconds`);
 });
 
 test('an object that cannot be read is reported, hides no other, and stays as it was known', async (t) => {
@@ -366,15 +363,15 @@ test('a quiet watch is not taken for dead before its bookmark comes, a little ov
   };
   const client = clientOf(t, server, { clock, onCall });
   const { told } = await start(t, server, { client, clock, onError });
-  await opened.promise;
+  await withinBound(opened.promise, 'the watch to be open');
   clock.advance(62_000);
-  assert.ok(reply);
+  assert.ok(reply, 'there is no reply');
   sendEvent(reply, 'BOOKMARK', { metadata: { resourceVersion: '4' } });
   sendEvent(reply, 'ADDED', thing('a', 5));
   await told('added a');
   assert.equal(isGivenUp, false);
   clock.advance(70_000);
-  assert.match((await given.promise).message, /silent for 70000 ms/);
+  assert.match((await withinBound(given.promise, 'the watch to be given up')).message, /silent for 70000 ms/);
 });
 
 test('a frame that is no watch event leads to a new connection', async (t) => {
@@ -412,7 +409,7 @@ test('a server that ends every watch at once is not asked in a loop', async (t) 
     }
   });
   await server.nth(3, isWatch);
-  assert.ok(errors.length >= 2);
+  assert.ok(errors.length >= 2, `${errors.length} is less than 2`);
   assert.match(errors[0]?.message ?? '', /ended at once/);
 });
 
@@ -432,7 +429,7 @@ test('Retry-After is kept before a list is tried again', async (t) => {
     }
   });
   await told('synced');
-  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990);
+  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990, `${(times[1] ?? 0) - (times[0] ?? 0)} is less than 990`);
 });
 
 test('a path that is not served is reported and asked for again', async (t) => {
@@ -488,7 +485,7 @@ test('after stop no listener is called and the connection is closed', async (t) 
   );
   await told('synced');
   const { response } = await server.nth(1, isWatch);
-  const closed = once(response, 'close');
+  const closed = eventOf(response, 'close', 'the connection of the request to be closed');
   watch.stop();
   sendEvent(response, 'ADDED', thing('a', 2));
   await closed;
@@ -513,9 +510,7 @@ test('a server that asks for a day does not keep a watch away for longer than a 
     },
     { clock },
   );
-  while (watch.health().restarts === 0) {
-    await new Promise(setImmediate);
-  }
+  await until(() => watch.health().restarts > 0, 'the list to be refused');
   clock.advance(59_999);
   await new Promise(setImmediate);
   assert.equal(server.received.length, 1);

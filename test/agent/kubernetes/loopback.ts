@@ -2,18 +2,17 @@
  * A real HTTPS server on loopback that plays the API server as a test scripts it, with a certificate made by OpenSSL.
  */
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ApiClient, type ApiClientOptions, createApiClient } from '../../../agent/kubernetes/client.ts';
 import type { Credentials, Identity } from '../../../agent/kubernetes/identity.ts';
 import type { KubernetesObject } from '../../../agent/kubernetes/objects.ts';
-import { withinBound } from '../../support/bounded.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A request as it arrived, body read. */
 export interface Received {
@@ -50,12 +49,6 @@ export interface Loopback {
 export interface KeyPair {
   readonly cert: string;
   readonly key: string;
-}
-
-export function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'kubernetes-test-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 /** A self-signed certificate for 127.0.0.1, PEM. */
@@ -112,7 +105,7 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
   });
   server.on('tlsClientError', () => {});
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await eventOf(server, 'listening', 'the server to listen');
   const { port } = server.address() as AddressInfo;
   const breakConnections = (): void => {
     for (const socket of sockets) {
@@ -142,7 +135,7 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
     },
     breakConnections,
     async close() {
-      const closed = once(server, 'close');
+      const closed = eventOf(server, 'close', 'the server to be closed');
       // First no new connections: a client whose call was broken off at once makes another.
       server.close();
       breakConnections();

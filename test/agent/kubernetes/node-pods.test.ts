@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createNodePods, type NodePodWatch } from '../../../agent/kubernetes/node-pods.ts';
 import type { PodReference } from '../../../volumes/base/volume.ts';
+import { eventOf, until, withinBound } from '../../support/bounded.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import {
   clientOf,
@@ -38,16 +39,15 @@ async function start(t: TestContext, handle: Handler) {
 
 /** Resolves when the pod is said to be on its way out. */
 function ending(pods: NodePodWatch, pod: PodReference): Promise<void> {
-  return new Promise((resolve) => {
+  const told = new Promise<void>((resolve) => {
     pods.onEnding(pod, resolve);
   });
+  return withinBound(told, `the end of pod ${pod.name} to be told`);
 }
 
 /** Resolves once the client has hung up. */
-function hungUp({ response }: { readonly response: NodeJS.EventEmitter }): Promise<void> {
-  return new Promise((resolve) => {
-    response.on('close', resolve);
-  });
+async function hungUp({ response }: { readonly response: NodeJS.EventEmitter }): Promise<void> {
+  await eventOf(response, 'close', 'the client to hang up');
 }
 
 test('sixty pods that wait cost one list and one watch of the node, made as the node, and each hears of its own deletion', async (t) => {
@@ -115,16 +115,10 @@ test('the watch is closed when nobody asks any more, and opened again for the ne
 test('an agent that may not list pods asks once, and again no sooner than after ten minutes', async (t) => {
   const { server, clock, errors, pods } = await start(t, ({ response }) => sendStatus(response, 403, 'Forbidden'));
   const refused = (count: number) =>
-    new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (errors.length >= count) {
-          resolve();
-        } else {
-          setImmediate(look);
-        }
-      };
-      look();
-    });
+    until(
+      () => errors.length >= count,
+      () => `refusal ${count}, of ${errors.length} so far`,
+    );
   pods.onEnding(reference('web'), () => assert.fail('nothing is known of the pod'));
   await refused(1);
   clock.advance(599_000);

@@ -74,17 +74,33 @@ test('a pod is identified with its service account, its node and what it says ab
     securityContext: { fsGroup: 2000, runAsUser: 1000 },
     containers: [{ name: 'a' }],
   };
-  const { identify, server } = await start(t, { [podPath]: pod({ spec }) });
+  const labels = { app: 'web' };
+  const own = pod({ spec, status: { podIPs: [{ ip: '10.0.0.7' }, { ip: 'fd00::7' }, { ip: 'none' }, {}] } });
+  const { identify, server } = await start(t, {
+    [podPath]: { ...own, metadata: { ...own.metadata, labels } },
+    [nodePath]: { metadata: { name: 'worker-1', uid: 'node-uid', annotations: { zone: 'a' } } },
+  });
   assert.deepEqual(await identify(), {
     pod: web,
     serviceAccountUID: 'account-uid',
     nodeName: 'worker-1',
     nodeUID: 'node-uid',
     ended: false,
+    about: { pod: { labels }, node: { annotations: { zone: 'a' } }, serviceAccount: {} },
+    podIPs: ['10.0.0.7', 'fd00::7'],
     fsGroup: 2000,
     runAsUser: 1000,
   });
-  assert.ok(server.received.every(({ headers }) => headers['impersonate-user'] === undefined));
+  assert.ok(
+    server.received.every(({ headers }) => headers['impersonate-user'] === undefined),
+    'a request was made as somebody else',
+  );
+});
+
+test("a pod on the node's network has no addresses of its own", async (t) => {
+  const spec = { nodeName: 'worker-1', serviceAccountName: 'cart', hostNetwork: true };
+  const { identify } = await start(t, { [podPath]: pod({ spec, status: { podIPs: [{ ip: '192.0.2.1' }] } }) });
+  assert.equal((await identify()).podIPs, undefined);
 });
 
 test('service accounts are read as the node where that is configured', async (t) => {

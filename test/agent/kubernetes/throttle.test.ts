@@ -237,7 +237,7 @@ test('a full queue turns away a call of the pod that has most, not the newcomer'
   assert.deepEqual(refused, ['greedy 19']);
   clock.advance(20);
   await settled();
-  assert.ok(entered.includes('web'));
+  assert.ok(entered.includes('web'), `web is not in:\n${entered}`);
 });
 
 test('a pause is never longer than a minute, whatever the server says', () => {

@@ -1,6 +1,7 @@
 /** What a credential makes of what an earlier run left in its volume, where histories do not look. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { begin, retryTime, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type { CredentialEvent, CredentialState } from '../../../agent/lifecycle/credential-state.ts';
@@ -27,7 +28,8 @@ const undecided: PendingRequest = { requestName: 'req-1', keyType: 'ED25519', cr
 test('a request that the files hold already is cleared away, and its drawn refresh time stays', () => {
   for (const left of [pending, undecided]) {
     const { state, effects } = begin('ED25519', { current, pending: left }, { now: now + hour, random: 0.9 });
-    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', current });
+    const trust = { earlyRefreshes: 0, isTold: false, verdict: 'unknown', anchors: 0 };
+    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', current, trust });
     assert.deepEqual(
       effects.map(({ type }) => type),
       ['discardPending', 'notify'],
@@ -69,7 +71,7 @@ test('a request that the API server judged invalid is woken every ten seconds at
 test('a refresh time beyond notAfter that an earlier run left is brought forward', () => {
   const late = { ...current, refreshAt: current.notAfter + hour };
   const { state } = begin('ED25519', { current: late, pending: undefined }, { now: now + hour, random: 0.5 });
-  assert.ok(state.name === 'fresh' && state.current.refreshAt < state.current.notAfter);
+  assert.ok(state.name === 'fresh' && state.current.refreshAt < state.current.notAfter, inspect(state));
 });
 
 test('what a request waits for is told once it has lasted, again when it changes, and ever more seldom', () => {

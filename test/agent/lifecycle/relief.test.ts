@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle, type World } from './world.ts';
@@ -126,7 +127,10 @@ test('a signer that answers others is asked again half a minute after its refusa
   world.clock.advance(1_000);
   await world.answer('issue');
   assert.equal(world.submitted.length, before + 4);
-  assert.ok(world.manager.describe().every(({ status }) => status.type === 'ready'));
+  assert.ok(
+    world.manager.describe().every(({ status }) => status.type === 'ready'),
+    inspect(world.manager.describe()),
+  );
 });
 
 test('an answer of another signer wakes nobody', async (t) => {

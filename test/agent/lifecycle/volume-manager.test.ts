@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
@@ -42,7 +43,7 @@ test('a publish call waits for the certificate and then finds key and chain in t
   const name = await world.answer('issue');
   assert.deepEqual(await published, { type: 'ready' });
   assert.match(world.read(request, 'tls.pem'), /^-----BEGIN PRIVATE KEY-----\n/);
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)));
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
 });
 
 test('no file appears before there is one for every source', async (t) => {
@@ -82,7 +83,7 @@ test('a publish call that runs out of time names the signer and the request, and
   await world.answer('issue');
   assert.deepEqual(await again, { type: 'ready' });
   assert.equal(world.submitted.length, 1);
-  assert.ok(world.types().includes('waitingForSigner'));
+  assert.ok(world.types().includes('waitingForSigner'), `waitingForSigner is not in:\n${world.types()}`);
 });
 
 test('a pod that waits is told why no answer can arrive', async (t) => {
@@ -146,11 +147,14 @@ test('a refused refresh leaves the certificate in place, is tried again, and hol
   const renewed = await world.answer('issue');
   world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
   assert.equal(world.read(request, 'tls.pem'), before);
-  assert.ok(world.read(request, 'other.pem').endsWith(pem(renewed)));
+  assert.ok(
+    world.read(request, 'other.pem').endsWith(pem(renewed)),
+    `other.pem does not end with the certificate ${renewed}`,
+  );
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
   world.clock.advance(10_000);
   const last = await world.answer('issue');
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(last)));
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(last)), `tls.pem does not end with the certificate ${last}`);
 });
 
 test('a restart asks for nothing that is valid and refreshes at the time that was drawn before', async (t) => {
@@ -170,7 +174,10 @@ test('a restart asks for nothing that is valid and refreshes at the time that wa
   assert.equal(world.manager.credentials()[0]?.requestName, drawn?.requestName);
   world.clock.advance(1);
   const renewed = await world.answer('issue');
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+  assert.ok(
+    world.read(request, 'tls.pem').endsWith(pem(renewed)),
+    `tls.pem does not end with the certificate ${renewed}`,
+  );
 });
 
 test('a restart goes on with a pending request, under its name and with its key', async (t) => {
@@ -197,7 +204,7 @@ test('an answer that waits for another source survives a restart', async (t) => 
   const published = world.publish(request);
   world.announce({ type: 'found', certificates: [Buffer.from('root')] });
   assert.deepEqual(await published, { type: 'ready' });
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)));
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
   assert.equal(world.submitted.length, 1);
 });
 
@@ -210,7 +217,10 @@ test('an answer that runs out while it waits for another source is asked for aga
   const second = await world.answer('issue');
   assert.notEqual(second, first);
   world.announce({ type: 'found', certificates: [Buffer.from('root')] });
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(second)));
+  assert.ok(
+    world.read(request, 'tls.pem').endsWith(pem(second)),
+    `tls.pem does not end with the certificate ${second}`,
+  );
 });
 
 test('a request that is deleted while pending is made anew, with another key', async (t) => {
@@ -239,7 +249,10 @@ test('a signer that hangs during a refresh is asked again while the certificate 
   await world.until(() => world.submitted.length === 3);
   const renewed = await world.answer('issue');
   assert.notEqual(renewed, hanging);
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+  assert.ok(
+    world.read(request, 'tls.pem').endsWith(pem(renewed)),
+    `tls.pem does not end with the certificate ${renewed}`,
+  );
 });
 
 test('a chain that fails its checks is refused with the reason', async (t) => {
@@ -299,7 +312,11 @@ test('a pod that has ended is refreshed no more and keeps its files', async (t) 
   await world.until(() => world.types().includes('podEnded'));
   world.clock.advance(48 * hour);
   assert.equal(world.submitted.length, 1);
-  assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
+  assert.equal(
+    existsSync(join(request.targetPath, 'tls.pem')),
+    true,
+    `${join(request.targetPath, 'tls.pem')} is missing`,
+  );
   const [credential] = world.manager.credentials();
   assert.equal(credential?.state, 'expired');
   assert.match(credential?.lastError ?? '', /the pod has ended: its phase is Succeeded or Failed/);
@@ -356,9 +373,9 @@ test('a first certificate that is not valid yet starts the pod when it is, also 
   assert.deepEqual(readdirSync(request.targetPath), ['..agent']);
   world.clock.advance(1_000);
   assert.deepEqual(await second, { type: 'ready' });
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)));
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
   assert.equal(world.submitted.length, 1);
-  assert.ok(world.types().includes('notYetValid'));
+  assert.ok(world.types().includes('notYetValid'), `notYetValid is not in:\n${world.types()}`);
 });
 
 test('a renewed certificate that is not valid yet replaces a valid one when it is', async (t) => {
@@ -369,11 +386,14 @@ test('a renewed certificate that is not valid yet replaces a valid one when it i
   await published;
   world.clock.advance(20 * hour);
   const renewed = await world.answer('issue', 24 * hour, 5 * minute);
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(old)));
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(old)), `tls.pem does not end with the certificate ${old}`);
   world.clock.advance(5 * minute - 1);
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(old)));
+  assert.ok(world.read(request, 'tls.pem').endsWith(pem(old)), `tls.pem does not end with the certificate ${old}`);
   world.clock.advance(1);
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+  assert.ok(
+    world.read(request, 'tls.pem').endsWith(pem(renewed)),
+    `tls.pem does not end with the certificate ${renewed}`,
+  );
   assert.equal(world.types().filter((type) => type === 'notYetValid').length, 1);
 });
 
@@ -397,7 +417,7 @@ test('no other error than that the pod is gone ends a credential', async (t) => 
   refusal = undefined;
   world.clock.advance(10_000);
   await world.answer('issue');
-  assert.ok(!world.types().includes('podEnded'));
+  assert.ok(!world.types().includes('podEnded'), `podEnded is in:\n${world.types()}`);
 });
 
 test('a pod that is not there any more gets no volume', async (t) => {
@@ -442,10 +462,13 @@ test('files that could not be written leave the old ones in place and are writte
   const renewed = await world.answer('issue');
   world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
   assert.equal(world.read(request, 'tls.pem'), before);
-  assert.ok(world.types().includes('anchorsNotWritten'));
+  assert.ok(world.types().includes('anchorsNotWritten'), `anchorsNotWritten is not in:\n${world.types()}`);
   full = false;
   world.clock.advance(10_000);
-  assert.ok(world.read(request, 'tls.pem').endsWith(pem(renewed)));
+  assert.ok(
+    world.read(request, 'tls.pem').endsWith(pem(renewed)),
+    `tls.pem does not end with the certificate ${renewed}`,
+  );
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
 });
 
@@ -468,8 +491,14 @@ test('files that cannot be written are tried again faster as the certificate in 
   };
   await world.answer('issue');
   world.clock.advance(4 * hour - minute);
-  assert.ok(pauses.some(([, left]) => left < 10 * minute));
-  assert.ok(pauses.every(([pause, left]) => pause <= left / 10));
+  assert.ok(
+    pauses.some(([, left]) => left < 10 * minute),
+    inspect(pauses),
+  );
+  assert.ok(
+    pauses.every(([pause, left]) => pause <= left / 10),
+    inspect(pauses),
+  );
 });
 
 test('a source whose files cannot be written holds up no other', async (t) => {
@@ -484,7 +513,7 @@ test('a source whose files cannot be written holds up no other', async (t) => {
   world.clock.advance(20 * hour);
   broken = true;
   await world.answer('issue');
-  assert.ok(world.types().includes('attemptFailed'));
+  assert.ok(world.types().includes('attemptFailed'), `attemptFailed is not in:\n${world.types()}`);
   world.announce({ type: 'found', certificates: [Buffer.from('new root')] });
   assert.match(world.read(request, 'ca.pem'), new RegExp(Buffer.from('new root').toString('base64')));
 });
@@ -504,7 +533,7 @@ test('a suggested key type is followed only where that is switched on', async (t
     await world.publish(request);
     const [credential] = world.manager.credentials();
     assert.equal(credential?.keyType, followSuggestedKeyType ? 'ED25519' : 'ECDSAP256');
-    assert.ok(world.types().includes('keyTypeSuggested'));
+    assert.ok(world.types().includes('keyTypeSuggested'), `keyTypeSuggested is not in:\n${world.types()}`);
   }
 });
 
@@ -563,7 +592,11 @@ test('a volume whose files somebody removed is made anew', async (t) => {
   const again = world.publish(request);
   await world.answer('issue');
   assert.deepEqual(await again, { type: 'ready' });
-  assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
+  assert.equal(
+    existsSync(join(request.targetPath, 'tls.pem')),
+    true,
+    `${join(request.targetPath, 'tls.pem')} is missing`,
+  );
 });
 
 test('a target path in use by another volume is refused', async (t) => {
@@ -592,12 +625,18 @@ test('no private key stays in the agent’s memory once a step is done', async (
   const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
   const published = world.publish(request);
   await world.until(() => world.followed.size > 0);
-  assert.ok(world.secrets.length >= 2);
-  assert.ok(world.secrets.every((secret) => secret.every((byte) => byte === 0)));
+  assert.ok(world.secrets.length >= 2, `${world.secrets.length} is less than 2`);
+  assert.ok(
+    world.secrets.every((secret) => secret.every((byte) => byte === 0)),
+    'bytes of a secret are left in memory',
+  );
   await world.answer('issue');
   await published;
-  assert.ok(world.secrets.length >= 3);
-  assert.ok(world.secrets.every((secret) => secret.every((byte) => byte === 0)));
+  assert.ok(world.secrets.length >= 3, `${world.secrets.length} is less than 3`);
+  assert.ok(
+    world.secrets.every((secret) => secret.every((byte) => byte === 0)),
+    'bytes of a secret are left in memory',
+  );
 });
 
 test('one volume of an earlier run that cannot be taken up keeps no other from it', async (t) => {
@@ -675,7 +714,11 @@ test('a volume that was removed while its signer was waited for is made anew', a
   assert.equal((await first).type, 'waiting');
   await world.answer('issue');
   assert.deepEqual(await again, { type: 'ready' });
-  assert.ok(existsSync(join(request.targetPath, 'tls.pem')));
+  assert.equal(
+    existsSync(join(request.targetPath, 'tls.pem')),
+    true,
+    `${join(request.targetPath, 'tls.pem')} is missing`,
+  );
 });
 
 test('trust anchors that vanish before the first certificate hold the pod back', async (t) => {
@@ -745,7 +788,10 @@ test('a publish call ends at once when its pod is being deleted, and leaves the 
     ['waiting', 'waiting'],
   );
   assert.equal(world.asking.size, 0);
-  assert.ok(requests.every(({ targetPath }) => existsSync(targetPath)));
+  assert.ok(
+    requests.every(({ targetPath }) => existsSync(targetPath)),
+    'the target path of a volume is missing',
+  );
 });
 
 test('a publish call that is answered asks no more whether its pod is being deleted', async (t) => {

@@ -3,8 +3,7 @@
  * and pods that a test plays.
  */
 import { createPublicKey } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { CallOptions, Rank } from '../../../agent/base/call.ts';
@@ -17,6 +16,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  LeadsToAnchor,
   ListedPod,
   Outcome,
   PodIdentity,
@@ -27,6 +27,8 @@ import type { VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
+import { until } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
 export const minute = 60_000;
@@ -56,6 +58,8 @@ export interface World {
   onNotice: (notice: Notice) => void;
   /** Publish calls that ask whether their pod is on its way out. */
   readonly asking: Set<() => void>;
+  /** Who waits for the pod's addresses. */
+  readonly awaitingAddresses: Set<() => void>;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -66,7 +70,10 @@ export interface World {
   until(condition: () => boolean): Promise<void>;
   /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
   answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
-  announce(anchors: Anchors): void;
+  /** Tells all sources of trust anchors, or the one with this index. */
+  announce(anchors: Anchors, index?: number): void;
+  /** Whether a chain leads to anchors. */
+  leadsToAnchor: LeadsToAnchor;
   read(request: PublishRequest, file: string): string;
   types(): readonly string[];
 }
@@ -87,13 +94,10 @@ export interface WorldOptions {
 export const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
-  const kubeletRoot = options.mountedBelow ?? mkdtempSync(join(tmpdir(), 'lifecycle-'));
+  const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
-  if (mode === 'directory') {
-    t.after(() => rmSync(kubeletRoot, { recursive: true, force: true }));
-  }
   const clock = createManualClock(Date.UTC(2026, 10, 21));
-  const listeners = new Set<(anchors: Anchors) => void>();
+  const listeners = new Map<(anchors: Anchors) => void, number>();
   const world: World = {
     clock,
     notices: [],
@@ -103,9 +107,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     ranks: [],
     faults: [],
     asking: new Set(),
+    awaitingAddresses: new Set(),
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
+    leadsToAnchor: () => true,
     hindrance: undefined,
     async restart() {
       world.manager.stop();
@@ -121,15 +127,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
     publish: (request, timeoutMs = 110_000) =>
       world.manager.publish(request, clock.now() + timeoutMs, new AbortController().signal),
-    async until(condition) {
-      const giveUpAt = performance.now() + 20_000;
-      while (!condition()) {
-        if (performance.now() > giveUpAt) {
-          throw new Error('what the test waits for does not happen');
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
+    until: (condition) =>
+      until(
+        condition,
+        () => `${condition}; the notices so far are ${world.notices.map(({ type }) => type).join(', ')}`,
+      ),
     async answer(outcome, lifetimeMs = 24 * hour, aheadMs = 0) {
       await world.until(() => world.followed.size > 0);
       const [name, listener] = [...world.followed].at(-1) ?? [];
@@ -140,9 +142,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       listener(outcome === 'issue' ? issued(name, clock.now() + aheadMs, lifetimeMs) : outcome);
       return name;
     },
-    announce(anchors) {
-      for (const listener of [...listeners]) {
-        listener(anchors);
+    announce(anchors, index) {
+      for (const [listener, source] of [...listeners]) {
+        if (index === undefined || index === source) {
+          listener(anchors);
+        }
       }
     },
     read: (request, file) => readFileSync(join(request.targetPath, file), 'utf8'),
@@ -212,6 +216,10 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
           world.asking.add(listener);
           return () => world.asking.delete(listener);
         },
+        onAddresses(_pod, listener) {
+          world.awaitingAddresses.add(listener);
+          return () => world.awaitingAddresses.delete(listener);
+        },
       },
       store: options.store?.(store) ?? store,
       random: () => 0.5,
@@ -224,11 +232,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         reason === 'UnsupportedKeyType' && message.includes('ED25519') ? 'ED25519' : undefined,
       followSuggestedKeyType: () => options.followSuggestedKeyType ?? false,
       trust: {
-        subscribe(_source, listener) {
-          listeners.add(listener);
+        subscribe({ index }, listener) {
+          listeners.set(listener, index);
           return () => listeners.delete(listener);
         },
       },
+      leadsToAnchor: (...compared) => world.leadsToAnchor(...compared),
       ready: () => true,
       hindrance: () => world.hindrance,
     });

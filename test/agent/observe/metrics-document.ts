@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { labelLimits, metricTable } from '../../../agent/observe/metrics/metric-table.ts';
+import { labelLimits } from '../../../agent/observe/metrics/metric-labels.ts';
+import { metricTable } from '../../../agent/observe/metrics/metric-table.ts';
 
 /** A metric as Prometheus sees it. */
 interface Row {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import type { LabelSelector } from '../../../volumes/declaration/types.ts';
+import { eventOf } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, derOf, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
@@ -109,7 +109,7 @@ test('only what is in use is watched, and a watch ends a little after its last u
   assert.deepEqual(await third.nth(1), found(one));
   endThird();
   assert.equal(alarms[1]?.time, 1000);
-  const closed = once(response, 'close');
+  const closed = eventOf(response, 'close', 'the connection of the request to be closed');
   alarms[1]?.callback();
   await closed;
   assert.equal(trust.health().size, 0);
@@ -173,7 +173,7 @@ test('after stop or after its end a subscription is told nothing', async (t) => 
   await kept.nth(1);
   assert.deepEqual(ended.told, []);
   const { response } = await watchOf('metadata.name=roots');
-  const closed = once(response, 'close');
+  const closed = eventOf(response, 'close', 'the connection of the request to be closed');
   trust.stop();
   await closed;
   assert.equal(trust.health().size, 0);
@@ -204,6 +204,7 @@ test('a bundle that can no longer be read keeps its last good anchors until it i
   assert.deepEqual(await late.nth(1), found(one));
   assert.ok(
     malformed.includes('roots: it holds no certificate; the certificates of its last readable version stay in use'),
+    `roots: it holds no certificate; the certificates of its last readable version stay in use is not in:\n${malformed}`,
   );
   send('DELETED', 'nothing of use', 6);
   assert.deepEqual(await signed.nth(4), found(three));
@@ -230,5 +231,8 @@ test('subscriptions that select the same, and bundles that hold the same, share 
   const copies = new Set(told.flatMap((anchors) => (anchors?.type === 'found' ? anchors.certificates : [])));
   assert.equal(copies.size, 2);
   assert.equal(trust.heldBytes(), derOf(one).length + derOf(two).length);
-  assert.ok(new Set(told.map((anchors) => anchors?.type === 'found' && anchors.certificates)).size <= names.length);
+  assert.ok(
+    new Set(told.map((anchors) => anchors?.type === 'found' && anchors.certificates)).size <= names.length,
+    'more lists are held than there are names',
+  );
 });

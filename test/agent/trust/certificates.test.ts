@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readTrustBundle, uniteCertificates } from '../../../agent/trust/certificates.ts';
-import { pemOf } from '../issuance/authorities.ts';
+import { pemOf } from '../../support/certificates.ts';
 import { derOf, makeAuthority } from './authorities.ts';
 
 const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
@@ -9,14 +10,6 @@ import { byName, bySigner, ear, everything, found, signerName, start } from './s
 const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
 const shared = '(all)';
 const few = Array.from({ length: mostSingleWatches }, (_, index) => `roots-${index}`);
-
-/** Resolves when a condition holds that only events of the event loop bring about. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; !condition(); turn += 1) {
-    assert.ok(turn < 50_000, what);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 test('a handful of names is watched one by one, and more of them through one watch of all bundles', async (t) => {
   const { trust, watchOf, server } = await start(t, [...few.map((name) => bundle(name, one)), bundle('last', two)]);
@@ -39,7 +32,10 @@ test('a handful of names is watched one by one, and more of them through one wat
   const { response } = await watchOf('');
   sendEvent(response, 'MODIFIED', bundle('roots-0', three, { resourceVersion: 2 }));
   assert.deepEqual(await ears[0]?.nth(2), found(three));
-  assert.ok(ears.slice(1).every(({ told }) => told.length === 1));
+  assert.ok(
+    ears.slice(1).every(({ told }) => told.length === 1),
+    inspect(ears.map(({ told }) => told.length)),
+  );
   assert.equal(server.received.filter(isWatch).length, few.length + 1);
 });
 
@@ -55,7 +51,10 @@ test('512 optional names, most of them of nothing, make one standing watch and n
   assert.deepEqual(told[0], { type: 'missing', message: 'there is no ClusterTrustBundle "name-0"' });
   await until(() => trust.health().size === 1, 'the shared watch alone is left');
   assert.ok(server.received.length < 64, `${server.received.length} calls`);
-  assert.ok(ears.every((each) => each.told.length === 1));
+  assert.ok(
+    ears.every((each) => each.told.length === 1),
+    inspect(ears.map(({ told }) => told.length)),
+  );
 });
 
 test('changing over to the shared watch loses no update and tells of nothing missing', async (t) => {
@@ -86,7 +85,10 @@ test('changing over to the shared watch loses no update and tells of nothing mis
   const all = await watchOf('');
   await until(() => trust.health().size === 3, 'those that know the same have changed over');
   // The watch of single names ends only when the shared one has caught up with it.
-  const closed = [once(own.response, 'close'), once(other.response, 'close')];
+  const closed = [
+    eventOf(own.response, 'close', 'the connection of the watch to be closed'),
+    eventOf(other.response, 'close', 'the connection of the watch to be closed'),
+  ];
   sendEvent(all.response, 'ADDED', bundle('roots-0', two, { resourceVersion: 5 }));
   sendEvent(all.response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 6 }));
   await Promise.all(closed);
@@ -94,7 +96,10 @@ test('changing over to the shared watch loses no update and tells of nothing mis
   assert.deepEqual(await ears[0]?.nth(3), found(three));
   assert.deepEqual(ears[0]?.told, [found(one), found(two), found(three)]);
   assert.deepEqual(ears[1]?.told, [found(one), found(two)]);
-  assert.ok(ears.slice(2).every(({ told }) => told.length === 1));
+  assert.ok(
+    ears.slice(2).every(({ told }) => told.length === 1),
+    inspect(ears.map(({ told }) => told.length)),
+  );
 });
 
 test('of what the shared watch shows only what is asked for is held, and what is asked for later is fetched', async (t) => {
@@ -110,7 +115,7 @@ test('of what the shared watch shows only what is asked for is held, and what is
   const { listener, nth } = ear();
   trust.subscribe(bySigner(everything), listener);
   assert.deepEqual(await nth(1), found(two, three));
-  assert.ok(trust.heldBytes() > before);
+  assert.ok(trust.heldBytes() > before, `${trust.heldBytes()} is not more than ${before}`);
   await until(() => trust.health().size === 1, 'the fetch has ended');
   const { response } = await watchOf('');
   sendEvent(response, 'MODIFIED', bundle('mesh', two, { signerName, resourceVersion: 2 }));

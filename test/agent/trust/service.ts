@@ -8,6 +8,7 @@ import type { Clock } from '../../../agent/time/clock.ts';
 import { createTrustAnchors } from '../../../agent/trust/anchors.ts';
 import { uniteCertificates } from '../../../agent/trust/certificates.ts';
 import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/declaration/types.ts';
+import { until } from '../../support/bounded.ts';
 import {
   clientOf,
   isWatch,
@@ -41,26 +42,18 @@ export interface Ear {
 
 export function ear(): Ear {
   const told: Anchors[] = [];
-  const waiting = new Set<() => void>();
   return {
     told,
     listener(anchors) {
       told.push(anchors);
-      for (const check of [...waiting]) {
-        check();
-      }
     },
-    nth: (count) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          if (told.length >= count) {
-            waiting.delete(check);
-            resolve(told[count - 1]);
-          }
-        };
-        waiting.add(check);
-        check();
-      }),
+    nth: async (count) => {
+      await until(
+        () => told.length >= count,
+        () => `anchors to be told ${count} times, of ${told.length} so far`,
+      );
+      return told[count - 1];
+    },
   };
 }
 

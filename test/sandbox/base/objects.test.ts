@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kubernetesVersions } from '../../../sandbox/base/cluster-rules.ts';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
+import { withFields } from '../../support/fields.ts';
 import { type Answer, call, type Target, watch } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 
@@ -74,7 +75,10 @@ for (const [kubernetes, version, kept] of dropped) {
       !kept.includes('stubPKCS10Request'),
     );
     const document = await call(target, `/openapi/v3/apis/certificates.k8s.io/${version}`);
-    const { schemas } = document.body.components as unknown as { schemas: Record<string, { properties: JsonObject }> };
+    const { schemas } = withFields<{ schemas: Record<string, { properties: JsonObject }> }>(
+      document.body.components,
+      'schemas',
+    );
     const properties = schemas[`io.k8s.api.certificates.${version}.PodCertificateRequestSpec`]?.properties ?? {};
     assert.deepEqual(
       kept.filter((field) => !(field in properties)),
@@ -126,7 +130,10 @@ test('a pod on a node is asked to end, and goes when it is deleted with no grace
   assert.equal(ending.status, 200);
   assert.equal(metadataOf(ending).deletionGracePeriodSeconds, 7);
   const endsAt = Date.parse(String(metadataOf(ending).deletionTimestamp));
-  assert.ok(Math.abs(endsAt - server.now() - 7000) < 3000);
+  assert.ok(
+    Math.abs(endsAt - server.now() - 7000) < 3000,
+    `${Math.abs(endsAt - server.now() - 7000)} is not less than 3000`,
+  );
   assert.equal((await events.next())?.type, 'MODIFIED');
   const longer = await call(target, `${pods}/p?gracePeriodSeconds=60`, { method: 'DELETE' });
   assert.equal(metadataOf(longer).deletionGracePeriodSeconds, 7);
@@ -160,7 +167,7 @@ test('an object with finalizers goes when the last one is taken off', async (t) 
   const accounts = '/api/v1/namespaces/default/serviceaccounts';
   await call(target, accounts, { method: 'POST', body: { metadata: { name: 'x', finalizers: ['a.example/b'] } } });
   const marked = await call(target, `${accounts}/x`, { method: 'DELETE' });
-  assert.ok(metadataOf(marked).deletionTimestamp !== undefined);
+  assert.ok(metadataOf(marked).deletionTimestamp !== undefined, 'the object is not marked as deleted');
   assert.equal((await call(target, `${accounts}/x`)).status, 200);
   const headers = { 'Content-Type': 'application/merge-patch+json' };
   await call(target, `${accounts}/x`, { method: 'PATCH', headers, body: { metadata: { finalizers: null } } });
@@ -301,7 +308,10 @@ test('replies come as YAML and indented to those who ask', async (t) => {
   assert.equal(made.status, 201);
   const pretty = await call(target, '/api/v1/namespaces/default?pretty=true');
   const plain = await call(target, '/api/v1/namespaces/default');
-  assert.ok(Number(pretty.headers['content-length']) > Number(plain.headers['content-length']));
+  assert.ok(
+    Number(pretty.headers['content-length']) > Number(plain.headers['content-length']),
+    `${Number(pretty.headers['content-length'])} is not more than ${Number(plain.headers['content-length'])}`,
+  );
 });
 
 test('a body larger than the real server takes is refused with 413', async (t) => {

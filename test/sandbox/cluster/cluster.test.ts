@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +14,8 @@ import { asSent } from '../../../sandbox/base/client.ts';
 import type { KubernetesVersion } from '../../../sandbox/base/cluster-rules.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../../sandbox/cluster/cluster.ts';
 import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
+import { eventOf, until, withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -27,7 +28,7 @@ let driver: ChildProcess | undefined;
 const clients: ApiClient[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'cluster-test-'));
+  directory = makeDirectory();
 });
 afterEach(async () => {
   for (const client of clients.splice(0)) {
@@ -36,12 +37,11 @@ afterEach(async () => {
   await cluster?.close();
   cluster = undefined;
   if (driver !== undefined && driver.exitCode === null) {
-    const exited = new Promise((resolve) => driver?.once('exit', resolve));
+    const exited = eventOf(driver, 'exit', 'the driver to end');
     driver.kill('SIGKILL');
     await exited;
   }
   driver = undefined;
-  rmSync(directory, { recursive: true });
 });
 
 async function start(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
@@ -53,10 +53,11 @@ async function startDriver(...args: string[]): Promise<void> {
   const script = fileURLToPath(new URL('../kubelet/csi-process.ts', import.meta.url));
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   driver = child;
-  await new Promise((resolve, reject) => {
+  const begun = new Promise((resolve, reject) => {
     child.stdout.once('data', resolve);
     child.once('exit', () => reject(new Error('the driver ended')));
   });
+  await withinBound(begun, 'the driver to begin');
 }
 
 /** A client of the agent's service account that can impersonate its node. */
@@ -178,9 +179,7 @@ test(
   async () => {
     const running = await start();
     const pod = await running.admin.createPod({ name: 'web', namespace: 'demo', serviceAccountName: 'web', volumes });
-    while ((await running.admin.events('demo', 'web')).length === 0) {
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    await until(async () => (await running.admin.events('demo', 'web')).length > 0, 'an event on the pod');
     const [event] = await running.admin.events('demo', 'web');
     assert.equal(event?.reason, 'FailedMount');
     assert.equal(event?.involvedObject?.uid, pod.metadata.uid);
@@ -188,7 +187,7 @@ test(
     await startDriver(running.csiSocket);
     await running.admin.podRunning('demo', 'web');
     const target = join(running.kubeletRoot, `pods/${pod.metadata.uid}/volumes/kubernetes.io~csi/mtls/mount`);
-    assert.ok(existsSync(target));
+    assert.equal(existsSync(target), true, `${target} is missing`);
 
     await running.stopKubelet();
     running.startKubelet();

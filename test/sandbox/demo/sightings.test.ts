@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createSightings, missing, type Views } from '../../../sandbox/demo/sightings.ts';
+import { withinBound } from '../../support/bounded.ts';
 
 const identity = (serial: string, issuer: string) => ({
   spiffeId: 'spiffe://example.com/ns/demo/sa/x',
@@ -63,7 +64,7 @@ test('waiting ends when the views are accepted, or with the reason of the signal
   const listening = (views: Views) => views.server.port === 7;
   const waiting = sightings.until(listening, new AbortController().signal);
   sightings.record('server', { type: 'listening', port: 7 });
-  await waiting;
+  await withinBound(waiting, 'the views to be accepted');
   await sightings.until(listening, new AbortController().signal);
 
   const stopping = new AbortController();

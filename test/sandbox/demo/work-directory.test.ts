@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeWorkDirectory, removeWorkDirectory } from '../../../sandbox/demo/work-directory.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'work-directory-test-'));
-after(() => rmSync(root, { recursive: true }));
+const root = makeDirectory({ after });
 
 test('the work directory is fresh and its owner’s alone', async () => {
   for (const path of [undefined, join(root, 'a/b')]) {
@@ -22,7 +21,7 @@ test('a directory with something in it is refused and left as it is', async () =
   mkdirSync(used);
   writeFileSync(join(used, 'mine'), '');
   await assert.rejects(makeWorkDirectory(used), /is not empty/);
-  assert.ok(existsSync(join(used, 'mine')));
+  assert.equal(existsSync(join(used, 'mine')), true, `${join(used, 'mine')} is missing`);
 });
 
 test('a path that is too long for sockets is refused', async () => {

@@ -47,7 +47,7 @@ function userOf(result: ReturnType<typeof as>['result']): UserInfo {
 }
 
 function errorOf(result: ReturnType<typeof as>['result']): ApiError {
-  assert.ok(result instanceof ApiError);
+  assert.ok(result instanceof ApiError, `${result} is no ApiError`);
   return result;
 }
 
@@ -149,8 +149,9 @@ test('All parts without a user are named in the error', () => {
   assert.equal(error.code, 400);
   assert.ok(
     error.message.includes('UID:"u", Groups:[]string(nil), Extra:map[string][]string{"example.com/key":[]string{"a"}}'),
+    `UID:"u", Groups:[]string(nil), Extra:map[string][]string{"example.com/key":[]string{"a"}} is not in:\n${error.message}`,
   );
   const classic = impersonate(headers, attributes, () => ({ allowed: true }), { ...context, kubernetes: '1.35' });
-  assert.ok(classic instanceof ApiError);
+  assert.ok(classic instanceof ApiError, `${classic} is no ApiError`);
   assert.match(classic.message, /\{UserExtra {2}a {2}authentication.k8s.io\/v1 {2}example.com\/key\} \{UID {2}u {2}/);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import type { RequestAttributes, RulesContext, UserInfo } from '../../../sandbox/base/cluster-rules.ts';
 import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { createRules } from '../../../sandbox/cluster/rules.ts';
@@ -135,7 +136,10 @@ test('A binding to a role that does not exist is told in the refusal', () => {
 test('A user’s rules are listed, those that every user has included', () => {
   const listed = rules.rulesFor(user, 'ns', cluster({ ...pods, resourceNames: ['a'] }, someone));
   assert.deepEqual(listed.resourceRules.at(-1), { ...pods, resourceNames: ['a'] });
-  assert.ok(listed.nonResourceRules.some((rule) => rule.nonResourceURLs.includes('/apis/*')));
+  assert.ok(
+    listed.nonResourceRules.some((rule) => rule.nonResourceURLs.includes('/apis/*')),
+    inspect(listed.nonResourceRules),
+  );
 });
 
 test('A further authorizer is asked after the cluster’s own', () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import type { ApiObject, JsonObject } from '../../../sandbox/base/objects.ts';
 import { apiAudience, createTokens } from '../../../sandbox/identity/tokens.ts';
 import { createStore, type Store } from '../../../sandbox/storage/store.ts';
+import { withFields } from '../../support/fields.ts';
 import { type Answer, call } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 
@@ -31,7 +33,7 @@ test('a token of a service account names it, its pod and its node', () => {
   const { token, expiresAt } = tokens.issue(claims, [apiAudience], 600, 1_000_500);
   assert.equal(expiresAt, 1_600_000);
   const result = tokens.authenticate(token, [apiAudience], furnished(), 1_500_000);
-  assert.ok(result.authenticated);
+  assert.ok(result.authenticated, inspect(result));
   assert.equal(result.user.username, 'system:serviceaccount:default:web');
   assert.deepEqual(result.user.groups, [
     'system:serviceaccounts',
@@ -52,12 +54,16 @@ test('a token ends with its time, and is only good for its audience and its serv
   const tokens = createTokens();
   const store = furnished();
   const { token } = tokens.issue(claims, ['there'], 600, 0);
-  assert.ok(tokens.authenticate(token, ['here', 'there'], store, 599_999).authenticated);
-  assert.ok(!tokens.authenticate(token, ['there'], store, 600_000).authenticated);
-  assert.ok(!tokens.authenticate(token, [apiAudience], store, 0).authenticated);
-  assert.ok(!createTokens().authenticate(token, ['there'], store, 0).authenticated);
-  assert.ok(!tokens.authenticate(`${token}x`, ['there'], store, 0).authenticated);
-  assert.ok(!tokens.authenticate('a.b', ['there'], store, 0).authenticated);
+  assert.equal(
+    tokens.authenticate(token, ['here', 'there'], store, 599_999).authenticated,
+    true,
+    'the token is refused',
+  );
+  assert.equal(tokens.authenticate(token, ['there'], store, 600_000).authenticated, false, 'the token is taken');
+  assert.equal(tokens.authenticate(token, [apiAudience], store, 0).authenticated, false, 'the token is taken');
+  assert.equal(createTokens().authenticate(token, ['there'], store, 0).authenticated, false, 'the token is taken');
+  assert.equal(tokens.authenticate(`${token}x`, ['there'], store, 0).authenticated, false, 'the token is taken');
+  assert.equal(tokens.authenticate('a.b', ['there'], store, 0).authenticated, false, 'the token is taken');
 });
 
 for (const [resource, name] of [
@@ -69,9 +75,9 @@ for (const [resource, name] of [
     const store = furnished();
     const { token } = tokens.issue(claims, [apiAudience], 600, 0);
     store.remove(resource, 'default', name);
-    assert.ok(!tokens.authenticate(token, [apiAudience], store, 0).authenticated);
+    assert.equal(tokens.authenticate(token, [apiAudience], store, 0).authenticated, false, 'the token is taken');
     store.create(resource, { metadata: { name, namespace: 'default', uid: 'another' } });
-    assert.ok(!tokens.authenticate(token, [apiAudience], store, 0).authenticated);
+    assert.equal(tokens.authenticate(token, [apiAudience], store, 0).authenticated, false, 'the token is taken');
   });
 }
 
@@ -80,9 +86,9 @@ test('a token bound to a node alone dies with the node', () => {
   const store = furnished();
   const { pod: _, ...ofNode } = claims;
   const { token } = tokens.issue(ofNode, [apiAudience], 600, 0);
-  assert.ok(tokens.authenticate(token, [apiAudience], store, 0).authenticated);
+  assert.equal(tokens.authenticate(token, [apiAudience], store, 0).authenticated, true, 'the token is refused');
   store.remove('nodes', '', 'node-a');
-  assert.ok(!tokens.authenticate(token, [apiAudience], store, 0).authenticated);
+  assert.equal(tokens.authenticate(token, [apiAudience], store, 0).authenticated, false, 'the token is taken');
 });
 
 test('a user has one token, and everybody who has one is authenticated', () => {
@@ -92,7 +98,7 @@ test('a user has one token, and everybody who has one is authenticated', () => {
   const carol = tokens.userToken({ username: 'carol', groups: [], extra: {} });
   assert.equal(tokens.userToken({ username: 'carol', groups: ['g'], extra: {} }), carol);
   const result = tokens.authenticate(carol, [], createStore(), 0);
-  assert.ok(result.authenticated && result.user.groups.join() === 'g,system:authenticated');
+  assert.ok(result.authenticated && result.user.groups.join() === 'g,system:authenticated', inspect(result));
 });
 
 test('TokenRequest binds to a pod of the account, with its node, and refuses anything else', async (t) => {
@@ -109,11 +115,15 @@ test('TokenRequest binds to a pod of the account, with its node, and refuses any
   const pod = { kind: 'Pod', apiVersion: 'v1', name: 'web-1' };
   const issued = await request('web', { ...pod, uid: 'uid-web-1' });
   assert.equal(issued.status, 201);
-  const { token, expirationTimestamp } = issued.body.status as unknown as {
-    token: string;
-    expirationTimestamp: string;
-  };
-  assert.ok(Math.abs(Date.parse(expirationTimestamp) - Date.now() - 900_000) < 10_000);
+  const { token, expirationTimestamp } = withFields<{ token: string; expirationTimestamp: string }>(
+    issued.body.status,
+    'token',
+    'expirationTimestamp',
+  );
+  assert.ok(
+    Math.abs(Date.parse(expirationTimestamp) - Date.now() - 900_000) < 10_000,
+    `the token expires at ${expirationTimestamp}`,
+  );
   const self = await call(target, '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
     method: 'POST',
     body: {},

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { createCsiDriver } from '../../../sandbox/kubelet/csi.ts';
 import { type PluginWatcher, watchPlugins } from '../../../sandbox/kubelet/registration.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -21,7 +23,7 @@ let watcher: PluginWatcher | undefined;
 const children: ChildProcess[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'csi-test-'));
+  directory = makeDirectory();
   csiSocket = join(directory, 'csi.sock');
   registry = join(directory, 'registry');
   mkdirSync(registry);
@@ -31,10 +33,9 @@ afterEach(async () => {
   for (const child of children.splice(0)) {
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) {
-      await new Promise((resolve) => child.once('exit', resolve));
+      await eventOf(child, 'exit', 'the driver to end');
     }
   }
-  rmSync(directory, { recursive: true });
 });
 
 interface Said {
@@ -82,12 +83,12 @@ test('five codes mean that a publish may have happened, all others are final', l
   const uncertain = ['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'ABORTED'];
   for (const code of [...uncertain, 'INVALID_ARGUMENT', 'INTERNAL', 'FAILED_PRECONDITION', 'UNKNOWN']) {
     const result = await driver.publish(request(code), signal);
-    assert.ok(result.type === 'error');
+    assert.ok(result.type === 'error', inspect(result));
     assert.equal(result.final, !uncertain.includes(code), code);
     assert.match(result.message, /^rpc error: code = [A-Z][A-Za-z]+ desc = as ordered$/);
   }
   const invalid = await driver.publish(request('INVALID_ARGUMENT'), signal);
-  assert.ok(invalid.type === 'error');
+  assert.ok(invalid.type === 'error', inspect(invalid));
   assert.match(invalid.message, /code = InvalidArgument /);
 });
 
@@ -95,7 +96,7 @@ test('a driver that does not answer is given up at the deadline, and when the ku
   const process = await startDriver();
   const impatient = createCsiDriver({ driverName, endpoint: () => csiSocket, deadlineMs: 300 });
   const late = await impatient.publish(request('hang'), signal);
-  assert.ok(late.type === 'error' && !late.final);
+  assert.ok(late.type === 'error' && !late.final, inspect(late));
   assert.match(late.message, /code = DeadlineExceeded/);
   await process.next();
 
@@ -105,15 +106,15 @@ test('a driver that does not answer is given up at the deadline, and when the ku
   await process.next();
   stopping.abort();
   const ended = await pending;
-  assert.ok(ended.type === 'error' && !ended.final);
+  assert.ok(ended.type === 'error' && !ended.final, inspect(ended));
   assert.match(ended.message, /code = Canceled/);
 });
 
 test('a driver that is not there is unavailable, one that is not registered is unknown', limit, async () => {
   const absent = await createCsiDriver({ driverName, endpoint: () => csiSocket }).publish(request(), signal);
-  assert.ok(absent.type === 'error' && !absent.final);
+  assert.ok(absent.type === 'error' && !absent.final, inspect(absent));
   const unknown = await createCsiDriver({ driverName, endpoint: () => undefined }).publish(request(), signal);
-  assert.ok(unknown.type === 'error' && unknown.final);
+  assert.ok(unknown.type === 'error' && unknown.final, inspect(unknown));
   assert.match(unknown.message, /not found in the list of registered CSI drivers/);
 });
 
@@ -134,7 +135,9 @@ function startWatcher() {
   });
   const change = async (): Promise<string | undefined> => {
     while (changes.length === 0) {
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push(resolve);
+      await withinBound(promise, 'a plugin to be registered or forgotten');
     }
     return changes.shift();
   };
@@ -166,7 +169,7 @@ test('a driver that is there already is registered, plugins of other names are l
     '1.0.0',
   ]);
   children.push(other);
-  await new Promise((resolve) => other.stdout.once('data', resolve));
+  await eventOf(other.stdout, 'data', 'the other driver to begin');
   const { change } = startWatcher();
   assert.equal(await change(), csiSocket);
 });

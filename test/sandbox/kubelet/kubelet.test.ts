@@ -1,29 +1,23 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { inspect } from 'node:util';
 import { type Kubelet, type KubeletOptions, startKubelet } from '../../../sandbox/kubelet/kubelet.ts';
 import type { BoundPod } from '../../../sandbox/kubelet/pod.ts';
 import type {
   CsiDriver,
   CsiResult,
+  HandOver,
   KubeletApi,
   KubeletNotice,
   PodListener,
   PublishRequest,
   StatusPatch,
 } from '../../../sandbox/kubelet/surroundings.ts';
+import { withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -34,11 +28,10 @@ let root: string;
 let kubelet: Kubelet | undefined;
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'kubelet-test-'));
+  root = makeDirectory();
 });
 afterEach(async () => {
   await kubelet?.close();
-  rmSync(root, { recursive: true });
 });
 
 let pods = 0;
@@ -78,13 +71,10 @@ function log<T>() {
         if (found !== undefined) {
           return found;
         }
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
-        });
+        const { promise, resolve } = Promise.withResolvers<void>();
+        waiting.add(resolve);
+        await withinBound(promise, () => `what ${accept} accepts, among ${JSON.stringify(entries)}`);
+        waiting.delete(resolve);
       }
     },
   };
@@ -98,13 +88,14 @@ type Call =
   | { readonly type: 'warn'; readonly reason: string; readonly message: string };
 
 /** API server, driver and clock as plain objects; the driver answers with `answers` one by one, then with success. */
-function surroundings(answers: readonly CsiResult[] = []) {
+function surroundings(answers: readonly CsiResult[] = [], handOver: HandOver = { isRepeated: false }) {
   const calls = log<Call>();
   const notices = log<KubeletNotice>();
   const pauses: number[] = [];
   const results = [...answers];
   let listener: PodListener | undefined;
   const api: KubeletApi = {
+    handOver: async () => handOver,
     follow: (_node, following) => {
       listener = following;
       return () => {
@@ -144,7 +135,7 @@ function surroundings(answers: readonly CsiResult[] = []) {
       onNotice: notices.say,
       ...more,
     });
-    assert.ok(listener);
+    assert.ok(listener, 'there is no listener');
     return listener;
   };
   return { calls, notices, pauses, api, driver, start };
@@ -177,13 +168,53 @@ test('a volume is published as a kubelet does it, then the pod runs', limit, asy
       fsGroup: 2000,
     },
   });
-  assert.ok(status?.type === 'status');
+  assert.ok(status?.type === 'status', inspect(status));
   assert.equal(status.status['phase'], 'Running');
   const data = JSON.parse(readFileSync(join(volumePath(live), 'vol_data.json'), 'utf8'));
   assert.equal(data.driverName, driverName);
   assert.equal(data.specVolID, 'mtls');
   assert.equal(data.volumeLifecycleMode, 'Ephemeral');
 });
+
+test('tokens are handed over where the CSIDriver object wants them', limit, async () => {
+  const name = 'csi.storage.k8s.io/serviceAccount.tokens';
+  const published = async (tokens: HandOver['tokens']): Promise<PublishRequest> => {
+    const { calls, notices, start } = surroundings([], { isRepeated: false, ...(tokens && { tokens }) });
+    start().changed(pod());
+    await notices.until(is('running'));
+    const call = calls.entries.find((each) => each.type === 'publish');
+    assert.ok(call?.type === 'publish', 'the volume is published');
+    await kubelet?.close();
+    return call.request;
+  };
+  const open = await published({ text: '{}', inSecrets: false });
+  assert.deepEqual([open.volumeContext[name], open.secrets], ['{}', undefined]);
+  const hidden = await published({ text: '{}', inSecrets: true });
+  assert.deepEqual([hidden.volumeContext[name], hidden.secrets], [undefined, { [name]: '{}' }]);
+  const none = await published(undefined);
+  assert.deepEqual([none.volumeContext[name], none.secrets], [undefined, undefined]);
+});
+
+test(
+  'a volume is published again and again while its pod runs, where the CSIDriver object wants that',
+  limit,
+  async () => {
+    const { calls, notices, start } = surroundings([], { isRepeated: true });
+    const listener = start({ syncMs: 1 });
+    const live = pod();
+    listener.changed(live);
+    await notices.until(is('running'));
+    const publishes = () => calls.entries.filter(is('publish')).length;
+    await calls.until(() => publishes() >= 4);
+    listener.deleted(live);
+    await notices.until(is('stopped'));
+    const once = surroundings([], { isRepeated: false });
+    once.start({ syncMs: 1 }).changed(pod());
+    await once.notices.until(is('running'));
+    await once.calls.until(is('status'));
+    assert.equal(once.calls.entries.filter(is('publish')).length, 1);
+  },
+);
 
 test('containers start when all volumes are there, and stop before they go', limit, async () => {
   const { calls, notices, start } = surroundings();
@@ -264,7 +295,11 @@ test('files that a driver leaves in the target after a final error are not remov
   };
   start({ driver: { ...driver, publish } }).changed(live);
   await calls.until(is('warn'));
-  assert.ok(existsSync(join(volumePath(live), 'mount', 'left')));
+  assert.equal(
+    existsSync(join(volumePath(live), 'mount', 'left')),
+    true,
+    `${join(volumePath(live), 'mount', 'left')} is missing`,
+  );
 });
 
 test('a pod that has ended is unpublished and stays until it is deleted', limit, async () => {
@@ -300,14 +335,14 @@ test('a kubelet that starts again publishes live volumes anew and keeps them wha
   before.start().changed(live);
   await before.notices.until(is('running'));
   await kubelet?.close();
-  assert.ok(existsSync(volumePath(live)));
+  assert.equal(existsSync(volumePath(live)), true, `${volumePath(live)} is missing`);
   assert.equal(before.calls.entries.some(is('unpublish')), false);
 
   const after = surroundings([error('no', true)]);
   after.start().changed(live);
   await after.notices.until(is('running'));
   assert.equal(after.calls.entries.filter(is('publish')).length, 2);
-  assert.ok(existsSync(join(volumePath(live), 'mount')));
+  assert.equal(existsSync(join(volumePath(live), 'mount')), true, `${join(volumePath(live), 'mount')} is missing`);
 });
 
 test('a kubelet that starts again unpublishes the volumes of its driver whose pods are gone', limit, async () => {
@@ -331,13 +366,13 @@ test('a kubelet that starts again unpublishes the volumes of its driver whose po
   again.changed(kept);
   again.synced();
   const call = await after.calls.until(is('unpublish'));
-  assert.ok(call.type === 'unpublish');
+  assert.ok(call.type === 'unpublish', inspect(call));
   assert.equal(dirname(call.targetPath), volumePath(gone));
   await kubelet?.close();
   assert.equal(after.calls.entries.filter(is('unpublish')).length, 1);
   assert.equal(existsSync(volumePath(gone)), false);
   for (const path of [volumePath(kept), foreign, torn]) {
-    assert.ok(existsSync(path));
+    assert.equal(existsSync(path), true, `${path} is missing`);
   }
 });
 
@@ -366,8 +401,8 @@ test('stopping ends a call that is under way and leaves the volume', limit, asyn
     });
   const live = pod();
   start({ driver: { ...driver, publish } }).changed(live);
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   await kubelet?.close();
   assert.deepEqual(calls.entries, []);
-  assert.ok(existsSync(volumePath(live)));
+  assert.equal(existsSync(volumePath(live)), true, `${volumePath(live)} is missing`);
 });

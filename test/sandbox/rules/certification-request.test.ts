@@ -1,27 +1,23 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCertificationRequest } from '../../../sandbox/rules/certification-request.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createKeys, goodKeyNames } from './cases/keys.ts';
 
 const keys = createKeys();
 
 /** A request made by OpenSSL, DER. */
 function opensslRequest(...options: string[]): Buffer {
-  const directory = mkdtempSync(join(tmpdir(), 'request-'));
-  try {
-    const out = join(directory, 'request.der');
-    const files = ['-nodes', '-keyout', join(directory, 'key.pem'), '-outform', 'DER', '-out', out];
-    const made = spawnSync('openssl', ['req', '-new', '-subj', '/CN=x', ...files, ...options], { encoding: 'utf8' });
-    assert.equal(made.status, 0, made.stderr);
-    return readFileSync(out);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const directory = makeDirectory();
+  const out = join(directory, 'request.der');
+  const files = ['-nodes', '-keyout', join(directory, 'key.pem'), '-outform', 'DER', '-out', out];
+  const made = spawnSync('openssl', ['req', '-new', '-subj', '/CN=x', ...files, ...options], { encoding: 'utf8' });
+  assert.equal(made.status, 0, made.stderr);
+  return readFileSync(out);
 }
 
 for (const name of goodKeyNames) {

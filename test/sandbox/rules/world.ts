@@ -1,15 +1,6 @@
 /**
  * The world of the cases in memory, and their judgement by the rules alone, in the order in which a server asks them.
  */
-import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
-import {
-  BasicConstraintsExtension,
-  PublicKey,
-  SubjectAlternativeNameExtension,
-  type X509Certificate,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
 import type {
   KubernetesVersion,
   RequestAttributes,
@@ -21,12 +12,12 @@ import type {
 import { ApiError, invalid } from '../../../sandbox/base/errors.ts';
 import type { ApiObject, ObjectReader } from '../../../sandbox/base/objects.ts';
 import { refusal } from '../../../sandbox/identity/access.ts';
+import { certify, certifyKey, type Holder, makeHolder, pemOf } from '../../support/certificates.ts';
 import type { CaseRequest, CertificateMaker, Expected, RuleCase, World } from './cases/case.ts';
 import type { KeyName, TestKey } from './cases/keys.ts';
 import { type StoredObject, storedObjects, users } from './cases/objects.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 /** A Kubernetes version and the API versions that it serves requests and bundles as. */
 export interface Served {
@@ -63,51 +54,32 @@ export function createWorld(
 
 /** Makes certificates by authorities of its own. */
 export function createCertificates(now: number): CertificateMaker {
-  const authorities = new Map<number, Promise<{ keys: webcrypto.CryptoKeyPair; certificate: X509Certificate }>>();
-  const authority = (index: number) => {
-    const made = authorities.get(index) ?? createAuthority(`CN=authority ${index}`, now);
-    authorities.set(index, made);
+  const holders = new Map<number, Promise<Holder>>();
+  const holder = (index: number): Promise<Holder> => {
+    const made = holders.get(index) ?? makeHolder(`CN=authority ${index}`);
+    holders.set(index, made);
     return made;
   };
+  const validity = { notBefore: now - dayMs, notAfter: now + 100 * dayMs };
+  const authorities = new Map<number, Promise<string>>();
+  const selfSigned = async (index: number): Promise<string> => {
+    const own = await holder(index);
+    return pemOf(await certify(own, own, validity));
+  };
   return {
-    authority: async (index = 0) => pem((await authority(index)).certificate),
-    leaf: async (order) => {
-      const { keys, certificate } = await authority(0);
+    authority: (index = 0) => {
+      const made = authorities.get(index) ?? selfSigned(index);
+      authorities.set(index, made);
+      return made;
+    },
+    leaf: async ({ spki, notBefore, notAfter, dnsNames = [], emailAddresses = [] }) => {
       const names = [
-        ...(order.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
-        ...(order.emailAddresses ?? []).map((value) => ({ type: 'email' as const, value })),
+        ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
+        ...emailAddresses.map((value) => ({ type: 'email' as const, value })),
       ];
-      const leaf = await X509CertificateGenerator.create({
-        issuer: certificate.subject,
-        notBefore: new Date(order.notBefore),
-        notAfter: new Date(order.notAfter),
-        publicKey: new PublicKey(order.spki),
-        signingKey: keys.privateKey,
-        signingAlgorithm: algorithm,
-        extensions: names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names, true)],
-      });
-      return pem(leaf);
+      return pemOf(await certifyKey(spki, await holder(0), { names, notBefore, notAfter }));
     },
   };
-}
-
-async function createAuthority(subject: string, now: number) {
-  const keys = await webcrypto.subtle.generateKey(algorithm, false, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.create({
-    subject,
-    issuer: subject,
-    notBefore: new Date(now - dayMs),
-    notAfter: new Date(now + 100 * dayMs),
-    publicKey: keys.publicKey,
-    signingKey: keys.privateKey,
-    signingAlgorithm: algorithm,
-    extensions: [new BasicConstraintsExtension(true, undefined, true)],
-  });
-  return { keys, certificate };
-}
-
-function pem(certificate: X509Certificate): string {
-  return `${certificate.toString('pem').trim()}\n`;
 }
 
 /** Read access to the cases' objects and some more. */

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { AdmissionRequest, RequestAttributes, UserInfo } from '../../../sandbox/base/cluster-rules.ts';
 import { badRequest, fieldError, forbidden } from '../../../sandbox/base/errors.ts';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
+import { withFields } from '../../support/fields.ts';
 import { call } from './client.ts';
 import { openRules } from './open-rules.ts';
 import { startSandbox } from './sandbox-target.ts';
@@ -120,7 +121,7 @@ test('defaults, admission, validation, admission: in that order, on the object a
   });
   const { target } = await startSandbox(t, { rules });
   const created = await call(target, accounts, { method: 'POST', body: { metadata: { generateName: 'x-' } } });
-  const { name = '' } = created.body.metadata as unknown as { name?: string };
+  const { name } = withFields<{ name: string }>(created.body.metadata, 'name');
   await call(target, `${accounts}/${name}`, { method: 'DELETE' });
   assert.deepEqual(order, [
     'default',

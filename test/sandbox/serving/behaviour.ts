@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
+import { eachWithFields, withFields } from '../../support/fields.ts';
 import { type Answer, call, type RequestOptions, type Target, watch } from './client.ts';
 
 type Connect = () => Target;
@@ -18,9 +20,9 @@ interface Metadata {
   readonly resourceVersion: string;
   readonly [field: string]: unknown;
 }
-const metadataOf = (answer: Answer): Metadata => answer.body.metadata as unknown as Metadata;
+const metadataOf = (answer: Answer): Metadata => withFields<Metadata>(answer.body.metadata, 'resourceVersion');
 const namesIn = (answer: Answer): string[] =>
-  (answer.body.items as unknown as { metadata: Metadata }[]).map((item) => item.metadata.name);
+  eachWithFields<{ metadata: Metadata }>(answer.body.items, 'metadata').map((item) => item.metadata.name);
 const causesOf = (answer: Answer): JsonObject[] => (answer.body.details as JsonObject).causes as JsonObject[];
 const merge = { 'Content-Type': 'application/merge-patch+json' };
 
@@ -186,7 +188,10 @@ export function apiBehaviour(connect: Connect): void {
       ],
     );
     const versions = seen.map((event) => Number(event?.object.metadata.resourceVersion));
-    assert.ok(versions.every((version, index) => index === 0 || version > Number(versions[index - 1])));
+    assert.ok(
+      versions.every((version, index) => index === 0 || version > Number(versions[index - 1])),
+      `resource versions do not grow: ${versions}`,
+    );
     assert.equal(seen[0]?.object.kind, 'ServiceAccount');
   });
 
@@ -336,9 +341,12 @@ export function apiBehaviour(connect: Connect): void {
     const index = await api('/openapi/v3');
     const { paths } = JSON.parse(typeof index.body.text === 'string' ? index.body.text : JSON.stringify(index.body));
     const document = await api(paths['apis/certificates.k8s.io/v1beta1'].serverRelativeURL);
-    const { schemas } = document.body.components as unknown as { schemas: Record<string, { properties: JsonObject }> };
+    const { schemas } = withFields<{ schemas: Record<string, { properties: JsonObject }> }>(
+      document.body.components,
+      'schemas',
+    );
     const spec = schemas['io.k8s.api.certificates.v1beta1.PodCertificateRequestSpec'];
-    assert.ok(spec !== undefined && 'stubPKCS10Request' in spec.properties);
+    assert.ok(spec !== undefined && 'stubPKCS10Request' in spec.properties, inspect(spec));
   });
 
   test('a group version that is not served is answered 404', async () => {

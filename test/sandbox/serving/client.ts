@@ -4,7 +4,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type RequestOptions as ServerOptions } from 'node:https';
 import { createInterface } from 'node:readline';
+import { text as readText } from 'node:stream/consumers';
 import type { JsonObject, ObjectMeta } from '../../../sandbox/base/objects.ts';
+import { withinBound } from '../../support/bounded.ts';
 
 /** An API server to test against: the sandbox or a real one. */
 export interface Target {
@@ -56,17 +58,13 @@ function open(target: Target, path: string, options: RequestOptions): Promise<In
   );
   sent.on('error', reject);
   sent.end(raw);
-  return promise;
+  return withinBound(promise, `the reply to ${method} ${path}`);
 }
 
 /** One request and its whole reply. Rejects when the connection breaks. */
 export async function call(target: Target, path: string, options: RequestOptions = {}): Promise<Answer> {
   const response = await open(target, path, options);
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) {
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString('utf8');
+  const text = await withinBound(readText(response), `the end of the reply to ${options.method ?? 'GET'} ${path}`);
   const isJson = (response.headers['content-type'] ?? '').startsWith('application/json');
   return {
     status: response.statusCode ?? 0,
@@ -98,7 +96,10 @@ export async function watch(target: Target, path: string, options: RequestOption
   const lines = createInterface({ input: response })[Symbol.asyncIterator]();
   return {
     next: async () => {
-      const line = await lines.next().catch(() => ({ done: true }) as const);
+      const line = await withinBound(
+        lines.next().catch(() => ({ done: true }) as const),
+        `the next event of ${path}`,
+      );
       return line.done === true ? undefined : (JSON.parse(line.value) as WatchEvent);
     },
     close: () => response.destroy(),

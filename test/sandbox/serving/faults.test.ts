@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { Agent } from 'node:https';
 import { test } from 'node:test';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { call, watch } from './client.ts';
 import { startSandbox } from './sandbox-target.ts';
 
@@ -54,9 +54,8 @@ test('a hanging request is never answered, until its connection is closed', asyn
   server.faults.add({ kind: 'hang', count: 1 });
   const hanging = call(target, accounts);
   // Another request is answered meanwhile.
-  while (server.faults.list().length > 0) {
-    await call(target, '/healthz', { token: null });
-  }
+  const another = () => call(target, '/healthz', { token: null });
+  await until(() => server.faults.list().length === 0, 'the fault to meet its request', another);
   server.faults.dropConnections();
   await assert.rejects(hanging);
 });
@@ -132,7 +131,7 @@ test('administrators order faults over HTTP, and nobody else does', async (t) =>
   assert.equal(await order({ action: 'explode' }), 400);
   assert.equal(await order([]), 400);
   assert.equal(await order({ action: 'setClockOffset', offsetMs: 5000 }), 200);
-  assert.ok(server.now() >= Date.now() + 4000);
+  assert.ok(server.now() >= Date.now() + 4000, `the server's clock says ${server.now()}`);
   assert.equal(await order({ action: 'compact' }), 200);
   assert.equal(server.store.compactedRevision(), server.store.revision());
   assert.equal(await order({ action: 'unserve', group: 'storage.k8s.io', version: 'v1' }), 200);
@@ -147,9 +146,8 @@ test('a closed server has no connections, timers or port left, however often it 
   const events = await watch(target, `${accounts}?watch=1&resourceVersion=${server.store.revision()}`);
   server.faults.add({ kind: 'latency', delayMs: 3_600_000, count: 1, match: { path: '/slow' } });
   const slow = call(target, '/slow');
-  while (server.faults.list().length > 0) {
-    await call(target, '/healthz');
-  }
+  const another = () => call(target, '/healthz');
+  await until(() => server.faults.list().length === 0, 'the fault to meet its request', another);
   await Promise.all([server.close(), server.close(), assert.rejects(slow)]);
   assert.equal(await events.next(), undefined);
   await assert.rejects(call(target, '/healthz'), { code: 'ECONNREFUSED' });
@@ -158,9 +156,9 @@ test('a closed server has no connections, timers or port left, however often it 
 test('a client that breaks off in the middle of things does no harm', async (t) => {
   const { server, target } = await startSandbox(t);
   const socket = (await import('node:net')).connect(server.port, '127.0.0.1');
-  await once(socket, 'connect');
+  await eventOf(socket, 'connect', 'the connection');
   socket.write('this is no TLS handshake');
-  await once(socket, 'close');
+  await eventOf(socket, 'close', 'the connection to be closed');
   const events = await watch(target, `${accounts}?watch=1`);
   events.close();
   assert.equal((await call(target, '/healthz')).status, 200);

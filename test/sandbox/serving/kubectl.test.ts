@@ -3,13 +3,13 @@
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type ApiServer, startApiServer } from '../../../sandbox/serving/server.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { admin, openRules } from './open-rules.ts';
 
 const run = promisify(execFile);
@@ -45,7 +45,7 @@ spec:
 `;
 
 describe('a stock kubectl', { skip: hasKubectl ? false : 'there is no kubectl here', timeout: 60_000 }, () => {
-  const home = mkdtempSync(join(tmpdir(), 'kubectl-'));
+  const home = makeDirectory();
   const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config') };
   let server: ApiServer | undefined;
 
@@ -57,7 +57,6 @@ describe('a stock kubectl', { skip: hasKubectl ? false : 'there is no kubectl he
   });
   after(async () => {
     await server?.close();
-    rmSync(home, { recursive: true, force: true });
   });
 
   /** What kubectl prints; rejects when it fails. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { ApiClient, ApiRequest } from '../../../agent/kubernetes/client.ts';
 import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
@@ -127,6 +128,6 @@ test('a trust bundle is created once and then replaced, also when somebody else 
 test('an API server without the resource is named', async () => {
   const client: Pick<ApiClient, 'request'> = { request: async () => ({ resources: [] }) as never };
   const result = await createSignerApi(client as ApiClient).writeStatus(request, status);
-  assert.ok(result.type === 'retry');
+  assert.ok(result.type === 'retry', inspect(result));
   assert.match(result.message, /does not serve podcertificaterequests\.certificates\.k8s\.io/);
 });

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import { requestedKey } from '../../../sandbox/signers/request.ts';
+import { withFields } from '../../support/fields.ts';
 
 /** @param spec as it comes over the wire */
 function requestWith(spec: Readonly<Record<string, unknown>>): PodCertificateRequest {
-  return { metadata: { name: 'r' }, spec } as unknown as PodCertificateRequest;
+  return withFields<PodCertificateRequest>({ metadata: { name: 'r' }, spec }, 'metadata', 'spec');
 }
 
 test('the key is found where the stub request is absent, empty or null, as v1beta1 shows what is not set', () => {

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../../../agent/kubernetes/objects.ts';
 import { type RotationStep, type SignerOptions, startSigner } from '../../../sandbox/signers/signer.ts';
 import type { RequestListener, RequestStatus, SignerApi, WriteResult } from '../../../sandbox/signers/signer-api.ts';
+import { withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
 
-const directory = mkdtempSync(join(tmpdir(), 'signer-test-'));
-after(() => rmSync(directory, { recursive: true }));
+const directory = makeDirectory({ after });
 
 const signerName = 'example.com/mesh';
 
@@ -33,7 +33,7 @@ const keys: Readonly<Record<string, KeyPair>> = {
 
 function keyPair(type: string): KeyPair {
   const pair = keys[type];
-  assert.ok(pair);
+  assert.ok(pair, 'there is no pair');
   return pair;
 }
 
@@ -103,15 +103,17 @@ function fakeApi(reply: (attempt: number) => WriteResult = () => ({ type: 'writt
     bundles,
     written,
     note,
-    following,
+    following: () => withinBound(following, 'the signer to follow requests'),
     attempts: () => attempts,
     ended: () => ended,
     status: async (count = 1) => {
       while (written.length < count) {
-        await new Promise<void>((resolve) => waiters.push(resolve));
+        const { promise, resolve } = Promise.withResolvers<void>();
+        waiters.push(resolve);
+        await withinBound(promise, `status ${count} to be written, of ${written.length} so far`);
       }
       const status = written[count - 1];
-      assert.ok(status);
+      assert.ok(status, 'there is no status');
       return status;
     },
   };
@@ -121,7 +123,7 @@ async function ask(options: Partial<SignerOptions>, asked: PodCertificateRequest
   const server = fakeApi();
   const signer = await startSigner({ signerName, api: server.api, ...options });
   try {
-    (await server.following).changed(asked);
+    (await server.following()).changed(asked);
     return { status: await server.status(), signer, server };
   } finally {
     signer.close();
@@ -247,7 +249,7 @@ test('wrong answers go through the back door: another key, the wrong order, garb
     const server = fakeApi();
     const writeUnchecked = (_request: PodCertificateRequest, status: RequestStatus) => server.note(status);
     const signer = await startSigner({ signerName, api: server.api, behaviour, writeUnchecked, lifetimeSeconds: 3600 });
-    (await server.following).changed(request({ pkixPublicKey: spki('ED25519') }));
+    (await server.following()).changed(request({ pkixPublicKey: spki('ED25519') }));
     answers.set(behaviour.type, await server.status());
     assert.equal(server.attempts(), 0);
     signer.close();
@@ -256,22 +258,26 @@ test('wrong answers go through the back door: another key, the wrong order, garb
   assert.notEqual(leafOf('wrongKey')?.publicKey.asymmetricKeyType, 'ed25519');
   assert.equal(leafOf('wrongOrder')?.ca, true);
   assert.throws(() => leafOf('garbage'));
-  assert.ok(Date.parse(leafOf('clockSkewed')?.validTo ?? '') < Date.now());
+  assert.ok(
+    Date.parse(leafOf('clockSkewed')?.validTo ?? '') < Date.now(),
+    `the leaf is valid to ${leafOf('clockSkewed')?.validTo}`,
+  );
 });
 
 test('a slow signer answers after its delay, and not at all once it is closed', limit, async () => {
   const behaviour = { type: 'slow', delayMs: 30 } as const;
   const started = performance.now();
   await ask({ behaviour }, request({ pkixPublicKey: spki('ED25519') }));
-  assert.ok(performance.now() - started >= 29);
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs >= 29, `the answer came after ${tookMs} ms`);
 
   const problems: string[] = [];
   const server = fakeApi();
   const onProblem = (message: string) => problems.push(message);
   const signer = await startSigner({ signerName, api: server.api, behaviour, onProblem });
-  (await server.following).changed(request({ pkixPublicKey: spki('ED25519') }));
+  (await server.following()).changed(request({ pkixPublicKey: spki('ED25519') }));
   signer.close();
-  assert.ok(server.ended());
+  assert.ok(server.ended(), 'the signer still follows requests');
   await new Promise((resolve) => setTimeout(resolve, 60));
   assert.equal(server.written.length, 0);
   assert.deepEqual(problems, []);
@@ -280,7 +286,7 @@ test('a slow signer answers after its delay, and not at all once it is closed', 
 test('a request that changes while its answer is on the way is answered once', limit, async () => {
   const server = fakeApi();
   const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'slow', delayMs: 10 } });
-  const listener = await server.following;
+  const listener = await server.following();
   const asked = request({ pkixPublicKey: spki('ED25519') });
   listener.changed(asked);
   listener.changed({ ...asked, metadata: { ...asked.metadata, labels: { changed: 'yes' } } });
@@ -293,9 +299,9 @@ test('a request that changes while its answer is on the way is answered once', l
 test('a silent signer that speaks again answers what it left, not what was deleted or answered', limit, async () => {
   const server = fakeApi();
   const signer = await startSigner({ signerName, api: server.api, behaviour: { type: 'silent' } });
-  const listener = await server.following;
+  const listener = await server.following();
   const [kept, deleted, answered] = [1, 2, 3].map(() => request({ pkixPublicKey: spki('ED25519') }));
-  assert.ok(kept && deleted && answered);
+  assert.ok(kept && deleted && answered, 'there is no kept or no deleted or no answered');
   for (const each of [kept, deleted, answered]) {
     listener.changed(each);
   }
@@ -317,7 +323,7 @@ test('a status is written again when the API server is away, and not again when 
   );
   const onProblem = (message: string) => problems.push(message);
   const signer = await startSigner({ signerName, api: server.api, onProblem });
-  (await server.following).changed(request({ pkixPublicKey: spki('ED25519') }));
+  (await server.following()).changed(request({ pkixPublicKey: spki('ED25519') }));
   const first = await server.status(1);
   assert.deepEqual(await server.status(2), first);
   await new Promise(setImmediate);
@@ -336,7 +342,7 @@ test('an exchange of authorities trusts both roots while certificates of both ar
     lifetimeSeconds: 1,
     timeScale: 3600,
   });
-  const listener = await server.following;
+  const listener = await server.following();
   const first = signer.authority();
   listener.changed(request({ pkixPublicKey: spki('ED25519') }));
   await server.status(1);
@@ -350,7 +356,7 @@ test('an exchange of authorities trusts both roots while certificates of both ar
     }
   };
   const rotating = signer.rotateAuthority({ overlapMs: 1, onStep });
-  await switched.promise;
+  await withinBound(switched.promise, 'the new authority to be in use');
   listener.changed(request({ pkixPublicKey: spki('ED25519') }));
   const fromNew = certificatesOf((await server.status(2)).certificateChain);
   assert.match(fromNew[0]?.issuer ?? '', /mesh 2 intermediate/);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { ApiObject } from '../../../sandbox/base/objects.ts';
 import type { ApiServer } from '../../../sandbox/serving/server.ts';
 import { podCertificateRequests } from '../../../sandbox/storage/resources.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 
 const owner = (name: string): ApiObject['metadata'] => ({
@@ -23,7 +24,7 @@ function gone(server: ApiServer, resource: string, name: string): Promise<void> 
       resolve();
     }
   });
-  return promise;
+  return withinBound(promise, `${resource} ${name} to be removed`);
 }
 
 test('the requests of a pod go when the pod is gone, those of others stay', async (t) => {
@@ -78,5 +79,5 @@ test('a new namespace gets its default service account', async (t) => {
     }
   });
   server.store.create('namespaces', { metadata: { name: 'n', uid: 'n' } });
-  assert.equal(await promise, 'default');
+  assert.equal(await withinBound(promise, 'a service account in the new namespace'), 'default');
 });

@@ -45,10 +45,14 @@ for (const text of ['a b c', 'app in web', 'a=b=c', '=x', 'app=ä']) {
 
 test('field selectors compare for equality, with escaped separators', () => {
   const fields = { 'spec.nodeName': 'a,b=c', 'status.phase': 'Running' };
-  assert.ok(matchesFields(parseFieldSelector('spec.nodeName=a\\,b\\=c,status.phase!=Failed'), fields));
-  assert.ok(matchesFields(parseFieldSelector('status.phase==Running'), fields));
-  assert.ok(!matchesFields(parseFieldSelector('status.phase=Failed'), fields));
-  assert.ok(matchesFields(parseFieldSelector('spec.x='), fields));
+  assert.equal(
+    matchesFields(parseFieldSelector('spec.nodeName=a\\,b\\=c,status.phase!=Failed'), fields),
+    true,
+    'the selector does not match',
+  );
+  assert.equal(matchesFields(parseFieldSelector('status.phase==Running'), fields), true, 'the selector does not match');
+  assert.equal(matchesFields(parseFieldSelector('status.phase=Failed'), fields), false, 'the selector matches');
+  assert.equal(matchesFields(parseFieldSelector('spec.x='), fields), true, 'the selector does not match');
   assert.throws(() => parseFieldSelector('status.phase'), { code: 400 });
 });
 

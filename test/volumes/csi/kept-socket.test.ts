@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { PublishOutcome } from '../../../volumes/csi/driver.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { temporaryDirectory } from '../support.ts';
 import { call, makeDriver, makeLog, makeTimers, publishRequest, startCall } from './support.ts';
 
@@ -78,7 +79,7 @@ test('a call under way when the socket is removed is answered', async (t) => {
     return release.promise;
   });
   const { answer } = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 30_000);
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   fs.unlinkSync(socketPath);
   await logged('is put back');
   release.resolve({ type: 'ready' });

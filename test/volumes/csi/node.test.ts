@@ -18,7 +18,7 @@ function faultOf(made: NodePublishVolumeRequest): string {
     readPublish(made);
     return 'accepted';
   } catch (error) {
-    assert(error instanceof CallError);
+    assert.ok(error instanceof CallError, `${error} is no CallError`);
     assert.equal(error.status.code, 3);
     return error.message;
   }
@@ -108,6 +108,9 @@ test('an unexpected error shows nothing of itself to the caller', () => {
   const { code, details } = statusOfError(new Error('-----BEGIN PRIVATE KEY-----'));
   assert.equal(code, 14);
   assert.doesNotMatch(details, /PRIVATE/);
-  assert(!isExpected(new Error('x')));
-  assert(isExpected(new VolumeError('Gone', 'x')) && isExpected(new CallError(3, 'x')));
+  assert.ok(!isExpected(new Error('x')), 'an error that nobody foresaw is taken for an expected one');
+  assert.ok(
+    isExpected(new VolumeError('Gone', 'x')) && isExpected(new CallError(3, 'x')),
+    'an expected error is taken for one that nobody foresaw',
+  );
 });

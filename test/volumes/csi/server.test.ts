@@ -1,17 +1,18 @@
 /** The CSI socket, called by a separate process as the kubelet calls it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { Client, credentials } from '@grpc/grpc-js';
 import { VolumeError } from '../../../volumes/base/errors.ts';
 import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import { nodeService } from '../../../volumes/csi/protocol.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
 import {
   anchors,
   makeTarget,
@@ -82,10 +83,16 @@ test('publish hands over the request, its deadline and a signal', async (t) => {
   assert.equal(asked?.request.mountGroup, 2000);
   assert.equal(asked?.request.pod.uid, podUID);
   const deadline = asked?.deadline ?? 0;
-  assert(deadline > startedAt && deadline <= Date.now() + 5000);
+  assert.ok(
+    deadline > startedAt && deadline <= Date.now() + 5000,
+    `the deadline is ${deadline - startedAt} ms after the call`,
+  );
   assert.equal(asked?.signal.aborted, false);
   await startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 0).answer;
-  assert((published[1]?.deadline ?? Infinity) <= Date.now() + 60_000);
+  assert.ok(
+    (published[1]?.deadline ?? Number.POSITIVE_INFINITY) <= Date.now() + 60_000,
+    `the deadline is ${published[1]?.deadline}`,
+  );
 });
 
 test('each outcome and error arrives with its code and message', async (t) => {
@@ -110,6 +117,42 @@ test('each outcome and error arrives with its code and message', async (t) => {
     lines.filter((line) => line.level === 'error').map((line) => line.message),
     ['call failed'],
   );
+});
+
+test('a call about a volume that is there already is never answered with a final code', async (t) => {
+  const message = 'in use by another';
+  let outcome = async (): Promise<PublishOutcome> => ({ type: 'invalid', message });
+  const { driver, held } = makeDriver(() => outcome());
+  const { socketPath } = await serve(t, driver);
+  const publish = (more = {}) => call(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(more));
+  assert.deepEqual(await publish(), { code: 3, details: message }, 'a first call');
+  held.add(targetPath);
+  assert.deepEqual(await publish(), { code: 14, details: message });
+  const unreadable = await publish({ readonly: false });
+  assert.equal(unreadable.code, 14);
+  assert.match(unreadable.details ?? '', /^readonly is not set/);
+  outcome = async () => {
+    held.clear();
+    throw new VolumeError('Foreign', 'something else is mounted there');
+  };
+  assert.deepEqual(await publish(), { code: 14, details: 'something else is mounted there' });
+});
+
+test("the kubelet's tokens arrive from where nothing prints them, else from the volume context", async (t) => {
+  const { driver, published } = makeDriver();
+  const { socketPath } = await serve(t, driver);
+  const name = 'csi.storage.k8s.io/serviceAccount.tokens';
+  const publish = (more: object, context: Record<string, string>) =>
+    call(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(more, context));
+  await publish({ secrets: { [name]: 'kept' } }, { [name]: 'in the open' });
+  await publish({}, { [name]: 'in the open' });
+  await publish({}, {});
+  assert.deepEqual(
+    published.map(({ request }) => request.tokens?.()),
+    ['kept', 'in the open', undefined],
+  );
+  const [first] = published;
+  assert.doesNotMatch(inspect(first?.request, { depth: 9 }) + JSON.stringify(first?.request), /kept/);
 });
 
 test('a bad call is answered with every fault and reaches nobody', async (t) => {
@@ -143,7 +186,7 @@ test('a kubelet that gives up fires the signal of its call', async (t) => {
   };
   const { socketPath } = await serve(t, waiting);
   const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
-  await fired.promise;
+  await withinBound(fired.promise, 'the signal of the call to fire');
 });
 
 test('a shutdown removes the socket, lets a call end, and then ends', async (t) => {
@@ -155,9 +198,9 @@ test('a shutdown removes the socket, lets a call end, and then ends', async (t) 
   });
   const { socketPath, server } = await serve(t, driver);
   const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   const stopped = server.stop(60_000);
-  assert(!fs.existsSync(socketPath));
+  assert.equal(fs.existsSync(socketPath), false, `${socketPath} is still there`);
   release.resolve({ type: 'ready' });
   assert.deepEqual(await client.answer, { response: {} });
   await stopped;
@@ -171,14 +214,14 @@ async function arrivedCall(t: TestContext, socketPath: string) {
   const send = (method: string, request: object) =>
     new Promise<number>((resolve) => {
       const definition = nodeService[method];
-      assert(definition !== undefined);
+      assert.ok(definition !== undefined, 'there is no definition');
       const { path: name, requestSerialize, responseDeserialize } = definition;
       client.makeUnaryRequest(name, requestSerialize, responseDeserialize, request, (error) =>
         resolve(error?.code ?? 0),
       );
     });
   const code = send('NodePublishVolume', publishRequest());
-  assert.equal(await send('NodeStageVolume', {}), 12);
+  assert.equal(await withinBound(send('NodeStageVolume', {}), 'the answer to the later call'), 12);
   return { code };
 }
 
@@ -194,7 +237,7 @@ test('calls that come between claim and start wait for the start, or for the shu
     const { code } = await arrivedCall(t, socketPath);
     assert.equal(published.length, end === 'start' ? 0 : 1);
     await (end === 'start' ? server.start() : server.stop(1000));
-    assert.equal(await code, end === 'start' ? 0 : 14);
+    assert.equal(await withinBound(code, 'the answer to the call that came early'), end === 'start' ? 0 : 14);
     assert.equal(published.length, 1);
   }
 });
@@ -212,7 +255,7 @@ test('a call that does not end is told to, shortly before the grace period is ov
   };
   const { socketPath, server } = await serve(t, endless);
   const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 60_000);
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   await server.stop(1000);
   assert.deepEqual(await client.answer, { code: 14, details: 'the agent is shutting down' });
 });
@@ -225,7 +268,7 @@ test('a call that ends for nothing is cut off at the end of the grace period', a
   });
   const { socketPath, server } = await serve(t, driver);
   const client = startCall(t, socketPath, 'Node', 'NodePublishVolume', publishRequest(), 60_000);
-  await asked.promise;
+  await withinBound(asked.promise, 'the driver to be asked');
   await server.stop(50);
   assert.notEqual((await client.answer).code, undefined);
 });
@@ -281,11 +324,11 @@ test('a socket that a dead agent left is replaced, and a file that is no socket 
   const socketPath = path.join(directory, 'plugin', 'csi.sock');
   fs.mkdirSync(path.dirname(socketPath));
   const listener = net.createServer().listen(socketPath);
-  await once(listener, 'listening');
+  await eventOf(listener, 'listening', 'the server to listen');
   // Closing removes a listener's socket; a second name for it stays behind as a dead one.
   fs.linkSync(socketPath, `${socketPath}.kept`);
   listener.close();
-  await once(listener, 'close');
+  await eventOf(listener, 'close', 'the listener to be closed');
   fs.renameSync(`${socketPath}.kept`, socketPath);
   const { server } = await serve(t, makeDriver().driver, directory);
   assert.equal((await call(t, socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
@@ -331,6 +374,7 @@ for (const mode of ['directory', 'tmpfs'] as const) {
         volume.project(new Map([[0, anchors(1)]]));
         return { type: 'ready' };
       },
+      holds: () => false,
       unpublish: (_volumeId, targetPathOfCall) => store.remove(targetPathOfCall),
       ready: () => true,
     };
@@ -346,7 +390,7 @@ for (const mode of ['directory', 'tmpfs'] as const) {
     for (let repeat = 0; repeat < 2; repeat += 1) {
       assert.deepEqual(await call(t, socketPath, 'Node', 'NodeUnpublishVolume', unpublish), { response: {} });
     }
-    assert(!fs.existsSync(target));
+    assert.equal(fs.existsSync(target), false, `${target} is still there`);
     assert.deepEqual(mountPointsBelow(root), []);
   });
 }

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import type { Later } from '../../../volumes/csi/kept-socket.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { podUID } from '../support.ts';
 
 /** What the client printed. */
@@ -36,7 +37,10 @@ export function startCall(
   t.after(() => child.kill('SIGKILL'));
   child.stderr.pipe(process.stderr);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<Answer> => JSON.parse((await lines.next()).value ?? '{"details":"no answer"}');
+  const answer = async (): Promise<Answer> => {
+    const { value } = await withinBound(lines.next(), `the answer to ${method}`);
+    return JSON.parse(value ?? '{"details":"no answer"}');
+  };
   return { child, answer: answer(), exit: once(child, 'exit') };
 }
 
@@ -53,6 +57,7 @@ export function publishRequest(more: object = {}, context: Record<string, string
     target_path: targetPath,
     volume_capability: { mount: { fs_type: '', volume_mount_group: '' }, access_mode: { mode: 1 } },
     readonly: true,
+    secrets: {},
     volume_context: {
       'csi.storage.k8s.io/pod.name': 'web-0',
       'csi.storage.k8s.io/pod.namespace': 'shop',
@@ -70,6 +75,8 @@ export function publishRequest(more: object = {}, context: Record<string, string
 export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => ({ type: 'ready' })) {
   const published: { readonly request: PublishRequest; readonly deadline: number; readonly signal: AbortSignal }[] = [];
   const unpublished: string[] = [];
+  /** Target paths of volumes that are there already. */
+  const held = new Set<string>();
   const driver: VolumeDriver = {
     publish: (request, deadline, signal) => {
       published.push({ request, deadline, signal });
@@ -78,13 +85,11 @@ export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => 
     unpublish: async (volumeId, target) => {
       unpublished.push(`${volumeId} ${target}`);
     },
+    holds: (target) => held.has(target),
     ready: () => published.length > 0,
   };
-  return { driver, published, unpublished };
+  return { driver, published, unpublished, held };
 }
-
-/** How long a test waits for a line of the log: far longer than anything takes that works. */
-const patienceMs = 20_000;
 
 /** A log that keeps its lines, and that can be waited for. */
 export function makeLog() {
@@ -101,17 +106,14 @@ export function makeLog() {
   /** Waits until `count` lines of the log hold the text. */
   async function logged(part: string, count = 1): Promise<void> {
     const found = () => lines.filter(({ message }) => message.includes(part)).length >= count;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<void>();
     const look = () => found() && resolve();
     const seen = () => lines.map(({ message }) => message).join('; ');
-    const giveUp = () => reject(new Error(`"${part}" was not logged ${count} times, but: ${seen()}`));
-    const bound = setTimeout(giveUp, patienceMs);
     waiting.add(look);
     look();
     try {
-      await promise;
+      await withinBound(promise, () => `"${part}" to be logged ${count} times, among: ${seen()}`);
     } finally {
-      clearTimeout(bound);
       waiting.delete(look);
     }
   }
@@ -133,13 +135,11 @@ export function makeTimers() {
   /** Runs the timer that waits for so long, as soon as there is one. */
   async function due(delayMs: number): Promise<void> {
     const find = () => [...waiting].find((timer) => timer.delayMs === delayMs);
-    const bound = setTimeout(() => armed.reject(new Error(`nothing waits for ${delayMs} ms`)), patienceMs);
     let found = find();
     while (found === undefined) {
-      await armed.promise;
+      await withinBound(armed.promise, `a timer of ${delayMs} ms`);
       found = find();
     }
-    clearTimeout(bound);
     waiting.delete(found);
     found.callback();
   }

@@ -1,6 +1,7 @@
 /** A pod's declaration: what is accepted, and that every fault is named by its path, all in one pass. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
@@ -176,6 +177,11 @@ test('annotation keys need a domain prefix, and values must be strings', () => {
     const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
     assert.match(fault, /^sources\[0\]\.podCertificate\.userAnnotations: key .* must have a domain prefix/, key);
   }
+  for (const key of ['podcert.io/node', 'csi.podcert.io/names', 'PodCert.IO/node']) {
+    const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
+    assert.match(fault, /userAnnotations: key .* must not lie in podcert\.io/, key);
+  }
+  assert.deepEqual(certificateFaults({ userAnnotations: { 'notpodcert.io/node': 'x' } }), []);
   const [number = ''] = certificateFaults({ userAnnotations: { 'example.com/on': true } });
   assert.match(number, /"example.com\/on" must be strings: put them in quotes/);
   assert.match(certificateFaults({ userAnnotations: ['x'] })[0] ?? '', /userAnnotations: must be a mapping/);
@@ -206,7 +212,7 @@ test('paths are compared and kept in their normal form', () => {
   const parsed = parseDeclaration({
     sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: ./certs//key.pem}}]',
   });
-  assert(parsed.ok && parsed.declaration.sources[0]?.kind === 'podCertificate');
+  assert.ok(parsed.ok && parsed.declaration.sources[0]?.kind === 'podCertificate', inspect(parsed));
   assert.equal(parsed.declaration.sources[0].keyPath, 'certs/key.pem');
   assert.deepEqual(certificateFaults({ keyPath: 'a/b', leafPath: 'a//./b' }), [
     'sources[0].podCertificate.leafPath: "a/b" is written by sources[0].podCertificate.keyPath already',
@@ -228,6 +234,34 @@ test('two sources cannot write one path, nor one a file where the other needs a 
         'which sources[2].clusterTrustBundle.path writes as a file',
     ),
   ]);
+});
+
+test('names that a pod asks for are kept as they are written, and their number and length are bounded', () => {
+  const parsed = parseDeclaration({
+    sources: `
+      - podCertificate:
+          signerName: a.b/c
+          keyType: ED25519
+          keyPath: k
+          dnsNames: [api.example.com]
+          ipAddresses: ['192.0.2.1']
+          commonName: api`,
+  });
+  assert.ok(parsed.ok && parsed.declaration.sources[0]?.kind === 'podCertificate', 'the declaration is good');
+  assert.deepEqual(parsed.declaration.sources[0].names, {
+    dnsNames: ['api.example.com'],
+    uris: [],
+    ipAddresses: ['192.0.2.1'],
+    commonName: 'api',
+  });
+  assert.match(
+    certificateFaults({ dnsNames: Array(33).fill('a') })[0] ?? '',
+    /dnsNames: must hold at most 32 names, not 33/,
+  );
+  assert.match(certificateFaults({ uris: [''] })[0] ?? '', /uris: must be a list of strings that are not empty/);
+  assert.match(certificateFaults({ ipAddresses: [7] })[0] ?? '', /ipAddresses: must be a list of strings/);
+  assert.match(certificateFaults({ dnsNames: 'a' })[0] ?? '', /dnsNames: must be a list/);
+  assert.match(certificateFaults({ commonName: 'x'.repeat(2049) })[0] ?? '', /a name of more than 2048 characters/);
 });
 
 test('a podCertificate without any output path is refused', () => {

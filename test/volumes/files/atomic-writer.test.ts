@@ -1,12 +1,12 @@
 /** All files at once or none: with readers watching, with the writer killed, with traps laid. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { type Change, isComplete, repair, writeAtomically } from '../../../volumes/files/atomic-writer.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, rootSkip, temporaryDirectory, visibleTree } from '../support.ts';
 
 const now = Date.UTC(2026, 10, 21, 10, 0, 0);
@@ -75,15 +75,15 @@ test('a visible link that is missing or wrong is put right', (t) => {
   const root = temporaryDirectory(t);
   const set = change({ a: '1', b: '2' });
   writeAtomically(root, set);
-  assert(isComplete(root, ['a', 'b']));
+  assert.equal(isComplete(root, ['a', 'b']), true, 'the set is not complete');
   fs.unlinkSync(path.join(root, 'a'));
   fs.unlinkSync(path.join(root, 'b'));
   fs.symlinkSync('/etc/passwd', path.join(root, 'b'));
-  assert(!isComplete(root, ['a']));
-  assert(!isComplete(root, ['b']));
+  assert.equal(isComplete(root, ['a']), false, 'the set is complete');
+  assert.equal(isComplete(root, ['b']), false, 'the set is complete');
   assert.equal(writeAtomically(root, set), 'written');
-  assert(isComplete(root, ['a', 'b']));
-  assert(!isComplete(root, ['a', 'c']));
+  assert.equal(isComplete(root, ['a', 'b']), true, 'the set is not complete');
+  assert.equal(isComplete(root, ['a', 'c']), false, 'the set is complete');
 });
 
 test('leftovers of an interrupted write are cleared, foreign files are not', (t) => {
@@ -108,7 +108,7 @@ test('nothing is ever written or linked through a symlink that somebody planted'
   fs.writeFileSync(path.join(victim, 'a'), 'untouched');
 
   fs.symlinkSync('../victim', path.join(root, '..data'));
-  assert(!isComplete(root, ['a']));
+  assert.equal(isComplete(root, ['a']), false, 'the set is complete');
   writeAtomically(root, change({ a: '1' }, { keep: ['b'] }));
   assert.equal(read(root, 'a'), '1');
 
@@ -116,7 +116,7 @@ test('nothing is ever written or linked through a symlink that somebody planted'
   fs.rmSync(path.join(current, 'a'));
   fs.symlinkSync('../../victim/a', path.join(current, 'a'));
   fs.symlinkSync('../../victim', path.join(current, 'dir'));
-  assert(!isComplete(root, ['a']));
+  assert.equal(isComplete(root, ['a']), false, 'the set is complete');
   assert.equal(writeAtomically(root, change({ c: '3' }, { keep: ['a', 'dir/a'] })), 'written');
   assert.deepEqual(visibleTree(root), { c: '..data/c' });
 
@@ -198,14 +198,14 @@ test('a hundred readers in another process never see a torn set', async (t) => {
   const reader = spawn(process.execPath, [path.join(import.meta.dirname, 'reader.ts'), root, 'a.pem', 'd/b.pem']);
   reader.stderr.pipe(process.stderr);
   const lines = createInterface({ input: reader.stdout })[Symbol.asyncIterator]();
-  assert.equal((await lines.next()).value, 'reading');
+  assert.equal((await withinBound(lines.next(), 'the reader to begin')).value, 'reading');
   for (let generation = 1; generation <= 400; generation += 1) {
     writeAtomically(root, set(generation));
     await new Promise((resolve) => setImmediate(resolve));
   }
   reader.stdin.end();
-  const result = JSON.parse((await lines.next()).value ?? '');
-  await once(reader, 'exit');
+  const result = JSON.parse((await withinBound(lines.next(), 'what the reader has seen')).value ?? '');
+  await eventOf(reader, 'exit', 'the process to end');
   assert.deepEqual({ torn: result.torn, errors: result.errors }, { torn: 0, errors: [] });
   assert(result.reads > 0 && result.generations > 1, JSON.stringify(result));
 });
@@ -215,14 +215,13 @@ test('a writer killed at any moment leaves a complete set, and the next write cl
   for (let round = 0; round < 5; round += 1) {
     const writer = spawn(process.execPath, [path.join(import.meta.dirname, 'writer.ts'), root]);
     writer.stderr.pipe(process.stderr);
-    for await (const line of createInterface({ input: writer.stdout })) {
-      if (Number(line) >= 20 * round + 7) {
-        break;
-      }
-    }
+    const lines = createInterface({ input: writer.stdout })[Symbol.asyncIterator]();
+    const generation = async (): Promise<number> =>
+      Number((await withinBound(lines.next(), 'the writer to have written a set')).value ?? Number.POSITIVE_INFINITY);
+    while ((await generation()) < 20 * round + 7) {}
     writer.kill('SIGKILL');
-    await once(writer, 'exit');
-    assert(isComplete(root, ['a.pem', 'deep/er/b.pem']));
+    await eventOf(writer, 'exit', 'the process to end');
+    assert.equal(isComplete(root, ['a.pem', 'deep/er/b.pem']), true, 'the set is not complete');
     assert.equal(read(root, 'a.pem'), read(root, 'deep/er/b.pem'));
     repair(root);
     assert.equal(hidden(root).length, 1);

@@ -110,11 +110,20 @@ test('content of the wrong kind is a fault of the caller', () => {
 test('zeroing overwrites every byte of every file', () => {
   const files = layOut(source, content, volumeAccess(declaration, { kind: 'none' }, true));
   zeroFiles(files);
-  assert(files.every((file) => file.bytes.every((byte) => byte === 0)));
+  assert.ok(
+    files.every((file) => file.bytes.every((byte) => byte === 0)),
+    'bytes of a file are left in memory',
+  );
 });
 
 test('the size limit has room for two sets of a 1 MiB bundle for every trust source', () => {
   const sources = [0, 1, 2].map((index) => ({ ...anchorsSource, index, path: `ca-${index}` }));
-  assert(sizeLimitBytes({ sources }) > 3 * 2 * 1024 * 1024);
-  assert(sizeLimitBytes({ sources: [source] }) > 2 * 4 * 100 * 1024);
+  assert.ok(
+    sizeLimitBytes({ sources }) > 3 * 2 * 1024 * 1024,
+    `${sizeLimitBytes({ sources })} is not more than ${3 * 2 * 1024 * 1024}`,
+  );
+  assert.ok(
+    sizeLimitBytes({ sources: [source] }) > 2 * 4 * 100 * 1024,
+    `${sizeLimitBytes({ sources: [source] })} is not more than ${2 * 4 * 100 * 1024}`,
+  );
 });

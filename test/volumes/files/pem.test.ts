@@ -20,7 +20,7 @@ test('OpenSSL reads a private key out of a bundle', () => {
     { label: 'PRIVATE KEY', bytes: der },
     { label: 'CERTIFICATE', bytes: Uint8Array.of(1, 2) },
   ]);
-  assert(createPrivateKey(Buffer.from(bundle)).equals(privateKey));
+  assert.ok(createPrivateKey(Buffer.from(bundle)).equals(privateKey), 'the key in the bundle is another');
 });
 
 test('no blocks are an empty file', () => {

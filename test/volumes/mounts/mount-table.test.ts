@@ -63,5 +63,8 @@ test('the nearest mount above a directory decides whether mounts below it reach 
 });
 
 test("this process's own mount table can be read", () => {
-  assert(readMountTable().some((entry) => entry.mountPoint === '/proc'));
+  assert.ok(
+    readMountTable().some((entry) => entry.mountPoint === '/proc'),
+    'the table does not have /proc',
+  );
 });

@@ -1,11 +1,12 @@
 /** Real tmpfs mounts: how they are mounted, and that they always come off. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
 import { createMounts } from '../../../volumes/mounts/mounts.ts';
+import { eventOf } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
 
 const mounts = createMounts('csi.test');
@@ -28,7 +29,7 @@ async function occupy(t: TestContext, directory: string) {
   const script = "process.stdout.write('in'); process.stdin.resume();";
   const child = spawn(process.execPath, ['-e', script], { cwd: directory });
   t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  await eventOf(child.stdout, 'data', 'the first output');
   return child;
 }
 
@@ -38,7 +39,7 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
   const line = fs
     .readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .find((each) => each.startsWith('csi.test '));
+    .find((each) => each.startsWith(`csi.test ${target} `));
   const options = line?.split(' ')[3]?.split(',') ?? [];
   for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) {
     assert(options.includes(option), option);
@@ -46,7 +47,10 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
   assert.equal(options.includes('noswap'), memory === 'noswap');
   assert.equal(modeOf(target), '700');
   assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]);
-  assert(mounts.own().some((entry) => entry.mountPoint === target));
+  assert.ok(
+    mounts.own().some((entry) => entry.mountPoint === target),
+    `${target} is not among ${inspect(mounts.own())}`,
+  );
   await mounts.unmountAll(target);
   assert.deepEqual(mounts.at(target), []);
 });

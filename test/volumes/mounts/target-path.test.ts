@@ -54,10 +54,10 @@ test('no other path is accepted', () => {
 
 test('pod UIDs are letters, digits and dashes', () => {
   for (const uid of [podUID, 'A1', '0123456789abcdef0123456789abcdef']) {
-    assert(isPodUID(uid));
+    assert.equal(isPodUID(uid), true, `${uid} is taken for no UID`);
   }
   for (const uid of ['', '..', 'a/b', 'a.b', 'é', 'x'.repeat(129)]) {
-    assert(!isPodUID(uid));
+    assert.equal(isPodUID(uid), false, `${uid} is taken for a UID`);
   }
 });
 

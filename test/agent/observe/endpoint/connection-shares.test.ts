@@ -12,6 +12,7 @@ import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import { createSelfSigned } from '../../../../agent/observe/endpoint/self-signed.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
 import { createSystemClock } from '../../../../agent/time/system-clock.ts';
+import { eventOf, withinBound } from '../../../support/bounded.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
 describe('the shares of connections', () => {
@@ -85,7 +86,7 @@ async function serve(t: TestContext) {
     const socket = connect({ port, host: '127.0.0.1', localAddress: peer });
     socket.on('error', () => undefined);
     t.after(() => socket.destroy());
-    await once(socket, 'connect');
+    await eventOf(socket, 'connect', 'the connection');
     return socket;
   };
   return { dial, tlsPort: tls.address.port };
@@ -94,7 +95,8 @@ async function serve(t: TestContext) {
 /** What an HTTP/1.1 server answers first; empty when it hangs up. */
 async function scrape(socket: Socket): Promise<string> {
   socket.write('GET /flagz HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer good\r\n\r\n');
-  const answer = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  const answered = Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  const answer = await withinBound(answered, 'an answer, or the end of the connection');
   return String(answer[0]).split('\r\n', 1)[0] ?? '';
 }
 
@@ -116,7 +118,7 @@ test('strangers that leave their TLS handshakes undone keep nobody out either', 
   }
   const from = { host: '127.0.0.1', port, localAddress: '127.0.0.9', rejectUnauthorized: false, agent: false as const };
   const asking = get({ ...from, path: '/flagz', headers: { Authorization: 'Bearer good' } });
-  const [response]: IncomingMessage[] = await once(asking, 'response');
+  const [response]: IncomingMessage[] = await eventOf(asking, 'response', 'the response');
   response?.resume();
   assert.equal(response?.statusCode, 200);
 });
@@ -125,7 +127,10 @@ test('a connection on which nothing is asked is closed, and so is one whose toke
   const { dial } = await serve(t);
   const stranger = await dial('127.0.0.9');
   const silent = await dial('127.0.0.9');
-  const ended = Promise.all([once(silent, 'close'), once(stranger, 'close')]);
+  const ended = Promise.all([
+    eventOf(silent, 'close', 'the silent connection to be closed'),
+    eventOf(stranger, 'close', "the stranger's connection to be closed"),
+  ]);
   silent.resume();
   stranger.resume();
   stranger.write('GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n');

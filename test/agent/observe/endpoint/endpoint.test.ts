@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import { type ServerCertificate, watchCertificateFiles } from '../../../../agent/observe/endpoint/certificate-files.ts';
 import { type EndpointOptions, openEndpoint } from '../../../../agent/observe/endpoint/endpoint.ts';
@@ -13,6 +12,8 @@ import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
 import type { Clock } from '../../../../agent/time/clock.ts';
 import { createMonotonicClock } from '../../../../agent/time/monotonic-clock.ts';
 import { createSystemClock } from '../../../../agent/time/system-clock.ts';
+import { eventOf, withinBound } from '../../../support/bounded.ts';
+import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
 /** Tokens are their holders' names here; the API server is away when it is told to be. */
@@ -60,12 +61,9 @@ async function open(t: TestContext, given: Partial<EndpointOptions> = {}) {
 /** One request over a connection of its own; the certificate is looked at, not judged. */
 async function getTls(port: number, path: string, headers: Readonly<Record<string, string>> = {}) {
   const outgoing = request({ host: '127.0.0.1', port, path, headers, agent: false, rejectUnauthorized: false }).end();
-  const [response] = await once(outgoing, 'response');
+  const [response] = await eventOf(outgoing, 'response', 'the response');
   const certificate = new X509Certificate(response.socket.getPeerCertificate().raw);
-  let body = '';
-  for await (const chunk of response) {
-    body += chunk;
-  }
+  const body = await withinBound(text(response), `the end of the reply to ${path}`);
   return { status: response.statusCode as number, body, certificate };
 }
 
@@ -77,8 +75,7 @@ async function certificatePair(nodeName: string): Promise<ServerCertificate> {
 
 /** Files as a mounted Secret has them: names that lead through `..data` to the version in use. */
 function mountSecret(t: TestContext) {
-  const directory = mkdtempSync(join(tmpdir(), 'tls-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   let version = 0;
   const write = ({ cert, key }: ServerCertificate): void => {
     version += 1;
@@ -147,9 +144,12 @@ describe('the endpoint', () => {
     const { status, certificate } = await getTls(port, '/metrics');
     assert.equal(status, 401);
     assert.equal(certificate.subjectAltName, 'DNS:node-1');
-    assert.ok(!certificate.ca && certificate.verify(certificate.publicKey));
+    assert.ok(
+      !certificate.ca && certificate.verify(certificate.publicKey),
+      `a certificate of an authority, or not self-signed: ${certificate}`,
+    );
     const leftMs = certificate.validToDate.getTime() - Date.now();
-    assert.ok(leftMs > 89 * 86_400_000 && leftMs <= 90 * 86_400_000);
+    assert.ok(leftMs > 89 * 86_400_000 && leftMs <= 90 * 86_400_000, `the certificate is valid for ${leftMs} ms more`);
     assert.equal((await getTls(port, '/metrics', { Authorization: 'Bearer prometheus' })).status, 200);
     await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`));
   });
@@ -157,7 +157,10 @@ describe('the endpoint', () => {
   test('takes over a new certificate while it runs, and keeps the old one when the new does not fit', async (t) => {
     const files = mountSecret(t);
     const [first, second, third] = await Promise.all(['one', 'two', 'three'].map(certificatePair));
-    assert.ok(first !== undefined && second !== undefined && third !== undefined);
+    assert.ok(
+      first !== undefined && second !== undefined && third !== undefined,
+      'there is no first or no second or no third',
+    );
     files.write(first);
     const rejected = Promise.withResolvers<void>();
     const renewed = Promise.withResolvers<void>();
@@ -170,10 +173,10 @@ describe('the endpoint', () => {
     const { port } = await open(t, { auth: 'auto', certFile: files.certFile, keyFile: files.keyFile, log: watching });
     assert.equal((await getTls(port, '/livez')).certificate.subjectAltName, 'DNS:one');
     files.write({ cert: second.cert, key: third.key });
-    await rejected.promise;
+    await withinBound(rejected.promise, 'the files to be rejected');
     assert.equal((await getTls(port, '/livez')).certificate.subjectAltName, 'DNS:one');
     files.write(second);
-    await renewed.promise;
+    await withinBound(renewed.promise, 'the new certificate to be taken over');
     assert.equal((await getTls(port, '/livez')).certificate.subjectAltName, 'DNS:two');
   });
 
@@ -203,7 +206,7 @@ test('files that change without news in them are not taken over, and none after 
   files.write(pair);
   // The same again, then none at all: once the loss is noticed, the repetition has been passed over.
   unlinkSync(files.certFile);
-  await rejected.promise;
+  await withinBound(rejected.promise, 'the files to be rejected');
   assert.deepEqual(taken, []);
   await source.close();
   await source.close();
@@ -227,8 +230,11 @@ test('a self-signed certificate is renewed after two thirds of its life, until t
   alarms.clear();
   now = due ?? now;
   ring?.();
-  const renewed = new X509Certificate((await renewal.promise).cert);
-  assert.ok(renewed.validToDate.getTime() >= now + 89 * 86_400_000);
+  const renewed = new X509Certificate((await withinBound(renewal.promise, 'the renewal')).cert);
+  assert.ok(
+    renewed.validToDate.getTime() >= now + 89 * 86_400_000,
+    `${renewed.validToDate.getTime()} is less than ${now + 89 * 86_400_000}`,
+  );
   await new Promise(setImmediate);
   assert.equal(alarms.size, 1);
   await source.close();

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
@@ -8,6 +7,7 @@ import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import type { Health, HealthCheck } from '../../../../agent/observe/health.ts';
 import type { Metrics } from '../../../../agent/observe/metrics/metrics.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { eventOf } from '../../../support/bounded.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
 async function open(t: TestContext, given: { readonly health?: Partial<Health>; readonly metrics?: Metrics } = {}) {
@@ -79,7 +79,7 @@ describe('the HTTP endpoint', () => {
     const { host, port } = await open(t);
     const statusFor = async (name: string): Promise<number | undefined> => {
       const outgoing = request({ host, port, path: '/livez', headers: { Host: name } }).end();
-      const [response] = await once(outgoing, 'response');
+      const [response] = await eventOf(outgoing, 'response', 'the response');
       response.resume();
       return response.statusCode;
     };
@@ -163,7 +163,7 @@ describe('the HTTP endpoint', () => {
       t.after(() => socket.destroy());
       socket.write(line('/metrics') + line('/livez'));
     }
-    for (const [chunk] of await Promise.all(sockets.map((socket) => once(socket, 'data')))) {
+    for (const [chunk] of await Promise.all(sockets.map((socket) => eventOf(socket, 'data', 'the first output')))) {
       assert.match(String(chunk), /^HTTP\/1\.1 200/);
     }
     assert.equal(renderings, 1);
@@ -176,9 +176,9 @@ describe('the HTTP endpoint', () => {
     const agent = new Agent({ keepAlive: true });
     t.after(() => agent.destroy());
     const outgoing = request({ host, port, path: '/livez', agent }).end();
-    const [response] = await once(outgoing, 'response');
+    const [response] = await eventOf(outgoing, 'response', 'the response');
     response.resume();
-    await once(response, 'end');
+    await eventOf(response, 'end', 'the end of the response');
     await server.close();
     await server.close();
     await assert.rejects(fetch(`http://${host}:${port}/livez`));
@@ -188,9 +188,9 @@ describe('the HTTP endpoint', () => {
     const { server, host, port } = await open(t);
     const socket = connect(port, host);
     socket.on('error', () => undefined);
-    await once(socket, 'connect');
+    await eventOf(socket, 'connect', 'the connection');
     socket.write('GET /metrics HTTP/1.1\r\n');
-    const closed = once(socket, 'close');
+    const closed = eventOf(socket, 'close', 'the connection to be closed');
     await fetch(`http://${host}:${port}/livez`);
     await server.close();
     await closed;

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { runCommand } from '../../../../agent/cli/commands.ts';
@@ -11,13 +9,14 @@ import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import type { Health } from '../../../../agent/observe/health.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { eventOf } from '../../../support/bounded.ts';
+import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
 const retry = { volumes: () => [], wake: () => [] };
 
 function socketPath(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'probe-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   return join(directory, 'plugin', 'csi.sock.probe');
 }
 
@@ -72,7 +71,7 @@ describe('the probe socket', () => {
         const socket = connect(port, host);
         socket.on('error', () => undefined);
         t.after(() => socket.destroy());
-        await once(socket, 'connect');
+        await eventOf(socket, 'connect', 'the connection');
         return socket;
       }),
     );

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { runCommand } from '../../../../agent/cli/commands.ts';
@@ -10,6 +8,7 @@ import { createObserveServer } from '../../../../agent/observe/endpoint/http.ts'
 import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket.ts';
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { makeDirectory } from '../../../support/directory.ts';
 import { createWorld, podCertificate } from '../../lifecycle/world.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
@@ -21,8 +20,7 @@ async function open(t: TestContext) {
   const world = await createWorld(t);
   void world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]), 10_000);
   await world.answer(failed);
-  const directory = mkdtempSync(join(tmpdir(), 'retry-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   const path = join(directory, 'csi.sock.probe');
   const retry = {
     volumes: () => world.manager.describe(),
@@ -31,7 +29,7 @@ async function open(t: TestContext) {
   const { log } = createLogProbe();
   t.after(await openProbeSocket({ path, health, retry, log }));
   const [held] = world.manager.describe();
-  assert.ok(held !== undefined);
+  assert.ok(held !== undefined, 'there is no held');
   const pod = `${held.volume.pod.namespace}/${held.volume.pod.name}`;
   return { world, path, pod };
 }

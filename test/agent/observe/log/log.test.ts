@@ -4,7 +4,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { AgentError } from '../../../../agent/base/errors.ts';
 import { createLogger, type LogFormat } from '../../../../agent/observe/log/log.ts';
-import type { LogFields } from '../../../../agent/observe/log/log-fields.ts';
 import { formatLine } from '../../../../agent/observe/log/log-text.ts';
 import { createLogProbe } from '../subjects.ts';
 
@@ -67,9 +66,9 @@ describe('JSON log', () => {
     const der = privateKey.export({ type: 'pkcs8', format: 'der' });
     const lines: string[] = [];
     const log = createLogger({ level: 'debug', format: 'json', destination: { write: (line) => lines.push(line) } });
-    const bypass = { detail: der, reason: { der }, privateKey: 'short', token: 'abc', option: [pem, der] };
+    const bypass: object = { detail: der, reason: { der }, privateKey: 'short', token: 'abc', option: [pem, der] };
     log.info(`key ${pem}`, { detail: pem, error: new Error(pem, { cause: new Error(pem) }) });
-    log.info('bypassing the types', bypass as unknown as LogFields);
+    log.info('bypassing the types', bypass);
     const all = lines.join('');
     const [first = '', second = ''] = der.toString('base64').match(/.{24}/g) ?? [];
     for (const part of [
@@ -103,8 +102,8 @@ describe('text log', () => {
   test('is chosen by `text`, and by `auto` in a terminal', () => {
     assert.match(write('text', undefined), /^\d\d:\d\d:\d\d\.\d{3} INFO {2}volume ready namespace=shop tookMs=12\n$/);
     assert.match(write('auto', true), /volume ready/);
-    assert.ok(write('auto', true).includes('\u001b[36mINFO'));
-    assert.ok(!write('text', false).includes('\u001b'));
+    assert.ok(write('auto', true).includes('\u001b[36mINFO'), `${'\u001b[36mINFO'} is not in:\n${write('auto', true)}`);
+    assert.ok(!write('text', false).includes('\u001b'), `${'\u001b'} is in:\n${write('text', false)}`);
     assert.equal(write('auto', false).startsWith('{'), true);
     assert.equal(write('json', true).startsWith('{'), true);
   });
@@ -133,7 +132,10 @@ describe('text log', () => {
       message: 'm',
     });
     assert.equal(formatLine(line, false), '10:20:30.456 FATAL m\nError: x\n    at y\\u001b\n');
-    assert.ok(formatLine(line, true).includes('\u001b[0mFATAL'));
+    assert.ok(
+      formatLine(line, true).includes('\u001b[0mFATAL'),
+      `${'\u001b[0mFATAL'} is not in:\n${formatLine(line, true)}`,
+    );
   });
 
   test('passes on unchanged what is no log line', () => {

@@ -94,10 +94,22 @@ describe('metrics', () => {
     const label = 'signer_name="example.com/mesh"';
     const states = await samples(metrics, 'podcert_agent_credentials');
     assert.equal(states.length, 14);
-    assert.ok(states.includes(`podcert_agent_credentials{${label},state="fresh"} 2`));
-    assert.ok(states.includes(`podcert_agent_credentials{${label},state="denied"} 1`));
-    assert.ok(states.includes(`podcert_agent_credentials{${label},state="expired"} 0`));
-    assert.ok(states.includes('podcert_agent_credentials{signer_name="example.com/other",state="not_yet_issued"} 1'));
+    assert.ok(
+      states.includes(`podcert_agent_credentials{${label},state="fresh"} 2`),
+      `${`podcert_agent_credentials{${label},state="fresh"} 2`} is not in:\n${states}`,
+    );
+    assert.ok(
+      states.includes(`podcert_agent_credentials{${label},state="denied"} 1`),
+      `${`podcert_agent_credentials{${label},state="denied"} 1`} is not in:\n${states}`,
+    );
+    assert.ok(
+      states.includes(`podcert_agent_credentials{${label},state="expired"} 0`),
+      `${`podcert_agent_credentials{${label},state="expired"} 0`} is not in:\n${states}`,
+    );
+    assert.ok(
+      states.includes('podcert_agent_credentials{signer_name="example.com/other",state="not_yet_issued"} 1'),
+      `podcert_agent_credentials{signer_name="example.com/other",state="not_yet_issued"} 1 is not in:\n${states}`,
+    );
     const expiry = 'podcert_agent_nearest_expiry_timestamp_seconds';
     assert.deepEqual(await samples(metrics, expiry), [`${expiry}{${label}} 8000`]);
     const refresh = 'podcert_agent_nearest_refresh_timestamp_seconds';
@@ -108,6 +120,21 @@ describe('metrics', () => {
     credentials = [];
     assert.deepEqual(await samples(metrics, 'podcert_agent_credentials'), []);
     assert.deepEqual(await samples(metrics, expiry), []);
+  });
+
+  test('count the chains that lead to no anchor, and each signer’s none', async () => {
+    const metrics = open();
+    const signer = (name: string) => ({ ...credential, signerName: `example.com/${name}`, state: 'fresh' as const });
+    let credentials = [signer('mesh'), { ...signer('mesh'), trustMismatchSince: 1 }, signer('other')];
+    metrics.collectFrom(sources({ credentials: () => credentials }));
+    const name = 'podcert_agent_trust_mismatches';
+    const series = (value: number): readonly string[] => [
+      `${name}{signer_name="example.com/mesh"} ${value}`,
+      `${name}{signer_name="example.com/other"} 0`,
+    ];
+    assert.deepEqual(await samples(metrics, name), series(1));
+    credentials = [signer('mesh'), signer('other')];
+    assert.deepEqual(await samples(metrics, name), series(0));
   });
 
   test('count restarts of watches as they happen, and keep them when the watch is gone', async () => {
@@ -150,8 +177,14 @@ describe('metrics', () => {
     metrics.count('expired', { signer_name: `example.com/${'x'.repeat(1_000)}` });
     const series = await samples(metrics, 'podcert_agent_requests_total');
     assert.equal(series.length, 101);
-    assert.ok(series.includes('podcert_agent_requests_total{signer_name="example.com/s0"} 2'));
-    assert.ok(series.includes('podcert_agent_requests_total{signer_name="other"} 200'));
+    assert.ok(
+      series.includes('podcert_agent_requests_total{signer_name="example.com/s0"} 2'),
+      `podcert_agent_requests_total{signer_name="example.com/s0"} 2 is not in:\n${series}`,
+    );
+    assert.ok(
+      series.includes('podcert_agent_requests_total{signer_name="other"} 200'),
+      `podcert_agent_requests_total{signer_name="other"} 200 is not in:\n${series}`,
+    );
     assert.deepEqual(await samples(metrics, 'podcert_agent_expired_total'), [
       'podcert_agent_expired_total{signer_name="other"} 1',
     ]);
@@ -165,8 +198,14 @@ describe('metrics', () => {
     metrics.signerIssued('example.com/real');
     metrics.count('requests', { signer_name: 'example.com/real' });
     const series = await samples(metrics, 'podcert_agent_requests_total');
-    assert.ok(series.includes('podcert_agent_requests_total{signer_name="example.com/real"} 1'));
-    assert.ok(series.includes('podcert_agent_requests_total{signer_name="other"} 450'));
+    assert.ok(
+      series.includes('podcert_agent_requests_total{signer_name="example.com/real"} 1'),
+      `podcert_agent_requests_total{signer_name="example.com/real"} 1 is not in:\n${series}`,
+    );
+    assert.ok(
+      series.includes('podcert_agent_requests_total{signer_name="other"} 450'),
+      `podcert_agent_requests_total{signer_name="other"} 450 is not in:\n${series}`,
+    );
   });
 
   test('add up what falls under other: counts are summed, the nearest time wins', async () => {
@@ -182,9 +221,15 @@ describe('metrics', () => {
     }
     metrics.collectFrom(sources({ credentials: () => credentials }));
     const states = await samples(metrics, 'podcert_agent_credentials');
-    assert.ok(states.includes('podcert_agent_credentials{signer_name="other",state="fresh"} 3'));
+    assert.ok(
+      states.includes('podcert_agent_credentials{signer_name="other",state="fresh"} 3'),
+      `podcert_agent_credentials{signer_name="other",state="fresh"} 3 is not in:\n${states}`,
+    );
     const expiry = await samples(metrics, 'podcert_agent_nearest_expiry_timestamp_seconds');
-    assert.ok(expiry.includes('podcert_agent_nearest_expiry_timestamp_seconds{signer_name="other"} 898'));
+    assert.ok(
+      expiry.includes('podcert_agent_nearest_expiry_timestamp_seconds{signer_name="other"} 898'),
+      `podcert_agent_nearest_expiry_timestamp_seconds{signer_name="other"} 898 is not in:\n${expiry}`,
+    );
   });
 
   test('show how busy the way to the API server is, how far the clocks are apart, and what is ready', async () => {
@@ -270,12 +315,15 @@ describe('metrics', () => {
     const metrics = open();
     const value = async (name: string): Promise<number> => Number((await samples(metrics, name))[0]?.split(' ')[1]);
     const before = await value('process_cpu_seconds_total');
-    assert.ok(before > 0);
-    assert.ok((await value('process_cpu_seconds_total')) >= before);
-    assert.ok((await value('process_resident_memory_bytes')) > 1e6);
-    assert.ok(Math.abs((await value('process_start_time_seconds')) - (Date.now() / 1_000 - process.uptime())) < 5);
-    assert.ok((await value('process_open_fds')) > 2);
-    assert.ok((await value('nodejs_eventloop_lag_p99_seconds')) >= 0);
+    assert.ok(before > 0, `${before} is not more than 0`);
+    assert.ok((await value('process_cpu_seconds_total')) >= before, 'less processor time than before');
+    assert.ok((await value('process_resident_memory_bytes')) > 1e6, 'less memory than any process takes');
+    assert.ok(
+      Math.abs((await value('process_start_time_seconds')) - (Date.now() / 1_000 - process.uptime())) < 5,
+      'not the time at which this process began',
+    );
+    assert.ok((await value('process_open_fds')) > 2, 'fewer open files than any process has');
+    assert.ok((await value('nodejs_eventloop_lag_p99_seconds')) >= 0, 'no lag of the event loop');
   });
 
   test('count the events that were dropped, each once', async () => {

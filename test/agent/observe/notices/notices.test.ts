@@ -114,7 +114,7 @@ const rows: readonly Row[] = [
     },
     line: {
       level: 'warn',
-      message: 'request denied by the signer',
+      message: 'the signer denied the request',
       request: 'pc-1',
       reason: 'Policy',
       detail: 'not you\nnor me',
@@ -131,7 +131,7 @@ const rows: readonly Row[] = [
     notice: { ...credential, type: 'failed', requestName, reason: '', message: '', retryAt: moment },
     line: {
       level: 'warn',
-      message: 'request failed by the signer',
+      message: 'the signer failed the request',
       request: 'pc-1',
       reason: '',
       detail: '',
@@ -175,7 +175,7 @@ const rows: readonly Row[] = [
     }),
   ),
   {
-    notice: { ...credential, type: 'refreshOverdue', notAfter: later },
+    notice: { ...credential, type: 'refreshOverdue', refreshAt: moment, notAfter: later },
     line: { level: 'warn', message: 'certificate overdue for refresh', notAfter: '2026-11-23T10:00:00.000Z' },
     series: ['refresh_overdue_total{S} 1'],
     event: ['Warning', 'CertificateOverdueForRefresh', /expires at 2026-11-23T10:00:00Z\. The agent keeps trying; ask/],
@@ -211,6 +211,33 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { ...credential, type: 'trustMismatch', anchors: 2, since: moment, refreshAt: later },
+    line: {
+      level: 'warn',
+      message: "chain leads to none of its signer's trust anchors",
+      certificates: 2,
+      since: '2026-11-22T10:00:00.123Z',
+      refreshAt: '2026-11-23T10:00:00.000Z',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'TrustMismatch',
+      /does not lead to any of the 2 trust anchors of .* publish the CA that it signs with .* at 2026-11-23T10:00:00Z\.$/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatchOver', leads: true, anchors: 1 },
+    line: { level: 'info', message: 'chain leads to a trust anchor again', certificates: 1 },
+    series: [],
+    event: ['Normal', 'TrustRestored', /leads to a trust anchor in this volume again\. Nothing needs to be done\.$/],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatchOver', leads: false, anchors: 0 },
+    line: { level: 'info', message: 'chain has no trust anchors to be compared with', certificates: 0 },
+    series: [],
+  },
+  {
     notice: { ...credential, type: 'adopted', notAfter: later, refreshAt: moment },
     line: {
       level: 'info',
@@ -234,7 +261,11 @@ const rows: readonly Row[] = [
       podEnded: 'gone',
     },
     series: ['expired_total{S} 1'],
-    event: ['Warning', 'CertificateExpired', /expired at .* It is not renewed, since by the API server this pod has/],
+    event: [
+      'Warning',
+      'CertificateExpired',
+      /expired at .* It is not renewed because, by what the API server says, this/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'finished', recheckAt: moment },
@@ -245,7 +276,11 @@ const rows: readonly Row[] = [
       recheckAt: '2026-11-22T10:00:00.123Z',
     },
     series: [],
-    event: ['Normal', 'RefreshStopped', /phase is Succeeded or Failed; .* renewed no more\. The agent looks again at/],
+    event: [
+      'Normal',
+      'RefreshStopped',
+      /phase is Succeeded or Failed; .* no longer renewed\. The agent checks again at/,
+    ],
   },
   {
     notice: { ...credential, type: 'podEnded', why: 'gone', notAfter: later, recheckAt: moment },
@@ -265,9 +300,9 @@ const rows: readonly Row[] = [
   },
   {
     notice: { ...credential, type: 'podLives' },
-    line: { level: 'warn', message: 'pod lives after all, refreshed again' },
+    line: { level: 'warn', message: 'pod is alive after all, its certificate is refreshed again' },
     series: [],
-    event: ['Warning', 'RefreshResumed', /counted as ended and lives; its certificate .* is renewed again/],
+    event: ['Warning', 'RefreshResumed', /was taken for ended and is alive; its certificate .* is renewed again/],
   },
   {
     notice: { ...anchors, type: 'anchorsProjected', first: true, certificates: 2 },
@@ -322,7 +357,12 @@ const rows: readonly Row[] = [
   },
   {
     notice: { volume, type: 'publishing' },
-    line: { level: 'info', message: 'volume asked for', volumeId: 'csi-1', targetPath: volume.targetPath },
+    line: {
+      level: 'info',
+      message: 'volume requested by the kubelet',
+      volumeId: 'csi-1',
+      targetPath: volume.targetPath,
+    },
     series: [],
   },
   {
@@ -386,7 +426,7 @@ describe('a notice', () => {
       const [entry, ...more] = entries();
       assert.deepEqual(more, []);
       const { time, stack, ...rest } = entry ?? {};
-      assert.ok(time);
+      assert.ok(time, 'there is no time');
       assert.equal(stack === undefined, line['errorCode'] !== 'Internal');
       assert.deepEqual(rest, { ...subjectOf(notice), ...line });
       assert.deepEqual(await series(), expectedSeries);
@@ -511,6 +551,8 @@ describe('a failed attempt', () => {
   const expected: Readonly<Record<ErrorCode, string | undefined>> = {
     Rejected: 'RequestRejected',
     Forbidden: 'RequestForbidden',
+    AccountForbidden: 'AccountForbidden',
+    TokenMissing: 'TokenMissing',
     SignerNotAllowed: 'SignerNotAllowed',
     InvalidChain: 'InvalidChain',
     ApiMissing: 'CertificateAPIMissing',
@@ -577,7 +619,7 @@ describe('the reporter', () => {
     report({ ...credential, type: 'denied', requestName, reason: 'R'.repeat(2_000), message, retryAt: moment });
     report({ ...credential, type: 'denied', requestName, reason: 'R', message: message.slice(4_900), retryAt: moment });
     for (const event of events) {
-      assert.ok(event.message.length <= 1_024);
+      assert.ok(event.message.length <= 1_024, `${event.message.length} is more than 1024`);
       assert.doesNotMatch(event.message, /\n|BEGIN|AAAA/);
     }
     assert.match(events[1]?.message ?? '', /\[redacted private key\]/);
@@ -609,7 +651,7 @@ describe('the reporter', () => {
       entries().map(({ message, error: text, reason }) => [message, text, reason]),
       [
         ['certificate expired', undefined, undefined],
-        ['an event could not be handed on', 'queue full', 'CertificateExpired'],
+        ['an event could not be queued', 'queue full', 'CertificateExpired'],
       ],
     );
   });

@@ -110,13 +110,19 @@ test('the status page filters while one types, sorts by a click, and follows wha
   await page.open(opened.url);
   await page.evaluate(`document.querySelector('[type=search]').value = 'denied';
     document.querySelector('[type=search]').dispatchEvent(new Event('input', { bubbles: true }))`);
-  assert.ok(await becomes(page, `${lineCount} === 1`));
+  assert.ok(await becomes(page, `${lineCount} === 1`), 'the filter does not leave one line');
   assert.match(await page.evaluate('location.search'), /filter=denied/);
   await page.evaluate(`document.querySelector('[type=search]').value = '';
     document.getElementById('sort-pod').click()`);
-  assert.ok(await becomes(page, `${lineCount} === 300 && ${firstPods}[0] === 'client'`));
+  assert.ok(
+    await becomes(page, `${lineCount} === 300 && ${firstPods}[0] === 'client'`),
+    'the page does not go back to all 300 lines',
+  );
   opened.volumes.push(podWith('a-new-pod', fresh));
-  assert.ok(await becomes(page, `${lineCount} === 301 && ${firstPods}[0] === 'a-new-pod'`));
+  assert.ok(
+    await becomes(page, `${lineCount} === 301 && ${firstPods}[0] === 'a-new-pod'`),
+    'the new pod does not come first',
+  );
   assert.deepEqual(page.complaints, []);
 });
 

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { parseReport, type Report } from '../../../../sandbox/demo/workloads/report.ts';
 import { type Authority, createAuthority } from '../../../../sandbox/signers/authority.ts';
+import { eventOf, withinBound } from '../../../support/bounded.ts';
+import { makeDirectory } from '../../../support/directory.ts';
 
 /** A test that waits for something that never comes fails instead of hanging. */
 const limit = { timeout: 60_000 };
@@ -17,7 +19,7 @@ let directory: string;
 const children: ChildProcess[] = [];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'workloads-test-'));
+  directory = makeDirectory();
 });
 afterEach(async () => {
   for (const child of children.splice(0)) {
@@ -25,9 +27,8 @@ afterEach(async () => {
       continue;
     }
     child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('exit', resolve));
+    await eventOf(child, 'exit', 'the workload to end');
   }
-  rmSync(directory, { recursive: true });
 });
 
 let version = 0;
@@ -88,16 +89,17 @@ function start(script: 'server' | 'client', args: readonly string[]) {
       if (found !== undefined) {
         return found;
       }
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          waiting.delete(wake);
-          resolve();
-        };
-        waiting.add(wake);
-      });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.add(resolve);
+      await withinBound(
+        promise,
+        () => `a report of the ${script}, whose last one is ${JSON.stringify(reports.at(-1))}`,
+      );
+      waiting.delete(resolve);
     }
   };
-  const exit = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const exit = () => withinBound(ended, `the ${script} to end`);
   return { child, reports, until, exit };
 }
 
@@ -156,11 +158,11 @@ test('server and client learn each other, and neither a new leaf nor a new root 
     seen,
   );
   client.child.kill('SIGTERM');
-  assert.equal(await client.exit, 0);
+  assert.equal(await client.exit(), 0);
   server.child.kill('SIGTERM');
-  assert.equal(await server.exit, 0);
+  assert.equal(await server.exit(), 0);
   const counters = client.reports.filter(is('counters')).at(-1);
-  assert.ok(counters && counters.fresh > 0 && counters.lasting > 0);
+  assert.ok(counters && counters.fresh > 0 && counters.lasting > 0, inspect(counters));
   assert.equal(counters.failed, 0);
   assert.deepEqual([...server.reports, ...client.reports].filter(is('failure')), []);
 });
@@ -203,5 +205,5 @@ test('a server with another identity than the expected one is refused', limit, a
 
 test('a missing volume ends a workload with an error', limit, async () => {
   const child = start('server', ['--volume', join(directory, 'nowhere')]);
-  assert.equal(await child.exit, 1);
+  assert.equal(await child.exit(), 1);
 });

@@ -1,0 +1,58 @@
+/**
+ * The trust anchors that an issuer gives along with a certificate, as cert-manager does in `status.ca`, checked before they
+ * become a file: a pod trusts whatever stands in it.
+ *
+ * https://cert-manager.io/docs/usage/certificaterequest/
+ */
+import { X509Certificate } from 'node:crypto';
+import { AgentError } from '../base/errors.ts';
+import { readCertificateBlocks } from '../base/pem.ts';
+
+/** As for a chain: the API server's bound on one, and certificates in it. */
+const longestBytes = 100 * 1024;
+const mostAnchors = 32;
+
+/**
+ * @param pem what came; undefined or empty where the issuer gives none
+ * @returns DER, each once, in the issuer's order
+ * @throws AgentError InvalidChain
+ */
+export function readIssuedAnchors(pem = ''): readonly Uint8Array[] {
+  if (pem.length > longestBytes) {
+    throw refusal(`they have ${pem.length} bytes, more than ${longestBytes}`);
+  }
+  const blocks = blocksOf(pem);
+  if (blocks.length === 0) {
+    throw refusal('the issuer gives none (status.ca is empty), so a source for it cannot have a caPath');
+  }
+  if (blocks.length > mostAnchors) {
+    throw refusal(`they are ${blocks.length} certificates, more than ${mostAnchors}`);
+  }
+  for (const [index, der] of blocks.entries()) {
+    if (!isAuthority(der)) {
+      throw refusal(`certificate ${index + 1} of ${blocks.length} is not a certificate of an authority`);
+    }
+  }
+  return blocks.filter((der, index) => blocks.findIndex((other) => Buffer.compare(der, other) === 0) === index);
+}
+
+function blocksOf(pem: string): readonly Uint8Array[] {
+  try {
+    return readCertificateBlocks(pem);
+  } catch (cause) {
+    throw refusal(cause instanceof Error ? cause.message : 'they are not PEM', cause);
+  }
+}
+
+function isAuthority(der: Uint8Array): boolean {
+  try {
+    return new X509Certificate(der).ca;
+  } catch {
+    return false;
+  }
+}
+
+function refusal(why: string, cause?: unknown): AgentError {
+  const message = `the trust anchors that came with the certificate cannot be used: ${why}`;
+  return new AgentError('InvalidChain', message, { actor: 'signer', cause });
+}

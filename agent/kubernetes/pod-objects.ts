@@ -1,0 +1,13 @@
+/** What a pod's object says about the pod. */
+import { isIP } from 'node:net';
+import type { Pod } from './objects.ts';
+
+/** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
+export const mirrorAnnotation = 'kubernetes.io/config.mirror';
+
+/** The pod's own addresses, in their order; undefined for a pod on the node's network, whose addresses are everybody's there. */
+export function addressesOf({ spec, status }: Pod): readonly string[] | undefined {
+  return spec?.hostNetwork === true
+    ? undefined
+    : (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 ? [ip] : []));
+}
