@@ -71,6 +71,8 @@ export interface CredentialRunner {
   wake(): void;
   /** The answer is in the files. */
   written(): void;
+  /** The stored key cannot be projected. */
+  keyUnfit(why: string): void;
   /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
   judged(verdict: TrustVerdict, anchors: number): void;
   /** The pod has ended. */
@@ -408,6 +410,10 @@ export function runCredential(
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
+    keyUnfit(why) {
+      const message = `the stored private key ${why}; another is made`;
+      dispatch({ type: 'keyUnfit', error: new AgentError('Internal', message, { actor: 'nobody' }) });
+    },
     judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),

@@ -182,6 +182,8 @@ export type CredentialEvent =
   | { readonly type: 'hindered'; readonly hurdle: Hurdle }
   /** The request was deleted before it was answered. */
   | { readonly type: 'deleted' }
+  /** The stored key is damaged, or not the certificate's. */
+  | { readonly type: 'keyUnfit'; readonly error: AgentError }
   /** The files hold the answer. */
   | { readonly type: 'written' }
   /** The pod has addresses now, which the certificate in the files was asked for without. */

@@ -101,7 +101,7 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
     case 'awaiting':
       return whileAwaiting(state, event, at);
     case 'projecting':
-      return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
+      return whileProjecting(state, event, at);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
     case 'fresh':
@@ -216,6 +216,16 @@ function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment):
     // anything else the request may have arrived, and is asked for again under its own name.
     const resubmit = error.code === 'Conflict' || error.code === 'Internal' ? undefined : requestName;
     return pause(attempt, { kind: 'error', phase: 'request', error }, at, { resubmit });
+  }
+  return unchanged(state);
+}
+
+function whileProjecting(state: Projecting, event: CredentialEvent, at: Moment): Transition {
+  if (event.type === 'written') {
+    return whenWritten(state, at);
+  }
+  if (event.type === 'keyUnfit') {
+    return pause(state.attempt, { kind: 'error', phase: 'key', error: event.error }, at);
   }
   return unchanged(state);
 }

@@ -40,6 +40,8 @@ export interface KeyMaker {
    * than `known` says is never handed out.
    */
   restore(pkcs8: Uint8Array, known?: KnownHalf, call?: CallOptions): PrivateKey;
+  /** True when the private key (PKCS#8 DER) is that of the certificate (DER); false also when either cannot be read. */
+  belongs(pkcs8: Uint8Array, leaf: Uint8Array): boolean;
 }
 
 /** The pod and its surroundings as the API server knows them now. */

@@ -88,6 +88,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     },
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
+    belongs: dependencies.keys.belongs,
+    onUnfit: (index, why) => credentials.get(index)?.keyUnfit(why),
     onLeftover,
   });
 
@@ -190,7 +192,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    report({ volume: record, source: source.index, ...anchors, type: 'anchorsMissing' });
+    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
+    report({ volume: record, source: source.index, ...anchors, type });
     changed();
   };
 

@@ -182,6 +182,9 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
       }
       return { type: 'refused', kind: 'denied', reason: 'Policy', message: 'no', followSuggestion: false };
     case 'project':
+      if (how === 'is unusable') {
+        return { type: 'keyUnfit', error };
+      }
       return how === 'succeeds' ? { type: 'written' } : undefined;
     default:
       return undefined;

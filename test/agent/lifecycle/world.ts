@@ -2,11 +2,13 @@
  * A world for the lifecycle's runners: real keys and a real volume store in a directory; a clock, an issuer, trust anchors
  * and pods that a test plays.
  */
+import { createPublicKey } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { CallOptions, Rank } from '../../../agent/base/call.ts';
 import { AgentError } from '../../../agent/base/errors.ts';
+import { signsFor } from '../../../agent/keys/belonging.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
 import type {
@@ -188,6 +190,13 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       return keep(await maker.generate(keyType, call));
     },
     restore: (pkcs8) => keep(maker.restore(pkcs8)),
+    // The issuer's certificates are texts that name their request.
+    belongs(pkcs8, leaf) {
+      const name = Buffer.from(leaf).toString().split(' ').at(-1);
+      const spki = world.submitted.find(({ order }) => order.requestName === name)?.spki;
+      const key = spki && createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+      return key !== undefined && signsFor(pkcs8, key);
+    },
   };
 
   const issuer: Issuer = {
