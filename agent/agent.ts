@@ -13,6 +13,7 @@ import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
+import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
@@ -185,6 +186,7 @@ function createManager(
     clock,
     keys,
     trust,
+    leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
     ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),

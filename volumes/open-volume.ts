@@ -17,6 +17,16 @@ import { openState } from './state/state.ts';
 /** What a request takes beside the certificates of its answer. */
 const minStateBytes = 8 * 1024;
 
+/** What is noted of certificates once they are in the files: their chain, as text, beside what it replaces. */
+function stateBytes(contents: ReadonlyMap<number, SourceContent>): number {
+  const credentials = [...contents.values()].filter(({ kind }) => kind === 'credential');
+  return credentials.reduce((sum, { certificates }) => sum + 2 * answerBytes(certificates), 0);
+}
+
+function answerBytes(certificates: readonly Uint8Array[]): number {
+  return certificates.reduce((sum, { length }) => sum + 2 * length, minStateBytes);
+}
+
 export interface OpenOptions {
   /** The directory that was found, or made, at the target path; whatever else lies there by now is not the volume. */
   readonly identity: Identity;
@@ -107,7 +117,7 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
           assertStillThere,
         );
       const { bytes, entries } = plan.needs;
-      return plan.isSame ? await write() : await withRoom(bytes, entries, write);
+      return plan.isSame ? await write() : await withRoom(bytes + stateBytes(contents), entries, write);
     } finally {
       for (const secret of secrets) {
         secret.fill(0);
@@ -118,7 +128,7 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
   async function saveAnswer(index: number, issued: IssuedChain): Promise<void> {
     assertStillThere();
     // Twice: it is written beside what it replaces.
-    const bytes = 2 * issued.certificates.reduce((sum, { length }) => sum + 2 * length, minStateBytes);
+    const bytes = 2 * answerBytes(issued.certificates);
     await options.withRoom(bytes, 0, async () => {
       assertStillThere();
       state.saveAnswer(index, issued);
@@ -140,6 +150,9 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
     saveCurrent: ifThere(state.saveCurrent),
+    currentChain: ifThere(state.currentChain),
+    trust: ifThere(state.trust),
+    saveTrust: ifThere(state.saveTrust),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));

@@ -75,8 +75,8 @@ export class TooManySignatures extends Error {
  * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
  * @param leafAndChain DER, leaf first. @param anchors DER.
  * @param now milliseconds since the epoch.
- * @returns undefined where that cannot be said: without anchors, or with too many; where something that cannot be read may
- * be what is missing, or where it takes too many signatures to find out.
+ * @returns undefined where that cannot be said: without anchors, or with too many; where something that cannot be read, or a
+ * key of an unknown kind, may be what is missing; or where it takes too many signatures to find out.
  */
 export function verifiesAgainst(
   leafAndChain: readonly Uint8Array[],
@@ -91,7 +91,17 @@ export function verifiesAgainst(
     const [leaf, ...others] = leafAndChain.map(parseCertificate);
     return leaf && ascend(leaf, others, now, readable).isTrusted;
   });
-  return isTrusted === false && readable.length < anchors.length ? undefined : isTrusted;
+  if (isTrusted !== false) {
+    return isTrusted;
+  }
+  const isDoubtful = readable.length < anchors.length || leafAndChain.some((der) => isPerhapsBelow(der, readable));
+  return isDoubtful ? undefined : false;
+}
+
+/** True when one of the anchors has the issuer's name and a key of a kind that OpenSSL does not know. */
+function isPerhapsBelow(der: Uint8Array, anchors: readonly Certificate[]): boolean {
+  const issuer = attempt(() => outlineCertificate(der).issuer);
+  return anchors.some((anchor) => anchor.subject === issuer && attempt(() => anchor.x509().publicKey) === undefined);
 }
 
 /** What the work gives, or undefined where a certificate cannot be read or there is too much to check. */

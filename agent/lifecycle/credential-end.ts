@@ -2,12 +2,13 @@
  * The end of a credential whose pod has ended, and the way back. Whoever said that the pod is gone may have been wrong, so
  * it is looked for as long as its volume is there.
  */
-import { dueTime, generate, newAttempt, notify, timeLeft } from './credential-moves.ts';
+import { generate, newAttempt, notify, timeLeft } from './credential-moves.ts';
 import type { Effect, Ended, Moment, Transition } from './credential-state.ts';
+import { dueTime, unjudged } from './credential-trust.ts';
 import { pauseBeforeRecheck, shortestWokenPause } from './pace.ts';
 
 /** The pod has ended: whatever is under way is given up, and the certificate stays in the files. */
-export function endOf(last: Pick<Ended, 'keyType' | 'current' | 'warned' | 'why'>, at: Moment): Transition {
+export function endOf(last: Pick<Ended, 'keyType' | 'current' | 'trust' | 'warned' | 'why'>, at: Moment): Transition {
   const { current, why } = last;
   const recheckAt = at.now + pauseBeforeRecheck(0, timeLeft(current, at), at.random);
   const expiry = current === undefined ? {} : { notAfter: current.notAfter };
@@ -46,12 +47,14 @@ export function onEndedTimer(state: Ended, at: Moment): Transition {
 }
 
 /** The pod lives after all: its credential goes on where it stood. */
-export function revive({ keyType, current, warned }: Ended, at: Moment): Transition {
+export function revive({ keyType, current, trust: before, warned }: Ended, at: Moment): Transition {
   const lives = notify({ type: 'podLives' });
-  if (current !== undefined && at.now < dueTime(current)) {
-    return { state: { name: 'fresh', keyType, current }, effects: [lives] };
+  // Nobody has looked after its trust anchors meanwhile.
+  const trust = unjudged(before);
+  if (current !== undefined && at.now < dueTime(current, trust)) {
+    return { state: { name: 'fresh', keyType, current, trust }, effects: [lives] };
   }
-  return generate({ ...newAttempt(keyType, current, at), warned }, at, [lives]);
+  return generate({ ...newAttempt(keyType, current, trust, at), warned }, at, [lives]);
 }
 
 /** When the expiry of a certificate that nobody renews has to be told. */

@@ -14,17 +14,19 @@ import type {
   Moment,
   Pausing,
   Transition,
+  Trust,
 } from './credential-state.ts';
+import { tellMismatch, tellTime } from './credential-trust.ts';
 import { overdueTime, pauseAfterFailure, refreshTime, shortestWokenPause } from './pace.ts';
 
 /** An issuance that begins now, with the certificate in the files. */
-export function newAttempt(keyType: KeyType, current: CertificateRecord | undefined, at: Moment): Attempt {
-  return { keyType, current, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
-}
-
-/** When the current certificate wants its refresh. */
-export function dueTime({ refreshAt, notAfter }: CertificateRecord): number {
-  return Math.min(refreshAt, notAfter);
+export function newAttempt(
+  keyType: KeyType,
+  current: CertificateRecord | undefined,
+  trust: Trust,
+  at: Moment,
+): Attempt {
+  return { keyType, current, trust, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
 }
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
@@ -131,24 +133,36 @@ function newsOf(failure: Failure, requestName: string, retryAt: number): Credent
 }
 
 /** When the next warning about the current certificate is due. */
-export function warningTime({ current, warned }: Pick<Attempt, 'current' | 'warned'>): number | undefined {
+export function warningTime(attempt: Attempt): number | undefined {
+  const times = [datesWarningTime(attempt), tellTime(attempt.trust)].filter((time) => time !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function datesWarningTime({ current, warned }: Attempt): number | undefined {
   if (current === undefined || warned === 'expired') {
     return undefined;
   }
   return warned === 'overdue' ? current.notAfter : Math.min(overdueTime(current, current.refreshAt), current.notAfter);
 }
 
-/** Says once that the refresh of the current certificate is late, and once that the certificate has expired. */
+/**
+ * Says once that the refresh of the current certificate is late, once that the certificate has expired, and once that its
+ * chain leads to none of its signer's anchors.
+ */
 export function warn(attempt: Attempt, at: Moment): { readonly attempt: Attempt; readonly effects: readonly Effect[] } {
   const { current } = attempt;
-  const due = warningTime(attempt);
+  const { trust, effects } = tellMismatch(attempt.trust, current, at);
+  const told = { ...attempt, trust };
+  const due = datesWarningTime(attempt);
   if (current === undefined || due === undefined || at.now < due) {
-    return { attempt, effects: [] };
+    return { attempt: told, effects };
   }
-  const { notAfter } = current;
-  return at.now >= notAfter
-    ? { attempt: { ...attempt, warned: 'expired' }, effects: [notify({ type: 'expired', notAfter })] }
-    : { attempt: { ...attempt, warned: 'overdue' }, effects: [notify({ type: 'refreshOverdue', notAfter })] };
+  const { refreshAt, notAfter } = current;
+  if (at.now >= notAfter) {
+    return { attempt: { ...told, warned: 'expired' }, effects: [...effects, notify({ type: 'expired', notAfter })] };
+  }
+  const overdue = notify({ type: 'refreshOverdue', refreshAt, notAfter });
+  return { attempt: { ...told, warned: 'overdue' }, effects: [...effects, overdue] };
 }
 
 /** Tells what happened. */

@@ -6,7 +6,7 @@
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { CertificateRecord, IssuedChain, OpenVolume } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
@@ -14,7 +14,7 @@ import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
 import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
-import type { CredentialEvent, CredentialState, Effect, Moment, Transition } from './credential-state.ts';
+import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
@@ -62,6 +62,8 @@ export interface CredentialRunner {
   wake(): void;
   /** The answer is in the files. */
   written(): void;
+  /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
+  judged(verdict: TrustVerdict, anchors: number): void;
   /** The pod has ended. */
   end(why: EndReason): void;
   /** The pod lives after all. */
@@ -180,6 +182,9 @@ export function runCredential(
       case 'saveAnswer':
         volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
         return;
+      case 'saveTrust':
+        saveTrust(effect.trust);
+        return;
       case 'discardPending':
         host.discard(index);
         return;
@@ -192,6 +197,15 @@ export function runCredential(
   };
 
   /** How urgent this credential's work is, and what ends it. */
+  /** What cannot be kept costs no more than a restart that does not know it. */
+  const saveTrust = (trust: TrustRecord): void => {
+    try {
+      volume.saveTrust(index, trust);
+    } catch (error) {
+      host.fault(index, error);
+    }
+  };
+
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';
@@ -341,7 +355,11 @@ export function runCredential(
     }
   };
 
-  const found = { current: currentCertificate(volume, index), pending: volume.pending(index) };
+  const found = {
+    current: currentCertificate(volume, index),
+    trust: volume.trust(index),
+    pending: volume.pending(index),
+  };
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);
@@ -352,6 +370,7 @@ export function runCredential(
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
+    judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
     stop() {

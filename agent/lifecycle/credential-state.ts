@@ -11,6 +11,8 @@
  *
  *   awaiting ── issued, but not valid yet ──► maturing ── valid, or nothing else is ──► projecting
  *
+ *   fresh ── its chain leads to none of its signer's anchors ──► generating, earlier than at refreshAt
+ *
  *   any ── the pod has ended ──► ended ── it lives after all ──► fresh, or generating where that is due
  *
  * `current` is the certificate in the volume's files. It goes along through every state of a refresh and is replaced only
@@ -20,7 +22,7 @@
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
 
-import type { CertificateRecord, IssuedChain, PendingRequest } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
@@ -30,11 +32,24 @@ import type { Hurdle } from './ports.ts';
 /** What has been said about the certificate in the files: nothing yet, that its refresh is late, that it has expired. */
 export type Warned = 'nothing' | 'overdue' | 'expired';
 
+/** Whether the chain in the files leads to one of its signer's anchors that lie beside it. */
+export type TrustVerdict =
+  /** There are none, it cannot be said, or nobody has looked yet. */
+  'unknown' | 'leads' | 'mismatch';
+
+/** How the chain in the files stands to its signer's anchors. After a restart `mismatch` waits to be found again. */
+export interface Trust extends TrustRecord {
+  readonly verdict: TrustVerdict;
+  /** With how many anchors the chain was compared. */
+  readonly anchors: number;
+}
+
 /** What every state of an issuance carries along. */
 export interface Attempt {
   readonly keyType: KeyType;
   /** The certificate in the files; absent until the first one. */
   readonly current: CertificateRecord | undefined;
+  readonly trust: Trust;
   readonly warned: Warned;
   /** Failures in a row since the last certificate. */
   readonly failures: number;
@@ -115,6 +130,7 @@ export interface Fresh {
   readonly name: 'fresh';
   readonly keyType: KeyType;
   readonly current: CertificateRecord;
+  readonly trust: Trust;
 }
 
 /** The pod has ended. Whatever certificate it has stays in the files; as long as the volume is there the pod is looked for. */
@@ -122,6 +138,7 @@ export interface Ended {
   readonly name: 'ended';
   readonly keyType: KeyType;
   readonly current: CertificateRecord | undefined;
+  readonly trust: Trust;
   readonly warned: Warned;
   readonly why: EndReason;
   /** When the pod was looked for last. */
@@ -163,6 +180,8 @@ export type CredentialEvent =
   | { readonly type: 'written' }
   /** The pod has addresses now, which the certificate in the files was asked for without. */
   | { readonly type: 'addressesKnown' }
+  /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
+  | { readonly type: 'trustJudged'; readonly verdict: TrustVerdict; readonly anchors: number }
   /** `wakeTime` has come, or the wall clock was set back. */
   | { readonly type: 'timer' }
   /** Something changed that may let the next attempt succeed, or an operator says so. */
@@ -187,6 +206,8 @@ export type Effect =
   | { readonly type: 'project'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   /** Keep the answer in the volume, beside its key, until it may be projected. */
   | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
+  /** Keep it in the volume, beside the record of the certificate in the files. */
+  | { readonly type: 'saveTrust'; readonly trust: TrustRecord }
   /** Forget the request and its key. */
   | { readonly type: 'discardPending' }
   /** Look whether the pod lives. */
@@ -207,5 +228,6 @@ export interface Moment {
 /** What a volume knows of a credential when the agent takes it up. */
 export interface Found {
   readonly current: CertificateRecord | undefined;
+  readonly trust?: TrustRecord | undefined;
   readonly pending: PendingRequest | undefined;
 }

@@ -8,7 +8,6 @@ import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { endOf, expiryToTell, hastened, onEndedTimer, revive } from './credential-end.ts';
 import {
-  dueTime,
   elapsed,
   generate,
   newAttempt,
@@ -27,6 +26,7 @@ import type {
   CredentialState,
   Effect,
   Found,
+  Fresh,
   Generating,
   Maturing,
   Moment,
@@ -34,7 +34,18 @@ import type {
   Projecting,
   Submitting,
   Transition,
+  Trust,
 } from './credential-state.ts';
+import {
+  dueTime,
+  hastenedTrust,
+  judge,
+  onRefresh,
+  onWritten,
+  tellMismatch,
+  tellTime,
+  unjudged,
+} from './credential-trust.ts';
 import { beginWaiting, onAwaitingTimer, timeToTell, whileAwaiting } from './credential-waiting.ts';
 import type { EndReason } from './notices.ts';
 import { latestRefresh } from './pace.ts';
@@ -43,7 +54,8 @@ import { latestRefresh } from './pace.ts';
 export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   const { pending } = found;
   const current = found.current && refreshedInTime(found.current);
-  const attempt = newAttempt(keyType, current, at);
+  const trust = unjudged(found.trust);
+  const attempt = newAttempt(keyType, current, trust, at);
   // When the files hold the answer to the pending request already, all that is left to do is to clear the request away.
   const isDone = pending !== undefined && pending.requestName === current?.requestName;
   if (!isDone && pending?.answer !== undefined && pending.answer.notAfter > at.now) {
@@ -59,7 +71,7 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
   }
   const { notAfter, refreshAt } = current;
   const adopted = notify({ type: 'adopted', notAfter, refreshAt });
-  return { state: { name: 'fresh', keyType: current.keyType, current }, effects: [...leftover, adopted] };
+  return { state: { name: 'fresh', keyType: current.keyType, current, trust }, effects: [...leftover, adopted] };
 }
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
@@ -72,6 +84,9 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
   }
   if (event.type === 'retryNow') {
     return onRetryNow(state, at);
+  }
+  if (event.type === 'trustJudged') {
+    return onTrustJudged(state, event, at);
   }
   switch (state.name) {
     case 'generating':
@@ -86,7 +101,7 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
     case 'fresh':
       return event.type === 'addressesKnown' && lacksAddresses(state)
-        ? generate(newAttempt(state.keyType, state.current, at), at)
+        ? generate(newAttempt(state.keyType, state.current, state.trust, at), at)
         : unchanged(state);
     case 'maturing':
     case 'pausing':
@@ -107,7 +122,7 @@ export function wakeTime(state: CredentialState): number | undefined {
     case 'ended':
       return earliest(state.recheckAt, expiryToTell(state));
     case 'fresh':
-      return dueTime(state.current);
+      return earliest(dueTime(state.current, state.trust), tellTime(state.trust));
     case 'generating':
     case 'submitting':
       return warningTime(state.attempt);
@@ -135,6 +150,11 @@ export function retryTime(state: CredentialState): number | undefined {
 /** The certificate in the volume's files, whatever else is under way. */
 export function currentOf(state: CredentialState): CertificateRecord | undefined {
   return state.name === 'fresh' || state.name === 'ended' ? state.current : state.attempt.current;
+}
+
+/** How the chain in the files stands to its signer's anchors. */
+export function trustOf(state: CredentialState): Trust {
+  return state.name === 'fresh' || state.name === 'ended' ? state.trust : state.attempt.trust;
 }
 
 /** The key type that is in use: the one asked for, or one that the signer suggested. */
@@ -190,7 +210,9 @@ function whenWritten(state: Projecting, at: Moment): Transition {
     writeMs: elapsed(attempt, at),
     totalMs: Math.max(0, at.now - attempt.startedAt),
   });
-  return { state: { name: 'fresh', keyType: attempt.keyType, current: certificate }, effects: [projected] };
+  const { trust, effects } = onWritten(attempt.trust);
+  const { keyType } = attempt;
+  return { state: { name: 'fresh', keyType, current: certificate, trust }, effects: [...effects, projected] };
 }
 
 function onTimer(state: CredentialState, at: Moment): Transition {
@@ -198,9 +220,7 @@ function onTimer(state: CredentialState, at: Moment): Transition {
     case 'ended':
       return onEndedTimer(state, at);
     case 'fresh':
-      return at.now < dueTime(state.current)
-        ? unchanged(state)
-        : generate(newAttempt(state.keyType, state.current, at), at);
+      return onFreshTimer(state, at);
     case 'generating':
     case 'submitting': {
       const { attempt, effects } = warn(state.attempt, at);
@@ -222,6 +242,34 @@ function onTimer(state: CredentialState, at: Moment): Transition {
     default:
       return unreachable(state);
   }
+}
+
+function onFreshTimer(state: Fresh, at: Moment): Transition {
+  const { keyType, current } = state;
+  const told = tellMismatch(state.trust, current, at);
+  if (at.now < dueTime(current, told.trust)) {
+    return { state: { ...state, trust: told.trust }, effects: told.effects };
+  }
+  const { trust, effects } = onRefresh(told.trust, current, at);
+  return generate(newAttempt(keyType, current, trust, at), at, [...told.effects, ...effects]);
+}
+
+/** The certificate in the files was compared with its signer's anchors; nothing that is under way changes by it. */
+function onTrustJudged(
+  state: CredentialState,
+  event: CredentialEvent & { type: 'trustJudged' },
+  at: Moment,
+): Transition {
+  const current = currentOf(state);
+  if (current === undefined || state.name === 'ended') {
+    return unchanged(state);
+  }
+  if (state.name === 'fresh') {
+    const { trust, effects } = judge(state.trust, current, event, at);
+    return { state: { ...state, trust }, effects };
+  }
+  const { trust, effects } = judge(state.attempt.trust, current, event, at);
+  return { state: { ...state, attempt: { ...state.attempt, trust } }, effects };
 }
 
 function onMaturingTimer(state: Maturing, at: Moment): Transition {
@@ -250,12 +298,23 @@ function onPausingTimer(state: Pausing, at: Moment): Transition {
   return state.resubmit === undefined ? generate(attempt, at, effects) : submit(attempt, state.resubmit, at, effects);
 }
 
-/** Cuts a pause short: it ends at once, or as soon as it may. So does the pause before the pod is looked for again. */
+/**
+ * Cuts a pause short: it ends at once, or as soon as it may. So does the pause before the pod is looked for again, and the
+ * time until a refresh for a mismatch.
+ */
 function onRetryNow(state: CredentialState, at: Moment): Transition {
-  if (state.name === 'pausing') {
-    return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+  switch (state.name) {
+    case 'pausing':
+      return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
+    case 'ended':
+      return onEndedTimer(hastened(state), at);
+    case 'fresh':
+      return state.trust.verdict === 'mismatch'
+        ? onFreshTimer({ ...state, trust: hastenedTrust(state.trust) }, at)
+        : unchanged(state);
+    default:
+      return unchanged(state);
   }
-  return state.name === 'ended' ? onEndedTimer(hastened(state), at) : unchanged(state);
 }
 
 function end(state: CredentialState, why: EndReason, at: Moment): Transition {
@@ -263,7 +322,8 @@ function end(state: CredentialState, why: EndReason, at: Moment): Transition {
     return unchanged(state);
   }
   const warned = state.name === 'fresh' ? 'nothing' : state.attempt.warned;
-  return endOf({ keyType: keyTypeOf(state), current: currentOf(state), warned, why }, at);
+  const trust = unjudged(trustOf(state));
+  return endOf({ keyType: keyTypeOf(state), current: currentOf(state), trust, warned, why }, at);
 }
 
 /** A refresh time that was drawn by another version of the agent, or got lost, still comes before notAfter. */

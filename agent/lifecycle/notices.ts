@@ -101,14 +101,21 @@ export type CredentialNotice = CredentialSubject &
       }
     /** A step of the agent failed: making the key, the request, the checks of the chain, or writing. */
     | { readonly type: 'attemptFailed'; readonly phase: Phase; readonly error: AgentError; readonly retryAt: number }
-    /** beginRefreshAt passed ten minutes ago and there is no new certificate. */
-    | { readonly type: 'refreshOverdue'; readonly notAfter: number }
+    /** The refresh, planned for `refreshAt`, is overdue: there is no new certificate. */
+    | { readonly type: 'refreshOverdue'; readonly refreshAt: number; readonly notAfter: number }
     | {
         readonly type: 'expired';
         readonly notAfter: number;
         /** Set when nobody renews it, since the pod counts as ended. */
         readonly podEnded?: EndReason;
       }
+    /**
+     * The chain in the files leads to none of the anchors of its signer that lie beside it, and has not since `since`. The
+     * refresh comes at `refreshAt`. Said once for each certificate.
+     */
+    | { readonly type: 'trustMismatch'; readonly anchors: number; readonly since: number; readonly refreshAt: number }
+    /** A mismatch that was told is over: the chain leads to an anchor, or there is none to compare it with. */
+    | { readonly type: 'trustMismatchOver'; readonly leads: boolean; readonly anchors: number }
     /** Found after a restart of the agent: a certificate still good, or a request under way. */
     | { readonly type: 'adopted'; readonly notAfter: number; readonly refreshAt: number }
     | { readonly type: 'resumed'; readonly requestName: string }
@@ -168,7 +175,10 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly notBefore?: number;
   readonly notAfter?: number;
   readonly beginRefreshAt?: number;
+  /** Earlier than was planned while there is a mismatch. */
   readonly refreshAt?: number;
   readonly nextAttemptAt?: number;
   readonly lastError?: string;
+  /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
+  readonly trustMismatchSince?: number;
 }

@@ -52,11 +52,52 @@ export function latestRefresh({ beginRefreshAt, notAfter }: Validity, now: numbe
 
 /**
  * When a refresh counts as overdue: ten minutes after beginRefreshAt as for the kubelet, but not before it was planned, and
- * at the latest half-way from there to notAfter, so that the warning always comes before the expiry.
+ * at the latest when a quarter of the time from there to notAfter has passed. So the warning comes before the expiry, and with
+ * a certificate of ten minutes an alert on it does too.
  */
 export function overdueTime(validity: Validity, refreshAt: number): number {
-  const latest = refreshAt + Math.max(0, validity.notAfter - refreshAt) / 2;
+  const latest = refreshAt + Math.max(0, validity.notAfter - refreshAt) / 4;
   return Math.min(Math.max(validity.beginRefreshAt + overdueAfter, refreshAt), latest);
+}
+
+/** The longest time over which refreshes are spread that a whole cluster finds due at the same moment. */
+const longestSpread = 30 * minutes;
+/** A trust bundle and a certificate that belong together may arrive one after the other. */
+const longestSettling = 1 * minutes;
+
+/** When something is done about a chain that leads to none of its signer's anchors, if that lasts. */
+export interface MismatchTimes {
+  /** When its pod is told. */
+  readonly tellAt: number;
+  /** When its certificate is refreshed. */
+  readonly refreshAt: number;
+}
+
+/**
+ * A signer that changes its CA without an overlap makes a mismatch of all its certificates in the cluster at once. Their
+ * refreshes are spread evenly over half an hour, or over a quarter of the interval that the signer planned where that is
+ * shorter: then the cluster refreshes at four times its usual rate at most. A renewed certificate that is a mismatch again
+ * waits for as long as all spreads before it together, up to twice that, so that a bundle which never fits costs a few
+ * requests and then none beyond the usual ones. Never later than the planned refresh.
+ * @param plannedAt when the refresh is due anyway
+ * @param earlyRefreshes refreshes that were brought forward before and did not help
+ */
+export function mismatchTimes(
+  { notBefore, beginRefreshAt }: Validity,
+  plannedAt: number,
+  earlyRefreshes: number,
+  now: number,
+  random: number,
+): MismatchTimes {
+  const interval = Math.max(0, beginRefreshAt - notBefore);
+  const spread = Math.min(longestSpread, interval / 4);
+  const settledAt = now + Math.min(longestSettling, interval / 20);
+  const scale = spread * 2 ** Math.min(Math.max(0, earlyRefreshes - 1), 20);
+  const delay = (earlyRefreshes > 0 ? scale : 0) + scale * random;
+  return {
+    tellAt: Math.floor(settledAt + Math.min(fiveMinutes, spread / 4) * random),
+    refreshAt: Math.min(plannedAt, Math.floor(settledAt + delay)),
+  };
 }
 
 /** What a pause depends on. */

@@ -228,6 +228,16 @@ export type Anchors =
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */
   | { readonly type: 'refused'; readonly message: string };
 
+/**
+ * Does the chain (DER, leaf first) lead to one of the anchors (DER) at a time (milliseconds since the epoch)?
+ * @returns undefined where that cannot be said
+ */
+export type LeadsToAnchor = (
+  chain: readonly Uint8Array[],
+  anchors: readonly Uint8Array[],
+  now: number,
+) => boolean | undefined;
+
 export interface TrustAnchors {
   /**
    * Reports the anchors once the watch behind them is synced, and again whenever they change; never before this call

@@ -5,7 +5,7 @@
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { AgentError, ErrorCode } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { CredentialState, Failure } from './credential-state.ts';
+import type { CredentialState, Failure, Pausing } from './credential-state.ts';
 
 export type Relief =
   /** The operator's rules have changed: who may ask which signer, through which API and with which contents. */
@@ -39,13 +39,24 @@ export function relievedAt(
   state: CredentialState,
   now: number,
 ): number | undefined {
-  if (state.name === 'ended') {
-    return relief.type === 'podWanted' ? now : undefined;
+  switch (state.name) {
+    case 'pausing':
+      return pauseRelievedAt(relief, signerName, state, now);
+    case 'ended':
+      return relief.type === 'podWanted' ? now : undefined;
+    case 'fresh':
+      return relief.type === 'operatorAsks' && state.trust.verdict === 'mismatch' ? now : undefined;
+    default:
+      return undefined;
   }
-  if (state.name !== 'pausing') {
-    return undefined;
-  }
-  const { failure, attempt } = state;
+}
+
+function pauseRelievedAt(
+  relief: Relief,
+  signerName: string,
+  { failure, attempt }: Pausing,
+  now: number,
+): number | undefined {
   switch (relief.type) {
     case 'operatorAsks':
       return now;

@@ -46,6 +46,7 @@ const states: readonly CredentialStateName[] = [
 interface SignerTotals {
   readonly labels: BoundLabels;
   readonly counts: Map<CredentialStateName, number>;
+  mismatches: number;
   expiry: number;
   refresh: number;
 }
@@ -60,6 +61,7 @@ export function sampleCredentials(
   label: (signerName: string) => BoundLabels,
 ): {
   readonly states: readonly Sample[];
+  readonly trustMismatches: readonly Sample[];
   readonly nearestExpiry: readonly Sample[];
   readonly nearestRefresh: readonly Sample[];
 } {
@@ -67,6 +69,7 @@ export function sampleCredentials(
   for (const credential of credentials) {
     const totals = totalsOf(signers, label(credential.signerName));
     totals.counts.set(credential.state, (totals.counts.get(credential.state) ?? 0) + 1);
+    totals.mismatches += credential.trustMismatchSince === undefined ? 0 : 1;
     totals.expiry = Math.min(totals.expiry, credential.notAfter ?? Number.POSITIVE_INFINITY);
     totals.refresh = Math.min(totals.refresh, credential.refreshAt ?? Number.POSITIVE_INFINITY);
   }
@@ -75,6 +78,7 @@ export function sampleCredentials(
     states: all.flatMap(({ labels, counts }) =>
       states.map((state) => ({ labels: { ...labels, state }, value: counts.get(state) ?? 0 })),
     ),
+    trustMismatches: all.map(({ labels, mismatches }) => ({ labels, value: mismatches })),
     nearestExpiry: all.flatMap(({ labels, expiry }) => sampleTime(labels, expiry)),
     nearestRefresh: all.flatMap(({ labels, refresh }) => sampleTime(labels, refresh)),
   };
@@ -106,6 +110,7 @@ function totalsOf(signers: Map<string, SignerTotals>, labels: BoundLabels): Sign
   const fresh = {
     labels,
     counts: new Map<CredentialStateName, number>(),
+    mismatches: 0,
     expiry: Number.POSITIVE_INFINITY,
     refresh: Number.POSITIVE_INFINITY,
   };

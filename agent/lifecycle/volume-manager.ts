@@ -10,6 +10,7 @@ import { createTurns } from '../../volumes/base/turns.ts';
 import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
+import { createOneATurn } from '../base/one-a-turn.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
 import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
@@ -70,6 +71,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
   let stopped = false;
+  const oneATurn = createOneATurn((fault) => onFault(fault, 'a fault while looking after volumes'));
   /** By target path: mounting and unmounting there. */
   const inTurn = createTurns();
 
@@ -92,7 +94,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   };
 
   const run = (volume: OpenVolume): Running => {
-    const entry = { runner: runVolume(volume, { ...options, report }), over: new AbortController() };
+    const entry = { runner: runVolume(volume, { ...options, report }, oneATurn), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
     strays.forget(volume.record.targetPath);
     return entry;

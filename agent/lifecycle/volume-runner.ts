@@ -9,15 +9,18 @@ import { messageOf } from '../../volumes/base/errors.ts';
 import type { OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
+import type { OneATurn } from '../base/one-a-turn.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
 import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
-import type { Anchors, TrustAnchors } from './ports.ts';
+import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
+import { createTrustCheck } from './trust-check.ts';
 import { credentialSnapshot, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
   readonly trust: TrustAnchors;
+  readonly leadsToAnchor: LeadsToAnchor;
   /** Takes an error that nothing depends on, such as a file that could not be removed. */
   readonly onFault: (error: unknown, what: string) => void;
 }
@@ -36,8 +39,9 @@ export interface VolumeRunner {
   stop(): void;
 }
 
-export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies): VolumeRunner {
-  const { clock, random, report, trust, onFault } = dependencies;
+/** @param oneATurn runs what is not urgent, for all volumes of the node */
+export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, oneATurn: OneATurn): VolumeRunner {
+  const { clock, random, report, trust, leadsToAnchor, onFault } = dependencies;
   const { record } = volume;
   const { sources } = record.declaration;
   const credentials = new Map<number, CredentialRunner>();
@@ -56,14 +60,29 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
   const onLeftover = (index: number, cause: unknown): void =>
     onFault(cause, `the request of sources[${index}] could not be removed from ${record.targetPath}`);
 
+  const fault = (index: number, error: unknown): void =>
+    onFault(error, `a fault while looking after sources[${index}] of ${record.targetPath}`);
+
+  const trustCheck = createTrustCheck(volume, {
+    clock,
+    leadsToAnchor,
+    oneATurn,
+    onVerdict: (index, verdict, anchors) => credentials.get(index)?.judged(verdict, anchors),
+    onFault: fault,
+  });
+
   const projection = createProjection(volume, {
     clock,
     random,
     onWritten(index, content, { first, changed: rewritten }) {
       if (content.kind === 'credential') {
         credentials.get(index)?.written();
-      } else if (first || rewritten) {
-        report(anchorsProjected(record, index, first, content.certificates.length));
+        trustCheck.chainWritten(index);
+      } else {
+        trustCheck.anchorsWritten(index, content.certificates);
+        if (first || rewritten) {
+          report(anchorsProjected(record, index, first, content.certificates.length));
+        }
       }
       changed();
     },
@@ -129,6 +148,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     for (const cancel of reliefs.values()) {
       cancel();
     }
+    trustCheck.stop();
     projection.stop();
     for (const credential of credentials.values()) {
       credential.stop();
@@ -149,8 +169,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies):
     },
     podEnded,
     podLives,
-    fault: (index: number, error: unknown): void =>
-      onFault(error, `a fault while looking after sources[${index}] of ${record.targetPath}`),
+    fault,
     changed,
   };
 

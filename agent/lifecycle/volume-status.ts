@@ -5,9 +5,10 @@
 import type { CertificateRecord, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
-import { currentOf, keyTypeOf } from './credential.ts';
+import { currentOf, keyTypeOf, trustOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
 import type { CredentialState, Failure } from './credential-state.ts';
+import { dueTime } from './credential-trust.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
 import type { Hurdle } from './ports.ts';
@@ -169,28 +170,57 @@ export function credentialSnapshot(
     signerName,
     keyType: keyTypeOf(state),
     state: stateName(state, current, now),
-    ...(current === undefined ? {} : datesOf(current)),
+    ...(current === undefined ? {} : { ...datesOf(current), refreshAt: dueTime(current, trustOf(state)) }),
     ...requestOf(state),
-    ...setbackOf(state),
+    ...mismatchOf(state),
+    ...setbackOf(state, signerName),
   };
 }
 
-/** What keeps the certificate from its refresh, and until when. */
-function setbackOf(state: CredentialState): { readonly nextAttemptAt?: number; readonly lastError?: string } {
+function mismatchOf(state: CredentialState): { readonly trustMismatchSince?: number } {
+  const { verdict, mismatch } = trustOf(state);
+  return verdict === 'mismatch' && mismatch !== undefined ? { trustMismatchSince: mismatch.since } : {};
+}
+
+/** What keeps the certificate from its refresh, and until when; and what is wrong with the one in the files. */
+function setbackOf(
+  state: CredentialState,
+  signerName: string,
+): { readonly nextAttemptAt?: number; readonly lastError?: string } {
+  const texts = [describeTrouble(state), describeMismatch(state, signerName)].filter((text) => text !== undefined);
+  return {
+    ...(state.name === 'pausing' ? { nextAttemptAt: state.until } : {}),
+    ...(state.name === 'ended' ? { nextAttemptAt: state.recheckAt } : {}),
+    ...(texts.length === 0 ? {} : { lastError: texts.join('; ') }),
+  };
+}
+
+function describeTrouble(state: CredentialState): string | undefined {
   switch (state.name) {
     case 'pausing':
-      return { nextAttemptAt: state.until, lastError: describeFailure(state.failure) };
+      return describeFailure(state.failure);
     case 'awaiting':
-      return state.hurdle === undefined ? {} : { lastError: describeHurdle(state.hurdle) };
+      return state.hurdle && describeHurdle(state.hurdle);
     case 'maturing':
-      return { lastError: describeMaturing(state) };
+      return describeMaturing(state);
     case 'submitting':
-      return state.waitsFor === undefined ? {} : { lastError: state.waitsFor };
+      return state.waitsFor;
     case 'ended':
-      return { nextAttemptAt: state.recheckAt, lastError: describeEnd(state) };
+      return describeEnd(state);
     default:
-      return {};
+      return undefined;
   }
+}
+
+function describeMismatch(state: CredentialState, signerName: string): string | undefined {
+  const { trustMismatchSince } = mismatchOf(state);
+  if (trustMismatchSince === undefined) {
+    return undefined;
+  }
+  const { anchors } = trustOf(state);
+  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
+  const since = new Date(trustMismatchSince).toISOString();
+  return `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
 }
 
 /** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
@@ -214,8 +244,8 @@ function stateName(state: CredentialState, current: CertificateRecord | undefine
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }
 
-function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt }: CertificateRecord) {
-  return { serialNumber, notBefore, notAfter, beginRefreshAt, refreshAt };
+function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt }: CertificateRecord) {
+  return { serialNumber, notBefore, notAfter, beginRefreshAt };
 }
 
 function requestOf(state: CredentialState): { readonly requestName?: string } {

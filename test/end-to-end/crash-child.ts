@@ -9,6 +9,7 @@
  */
 import { readdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { verifiesAgainst } from '../../agent/issuance/path.ts';
 import { createPodCertificateIssuer } from '../../agent/issuance/pod-certificate-request.ts';
 import { createKeyMaker } from '../../agent/keys/key-maker.ts';
 import { watchClusterTrustBundles } from '../../agent/kubernetes/bundles.ts';
@@ -152,6 +153,7 @@ function createManager(
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods,
     trust,
+    leadsToAnchor: verifiesAgainst,
     random: Math.random,
     report,
     suggestedKeyType: () => undefined,

@@ -72,6 +72,25 @@ export interface CertificateRecord {
   readonly podIPs?: readonly string[];
 }
 
+/** What was decided when the chain in the files turned out to lead to none of its signer's anchors beside it. */
+export interface TrustMismatch {
+  /** When that was seen, milliseconds since the epoch, like all times here. */
+  readonly since: number;
+  /** When the pod is told, if it lasts; absent once that is done. */
+  readonly tellAt?: number;
+  /** When the certificate is refreshed for it, if it lasts. */
+  readonly refreshAt: number;
+}
+
+/** What a volume keeps of how a chain stands to its signer's anchors, so that a restart changes nothing about it. */
+export interface TrustRecord {
+  /** Refreshes brought forward for a mismatch since the last one that came at its own time. */
+  readonly earlyRefreshes: number;
+  /** True from when the pod has been told of a mismatch until it is told that it is over. */
+  readonly isTold: boolean;
+  readonly mismatch?: TrustMismatch;
+}
+
 /** What a source's files are made from. */
 export type SourceContent =
   | {
@@ -103,7 +122,14 @@ export interface OpenVolume {
   discardPending(index: number): void;
   /** The certificate in the source's files. */
   current(index: number): CertificateRecord | undefined;
-  saveCurrent(index: number, certificate: CertificateRecord): void;
+  /** Notes what the files of the source hold: the certificate, and its chain (DER, leaf first). */
+  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
+  /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
+  currentChain(index: number): readonly Uint8Array[] | undefined;
+  /** What was kept of how the chain in the files stands to its signer's anchors. */
+  trust(index: number): TrustRecord | undefined;
+  /** Keeps it beside the certificate in the files, of which there must be one. */
+  saveTrust(index: number, trust: TrustRecord): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
   /** True when every file of the source is in place. */

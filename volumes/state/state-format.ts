@@ -8,9 +8,17 @@
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
-import type { CertificateRecord, FileOwner, IssuedChain, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import type {
+  CertificateRecord,
+  FileOwner,
+  IssuedChain,
+  PendingRequest,
+  TrustMismatch,
+  TrustRecord,
+  VolumeRecord,
+} from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
-import { der, type Fields, fields, id, keyType, list, part, text, textList, time } from './json-fields.ts';
+import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -18,6 +26,14 @@ const version = 1;
 export interface StoredPending {
   readonly pending: PendingRequest;
   readonly keyFile: string;
+}
+
+/** The certificate in a source's files. */
+export interface StoredCurrent {
+  readonly certificate: CertificateRecord;
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[] | undefined;
+  readonly trust?: TrustRecord;
 }
 
 export function encodeRecord(record: VolumeRecord): Buffer {
@@ -42,8 +58,8 @@ function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
   };
 }
 
-export function encodeCurrent(current: CertificateRecord): Buffer {
-  return encode({ issued: current });
+export function encodeCurrent({ certificate, chain, trust }: StoredCurrent): Buffer {
+  return encode({ issued: certificate, certificates: chain?.map(base64), trust });
 }
 
 function base64(der: Uint8Array): string {
@@ -102,6 +118,34 @@ export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
   };
 }
 
+/** The certificate's chain, where an agent has stored it. @throws TypeError that says what is wrong with the bytes. */
+export function decodeCurrentChain(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+  const content = document(bytes);
+  return content['certificates'] === undefined ? undefined : certificatesIn(content);
+}
+
+/** @throws TypeError that says what is wrong with the bytes. */
+export function decodeTrust(bytes: Uint8Array): TrustRecord | undefined {
+  const content = document(bytes);
+  if (content['trust'] === undefined) {
+    return undefined;
+  }
+  const trust = part(content, 'trust');
+  return {
+    earlyRefreshes: id(trust, 'earlyRefreshes'),
+    isTold: flag(trust, 'isTold'),
+    ...(trust['mismatch'] === undefined ? {} : { mismatch: mismatchIn(part(trust, 'mismatch')) }),
+  };
+}
+
+function mismatchIn(mismatch: Fields): TrustMismatch {
+  return {
+    since: time(mismatch, 'since'),
+    ...(mismatch['tellAt'] === undefined ? {} : { tellAt: time(mismatch, 'tellAt') }),
+    refreshAt: time(mismatch, 'refreshAt'),
+  };
+}
+
 function document(bytes: Uint8Array): Fields {
   const content = fields(parseJson(bytes), 'the file');
   const found = content['version'];
@@ -120,12 +164,8 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function chain(answer: Fields): IssuedChain {
-  const certificates = list(answer, 'certificates').map((entry) => der(entry, 'certificates'));
-  if (certificates.length === 0) {
-    throw new TypeError('certificates is empty');
-  }
   return {
-    certificates,
+    certificates: certificatesIn(answer),
     serialNumber: text(answer, 'serialNumber'),
     notBefore: time(answer, 'notBefore'),
     notAfter: time(answer, 'notAfter'),
@@ -139,6 +179,14 @@ function chain(answer: Fields): IssuedChain {
 
 function addresses(value: Fields): { readonly podIPs?: readonly string[] } {
   return value['podIPs'] === undefined ? {} : { podIPs: textList(value, 'podIPs') };
+}
+
+function certificatesIn(parent: Fields): readonly Uint8Array[] {
+  const certificates = list(parent, 'certificates').map((entry) => der(entry, 'certificates'));
+  if (certificates.length === 0) {
+    throw new TypeError('certificates is empty');
+  }
+  return certificates;
 }
 
 function owner(value: Fields): FileOwner {

@@ -4,7 +4,7 @@
  *     ..agent/volume.json              whose volume it is and what it asks for
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
- *     ..agent/issued-0.json            the certificate that source 0's files hold
+ *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -19,8 +19,10 @@ import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from 
 import { removeTree } from '../files/remove.ts';
 import {
   decodeCurrent,
+  decodeCurrentChain,
   decodePending,
   decodeRecord,
+  decodeTrust,
   encodeCurrent,
   encodePending,
   encodeRecord,
@@ -40,7 +42,15 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'readPendingKey' | 'discardPending' | 'current' | 'saveCurrent'
+    | 'pending'
+    | 'savePending'
+    | 'readPendingKey'
+    | 'discardPending'
+    | 'current'
+    | 'saveCurrent'
+    | 'currentChain'
+    | 'trust'
+    | 'saveTrust'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Adds the accepted answer to the stored request. */
@@ -110,7 +120,10 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
     current: (index) => look((files) => files.current(index)),
-    saveCurrent: (index, certificate) => change((files) => files.saveCurrent(index, certificate)),
+    saveCurrent: (index, certificate, chain) => change((files) => files.saveCurrent(index, certificate, chain)),
+    currentChain: (index) => look((files) => files.currentChain(index)),
+    trust: (index) => look((files) => files.trust(index)),
+    saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -173,6 +186,9 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     return stored;
   }
 
+  const current = (index: number) => readOrReport(issuedFile(index), decodeCurrent);
+  const currentChain = (index: number) => readOrReport(issuedFile(index), decodeCurrentChain);
+
   function discardPending(index: number): void {
     fs.rmSync(pendingFile(index), { force: true });
     removeKeys(index, undefined);
@@ -201,8 +217,19 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     },
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
-    current: (index) => readOrReport(issuedFile(index), decodeCurrent),
-    saveCurrent: (index, certificate) => replaceFile(issuedFile(index), encodeCurrent(certificate), fileAccess),
+    current,
+    saveCurrent: (index, certificate, chain) =>
+      replaceFile(issuedFile(index), encodeCurrent({ certificate, chain }), fileAccess),
+    currentChain,
+    trust: (index) => readOrReport(issuedFile(index), decodeTrust),
+    saveTrust: (index, trust) => {
+      const certificate = current(index);
+      if (certificate === undefined) {
+        throw new VolumeError('Corrupt', `${directory}/ holds no certificate's record of source ${index}`);
+      }
+      const stored = encodeCurrent({ certificate, chain: currentChain(index), trust });
+      replaceFile(issuedFile(index), stored, fileAccess);
+    },
     repair,
   };
 }

@@ -19,6 +19,7 @@ const logFields = {
   serial: 'serial number of the leaf, upper-case hexadecimal',
   notBefore: 'RFC 3339 time',
   notAfter: 'RFC 3339 time',
+  since: 'RFC 3339 time from which on something is known',
   refreshAt: 'RFC 3339 time at which the next certificate is asked for',
   retryAt: 'RFC 3339 time of the next attempt',
   phase: 'part of an issuance: key, request, signer, write',

@@ -35,6 +35,12 @@ export const metricTable = {
     help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed; and ended (the pod has ended, its volume is still there).",
     labels: ['signer_name', 'state'],
   },
+  trustMismatches: {
+    name: 'podcert_agent_trust_mismatches',
+    kind: 'gauge',
+    help: "Credentials whose chain leads to none of their signer's trust anchors in the same volume.",
+    labels: ['signer_name'],
+  },
   nearestExpiry: {
     name: 'podcert_agent_nearest_expiry_timestamp_seconds',
     kind: 'gauge',
@@ -44,7 +50,7 @@ export const metricTable = {
   nearestRefresh: {
     name: 'podcert_agent_nearest_refresh_timestamp_seconds',
     kind: 'gauge',
-    help: 'When the first of the certificates held is due for its refresh (beginRefreshAt plus jitter), as Unix time.',
+    help: 'When the first of the certificates held is due for its refresh (beginRefreshAt plus jitter, or earlier for a trust mismatch), as Unix time.',
     labels: ['signer_name'],
   },
   volumes: {
@@ -138,7 +144,7 @@ export const metricTable = {
   refreshOverdue: {
     name: 'podcert_agent_refresh_overdue_total',
     kind: 'counter',
-    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt.',
+    help: 'Certificates that were not renewed within ten minutes of beginRefreshAt, or a quarter of the time left at their refresh, where that is less.',
     labels: ['signer_name'],
   },
   expired: {

@@ -102,6 +102,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
     const credentials = given.credentials();
     const samples = sampleCredentials(credentials, (signerName) => bound({ signer_name: signerName }));
     replaceAll('credentials', samples.states);
+    replaceAll('trustMismatches', samples.trustMismatches);
     replaceAll('nearestExpiry', samples.nearestExpiry);
     replaceAll('nearestRefresh', samples.nearestRefresh);
     replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);

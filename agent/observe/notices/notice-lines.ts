@@ -96,6 +96,16 @@ function credentialLine(notice: CredentialNotice): Line {
       };
     case 'expired':
       return expiredLine(notice);
+    case 'trustMismatch': {
+      const { anchors, since, refreshAt } = notice;
+      const fields = { certificates: anchors, since: timeText(since), refreshAt: timeText(refreshAt) };
+      return { level: 'warn', message: "chain leads to none of its signer's trust anchors", fields };
+    }
+    case 'trustMismatchOver': {
+      const { leads, anchors } = notice;
+      const message = leads ? 'chain leads to a trust anchor again' : 'chain has no trust anchors to be compared with';
+      return { level: 'info', message, fields: { certificates: anchors } };
+    }
     case 'adopted': {
       const { notAfter, refreshAt } = notice;
       const fields = { notAfter: timeText(notAfter), refreshAt: timeText(refreshAt) };

@@ -99,6 +99,8 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
         break;
       case 'requestHeldUp':
       case 'resumed':
+      case 'trustMismatch':
+      case 'trustMismatchOver':
       case 'podEnded':
       case 'podLives':
         break;

@@ -60,6 +60,10 @@ function eventOf(notice: Notice): EventText | undefined {
       return refreshOverdue(notice);
     case 'expired':
       return expired(notice);
+    case 'trustMismatch':
+      return trustMismatch(notice);
+    case 'trustMismatchOver':
+      return trustMismatchOver(notice);
     case 'podEnded':
       return podEnded(notice);
     case 'podLives':
@@ -219,10 +223,31 @@ function requestLost(notice: CredentialNoticeOf<'requestLost'>): EventText {
 
 function refreshOverdue(notice: CredentialNoticeOf<'refreshOverdue'>): EventText {
   return warning('CertificateOverdueForRefresh', [
-    `${place(notice)}: the certificate from ${signerOf(notice)} should have been renewed ten minutes ago`,
-    `and expires at ${moment(notice.notAfter)}.`,
+    `${place(notice)}: the certificate from ${signerOf(notice)} was to be renewed at ${moment(notice.refreshAt)}`,
+    `and has not been; it expires at ${moment(notice.notAfter)}.`,
     'The agent keeps trying; ask whoever runs the signer, the events before this one say what failed.',
   ]);
+}
+
+function trustMismatch(notice: CredentialNoticeOf<'trustMismatch'>): EventText {
+  const { anchors, since, refreshAt } = notice;
+  const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
+  return warning('TrustMismatch', [
+    `${place(notice)}: the certificate from ${signerOf(notice)} does not lead to ${count} of that signer in this volume`,
+    `(since ${moment(since)}); who trusts no others refuses this pod.`,
+    'Ask whoever runs the signer to publish the CA that it signs with in its ClusterTrustBundles,',
+    'with the one before beside it as long as certificates of that are in use.',
+    `The agent asks for a new certificate at ${moment(refreshAt)}.`,
+  ]);
+}
+
+function trustMismatchOver(notice: CredentialNoticeOf<'trustMismatchOver'>): EventText | undefined {
+  return notice.leads
+    ? normal('TrustRestored', [
+        `${place(notice)}: the certificate from ${signerOf(notice)} leads to a trust anchor in this volume again.`,
+        'Nothing needs to be done.',
+      ])
+    : undefined;
 }
 
 function podEnded(notice: CredentialNoticeOf<'podEnded'>): EventText {

@@ -65,6 +65,8 @@ export interface CredentialEntry {
   /** When the next certificate is asked for. */
   readonly refreshAt?: string;
   readonly lastError?: string;
+  /** Since when its chain is known to lead to none of its signer's trust anchors in the volume. */
+  readonly trustMismatchSince?: string;
   readonly nextAttemptAt?: string;
 }
 
@@ -148,6 +150,7 @@ function credentialEntry(source: PodCertificateSource, credential: CredentialSna
     ...moment('notAfter', credential.notAfter),
     ...moment('refreshAt', credential.refreshAt),
     ...(lastError === undefined ? {} : { lastError: singleLine(lastError, maxTextLength) }),
+    ...moment('trustMismatchSince', credential.trustMismatchSince),
     ...moment('nextAttemptAt', credential.nextAttemptAt),
   };
 }

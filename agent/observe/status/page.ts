@@ -165,7 +165,10 @@ function serialLine(credential: CredentialEntry | undefined): Html | undefined {
 
 function troubleLines(volume: VolumeEntry, credential: CredentialEntry | undefined): readonly Html[] {
   const texts = credential?.lastError === undefined ? [volume.message] : [credential.lastError];
-  return texts.flatMap((text) => (text === undefined ? [] : [html`<br><span class="soft">${shortened(text)}</span>`]));
+  const kind = credential?.trustMismatchSince === undefined ? 'soft' : 'bad';
+  return texts.flatMap((text) =>
+    text === undefined ? [] : [html`<br><span class="${kind}">${shortened(text)}</span>`],
+  );
 }
 
 function shortened(text: string): string {

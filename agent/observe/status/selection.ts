@@ -109,7 +109,8 @@ function sortText(row: Row, sort: SortKey): string {
   const { volume, credential } = row;
   switch (sort) {
     case 'attention': {
-      const place = urgency.indexOf(stateOf(row));
+      const isMismatch = credential?.trustMismatchSince !== undefined && credential.state === 'fresh';
+      const place = urgency.indexOf(isMismatch ? 'overdue_for_refresh' : stateOf(row));
       return `${place < 0 ? urgency.length : place}${credential?.notAfter ?? last}`;
     }
     case 'pod':

@@ -137,6 +137,11 @@ describe('a chain leads to an anchor', () => {
     assert.equal(verifiesAgainst([leaf.subarray(1), low], [one], now), undefined);
     assert.equal(verifiesAgainst([leaf, low], [stranger, stranger.subarray(1)], now), undefined);
     assert.equal(verifiesAgainst([leaf, low], [stranger.subarray(1), one], now), true);
+    const another = Buffer.from(one);
+    const ecPublicKey = Buffer.from('2a8648ce3d0201', 'hex');
+    another[another.indexOf(ecPublicKey) + ecPublicKey.length - 1] = 9;
+    assert.equal(verifiesAgainst([leaf, low], [stranger, another], now), undefined);
+    assert.equal(verifiesAgainst([leaf], [stranger, another], now), false);
     assert.equal(verifiesAgainst([leaf, low], strangers(mostAnchorsCompared), now), false);
     assert.equal(verifiesAgainst([leaf, low], strangers(mostAnchorsCompared + 1), now), undefined);
   });

@@ -28,7 +28,8 @@ const undecided: PendingRequest = { requestName: 'req-1', keyType: 'ED25519', cr
 test('a request that the files hold already is cleared away, and its drawn refresh time stays', () => {
   for (const left of [pending, undecided]) {
     const { state, effects } = begin('ED25519', { current, pending: left }, { now: now + hour, random: 0.9 });
-    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', current });
+    const trust = { earlyRefreshes: 0, isTold: false, verdict: 'unknown', anchors: 0 };
+    assert.deepEqual(state, { name: 'fresh', keyType: 'ED25519', current, trust });
     assert.deepEqual(
       effects.map(({ type }) => type),
       ['discardPending', 'notify'],

@@ -3,14 +3,15 @@
  * clock, restarts the agent and ends pods, and watches what the lifecycle does.
  */
 import { AgentError } from '../../../agent/base/errors.ts';
-import { begin, currentOf, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
+import { begin, currentOf, step, trustOf, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type {
   CredentialEvent,
   CredentialState,
   Effect,
   Transition,
+  TrustVerdict,
 } from '../../../agent/lifecycle/credential-state.ts';
-import type { CertificateRecord, IssuedChain, PendingRequest } from '../../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, PendingRequest, TrustRecord } from '../../../volumes/base/volume.ts';
 
 /** One turn of the world, drawn by the property test. */
 export interface Turn {
@@ -27,6 +28,7 @@ export interface Turn {
     | 'a late event'
     | 'the clock jumps'
     | 'the cause may be mended'
+    | 'the chain is compared'
     | 'the pod ends'
     | 'the pod turns out to live';
   /** How much of the time until the next wake-up passes: 0 … 2. */
@@ -38,6 +40,8 @@ export interface Turn {
   readonly refreshPoint: number;
   /** How far the signer's clock is ahead when it writes notBefore, milliseconds; negative: notBefore lies in the past. */
   readonly ahead: number;
+  /** What a comparison of the chain in the files with the anchors comes to. */
+  readonly verdict: TrustVerdict;
   /** Milliseconds, negative for a clock that is set back. */
   readonly jump: number;
 }
@@ -59,6 +63,7 @@ interface World {
   open: Effect | undefined;
   pending: PendingRequest | undefined;
   current: CertificateRecord | undefined;
+  trust: TrustRecord | undefined;
   requests: number;
 }
 
@@ -70,6 +75,7 @@ const effectsWithoutAnswer = new Set<Effect['type']>([
   'unfollow',
   'checkPod',
   'saveAnswer',
+  'saveTrust',
 ]);
 
 /** Lives a whole history. @throws whatever the observer throws */
@@ -82,6 +88,7 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
     open: undefined,
     pending: undefined,
     current: undefined,
+    trust: undefined,
     requests: 0,
   };
   carryOut(world, first);
@@ -90,7 +97,7 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
     const before = world.state;
     const at = { now: world.now, random: turn.random };
     if (turn.happens === 'the agent restarts') {
-      const restarted = begin(keyType, { current: world.current, pending: world.pending }, at);
+      const restarted = begin(keyType, { current: world.current, trust: world.trust, pending: world.pending }, at);
       world.open = undefined;
       carryOut(world, restarted);
       observe({ now: world.now, turn, event: 'restart', before, after: world.state, effects: restarted.effects });
@@ -122,6 +129,8 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
       return { type: 'timer' };
     case 'the cause may be mended':
       return { type: 'retryNow' };
+    case 'the chain is compared':
+      return { type: 'trustJudged', verdict: turn.verdict, anchors: turn.verdict === 'unknown' ? 0 : 1 };
     case 'the pod ends':
       return { type: 'podEnded', why: 'gone' };
     case 'the pod turns out to live':
@@ -185,6 +194,7 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
   }
   if (event?.type === 'written' && world.state.name === 'projecting') {
     world.current = world.state.certificate;
+    world.trust = undefined;
     world.pending = undefined;
   }
   if (transition.state.name !== world.state.name) {
@@ -193,6 +203,9 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
   for (const effect of transition.effects) {
     if (effect.type === 'discardPending') {
       world.pending = undefined;
+    }
+    if (effect.type === 'saveTrust') {
+      world.trust = effect.trust;
     }
     if ((effect.type === 'project' || effect.type === 'saveAnswer') && world.pending !== undefined) {
       world.pending = { ...world.pending, answer: effect.answer };
@@ -206,8 +219,17 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.open = effect;
   }
   world.state = transition.state;
-  const current = currentOf(world.state);
-  if (current !== world.current) {
+  agree(world);
+}
+
+/** What the volume keeps is what a restart begins with. */
+function agree(world: World): void {
+  if (currentOf(world.state) !== world.current) {
     throw new Error('the state and the files disagree about the certificate');
+  }
+  const { earlyRefreshes, isTold } = trustOf(world.state);
+  const kept = world.trust ?? { earlyRefreshes: 0, isTold: false };
+  if (kept.earlyRefreshes !== earlyRefreshes || kept.isTold !== isTold) {
+    throw new Error('a restart would know something else about the anchors');
   }
 }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { overdueTime, patience, pauseAfterFailure, refreshTime, type Setback } from '../../../agent/lifecycle/pace.ts';
+import {
+  mismatchTimes,
+  overdueTime,
+  patience,
+  pauseAfterFailure,
+  refreshTime,
+  type Setback,
+} from '../../../agent/lifecycle/pace.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -82,6 +89,42 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, never before
 const setback = { failures: 1, nature: 'lasting', timeLeftMs: 0, retryAfterMs: 0 } as const;
 const pause = (changes: Partial<Setback>, draw = 0.5): number => pauseAfterFailure({ ...setback, ...changes }, draw);
 
+test('the warning, and an alert on it that takes two minutes, come before the expiry of any lifetime', () => {
+  for (const lifetime of [10 * minute, hour, 24 * hour]) {
+    for (const draw of [0, 0.5, 0.999]) {
+      // What a signing request gets by default; and the latest that the API server lets a signer name.
+      const latest = Math.max((lifetime * 2) / 3, lifetime - 10 * minute);
+      for (const offset of lifetime < hour ? [(lifetime * 2) / 3] : [(lifetime * 2) / 3, latest]) {
+        const dates = { notBefore: 0, notAfter: lifetime, beginRefreshAt: offset };
+        const refreshAt = refreshTime(dates, 0, draw);
+        const overdueAt = overdueTime(dates, refreshAt);
+        assert.ok(overdueAt > refreshAt, `${lifetime} ms: it is overdue as soon as it is due`);
+        assert.ok(overdueAt + 2 * minute < lifetime, `${lifetime} ms: ${lifetime - overdueAt} ms are left`);
+      }
+    }
+  }
+});
+
+test('with certificates of any lifetime there are several attempts between the refresh and the expiry, also with a silent signer', () => {
+  for (const lifetime of [10 * minute, hour, 24 * hour]) {
+    const dates = { notBefore: 0, notAfter: lifetime, beginRefreshAt: (lifetime * 2) / 3 };
+    const dueAt = refreshTime(dates, 0, 0.999);
+    let [now, refusals] = [dueAt, 0];
+    while (now < lifetime) {
+      refusals += 1;
+      now += pause({ failures: refusals, timeLeftMs: lifetime - now }, 0.999);
+    }
+    let [asked, silences] = [dueAt, 0];
+    while (asked < lifetime - 5_000) {
+      silences += 1;
+      asked += patience(lifetime - asked);
+      asked += pause({ failures: silences, nature: 'passing', timeLeftMs: lifetime - asked }, 0.999);
+    }
+    assert.ok(refusals >= 10, `${lifetime} ms: ${refusals} attempts at a signer that refuses`);
+    assert.ok(silences >= 4, `${lifetime} ms: ${silences} attempts at a signer that is silent`);
+  }
+});
+
 test('pauses double from ten seconds to five minutes where somebody has to act', () => {
   const pauses = [1, 2, 3, 4, 5, 6, 7].map((failures) => pause({ failures }));
   assert.deepEqual(pauses, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
@@ -130,4 +173,66 @@ test('a signer is waited for as long as the request lives, and half of the time 
   assert.equal(patience(24 * hour), 20 * minute);
   assert.equal(patience(10 * minute), 5 * minute);
   assert.equal(patience(2000), 5000);
+});
+
+test('a refresh for a mismatch comes after a time to settle, within half an hour the first time, and never later than planned', () => {
+  fc.assert(
+    fc.property(validity, random, random, fc.integer({ min: 0, max: 30 }), (dates, passed, draw, earlier) => {
+      const now = Math.floor(dates.notBefore + passed * (dates.notAfter - dates.notBefore));
+      const plannedAt = Math.floor(refreshTime(dates, dates.notBefore, draw));
+      const { tellAt, refreshAt } = mismatchTimes(dates, plannedAt, earlier, now, draw);
+      const interval = dates.beginRefreshAt - dates.notBefore;
+      const settled = Math.min(minute, interval / 20);
+      const spread = Math.min(30 * minute, interval / 4);
+      assert.ok(refreshAt <= plannedAt, 'it is later than planned');
+      assert.ok(refreshAt >= Math.min(plannedAt, Math.floor(now + settled)), 'nothing could settle');
+      assert.ok(earlier > 0 || refreshAt <= now + settled + spread, 'it takes longer than the spread');
+      const least = Math.floor(now + spread * 2 ** Math.min(earlier - 1, 20));
+      assert.ok(earlier === 0 || refreshAt >= Math.min(plannedAt, least), 'it waits no longer than before');
+      assert.ok(tellAt >= Math.floor(now + settled), 'it is told before anything could settle');
+      assert.ok(tellAt <= now + settled + 5 * minute, 'it is told late');
+    }),
+  );
+});
+
+test('a CA that is exchanged without an overlap makes no storm: the refreshes of a thousand credentials are spread evenly', () => {
+  for (const [lifetime, minutes] of [
+    [24 * hour, 30],
+    [hour, 12],
+  ] as const) {
+    const dates = { notBefore: 0, notAfter: lifetime, beginRefreshAt: lifetime * 0.8 };
+    // A generator of its own, so that the same draws come every time.
+    let seed = 1;
+    const draw = (): number => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
+    const times = Array.from({ length: 1_000 }, () => mismatchTimes(dates, lifetime * 0.8, 0, 0, draw()));
+    const busiest = (moments: readonly number[]): number => {
+      const byMinute = Map.groupBy(moments, (time) => Math.floor(time / minute));
+      return Math.max(...[...byMinute.values()].map(({ length }) => length));
+    };
+    const even = 1_000 / minutes;
+    assert.ok(busiest(times.map(({ refreshAt }) => refreshAt)) < 1.6 * even, `refreshes of ${lifetime} ms`);
+    assert.ok(busiest(times.map(({ tellAt }) => tellAt)) < 1.6 * (1_000 / Math.min(5, minutes / 4)), 'events');
+  }
+});
+
+test('a bundle that never fits costs a few requests, and then none beyond those that were planned', () => {
+  for (const [lifetime, most] of [
+    [10 * minute, 4],
+    [hour, 4],
+    [24 * hour, 7],
+    [91 * 24 * hour, 13],
+  ] as const) {
+    let [now, early] = [0, 0];
+    for (let renewals = 0; renewals < 50; renewals += 1) {
+      const dates = { notBefore: now, notAfter: now + lifetime, beginRefreshAt: now + lifetime * 0.8 };
+      const plannedAt = refreshTime(dates, now, 0.5);
+      // The least that can be drawn.
+      now = mismatchTimes(dates, plannedAt, early, now, 0).refreshAt;
+      early += now < plannedAt ? 1 : 0;
+    }
+    assert.ok(early <= most, `${early} early refreshes with a lifetime of ${lifetime} ms`);
+  }
 });

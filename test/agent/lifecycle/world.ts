@@ -14,6 +14,7 @@ import type {
   CertificateOrder,
   Issuer,
   KeyMaker,
+  LeadsToAnchor,
   ListedPod,
   Outcome,
   PodIdentity,
@@ -69,7 +70,10 @@ export interface World {
   until(condition: () => boolean): Promise<void>;
   /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
   answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
-  announce(anchors: Anchors): Promise<void>;
+  /** Tells all sources of trust anchors, or the one with this index, and waits until what follows is written. */
+  announce(anchors: Anchors, index?: number): Promise<void>;
+  /** Whether a chain leads to anchors. */
+  leadsToAnchor: LeadsToAnchor;
   read(request: PublishRequest, file: string): string;
   types(): readonly string[];
 }
@@ -93,7 +97,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
   const clock = createManualClock(Date.UTC(2026, 10, 21));
-  const listeners = new Set<(anchors: Anchors) => void>();
+  const listeners = new Map<(anchors: Anchors) => void, number>();
   let writing = 0;
   const world: World = {
     clock,
@@ -108,6 +112,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
+    leadsToAnchor: () => true,
     hindrance: undefined,
     async restart() {
       world.manager.stop();
@@ -148,9 +153,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       await world.written();
       return name;
     },
-    async announce(anchors) {
-      for (const listener of [...listeners]) {
-        listener(anchors);
+    async announce(anchors, index) {
+      for (const [listener, source] of [...listeners]) {
+        if (index === undefined || index === source) {
+          listener(anchors);
+        }
       }
       await world.written();
     },
@@ -232,11 +239,12 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         reason === 'UnsupportedKeyType' && message.includes('ED25519') ? 'ED25519' : undefined,
       followSuggestedKeyType: () => options.followSuggestedKeyType ?? false,
       trust: {
-        subscribe(_source, listener) {
-          listeners.add(listener);
+        subscribe({ index }, listener) {
+          listeners.set(listener, index);
           return () => listeners.delete(listener);
         },
       },
+      leadsToAnchor: (...compared) => world.leadsToAnchor(...compared),
       ready: () => true,
       hindrance: () => world.hindrance,
     });

@@ -97,8 +97,45 @@ test('discarding removes request and key, and does nothing the second time', (t)
 test('the status of a certificate is read back', (t) => {
   const { state } = open(t);
   assert.equal(state().current(0), undefined);
-  state().saveCurrent(0, status);
+  state().saveCurrent(0, status, answer.certificates);
   assert.deepEqual(state().current(0), status);
+});
+
+test('the chain of a certificate, and what was decided about its anchors, are read back and go with it', (t) => {
+  const { state } = open(t);
+  const mismatch = { since: 5, tellAt: 7, refreshAt: 9.5 };
+  assert.throws(() => state().saveTrust(0, { earlyRefreshes: 1, isTold: true }), { code: 'Corrupt' });
+  state().saveCurrent(0, status, answer.certificates);
+  assert.deepEqual(state().currentChain(0), answer.certificates);
+  assert.equal(state().trust(0), undefined);
+  for (const trust of [
+    { earlyRefreshes: 3, isTold: false, mismatch },
+    { earlyRefreshes: 3, isTold: true, mismatch: { since: 5, refreshAt: 9.5 } },
+    { earlyRefreshes: 4, isTold: true },
+  ]) {
+    state().saveTrust(0, trust);
+    assert.deepEqual(state().trust(0), trust);
+    assert.deepEqual(state().current(0), status);
+    assert.deepEqual(state().currentChain(0), answer.certificates);
+  }
+  state().saveCurrent(0, { ...status, requestName: 'req-2' }, answer.certificates);
+  assert.equal(state().trust(0), undefined);
+});
+
+test('a certificate’s record without a chain, or with something else in its place, is adopted all the same', (t) => {
+  const { agent, state, problems } = open(t);
+  state().saveCurrent(0, status, answer.certificates);
+  const file = path.join(agent, 'issued-0.json');
+  const { certificates: _, ...older } = JSON.parse(fs.readFileSync(file, 'utf8'));
+  fs.writeFileSync(file, JSON.stringify(older));
+  assert.deepEqual(state().current(0), status);
+  assert.equal(state().currentChain(0), undefined);
+  assert.deepEqual(problems, []);
+  fs.writeFileSync(file, JSON.stringify({ ...older, certificates: 'none', trust: { earlyRefreshes: -1 } }));
+  assert.deepEqual(state().current(0), status);
+  assert.equal(state().currentChain(0), undefined);
+  assert.equal(state().trust(0), undefined);
+  assert.equal(problems.length, 2);
 });
 
 test('only the agent can enter the state, whatever the umask', (t) => {
@@ -106,7 +143,7 @@ test('only the agent can enter the state, whatever the umask', (t) => {
   const umask = process.umask(0);
   t.after(() => process.umask(umask));
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveCurrent(0, status);
+  state().saveCurrent(0, status, answer.certificates);
   fs.chmodSync(agent, 0o777);
   state().writeRecord(makeRecord('/x'));
   assert.equal(modeOf(agent), '700');
@@ -255,7 +292,7 @@ test('a declaration with any field of another type is refused, not believed', ()
 test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
   const { agent, state } = open(t);
   state().savePending(0, pending, Uint8Array.of(1));
-  state().saveCurrent(0, status);
+  state().saveCurrent(0, status, answer.certificates);
   const before = fs.readdirSync(agent).toSorted();
   fs.writeFileSync(path.join(agent, 'pending-0.json.tmp'), '{');
   fs.writeFileSync(path.join(agent, 'volume.json.tmp'), '{');

@@ -122,6 +122,21 @@ describe('metrics', () => {
     assert.deepEqual(await samples(metrics, expiry), []);
   });
 
+  test('count the chains that lead to no anchor, and each signer’s none', async () => {
+    const metrics = open();
+    const signer = (name: string) => ({ ...credential, signerName: `example.com/${name}`, state: 'fresh' as const });
+    let credentials = [signer('mesh'), { ...signer('mesh'), trustMismatchSince: 1 }, signer('other')];
+    metrics.collectFrom(sources({ credentials: () => credentials }));
+    const name = 'podcert_agent_trust_mismatches';
+    const series = (value: number): readonly string[] => [
+      `${name}{signer_name="example.com/mesh"} ${value}`,
+      `${name}{signer_name="example.com/other"} 0`,
+    ];
+    assert.deepEqual(await samples(metrics, name), series(1));
+    credentials = [signer('mesh'), signer('other')];
+    assert.deepEqual(await samples(metrics, name), series(0));
+  });
+
   test('count restarts of watches as they happen, and keep them when the watch is gone', async () => {
     const metrics = open();
     const name = 'podcert_agent_watch_restarts_total';

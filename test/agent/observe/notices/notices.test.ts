@@ -171,7 +171,7 @@ const rows: readonly Row[] = [
     }),
   ),
   {
-    notice: { ...credential, type: 'refreshOverdue', notAfter: later },
+    notice: { ...credential, type: 'refreshOverdue', refreshAt: moment, notAfter: later },
     line: { level: 'warn', message: 'certificate overdue for refresh', notAfter: '2026-11-23T10:00:00.000Z' },
     series: ['refresh_overdue_total{S} 1'],
     event: ['Warning', 'CertificateOverdueForRefresh', /expires at 2026-11-23T10:00:00Z\. The agent keeps trying; ask/],
@@ -205,6 +205,33 @@ const rows: readonly Row[] = [
       'ClocksDiffer',
       /valid from 2026-11-23T10:00:00Z on, by this node's clock 90 s from now\. It is/,
     ],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatch', anchors: 2, since: moment, refreshAt: later },
+    line: {
+      level: 'warn',
+      message: "chain leads to none of its signer's trust anchors",
+      certificates: 2,
+      since: '2026-11-22T10:00:00.123Z',
+      refreshAt: '2026-11-23T10:00:00.000Z',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'TrustMismatch',
+      /does not lead to any of the 2 trust anchors of .* publish the CA that it signs with .* at 2026-11-23T10:00:00Z\.$/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatchOver', leads: true, anchors: 1 },
+    line: { level: 'info', message: 'chain leads to a trust anchor again', certificates: 1 },
+    series: [],
+    event: ['Normal', 'TrustRestored', /leads to a trust anchor in this volume again\. Nothing needs to be done\.$/],
+  },
+  {
+    notice: { ...credential, type: 'trustMismatchOver', leads: false, anchors: 0 },
+    line: { level: 'info', message: 'chain has no trust anchors to be compared with', certificates: 0 },
+    series: [],
   },
   {
     notice: { ...credential, type: 'adopted', notAfter: later, refreshAt: moment },

@@ -141,6 +141,16 @@ describe('the status page', () => {
     assert.deepEqual(sorted('nonsense'), ['web-3', 'web-2', 'client', 'web-1']);
   });
 
+  test('shows a chain that leads to no anchor before those that are well, and since when', () => {
+    const lastError = 'the chain does not lead to the one trust anchor';
+    const since = now - hours;
+    const pods = [podWith('web-1', fresh), podWith('web-2', { ...fresh, lastError, trustMismatchSince: since })];
+    assert.deepEqual(podsOn(ask(pods, 'format=html').body), ['web-2', 'web-1']);
+    const [, { credentials }] = JSON.parse(ask(pods, 'format=json').body).volumes;
+    assert.equal(credentials[0].lastError, lastError);
+    assert.equal(credentials[0].trustMismatchSince, new Date(since).toISOString());
+  });
+
   test('filters by words in any column and by state, and keeps both in its form', () => {
     const found = (query: string): readonly string[] => podsOn(ask(all, `format=html&${query}`).body);
     assert.deepEqual(found('filter=WEB-1'), ['web-1']);

@@ -1,0 +1,125 @@
+/**
+ * Compares the chain of each credential with the trust anchors of its signer that lie beside it in the volume, when one or
+ * the other has changed. Of a chain that leads to none of them a peer with the same anchors wants nothing to do.
+ *
+ * Sources count as of the credential's signer by its name, whatever their label selector, or by the name of a bundle that
+ * only this signer may have. Compared is with all of them together, and only when the files of all are known: after a
+ * restart they come one after the other. A volume that has none, or only empty ones, says nothing.
+ */
+import type { OpenVolume } from '../../volumes/base/volume.ts';
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
+import type { OneATurn } from '../base/one-a-turn.ts';
+import type { Clock } from '../time/clock.ts';
+import type { TrustVerdict } from './credential-state.ts';
+import type { LeadsToAnchor } from './ports.ts';
+
+/** An anchor that is dated from this minute may not be valid yet by the node's clock; the API server tolerates as much. */
+const toleranceMs = 5 * 60_000;
+
+export interface TrustCheckOptions {
+  readonly clock: Clock;
+  readonly leadsToAnchor: LeadsToAnchor;
+  /** Runs comparisons, for all volumes of the node. */
+  readonly oneATurn: OneATurn;
+  readonly onVerdict: (index: number, verdict: TrustVerdict, anchors: number) => void;
+  /** The chain could not be read. */
+  readonly onFault: (index: number, fault: unknown) => void;
+}
+
+export interface TrustCheck {
+  /** The files of a clusterTrustBundle source hold these anchors now, DER. */
+  anchorsWritten(index: number, anchors: readonly Uint8Array[]): void;
+  /** The files of a podCertificate source hold another chain now. */
+  chainWritten(index: number): void;
+  stop(): void;
+}
+
+export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions): TrustCheck {
+  const { clock, leadsToAnchor, oneATurn, onVerdict, onFault } = options;
+  const signers = signersOf(volume);
+  /** What the files hold, by source; a source is missing until that is known. */
+  const written = new Map<number, readonly Uint8Array[]>();
+  const due = new Set<number>();
+  let isStopped = false;
+
+  const takeUp = (index: number): void => {
+    if (due.has(index)) {
+      return;
+    }
+    due.add(index);
+    oneATurn(() => {
+      due.delete(index);
+      if (!isStopped) {
+        compare(index);
+      }
+    });
+  };
+
+  const compare = (index: number): void => {
+    const sets = [...(signers.get(index) ?? [])].map((source) => written.get(source));
+    const known = sets.filter((set) => set !== undefined);
+    if (known.length < sets.length) {
+      return;
+    }
+    const anchors = [...new Set(known.flat())];
+    try {
+      const chain = volume.currentChain(index);
+      const leads = chain && leadsNowOrSoon(chain, anchors);
+      onVerdict(index, leads === undefined ? 'unknown' : leads ? 'leads' : 'mismatch', anchors.length);
+    } catch (fault) {
+      onFault(index, fault);
+    }
+  };
+
+  const leadsNowOrSoon = (chain: readonly Uint8Array[], anchors: readonly Uint8Array[]): boolean | undefined => {
+    const now = clock.now();
+    const leads = leadsToAnchor(chain, anchors, now);
+    return leads === false ? leadsToAnchor(chain, anchors, now + toleranceMs) : leads;
+  };
+
+  return {
+    anchorsWritten(index, anchors) {
+      written.set(index, anchors);
+      for (const [credential, sources] of signers) {
+        if (sources.has(index)) {
+          takeUp(credential);
+        }
+      }
+    },
+    chainWritten(index) {
+      if (signers.has(index)) {
+        takeUp(index);
+      }
+    },
+    stop() {
+      isStopped = true;
+    },
+  };
+}
+
+/** For each podCertificate source that has some: the clusterTrustBundle sources of its signer. */
+function signersOf(volume: OpenVolume): ReadonlyMap<number, ReadonlySet<number>> {
+  const { sources } = volume.record.declaration;
+  const bundles = sources.filter((source) => source.kind === 'clusterTrustBundle');
+  const found = new Map<number, ReadonlySet<number>>();
+  for (const source of sources) {
+    if (source.kind !== 'podCertificate') {
+      continue;
+    }
+    const own = bundles.filter((bundle) => isOf(bundle, source.signerName)).map(({ index }) => index);
+    if (own.length > 0) {
+      found.set(source.index, new Set(own));
+    }
+  }
+  return found;
+}
+
+/**
+ * The API server lets a bundle of a signer have no other name than one that begins with the signer's, with colons for its
+ * slash and behind it.
+ */
+function isOf({ select }: ClusterTrustBundleSource, signerName: string): boolean {
+  return select.by === 'signer'
+    ? select.signerName === signerName
+    : select.name.startsWith(`${signerName.replace('/', ':')}:`);
+}
