@@ -4,14 +4,14 @@
  * limit is told its name.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import type { ApiObject, GroupResource } from '../../sandbox/base/objects.ts';
 import { derOf, makeAuthority } from '../agent/trust/authorities.ts';
 import { until, withinBound } from '../support/bounded.ts';
+import { makeDirectory } from '../support/directory.ts';
 import { fullBundle } from '../support/full-bundles.ts';
 import { limitMemory, memoryLimitSkip } from '../support/memory-limit.ts';
 import { mountSkip } from '../volumes/support.ts';
@@ -36,8 +36,7 @@ function chartLimit(): number {
 }
 
 async function startLimited(t: TestContext) {
-  const directory = mkdtempSync(join(tmpdir(), 'hostile-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t);
   await bundleAgent(directory);
   const limit = limitMemory(chartLimit());
   const node = await startRealNode(t, {
@@ -128,7 +127,7 @@ test('an agent among hostile pods is not killed and serves an ordinary pod, also
     ...broken.map((text, index): [string, string] => [`broken-${index}`, text]),
   ];
   await Promise.all(pods.map(([name, sources]) => admin.createPod({ name, volumes: [{ name: 'mtls', sources }] })));
-  const disturbed = await ordinaryPods(node, agent, 'among', 8);
+  const disturbed = await ordinaryPods(node, agent, 'among', 16);
   t.diagnostic(
     `an ordinary pod took ${Math.round(undisturbed)} ms alone, ${Math.round(disturbed)} ms among hostile ones`,
   );
