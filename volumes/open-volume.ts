@@ -5,7 +5,7 @@
 
 import { toVolumeError } from './base/errors.ts';
 import type { Steps, Worker } from './base/steps.ts';
-import type { IssuedChain, OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
+import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
 import { carryOut, isComplete, type Plan, planChange, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
@@ -16,16 +16,6 @@ import { openState } from './state/state.ts';
 
 /** What a request takes beside the certificates of its answer. */
 const minStateBytes = 8 * 1024;
-
-/** What is noted of certificates once they are in the files: their chain, as text, beside what it replaces. */
-function stateBytes(contents: ReadonlyMap<number, SourceContent>): number {
-  const credentials = [...contents.values()].filter(({ kind }) => kind === 'credential');
-  return credentials.reduce((sum, { certificates }) => sum + 2 * answerBytes(certificates), 0);
-}
-
-function answerBytes(certificates: readonly Uint8Array[]): number {
-  return certificates.reduce((sum, { length }) => sum + 2 * length, minStateBytes);
-}
 
 export interface OpenOptions {
   /** The directory that was found, or made, at the target path; whatever else lies there by now is not the volume. */
@@ -117,7 +107,7 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
           assertStillThere,
         );
       const { bytes, entries } = plan.needs;
-      return plan.isSame ? await write() : await withRoom(bytes + stateBytes(contents), entries, write);
+      return plan.isSame ? await write() : await withRoom(bytes, entries, write);
     } finally {
       for (const secret of secrets) {
         secret.fill(0);
@@ -125,13 +115,15 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     }
   }
 
-  async function saveAnswer(index: number, issued: IssuedChain): Promise<void> {
-    assertStillThere();
-    // Twice: it is written beside what it replaces.
-    const bytes = 2 * answerBytes(issued.certificates);
-    await options.withRoom(bytes, 0, async () => {
+  /** Changes a file of the state that holds a chain; there is room for it twice: it is written beside what it replaces. */
+  function withChain(chain: readonly Uint8Array[], change: () => void): Promise<void> {
+    return options.inTurn(async () => {
       assertStillThere();
-      state.saveAnswer(index, issued);
+      const bytes = 2 * chain.reduce((sum, { length }) => sum + 2 * length, minStateBytes);
+      await options.withRoom(bytes, 0, async () => {
+        assertStillThere();
+        change();
+      });
     });
   }
 
@@ -145,13 +137,15 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     record,
     pending: ifThere(state.pending),
     savePending: ifThere(state.savePending),
-    saveAnswer: (index, issued) => options.inTurn(() => saveAnswer(index, issued)),
+    saveAnswer: (index, issued) =>
+      withChain([...issued.certificates, ...(issued.anchors ?? [])], () => state.saveAnswer(index, issued)),
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
-    saveCurrent: ifThere(state.saveCurrent),
+    saveCurrent: (index, certificate, chain) => withChain(chain, () => state.saveCurrent(index, certificate, chain)),
     currentChain: ifThere(state.currentChain),
     trust: ifThere(state.trust),
+    // Where the request and its answer were there is room for one more of the file.
     saveTrust: ifThere(state.saveTrust),
     isInPlace,
     isProjected: (index) => {

@@ -196,7 +196,6 @@ export function runCredential(
     }
   };
 
-  /** How urgent this credential's work is, and what ends it. */
   /** What cannot be kept costs no more than a restart that does not know it. */
   const saveTrust = (trust: TrustRecord): void => {
     try {
@@ -206,6 +205,7 @@ export function runCredential(
     }
   };
 
+  /** How urgent this credential's work is, and what ends it. */
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';

@@ -199,7 +199,7 @@ async function write(volume: OpenVolume, batch: Batch): Promise<'written' | 'unc
     const result = await volume.project(contents);
     for (const [index, content] of batch) {
       if (content.kind === 'credential') {
-        volume.saveCurrent(index, content.certificate, content.answer.certificates);
+        await volume.saveCurrent(index, content.certificate, content.answer.certificates);
         await nextTurn();
       }
     }

@@ -125,7 +125,7 @@ inBothModes('a restart finds its volumes, with everything that was pending', asy
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   await fill(volume);
-  volume.saveCurrent(0, status, [Uint8Array.of(1)]);
+  await volume.saveCurrent(0, status, [Uint8Array.of(1)]);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
@@ -197,7 +197,7 @@ inBothModes('a volume whose record is broken is taken over with its files', asyn
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   await fill(volume);
-  volume.saveCurrent(0, status, [Uint8Array.of(1)]);
+  await volume.saveCurrent(0, status, [Uint8Array.of(1)]);
   fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
   const again = await restart().create(record);
   assert.equal(again.isProjected(0), true, 'source 0 is not projected');

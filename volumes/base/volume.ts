@@ -123,7 +123,7 @@ export interface OpenVolume {
   /** The certificate in the source's files. */
   current(index: number): CertificateRecord | undefined;
   /** Notes what the files of the source hold: the certificate, and its chain (DER, leaf first). */
-  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
+  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): Promise<void>;
   /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
   currentChain(index: number): readonly Uint8Array[] | undefined;
   /** What was kept of how the chain in the files stands to its signer's anchors. */

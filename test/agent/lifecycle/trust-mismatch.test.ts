@@ -38,12 +38,9 @@ async function createScene(t: TestContext, all: readonly Source[] = sources, opt
   const scene: Scene = Object.assign(world, {
     signing: 'old',
     web: world.request('mtls', all),
-    async bundle(index: number, ...authorities: readonly string[]) {
-      await world.announce({ type: 'found', certificates: authorities.map((name) => Buffer.from(name)) }, index);
-    },
-    async settle() {
-      await world.written();
-    },
+    bundle: (index: number, ...authorities: readonly string[]) =>
+      world.announce({ type: 'found', certificates: authorities.map((name) => Buffer.from(name)) }, index),
+    settle: () => world.written(),
     of: <T extends Notice['type']>(type: T) =>
       world.notices.filter((notice): notice is Notice & { readonly type: T } => notice.type === type),
     trouble: () => world.manager.credentials()[0]?.lastError,
@@ -245,14 +242,14 @@ test('the anchors of all bundles of the signer count together, those of other si
 
 test('where there are no anchors to compare with nothing is said, and a mismatch is over without a word that all is well', async (t) => {
   const scene = await running(t, [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem', true)]);
-  await scene.announce({ type: 'missing', message: 'none' });
+  scene.announce({ type: 'missing', message: 'none' });
   await scene.settle();
   assert.equal(scene.trouble(), undefined);
   await scene.bundle(1, 'new');
   await scene.settle();
   assert.notEqual(scene.trouble(), undefined);
   scene.clock.advance(told);
-  await scene.announce({ type: 'missing', message: 'none' });
+  scene.announce({ type: 'missing', message: 'none' });
   await scene.settle();
   assert.equal(scene.trouble(), undefined);
   assert.deepEqual(

@@ -70,7 +70,7 @@ export interface World {
   until(condition: () => boolean): Promise<void>;
   /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
   answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
-  /** Tells all sources of trust anchors, or the one with this index, and waits until what follows is written. */
+  /** Tells all sources of trust anchors, or the one with this index. */
   announce(anchors: Anchors, index?: number): Promise<void>;
   /** Whether a chain leads to anchors. */
   leadsToAnchor: LeadsToAnchor;
