@@ -9,10 +9,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
+import { eventOf } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { findInMemory, memorySkip, type Patterns } from '../../support/process-memory.ts';
 
 const memoryDirectory = '/dev/shm';
@@ -27,8 +29,7 @@ test('no private key, nor eight bytes of one, is found in the memory of a proces
   skip,
   timeout: 300_000,
 }, async (t) => {
-  const directory = mkdtempSync(path.join(memoryDirectory, 'key-memory-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory(t, memoryDirectory);
   const pid = await settledChild(t, directory);
   const names = readdirSync(directory);
   assert.equal(names.length, 4 * keysOfEachType + 2, 'there are keys of all types');
@@ -54,7 +55,7 @@ test('the search finds what a process has, whole or in part', { skip }, async (t
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  await eventOf(child.stdout, 'data', 'the word of the child');
   const never = crypto.getRandomValues(Buffer.from(new ArrayBuffer(66)));
   const patterns = [...windowsOf('held', secret), ...windowsOf('never held', never)];
   assert.deepEqual(findInMemory(child.pid ?? 0, patterns).found, ['held']);
