@@ -282,6 +282,10 @@ describe('a request of cert-manager', () => {
     other.destroy();
     const elsewhere = { ...order, signerName: 'clusterissuers.cert-manager.io/other' };
     await assert.rejects(issuer.submit(elsewhere, key, signal), { code: 'Conflict' });
+    // An issuer of the same name and kind, made by somebody else than cert-manager.
+    const reference = { name: 'ca', kind: 'ClusterIssuer', group: 'issuers.example.com' };
+    const foreign = rulesOf([{ signers: ['*'], certManager: { issuer: reference } }]);
+    await assert.rejects(issuerOver(world, foreign).submit(order, key, signal), { code: 'Conflict' });
   });
 
   it('is not made when the rules have turned to another API meanwhile: a new key is made, with a name of that API', async () => {
