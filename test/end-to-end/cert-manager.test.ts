@@ -205,6 +205,21 @@ test('a certificate is renewed at the part of its life that the rule says, and o
   assert.equal(most, 1);
 });
 
+test('a request that could not be removed goes with the next one that is answered', async (t) => {
+  const certManager = { issuer: { name: issuerName, kind: 'ClusterIssuer' }, refreshAfter: 0.02 };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
+  const { node, create } = await start(t, atOnce, { lifetimeSeconds: 120, flags });
+  const match = { verb: 'delete', resource: 'certificaterequests' };
+  const mend = node.cluster.apiServer.faults.add({ kind: 'error', match, code: 403, reason: 'Forbidden' });
+  await create();
+  const told = await node.logged(({ message }) => message.startsWith('an answered certificate request could not be'));
+  assert.equal(told.level, 'warn');
+  assert.equal(certificateRequests(node).length, 1);
+  mend();
+  await node.logged(written('web', false));
+  await untilRequests(node, 'no request is left', none);
+});
+
 test('a cluster without cert-manager says what is missing, and its pods get their certificates once it is installed', async (t) => {
   const node = await startNode(t, { flags: trust });
   await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });

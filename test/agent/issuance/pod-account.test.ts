@@ -49,7 +49,12 @@ async function open(t: TestContext, rule: object, handle: Handler) {
       as: 'node',
       missing: 'missing',
     }),
-    cache: { get: () => undefined, subscribe: () => () => undefined, lists: () => ({ begun: 1, taken: 1 }) },
+    cache: {
+      get: () => undefined,
+      list: () => [],
+      subscribe: () => () => undefined,
+      lists: () => ({ begun: 1, taken: 1 }),
+    },
     nodeName: 'node-1',
     trustDomain: () => 'mesh.example',
     choice: (namespace, name) => issuerFor(reading.value, namespace, name),
