@@ -10,7 +10,7 @@ import type { CertManagerBehaviour } from '../../sandbox/signers/cert-manager.ts
 import {
   certificateRequests,
   deleteRequest,
-  putClusterIssuer,
+  putIssuer,
   requestsMade,
   startIssuers,
   untilRequests,
@@ -31,7 +31,7 @@ async function start(
   { lifetimeSeconds = 3600, flags = [] as readonly string[], isReady = true } = {},
 ) {
   const node = await startNode(t, { certManager: true, flags: [...trust, ...flags] });
-  await putClusterIssuer(node, issuerName, isReady);
+  await putIssuer(node, issuerName, isReady);
   const { certManager, authority, problems } = await startIssuers(t, node, behaviour, lifetimeSeconds);
   const made = requestsMade(node);
   const create = (volumeSources: readonly object[] = sources) =>
@@ -98,13 +98,13 @@ test('an issuer that is not there, or not ready, is named in the words of cert-m
   const event = await node.event('web', 'WaitingForSigner');
   assert.match(event.message ?? '', /ClusterIssuer late/);
   assert.match(event.message ?? '', /Referenced "ClusterIssuer" not found/);
-  await putClusterIssuer(node, 'late', false);
+  await putIssuer(node, 'late', false);
   const unready = /Referenced issuer does not have a Ready status condition/;
   await untilRequests(node, 'an issuer that is not ready', ([request]) =>
     unready.test(JSON.stringify(request?.status)),
   );
   assert.match(await node.get('/statusz?json'), unready);
-  await putClusterIssuer(node, 'late', true);
+  await putIssuer(node, 'late', true);
   await node.logged(written('web', true));
 });
 
@@ -205,6 +205,59 @@ test('a certificate is renewed at the part of its life that the rule says, and o
   assert.equal(most, 1);
 });
 
+test('an issuer of a namespace serves its pods by its name, and those of no other namespace', async (t) => {
+  const { node, create } = await start(t);
+  const { admin } = node.cluster;
+  await create([{ podCertificate: { ...podCertificate, signerName: 'issuers.cert-manager.io/default.own' } }]);
+  const [request] = await untilRequests(node, 'a request', one);
+  assert.deepEqual(request?.spec.issuerRef, { name: 'own', kind: 'Issuer', group: 'cert-manager.io' });
+  await putIssuer(node, 'own', true, 'default');
+  await node.logged(written('web', true));
+  const stolen = [{ podCertificate: { ...podCertificate, signerName: 'issuers.cert-manager.io/default.own' } }];
+  await admin.createPod({ name: 'thief', namespace: 'bank', volumes: [{ name: 'mtls', sources: stolen }] });
+  const event = await node.event('thief', 'SignerNotAllowed');
+  assert.match(event.message ?? '', /an issuer of another namespace than bank/);
+  await untilRequests(node, 'no request is left', none);
+});
+
+test('a request that cert-manager refuses to take is told to the pod, with its reason', async (t) => {
+  const certManager = { issuer: { name: issuerName, kind: 'Ca' } };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
+  const { node, made, create } = await start(t, atOnce, { flags });
+  await create();
+  const event = await node.event('web', 'RequestRejected');
+  assert.match(event.message ?? '', /must be one of Issuer or ClusterIssuer/);
+  assert.deepEqual(made, []);
+});
+
+test('an agent without the right to make requests names the right that it lacks', async (t) => {
+  const node = await startNode(t, { certManager: true, agentObjects: [], flags: trust, agentIdentity: 'kubelet' });
+  await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
+  const event = await node.event('web', 'RequestForbidden');
+  assert.match(event.message ?? '', /cannot create resource "certificaterequests" in API group "cert-manager\.io"/);
+  assert.match(
+    event.message ?? '',
+    /Ask the cluster operator\. The agent needs the permissions that its chart gives it/,
+  );
+});
+
+test('cert-manager that is taken away while a request waits costs the pod no more than another request', async (t) => {
+  const { node, certManager, made, create } = await start(t, { approver: 'wait for a command', issuer: 'sign' });
+  const { faults } = node.cluster.apiServer;
+  await create();
+  const [request] = await untilRequests(node, 'a request', one);
+  assert.ok(request !== undefined, 'there is a request');
+  // With the definitions of its types go all objects of them, and every watch.
+  await deleteRequest(node, request);
+  faults.unserve('cert-manager.io', 'v1');
+  faults.dropConnections();
+  await node.event('web', 'CertificateAPIMissing');
+  node.cluster.apiServer.installCertManager();
+  certManager.setBehaviour(atOnce);
+  await node.logged(written('web', true));
+  assert.ok(made.length >= 2, 'it is asked anew');
+});
+
 test('a request that could not be removed goes with the next one that is answered', async (t) => {
   const certManager = { issuer: { name: issuerName, kind: 'ClusterIssuer' }, refreshAfter: 0.02 };
   const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
@@ -230,7 +283,7 @@ test('a cluster without cert-manager says what is missing, and its pods get thei
   );
   assert.deepEqual(node.requests(), [], 'the name of the signer decides, not what is served');
   node.cluster.apiServer.installCertManager();
-  await putClusterIssuer(node, issuerName, true);
+  await putIssuer(node, issuerName, true);
   const { problems } = await startIssuers(t, node, atOnce);
   await node.logged(written('web', true));
   assert.deepEqual(problems, []);
