@@ -178,6 +178,45 @@ test('a restarted agent takes up the request of the one before it, and loses non
   await untilRequests(node, 'no request is left', none);
 });
 
+test('a renewal that is denied takes no certificate away, and the next one that is approved follows', async (t) => {
+  const rule = { issuer: { name: issuerName, kind: 'ClusterIssuer' }, refreshAfter: 0.02 };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager: rule }])];
+  const { node, certManager, create } = await start(t, atOnce, { lifetimeSeconds: 120, flags });
+  await create();
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  certManager.setBehaviour({ approver: 'deny' });
+  await node.event('web', 'Denied');
+  const { serialNumber } = node.leaf(pod);
+  const [key] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+/.exec(node.read(pod, 'tls.pem')) ?? [];
+  assert.ok(key !== undefined, 'the key is there');
+  certManager.setBehaviour(atOnce);
+  await node.logged((line) => written('web', false)(line) && line['serial'] !== serialNumber);
+  assert.notEqual(node.leaf(pod).serialNumber, serialNumber);
+  assert.ok(!node.read(pod, 'tls.pem').includes(key), 'with another key');
+});
+
+test('a rule may have requests made by the account of the pod, whose name cert-manager stamps on them', async (t) => {
+  const rule = { signers: ['*'], as: 'pod', certManager: { issuer: { name: issuerName, kind: 'ClusterIssuer' } } };
+  const { node, made, create } = await start(t, atOnce, { flags: ['--issuers', JSON.stringify([rule])] });
+  await create();
+  const event = await node.event('web', 'AccountForbidden');
+  assert.match(event.message ?? '', /certificaterequests/);
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const metadata = { name: 'workload-requests' };
+  const rules = [{ apiGroups: ['cert-manager.io'], resources: ['certificaterequests'], verbs: ['create'] }];
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: metadata.name };
+  const subjects = [{ kind: 'ServiceAccount', namespace: 'default', name: 'default' }];
+  const { admin } = node.cluster;
+  await admin.create(rbac, { resource: 'clusterroles' }, { metadata, rules });
+  await admin.create(rbac, { resource: 'clusterrolebindings' }, { metadata, roleRef, subjects });
+  await node.logged(written('web', true));
+  assert.deepEqual(
+    made.map(({ spec }) => spec.username),
+    ['system:serviceaccount:default:default'],
+  );
+  await untilRequests(node, 'no request is left', none);
+});
+
 test('trust anchors that come with the certificate lie where the source wants them', async (t) => {
   const { node, authority, create } = await start(t);
   await create([{ podCertificate: { ...podCertificate, caPath: 'ca.pem' } }]);
