@@ -7,6 +7,7 @@ test('without options the demonstration plays Kubernetes 1.36 until it is stoppe
     type: 'demo',
     options: {
       once: false,
+      issuer: 'podCertificateRequest',
       kubernetes: '1.36',
       lifetimeSeconds: 15,
       directory: undefined,
@@ -52,6 +53,7 @@ test('--help explains every option', () => {
   assert.equal(parseDemoOptions(['--help']).type, 'help');
   for (const option of [
     'once',
+    'issuer',
     'kubernetes',
     'lifetime',
     'dir',
