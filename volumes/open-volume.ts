@@ -4,13 +4,18 @@
  */
 
 import { toVolumeError } from './base/errors.ts';
+import type { Steps, Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
-import { isComplete, repair, writeAtomically } from './files/atomic-writer.ts';
+import { carryOut, isComplete, type Plan, planChange, repair } from './files/atomic-writer.ts';
+import { createCertificatesContents } from './files/content.ts';
 import { setAccess } from './files/files.ts';
-import { holdVolume, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
-import { layOut, type ProjectedFile, sourcePaths, volumeAccess, zeroFiles } from './files/layout.ts';
+import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
+import { type LayoutTools, layOut, type ProjectedFile, sourcePaths, volumeAccess } from './files/layout.ts';
 import { openState } from './state/state.ts';
+
+/** What a request takes beside the certificates of its answer. */
+const minStateBytes = 8 * 1024;
 
 export interface OpenOptions {
   /** The directory that was found, or made, at the target path; whatever else lies there by now is not the volume. */
@@ -19,10 +24,18 @@ export interface OpenOptions {
   readonly setOwners: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Is told of state that cannot be understood; such state counts as absent. */
+  /** Hears of state that cannot be understood; it counts as absent. */
   readonly onProblem: (problem: string) => void;
   /** True once the volume was removed by this agent. */
   readonly isRemoved: () => boolean;
+  readonly worker: Worker;
+  /** Waits for other work that mounts, unmounts or writes at the same place. */
+  readonly inTurn: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  /**
+   * Does work that needs so many bytes, and so many files and directories, beyond what the volume holds, once there is room.
+   * @throws VolumeError NoSpace that names the limit
+   */
+  readonly withRoom: <Result>(bytes: number, entries: number, work: () => Promise<Result>) => Promise<Result>;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -31,11 +44,11 @@ export interface OpenOptions {
  * Opens the volume whose root directory is `record.targetPath`, finishes what an interrupted run left half done, and
  * sets the root's mode and owner. @throws VolumeError
  */
-export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolume {
+export async function openVolume(record: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
   const { identity } = options;
-  const state = prepare(record, access.directory, options);
+  const state = await prepare(record, access.directory, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
@@ -56,20 +69,62 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     return found;
   }
 
-  function project(contents: ReadonlyMap<number, SourceContent>): 'written' | 'unchanged' {
-    assertStillThere();
+  /** The files of all given sources, source by source, and the buffers among them that hold keys. */
+  function* layOutAll(
+    contents: ReadonlyMap<number, SourceContent>,
+    tools: LayoutTools,
+  ): Steps<readonly ProjectedFile[]> {
     const files: ProjectedFile[] = [];
-    try {
-      for (const [index, content] of contents) {
-        files.push(...layOut(source(index), content, access));
-      }
-      const others = record.declaration.sources.filter((other) => !contents.has(other.index));
-      const keep = others.flatMap((other) => sourcePaths(other));
-      const change = { files, keep, directory: access.directory, now: options.now() };
-      return holdVolume(root, identity, (held) => writeAtomically(held, change));
-    } finally {
-      zeroFiles(files);
+    for (const [index, content] of contents) {
+      files.push(...layOut(source(index), content, tools));
+      yield;
     }
+    return files;
+  }
+
+  function* planInSteps(contents: ReadonlyMap<number, SourceContent>, tools: LayoutTools): Steps<Plan> {
+    const files = yield* layOutAll(contents, tools);
+    const others = record.declaration.sources.filter((other) => !contents.has(other.index));
+    const keep = others.flatMap((other) => sourcePaths(other));
+    const change = { files, keep, directory: access.directory, now: options.now() };
+    return yield* inRoot((held) => planChange(held, change));
+  }
+
+  /** Works in the volume that was opened, and in no other that was put in its place since. */
+  const inRoot = <Result>(work: (held: string) => Steps<Result>): Steps<Result> =>
+    holdVolumeInSteps(root, identity, work);
+
+  async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
+    assertStillThere();
+    const { worker, withRoom } = options;
+    const secrets: Uint8Array[] = [];
+    try {
+      const tools = { access, secrets, contentOf: createCertificatesContents() };
+      const plan = await worker.carryOut(planInSteps(contents, tools), assertStillThere);
+      const write = () =>
+        worker.carryOut(
+          inRoot((held) => carryOut(held, plan)),
+          assertStillThere,
+        );
+      const { bytes, entries } = plan.needs;
+      return plan.isSame ? await write() : await withRoom(bytes, entries, write);
+    } finally {
+      for (const secret of secrets) {
+        secret.fill(0);
+      }
+    }
+  }
+
+  /** Changes a file of the state that holds a chain; there is room for it twice: it is written beside what it replaces. */
+  function withChain(chain: readonly Uint8Array[], change: () => void): Promise<void> {
+    return options.inTurn(async () => {
+      assertStillThere();
+      const bytes = 2 * chain.reduce((sum, { length }) => sum + 2 * length, minStateBytes);
+      await options.withRoom(bytes, 0, async () => {
+        assertStillThere();
+        change();
+      });
+    });
   }
 
   const ifThere =
@@ -82,24 +137,26 @@ export function openVolume(record: VolumeRecord, options: OpenOptions): OpenVolu
     record,
     pending: ifThere(state.pending),
     savePending: ifThere(state.savePending),
-    saveAnswer: ifThere(state.saveAnswer),
+    saveAnswer: (index, issued) =>
+      withChain([...issued.certificates, ...(issued.anchors ?? [])], () => state.saveAnswer(index, issued)),
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
-    saveCurrent: ifThere(state.saveCurrent),
+    saveCurrent: (index, certificate, chain) => withChain(chain, () => state.saveCurrent(index, certificate, chain)),
     currentChain: ifThere(state.currentChain),
     trust: ifThere(state.trust),
+    // Where the request and its answer were there is room for one more of the file.
     saveTrust: ifThere(state.saveTrust),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));
       return isInPlace() && holdVolume(root, identity, (held) => isComplete(held, paths));
     },
-    project,
+    project: (contents) => options.inTurn(() => project(contents)),
   };
 }
 
-function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
+async function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
   const root = record.targetPath;
   const { identity } = options;
   try {
@@ -108,11 +165,14 @@ function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1
       state.writeRecord(record);
     }
     state.repair();
-    holdVolume(root, identity, (held) => {
-      repair(held);
-      // Last: until here only the agent can enter a fresh volume.
-      setAccess(`${held}/.`, directory);
-    });
+    await options.worker.carryOut(
+      holdVolumeInSteps(root, identity, function* (held) {
+        yield* repair(held);
+        // Last: until here only the agent can enter a fresh volume.
+        setAccess(`${held}/.`, directory);
+      }),
+      () => undefined,
+    );
     return state;
   } catch (error) {
     throw toVolumeError(error, `opening the volume at ${root}`);

@@ -9,12 +9,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { toVolumeError, VolumeError } from './base/errors.ts';
+import { createWorker } from './base/steps.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
 import { makeDirectory } from './files/files.ts';
 import { type Identity, lstat } from './files/hold.ts';
-import { sizeLimitBytes } from './files/layout.ts';
+import { firstSizeBytes } from './files/layout.ts';
 import { removeTree } from './files/remove.ts';
+import { createBudget, sharesOf } from './mounts/budget.ts';
+import { maxEntryBytes } from './mounts/limits.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
 import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
@@ -32,6 +35,8 @@ export interface VolumeStoreOptions {
    * may be swapped to disk.
    */
   readonly onProblem?: (targetPath: string, problem: string) => void;
+  /** The memory limit of the agent's container, bytes; 0: none. Default: what the kernel says. */
+  readonly memoryBytes?: number;
   /** The wall clock, milliseconds since the epoch; it names directories. */
   readonly now?: () => number;
 }
@@ -41,6 +46,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const onProblem = options.onProblem ?? (() => undefined);
   const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
   const inTurn = createTurns();
+  const worker = createWorker();
+  const budget = createBudget(sharesOf(options.memoryBytes ?? process.constrainedMemory()));
   let saidSwappable = false;
   /** One mark for all open handles on a volume; its kernel's numbers may be given to the next volume at the same path. */
   const marks = new Map<string, { removed: boolean }>();
@@ -51,13 +58,18 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       mark.removed = true;
     }
     marks.delete(targetPath);
+    budget.forget(targetPath);
   }
 
-  function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): OpenVolume {
+  function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
+    budget.add(record.targetPath, record.pod.uid);
     return openVolume(record, {
       identity,
+      worker,
+      withRoom: (bytes, entries, work) => withRoom(record.targetPath, bytes, entries, work),
+      inTurn: (work) => inTurn(record.targetPath, work),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
@@ -66,12 +78,31 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     });
   }
 
+  /** Lets a tmpfs grow for what is to be written, as far as its pod and the node have memory for it. A directory has no limits. */
+  async function withRoom<Result>(
+    targetPath: string,
+    bytes: number,
+    entries: number,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    if (mounts === undefined) {
+      return await work();
+    }
+    const { sizeBytes, release } = budget.reserve(targetPath, bytes + entries * maxEntryBytes);
+    try {
+      await mounts.grow(targetPath, sizeBytes);
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
   async function create(record: VolumeRecord): Promise<OpenVolume> {
     assertRecordFits(kubeletRoot, record, record.targetPath);
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
     if (found.type === 'volume') {
-      return open(record, found.identity, !isDeepStrictEqual(found.record, record));
+      return await open(record, found.identity, !isDeepStrictEqual(found.record, record));
     }
     invalidate(record.targetPath);
     try {
@@ -79,13 +110,13 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         makeDirectory(record.targetPath, { mode: 0o750 });
       }
       if (mounts !== undefined) {
-        const memory = await mounts.mount(record.targetPath, sizeLimitBytes(record.declaration));
+        const memory = await mounts.mount(record.targetPath, firstSizeBytes(record.declaration));
         if (memory === 'swappable' && !saidSwappable) {
           saidSwappable = true;
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');
         }
       }
-      return open(record, identityOf(record.targetPath), true);
+      return await open(record, identityOf(record.targetPath), true);
     } catch (error) {
       await remove(record.targetPath).catch((failed) => onProblem(record.targetPath, String(failed)));
       throw error;
@@ -114,7 +145,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
           throw new VolumeError('Corrupt', `${targetPath} holds no record of its volume`);
         }
         assertRecordFits(kubeletRoot, record, targetPath);
-        volumes.push(open(record, identity, false));
+        volumes.push(await open(record, identity, false));
       } catch (error) {
         unusable.push({
           targetPath,
@@ -136,10 +167,13 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         throw toVolumeError(error, `searching ${kubeletRoot} for volumes`);
       }),
     kubeletNotes: (targetPath) => readKubeletNotes(targetPath, options.driverName),
-    remove: (targetPath) =>
-      inTurn(targetPath, () => remove(targetPath)).catch((error) => {
+    remove(targetPath) {
+      // At once, so that a write that is under way ends, for which the removal waits.
+      invalidate(targetPath);
+      return inTurn(targetPath, () => remove(targetPath)).catch((error) => {
         throw toVolumeError(error, `removing the volume at ${targetPath}`);
-      }),
+      });
+    },
   };
 }
 

@@ -180,7 +180,7 @@ export function runCredential(
         void checkPod();
         return;
       case 'saveAnswer':
-        volume.saveAnswer(index, effect.answer);
+        volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
         return;
       case 'saveTrust':
         saveTrust(effect.trust);
@@ -196,7 +196,6 @@ export function runCredential(
     }
   };
 
-  /** How urgent this credential's work is, and what ends it. */
   /** What cannot be kept costs no more than a restart that does not know it. */
   const saveTrust = (trust: TrustRecord): void => {
     try {
@@ -206,6 +205,7 @@ export function runCredential(
     }
   };
 
+  /** How urgent this credential's work is, and what ends it. */
   const callOptions = (): CallOptions => {
     const expiresAt = currentOf(state)?.notAfter;
     const priority = expiresAt === undefined ? 'first' : 'refresh';

@@ -1,7 +1,10 @@
 /**
  * From accepted certificates and trust anchors to a volume's files: the first time all sources together, from then on
- * each by itself. What cannot be written is tried again with growing pauses; the files stay as they were.
+ * whatever is new. What cannot be written is tried again with growing pauses; the files stay as they were.
+ *
+ * A volume may have many sources and files, so writing takes several turns of the event loop, one write after the other.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CertificateRecord, IssuedChain, OpenVolume, SourceContent } from '../../volumes/base/volume.ts';
 import type { Clock } from '../time/clock.ts';
 import { pauseAfterFailure } from './pace.ts';
@@ -35,7 +38,7 @@ export interface Projection {
   stop(): void;
 }
 
-/** What is written in one step, by source. */
+/** What is written together, by source. */
 type Batch = ReadonlyMap<number, Staged>;
 
 interface Failed {
@@ -48,47 +51,74 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   const { sources } = volume.record.declaration;
   const projected = new Set(sources.map(({ index }) => index).filter((index) => volume.isProjected(index)));
   const staged = new Map<number, Staged>();
+  /** Answers that survive a restart of the agent. */
+  const saved = new WeakSet<Staged>();
   /** When the certificates in the files expire, by source: no pause may outlast them. */
   const expiries = new Map([...projected].map((index) => [index, volume.current(index)?.notAfter]));
   let running = false;
+  let isWriting = false;
   let failures = 0;
   let cancelRetry = (): void => {};
 
-  /** The first time all sources together; from then on one by one, so that what one cannot write holds up no other. */
-  const batches = (): readonly Batch[] => {
-    const isLive = sources.every(({ index }) => projected.has(index));
-    return isLive ? [...staged].map((entry) => new Map([entry])) : [new Map(staged)];
-  };
-
-  /** Writes what can be written now. @returns what went wrong, if anything. */
-  const attempt = (batch: Batch): readonly Failed[] => {
-    let changed: boolean;
+  /** Writes what can be written now: together, and one by one where that fails, so that what one cannot write holds up no other. */
+  const attempt = async (batch: Batch): Promise<readonly Failed[]> => {
+    const wasLive = sources.every(({ index }) => projected.has(index));
     try {
-      // An answer that waits for other sources survives a restart of the agent.
-      saveAnswers(volume, batch);
+      await saveAnswers(volume, batch, saved);
       if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) {
         return [];
       }
-      changed = write(volume, batch) === 'written';
+      const changed = (await write(volume, batch)) === 'written';
+      for (const [index, content] of batch) {
+        finish(index, content, changed);
+        await nextTurn();
+      }
+      return [];
     } catch (cause) {
-      return [{ batch, cause }];
+      if (!wasLive || batch.size < 2) {
+        return [{ batch, cause }];
+      }
     }
+    const failed: Failed[] = [];
     for (const [index, content] of batch) {
-      finish(index, content, changed);
+      if (running && staged.get(index) === content) {
+        failed.push(...(await attempt(new Map([[index, content]]))));
+      }
     }
-    return [];
+    return failed;
   };
 
   const flush = (): void => {
-    if (!running || staged.size === 0) {
+    if (!running || isWriting || staged.size === 0) {
       return;
     }
     cancelRetry();
-    const failed = batches().flatMap(attempt);
-    if (failed.length === 0) {
-      failures = 0;
+    isWriting = true;
+    void writeStaged();
+  };
+
+  const writeStaged = async (): Promise<void> => {
+    // What is told of at once is written at once: sources with the same content then share its bytes.
+    await Promise.resolve();
+    const batch: Batch = new Map(staged);
+    const failed = await attempt(batch);
+    isWriting = false;
+    if (!running) {
       return;
     }
+    // Whatever has come in meanwhile, and nothing that was tried just now.
+    const isNew = [...staged].some(([index, content]) => batch.get(index) !== content);
+    if (failed.length === 0) {
+      failures = 0;
+    } else {
+      giveNotice(failed);
+    }
+    if (isNew) {
+      flush();
+    }
+  };
+
+  const giveNotice = (failed: readonly Failed[]): void => {
     failures += 1;
     const setback = { failures, nature: 'passing', timeLeftMs: timeLeft(failed), retryAfterMs: 0 } as const;
     const retryAt = clock.now() + pauseAfterFailure(setback, random());
@@ -110,11 +140,15 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   const finish = (index: number, content: Staged, changed: boolean): void => {
     const first = !projected.has(index);
     projected.add(index);
-    if (staged.get(index) === content) {
-      staged.delete(index);
-    }
     if (content.kind === 'credential') {
       expiries.set(index, content.certificate.notAfter);
+    }
+    // Taken back or replaced while it was written: what comes after it is told of.
+    if (!running || staged.get(index) !== content) {
+      return;
+    }
+    staged.delete(index);
+    if (content.kind === 'credential') {
       try {
         volume.discardPending(index);
       } catch (error) {
@@ -144,26 +178,29 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   };
 }
 
-function saveAnswers(volume: OpenVolume, batch: Batch): void {
+/** An answer that waits for other sources survives a restart of the agent. */
+async function saveAnswers(volume: OpenVolume, batch: Batch, saved: WeakSet<Staged>): Promise<void> {
   for (const [index, content] of batch) {
-    if (content.kind === 'credential') {
-      volume.saveAnswer(index, content.answer);
+    if (content.kind === 'credential' && !saved.has(content)) {
+      await volume.saveAnswer(index, content.answer);
+      saved.add(content);
     }
   }
 }
 
 /** Changes the files, then notes what they hold. The keys are in this process no longer than the call takes. */
-function write(volume: OpenVolume, batch: Batch): 'written' | 'unchanged' {
+async function write(volume: OpenVolume, batch: Batch): Promise<'written' | 'unchanged'> {
   const keys: Uint8Array[] = [];
   try {
     const contents = new Map<number, SourceContent>();
     for (const [index, content] of batch) {
       contents.set(index, contentOf(volume, index, content, keys));
     }
-    const result = volume.project(contents);
+    const result = await volume.project(contents);
     for (const [index, content] of batch) {
       if (content.kind === 'credential') {
-        volume.saveCurrent(index, content.certificate, content.answer.certificates);
+        await volume.saveCurrent(index, content.certificate, content.answer.certificates);
+        await nextTurn();
       }
     }
     return result;

@@ -129,6 +129,12 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, 'BadRequest', message);
 }
 
+/** The refusal of an admission webhook, as cert-manager's words it. */
+export function refusedByWebhook(webhook: string, why: string): ApiError {
+  const message = `admission webhook ${JSON.stringify(webhook)} denied the request: ${why}`;
+  return new ApiError(406, 'NotAcceptable', message);
+}
+
 export function unauthorized(): ApiError {
   return new ApiError(401, 'Unauthorized', 'Unauthorized');
 }

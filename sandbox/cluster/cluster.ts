@@ -53,6 +53,8 @@ export interface ClusterOptions {
   readonly agentIdentity?: AgentIdentity;
   /** Roles, bindings and policies for the agent and its node, in place of those that its identity needs. */
   readonly agentObjects?: readonly ClusterObject[];
+  /** Whether cert-manager's types are served from the start; `apiServer.installCertManager` serves them later. Default false. */
+  readonly certManager?: boolean;
   /** Asked about what the cluster's own authorizers do not allow. */
   readonly authorizer?: RulesOptions['authorizer'];
 }
@@ -107,9 +109,18 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const canImpersonate = kubernetes === '1.36' || kubernetes === '1.37';
   const { agentIdentity = canImpersonate ? 'impersonatedNode' : 'serviceAccount' } = options;
   const impersonateNode = agentIdentity === 'impersonatedNode';
-  const { agentObjects = [...agentPermissions(agentIdentity), ...nodePermissions()], authorizer } = options;
+  const {
+    agentObjects = [...agentPermissions(agentIdentity), ...nodePermissions()],
+    authorizer,
+    certManager = false,
+  } = options;
   await mkdir(places.registrationDirectory, { recursive: true });
-  const apiServer = await startApiServer({ rules: createRules(authorizer && { authorizer }), kubernetes, timeScale });
+  const apiServer = await startApiServer({
+    rules: createRules(authorizer && { authorizer }),
+    kubernetes,
+    timeScale,
+    certManager,
+  });
   const access = createAccess(directory, apiServer);
   const signers = createSigners(apiServer, timeScale);
   const closing = new AbortController();

@@ -17,6 +17,8 @@ interface Rule {
 const certificates = ['certificates.k8s.io'];
 const requests = ['podcertificaterequests'];
 const signingRequests = ['certificatesigningrequests'];
+const certManager = ['cert-manager.io'];
+const certificateRequests = ['certificaterequests'];
 
 const signerRules: readonly Rule[] = [
   { apiGroups: certificates, resources: requests, verbs: ['get', 'list', 'watch'] },
@@ -33,6 +35,13 @@ const signerRules: readonly Rule[] = [
     resources: ['clustertrustbundles'],
     verbs: ['get', 'list', 'watch', 'create', 'update', 'delete'],
   },
+  {
+    apiGroups: certManager,
+    resources: [...certificateRequests, 'issuers', 'clusterissuers'],
+    verbs: ['get', 'list', 'watch'],
+  },
+  { apiGroups: certManager, resources: ['certificaterequests/status'], verbs: ['update', 'patch'] },
+  { apiGroups: certManager, resources: ['signers'], verbs: ['approve'] },
 ];
 
 const agentRules: readonly Rule[] = [
@@ -40,6 +49,7 @@ const agentRules: readonly Rule[] = [
   { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
   { apiGroups: certificates, resources: ['clustertrustbundles'], verbs: ['get', 'list', 'watch'] },
   { apiGroups: certificates, resources: signingRequests, verbs: ['delete'] },
+  { apiGroups: certManager, resources: certificateRequests, verbs: ['create', 'get', 'list', 'watch', 'delete'] },
 ];
 
 /** The agent makes its requests as itself. */

@@ -15,6 +15,7 @@ import { authorizeByRoles, rulesFor } from '../identity/rbac.ts';
 import { mayActFor } from '../identity/signers.ts';
 import { refuse } from '../rules/admission.ts';
 import { refusedByPolicy } from '../rules/admission-policy.ts';
+import * as certificateRequests from '../rules/certificate-request.ts';
 import * as signingRequests from '../rules/certificate-signing-request.ts';
 import * as bundles from '../rules/cluster-trust-bundle.ts';
 import { restrictNode } from '../rules/node-restriction.ts';
@@ -54,7 +55,11 @@ export function createRules(options: RulesOptions = {}): Rules {
         request.operation === 'delete'
           ? restrictNode(request, authorize, context)
           : (attestationFault(request, authorize, context) ?? signerActionFault(request, authorize, context));
-      return refused ?? refusedByPolicy(request, context);
+      return (
+        refused ??
+        refusedByPolicy(request, context) ??
+        certificateRequests.refusedByCertManager(request, authorize, context)
+      );
     },
     validateCreate: (request, context) => createFaults(request, context),
     validateUpdate: (request, old) => updateFaults(request, old),
@@ -68,6 +73,8 @@ function createFaults(request: ValidationRequest, context: RulesContext): FieldE
       return requests.createFaults(request, context);
     case signingRequestsResource:
       return signingRequests.createFaults(request);
+    case certificateRequests.certificateRequestsResource:
+      return certificateRequests.createFaults(request);
     case bundlesResource:
       return bundles.createFaults(request);
     default:
@@ -81,6 +88,8 @@ function updateFaults(request: ValidationRequest, old: ApiObject): FieldError[] 
       return requests.updateFaults(request, old);
     case signingRequestsResource:
       return signingRequests.updateFaults(request, old);
+    case certificateRequests.certificateRequestsResource:
+      return certificateRequests.updateFaults(request);
     case bundlesResource:
       return bundles.updateFaults(request, old);
     default:
@@ -99,6 +108,8 @@ function statusUpdateFaults(
       return signedStatusFaults(request, old, authorize, context);
     case signingRequestsResource:
       return signingRequests.statusFaults(request, old);
+    case certificateRequests.certificateRequestsResource:
+      return certificateRequests.updateFaults(request);
     default:
       return others.updateFaults(request, old);
   }

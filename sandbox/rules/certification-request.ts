@@ -7,7 +7,8 @@
 import 'reflect-metadata';
 import { Buffer } from 'node:buffer';
 import { constants, type KeyObject, verify } from 'node:crypto';
-import { Pkcs10CertificateRequest } from '@peculiar/x509';
+import { ExtendedKeyUsageExtension, KeyUsagesExtension, Pkcs10CertificateRequest } from '@peculiar/x509';
+import type { Usages } from '../base/usages.ts';
 import { firstElement, isOneSequence } from './der.ts';
 import { judgePublicKey, type PublicKeyJudgement } from './public-keys.ts';
 
@@ -16,6 +17,8 @@ export interface CertificationRequest {
   /** SubjectPublicKeyInfo in DER. */
   readonly spki: Buffer;
   readonly publicKey: PublicKeyJudgement;
+  /** What the extensions ask for; nothing where there are none. */
+  readonly usages: Usages;
   /** Checks the request's signature with its own key. */
   isSelfSigned(): boolean;
 }
@@ -41,7 +44,17 @@ export function readCertificationRequest(der: Buffer): CertificationRequest | un
   return {
     spki,
     publicKey,
+    usages: usagesOf(request),
     isSelfSigned: () => publicKey.kind === 'supported' && isSigned(request, signed, publicKey.key),
+  };
+}
+
+function usagesOf({ extensions }: Pkcs10CertificateRequest): Usages {
+  return {
+    keyUsage: extensions.reduce((bits, each) => (each instanceof KeyUsagesExtension ? bits | each.usages : bits), 0),
+    extendedKeyUsage: extensions.flatMap((each) =>
+      each instanceof ExtendedKeyUsageExtension ? each.usages.map(String) : [],
+    ),
   };
 }
 

@@ -25,6 +25,7 @@ const clusterScoped = [
   `clusterroles.${rbacGroup}`,
   `clusterrolebindings.${rbacGroup}`,
   'csidrivers.storage.k8s.io',
+  'clusterissuers.cert-manager.io',
   policiesResource,
   bindingsResource,
 ];

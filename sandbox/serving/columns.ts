@@ -104,12 +104,23 @@ function signingRequestState(request: ApiObject): string {
   );
 }
 
+/** A part of the condition of a type, as the columns of a custom resource show it. */
+function conditionPart(object: ApiObject, type: string, part: 'status' | 'message'): string {
+  return String(items(object.status?.conditions).find((condition) => condition.type === type)?.[part] ?? '');
+}
+
 function labelText(labels: Json | undefined): string {
   const entries = isObject(labels) ? Object.entries(labels).map(([key, value]) => `${key}=${value}`) : [];
   return entries.length === 0 ? '<none>' : entries.sort().join(',');
 }
 
 const roleColumn = column('Role', (binding) => `${at(binding.roleRef, 'kind')}/${at(binding.roleRef, 'name')}`);
+const issuerColumns: readonly Column[] = [
+  nameColumn,
+  column('Ready', (issuer) => conditionPart(issuer, 'Ready', 'status')),
+  column('Status', (issuer) => conditionPart(issuer, 'Ready', 'message'), 1),
+  ageColumn,
+];
 const createdColumn = column('Created At', (object) => object.metadata.creationTimestamp ?? '<unknown>');
 
 /** The columns of each resource, by where it is stored. */
@@ -189,6 +200,18 @@ const columnsByResource: Readonly<Record<string, readonly Column[]>> = {
     }),
     column('Condition', signingRequestState),
   ],
+  'certificaterequests.cert-manager.io': [
+    nameColumn,
+    column('Approved', (request) => conditionPart(request, 'Approved', 'status')),
+    column('Denied', (request) => conditionPart(request, 'Denied', 'status')),
+    column('Ready', (request) => conditionPart(request, 'Ready', 'status')),
+    column('Issuer', (request) => at(request.spec, 'issuerRef', 'name')),
+    column('Requester', (request) => at(request.spec, 'username')),
+    column('Status', (request) => conditionPart(request, 'Ready', 'message'), 1),
+    ageColumn,
+  ],
+  'issuers.cert-manager.io': issuerColumns,
+  'clusterissuers.cert-manager.io': issuerColumns,
   'roles.rbac.authorization.k8s.io': [nameColumn, createdColumn],
   'clusterroles.rbac.authorization.k8s.io': [nameColumn, createdColumn],
   'rolebindings.rbac.authorization.k8s.io': [nameColumn, roleColumn, ageColumn],

@@ -15,6 +15,7 @@ import type { KubernetesVersion, Rules, UserInfo } from '../base/cluster-rules.t
 import type { ApiObject } from '../base/objects.ts';
 import { apiAudience, createTokens, type IssuedToken, type ServiceAccountClaims } from '../identity/tokens.ts';
 import type { Api, ServedType } from '../storage/api.ts';
+import { certManagerGroup } from '../storage/cert-manager-resources.ts';
 import { createDefaultServiceAccount, startControllers } from '../storage/controllers.ts';
 import { timestamp } from '../storage/metadata.ts';
 import { resourceTypes } from '../storage/resources.ts';
@@ -37,6 +38,8 @@ export interface ApiServerOptions {
   readonly tokens?: Readonly<Record<string, UserInfo>>;
   /** How many changes are remembered for watches; default 20000. */
   readonly historyLimit?: number;
+  /** Whether cert-manager's types are served from the start; default false. */
+  readonly certManager?: boolean;
 }
 
 export interface ApiServer {
@@ -49,6 +52,8 @@ export interface ApiServer {
   /** Everything stored. What is written here passes by all rules. */
   readonly store: Store;
   readonly faults: Faults;
+  /** Serves cert-manager's types from now on, as when it is installed. */
+  installCertManager(): void;
   /** The server's clock, milliseconds since the epoch. */
   now(): number;
   /** A static token for a user; the same for the same user name. */
@@ -67,7 +72,7 @@ export interface ApiServer {
 }
 
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { rules, kubernetes, timeScale = 1, clock = Date.now } = options;
+  const { rules, kubernetes, timeScale = 1, clock = Date.now, certManager = false } = options;
   const store = createStore(options.historyLimit === undefined ? {} : { historyLimit: options.historyLimit });
   const tokens = createTokens(options.tokens);
   const credentials = await createServingCredentials();
@@ -77,6 +82,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const now = (): number => clock() + switchboard.clockOffsetMs();
   const api: Api = { store, rules, tokens, kubernetes, timeScale, now, served: switchboard.served };
   const faults = createFaults(switchboard.switches);
+  const installCertManager = (): void => faults.serve(certManagerGroup, 'v1');
+  if (!certManager) {
+    faults.unserve(certManagerGroup, 'v1');
+  }
   const controllers = startControllers(api);
   for (const name of ['default', 'kube-system']) {
     createNamespace(store, name, now());
@@ -115,6 +124,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     kubernetes,
     store,
     faults,
+    installCertManager,
     now,
     userToken: tokens.userToken,
     issueToken: (claims, { audiences = [apiAudience], lifetimeSeconds = 3600 } = {}) =>

@@ -11,7 +11,8 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { CertificateSigningRequest, Condition } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
-import { asSent, httpStatusOf } from '../base/client.ts';
+import { asSent } from '../base/client.ts';
+import { attend } from './attend.ts';
 import type { Authority } from './authority.ts';
 
 /** What it does with a request. */
@@ -34,7 +35,6 @@ const collection = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 export function startSigningRequestSigner(options: SigningRequestSignerOptions, behaviour: SigningBehaviour) {
   const { client, signerName } = options;
   let current = behaviour;
-  const busy = new Set<string>();
   const watch = createListWatch<CertificateSigningRequest>({
     client,
     decode: asSent<CertificateSigningRequest>,
@@ -42,35 +42,11 @@ export function startSigningRequestSigner(options: SigningRequestSignerOptions, 
     query: { fieldSelector: `spec.signerName=${signerName}` },
   });
 
-  const look = async (request: CertificateSigningRequest): Promise<void> => {
-    const { name, uid = '' } = request.metadata;
-    if (busy.has(uid)) {
-      return;
-    }
-    busy.add(uid);
-    try {
-      await answer(options, request, current);
-    } catch (error) {
-      // Gone, or changed meanwhile: then its next version comes by the watch.
-      const status = httpStatusOf(error);
-      if (status !== 404 && status !== 409) {
-        options.onProblem(`${name}: ${String(error)}`);
-      }
-    } finally {
-      busy.delete(uid);
-    }
-  };
-  watch.subscribe((event) => {
-    if (event.type === 'added' || event.type === 'modified') {
-      void look(event.object);
-    }
-  });
+  const attendance = attend(watch, (request) => answer(options, request, current), options.onProblem);
   return {
     setBehaviour(next: SigningBehaviour): void {
       current = next;
-      for (const request of watch.list()) {
-        void look(request);
-      }
+      attendance.lookAgain();
     },
     close: watch.stop,
   };

@@ -98,3 +98,15 @@ export function resource(row: Row): ResourceType {
 export function withoutNamespaceField(row: Row): ResourceType {
   return { ...resource(row), fields: selecting(['metadata.name', ...(row.fieldPaths ?? [])]) };
 }
+
+/** Nobody brings the status of a new object along. */
+export function dropStatus(object: ApiObject): void {
+  object.status = {};
+}
+
+/** A request says who made it; what its maker says about that is overwritten. */
+export function stampRequester(request: ApiObject, { username, uid = '', groups, extra }: UserInfo): void {
+  dropStatus(request);
+  const extraValues = Object.entries(extra).map(([key, values]) => [key, [...values]]);
+  request.spec = { ...request.spec, username, uid, groups: [...groups], extra: Object.fromEntries(extraValues) };
+}

@@ -4,12 +4,15 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology
  */
 import type { ApiObject, GroupResource } from '../base/objects.ts';
+import { certManagerTypes } from './cert-manager-resources.ts';
 import {
+  dropStatus,
   fieldAt,
   type ResourceType,
   type ReviewType,
   resource,
   selecting,
+  stampRequester,
   withoutNamespaceField,
 } from './resource-type.ts';
 import { validatingAdmissionPolicy, validatingAdmissionPolicyBinding } from './schemas/admission.ts';
@@ -47,10 +50,6 @@ function newEventValues(object: ApiObject): Readonly<Record<string, string>> {
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 const certificatesGroup = 'certificates.k8s.io';
-
-function dropStatus(object: ApiObject): void {
-  object.status = {};
-}
 
 export const podCertificateRequests: GroupResource = 'podcertificaterequests.certificates.k8s.io';
 
@@ -184,13 +183,9 @@ export const resourceTypes: readonly ResourceType[] = [
     schema: certificateSigningRequest,
     statusSubresources: ['status', 'approval'],
     fieldPaths: ['spec.signerName'],
-    prepareForCreate: (request, user) => {
-      dropStatus(request);
-      const { username, uid = '', groups, extra } = user;
-      const extraValues = Object.entries(extra).map(([key, values]) => [key, [...values]]);
-      request.spec = { ...request.spec, username, uid, groups: [...groups], extra: Object.fromEntries(extraValues) };
-    },
+    prepareForCreate: stampRequester,
   }),
+  ...certManagerTypes,
   resource({
     group: rbacGroup,
     resource: 'roles',

@@ -7,7 +7,8 @@
  * First it takes over what the child before it left, as the kubelet would let it: a publish that was not answered is repeated.
  * Then it lives a volume of its own: its first certificate, and after a restart thirteen hours later its refresh.
  */
-import { writeSync } from 'node:fs';
+import { readdirSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { verifiesAgainst } from '../../agent/issuance/path.ts';
 import { createPodCertificateIssuer } from '../../agent/issuance/pod-certificate-request.ts';
 import { createKeyMaker } from '../../agent/keys/key-maker.ts';
@@ -26,7 +27,7 @@ import { createTrustAnchors } from '../../agent/trust/anchors.ts';
 import type { OpenVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
-import { withinBound } from '../support/bounded.ts';
+import { boundMs, withinBound } from '../support/bounded.ts';
 
 /** `issuance`: the first certificate; `refresh`: the second one. */
 export type Phase = 'issuance' | 'refresh';
@@ -110,8 +111,20 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
   } else {
     await withinBound(renewed.promise, 'the refresh');
   }
+  await atRest(round.request);
   manager.stop();
   return left;
+}
+
+/** Waits until no request is under way: what the files hold already is cleared away a few turns after the volume is ready. */
+async function atRest({ targetPath }: PublishRequest): Promise<void> {
+  const until = performance.now() + boundMs;
+  while (readdirSync(join(targetPath, '..agent')).some((name) => name.startsWith('pending-'))) {
+    if (performance.now() > until) {
+      throw new Error(`a request stays in ${targetPath}`);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Asks like a kubelet, until the volume is there. */
@@ -204,7 +217,14 @@ function after<Values extends unknown[], Result>(
 ): (...values: Values) => Result {
   return (...values) => {
     const result = effect(...values);
-    carriedOut(name);
+    if (result instanceof Promise) {
+      result.then(
+        () => carriedOut(name),
+        () => undefined,
+      );
+    } else {
+      carriedOut(name);
+    }
     return result;
   };
 }

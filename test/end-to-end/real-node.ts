@@ -66,6 +66,12 @@ export interface RealNode {
 export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'directory'> {
   /** Default true. */
   readonly shared?: boolean;
+  /** The program and its first arguments. Default: the agent's own source. */
+  readonly program?: readonly string[];
+  /** More of the agent's environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** `cgroup.procs` of the group that agents join before they start. */
+  readonly group?: string;
 }
 
 /** A directory that is a mount of its own; what is mounted below it goes with it. */
@@ -94,7 +100,7 @@ function mountOnItself(directory: string, propagation: 'shared' | 'private'): vo
 }
 
 export async function startRealNode(t: TestContext, options: RealNodeOptions = {}): Promise<RealNode> {
-  const { shared = true, ...clusterOptions } = options;
+  const { shared = true, program = [process.execPath, agentProgram], environment, group, ...clusterOptions } = options;
   const running = new Set<AgentProcess>();
   const closing: (() => Promise<void>)[] = [];
   // Before the directory's own clean-up: hooks run in the order in which they were registered.
@@ -130,7 +136,7 @@ export async function startRealNode(t: TestContext, options: RealNodeOptions = {
     directory,
     created,
     spawnAgent(flags = []) {
-      const agent = spawnAgent([...argvFor(cluster), ...flags]);
+      const agent = spawnAgent([...program, ...argvFor(cluster), ...flags], environment, group);
       running.add(agent);
       void agent.exit.then(() => running.delete(agent));
       return agent;
@@ -166,15 +172,23 @@ function argvFor(cluster: Cluster): string[] {
 /** What the chart's container may do. */
 const capabilities = '-all,+sys_admin,+chown,+fowner,+dac_override';
 const contain = `mount -o remount,bind,ro / && exec setpriv --bounding-set ${capabilities} "$@"`;
+/** First of all, so that whatever is kept for the program counts in its group. */
+const joinGroup = 'echo $$ > "$GROUP" && exec "$@"';
 
 /**
  * Runs the agent's program as in the chart's container: in a mount namespace of its own, so that what it mounts reaches the node
  * by propagation only and the namespace ends with it; on a root that is read-only; and with those few capabilities.
  */
-function spawnAgent(argv: readonly string[]): AgentProcess {
-  const program = ['sh', '-c', contain, 'sh', process.execPath, agentProgram, ...argv];
-  const child = spawn('unshare', ['--mount', '--propagation', 'unchanged', ...program], {
+function spawnAgent(
+  command: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  group?: string,
+): AgentProcess {
+  const contained = ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', contain, 'sh', ...command];
+  const [program = '', ...values] = group === undefined ? contained : ['sh', '-c', joinGroup, 'sh', ...contained];
+  const child = spawn(program, values, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment, GROUP: group },
   });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);

@@ -91,10 +91,13 @@ test('a CA that is exchanged with an overlap is no mismatch', async (t) => {
   await signer.publishNextRoot();
   await node.logged(isChanged(2));
   signer.issueFromNext();
-  await node.logged(written('web', false));
+  const next = new X509Certificate(signer.authority().intermediatePem);
+  // A renewal may have been under way when the signer switched.
+  await node.logged((line) => written('web', false)(line) && node.leaf(pod).verify(next.publicKey));
   await signer.withdrawOldRoots();
   await node.logged(isChanged(1));
-  await node.logged((line) => written('web', false)(line) && line !== node.lines.find(written('web', false)));
+  const before = new Set(node.lines);
+  await node.logged((line) => written('web', false)(line) && !before.has(line));
   assert.ok(isTrusted(node, pod), 'a peer refuses the renewed chain');
   assert.ok(!node.reasons('web').includes('TrustMismatch'), 'it was told');
   assert.equal(

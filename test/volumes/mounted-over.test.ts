@@ -15,8 +15,8 @@ import { anchors, credential, makeRecord, makeTarget, mountSkip, temporaryDirect
 const victimUID = '1b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d12';
 const pending = { requestName: 'req-1', keyType: 'ED25519', createdAt: 1 } as const;
 
-function fill(volume: OpenVolume, generation: number): void {
-  volume.project(
+async function fill(volume: OpenVolume, generation: number): Promise<void> {
+  await volume.project(
     new Map([
       [0, credential(generation)],
       [1, anchors(generation)],
@@ -38,7 +38,7 @@ async function setUp(t: TestContext) {
     [own, 1],
     [victim, 2],
   ] as const) {
-    fill(volume, generation);
+    await fill(volume, generation);
     volume.savePending(0, pending, new Uint8Array(48).fill(generation));
   }
   const at = (volume: OpenVolume, ...names: string[]) => path.join(volume.record.targetPath, ...names);
@@ -119,8 +119,8 @@ test('directories of files that another volume is mounted on are not written to,
     fs.mkdirSync(mountPoint, { recursive: true });
     bind(place === '..data' ? at(victim, '..data') : at(victim), mountPoint);
     try {
-      own.project(new Map([[1, anchors(3)]]));
-      fill(own, 3);
+      await own.project(new Map([[1, anchors(3)]]));
+      await fill(own, 3);
     } catch (error) {
       assert.match(String(error), /mounted|EBUSY|EXDEV|ENOTEMPTY/, place);
     }

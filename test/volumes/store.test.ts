@@ -14,6 +14,7 @@ import { createVolumeStore } from '../../volumes/store.ts';
 import { eventOf } from '../support/bounded.ts';
 import {
   anchors,
+  anchorsSource,
   credential,
   makeRecord,
   makeTarget,
@@ -26,14 +27,25 @@ import {
 
 type Mode = 'tmpfs' | 'directory';
 const driverName = 'csi.test';
+const megabyte = 1024 * 1024;
+
+/** How large the file system may grow. */
+function sizeOf(target: string): number {
+  const { blocks, bsize } = fs.statfsSync(target);
+  return blocks * bsize;
+}
 
 /** A kubelet's root with the directories of one volume, and stores on it. */
 function setUp(t: TestContext, mode: Mode) {
   const root = temporaryDirectory(t);
   const targetPath = makeTarget(root);
   const problems: string[] = [];
-  const restart = (kubeletRoot = root) =>
-    createVolumeStore({ kubeletRoot, driverName, mode, onProblem: (_target, problem) => problems.push(problem) });
+  const restart = (kubeletRoot = root, memoryBytes?: number) =>
+    createVolumeStore({
+      ...{ kubeletRoot, driverName, mode },
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+      onProblem: (_target, problem) => problems.push(problem),
+    });
   const mounted = () => mountPointsBelow(root).length;
   return { root, targetPath, record: makeRecord(targetPath), store: restart(), restart, problems, mounted };
 }
@@ -44,8 +56,8 @@ function inBothModes(name: string, body: (t: TestContext, mode: Mode) => Promise
   test(`${name} (tmpfs)`, { skip: mountSkip }, (t) => body(t, 'tmpfs'));
 }
 
-function fill(volume: OpenVolume, generation = 1): void {
-  volume.project(
+async function fill(volume: OpenVolume, generation = 1): Promise<void> {
+  await volume.project(
     new Map([
       [0, credential(generation)],
       [1, anchors(generation)],
@@ -68,7 +80,7 @@ inBothModes('a volume is made, filled, and removed without a trace', async (t, m
   const volume = await store.create(record);
   assert.equal(mounted(), mode === 'tmpfs' ? 1 : 0);
   assert.equal(volume.isProjected(0), false, 'source 0 is projected');
-  fill(volume);
+  await fill(volume);
   assert.deepEqual([0, 1].map(volume.isProjected), [true, true]);
   assert.match(fs.readFileSync(path.join(targetPath, 'credentials.pem'), 'utf8'), /^-----BEGIN PRIVATE KEY-----\n/);
   await store.remove(targetPath);
@@ -78,7 +90,7 @@ inBothModes('a volume is made, filled, and removed without a trace', async (t, m
 
 inBothModes('making a volume again changes nothing in it', async (t, mode) => {
   const { targetPath, record, store, restart, mounted } = setUp(t, mode);
-  fill(await store.create(record));
+  await fill(await store.create(record));
   const before = fs.readlinkSync(path.join(targetPath, '..data'));
   const again = await restart().create(record);
   assert.equal(again.isProjected(0), true, 'source 0 is not projected');
@@ -112,8 +124,8 @@ inBothModes('calls for one volume that come at the same time take turns', async 
 inBothModes('a restart finds its volumes, with everything that was pending', async (t, mode) => {
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  fill(volume);
-  volume.saveCurrent(0, status, [Uint8Array.of(1)]);
+  await fill(volume);
+  await volume.saveCurrent(0, status, [Uint8Array.of(1)]);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
@@ -130,7 +142,7 @@ inBothModes('a restart finds its volumes, with everything that was pending', asy
 inBothModes('a restart clears what an interrupted write left', async (t, mode) => {
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  fill(volume);
+  await fill(volume);
   fs.mkdirSync(path.join(targetPath, '..2026_11_21_09_00_00.000000001'));
   fs.symlinkSync('..2026_11_21_09_00_00.000000001', path.join(targetPath, '..data_tmp'));
   fs.writeFileSync(path.join(targetPath, '..agent', 'pending-0.0000000000000000.key'), 'orphan');
@@ -153,7 +165,7 @@ inBothModes('an answer is kept until it is projected', async (t, mode) => {
   const issued = { ...status, certificates: [Uint8Array.of(1)] };
   volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { requestName: _name, keyType: _type, refreshAt: _at, ...chain } = issued;
-  volume.saveAnswer(0, chain);
+  await volume.saveAnswer(0, chain);
   const { volumes } = await restart().recover();
   assert.deepEqual(volumes[0]?.pending(0)?.answer, chain);
 });
@@ -184,8 +196,8 @@ inBothModes('what is found and cannot be used is named with the reason', async (
 inBothModes('a volume whose record is broken is taken over with its files', async (t, mode) => {
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  fill(volume);
-  volume.saveCurrent(0, status, [Uint8Array.of(1)]);
+  await fill(volume);
+  await volume.saveCurrent(0, status, [Uint8Array.of(1)]);
   fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
   const again = await restart().create(record);
   assert.equal(again.isProjected(0), true, 'source 0 is not projected');
@@ -197,7 +209,7 @@ inBothModes(
   'a volume of another incarnation is cleared away, and a changed record replaces the stored one',
   async (t, mode) => {
     const { targetPath, record, store, restart } = setUp(t, mode);
-    fill(await store.create(record));
+    await fill(await store.create(record));
     const changed: VolumeRecord = { ...record, owner: { kind: 'group', gid: 7 } };
     assert.equal((await restart().create(changed)).isProjected(0), true, 'source 0 is not projected');
     assert.deepEqual((await restart().recover()).volumes[0]?.record, changed);
@@ -272,13 +284,13 @@ inBothModes('a removed volume is not written to any more', async (t, mode) => {
   const { targetPath, record, store } = setUp(t, mode);
   const volume = await store.create(record);
   await store.remove(targetPath);
-  assert.throws(() => fill(volume), { code: 'Gone' });
+  await assert.rejects(fill(volume), { code: 'Gone' });
   assert.throws(() => volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 1 }, Uint8Array.of(1)), {
     code: 'Gone',
   });
   const next = await store.create(record);
   assert.throws(() => volume.current(0), { code: 'Gone' });
-  fill(next);
+  await fill(next);
   assert.throws(() => next.isProjected(9), RangeError);
 });
 
@@ -287,14 +299,14 @@ inBothModes('keys in the buffers of a projection are overwritten, and the files 
   const volume = await store.create(record);
   const content = credential(5);
   assert.ok(content.kind === 'credential', inspect(content));
-  volume.project(new Map([[0, content]]));
+  await volume.project(new Map([[0, content]]));
   assert(
     content.privateKey.every((byte) => byte === 5),
     "the caller's own buffer stays the caller's",
   );
   assert.match(fs.readFileSync(path.join(targetPath, 'parts/key.pem'), 'latin1'), /BQUFBQUF/);
-  assert.equal(volume.project(new Map([[0, credential(5)]])), 'unchanged');
-  assert.equal(volume.project(new Map([[1, anchors(1)]])), 'written');
+  assert.equal(await volume.project(new Map([[0, credential(5)]])), 'unchanged');
+  assert.equal(await volume.project(new Map([[1, anchors(1)]])), 'written');
   assert.equal(volume.isProjected(0), true, 'source 0 is not projected');
 });
 
@@ -306,7 +318,7 @@ test('in tmpfs mode files belong to whom the pod says', { skip: mountSkip }, asy
     [{ kind: 'none' }, '600 0:0', '755 0:0'],
   ];
   for (const [owner, key, root] of expected) {
-    fill(await store.create({ ...record, owner }));
+    await fill(await store.create({ ...record, owner }));
     const show = (file: string) => {
       const { uid, gid } = fs.statSync(file);
       return `${modeOf(file)} ${uid}:${gid}`;
@@ -331,18 +343,18 @@ test("a pod's process reads its files, and others and the agent's state stay clo
       return 'denied';
     }
   };
-  fill(await store.create({ ...record, owner: { kind: 'group', gid: 2000 } }));
+  await fill(await store.create({ ...record, owner: { kind: 'group', gid: 2000 } }));
   assert.equal(read('credentials.pem', 1000, 2000), 'read');
   assert.equal(read('credentials.pem', 1000, 1000), 'denied');
   assert.equal(read('trust-anchors.pem', 1000, 1000), 'denied');
   assert.equal(read('..agent/volume.json', 1000, 2000), 'denied');
   await store.remove(targetPath);
-  fill(await store.create({ ...record, owner: { kind: 'user', uid: 1000 } }));
+  await fill(await store.create({ ...record, owner: { kind: 'user', uid: 1000 } }));
   assert.equal(read('parts/key.pem', 1000, 3000), 'read');
   assert.equal(read('parts/key.pem', 1001, 3000), 'denied');
   assert.equal(read('..agent/volume.json', 1000, 3000), 'denied');
   await store.remove(targetPath);
-  fill(await store.create(record));
+  await fill(await store.create(record));
   assert.equal(read('trust-anchors.pem', 1001, 3000), 'read');
   assert.equal(read('parts/key.pem', 1001, 3000), 'denied');
 });
@@ -351,7 +363,7 @@ test('a volume mounted twice, the second time by accident, is found and comes of
   skip: mountSkip,
 }, async (t) => {
   const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
-  fill(await store.create(record));
+  await fill(await store.create(record));
   await createMounts(driverName).mount(targetPath, 4096);
   assert.equal(mounted(), 2);
   assert.equal((await restart().create(record)).isProjected(0), true, 'source 0 is not projected');
@@ -366,7 +378,7 @@ test('a mount that was made and never filled is used', { skip: mountSkip }, asyn
   fs.mkdirSync(targetPath);
   await createMounts(driverName).mount(targetPath, 64 * 1024);
   assert.match((await restart().recover()).unusable[0]?.reason ?? '', /holds no record/);
-  fill(await store.create(record));
+  await fill(await store.create(record));
   assert.equal(mounted(), 1);
 });
 
@@ -383,7 +395,7 @@ test("a mount that is not this driver's is left alone when publishing", { skip: 
 
 test('a busy volume is removed all the same', { skip: mountSkip }, async (t) => {
   const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
-  fill(await store.create(record));
+  await fill(await store.create(record));
   const child = spawn(process.execPath, ['-e', "process.stdout.write('in'); process.stdin.resume();"], {
     cwd: targetPath,
   });
@@ -399,26 +411,103 @@ test('a mount that an outsider took off is not written below', { skip: mountSkip
   const { targetPath, record, store } = setUp(t, 'tmpfs');
   const volume = await store.create(record);
   execFileSync('umount', [targetPath]);
-  assert.throws(() => fill(volume), { code: 'Gone' });
+  await assert.rejects(fill(volume), { code: 'Gone' });
   assert.deepEqual(fs.readdirSync(targetPath), []);
   assert.ok((await store.create(record)).record, 'the volume has no record');
 });
 
-test('more trust anchors than fit leave the old ones, and the next smaller set is written', {
+test('a tmpfs grows for trust anchors of any size, old and new ones together, again and again', {
   skip: mountSkip,
 }, async (t) => {
   const { targetPath, record, store } = setUp(t, 'tmpfs');
   const volume = await store.create(record);
-  fill(volume);
-  assert.throws(() => volume.project(new Map([[1, anchors(2, 8 * 1024 * 1024)]])), { code: 'NoSpace' });
-  assert.deepEqual([0, 1].map(volume.isProjected), [true, true]);
+  await fill(volume);
+  assert.ok(sizeOf(targetPath) < megabyte, 'a volume is made small');
   for (const generation of [3, 4, 5]) {
-    assert.equal(volume.project(new Map([[1, anchors(generation, 1024 * 768)]])), 'written');
+    assert.equal(await volume.project(new Map([[1, anchors(generation, 6 * megabyte)]])), 'written');
+    assert.ok(volume.isProjected(0) && volume.isProjected(1), 'every file is in place');
   }
-  assert.ok(
-    fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 1024 * 1024,
-    `${fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size} is not more than ${1024 * 1024}`,
-  );
+  assert.ok(fs.statSync(path.join(targetPath, 'trust-anchors.pem')).size > 8 * megabyte, 'the anchors are there');
+  assert.ok(sizeOf(targetPath) < 20 * megabyte, 'no larger than for two sets');
+  const options = fs
+    .readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .find((line) => line.includes(targetPath));
+  assert.match(options ?? '', /rw,nosuid,nodev,noexec,.*mode=700/);
+});
+
+test('files of a pod beyond its share of the memory are refused by the limit’s name, and the old ones stay', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, record, restart } = setUp(t, 'tmpfs');
+  // A quarter of this is for files, and a quarter of that for one pod.
+  const store = restart(root, 64 * megabyte);
+  const [volume, second] = [
+    await store.create(record),
+    await store.create(makeRecord(makeTarget(root, 'second'), { volumeId: 'b', volumeName: 'second' })),
+  ];
+  await fill(volume);
+  await fill(second);
+  const refused = {
+    code: 'NoSpace',
+    message: /would take 4\.\d MiB .*, more than the 4 MiB that one pod may have: its author has to project fewer/,
+  };
+  await assert.rejects(volume.project(new Map([[1, anchors(2, 3 * megabyte)]])), refused);
+  assert.equal(await volume.project(new Map([[1, anchors(2, 1.2 * megabyte)]])), 'written');
+  // The pod's other volume counts, and so does the old set while the new one is written.
+  await assert.rejects(second.project(new Map([[1, anchors(3, 2 * megabyte)]])), refused);
+  assert.ok(second.isProjected(0) && second.isProjected(1), 'the old files stay');
+  await store.remove(record.targetPath);
+  assert.equal(await second.project(new Map([[1, anchors(3, 2 * megabyte)]])), 'written');
+});
+
+test('files beyond what all pods may have are refused by the limit’s name, and count again after a restart', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, restart } = setUp(t, 'tmpfs');
+  const records = [0, 1, 2, 3, 4, 5].map((index) => {
+    const uid = `0b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d2${index}`;
+    const pod = { namespace: 'shop', name: `web-${index}`, uid, serviceAccountName: 'web' };
+    return makeRecord(makeTarget(root, 'mtls', uid), { volumeId: `v${index}`, pod });
+  });
+  const put = async (volume: OpenVolume | undefined) =>
+    await volume?.project(new Map([[1, anchors(1, 2.6 * megabyte)]]));
+  const refused = {
+    code: 'NoSpace',
+    message:
+      /of all volumes of the node would take \d+\.?\d* MiB .*, more than the 16 MiB that the agent's memory limit leaves/,
+  };
+  const store = restart(root, 64 * megabyte);
+  for (const record of records.slice(0, 4)) {
+    const volume = await store.create(record);
+    await fill(volume);
+    assert.equal(await put(volume), 'written');
+  }
+  const next = restart(root, 64 * megabyte);
+  assert.equal((await next.recover()).volumes.length, 4);
+  const fifth = await next.create(records[4] ?? assert.fail('there are six records'));
+  await fill(fifth);
+  await assert.rejects(put(fifth), refused);
+  await next.remove(records[0]?.targetPath ?? '');
+  assert.equal(await put(fifth), 'written');
+});
+
+test('a volume that is removed while it is written goes at once, and its write ends', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  const sources = Array.from({ length: 128 }, (_, index) => ({
+    ...anchorsSource,
+    index,
+    path: `${Array.from({ length: 15 }, (_unused, depth) => `${index}-${depth}`).join('/')}/ca.pem`,
+  }));
+  const volume = await store.create({ ...record, declaration: { sources } });
+  const writing = volume.project(new Map(sources.map(({ index }) => [index, anchors(1)])));
+  const ended = assert.rejects(writing, { code: 'Gone' });
+  await new Promise((resolve) => setImmediate(resolve));
+  await store.remove(targetPath);
+  await ended;
+  assert.equal(mounted(), 0);
 });
 
 test('a kubelet root that is a symlink works, and so does recovery through it', { skip: mountSkip }, async (t) => {
@@ -428,7 +517,7 @@ test('a kubelet root that is a symlink works, and so does recovery through it', 
   t.after(() => fs.unlinkSync(link));
   const linked = makeRecord(record.targetPath.replace(root, link));
   const store = restart(`${link}/`);
-  fill(await store.create(linked));
+  await fill(await store.create(linked));
   assert.equal((await store.create(linked)).isProjected(0), true, 'source 0 is not projected');
   assert.equal(mounted(), 1);
   assert.deepEqual((await restart(link).recover()).volumes[0]?.record, linked);
@@ -499,7 +588,7 @@ test('250 mounted volumes are found again, whole', { skip: mountSkip }, async (t
     return { ...record, volumeId: `csi-${index}`, pod: { ...record.pod, uid } };
   });
   for (const volume of await Promise.all(records.map((record) => store.create(record)))) {
-    fill(volume);
+    await fill(volume);
   }
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);

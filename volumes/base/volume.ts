@@ -104,7 +104,10 @@ export type SourceContent =
     }
   | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
 
-/** One volume, open for work. File operations are synchronous: the files live in memory (tmpfs). */
+/**
+ * One volume, open for work. Its state is read and written at once, since it lies in memory (tmpfs); its files, of which there may be
+ * many, in steps over several turns of the event loop.
+ */
 export interface OpenVolume {
   readonly record: VolumeRecord;
   /** The request that source `index` waits for, with its key stored beside it. */
@@ -112,7 +115,7 @@ export interface OpenVolume {
   /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
   savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
   /** Adds the accepted answer to the stored request. */
-  saveAnswer(index: number, answer: IssuedChain): void;
+  saveAnswer(index: number, answer: IssuedChain): Promise<void>;
   /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
   readPendingKey(index: number): Uint8Array;
   /** Removes the request and its key; nothing happens when there is none. */
@@ -120,7 +123,7 @@ export interface OpenVolume {
   /** The certificate in the source's files. */
   current(index: number): CertificateRecord | undefined;
   /** Notes what the files of the source hold: the certificate, and its chain (DER, leaf first). */
-  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
+  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): Promise<void>;
   /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
   currentChain(index: number): readonly Uint8Array[] | undefined;
   /** What was kept of how the chain in the files stands to its signer's anchors. */
@@ -132,11 +135,11 @@ export interface OpenVolume {
   /** True when every file of the source is in place. */
   isProjected(index: number): boolean;
   /**
-   * Changes the files of the given sources, all at once; the files of the others stay as they are.
+   * Changes the files of the given sources, all at once; the files of the others stay as they are. One call waits for the other.
    * @returns 'unchanged' when every byte, mode and owner was as asked, and then nothing is written.
    * @throws VolumeError; the files are then as they were before.
    */
-  project(contents: ReadonlyMap<number, SourceContent>): 'written' | 'unchanged';
+  project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'>;
 }
 
 /** A place found on the node that looks like a volume and cannot be used as one. */

@@ -6,8 +6,10 @@
  *     ..2026_11_21_10_00_00.123456789/credentials.pem      the files themselves
  *
  * A new set is written into a fresh directory. Files that do not change are hard links to the old ones, so a private key that
- * stays is not read. Whatever fails, or wherever the agent is killed, the old set stays in place, and the next write clears
- * away what was left half done.
+ * stays is not read; files with the same content are one file with several names. Whatever fails, or wherever the agent is
+ * killed, the old set stays in place, and the next write clears away what was left half done.
+ *
+ * Everything that grows with what a pod's author asks for is done in steps (`../base/steps.ts`).
  *
  * https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
  */
@@ -15,21 +17,13 @@ import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
-import {
-  type Access,
-  isRegularFileBelow,
-  listFiles,
-  makeDirectory,
-  readAll,
-  readFile,
-  readSymlink,
-  replaceSymlink,
-  setAccess,
-  writeNewFile,
-} from './files.ts';
-import { holdDirectory, holdOn, holdParent, lstat, unlessTampered } from './hold.ts';
+import type { Steps } from '../base/steps.ts';
+import { type Access, isRegularFileBelow, makeDirectory, readSymlink, replaceSymlink } from './files.ts';
+import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
-import { removeTree } from './remove.ts';
+import { fillSet } from './new-set.ts';
+import { removeInSteps } from './removal.ts';
+import { emptySet, surveySet } from './stored-set.ts';
 
 const dataLink = '..data';
 const temporaryLink = '..data_tmp';
@@ -48,55 +42,91 @@ export interface Change {
   readonly now: number;
 }
 
+/** What has to be done to a volume, found out without changing its files. */
+export interface Plan {
+  readonly change: Change;
+  /** Name of the directory that holds the present set. */
+  readonly current: string | undefined;
+  readonly kept: readonly string[];
+  /** All paths of the set to be. */
+  readonly paths: readonly string[];
+  /** True when every byte, mode and owner is as it should be. */
+  readonly isSame: boolean;
+  /** What the new set takes beside the old one: bytes of files, in whole pages, and how many files and directories. */
+  readonly needs: { readonly bytes: number; readonly entries: number };
+}
+
 /**
- * @param root the volume's root directory, absolute.
+ * Looks at what is there, and clears away what an interrupted write left.
+ * @param root the volume's root directory, absolute; the same as for `carryOut`
+ * @throws VolumeError
+ */
+export function* planChange(root: string, change: Change): Steps<Plan> {
+  try {
+    const current = currentName(root);
+    yield* removeLeftovers(root, current);
+    const device = fs.statSync(root).dev;
+    const stored = current === undefined ? emptySet : yield* surveySet(path.join(root, current), device, change.files);
+    const kept = change.keep.filter((file) => stored.regular.has(file));
+    const paths = [...change.files.map((file) => file.path), ...kept];
+    const isSame =
+      current !== undefined &&
+      stored.count === paths.length &&
+      change.files.every((file) => stored.same.has(file.path));
+    return { change, current, kept, paths, isSame, needs: needsOf(change, paths) };
+  } catch (error) {
+    throw toVolumeError(error, `looking at the files of ${root}`);
+  }
+}
+
+/**
  * @returns 'unchanged' when everything was in place, and then nothing was written.
  * @throws VolumeError; the files are then as they were before.
  */
-export function writeAtomically(root: string, change: Change): 'written' | 'unchanged' {
+export function* carryOut(root: string, plan: Plan): Steps<'written' | 'unchanged'> {
   try {
-    removeLeftovers(root, currentName(root));
-    return withCurrent(root, (current) => writeBeside(root, current, change));
+    if (plan.isSame) {
+      return (yield* linkVisibly(root, plan.paths)) > 0 ? 'written' : 'unchanged';
+    }
+    yield* replaceSet(root, plan);
+    return 'written';
   } catch (error) {
     throw toVolumeError(error, `writing the files of ${root}`);
   }
 }
 
-function writeBeside(root: string, current: CurrentSet | undefined, change: Change): 'written' | 'unchanged' {
-  const kept =
-    current === undefined ? [] : change.keep.filter((file) => isRegularFileBelow(current.held, file, current.device));
-  const paths = [...change.files.map((file) => file.path), ...kept];
-  if (current !== undefined && isSame(current, change.files, paths)) {
-    return linkVisibly(root, paths) > 0 ? 'written' : 'unchanged';
-  }
-  replaceSet(root, current, change, kept, paths);
-  return 'written';
+const pageBytes = 4096;
+
+/** Files with the same content are one file: keys and what is no key have contents of their own. */
+function needsOf({ files }: Change, paths: readonly string[]): Plan['needs'] {
+  const contents = new Set(files.map(({ content }) => content));
+  const sizes = [...contents].map(({ length }) => Math.ceil(length / pageBytes) * pageBytes);
+  const entries = paths.reduce((sum, file) => sum + file.split('/').length, 1);
+  return { bytes: sizes.reduce((sum, size) => sum + size, 0), entries };
 }
 
 /** True when the volume shows all these files to its pod. */
 export function isComplete(root: string, paths: readonly string[]): boolean {
-  const isThere = (current: CurrentSet | undefined): boolean =>
-    current !== undefined && paths.every((file) => isRegularFileBelow(current.held, file, current.device));
+  const current = currentName(root);
+  if (current === undefined) {
+    return false;
+  }
+  const device = fs.statSync(root).dev;
+  const isThere = () =>
+    holdOn(path.join(root, current), device, (held) => paths.every((file) => isRegularFileBelow(held, file, device)));
   return (
-    unlessTampered(() => withCurrent(root, isThere)) === true &&
+    unlessTampered(isThere) === true &&
     topNames(paths).every((name) => readSymlink(path.join(root, name)) === visibleDestination(name))
   );
 }
 
 /** Clears away what an interrupted write left. */
-export function repair(root: string): void {
+export function* repair(root: string): Steps<void> {
   try {
-    removeLeftovers(root, currentName(root));
+    yield* removeLeftovers(root, currentName(root));
   } catch (error) {
     throw toVolumeError(error, `clearing ${root}`);
   }
-}
-
-/** The set of files that the pod sees, its directory held. */
-interface CurrentSet {
-  readonly name: string;
-  readonly held: string;
-  readonly device: number;
 }
 
 /** The name of the directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
@@ -106,98 +136,40 @@ function currentName(root: string): string | undefined {
   return isOwn && lstat(path.join(root, name))?.isDirectory() ? name : undefined;
 }
 
-/** @param work gets the current set while its directory is held. @throws VolumeError Tampered when it is not in the volume */
-function withCurrent<Result>(root: string, work: (current: CurrentSet | undefined) => Result): Result {
-  const name = currentName(root);
-  const device = fs.statSync(root).dev;
-  return name === undefined
-    ? work(undefined)
-    : holdOn(path.join(root, name), device, (held) => work({ name, held, device }));
-}
-
-function removeLeftovers(root: string, current: string | undefined): void {
+function* removeLeftovers(root: string, current: string | undefined): Steps<void> {
+  const { dev } = fs.statSync(root);
   for (const name of fs.readdirSync(root)) {
     const isLeftover =
       name === temporaryLink || name === temporaryVisibleLink || (timestampDirectory.test(name) && name !== current);
     if (isLeftover) {
-      removeTree(path.join(root, name));
+      yield* removeInSteps(path.join(root, name), dev);
     }
   }
 }
 
-function isSame(current: CurrentSet, files: readonly ProjectedFile[], paths: readonly string[]): boolean {
-  const present = listFiles(`${current.held}/.`, current.device);
-  return present.length === paths.length && files.every((file) => isSameFile(current, file));
-}
-
-/**
- * True when the file is there as it is to be. Without root's rights, a file whose mode denies its own owner can be written anew,
- * but not compared.
- */
-function isSameFile({ held, device }: CurrentSet, file: ProjectedFile): boolean {
-  const compare = (place: string) =>
-    readFile(place, device, (descriptor, stats) => {
-      const sameAccess =
-        (stats.mode & 0o7777) === file.mode &&
-        (file.uid ?? stats.uid) === stats.uid &&
-        (file.gid ?? stats.gid) === stats.gid;
-      if (!sameAccess || stats.size !== file.bytes.length) {
-        return false;
-      }
-      const bytes = readAll(place, descriptor, stats.size);
-      const same = bytes.equals(file.bytes);
-      bytes.fill(0);
-      return same;
-    });
-  return unlessTampered(() => holdParent(held, file.path, device, compare)) === true;
-}
-
-function replaceSet(
-  root: string,
-  current: CurrentSet | undefined,
-  change: Change,
-  kept: readonly string[],
-  paths: readonly string[],
-): void {
+function* replaceSet(root: string, { current, change, kept, paths }: Plan): Steps<void> {
   const fresh = makeTimestampDirectory(root, change.now);
+  const device = fs.statSync(root).dev;
+  const old = current === undefined ? undefined : path.join(root, current);
   try {
-    holdDirectory(fresh, (held, { dev }) => fill(held, dev, current, change, kept, paths));
-    linkVisibly(root, paths);
+    yield* holdInSteps(fresh, device, (held) => fillSet(held, device, old, { ...change, kept }));
+    yield* linkVisibly(root, paths);
     replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
   } catch (error) {
-    quietly(() => removeTree(fresh));
-    quietly(() => unlinkStale(root, current === undefined ? [] : listFiles(`${current.held}/.`, current.device)));
+    yield* quietly(removeInSteps(fresh, device));
+    yield* quietly(unlinkAllBut(root, old, device));
     throw error;
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
-  quietly(() => unlinkStale(root, paths));
-  if (current !== undefined) {
-    quietly(() => removeTree(path.join(root, current.name)));
+  yield* quietly(unlinkStale(root, paths));
+  if (old !== undefined) {
+    yield* quietly(removeInSteps(old, device));
   }
 }
 
-/** Fills the directory of a new set, which is held: its files must not land where somebody put a link meanwhile. */
-function fill(
-  fresh: string,
-  device: number,
-  current: CurrentSet | undefined,
-  change: Change,
-  kept: readonly string[],
-  paths: readonly string[],
-): void {
-  makeParents(fresh, device, paths, change.directory);
-  for (const file of change.files) {
-    holdParent(fresh, file.path, device, (place) => writeNewFile(place, file.bytes, file));
-  }
-  if (current !== undefined) {
-    // link(2) does not follow a symlink in the last element, and those before it are held.
-    for (const file of kept) {
-      holdParent(current.held, file, device, (from) =>
-        holdParent(fresh, file, device, (place) => fs.linkSync(from, place)),
-      );
-    }
-  }
-  setAccess(`${fresh}/.`, change.directory);
+function* unlinkAllBut(root: string, old: string | undefined, device: number): Steps<void> {
+  const stored = old === undefined ? emptySet : yield* surveySet(old, device, []);
+  yield* unlinkStale(root, [...stored.paths]);
 }
 
 function makeTimestampDirectory(root: string, now: number): string {
@@ -215,36 +187,28 @@ function makeTimestampDirectory(root: string, now: number): string {
   }
 }
 
-function makeParents(fresh: string, device: number, paths: readonly string[], access: Access): void {
-  const parents = new Set<string>();
-  for (const file of paths) {
-    for (let end = file.indexOf('/'); end >= 0; end = file.indexOf('/', end + 1)) {
-      parents.add(file.slice(0, end));
-    }
-  }
-  // A shorter path sorts before the longer ones that begin with it.
-  for (const parent of [...parents].sort()) {
-    holdParent(fresh, parent, device, (place) => makeDirectory(place, access));
-  }
-}
-
 /** Makes the symlinks that the pod's containers see. @returns how many were missing or wrong. */
-function linkVisibly(root: string, paths: readonly string[]): number {
-  const missing = topNames(paths).filter((name) => readSymlink(path.join(root, name)) !== visibleDestination(name));
-  for (const name of missing) {
-    replaceSymlink(path.join(root, name), visibleDestination(name), path.join(root, temporaryVisibleLink));
+function* linkVisibly(root: string, paths: readonly string[]): Steps<number> {
+  let missing = 0;
+  for (const name of topNames(paths)) {
+    if (readSymlink(path.join(root, name)) !== visibleDestination(name)) {
+      missing += 1;
+      replaceSymlink(path.join(root, name), visibleDestination(name), path.join(root, temporaryVisibleLink));
+    }
+    yield;
   }
-  return missing.length;
+  return missing;
 }
 
 /** Removes visible symlinks whose file is none of `paths`. */
-function unlinkStale(root: string, paths: readonly string[]): void {
+function* unlinkStale(root: string, paths: readonly string[]): Steps<void> {
   const wanted = new Set(topNames(paths));
   for (const name of fs.readdirSync(root)) {
     const link = path.join(root, name);
     if (!wanted.has(name) && readSymlink(link) === visibleDestination(name)) {
       fs.unlinkSync(link);
     }
+    yield;
   }
 }
 
@@ -256,9 +220,9 @@ function visibleDestination(name: string): string {
   return `${dataLink}/${name}`;
 }
 
-function quietly(clear: () => void): void {
+function* quietly(clear: Steps<void>): Steps<void> {
   try {
-    clear();
+    yield* clear;
   } catch {
     // Clearing is repeated before the next write; the error that matters is the one under way, if any.
   }

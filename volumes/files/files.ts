@@ -6,8 +6,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { VolumeError } from '../base/errors.ts';
-import { holdOn, holdParent, lstat, unlessTampered } from './hold.ts';
-import { deepest, removeTree } from './remove.ts';
+import { atOnce, type Steps } from '../base/steps.ts';
+import { lstat, unlessTampered } from './hold.ts';
+import { removeTree } from './remove.ts';
 
 /** Mode bits, and numeric owners where the agent may set them. */
 export interface Access {
@@ -20,10 +21,18 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY
 
 /** Creates a file with exactly these bytes, mode and owner, whatever the umask. @throws when the path exists. */
 export function writeNewFile(file: string, bytes: Uint8Array, access: Access): void {
+  atOnce(writeInPieces(file, [bytes], access));
+}
+
+/** The same, a piece a step. */
+export function* writeInPieces(file: string, pieces: Iterable<Uint8Array>, access: Access): Steps<void> {
   const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
-    for (let offset = 0; offset < bytes.length; ) {
-      offset += fs.writeSync(descriptor, bytes, offset);
+    for (const piece of pieces) {
+      for (let offset = 0; offset < piece.length; ) {
+        offset += fs.writeSync(descriptor, piece, offset);
+      }
+      yield;
     }
     if (access.uid !== undefined && access.gid !== undefined) {
       fs.fchownSync(descriptor, access.uid, access.gid);
@@ -64,20 +73,22 @@ export function setAccess(directory: string, access: Access): void {
  * @param device of the directory: a file that lies elsewhere was mounted there, and is refused too.
  */
 export function readRegularFile(file: string, maxBytes: number, device: number): Buffer {
-  return readFile(file, device, (descriptor, stats) => {
+  const read = readInSteps(file, device, function* (descriptor, stats) {
     if (stats.size > maxBytes) {
       throw new VolumeError('Corrupt', `${file} is longer than ${maxBytes} bytes`);
     }
+    yield;
     return readAll(file, descriptor, stats.size);
   });
+  return atOnce(read);
 }
 
-/** Opens a regular file of the file system `device` for reading. @throws VolumeError Tampered when it is anything else */
-export function readFile<Result>(
+/** Lets work happen on a regular file of the file system `device`, open for reading. @throws VolumeError Tampered for anything else */
+export function* readInSteps<Result>(
   file: string,
   device: number,
-  work: (descriptor: number, stats: fs.Stats) => Result,
-): Result {
+  work: (descriptor: number, stats: fs.Stats) => Steps<Result>,
+): Steps<Result> {
   // O_NONBLOCK: a planted pipe must not hang the agent.
   const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
@@ -85,14 +96,33 @@ export function readFile<Result>(
     if (!stats.isFile() || stats.dev !== device) {
       throw new VolumeError('Tampered', `${file} is not a regular file of its volume`);
     }
-    return work(descriptor, stats);
+    return yield* work(descriptor, stats);
   } finally {
     fs.closeSync(descriptor);
   }
 }
 
+/** Whether an open file holds exactly these bytes, and nothing else, in steps. */
+export function* holdsBytes(descriptor: number, pieces: Iterable<Uint8Array>): Steps<boolean> {
+  let position = 0;
+  for (const piece of pieces) {
+    const stored = ownMemory(piece.length);
+    try {
+      const length = fs.readSync(descriptor, stored, 0, piece.length, position);
+      if (length !== piece.length || !stored.equals(piece)) {
+        return false;
+      }
+    } finally {
+      stored.fill(0);
+    }
+    position += piece.length;
+    yield;
+  }
+  return fs.fstatSync(descriptor).size === position;
+}
+
 /** The first `size` bytes of an open file, in a buffer of their own. */
-export function readAll(file: string, descriptor: number, size: number): Buffer {
+function readAll(file: string, descriptor: number, size: number): Buffer {
   const bytes = ownMemory(size);
   try {
     fill(bytes, descriptor, file);
@@ -151,26 +181,16 @@ export function readSymlink(link: string): string | undefined {
 }
 
 /**
- * True when `relative` is a regular file below `directory`, and every element before it a real directory, all on the file system
- * `device`: nothing on the way is a symlink, and nothing is mounted there.
+ * True when `relative` is a regular file below `directory`, on the file system `device`, and nothing on the way is a symlink. The way is
+ * looked at in one call, since a path may have many parts.
  */
 export function isRegularFileBelow(directory: string, relative: string, device: number): boolean {
-  const found = unlessTampered(() => holdParent(directory, relative, device, lstat));
-  return found?.isFile() === true && found.dev === device;
-}
-
-/**
- * All files below a directory that are not directories, by relative path. What is mounted below it, and what lies too deep to be
- * the agent's, is one entry.
- */
-export function listFiles(directory: string, device: number, prefix = '', depth = 0): string[] {
-  return holdOn(directory, device, (held) =>
-    fs.readdirSync(held).flatMap((name) => {
-      const below = path.join(held, name);
-      const stats = lstat(below);
-      return stats?.isDirectory() && stats.dev === device && depth < deepest
-        ? listFiles(below, device, `${prefix}${name}/`, depth + 1)
-        : [`${prefix}${name}`];
-    }),
+  const found = lstat(path.join(directory, relative));
+  if (found?.isFile() !== true || found.dev !== device) {
+    return false;
+  }
+  const real = unlessTampered(() =>
+    [directory, path.join(directory, relative)].map((place) => fs.realpathSync.native(place)),
   );
+  return real !== undefined && real[1] === path.join(real[0] ?? '', relative);
 }

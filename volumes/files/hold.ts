@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from '../base/errors.ts';
+import type { Steps } from '../base/steps.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
 
@@ -32,13 +33,50 @@ export function holdDirectory<Result>(directory: string, work: (held: string, st
   try {
     return work(held, fs.fstatSync(descriptor));
   } catch (error) {
-    // Whoever reads the message knows the directory by its name.
-    if (error instanceof Error) {
-      error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
-    }
-    throw error;
+    throw renamed(error, held, directory);
   } finally {
     fs.closeSync(descriptor);
+  }
+}
+
+/** The same for work that pauses; the directory is held all the while. @param check of what the kernel says about the directory */
+function* holdInStepsIf<Result>(
+  directory: string,
+  check: (stats: fs.Stats) => void,
+  work: (held: string) => Steps<Result>,
+): Steps<Result> {
+  const descriptor = openDirectory(directory);
+  const held = `/proc/self/fd/${descriptor}`;
+  try {
+    check(fs.fstatSync(descriptor));
+    return yield* work(held);
+  } catch (error) {
+    throw renamed(error, held, directory);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Holds a directory that must lie on the file system `device`. @throws VolumeError Tampered when another is mounted there */
+export function holdInSteps<Result>(
+  directory: string,
+  device: number,
+  work: (held: string) => Steps<Result>,
+): Steps<Result> {
+  return holdInStepsIf(directory, (stats) => assertDevice(directory, stats, device), work);
+}
+
+/** Whoever reads the message knows the directory by its name. */
+function renamed(error: unknown, held: string, directory: string): unknown {
+  if (error instanceof Error) {
+    error.message = error.message.replaceAll(`${held}/`, `${directory}/`);
+  }
+  return error;
+}
+
+function assertDevice(directory: string, { dev }: Identity, device: number): void {
+  if (dev !== device) {
+    throw new VolumeError('Tampered', `${directory} is not part of its volume; something is mounted there`);
   }
 }
 
@@ -56,10 +94,8 @@ function openDirectory(directory: string): number {
 
 /** Holds a directory that must lie on the file system `device`. @throws VolumeError Tampered when another is mounted there */
 export function holdOn<Result>(directory: string, device: number, work: (held: string) => Result): Result {
-  return holdDirectory(directory, (held, { dev }) => {
-    if (dev !== device) {
-      throw new VolumeError('Tampered', `${directory} is not part of its volume; something is mounted there`);
-    }
+  return holdDirectory(directory, (held, stats) => {
+    assertDevice(directory, stats, device);
     return work(held);
   });
 }
@@ -103,6 +139,20 @@ export function holdVolume<Result>(root: string, volume: Identity, work: (held: 
     }
     return work(held);
   });
+}
+
+/** The same for work that pauses. */
+export function holdVolumeInSteps<Result>(
+  root: string,
+  volume: Identity,
+  work: (held: string) => Steps<Result>,
+): Steps<Result> {
+  const check = (stats: fs.Stats): void => {
+    if (!isSame(stats, volume)) {
+      throw volumeGone(root);
+    }
+  };
+  return holdInStepsIf(root, check, work);
 }
 
 export function volumeGone(root: string): VolumeError {

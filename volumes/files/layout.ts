@@ -18,6 +18,7 @@
 
 import type { FileOwner, SourceContent } from '../base/volume.ts';
 import type { Source, VolumeDeclaration } from '../declaration/types.ts';
+import { type FileContent, wholeContent } from './content.ts';
 import type { Access } from './files.ts';
 import { encodePem, type PemBlock } from './pem.ts';
 
@@ -25,7 +26,7 @@ import { encodePem, type PemBlock } from './pem.ts';
 export interface ProjectedFile extends Access {
   /** Relative to the volume's root. */
   readonly path: string;
-  readonly bytes: Uint8Array;
+  readonly content: FileContent;
 }
 
 /** The modes and owner of a volume's files and directories. */
@@ -82,17 +83,30 @@ export function sourcePaths(source: Source): readonly string[] {
   return [...keyFields, ...publicFields].flatMap((field) => source[field] ?? []);
 }
 
+/** What the files of several sources are made with. */
+export interface LayoutTools {
+  readonly access: VolumeAccess;
+  /** Content for certificates: the same for the same ones. */
+  readonly contentOf: (certificates: readonly Uint8Array[]) => FileContent;
+  /** Takes each buffer that holds a key, for whoever overwrites them. */
+  readonly secrets: Uint8Array[];
+}
+
 /**
- * The files of one source. Key material appears in buffers made here, which `zeroFiles` overwrites.
+ * The files of one source. Key material appears in buffers made here, which go to `secrets`.
  * @throws TypeError when the content is of another kind than the source.
  */
-export function layOut(source: Source, content: SourceContent, access: VolumeAccess): readonly ProjectedFile[] {
+export function layOut(
+  source: Source,
+  content: SourceContent,
+  { access, contentOf, secrets }: LayoutTools,
+): readonly ProjectedFile[] {
   switch (source.kind) {
     case 'clusterTrustBundle': {
       if (content.kind !== 'trustAnchors') {
         throw new TypeError(`source ${source.index} holds trust anchors only`);
       }
-      return [{ path: source.path, bytes: encodePem(certificateBlocks(content.certificates)), ...access.other }];
+      return [{ path: source.path, content: contentOf(content.certificates), ...access.other }];
     }
     case 'podCertificate': {
       if (content.kind !== 'credential') {
@@ -110,7 +124,12 @@ export function layOut(source: Source, content: SourceContent, access: VolumeAcc
       } satisfies Record<(typeof keyFields)[number] | (typeof publicFields)[number], readonly PemBlock[]>;
       const file = (field: keyof typeof blocks, how: Access): ProjectedFile[] => {
         const path = source[field];
-        return path === undefined ? [] : [{ path, bytes: encodePem(blocks[field]), ...how }];
+        if (path === undefined) {
+          return [];
+        }
+        const bytes = encodePem(blocks[field]);
+        secrets.push(bytes);
+        return [{ path, content: wholeContent(bytes), ...how }];
       };
       return [
         ...keyFields.flatMap((field) => file(field, access.key)),
@@ -126,29 +145,12 @@ function certificateBlocks(certificates: readonly Uint8Array[]): readonly PemBlo
   return certificates.map((bytes) => ({ label: 'CERTIFICATE', bytes }));
 }
 
-/** Overwrites the bytes of files that were laid out, once they are written. */
-export function zeroFiles(files: readonly ProjectedFile[]): void {
-  for (const file of files) {
-    file.bytes.fill(0);
-  }
-}
+/** The agent's own state, links, and a small set of files twice. */
+const baseBytes = 512 * 1024;
+/** The key of a request, the request, and a key and a chain of usual length in the files. */
+const credentialBytes = 64 * 1024;
 
-/** The API server's limits: a bundle is at most 1 MiB, a chain at most 100 KiB. */
-const trustBundleBytes = 1024 * 1024;
-const chainBytes = 100 * 1024;
-/** A private key, directories, symlinks and page rounding of one source. */
-const overheadBytes = 64 * 1024;
-
-/**
- * How large the volume may grow: every file twice, because a new set is written before the old one goes; the request
- * and answer that each certificate keeps beside its files, and then its chain, twice as well; and the record. tmpfs takes
- * no memory before it is used.
- */
-export function sizeLimitBytes(declaration: VolumeDeclaration): number {
-  const sources = declaration.sources.map((source) =>
-    source.kind === 'clusterTrustBundle'
-      ? 2 * (trustBundleBytes + overheadBytes)
-      : (2 * sourcePaths(source).length + 4) * (chainBytes + overheadBytes),
-  );
-  return sources.reduce((sum, bytes) => sum + bytes, 512 * 1024);
+/** How large a volume is made. It grows with what is written. */
+export function firstSizeBytes({ sources }: VolumeDeclaration): number {
+  return baseBytes + sources.filter(({ kind }) => kind === 'podCertificate').length * credentialBytes;
 }

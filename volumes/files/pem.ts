@@ -71,3 +71,21 @@ function writeBase64(out: Uint8Array, start: number, bytes: Uint8Array): number 
   }
   return offset;
 }
+
+const beginCertificate = '-----BEGIN CERTIFICATE-----\n';
+const endCertificate = '-----END CERTIFICATE-----\n';
+
+/** A certificate (DER) as PEM. It is no secret, so it may be a string, which the engine makes much faster. */
+export function encodeCertificate(der: Uint8Array): string {
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
+  let lines = '';
+  for (let start = 0; start < base64.length; start += charactersPerLine) {
+    lines += `${base64.slice(start, start + charactersPerLine)}\n`;
+  }
+  return beginCertificate + lines + endCertificate;
+}
+
+/** Bytes of `encodeCertificate`. */
+export function certificateBlockSize(der: Uint8Array): number {
+  return blockSize({ label: 'CERTIFICATE', bytes: der });
+}

@@ -70,7 +70,7 @@ function removeFrom(held: string, name: string, device: number, depth: number): 
   removeDirectoryUnlessBusy(entry);
 }
 
-function removeDirectoryUnlessBusy(directory: string): void {
+export function removeDirectoryUnlessBusy(directory: string): void {
   try {
     fs.rmdirSync(directory);
   } catch (error) {

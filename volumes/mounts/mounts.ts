@@ -17,6 +17,8 @@ const busyRetries = 3;
 const busyPauseMs = 100;
 /** More mounts than this on one path are no accident, and unmounting them is no cure. */
 const maxLayers = 32;
+/** Room beyond what is asked for, so that a volume does not grow at each of its changes. */
+const slackBytes = 256 * 1024;
 
 export interface Mounts {
   /** The mounts at this path, the visible one last. */
@@ -31,6 +33,8 @@ export interface Mounts {
    * @throws VolumeError MountFailed
    */
   mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'>;
+  /** Lets a tmpfs hold so many bytes; one that may hold more stays as it is. @throws VolumeError MountFailed */
+  grow(target: string, sizeBytes: number): Promise<void>;
   /** Takes off the visible mount. @throws VolumeError UnmountFailed */
   unmount(target: string): Promise<void>;
   /** Takes off every mount at this path. @throws VolumeError UnmountFailed */
@@ -49,7 +53,7 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   const at = (target: string) => mountsAt(readMountTable(), target);
 
   async function mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'> {
-    const options = `size=${Math.ceil(sizeBytes / 1024)}k,mode=0700,nosuid,nodev,noexec`;
+    const options = `size=${kibibytes(sizeBytes)},mode=0700,nosuid,nodev,noexec`;
     const attempt = (extra: string) => run(programs.mount, ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
     const first = await attempt(',noswap');
     const last = first.ok ? first : await attempt('');
@@ -60,6 +64,18 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
       throw new VolumeError('MountFailed', `a tmpfs was mounted at ${target} and cannot be seen there`);
     }
     return first.ok ? 'noswap' : 'swappable';
+  }
+
+  async function grow(target: string, sizeBytes: number): Promise<void> {
+    const { blocks, bsize } = fs.statfsSync(target);
+    if (blocks * bsize >= sizeBytes) {
+      return;
+    }
+    const options = `remount,size=${kibibytes(sizeBytes + slackBytes)},nosuid,nodev,noexec`;
+    const result = await run(programs.mount, ['-o', options, target]);
+    if (!result.ok) {
+      throw new VolumeError('MountFailed', `making the tmpfs at ${target} larger: ${result.message}`);
+    }
   }
 
   async function unmount(target: string): Promise<void> {
@@ -108,7 +124,13 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   }
 
   const isElsewhere = (entry: MountEntry) => isMountedElsewhere(readMountTable(), entry);
-  return { at, own: () => readMountTable().filter(isOwn), isOwn, isElsewhere, mount, unmount, unmountAll };
+  const own = () => readMountTable().filter(isOwn);
+  return { at, own, isOwn, isElsewhere, mount, grow, unmount, unmountAll };
+}
+
+/** As mount(8) takes sizes. */
+function kibibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024)}k`;
 }
 
 type Result = { readonly ok: true } | { readonly ok: false; readonly message: string };

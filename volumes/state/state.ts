@@ -13,7 +13,14 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
-import type { OpenVolume, PendingRequest, VolumeRecord } from '../base/volume.ts';
+import type {
+  CertificateRecord,
+  IssuedChain,
+  OpenVolume,
+  PendingRequest,
+  TrustRecord,
+  VolumeRecord,
+} from '../base/volume.ts';
 import { makeDirectory, readRegularFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
 import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
 import { removeTree } from '../files/remove.ts';
@@ -42,18 +49,15 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    | 'pending'
-    | 'savePending'
-    | 'saveAnswer'
-    | 'readPendingKey'
-    | 'discardPending'
-    | 'current'
-    | 'saveCurrent'
-    | 'currentChain'
-    | 'trust'
-    | 'saveTrust'
+    'pending' | 'savePending' | 'readPendingKey' | 'discardPending' | 'current' | 'currentChain' | 'trust'
   > {
   writeRecord(record: VolumeRecord): void;
+  /** Adds the accepted answer to the stored request. */
+  saveAnswer(index: number, answer: IssuedChain): void;
+  /** Notes what the files of the source hold. */
+  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
+  /** Keeps how the chain in the files stands to its signer's anchors, beside the certificate, of which there must be one. */
+  saveTrust(index: number, trust: TrustRecord): void;
   /** Clears away what an interrupted change left. */
   repair(): void;
 }

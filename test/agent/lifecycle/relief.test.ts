@@ -151,12 +151,12 @@ test('a signer whose missing trust bundle arrives is asked again at once', async
   const sources = [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')];
   void world.publish(world.request('mtls', sources), 10_000);
   await world.until(() => world.followed.size > 0);
-  world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
+  await world.announce({ type: 'missing', message: 'no bundle of example.com/mesh' });
   for (const pauseMs of [10_000, 20_000, 40_000, 1_000]) {
     await world.answer(failed);
     world.clock.advance(pauseMs);
   }
-  world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
   await world.answer('issue');
   assert.equal(world.manager.describe()[0]?.status.type, 'ready');
 });

@@ -15,7 +15,7 @@ interface Scene extends World {
   signing: string;
   readonly web: PublishRequest;
   /** Tells a source which CAs its bundles hold. */
-  bundle(index: number, ...authorities: readonly string[]): void;
+  bundle(index: number, ...authorities: readonly string[]): Promise<void>;
   /** Lets comparisons be made. */
   settle(): Promise<void>;
   of<T extends Notice['type']>(type: T): readonly (Notice & { readonly type: T })[];
@@ -38,14 +38,9 @@ async function createScene(t: TestContext, all: readonly Source[] = sources, opt
   const scene: Scene = Object.assign(world, {
     signing: 'old',
     web: world.request('mtls', all),
-    bundle(index: number, ...authorities: readonly string[]) {
-      world.announce({ type: 'found', certificates: authorities.map((name) => Buffer.from(name)) }, index);
-    },
-    async settle() {
-      for (let turns = 0; turns < 20; turns += 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
+    bundle: (index: number, ...authorities: readonly string[]) =>
+      world.announce({ type: 'found', certificates: authorities.map((name) => Buffer.from(name)) }, index),
+    settle: () => world.written(),
     of: <T extends Notice['type']>(type: T) =>
       world.notices.filter((notice): notice is Notice & { readonly type: T } => notice.type === type),
     trouble: () => world.manager.credentials()[0]?.lastError,
@@ -60,7 +55,7 @@ async function running(t: TestContext, all?: readonly Source[], options?: WorldO
   await scene.answer('issue');
   for (const { kind, index } of scene.web.declaration.sources) {
     if (kind === 'clusterTrustBundle') {
-      scene.bundle(index, 'old');
+      await scene.bundle(index, 'old');
     }
   }
   assert.equal((await published).type, 'ready');
@@ -79,7 +74,7 @@ test('a CA exchanged without an overlap is told, and the certificate is renewed 
   assert.equal(scene.trouble(), undefined);
   scene.signing = 'new';
   const since = scene.clock.now();
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   const [credential] = scene.manager.credentials();
   assert.equal(credential?.trustMismatchSince, since);
@@ -108,7 +103,7 @@ test('a CA exchanged without an overlap is told, and the certificate is renewed 
 
 test('with an overlap nothing is told and nothing is asked for, whichever of certificate and bundle comes first', async (t) => {
   const scene = await running(t);
-  scene.bundle(1, 'old', 'new');
+  await scene.bundle(1, 'old', 'new');
   await scene.settle();
   scene.clock.advance(2 * hour);
   // The watch of the bundles lags behind: the certificate of a next CA is there before its anchor.
@@ -117,7 +112,7 @@ test('with an overlap nothing is told and nothing is asked for, whichever of cer
   await renewed(scene, 2);
   assert.notEqual(scene.trouble(), undefined);
   scene.clock.advance(50_000);
-  scene.bundle(1, 'new', 'newest');
+  await scene.bundle(1, 'new', 'newest');
   await scene.settle();
   assert.equal(scene.trouble(), undefined);
   scene.clock.advance(10 * hour);
@@ -128,12 +123,12 @@ test('with an overlap nothing is told and nothing is asked for, whichever of cer
 
 test('anchors that change again and still do not fit change nothing of what was drawn', async (t) => {
   const scene = await running(t);
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   const drawn = scene.manager.credentials()[0]?.refreshAt;
   for (let change = 0; change < 5; change += 1) {
     scene.clock.advance(minute);
-    scene.bundle(1, 'new', `other ${change}`);
+    await scene.bundle(1, 'new', `other ${change}`);
     await scene.settle();
   }
   assert.equal(scene.manager.credentials()[0]?.refreshAt, drawn);
@@ -143,7 +138,7 @@ test('anchors that change again and still do not fit change nothing of what was 
 test('a restart neither forgets a mismatch nor draws anew, and acts on it only when it is still there', async (t) => {
   const scene = await running(t);
   scene.signing = 'new';
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   const drawn = scene.manager.credentials()[0]?.refreshAt;
   scene.clock.advance(told);
@@ -152,7 +147,7 @@ test('a restart neither forgets a mismatch nor draws anew, and acts on it only w
   scene.clock.advance(refreshed);
   await scene.settle();
   assert.equal(scene.submitted.length, 1, 'the anchors are not known yet');
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   assert.equal(scene.manager.credentials()[0]?.refreshAt, drawn);
   scene.clock.advance(1);
@@ -167,19 +162,19 @@ test('a restart neither forgets a mismatch nor draws anew, and acts on it only w
 test('a mismatch that arose while the agent was away is found by the next one', async (t) => {
   const scene = await running(t);
   await scene.restart();
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   assert.notEqual(scene.trouble(), undefined);
 });
 
 test('a mismatch that is mended while the agent is away costs nothing, and its end is told', async (t) => {
   const scene = await running(t);
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   scene.clock.advance(told);
   await scene.restart();
   scene.clock.advance(hour);
-  scene.bundle(1, 'new', 'old');
+  await scene.bundle(1, 'new', 'old');
   await scene.settle();
   assert.equal(scene.submitted.length, 1);
   assert.equal(scene.of('trustMismatchOver').length, 1);
@@ -188,13 +183,13 @@ test('a mismatch that is mended while the agent is away costs nothing, and its e
 
 test('renewals that do not help come at growing pauses, also across restarts', async (t) => {
   const scene = await running(t);
-  scene.bundle(1, 'stranger');
+  await scene.bundle(1, 'stranger');
   await scene.settle();
   const pauses: number[] = [];
   for (let count = 2; count < 7; count += 1) {
     const before = scene.clock.now();
     await scene.restart();
-    scene.bundle(1, 'stranger');
+    await scene.bundle(1, 'stranger');
     await scene.settle();
     const at = scene.manager.credentials()[0]?.refreshAt ?? 0;
     scene.clock.advance(at - before);
@@ -224,23 +219,23 @@ test('the anchors of all bundles of the signer count together, those of other si
     stranger,
   ];
   const scene = await running(t, all);
-  scene.bundle(3, 'new');
-  scene.bundle(4, 'new');
-  scene.bundle(1, 'new');
+  await scene.bundle(3, 'new');
+  await scene.bundle(4, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   assert.equal(scene.trouble(), undefined, 'the bundle by name still holds the anchor');
-  scene.bundle(2, 'new');
+  await scene.bundle(2, 'new');
   await scene.settle();
   assert.match(scene.trouble() ?? '', /any of the 2 trust anchors/);
-  scene.bundle(3, 'old');
-  scene.bundle(4, 'old');
+  await scene.bundle(3, 'old');
+  await scene.bundle(4, 'old');
   await scene.settle();
   assert.notEqual(scene.trouble(), undefined, 'bundles of others do not help');
   await scene.restart();
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   assert.equal(scene.trouble(), undefined, 'one of them is not known yet');
-  scene.bundle(2, 'new');
+  await scene.bundle(2, 'new');
   await scene.settle();
   assert.notEqual(scene.trouble(), undefined);
 });
@@ -250,7 +245,7 @@ test('where there are no anchors to compare with nothing is said, and a mismatch
   scene.announce({ type: 'missing', message: 'none' });
   await scene.settle();
   assert.equal(scene.trouble(), undefined);
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   assert.notEqual(scene.trouble(), undefined);
   scene.clock.advance(told);
@@ -271,11 +266,11 @@ test('an anchor that is valid in a few minutes by the node’s clock is none tha
   const { leadsToAnchor } = scene;
   const validFrom = scene.clock.now() + 5 * minute;
   scene.leadsToAnchor = (chain, anchors, now) => leadsToAnchor(chain, anchors, now) && now >= validFrom;
-  scene.bundle(1, 'old', 'other');
+  await scene.bundle(1, 'old', 'other');
   await scene.settle();
   assert.equal(scene.trouble(), undefined);
   scene.leadsToAnchor = (chain, anchors, now) => leadsToAnchor(chain, anchors, now) && now > validFrom;
-  scene.bundle(1, 'old');
+  await scene.bundle(1, 'old');
   await scene.settle();
   assert.notEqual(scene.trouble(), undefined);
 });
@@ -285,7 +280,7 @@ test('a first certificate that does not lead to the anchors starts its pod, whic
   scene.signing = 'new';
   const published = scene.publish(scene.web);
   await scene.answer('issue');
-  scene.bundle(1, 'old');
+  await scene.bundle(1, 'old');
   assert.equal((await published).type, 'ready');
   await scene.settle();
   scene.clock.advance(told);
@@ -296,7 +291,7 @@ test('an operator who has mended the cause need not wait for the early refresh',
   const scene = await running(t);
   assert.deepEqual(scene.manager.relieve({ type: 'operatorAsks' }), []);
   scene.signing = 'new';
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.settle();
   scene.clock.advance(2_000);
   assert.deepEqual(scene.manager.relieve({ type: 'apiServerHeard' }), []);
@@ -307,7 +302,7 @@ test('an operator who has mended the cause need not wait for the early refresh',
 
 test('a volume that was unmounted behind the agent’s back, and one that is stopped, are compared no more', async (t) => {
   const scene = await running(t);
-  scene.bundle(1, 'new');
+  await scene.bundle(1, 'new');
   await scene.manager.unpublish(scene.web.volumeId, scene.web.targetPath);
   await scene.settle();
   assert.deepEqual(scene.faults, []);

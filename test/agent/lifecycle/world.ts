@@ -21,7 +21,7 @@ import type {
   PrivateKey,
 } from '../../../agent/lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
-import type { VolumeStore } from '../../../volumes/base/volume.ts';
+import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { Source } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
@@ -64,12 +64,14 @@ export interface World {
   restart(): Promise<void>;
   request(volumeName: string, sources: readonly Source[]): PublishRequest;
   publish(request: PublishRequest, timeoutMs?: number): Promise<PublishOutcome>;
+  /** Resolves when nothing has been written for a while of turns, and nothing is being written: what was told of is in the files. */
+  written(): Promise<void>;
   /** Resolves when the condition holds; the agent's work is asynchronous. */
   until(condition: () => boolean): Promise<void>;
   /** Answers the newest request that is waited for, as a signer whose clock is ahead. @returns its name */
   answer(outcome: Outcome | 'issue', lifetimeMs?: number, aheadMs?: number): Promise<string>;
   /** Tells all sources of trust anchors, or the one with this index. */
-  announce(anchors: Anchors, index?: number): void;
+  announce(anchors: Anchors, index?: number): Promise<void>;
   /** Whether a chain leads to anchors. */
   leadsToAnchor: LeadsToAnchor;
   read(request: PublishRequest, file: string): string;
@@ -96,6 +98,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
   const clock = createManualClock(Date.UTC(2026, 10, 21));
   const listeners = new Map<(anchors: Anchors) => void, number>();
+  let writing = 0;
   const world: World = {
     clock,
     notices: [],
@@ -130,6 +133,15 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
         condition,
         () => `${condition}; the notices so far are ${world.notices.map(({ type }) => type).join(', ')}`,
       ),
+    async written() {
+      for (let quietTurns = 0; quietTurns < 20; quietTurns += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+        await world.until(() => {
+          quietTurns = writing > 0 ? 0 : quietTurns;
+          return writing === 0;
+        });
+      }
+    },
     async answer(outcome, lifetimeMs = 24 * hour, aheadMs = 0) {
       await world.until(() => world.followed.size > 0);
       const [name, listener] = [...world.followed].at(-1) ?? [];
@@ -138,14 +150,16 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       }
       world.followed.delete(name);
       listener(outcome === 'issue' ? issued(name, clock.now() + aheadMs, lifetimeMs) : outcome);
+      await world.written();
       return name;
     },
-    announce(anchors, index) {
+    async announce(anchors, index) {
       for (const [listener, source] of [...listeners]) {
         if (index === undefined || index === source) {
           listener(anchors);
         }
       }
+      await world.written();
     },
     read: (request, file) => readFileSync(join(request.targetPath, file), 'utf8'),
     types: () => world.notices.map(({ type }) => type),
@@ -212,7 +226,9 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
           return () => world.awaitingAddresses.delete(listener);
         },
       },
-      store: options.store?.(store) ?? store,
+      store: countingWrites(options.store?.(store) ?? store, (by) => {
+        writing += by;
+      }),
       random: () => 0.5,
       report: (notice) => {
         world.notices.push(notice);
@@ -236,6 +252,29 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   world.manager = createManager();
   t.after(() => world.manager.stop());
   return world;
+}
+
+/** A store whose volumes tell when a write begins (1) and ends (-1). */
+function countingWrites(store: VolumeStore, count: (by: 1 | -1) => void): VolumeStore {
+  const counting = (volume: OpenVolume): OpenVolume => ({
+    ...volume,
+    async project(contents) {
+      count(1);
+      try {
+        return await volume.project(contents);
+      } finally {
+        count(-1);
+      }
+    },
+  });
+  return {
+    ...store,
+    create: async (record) => counting(await store.create(record)),
+    async recover() {
+      const found = await store.recover();
+      return { ...found, volumes: found.volumes.map(counting) };
+    },
+  };
 }
 
 function issued(name: string, now: number, lifetimeMs: number): Outcome {

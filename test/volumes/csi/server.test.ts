@@ -371,7 +371,7 @@ for (const mode of ['directory', 'tmpfs'] as const) {
         const owner =
           mountGroup === undefined ? { kind: 'none' as const } : { kind: 'group' as const, gid: mountGroup };
         const volume = await store.create({ ...record, owner });
-        volume.project(new Map([[0, anchors(1)]]));
+        await volume.project(new Map([[0, anchors(1)]]));
         return { type: 'ready' };
       },
       holds: () => false,

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FileOwner, SourceContent } from '../../../volumes/base/volume.ts';
 import type { PodCertificateSource, VolumeDeclaration } from '../../../volumes/declaration/types.ts';
-import { layOut, sizeLimitBytes, sourcePaths, volumeAccess, zeroFiles } from '../../../volumes/files/layout.ts';
+import { createCertificatesContents } from '../../../volumes/files/content.ts';
+import {
+  layOut,
+  type ProjectedFile,
+  sourcePaths,
+  type VolumeAccess,
+  volumeAccess,
+} from '../../../volumes/files/layout.ts';
 import { encodePem } from '../../../volumes/files/pem.ts';
 import { anchorsSource, certificateSource } from '../support.ts';
 
@@ -20,6 +27,13 @@ const key = Uint8Array.of(1, 2, 3);
 const [leaf, intermediate, upper] = [Uint8Array.of(10), Uint8Array.of(11), Uint8Array.of(12)];
 const content: SourceContent = { kind: 'credential', privateKey: key, certificates: [leaf, intermediate, upper] };
 
+const tools = (access: VolumeAccess, secrets: Uint8Array[] = []) => ({
+  access,
+  secrets,
+  contentOf: createCertificatesContents(),
+});
+const textOf = (file: ProjectedFile): string => Buffer.concat([...file.content.pieces()]).toString();
+
 const certificates = (...ders: Uint8Array[]) =>
   Buffer.from(encodePem(ders.map((bytes) => ({ label: 'CERTIFICATE', bytes })))).toString();
 const keyText = Buffer.from(encodePem([{ label: 'PRIVATE KEY', bytes: key }])).toString();
@@ -30,13 +44,13 @@ function modes(owner: FileOwner, more: Partial<VolumeDeclaration> = {}, setOwner
   const access = volumeAccess(declared, owner, setOwners);
   const show = (file: { mode: number; uid?: number; gid?: number }) =>
     `${file.mode.toString(8)} ${file.uid ?? '-'}:${file.gid ?? '-'}`;
-  const files = layOut(source, content, access).map((file) => [file.path, show(file)]);
+  const files = layOut(source, content, tools(access)).map((file) => [file.path, show(file)]);
   return Object.fromEntries([...files, ['/', show(access.directory)]]);
 }
 
 test('the credential bundle is the key and then the chain; every other file is its part', () => {
-  const files = layOut(source, content, volumeAccess(declaration, { kind: 'none' }, true));
-  assert.deepEqual(Object.fromEntries(files.map((file) => [file.path, Buffer.from(file.bytes).toString()])), {
+  const files = layOut(source, content, tools(volumeAccess(declaration, { kind: 'none' }, true)));
+  assert.deepEqual(Object.fromEntries(files.map((file) => [file.path, textOf(file)])), {
     bundle: keyText + certificates(leaf, intermediate, upper),
     key: keyText,
     chain: certificates(leaf, intermediate, upper),
@@ -48,16 +62,16 @@ test('the credential bundle is the key and then the chain; every other file is i
 
 test('a leaf that its root signed directly has an empty intermediates file', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
-  const files = layOut(source, { kind: 'credential', privateKey: key, certificates: [leaf] }, access);
-  assert.equal(files.find((file) => file.path === 'intermediates')?.bytes.length, 0);
+  const files = layOut(source, { kind: 'credential', privateKey: key, certificates: [leaf] }, tools(access));
+  assert.equal(files.find((file) => file.path === 'intermediates')?.content.length, 0);
 });
 
 test('trust anchors are one file, and nothing found is an empty one', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
   const lay = (ders: Uint8Array[]) =>
-    layOut(anchorsSource, { kind: 'trustAnchors', certificates: ders }, access).map((file) => [
+    layOut(anchorsSource, { kind: 'trustAnchors', certificates: ders }, tools(access)).map((file) => [
       file.path,
-      Buffer.from(file.bytes).toString(),
+      textOf(file),
       file.mode,
     ]);
   assert.deepEqual(lay([leaf, upper]), [['trust-anchors.pem', certificates(leaf, upper), 0o644]]);
@@ -103,27 +117,30 @@ test('an agent that may not give files away sets modes only', () => {
 
 test('content of the wrong kind is a fault of the caller', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
-  assert.throws(() => layOut(anchorsSource, content, access), TypeError);
-  assert.throws(() => layOut(source, { kind: 'trustAnchors', certificates: [] }, access), TypeError);
+  assert.throws(() => layOut(anchorsSource, content, tools(access)), TypeError);
+  assert.throws(() => layOut(source, { kind: 'trustAnchors', certificates: [] }, tools(access)), TypeError);
 });
 
-test('zeroing overwrites every byte of every file', () => {
-  const files = layOut(source, content, volumeAccess(declaration, { kind: 'none' }, true));
-  zeroFiles(files);
+test('every buffer that holds a key is handed over, to be overwritten', () => {
+  const secrets: Uint8Array[] = [];
+  const files = layOut(source, content, tools(volumeAccess(declaration, { kind: 'none' }, true), secrets));
   assert.ok(
-    files.every((file) => file.bytes.every((byte) => byte === 0)),
-    'bytes of a file are left in memory',
+    files.some((file) => textOf(file).includes('PRIVATE KEY')),
+    'the files hold the key',
+  );
+  for (const secret of secrets) {
+    secret.fill(0);
+  }
+  assert.ok(
+    files.every((file) => Buffer.concat([...file.content.pieces()]).every((byte) => byte === 0)),
+    'nothing is left of the files',
   );
 });
 
-test('the size limit has room for two sets of a 1 MiB bundle for every trust source', () => {
-  const sources = [0, 1, 2].map((index) => ({ ...anchorsSource, index, path: `ca-${index}` }));
-  assert.ok(
-    sizeLimitBytes({ sources }) > 3 * 2 * 1024 * 1024,
-    `${sizeLimitBytes({ sources })} is not more than ${3 * 2 * 1024 * 1024}`,
-  );
-  assert.ok(
-    sizeLimitBytes({ sources: [source] }) > 2 * 4 * 100 * 1024,
-    `${sizeLimitBytes({ sources: [source] })} is not more than ${2 * 4 * 100 * 1024}`,
-  );
+test('the same certificates are the same content, however they are told of', () => {
+  const { contentOf } = tools(volumeAccess(declaration, { kind: 'none' }, true));
+  const told = [leaf, upper];
+  assert.equal(contentOf(told), contentOf(told));
+  assert.equal(contentOf(told), contentOf([Uint8Array.from(leaf), upper]));
+  assert.notEqual(contentOf(told), contentOf([upper, leaf]));
 });

@@ -4,12 +4,15 @@
  *
  *     node writer.ts <volume>
  */
-import { writeAtomically } from '../../../volumes/files/atomic-writer.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
+import { carryOut, planChange } from '../../../volumes/files/atomic-writer.ts';
+import { wholeContent } from '../../../volumes/files/content.ts';
 
 const volume = process.argv[2] ?? '';
 for (let generation = 1; ; generation += 1) {
-  const bytes = Buffer.from(String(generation));
-  const files = ['a.pem', 'deep/er/b.pem'].map((path) => ({ path, bytes, mode: 0o600 }));
-  writeAtomically(volume, { files, keep: [], directory: { mode: 0o755 }, now: 0 });
+  const content = wholeContent(Buffer.from(String(generation)));
+  const files = ['a.pem', 'deep/er/b.pem'].map((path) => ({ path, content, mode: 0o600 }));
+  const change = { files, keep: [], directory: { mode: 0o755 }, now: 0 };
+  atOnce(carryOut(volume, atOnce(planChange(volume, change))));
   process.stdout.write(`${generation}\n`);
 }

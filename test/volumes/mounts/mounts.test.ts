@@ -39,7 +39,7 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
   const line = fs
     .readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .find((each) => each.startsWith(`csi.test ${target} `));
+    .find((each) => each.startsWith(`csi.test ${target.replaceAll(' ', '\\040')} `));
   const options = line?.split(' ')[3]?.split(',') ?? [];
   for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) {
     assert(options.includes(option), option);

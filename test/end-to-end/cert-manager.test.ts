@@ -1,0 +1,222 @@
+/**
+ * The main job through cert-manager: the pod's YAML is the same, and its signer's name, or a rule of the operator's, says
+ * which issuer of cert-manager answers.
+ */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { type TestContext, test } from 'node:test';
+import { capabilities } from '../../agent/issuance/capabilities.ts';
+import type { CertManagerBehaviour } from '../../sandbox/signers/cert-manager.ts';
+import {
+  certificateRequests,
+  deleteRequest,
+  putClusterIssuer,
+  requestsMade,
+  startIssuers,
+  untilRequests,
+} from './cert-manager-issuer.ts';
+import { startNode, written } from './node.ts';
+
+const issuerName = 'mesh-ca';
+const signerName = `clusterissuers.cert-manager.io/${issuerName}`;
+const podCertificate = { signerName, keyType: 'ECDSAP256', credentialBundlePath: 'tls.pem' };
+const sources = [{ podCertificate }];
+const atOnce: CertManagerBehaviour = { approver: 'approve', issuer: 'sign' };
+const trust = ['--trust-domain', 'mesh.example'];
+
+/** @param flags rules of the operator's, where the signer's name is not enough */
+async function start(
+  t: TestContext,
+  behaviour: CertManagerBehaviour = atOnce,
+  { lifetimeSeconds = 3600, flags = [] as readonly string[], isReady = true } = {},
+) {
+  const node = await startNode(t, { certManager: true, flags: [...trust, ...flags] });
+  await putClusterIssuer(node, issuerName, isReady);
+  const { certManager, authority, problems } = await startIssuers(t, node, behaviour, lifetimeSeconds);
+  const made = requestsMade(node);
+  const create = (volumeSources: readonly object[] = sources) =>
+    node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources: volumeSources }] });
+  return { node, certManager, authority, problems, made, create };
+}
+
+const none = (requests: readonly object[]) => requests.length === 0;
+const one = (requests: readonly object[]) => requests.length === 1;
+
+test('a pod gets a certificate for a key of each type, with its SPIFFE ID, and the answered requests are removed', async (t) => {
+  const { node, problems, made, create } = await start(t);
+  const { keyTypes } = capabilities.certManager;
+  await create(
+    keyTypes.map((keyType) => ({ podCertificate: { signerName, keyType, credentialBundlePath: `${keyType}.pem` } })),
+  );
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const keys = keyTypes.map((keyType) => {
+    const leaf = node.leaf(pod, `${keyType}.pem`);
+    assert.equal(leaf.subjectAltName, 'URI:spiffe://mesh.example/ns/default/sa/default');
+    const { modulusLength, namedCurve } = leaf.publicKey.asymmetricKeyDetails ?? {};
+    return modulusLength ?? namedCurve ?? leaf.publicKey.asymmetricKeyType;
+  });
+  assert.deepEqual(keys, [3072, 4096, 'prime256v1', 'secp384r1', 'secp521r1', 'ed25519']);
+  const blocks = node.read(pod, 'ECDSAP256.pem').match(/-----BEGIN CERTIFICATE-----/g);
+  assert.equal(blocks?.length, 2, 'the leaf and its intermediate');
+  assert.deepEqual(node.requests(), [], 'no PodCertificateRequest is made');
+  assert.equal(made.length, keyTypes.length, 'one request for each key');
+  await untilRequests(node, 'no request is left', none);
+  assert.deepEqual(problems, []);
+});
+
+test('a request is made by the agent for the pod that owns it, and waits for its approval without an error', async (t) => {
+  const { node, certManager, create } = await start(t, { approver: 'wait for a command', issuer: 'sign' });
+  const pod = await create();
+  const [request] = await untilRequests(node, 'one request', one);
+  assert.ok(request !== undefined, 'there is a request');
+  const { metadata, spec } = request;
+  assert.deepEqual(metadata.ownerReferences, [{ apiVersion: 'v1', kind: 'Pod', name: 'web', uid: pod.metadata.uid }]);
+  assert.deepEqual(metadata.labels, {
+    'podcert.io/node': node.cluster.nodeName,
+    'podcert.io/pod-uid': pod.metadata.uid,
+  });
+  assert.deepEqual(spec.issuerRef, { name: issuerName, kind: 'ClusterIssuer', group: 'cert-manager.io' });
+  assert.deepEqual(spec.usages, ['digital signature', 'key encipherment', 'server auth', 'client auth']);
+  assert.equal(spec.username, 'system:serviceaccount:kube-system:pod-certificate-agent');
+  const event = await node.event('web', 'WaitingForApproval');
+  assert.equal(event.type, 'Normal');
+  assert.ok(event.message?.includes(`"cmctl approve -n default ${metadata.name}"`), event.message);
+  assert.match(await node.get('/statusz?json'), /waits for its approval/);
+  assert.ok(!node.reasons('web').some((reason) => reason === 'Failed' || reason === 'Denied'), 'nothing has failed');
+  await certManager.decide('default', metadata.name, 'Approved');
+  await node.logged(written('web', true));
+});
+
+test('an issuer that is not there, or not ready, is named in the words of cert-manager, and answers once it is ready', async (t) => {
+  const { node, create } = await start(t, atOnce, {
+    flags: [
+      '--issuers',
+      JSON.stringify([{ signers: ['*'], certManager: { issuer: { name: 'late', kind: 'ClusterIssuer' } } }]),
+    ],
+  });
+  await create();
+  const event = await node.event('web', 'WaitingForSigner');
+  assert.match(event.message ?? '', /ClusterIssuer late/);
+  assert.match(event.message ?? '', /Referenced "ClusterIssuer" not found/);
+  await putClusterIssuer(node, 'late', false);
+  const unready = /Referenced issuer does not have a Ready status condition/;
+  await untilRequests(node, 'an issuer that is not ready', ([request]) =>
+    unready.test(JSON.stringify(request?.status)),
+  );
+  assert.match(await node.get('/statusz?json'), unready);
+  await putClusterIssuer(node, 'late', true);
+  await node.logged(written('web', true));
+});
+
+const ends: readonly (readonly [string, Partial<CertManagerBehaviour>, string, RegExp])[] = [
+  ['denied', { approver: 'deny' }, 'Denied', /denied at once/],
+  ['failed', { issuer: 'fail' }, 'Failed', /Error signing: the authority cannot be reached/],
+  ['called invalid', { issuer: 'call invalid' }, 'Failed', /such names are not issued/],
+];
+for (const [title, behaviour, reason, says] of ends) {
+  test(`a request that is ${title} tells the pod why, and makes way for another one with another key`, async (t) => {
+    const { node, certManager, made, create } = await start(t, { ...atOnce, ...behaviour });
+    await create();
+    const event = await node.event('web', reason);
+    assert.match(event.message ?? '', says);
+    assert.equal(made.length, 1, 'it is not tried again at once');
+    certManager.setBehaviour(atOnce);
+    await node.logged(written('web', true));
+    const [first, second, ...others] = made;
+    assert.deepEqual(others, []);
+    assert.notEqual(second?.metadata.name, first?.metadata.name);
+    assert.notEqual(second?.spec.request, first?.spec.request);
+    await untilRequests(node, 'no request is left', none);
+  });
+}
+
+test('a request that somebody deletes is made anew, whether it was approved or not', async (t) => {
+  const { node, certManager, made, create } = await start(t, {
+    approver: 'wait for a command',
+    issuer: 'keep pending',
+  });
+  await create();
+  const [first] = await untilRequests(node, 'a request', one);
+  assert.ok(first !== undefined, 'there is a request');
+  await deleteRequest(node, first);
+  const isAnother =
+    (uid = '') =>
+    (requests: readonly { readonly metadata: { readonly uid?: string } }[]) =>
+      requests.some(({ metadata }) => metadata.uid !== uid);
+  const [second] = await untilRequests(node, 'another request', isAnother(first.metadata.uid));
+  assert.ok(second !== undefined, 'there is another request');
+  await certManager.decide('default', second.metadata.name, 'Approved');
+  await untilRequests(node, 'a pending request', ([request]) => /"Pending"/.test(JSON.stringify(request?.status)));
+  await deleteRequest(node, second);
+  await untilRequests(node, 'a third request', isAnother(second.metadata.uid));
+  certManager.setBehaviour(atOnce);
+  await node.logged(written('web', true));
+  assert.equal(made.length, 3);
+});
+
+test('the request of a pod that is deleted while it waits goes with it', async (t) => {
+  const { node, create } = await start(t, { approver: 'wait for a command', issuer: 'sign' });
+  await create();
+  await untilRequests(node, 'a request', one);
+  await node.cluster.admin.deletePod('default', 'web');
+  await untilRequests(node, 'no request is left', none);
+});
+
+test('a restarted agent takes up the request of the one before it, and loses none that was answered meanwhile', async (t) => {
+  const { node, certManager, made, create } = await start(t, { approver: 'wait for a command', issuer: 'sign' });
+  await create();
+  const [before] = await untilRequests(node, 'a request', one);
+  await node.stopAgent();
+  certManager.setBehaviour(atOnce);
+  await untilRequests(node, 'an answer', ([request]) => request?.status?.certificate !== undefined);
+  await node.startAgent();
+  await node.logged(written('web', true));
+  assert.deepEqual(
+    made.map(({ metadata }) => metadata.uid),
+    [before?.metadata.uid],
+  );
+  await untilRequests(node, 'no request is left', none);
+});
+
+test('trust anchors that come with the certificate lie where the source wants them', async (t) => {
+  const { node, authority, create } = await start(t);
+  await create([{ podCertificate: { ...podCertificate, caPath: 'ca.pem' } }]);
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const anchors = node.read(pod, 'ca.pem');
+  const root = new X509Certificate(authority.rootPem);
+  assert.equal(new X509Certificate(anchors).fingerprint256, root.fingerprint256);
+  assert.equal(anchors.match(/-----BEGIN CERTIFICATE-----/g)?.length, 1, 'the intermediate is no anchor');
+});
+
+test('a certificate is renewed at the part of its life that the rule says, and one request a volume is the most there is', async (t) => {
+  const certManager = { issuer: { name: issuerName, kind: 'ClusterIssuer' }, refreshAfter: 0.02 };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
+  const { node, made, create } = await start(t, atOnce, { lifetimeSeconds: 120, flags });
+  let most = 0;
+  node.cluster.apiServer.store.subscribe(() => {
+    most = Math.max(most, certificateRequests(node).length);
+  });
+  await create();
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  const renewed = await node.logged(written('web', false));
+  assert.equal(node.leaf(pod).serialNumber, renewed['serial']);
+  await untilRequests(node, 'no request is left', none);
+  assert.ok(made.length >= 2, 'a renewal asks anew');
+  assert.equal(most, 1);
+});
+
+test('a cluster without cert-manager says what is missing, and its pods get their certificates once it is installed', async (t) => {
+  const node = await startNode(t, { flags: trust });
+  await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
+  const event = await node.event('web', 'CertificateAPIMissing');
+  assert.match(
+    event.message ?? '',
+    /does not serve CertificateRequests \(cert-manager\.io\/v1\): install cert-manager/,
+  );
+  assert.deepEqual(node.requests(), [], 'the name of the signer decides, not what is served');
+  node.cluster.apiServer.installCertManager();
+  await putClusterIssuer(node, issuerName, true);
+  const { problems } = await startIssuers(t, node, atOnce);
+  await node.logged(written('web', true));
+  assert.deepEqual(problems, []);
+});

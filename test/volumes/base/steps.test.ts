@@ -1,0 +1,84 @@
+/** Work in steps: in turn, a few milliseconds each, and ended where it stands. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createWorker, type Steps } from '../../../volumes/base/steps.ts';
+
+const always = (): void => {};
+
+/** Steps that each take some processor time. */
+function* work(steps: number, onStep: () => void = always, onEnd: () => void = always): Steps<number> {
+  try {
+    for (let step = 0; step < steps; step += 1) {
+      const until = performance.now() + 0.2;
+      while (performance.now() < until) {
+        // A step that takes time.
+      }
+      onStep();
+      yield;
+    }
+    return steps;
+  } finally {
+    onEnd();
+  }
+}
+
+test('long work lets short work, and whatever else there is, have its turn', async () => {
+  const worker = createWorker();
+  let stepsOfLong = 0;
+  let turns = 0;
+  let isOver = false;
+  const long = worker.carryOut(
+    work(1000, () => {
+      stepsOfLong += 1;
+    }),
+    always,
+  );
+  const tick = (): void => {
+    turns += 1;
+    if (!isOver) {
+      setImmediate(tick);
+    }
+  };
+  tick();
+  assert.equal(await worker.carryOut(work(2), always), 2);
+  assert.ok(stepsOfLong < 500, `${stepsOfLong} of 1000 steps were taken before two of another's`);
+  assert.equal(await long, 1000);
+  isOver = true;
+  assert.ok(turns > 10, `${turns} turns of the event loop`);
+});
+
+test('work that may not go on ends, lets go of what it holds, and holds up no other', async () => {
+  const worker = createWorker();
+  let isGone = false;
+  let ends = 0;
+  const goOn = (): void => {
+    if (isGone) {
+      throw new Error('the volume is gone');
+    }
+  };
+  const ended = worker.carryOut(
+    work(1000, always, () => {
+      ends += 1;
+    }),
+    goOn,
+  );
+  const other = worker.carryOut(work(100), always);
+  await new Promise((resolve) => setImmediate(resolve));
+  isGone = true;
+  await assert.rejects(ended, /the volume is gone/);
+  assert.equal(ends, 1);
+  assert.equal(await other, 100);
+});
+
+test('a fault of work is its own', async () => {
+  const worker = createWorker();
+  const faulty = worker.carryOut(
+    work(1000, () => {
+      throw new RangeError('broken');
+    }),
+    always,
+  );
+  const other = worker.carryOut(work(3), always);
+  await assert.rejects(faulty, RangeError);
+  assert.equal(await other, 3);
+});
