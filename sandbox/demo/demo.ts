@@ -67,7 +67,8 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
     cleanups.push(cluster.stopKubelet, cluster.close);
     const issuer = demoIssuers[options.issuer];
     // Workloads first, then the agent, then who answers it, then the API server: nobody finds anybody gone.
-    cleanups.splice(1, 0, issuer.start({ cluster, lifetimeSeconds: options.lifetimeSeconds, onProblem }));
+    const { lifetimeSeconds } = options;
+    cleanups.splice(1, 0, await issuer.start({ cluster, lifetimeSeconds, onProblem }));
     const agent = await startAgentProcess({
       cluster,
       flags: issuer.agentFlags,

@@ -37,9 +37,10 @@ test('--kubeconfig and --in-cluster hand all other arguments to the agent', () =
 });
 
 test('every fault of the options is named', () => {
-  assert.deepEqual(parseDemoOptions(['--kubernetes', '1.33', '--lifetime', '5']), {
+  assert.deepEqual(parseDemoOptions(['--issuer', 'vault', '--kubernetes', '1.33', '--lifetime', '5']), {
     type: 'invalid',
     faults: [
+      '--issuer: must be one of podCertificateRequest, certificateSigningRequest, certManager',
       '--kubernetes: must be one of 1.34, 1.35, 1.36, 1.37',
       '--lifetime: must be a whole number from 10 to 86400',
     ],
