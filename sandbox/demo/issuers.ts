@@ -2,10 +2,8 @@
  * Through which certificate API the demonstration's signer is asked. The pods, the workloads and the signer's authority are
  * the same with each of them: what differs is a rule of the agent's, and who answers.
  */
-import type { ApiClient } from '../../agent/kubernetes/client.ts';
-import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
-import { resourcePath } from '../../agent/kubernetes/paths.ts';
-import { asSent, createSandboxClient } from '../base/client.ts';
+import { createSandboxClient } from '../base/client.ts';
+import type { Admin } from '../cluster/admin.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startCertManager } from '../signers/cert-manager.ts';
 import { startSigningRequestSigner } from '../signers/signing-requests.ts';
@@ -62,7 +60,7 @@ export const demoIssuers: Readonly<Record<DemoIssuerName, DemoIssuer>> = {
     start: async (answering) => {
       const { apiServer, admin } = answering.cluster;
       apiServer.installCertManager();
-      await makeClusterIssuer(admin.client);
+      await makeClusterIssuer(admin);
       const options = optionsOf(answering);
       return ending(startCertManager(options, { approver: 'approve', issuer: 'sign' }), options);
     },
@@ -75,27 +73,24 @@ function optionsOf({ cluster, lifetimeSeconds, onProblem }: Answering) {
   return { client, authority, lifetimeSeconds, now: Date.now, onProblem };
 }
 
-function ending(answering: { close(): void }, { client }: { readonly client: ApiClient }): () => Promise<void> {
+interface Closing {
+  close(): void;
+}
+
+function ending(answering: Closing, { client }: { readonly client: Closing }): () => Promise<void> {
   return async () => {
     answering.close();
     client.close();
   };
 }
 
-async function makeClusterIssuer(client: ApiClient): Promise<void> {
+async function makeClusterIssuer({ create, client }: Admin): Promise<void> {
   const prefix = '/apis/cert-manager.io/v1';
-  const resource = 'clusterissuers';
-  const made = await client.request({
-    decode: asSent<KubernetesObject>,
-    method: 'POST',
-    path: resourcePath(prefix, { resource }),
-    body: { metadata: { name: clusterIssuer }, spec: { ca: { secretName: clusterIssuer } } },
-  });
-  await client.request({
-    method: 'PUT',
-    path: resourcePath(prefix, { resource, name: clusterIssuer, subresource: 'status' }),
-    body: { ...made, status: { conditions: [{ type: 'Ready', status: 'True' }] } },
-  });
+  const issuer = { metadata: { name: clusterIssuer }, spec: { ca: { secretName: clusterIssuer } } };
+  const made = await create(prefix, { resource: 'clusterissuers' }, issuer);
+  const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+  const path = `${prefix}/clusterissuers/${clusterIssuer}/status`;
+  await client.request({ method: 'PUT', path, body: { ...made, status } });
 }
 
 /** A rule for the demonstration's signer, and the trust domain in the names that its requests carry. */
