@@ -17,6 +17,8 @@ export interface AgentProcess extends RunningProcess {
 
 export interface AgentProcessOptions {
   readonly cluster: Cluster;
+  /** Options beyond those that lead it to its cluster. */
+  readonly flags: readonly string[];
   /** File for the log; absent: the terminal. */
   readonly logFile?: string;
   readonly onUnexpectedExit: (how: string) => void;
@@ -25,7 +27,7 @@ export interface AgentProcessOptions {
 const readyCheckMs = 50;
 
 export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
-  const { cluster, logFile, onUnexpectedExit } = options;
+  const { cluster, flags, logFile, onUnexpectedExit } = options;
   const address = `127.0.0.1:${await freePort()}`;
   const output = logFile === undefined ? 'inherit' : openSync(logFile, 'a', 0o600);
   const child = startProcess({
@@ -35,6 +37,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
       ...['--node-name', cluster.nodeName, '--driver-name', cluster.driverName],
       ...['--kubelet-root', cluster.kubeletRoot, '--csi-socket', cluster.csiSocket, '--no-registration'],
       ...['--volume-mode', 'directory', '--metrics-address', address],
+      ...flags,
     ],
     output,
     onUnexpectedExit,

@@ -9,6 +9,7 @@ import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { podVolume } from '../kubelet/pod.ts';
 import type { KubeletNotice } from '../kubelet/surroundings.ts';
 import { type AgentProcess, lastLines, startAgentProcess } from './agent-process.ts';
+import { demoIssuers } from './issuers.ts';
 import { countLine, createNarrator, identityLines, type Narrator, podLine, type Terminal } from './narrator.ts';
 import type { DemoOptions } from './options.ts';
 import { demoNamespace, demoSigner, keyTypePods, workloadPod } from './pods.ts';
@@ -64,12 +65,16 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
     const mounts = new Map<string, number>();
     const cluster = await startStageCluster(options, directory, sightings, mounts, onProblem);
     cleanups.push(cluster.stopKubelet, cluster.close);
+    const issuer = demoIssuers[options.issuer];
+    // Workloads first, then the agent, then who answers it, then the API server: nobody finds anybody gone.
+    const { lifetimeSeconds } = options;
+    cleanups.splice(1, 0, await issuer.start({ cluster, lifetimeSeconds, onProblem }));
     const agent = await startAgentProcess({
       cluster,
+      flags: issuer.agentFlags,
       ...(options.verbose ? {} : { logFile }),
       onUnexpectedExit: (how) => onProblem(`the agent ended: ${how}`),
     });
-    // Workloads first, then the agent, then the API server: nobody finds anybody gone.
     cleanups.splice(1, 0, agent.stop);
     return await tell({ options, narrator, sightings, cluster, agent, logFile, mounts, signal });
   } catch (error) {
@@ -125,6 +130,9 @@ async function tell(stage: Stage): Promise<number> {
   const { options, narrator, sightings, cluster, agent, mounts, signal } = stage;
   const { kubernetes, lifetimeSeconds } = options;
   narrator.plain(`Kubernetes ${kubernetes} with one node, the signer ${demoSigner}, and the agent.`);
+  for (const line of demoIssuers[options.issuer].said) {
+    narrator.plain(line);
+  }
   narrator.plain('Ctrl-C ends it and leaves nothing behind.');
   await agent.ready(signal);
   narrator.step(`The API server is ${cluster.apiServer.url}, the agent is process ${agent.pid}.`);

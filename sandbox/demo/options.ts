@@ -4,9 +4,12 @@
 import { parseArgs } from 'node:util';
 import { type KubernetesVersion, kubernetesVersions } from '../base/cluster-rules.ts';
 import { messageOf } from '../base/errors.ts';
+import { type DemoIssuerName, demoIssuerNames } from './issuers.ts';
 
 export interface DemoOptions {
   readonly once: boolean;
+  /** The certificate API through which the signer is asked. */
+  readonly issuer: DemoIssuerName;
   readonly kubernetes: KubernetesVersion;
   readonly lifetimeSeconds: number;
   /** Absent: a fresh temporary directory. */
@@ -22,6 +25,7 @@ export type DemoCommand =
   | { readonly type: 'help' }
   | { readonly type: 'invalid'; readonly faults: readonly string[] };
 
+const defaultIssuer: DemoIssuerName = 'podCertificateRequest';
 const defaultLifetimeSeconds = 15;
 const shortestLifetimeSeconds = 10;
 const longestLifetimeSeconds = 86400;
@@ -33,6 +37,8 @@ get certificates from it. No cluster, no root. Ctrl-C ends everything and leaves
 
   --once                 End by itself: with 0 when both workloads have seen a new leaf and a new CA
                          without a failed request, else with 1 and what was missing.
+  --issuer NAME          Through which certificate API the agent asks the signer; the pods are the same with each:
+                         ${demoIssuerNames.join(', ')}. Default ${defaultIssuer}.
   --kubernetes VERSION   The Kubernetes version to play: ${kubernetesVersions.join(', ')}. Default 1.36.
   --lifetime SECONDS     Lifetime of certificates, ${shortestLifetimeSeconds} to ${longestLifetimeSeconds}. Default ${defaultLifetimeSeconds}. The cluster's
                          minimums (an hour, in a real one) shrink along with it.
@@ -65,6 +71,10 @@ export function parseDemoOptions(argv: readonly string[]): DemoCommand {
     return { type: 'help' };
   }
   const faults: string[] = [];
+  const issuer = demoIssuerNames.find((name) => name === values.issuer);
+  if (issuer === undefined) {
+    faults.push(`--issuer: must be one of ${demoIssuerNames.join(', ')}`);
+  }
   const kubernetes = kubernetesVersions.find((version) => version === values.kubernetes);
   if (kubernetes === undefined) {
     faults.push(`--kubernetes: must be one of ${kubernetesVersions.join(', ')}`);
@@ -74,11 +84,11 @@ export function parseDemoOptions(argv: readonly string[]): DemoCommand {
   if (!Number.isInteger(lifetimeSeconds) || !inRange) {
     faults.push(`--lifetime: must be a whole number from ${shortestLifetimeSeconds} to ${longestLifetimeSeconds}`);
   }
-  if (kubernetes === undefined || faults.length > 0) {
+  if (issuer === undefined || kubernetes === undefined || faults.length > 0) {
     return { type: 'invalid', faults };
   }
   const { once, keep, verbose, dir } = values;
-  return { type: 'demo', options: { once, kubernetes, lifetimeSeconds, directory: dir, keep, verbose } };
+  return { type: 'demo', options: { once, issuer, kubernetes, lifetimeSeconds, directory: dir, keep, verbose } };
 }
 
 function readArguments(argv: readonly string[]) {
@@ -86,6 +96,7 @@ function readArguments(argv: readonly string[]) {
     args: [...argv],
     options: {
       once: { type: 'boolean', default: false },
+      issuer: { type: 'string', default: defaultIssuer },
       kubernetes: { type: 'string', default: '1.36' },
       lifetime: { type: 'string', default: String(defaultLifetimeSeconds) },
       dir: { type: 'string' },

@@ -7,6 +7,8 @@ import type { WorkloadName } from './sightings.ts';
 
 export const demoNamespace = 'demo';
 export const demoSigner = 'example.com/mesh';
+/** Of the workloads' SPIFFE IDs. */
+export const demoTrustDomain = 'example.com';
 const volumeName = 'mtls';
 
 /** Pods that show the key types, in the order in which they are made. */
@@ -21,7 +23,7 @@ export function workloadPod(name: WorkloadName): PodRequest {
 
 /** SPIFFE ID that the signer gives the workload. */
 export function workloadId(name: WorkloadName): string {
-  return `spiffe://example.com/ns/${demoNamespace}/sa/${name}`;
+  return `spiffe://${demoTrustDomain}/ns/${demoNamespace}/sa/${name}`;
 }
 
 function podOf(name: string, keyType: KeyType): PodRequest {

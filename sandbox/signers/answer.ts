@@ -29,10 +29,10 @@ export interface AnswerContext {
   readonly now: number;
 }
 
-/** The answer to write; `expires` is the notAfter of a certificate in it, in milliseconds since the epoch. */
+/** The answer to write. */
 export interface Answer {
   readonly status: RequestStatus;
-  readonly expires?: number;
+  readonly isCertificate: boolean;
 }
 
 /** Composes the answer of a signer that behaves like this; undefined when it leaves the request alone. */
@@ -94,7 +94,7 @@ async function composeCertificate(
       notAfter: rfc3339(times.notAfter),
       beginRefreshAt: rfc3339(times.beginRefreshAt),
     },
-    expires: times.notAfter,
+    isCertificate: true,
   };
 }
 
@@ -110,7 +110,7 @@ function writeChain(leaf: string, intermediate: string, behaviour: Behaviour): s
 }
 
 function refusal(type: 'Denied' | 'Failed', reason: string, message: string, now: number): Answer {
-  return { status: { conditions: [condition(type, reason, message, now)] } };
+  return { status: { conditions: [condition(type, reason, message, now)] }, isCertificate: false };
 }
 
 function condition(type: string, reason: string, message: string, now: number): Condition {

@@ -34,7 +34,8 @@ export interface CertManagerBehaviour {
 
 export interface CertManagerOptions {
   readonly client: ApiClient;
-  readonly authority: Authority;
+  /** The authority that certificates come from at the moment. */
+  readonly authority: () => Authority;
   /** Where a request names no lifetime. */
   readonly lifetimeSeconds: number;
   /** Milliseconds since the epoch. */
@@ -178,10 +179,13 @@ function contentsFault({ spec }: CertificateRequest, { extensions }: Pkcs10Certi
 }
 
 async function issued(
-  { authority, lifetimeSeconds, now }: CertManagerOptions,
+  options: CertManagerOptions,
   request: CertificateRequest,
   csr: Pkcs10CertificateRequest,
 ): Promise<Status> {
+  const { lifetimeSeconds, now } = options;
+  // All that is answered is of one authority, also when another one takes its place meanwhile.
+  const authority = options.authority();
   const names = csr.extensions.flatMap((each) =>
     each instanceof SubjectAlternativeNameExtension ? each.names.items : [],
   );

@@ -15,22 +15,32 @@ export interface Generations {
   switchToNext(): void;
   /** Roots of authorities that sign no more are published no more. */
   dropOld(): void;
-  /** Remembers a certificate. @param notAfter milliseconds since the epoch. */
-  noteIssued(authority: Authority, notAfter: number): void;
   /** notAfter of the last certificate of all authorities that sign no more, milliseconds since the epoch; 0 for none. */
   lastOldNotAfter(): number;
 }
 
-/** Starts with one authority. @param now the wall clock, milliseconds since the epoch. */
+/** Starts with one authority. Each of them remembers what it issues, for whomever. @param now the wall clock, milliseconds since the epoch. */
 export async function createGenerations(signerName: string, now: () => number): Promise<Generations> {
   let count = 0;
-  const create = async () => {
+  const lastNotAfter = new Map<Authority, number>();
+  const create = async (): Promise<Authority> => {
     count += 1;
-    return await createAuthority(`${signerName} ${count}`, now());
+    const plain = await createAuthority(`${signerName} ${count}`, now());
+    const authority: Authority = {
+      ...plain,
+      issue: (order) => {
+        const known = lastNotAfter.get(authority);
+        if (known !== undefined) {
+          lastNotAfter.set(authority, Math.max(known, order.notAfter));
+        }
+        return plain.issue(order);
+      },
+    };
+    return authority;
   };
   let current = await create();
   let next: Promise<Authority> | undefined;
-  const lastNotAfter = new Map<Authority, number>([[current, 0]]);
+  lastNotAfter.set(current, 0);
   let prepared: Authority | undefined;
 
   return {
@@ -56,12 +66,6 @@ export async function createGenerations(signerName: string, now: () => number): 
         if (authority !== current && authority !== prepared) {
           lastNotAfter.delete(authority);
         }
-      }
-    },
-    noteIssued: (authority, notAfter) => {
-      const known = lastNotAfter.get(authority);
-      if (known !== undefined) {
-        lastNotAfter.set(authority, Math.max(known, notAfter));
       }
     },
     lastOldNotAfter: () => {

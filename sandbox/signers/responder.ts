@@ -69,15 +69,14 @@ export function createResponder(options: ResponderOptions): Responder {
     if (chosen.type === 'slow') {
       await sleep(chosen.delayMs, undefined, { signal });
     }
-    const authority = generations.current();
     const { trustDomain, lifetimes } = options;
-    const composed = await composeAnswer(request, chosen, { authority, trustDomain, lifetimes, now: now() });
+    const context = { authority: generations.current(), trustDomain, lifetimes, now: now() };
+    const composed = await composeAnswer(request, chosen, context);
     if (composed === undefined) {
       return;
     }
-    if (composed.expires !== undefined) {
+    if (composed.isCertificate) {
       issued += 1;
-      generations.noteIssued(authority, composed.expires);
     }
     await deliver(request, composed, needsBackDoor(chosen));
   };

@@ -21,7 +21,8 @@ export type SigningBehaviour = 'approve and sign' | 'sign when approved' | 'deny
 export interface SigningRequestSignerOptions {
   readonly client: ApiClient;
   readonly signerName: string;
-  readonly authority: Authority;
+  /** The authority that certificates come from at the moment. */
+  readonly authority: () => Authority;
   /** Where a request names no lifetime. */
   readonly lifetimeSeconds: number;
   readonly now: () => number;
@@ -77,14 +78,14 @@ async function answer(
   await put(options, { ...request, status: { ...request.status, certificate } }, 'status');
 }
 
-async function sign(
-  { authority, lifetimeSeconds, now }: SigningRequestSignerOptions,
-  { spec }: CertificateSigningRequest,
-): Promise<string> {
+async function sign(options: SigningRequestSignerOptions, { spec }: CertificateSigningRequest): Promise<string> {
   const csr = new Pkcs10CertificateRequest(Buffer.from(spec.request, 'base64').toString('utf8'));
   const names = csr.extensions.flatMap((each) =>
     each instanceof SubjectAlternativeNameExtension ? each.names.items : [],
   );
+  const { lifetimeSeconds, now } = options;
+  // The leaf and its intermediate are of one authority, also when another one takes its place meanwhile.
+  const authority = options.authority();
   const notBefore = now() - 1000;
   const leaf = await authority.issue({
     publicKey: new Uint8Array(csr.publicKey.rawData),

@@ -1,27 +1,21 @@
 /**
  * What a controller manager does in a real cluster and the sandbox needs: default service accounts, collection of
- * dependents whose owners are gone, and the removal of old PodCertificateRequests and events.
+ * dependents whose owners are gone, and the removal of what is old (`cleaning.ts`).
  *
  * https://kubernetes.io/docs/concepts/architecture/garbage-collection/
  */
 import { randomUUID } from 'node:crypto';
-import type { ApiObject, GroupResource } from '../base/objects.ts';
+import type { ApiObject } from '../base/objects.ts';
 import type { Api } from './api.ts';
+import { type Ages, type Cleaning, cleanings } from './cleaning.ts';
 import { timestamp } from './metadata.ts';
-import { podCertificateRequests } from './resources.ts';
 import type { StoreEvent } from './store.ts';
 
-const minuteMs = 60_000;
-/** Ages at which objects are removed, on a real cluster. */
-const lifetimesMs: ReadonlyMap<GroupResource, number> = new Map([
-  [podCertificateRequests, 15 * minuteMs],
-  ['events', 60 * minuteMs],
-]);
-/** How often that is looked at, on a real cluster. */
-const sweepIntervalMs = 5 * minuteMs;
+/** Between two looks, however fast time runs. */
+const shortestIntervalMs = 50;
 
 export interface Controllers {
-  /** Removes what is older than its lifetime now, without waiting for the next sweep. */
+  /** Removes now whatever has had its time, without waiting for the next sweep. */
   sweep(): void;
   stop(): void;
 }
@@ -37,13 +31,14 @@ export function startControllers(api: Api): Controllers {
     });
     immediates.add(immediate);
   };
-  const sweep = (): void => {
-    for (const [resource, lifetimeMs] of lifetimesMs) {
-      for (const object of store.list(resource)) {
-        const age = api.now() - Date.parse(object.metadata.creationTimestamp ?? '');
-        if (age > lifetimeMs / api.timeScale) {
-          store.remove(resource, object.metadata.namespace ?? '', object.metadata.name ?? '');
-        }
+  const ages: Ages = {
+    isOlder: (time, ageMs) => api.now() - Date.parse(time ?? '') > ageMs / api.timeScale,
+    hasPassed: (time) => time < api.now(),
+  };
+  const clean = ({ resource, isOver }: Cleaning): void => {
+    for (const object of store.list(resource)) {
+      if (isOver(object, ages)) {
+        store.remove(resource, object.metadata.namespace ?? '', object.metadata.name ?? '');
       }
     }
   };
@@ -59,12 +54,16 @@ export function startControllers(api: Api): Controllers {
       soon(() => collectDependents(api, event.object));
     }
   });
-  const interval = setInterval(sweep, Math.max(50, sweepIntervalMs / api.timeScale));
+  const intervals = cleanings.map((cleaning) =>
+    setInterval(() => clean(cleaning), Math.max(shortestIntervalMs, cleaning.intervalMs / api.timeScale)),
+  );
   return {
-    sweep,
+    sweep: () => cleanings.forEach(clean),
     stop: () => {
       unsubscribe();
-      clearInterval(interval);
+      for (const interval of intervals) {
+        clearInterval(interval);
+      }
       for (const immediate of immediates) {
         clearImmediate(immediate);
       }

@@ -4,7 +4,8 @@
  */
 
 import type { KubernetesVersion, UserInfo } from '../base/cluster-rules.ts';
-import type { ApiObject, GroupResource } from '../base/objects.ts';
+import { isFieldSet, objectAt, objectsAt, stringAt } from '../base/fields.ts';
+import type { ApiObject, GroupResource, JsonObject } from '../base/objects.ts';
 import type { StructSchema } from './schemas/schema.ts';
 
 export interface ResourceType {
@@ -37,6 +38,8 @@ export interface ResourceType {
   readonly deprecations: Readonly<Record<string, string>>;
   /** Sets what the server decides about a new object, in place: its first status, above all. */
   prepareForCreate(object: ApiObject, user: UserInfo): void;
+  /** Sets what the server decides about a new status, in place. @param now RFC 3339 */
+  prepareForStatusUpdate(object: ApiObject, old: ApiObject, now: string): void;
 }
 
 /** A resource that answers a question and stores nothing. */
@@ -92,6 +95,7 @@ export function resource(row: Row): ResourceType {
     names: 'subdomain',
     storedAs: groupResource(row),
     prepareForCreate: () => {},
+    prepareForStatusUpdate: () => {},
     deprecations: {},
     ...rest,
   };
@@ -105,6 +109,22 @@ export function withoutNamespaceField(row: Row): ResourceType {
 /** Nobody brings the status of a new object along. */
 export function dropStatus(object: ApiObject): void {
   object.status = {};
+}
+
+/** Says when conditions were written and came to hold, where their writer leaves that out. */
+export function stampConditions(object: ApiObject, old: ApiObject, now: string): void {
+  const oldConditions = objectsAt(objectAt(old, 'status'), 'conditions');
+  const status = objectAt(object, 'status');
+  const conditions = objectsAt(status, 'conditions').map((condition) => {
+    const isSame = ({ type, status: holds }: JsonObject) => type === condition['type'] && holds === condition['status'];
+    const since = stringAt(oldConditions.find(isSame), 'lastTransitionTime') || now;
+    return { ...condition, ...missing(condition, { lastUpdateTime: now, lastTransitionTime: since }) };
+  });
+  object.status = conditions.length > 0 ? { ...status, conditions } : status;
+}
+
+function missing(given: JsonObject, values: Readonly<Record<string, string>>): JsonObject {
+  return Object.fromEntries(Object.entries(values).filter(([field]) => !isFieldSet(given, field)));
 }
 
 /** A request says who made it; what its maker says about that is overwritten. */

@@ -12,6 +12,7 @@ import {
   type ReviewType,
   resource,
   selecting,
+  stampConditions,
   stampRequester,
   withoutNamespaceField,
 } from './resource-type.ts';
@@ -52,6 +53,7 @@ const rbacGroup = 'rbac.authorization.k8s.io';
 const certificatesGroup = 'certificates.k8s.io';
 
 export const podCertificateRequests: GroupResource = 'podcertificaterequests.certificates.k8s.io';
+export const signingRequests: GroupResource = 'certificatesigningrequests.certificates.k8s.io';
 
 export const resourceTypes: readonly ResourceType[] = [
   resource({
@@ -184,6 +186,7 @@ export const resourceTypes: readonly ResourceType[] = [
     statusSubresources: ['status', 'approval'],
     fieldPaths: ['spec.signerName'],
     prepareForCreate: stampRequester,
+    prepareForStatusUpdate: stampConditions,
   }),
   ...certManagerTypes,
   resource({

@@ -24,6 +24,7 @@ import {
   metadataForCreate,
   metadataForUpdate,
   nameForCreate,
+  timestamp,
   unconditionalUpdateError,
   validateMetadataUpdate,
 } from './metadata.ts';
@@ -105,7 +106,9 @@ export function updateObject(api: Api, request: WriteRequest, old: ApiObject, gi
   const isStatus = target.type.statusSubresources.includes(info.subresource);
   const updated = structuredClone(isStatus ? withStatusOf(old, given) : withoutStatusOf(target, old, given));
   const attributes = attributesOf(info, user, query);
-  if (!isStatus) {
+  if (isStatus) {
+    target.type.prepareForStatusUpdate(updated, old, timestamp(api.now()));
+  } else {
     // Of a status update only the status counts; the rest stays as it was stored, in whatever version that was.
     api.rules.default(validationRequest(request, updated), rulesContext(api));
   }

@@ -23,7 +23,8 @@ export async function startIssuers(
   const authority = await createAuthority('mesh', Date.now());
   const problems: string[] = [];
   const onProblem = (problem: string): void => void problems.push(problem);
-  const certManager = startCertManager({ client, authority, lifetimeSeconds, now: Date.now, onProblem }, behaviour);
+  const options = { client, authority: () => authority, lifetimeSeconds, now: Date.now, onProblem };
+  const certManager = startCertManager(options, behaviour);
   t.after(async () => certManager.close());
   return { certManager, authority, problems };
 }

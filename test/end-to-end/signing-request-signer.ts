@@ -20,7 +20,7 @@ export async function startSigner(
   const problems: string[] = [];
   const onProblem = (problem: string): void => void problems.push(problem);
   const signer = startSigningRequestSigner(
-    { client, signerName, authority, lifetimeSeconds, now: Date.now, onProblem },
+    { client, signerName, authority: () => authority, lifetimeSeconds, now: Date.now, onProblem },
     behaviour,
   );
   t.after(async () => signer.close());

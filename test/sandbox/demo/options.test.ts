@@ -7,6 +7,7 @@ test('without options the demonstration plays Kubernetes 1.36 until it is stoppe
     type: 'demo',
     options: {
       once: false,
+      issuer: 'podCertificateRequest',
       kubernetes: '1.36',
       lifetimeSeconds: 15,
       directory: undefined,
@@ -36,9 +37,10 @@ test('--kubeconfig and --in-cluster hand all other arguments to the agent', () =
 });
 
 test('every fault of the options is named', () => {
-  assert.deepEqual(parseDemoOptions(['--kubernetes', '1.33', '--lifetime', '5']), {
+  assert.deepEqual(parseDemoOptions(['--issuer', 'vault', '--kubernetes', '1.33', '--lifetime', '5']), {
     type: 'invalid',
     faults: [
+      '--issuer: must be one of podCertificateRequest, certificateSigningRequest, certManager',
       '--kubernetes: must be one of 1.34, 1.35, 1.36, 1.37',
       '--lifetime: must be a whole number from 10 to 86400',
     ],
@@ -52,6 +54,7 @@ test('--help explains every option', () => {
   assert.equal(parseDemoOptions(['--help']).type, 'help');
   for (const option of [
     'once',
+    'issuer',
     'kubernetes',
     'lifetime',
     'dir',

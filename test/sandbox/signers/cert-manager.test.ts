@@ -32,7 +32,7 @@ async function start(t: TestContext, behaviour: CertManagerBehaviour) {
   const onProblem = (problem: string): void => void problems.push(problem);
   const authority = await createAuthority('ca', Date.now());
   const certManager = startCertManager(
-    { client, authority, lifetimeSeconds: 3600, now: Date.now, onProblem },
+    { client, authority: () => authority, lifetimeSeconds: 3600, now: Date.now, onProblem },
     behaviour,
   );
   t.after(() => {

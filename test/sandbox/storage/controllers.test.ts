@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import type { ApiObject } from '../../../sandbox/base/objects.ts';
 import type { ApiServer } from '../../../sandbox/serving/server.ts';
-import { podCertificateRequests } from '../../../sandbox/storage/resources.ts';
+import { createAuthority } from '../../../sandbox/signers/authority.ts';
+import { podCertificateRequests, signingRequests } from '../../../sandbox/storage/resources.ts';
 import { withinBound } from '../../support/bounded.ts';
+import { call } from '../serving/client.ts';
 import { startSandbox } from '../serving/sandbox-target.ts';
 
 const owner = (name: string): ApiObject['metadata'] => ({
@@ -80,4 +83,59 @@ test('a new namespace gets its default service account', async (t) => {
   });
   server.store.create('namespaces', { metadata: { name: 'n', uid: 'n' } });
   assert.equal(await withinBound(promise, 'a service account in the new namespace'), 'default');
+});
+
+test('signing requests go an hour after their answer, unanswered ones after a day, and those whose certificate has expired', async (t) => {
+  const start = Date.parse('2026-01-01T00:00:00Z');
+  const minutes = (count: number): number => count * 60_000;
+  let now = start;
+  const { server, target } = await startSandbox(t, { clock: () => now });
+  const { store } = server;
+  const authority = await createAuthority('old', start);
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const names = { publicKey: publicKey.export({ type: 'spki', format: 'der' }), uris: [], dnsNames: ['a.example'] };
+  const certificate = async (lifetimeMinutes: number): Promise<string> => {
+    const leaf = await authority.issue({ ...names, notBefore: start, notAfter: start + minutes(lifetimeMinutes) });
+    return Buffer.from(leaf + authority.intermediatePem).toString('base64');
+  };
+  const collection = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+  const put = async (name: string, subresource: string, status: object): Promise<void> => {
+    const body = { ...store.get(signingRequests, '', name), status };
+    const reply = await call(target, `${collection}/${name}/${subresource}`, { method: 'PUT', body });
+    assert.equal(reply.status, 200, JSON.stringify(reply.body));
+  };
+  const condition = (type: string) => ({ conditions: [{ type, status: 'True', reason: 'Test' }] });
+  for (const name of ['pending', 'denied', 'failed', 'unsigned', 'issued', 'expiring']) {
+    const metadata = { name, uid: name, creationTimestamp: new Date(start).toISOString() };
+    store.create(signingRequests, { metadata, spec: { signerName: 'example.org/approved' } });
+  }
+  // The server says when an answer was written, since its writer need not; what counts is that, not the request's age.
+  now = start + minutes(10);
+  await put('denied', 'approval', condition('Denied'));
+  await put('failed', 'status', condition('Failed'));
+  for (const name of ['unsigned', 'issued', 'expiring']) {
+    await put(name, 'approval', condition('Approved'));
+  }
+  const at = '2026-01-01T00:10:00Z';
+  const { conditions } = store.get(signingRequests, '', 'issued')?.status ?? {};
+  const [approved] = condition('Approved').conditions;
+  assert.deepEqual(conditions, [{ ...approved, lastUpdateTime: at, lastTransitionTime: at }]);
+  for (const [name, lifetimeMinutes] of [
+    ['issued', 24 * 60],
+    ['expiring', 30],
+  ] as const) {
+    await put(name, 'status', { conditions, certificate: await certificate(lifetimeMinutes) });
+  }
+  const left = (atMinutes: number): unknown[] => {
+    now = start + minutes(atMinutes);
+    server.sweep();
+    return store.list(signingRequests).map(({ metadata }) => metadata.name);
+  };
+  assert.deepEqual(left(30), ['denied', 'expiring', 'failed', 'issued', 'pending', 'unsigned']);
+  assert.deepEqual(left(31), ['denied', 'failed', 'issued', 'pending', 'unsigned']);
+  assert.deepEqual(left(70), ['denied', 'failed', 'issued', 'pending', 'unsigned']);
+  assert.deepEqual(left(71), ['pending', 'unsigned']);
+  assert.deepEqual(left(24 * 60), ['pending', 'unsigned']);
+  assert.deepEqual(left(24 * 60 + 1), ['unsigned']);
+  assert.deepEqual(left(24 * 60 + 11), []);
 });
