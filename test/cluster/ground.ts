@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Agent } from 'node:https';
+import { nodeLabel } from '../../agent/issuance/contents-request.ts';
 import type { UserInfo } from '../../sandbox/base/cluster-rules.ts';
 import { isObject, type JsonObject } from '../../sandbox/base/objects.ts';
 import { createSignerApi } from '../../sandbox/signers/api.ts';
@@ -230,6 +231,12 @@ async function removeAll(
       await send(collection, 'DELETE', { gracePeriodSeconds: 0, propagationPolicy: 'Background' });
     }
   }
+  const signingRequests = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+  await send(
+    `${signingRequests}?labelSelector=${encodeURIComponent(`${nodeLabel}=${names.mark}-node-a`)}`,
+    'DELETE',
+    {},
+  );
   const left: string[] = [];
   for (const path of made.toReversed()) {
     const { status } = await send(path, 'DELETE', { gracePeriodSeconds: 0, propagationPolicy: 'Background' });

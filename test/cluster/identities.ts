@@ -3,35 +3,21 @@
  * whoever holds the agent's credentials cannot do what the security model says he cannot.
  */
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, test } from 'node:test';
 import { createRequestedTokens } from '../../agent/issuance/requested-tokens.ts';
 import type { JsonObject } from '../../sandbox/base/objects.ts';
-import type { AgentIdentity } from '../../sandbox/cluster/permissions.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
 import { users } from '../sandbox/rules/cases/objects.ts';
 import { requestSpec } from '../sandbox/rules/cases/requests.ts';
 import { createCertificates, createWorld } from '../sandbox/rules/world.ts';
 import { type Answer, call, type Target } from '../sandbox/serving/client.ts';
-import type { Caller } from './access.ts';
 import { type AgentParts, startAgentParts } from './agent-parts.ts';
-import { chartObjects } from './chart.ts';
 import type { Ground } from './ground.ts';
+import { accountOf, eventually, install } from './holder.ts';
 import { versionsOf } from './server.ts';
-
-/** New roles and policies come into force a little later. */
-const patienceMs = 15_000;
-const lookAgainMs = 250;
 
 const asPod = [{ signers: ['*'], as: 'pod', certificateSigningRequest: {} }];
 const asking = { priority: 'first', signal: new AbortController().signal } as const;
-
-interface Holder {
-  readonly caller: Caller;
-  readonly parts: AgentParts;
-  /** Plain requests for PodCertificateRequests, as the agent makes them. */
-  readonly target: Target;
-}
 
 export function identities(ground: () => Ground): void {
   describe('The identity modes of the chart', () => {
@@ -151,52 +137,6 @@ async function works({ access, names, offers, signer, web }: Ground, parts: Agen
   }
 }
 
-/** Gives a service account what the chart gives it, and becomes a pod of it. Undefined: skipped. */
-async function install(
-  t: TestContext,
-  ground: Ground,
-  mode: AgentIdentity,
-  variant = '',
-  issuers: readonly object[] = [],
-): Promise<Holder | undefined> {
-  const chart = chartObjects(mode, [], issuers);
-  if (chart.type === 'missing') {
-    t.skip(chart.reason);
-    return undefined;
-  }
-  const { access, create: make, names, nodeName, tokenFor } = ground;
-  const account = accountOf(ground, mode) + variant;
-  const { agentNamespace } = names;
-  await make(`/api/v1/namespaces/${agentNamespace}/serviceaccounts`, { metadata: { name: account } });
-  for (const { prefix, resource, object } of chart.objects) {
-    const renamed = JSON.stringify(object)
-      .replaceAll('pod-certificate-agent', account)
-      .replaceAll('"namespace":"kube-system"', `"namespace":"${agentNamespace}"`)
-      .replaceAll('system:serviceaccount:kube-system:', `system:serviceaccount:${agentNamespace}:`);
-    await make(`${prefix}/${resource}`, JSON.parse(renamed));
-  }
-  const pod = await make(`/api/v1/namespaces/${agentNamespace}/pods`, {
-    metadata: { name: account },
-    spec: {
-      ...{ nodeName, serviceAccountName: account, automountServiceAccountToken: false },
-      containers: [{ name: 'none', image: 'registry.k8s.io/pause:3.10' }],
-    },
-  });
-  const token = await tokenFor(agentNamespace, account, pod['metadata'] as { name: string; uid: string });
-  const caller = access.withToken(token);
-  const impersonateNode = mode === 'impersonatedNode';
-  const parts = startAgentParts({ access, caller, nodeName, impersonateNode });
-  t.after(parts.stop);
-  const headers = impersonateNode ? { 'Impersonate-User': `system:node:${nodeName}` } : {};
-  const target = { ...caller.target, headers: { ...caller.target.headers, ...headers } };
-  await eventually(async () => assert.equal(parts.requests.health().synced, true, 'the list of the node’s requests'));
-  return { caller, parts, target };
-}
-
-function accountOf({ names }: Ground, mode: AgentIdentity): string {
-  return `${names.mark}-${mode.toLowerCase()}`;
-}
-
 function collection({ names, offers }: Ground): string {
   const [api] = offers.requestApis;
   return `${api?.pathPrefix}/namespaces/${names.namespace}/podcertificaterequests`;
@@ -215,17 +155,3 @@ async function create(ground: Ground, target: Target, changes: JsonObject): Prom
 }
 
 const json = { 'Content-Type': 'application/json' };
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const until = Date.now() + patienceMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() >= until) {
-        throw error;
-      }
-      await sleep(lookAgainMs);
-    }
-  }
-}

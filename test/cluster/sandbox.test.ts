@@ -15,7 +15,10 @@ for (const kubernetes of kubernetesVersions) {
       const canImpersonate = kubernetes === '1.36' || kubernetes === '1.37';
       // Nodes get no permission of their own: the suite gives them what it needs, as on any cluster.
       const agentObjects = agentPermissions(canImpersonate ? 'impersonatedNode' : 'serviceAccount');
-      node = await startNode({ after: (closer) => void closers.push(closer) }, { kubernetes, agentObjects });
+      node = await startNode(
+        { after: (closer) => void closers.push(closer) },
+        { kubernetes, agentObjects, certManager: true },
+      );
     });
     after(async () => {
       for (const close of closers) {

@@ -3,6 +3,7 @@
  */
 import { after, before, describe } from 'node:test';
 import { agreement } from './agreement.ts';
+import { contentsAreTaken } from './contents.ts';
 import { type Ground, prepareGround } from './ground.ts';
 import { identities } from './identities.ts';
 import { keysAreTaken } from './keys.ts';
@@ -34,6 +35,7 @@ export function clusterSuite({ kubeconfig, onGround, withAgent, compact }: Suite
     });
     after(() => ground?.clear());
     keysAreTaken(standing);
+    contentsAreTaken(standing);
     identities(standing);
     watches(standing, compact);
     agreement(standing);
