@@ -109,7 +109,8 @@ export function openApiSide({
   closers.add(() => nodePods.stop());
   const trust = createTrustAnchors({
     clock,
-    watchBundles: (selector, onError, take) => watchClusterTrustBundles(client, discovery, selector, onError, take),
+    watchBundles: (selector, onError, take, untilRoom) =>
+      watchClusterTrustBundles(client, discovery, selector, onError, take, { untilRoom }),
     onMalformed: (bundle, reason) =>
       log.warn(`ClusterTrustBundle ${bundle} cannot be read; its signer has to mend it`, { reason }),
     onListenerFault: (error) => log.error('an update of trust anchors failed inside the agent', { error }),

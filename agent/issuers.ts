@@ -7,7 +7,7 @@ import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
-import { audiencesOf, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
+import { audiencesFor, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { certificateRequestResource, signingRequestResource } from './kubernetes/certificate-resources.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
@@ -48,7 +48,12 @@ export function createIssuer(
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
   const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
-  const source = createTokenSource({ impersonateNode, client, clock, audiences: () => audiencesOf(rules()) });
+  const source = createTokenSource({
+    impersonateNode,
+    client,
+    clock,
+    audiences: (namespace, signerNames) => audiencesFor(rules(), namespace, signerNames),
+  });
   const shared = {
     nodeName,
     tokens: source.tokens,

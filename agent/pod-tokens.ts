@@ -3,7 +3,7 @@
  * node asks the API server, which gives a node tokens for its own pods only. Any other would need the right to become every
  * account of the cluster, so it waits for those that the kubelet hands over.
  */
-import { createHandedTokens } from './issuance/handed-tokens.ts';
+import { createHandedTokens, type Wanted } from './issuance/handed-tokens.ts';
 import type { PodTokens } from './issuance/pod-account.ts';
 import { createRequestedTokens } from './issuance/requested-tokens.ts';
 import type { ApiClient } from './kubernetes/client.ts';
@@ -22,8 +22,8 @@ export interface TokenSourceOptions {
   readonly client: ApiClient;
   /** The wall clock. */
   readonly clock: Clock;
-  /** Gives the audiences of the rules in force. */
-  readonly audiences: () => ReadonlySet<string>;
+  /** Gives the audiences of the tokens that pods of a namespace need to ask these signers, by the rules in force. */
+  readonly audiences: Wanted;
 }
 
 export function createTokenSource({ impersonateNode, client, clock, audiences }: TokenSourceOptions): TokenSource {

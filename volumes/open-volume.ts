@@ -142,6 +142,8 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),
+    setback: ifThere(state.setback),
+    saveSetback: ifThere(state.saveSetback),
     saveCurrent: (index, certificate, chain) => withChain(chain, () => state.saveCurrent(index, certificate, chain)),
     currentChain: ifThere(state.currentChain),
     trust: ifThere(state.trust),

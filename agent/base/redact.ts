@@ -26,7 +26,8 @@ const maxOutsideTextLength = 8_192;
 export function redact(text: string): string {
   const cut = text.length <= maxOutsideTextLength ? text : `${text.slice(0, maxOutsideTextLength)}…`;
   const bare = patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), cut);
-  return bare.replace(/[\w.-]+/g, withoutToken);
+  // Shorter runs cannot be one, and in most texts nothing can.
+  return bare.includes('eyJ') ? bare.replace(/[\w.-]{11,}/g, withoutToken) : bare;
 }
 
 /**
@@ -46,12 +47,12 @@ function withoutToken(run: string): string {
 }
 
 /**
- * Text in one line of at most `limit` characters: control characters, which can end a line or command a terminal,
- * become spaces.
+ * Text in one line of at most `limit` characters: control characters, which can end a line, command a terminal or turn the
+ * direction of what follows, become spaces.
  */
 export function singleLine(text: string, limit: number): string {
   const flat = redact(text)
-    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    .replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ')
     .trim();
   return flat.length <= limit ? flat : `${flat.slice(0, limit - 1)}…`;
 }

@@ -180,7 +180,7 @@ export function issuerRules(): OptionType<IssuerRules> {
   return {
     placeholder: 'RULES',
     accepts:
-      'a list of { signers: […], namespaces: […], and one of podCertificateRequest, certificateSigningRequest, certManager }',
+      'a list of { signers: […], namespaces: […], as: agent or pod, and one of podCertificateRequest, certificateSigningRequest, certManager }',
     read: (written) => readIssuerRules(typeof written === 'string' ? yamlOf(written) : written),
   };
 }

@@ -5,8 +5,9 @@
  * Signers are matched as in the RBAC rules of their API: by name, or by everything below a domain.
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization
  */
+import type { PodReference } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
-import type { CertificateOrder, Issuer } from '../lifecycle/ports.ts';
+import type { Issuer } from '../lifecycle/ports.ts';
 
 /** These namespaces may ask these signers. */
 export interface AllowRule {
@@ -92,8 +93,7 @@ export function matches(pattern: string, name: string): boolean {
  * @param rules gives the list as it is now
  */
 export function withAllowList(issuer: Issuer, rules: () => AllowList): Issuer {
-  const assertAllowed = ({ identity, signerName }: CertificateOrder): void => {
-    const { namespace } = identity.pod;
+  const assertAllowed = ({ namespace }: PodReference, signerName: string): void => {
     if (!isAllowed(rules(), namespace, signerName)) {
       const message = `namespace ${namespace} may not ask signer ${signerName}: allowedSigners in the agent's configuration does not say so`;
       throw new AgentError('SignerNotAllowed', message, { actor: 'cluster operator' });
@@ -101,12 +101,12 @@ export function withAllowList(issuer: Issuer, rules: () => AllowList): Issuer {
   };
   return {
     ...issuer,
-    async prepare(order, signal, onWait) {
-      assertAllowed(order);
-      await issuer.prepare?.(order, signal, onWait);
+    async prepare(request, signal, onWait) {
+      assertAllowed(request.pod, request.signerName);
+      await issuer.prepare?.(request, signal, onWait);
     },
     async submit(order, key, signal) {
-      assertAllowed(order);
+      assertAllowed(order.identity.pod, order.signerName);
       await issuer.submit(order, key, signal);
     },
   };

@@ -39,8 +39,8 @@ export function issuerByRule(
       const { api } = chosen(subject.pod.namespace, subject.signerName);
       return issuers[api].requestName(subject, spki);
     },
-    async prepare(order, signal, onWait) {
-      await issuers[apiOf(order.requestName)].prepare?.(order, signal, onWait);
+    async prepare(request, signal, onWait) {
+      await issuers[apiOf(request.requestName)].prepare?.(request, signal, onWait);
     },
     async submit(order, key, signal) {
       const api = apiOf(order.requestName);
@@ -59,6 +59,7 @@ export function issuerByRule(
       const chain = issuers.podCertificateRequest.verify(outcome, spki, now);
       return withAnchors ? { ...chain, anchors: readIssuedAnchors(outcome.anchors) } : chain;
     },
+    abandon: (request) => issuers[apiOf(request.requestName)].abandon?.(request),
     namesAddresses(namespace, signerName) {
       try {
         const choice = chosen(namespace, signerName);

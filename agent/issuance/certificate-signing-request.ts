@@ -21,16 +21,24 @@ import {
 /** The API takes no less, whatever the pod asks for. */
 const { shortestLifetimeSeconds } = capabilities.certificateSigningRequest;
 
+/** Which pod a request is for, `namespace/name`: an approver finds it by that, and compares its UID and node with the labels. */
+const podAnnotation = 'podcert.io/pod';
+
 export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 'certificateSigningRequest'> = {
   api: 'certificateSigningRequest',
   kind: 'CertificateSigningRequest',
   body(order, request, choice, nodeName) {
     const { signerName } = order;
+    const { namespace, name, uid } = order.identity.pod;
     const lifetime = lifetimeOf(order, choice);
     return {
       apiVersion: 'certificates.k8s.io/v1',
       kind: 'CertificateSigningRequest',
-      metadata: { name: order.requestName, labels: requestLabels(nodeName, order.identity.pod.uid) },
+      metadata: {
+        name: order.requestName,
+        labels: requestLabels(nodeName, uid),
+        annotations: { [podAnnotation]: `${namespace}/${name}` },
+      },
       spec: {
         request,
         signerName,

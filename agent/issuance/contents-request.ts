@@ -159,10 +159,10 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     return pemInBase64(await key.signedRequest(info));
   }
 
-  function choiceFor(order: CertificateOrder): ChoiceOf<A> {
-    const choice = kind.accepts(options.choice(order.identity.pod.namespace, order.signerName));
+  function choiceFor({ namespace }: PodReference, signerName: string): ChoiceOf<A> {
+    const choice = kind.accepts(options.choice(namespace, signerName));
     if (choice === undefined) {
-      const message = `signer ${order.signerName} is asked through another API than ${kind.kind}s by now`;
+      const message = `signer ${signerName} is asked through another API than ${kind.kind}s by now`;
       throw new AgentError('Conflict', message, { actor: 'nobody' });
     }
     return choice;
@@ -182,7 +182,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
     const { pod } = order.identity;
     const { namespace } = pod;
-    const choice = choiceFor(order);
+    const choice = choiceFor(pod, order.signerName);
     const call = { priority: order.priority, signal };
     try {
       const body = kind.body(order, await requestFor(order, key, choice), choice, nodeName);
@@ -217,10 +217,10 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   return {
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       requestNameFor(pod.uid, volumeName, sourceIndex, spki) + nameEndings[kind.api],
-    async prepare(order, signal, onWait) {
-      const { requester }: RequestSettings = choiceFor(order);
+    async prepare({ pod, signerName }, signal, onWait) {
+      const { requester }: RequestSettings = choiceFor(pod, signerName);
       if (requester.as === 'pod') {
-        await options.tokens.ready(order.identity.pod, requester.audience, signal, onWait);
+        await options.tokens.ready(pod, requester.audience, signal, onWait);
       }
     },
     submit,
@@ -241,6 +241,8 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
         end();
       };
     },
+    // It has no owner, or one that may live for long, and nobody is to approve it any more.
+    abandon: ({ namespace, requestName }) => void calls.remove(namespace, requestName).catch(options.onFault),
     verify: verifyChain,
   };
 }

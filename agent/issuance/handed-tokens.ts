@@ -26,11 +26,15 @@ type Held =
   | { readonly type: 'unusable'; readonly why: string }
   | { readonly type: 'awaited'; readonly why: string };
 
-interface HandOver {
+/** What is held for a pod. */
+interface Holding {
   readonly byAudience: ReadonlyMap<string, Held>;
   /** When nothing in it is of use any more. */
   readonly expiresAt: number;
 }
+
+/** Audiences of the tokens that pods of a namespace need to ask these signers. */
+export type Wanted = (namespace: string, signerNames: readonly string[]) => ReadonlySet<string>;
 
 export interface HandedTokens extends PodTokens, TokenDesk {
   stop(): void;
@@ -38,10 +42,10 @@ export interface HandedTokens extends PodTokens, TokenDesk {
 
 /**
  * @param clock the wall clock
- * @param wanted audiences of the rules in force: tokens for others are not kept
+ * @param wanted what the rules in force need: tokens for others are not kept
  */
-export function createHandedTokens(clock: Clock, wanted: () => ReadonlySet<string>): HandedTokens {
-  const held = createBoundedMap<string, HandOver>(maxPodsWithTokens);
+export function createHandedTokens(clock: Clock, wanted: Wanted): HandedTokens {
+  const held = createBoundedMap<string, Holding>(maxPodsWithTokens);
   const waiting = new Set<() => void>();
   let cancelSweep = (): void => {};
   let sweepAt = Number.POSITIVE_INFINITY;
@@ -84,13 +88,14 @@ export function createHandedTokens(clock: Clock, wanted: () => ReadonlySet<strin
   }
 
   return {
-    take(pod, tokens) {
-      const audiences = wanted();
+    take(pod, signerNames, tokens) {
+      const audiences = wanted(pod.namespace, signerNames);
       if (audiences.size === 0) {
-        held.delete(pod.uid);
         return;
       }
-      const byAudience = judgeAll(tokens?.(), pod, audiences, clock.now());
+      // Another volume of the pod may need other tokens.
+      const others = held.get(pod.uid)?.byAudience ?? [];
+      const byAudience = new Map([...others, ...judgeAll(tokens?.(), pod, audiences, clock.now())]);
       const times = [...byAudience.values()].flatMap((each) => (each.type === 'good' ? each.expiresAt : []));
       const expiresAt = Math.max(clock.now() + emptyKeptMs, ...times);
       held.set(pod.uid, { byAudience, expiresAt });

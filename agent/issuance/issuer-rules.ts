@@ -154,12 +154,6 @@ function requesterOf({ as, audience = '' }: Pick<WrittenRule, 'as' | 'audience'>
   return as === 'pod' ? { as, audience } : { as: 'agent' };
 }
 
-/** Audiences of the tokens that the rules need, each once. */
-export function audiencesOf(rules: IssuerRules): ReadonlySet<string> {
-  const requesters = rules.map(requesterOf);
-  return new Set(requesters.flatMap((requester) => (requester.as === 'pod' ? [requester.audience] : [])));
-}
-
 function settingsOf(rule: WrittenRule, given: WrittenSettings): RequestSettings {
   const { usages, refreshAfter, lifetimeSeconds, uris = defaultUris, commonName, allowFromPod } = given;
   const { dnsNames = [], ipAddresses = [], organizations = [] } = given;
@@ -215,6 +209,32 @@ export function issuerFor(rules: IssuerRules, namespace: string, signerName: str
 /** The APIs that the rules name, each once. */
 export function apisNamed(rules: IssuerRules): readonly CertificateApi[] {
   return apis.filter((api) => rules.some((rule) => rule[api] !== undefined));
+}
+
+/** Audiences of the tokens that pods of a namespace need to ask these signers, each once. */
+export function audiencesFor(
+  rules: IssuerRules,
+  namespace: string,
+  signerNames: readonly string[],
+): ReadonlySet<string> {
+  if (!rules.some(({ as }) => as === 'pod')) {
+    return new Set();
+  }
+  return new Set([...new Set(signerNames)].flatMap((signerName) => audienceFor(rules, namespace, signerName) ?? []));
+}
+
+function audienceFor(rules: IssuerRules, namespace: string, signerName: string): string | undefined {
+  try {
+    const choice = issuerFor(rules, namespace, signerName);
+    const isOfPod = choice.api !== 'podCertificateRequest' && choice.requester.as === 'pod';
+    return isOfPod ? choice.requester.audience : undefined;
+  } catch (error) {
+    // A signer that this pod may not ask, which it is told when it asks.
+    if (error instanceof AgentError) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 const clusterIssuers = 'clusterissuers.cert-manager.io/';

@@ -7,7 +7,7 @@
  * lives until it is garbage-collected, which takes minutes in a quiet process. OpenSSL's asynchronous calls take and
  * give DER, and overwrite their own copy before they answer.
  */
-import { createPublicKey, type KeyObject, type SignKeyObjectInput, sign } from 'node:crypto';
+import { createPublicKey, type KeyObject, type SignKeyObjectInput, sign, verify } from 'node:crypto';
 import { promisify } from 'node:util';
 import { AgentError } from '../base/errors.ts';
 
@@ -23,10 +23,10 @@ export type Sign = (pair: KeyPair, message: Uint8Array) => Promise<Uint8Array>;
 
 export interface Algorithm {
   /**
-   * - `main thread`: part of the work is JavaScript; one job at a time, with a turn of the event loop between two.
-   * - `thread pool`: the work is OpenSSL's, in the thread pool that file writes and look-ups use as well.
+   * How long OpenSSL takes for a key, in the thread pool that file writes and look-ups use as well. What takes milliseconds is done one
+   * job at a time, with a turn of the event loop between two.
    */
-  readonly runsOn: 'main thread' | 'thread pool';
+  readonly takes: 'milliseconds' | 'seconds';
   /** DER AlgorithmIdentifier of `signRequest`'s signatures. */
   readonly requestSignatureAlgorithm: Uint8Array;
   /** True for a private key of exactly this type and size. */
@@ -36,6 +36,17 @@ export interface Algorithm {
   readonly proofOfPossession: Sign;
   /** The signature of a PKCS#10 request, by `requestSignatureAlgorithm`. */
   readonly signRequest: Sign;
+  /**
+   * Whether another implementation takes both signatures of a message too; RSA has no other. On the main thread, for up to 25 ms a
+   * signature: to be asked at start, and not while pods wait.
+   */
+  readonly secondOpinion?: (spki: Uint8Array, message: Uint8Array, signatures: Signatures) => boolean;
+}
+
+/** Of one message by one key. */
+export interface Signatures {
+  readonly proof: Uint8Array;
+  readonly request: Uint8Array;
 }
 
 /** The same memory as a Buffer. */
@@ -54,24 +65,27 @@ export function rawPublicKeyOf(spki: Uint8Array): Uint8Array {
 }
 
 const signInPool = promisify(sign);
+const verifyInPool = promisify(verify);
 
 /**
- * Signs by OpenSSL in the thread pool. The key is read before this returns, so the buffer may be zeroed meanwhile, and
- * OpenSSL's copy is overwritten when the signature is there.
+ * Signs by OpenSSL in the thread pool, and verifies the signature there with the public half. The key is read before this
+ * returns, so the buffer may be zeroed meanwhile, and OpenSSL's copy is overwritten when the signature is there.
  * @param hash OpenSSL's name of it; none for Ed25519.
  * @throws AgentError Internal; OpenSSL's words are not passed on, because they may name the bytes that it stumbles over.
  */
 export async function signByOpenSsl(
-  pkcs8: Uint8Array,
+  { pkcs8, spki }: KeyPair,
   hash: string | null,
   message: Uint8Array,
   options: Pick<SignKeyObjectInput, 'padding' | 'saltLength' | 'dsaEncoding'> = {},
 ): Promise<Uint8Array> {
+  let signature: Uint8Array;
   try {
-    return await signInPool(hash, message, { ...options, key: asBuffer(pkcs8), format: 'der', type: 'pkcs8' });
+    signature = await signInPool(hash, message, { ...options, key: asBuffer(pkcs8), format: 'der', type: 'pkcs8' });
   } catch {
     throw new AgentError('Internal', 'OpenSSL cannot sign with a private key that was stored', { actor: 'nobody' });
   }
+  return checked(signature, await verifyInPool(hash, message, { ...options, key: publicKeyOf(spki) }, signature));
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * ECDSA over the NIST curves (FIPS 186-5), once for all of them: keys and signatures by OpenSSL, the second opinion by
+ * ECDSA over the NIST curves (FIPS 186-5), once for all of them: keys and signatures by OpenSSL, a second opinion at start by
  * noble-curves. https://csrc.nist.gov/pubs/fips/186-5/final
  *
  * noble-curves computes with bigints, which JavaScript cannot overwrite: it sees public keys only.
@@ -8,7 +8,7 @@ import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { type ECDSA, ecdsa as ecdsaOver } from '@noble/curves/abstract/weierstrass.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { type Algorithm, checked, rawPublicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
+import { type Algorithm, rawPublicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
 
 export interface EcdsaParameters {
   /** The curve's name in OpenSSL. */
@@ -27,17 +27,13 @@ export function ecdsa({ namedCurve, curve, requestHash, requestSignatureAlgorith
   // A proof of possession is over SHA-256 on every curve.
   const curveWithSha256 = ecdsaOver(curve.Point, sha256);
 
-  function signWith(hash: string, second: ECDSA): Sign {
-    return async ({ pkcs8, spki }, message) => {
-      const signature = await signByOpenSsl(pkcs8, hash, message, { dsaEncoding: 'der' });
-      // High S is as good as low S to FIPS 186, X.509 and Go's verifier.
-      const options = { format: 'der', prehash: true, lowS: false } as const;
-      return checked(signature, second.verify(signature, message, rawPublicKeyOf(spki), options));
-    };
-  }
+  const signWith =
+    (hash: string): Sign =>
+    (pair, message) =>
+      signByOpenSsl(pair, hash, message, { dsaEncoding: 'der' });
 
   return {
-    runsOn: 'main thread',
+    takes: 'milliseconds',
     requestSignatureAlgorithm,
     owns: (key) => key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === namedCurve,
     async generate() {
@@ -48,7 +44,13 @@ export function ecdsa({ namedCurve, curve, requestHash, requestSignatureAlgorith
       });
       return { pkcs8: privateKey, spki: publicKey };
     },
-    proofOfPossession: signWith('sha256', curveWithSha256),
-    signRequest: signWith(requestHash, curve),
+    proofOfPossession: signWith('sha256'),
+    signRequest: signWith(requestHash),
+    secondOpinion(spki, message, { proof, request }) {
+      const key = rawPublicKeyOf(spki);
+      // High S is as good as low S to FIPS 186, X.509 and Go's verifier.
+      const options = { format: 'der', prehash: true, lowS: false } as const;
+      return curveWithSha256.verify(proof, message, key, options) && curve.verify(request, message, key, options);
+    },
   };
 }

@@ -9,10 +9,13 @@ import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, KnownHalf, PrivateKey } from '../lifecycle/ports.ts';
-import { asBuffer, type KeyPair } from './algorithm.ts';
+import { asBuffer, checked, type KeyPair } from './algorithm.ts';
+import { belongsTo } from './belonging.ts';
 import { algorithms } from './key-types.ts';
 import { createPrivateKey } from './private-key.ts';
 import { generateRsa, type RsaGenerator } from './rsa.ts';
+
+const warmUpMessage = Buffer.from('warm-up');
 
 export interface KeyMakerOptions {
   /**
@@ -30,8 +33,9 @@ export interface KeyMakerOptions {
 
 export interface WarmKeyMaker extends KeyMaker {
   /**
-   * Uses every elliptic curve once. The first use of one computes tables for 20 to 80 ms on the main thread: to be
-   * done at start, before a pod waits.
+   * Makes a key of each kind that has a second implementation, and has that one verify its signatures: what two implementations
+   * disagree on must not be used. For a tenth of a second a curve on the main thread: to be done at start, before a pod waits.
+   * @throws AgentError Internal when they disagree
    */
   warmUp(): Promise<void>;
 }
@@ -45,7 +49,7 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
   // Apart from the keys: a signature of milliseconds does not wait behind a key of a second.
   const rsaSignatures = createQueue({ name: 'RSA signatures', concurrency: 1, ...limits });
 
-  const onMainThread: Queue = (job, call) =>
+  const quickly: Queue = (job, call) =>
     turns(async () => {
       await nextTurn();
       return job();
@@ -53,14 +57,14 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
 
   function wrap(keyType: KeyType, { pkcs8, spki }: KeyPair, call: CallOptions | undefined): PrivateKey {
     const algorithm = table[keyType];
-    const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaSignatures;
+    const queue = algorithm.takes === 'milliseconds' ? quickly : rsaSignatures;
     const signing: Queue = (job) => queue(job, call);
     return createPrivateKey({ keyType, algorithm, pkcs8, spki, signing });
   }
 
   async function generate(keyType: KeyType, call?: CallOptions): Promise<PrivateKey> {
     const algorithm = table[keyType];
-    const queue = algorithm.runsOn === 'main thread' ? onMainThread : rsaKeys;
+    const queue = algorithm.takes === 'milliseconds' ? quickly : rsaKeys;
     return wrap(keyType, await queue(() => algorithm.generate(), call), call);
   }
 
@@ -86,17 +90,19 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
 
   async function warmUp(): Promise<void> {
     for (const keyType of keyTypes) {
-      if (table[keyType].runsOn !== 'main thread') {
+      const { generate: make, proofOfPossession, signRequest, secondOpinion } = table[keyType];
+      if (secondOpinion === undefined) {
         continue;
       }
-      const key = await generate(keyType);
-      await key.proofOfPossession('warm-up');
-      await key.stubRequest();
-      key.destroy();
+      const pair = await make();
+      const proof = await proofOfPossession(pair, warmUpMessage);
+      const request = await signRequest(pair, warmUpMessage);
+      pair.pkcs8.fill(0);
+      checked(proof, secondOpinion(pair.spki, warmUpMessage, { proof, request }));
     }
   }
 
-  return { generate, restore, warmUp };
+  return { generate, restore, belongs: belongsTo, warmUp };
 }
 
 function readPkcs8(pkcs8: Uint8Array): KeyObject {

@@ -2,9 +2,9 @@
  * RSA by OpenSSL (RFC 8017), in the thread pool: making a key takes about a second, a signature some milliseconds.
  * https://www.rfc-editor.org/rfc/rfc8017
  */
-import { constants, generateKeyPair, verify } from 'node:crypto';
+import { constants, generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type Algorithm, checked, type KeyPair, publicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
+import { type Algorithm, type KeyPair, type Sign, signByOpenSsl } from './algorithm.ts';
 
 /** Makes an RSA key with a modulus of so many bits. */
 export type RsaGenerator = (modulusLength: number) => Promise<KeyPair>;
@@ -22,12 +22,10 @@ export const generateRsa: RsaGenerator = async (modulusLength) => {
   return { pkcs8: privateKey, spki: publicKey };
 };
 
-function signWith(options: { readonly padding: number; readonly saltLength?: number }): Sign {
-  return async ({ pkcs8, spki }, message) => {
-    const signature = await signByOpenSsl(pkcs8, 'sha256', message, options);
-    return checked(signature, verify('sha256', message, { ...options, key: publicKeyOf(spki) }, signature));
-  };
-}
+const signWith =
+  (options: { readonly padding: number; readonly saltLength?: number }): Sign =>
+  (pair, message) =>
+    signByOpenSsl(pair, 'sha256', message, options);
 
 // RSASSA-PSS with SHA-256, MGF1 with the same hash, and a salt as long as the digest.
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
@@ -35,7 +33,7 @@ const pkcs1 = { padding: constants.RSA_PKCS1_PADDING };
 
 export function rsa(modulusLength: number, generate: RsaGenerator): Algorithm {
   return {
-    runsOn: 'thread pool',
+    takes: 'seconds',
     // sha256WithRSAEncryption, NULL parameters: RFC 4055 section 5.
     requestSignatureAlgorithm: Buffer.from('300d06092a864886f70d01010b0500', 'hex'),
     owns: (key) => key.asymmetricKeyType === 'rsa' && key.asymmetricKeyDetails?.modulusLength === modulusLength,

@@ -69,10 +69,10 @@ export interface ApiClient {
   request(request: ApiRequest): Promise<unknown>;
   /**
    * Reads a watch: JSON values, one a line.
-   * @param onFrame gets each; what it throws ends the watch and is thrown on.
+   * @param onFrame gets each; what it throws ends the watch and is thrown on, and what it returns is waited for before more is read.
    * @returns when the server ended the watch in order. @throws AgentError
    */
-  watch(request: WatchRequest, onFrame: (frame: unknown) => void): Promise<void>;
+  watch(request: WatchRequest, onFrame: (frame: unknown) => Promise<void> | undefined): Promise<void>;
   /** Changes how often the server is asked, from now on. */
   setRate(rate: CallRate): void;
   load(): ThrottleLoad;

@@ -148,7 +148,7 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
     return `the API server does not accept the credentials of ${call.who} (${what}): ${failure.message}`;
   }
   if (failure.httpStatus === 403 && isImpersonationOfUsers(call, failure)) {
-    return `the API server does not let the agent act as ${failure.about?.name} (${what}), because it knows no constrained impersonation: that is in Kubernetes 1.36 and newer, with the feature ConstrainedImpersonation on. Use identity.mode serviceAccount. Do not allow the agent to impersonate users: that is the right to be anybody`;
+    return `the API server does not let the agent act as ${failure.about?.name} (${what}), because it knows no constrained impersonation: that is in Kubernetes 1.36 and newer, with the feature ConstrainedImpersonation on. Do not allow the agent to impersonate users: that is the right to be anybody. Use identity.mode serviceAccount, in which signers have to look up the pod (docs/security.md)`;
   }
   if (failure.httpStatus === 403) {
     return `the API server does not let ${call.who} ${what}: ${failure.message}`;

@@ -10,14 +10,15 @@ import { brokenError, isBroken, type Reply, TimeLimitError } from './transport.t
 
 /**
  * Reads frames until the server ends the stream in order.
- * @param onFrame gets each frame as it comes; what it throws ends the reading and is thrown on.
+ * @param onFrame gets each frame as it comes; what it throws ends the reading and is thrown on. No more is read from the
+ * connection before what it returns is settled.
  * @param idleTimeoutMs longest silence.
  * @throws TimeLimitError after a silence, RangeError or Error for a frame that is too long or is not JSON, or what broke
  * the connection.
  */
 export function readFrames(
   reply: Reply,
-  onFrame: (frame: unknown) => void,
+  onFrame: (frame: unknown) => Promise<void> | undefined,
   maxFrameBytes: number,
   clock: Clock,
   idleTimeoutMs: number,
@@ -27,12 +28,34 @@ export function readFrames(
       reject(brokenError());
       return;
     }
-    const split = createLineSplitter((line) => onFrame(parseFrame(line)), maxFrameBytes);
+    let busy: Promise<void> | undefined;
+    const split = createLineSplitter((line) => {
+      busy = onFrame(parseFrame(line)) ?? busy;
+    }, maxFrameBytes);
     let lastByteAt = clock.now();
+    const rest = (): void => {
+      const pause = busy;
+      if (pause === undefined) {
+        return;
+      }
+      reply.message.pause();
+      const goOn = (): void => {
+        // Of several that were returned meanwhile the last one counts.
+        if (busy === pause) {
+          busy = undefined;
+          lastByteAt = clock.now();
+          reply.message.resume();
+        }
+      };
+      pause.then(goOn, goOn);
+    };
     let cancelIdle = (): void => {};
     // One timer per silence, not per chunk: when it rings it looks how long the silence has lasted.
     const watchIdle = (): void => {
       cancelIdle = clock.at(lastByteAt + idleTimeoutMs, () => {
+        if (busy !== undefined) {
+          lastByteAt = clock.now();
+        }
         if (clock.now() < lastByteAt + idleTimeoutMs) {
           watchIdle();
         } else {
@@ -45,6 +68,7 @@ export function readFrames(
       lastByteAt = clock.now();
       try {
         split(chunk);
+        rest();
       } catch (fault) {
         reject(fault);
         reply.message.removeAllListeners('data');

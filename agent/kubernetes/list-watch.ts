@@ -65,6 +65,8 @@ export interface ListWatchOptions<T> {
   readonly wallClock?: () => number;
   /** From 0 to below 1. Default `Math.random`. */
   readonly random?: () => number;
+  /** What has to happen before more objects are taken; nothing while there is room for more. */
+  readonly untilRoom?: () => Promise<void> | undefined;
   /** The collection answered 404: it is not served under this path. */
   readonly onNotServed?: () => void;
   /** Each failure, before the pause that follows it. */
@@ -136,6 +138,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     // Only this list goes unpaged: whatever becomes of it, a reply too large to be read must not be asked for again and again.
     inPages = true;
     do {
+      await options.untilRoom?.();
       const query = { ...options.query, limit, continue: next };
       // No resourceVersion: the list is complete as of now, not as of some server's cache.
       const page = await client.request({
@@ -186,6 +189,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         frames += 1;
         heard();
         accept(event.type, event.object);
+        return options.untilRoom?.();
       });
       if (!lasted()) {
         throw new AgentError('Unavailable', `the watch of ${words.resource} ended at once`, { actor: 'nobody' });

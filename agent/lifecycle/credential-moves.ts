@@ -5,6 +5,7 @@
 import type { CertificateRecord, IssuedChain } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { unreachable } from '../base/unreachable.ts';
+import { remember } from './credential-setback.ts';
 import type {
   Attempt,
   CredentialNews,
@@ -102,6 +103,7 @@ export function pause(
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
   const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
   const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
+  effects.push(...remember(failure, failures, at.now, until));
   effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
   const pausing: Attempt = { ...attempt, failures, since: at.now };
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };

@@ -6,14 +6,23 @@
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { CertificateRecord, IssuedChain, OpenVolume, TrustRecord } from '../../volumes/base/volume.ts';
+import type { CertificateRecord, IssuedChain, OpenVolume, Setback, TrustRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
-import { begin, currentOf, keyTypeOf, lacksAddresses, retryTime, step, wakeTime } from './credential.ts';
+import {
+  begin,
+  currentOf,
+  keyTypeOf,
+  lacksAddresses,
+  requestUnderWay,
+  retryTime,
+  step,
+  wakeTime,
+} from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { Issuer, KeyMaker, NodePods, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
@@ -62,14 +71,19 @@ export interface CredentialRunner {
   wake(): void;
   /** The answer is in the files. */
   written(): void;
+  /** The stored key cannot be projected. */
+  keyUnfit(why: string): void;
   /** The chain in the files was compared with so many anchors of its signer that lie beside it. */
   judged(verdict: TrustVerdict, anchors: number): void;
   /** The pod has ended. */
   end(why: EndReason): void;
   /** The pod lives after all. */
   revive(): void;
-  /** Stops without a trace: nothing is discarded, so that the next run of the agent goes on here. */
-  stop(): void;
+  /**
+   * Stops without a trace: nothing is discarded, so that the next run of the agent goes on here.
+   * @param isRemoved the volume goes, and with it the use of a request that is under way
+   */
+  stop(isRemoved?: boolean): void;
 }
 
 export function runCredential(
@@ -81,12 +95,15 @@ export function runCredential(
   const { keys, pods, nodePods, issuer, clock, random, report } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
+  const subject = { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName };
   const stopping = new AbortController();
   const events: CredentialEvent[] = [];
   let state: CredentialState;
   let stepping = false;
   let cancelAlarm = (): void => {};
   let unfollow = (): void => {};
+  /** The request whose answer is waited for. */
+  let followed: string | undefined;
   let awaitAddresses: (() => void) | undefined;
   /** The last request whose key this run of the agent has made. */
   let madeHere: string | undefined;
@@ -164,14 +181,20 @@ export function runCredential(
         void submit(effect.requestName, effect.priority).then(dispatch);
         return;
       case 'follow':
+        followed = effect.requestName;
         unfollow = issuer.follow(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
-          (outcome) => dispatch(judge(outcome)),
+          (outcome) => {
+            followed = undefined;
+            dispatch(judge(outcome));
+          },
           (hurdle) => dispatch({ type: 'hindered', hurdle }),
         );
         return;
       case 'unfollow':
         unfollow();
+        abandon(followed);
+        followed = undefined;
         return;
       case 'project':
         host.project(index, { certificate: effect.certificate, answer: effect.answer });
@@ -181,6 +204,9 @@ export function runCredential(
         return;
       case 'saveAnswer':
         volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
+        return;
+      case 'saveSetback':
+        saveSetback(effect.setback);
         return;
       case 'saveTrust':
         saveTrust(effect.trust);
@@ -193,6 +219,22 @@ export function runCredential(
         return;
       default:
         unreachable(effect);
+    }
+  };
+
+  /** Gives up a request that nobody has answered. */
+  const abandon = (requestName: string | undefined): void => {
+    if (requestName !== undefined) {
+      issuer.abandon?.({ namespace: record.pod.namespace, requestName, signerName });
+    }
+  };
+
+  /** Without it a restart would ask again too soon, and nothing else would go wrong. */
+  const saveSetback = (setback: Setback | undefined): void => {
+    try {
+      volume.saveSetback(index, setback);
+    } catch (error) {
+      host.fault(index, error);
     }
   };
 
@@ -216,10 +258,7 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       key = await keys.generate(keyType, callOptions());
-      const requestName = issuer.requestName(
-        { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName },
-        key.spki,
-      );
+      const requestName = issuer.requestName(subject, key.spki);
       // The volume may have been unpublished while the key was made.
       if (!stopping.signal.aborted && state.name === 'generating') {
         const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
@@ -244,25 +283,25 @@ export function runCredential(
     let key: PrivateKey | undefined;
     try {
       const call = { ...callOptions(), priority };
+      // Before the pod is looked up and the key is read: this may take until the kubelet calls again.
+      await issuer.prepare?.({ ...subject, requestName }, stopping.signal, (waitsFor) =>
+        dispatch({ type: 'heldUp', waitsFor }),
+      );
       const identity = await find(priority);
       if (typeof identity === 'string') {
         return podEnded(identity);
       }
       stopping.signal.throwIfAborted();
       noteAddresses(requestName, identity);
+      key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
+      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
         ...(caPath === undefined ? {} : { wantsAnchors: true }),
       };
-      const known = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const order = { ...known, ...wish };
-      // Before the key is read: this may take until the kubelet calls again.
-      await issuer.prepare?.(order, stopping.signal, (waitsFor) => dispatch({ type: 'heldUp', waitsFor }));
-      stopping.signal.throwIfAborted();
-      key = pendingKey(call);
-      await issuer.submit(order, key, stopping.signal);
+      await issuer.submit({ ...order, ...wish }, key, stopping.signal);
       return { type: 'submitted' };
     } catch (error) {
       return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
@@ -359,6 +398,7 @@ export function runCredential(
     current: currentCertificate(volume, index),
     trust: volume.trust(index),
     pending: volume.pending(index),
+    setback: volume.setback(index),
   };
   const first = begin(source.keyType, found, moment());
   state = first.state;
@@ -370,14 +410,21 @@ export function runCredential(
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
     written: () => dispatch({ type: 'written' }),
+    keyUnfit(why) {
+      const message = `the stored private key ${why}; another is made`;
+      dispatch({ type: 'keyUnfit', error: new AgentError('Internal', message, { actor: 'nobody' }) });
+    },
     judged: (verdict, anchors) => dispatch({ type: 'trustJudged', verdict, anchors }),
     end: (why) => dispatch({ type: 'podEnded', why }),
     revive: () => dispatch({ type: 'podLives' }),
-    stop() {
+    stop(isRemoved = false) {
       stopping.abort();
       cancelAlarm();
       unfollow();
       awaitAddresses?.();
+      if (isRemoved) {
+        abandon(requestUnderWay(state));
+      }
     },
   };
 }

@@ -22,7 +22,13 @@
  * same request name; after an answer it leads to a new key, and with it to a new name: no request is asked twice.
  */
 
-import type { CertificateRecord, IssuedChain, PendingRequest, TrustRecord } from '../../volumes/base/volume.ts';
+import type {
+  CertificateRecord,
+  IssuedChain,
+  PendingRequest,
+  Setback,
+  TrustRecord,
+} from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Priority } from '../base/call.ts';
 import type { AgentError } from '../base/errors.ts';
@@ -176,6 +182,8 @@ export type CredentialEvent =
   | { readonly type: 'hindered'; readonly hurdle: Hurdle }
   /** The request was deleted before it was answered. */
   | { readonly type: 'deleted' }
+  /** The stored key is damaged, or not the certificate's. */
+  | { readonly type: 'keyUnfit'; readonly error: AgentError }
   /** The files hold the answer. */
   | { readonly type: 'written' }
   /** The pod has addresses now, which the certificate in the files was asked for without. */
@@ -206,6 +214,8 @@ export type Effect =
   | { readonly type: 'project'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   /** Keep the answer in the volume, beside its key, until it may be projected. */
   | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
+  /** Keep in the volume how the request failed, or forget that one has. */
+  | { readonly type: 'saveSetback'; readonly setback: Setback | undefined }
   /** Keep it in the volume, beside the record of the certificate in the files. */
   | { readonly type: 'saveTrust'; readonly trust: TrustRecord }
   /** Forget the request and its key. */
@@ -230,4 +240,5 @@ export interface Found {
   readonly current: CertificateRecord | undefined;
   readonly trust?: TrustRecord | undefined;
   readonly pending: PendingRequest | undefined;
+  readonly setback?: Setback | undefined;
 }

@@ -79,13 +79,14 @@ export function onWritten({ earlyRefreshes, isTold }: Trust): Judgement {
 }
 
 /** An operator says that the cause is mended: an early refresh comes now, but a second after the mismatch was seen. */
-export function hastenedTrust(trust: Trust): Trust {
+export function hastenedTrust(trust: Trust): Judgement {
   const mismatch = standing(trust);
   if (mismatch === undefined) {
-    return trust;
+    return { trust, effects: [] };
   }
   const refreshAt = Math.min(mismatch.refreshAt, mismatch.since + shortestWokenPause(false));
-  return { ...trust, mismatch: { ...mismatch, refreshAt } };
+  const hastened = { ...trust, mismatch: { ...mismatch, refreshAt } };
+  return { trust: hastened, effects: [save(hastened)] };
 }
 
 /** The mismatch that there is now; one of an earlier run is none before it is found again. */

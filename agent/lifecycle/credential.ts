@@ -20,6 +20,7 @@ import {
   warningTime,
   wokenPauseEnd,
 } from './credential-moves.ts';
+import { afterSetback, pauseLeft } from './credential-setback.ts';
 import type {
   Attempt,
   CredentialEvent,
@@ -66,12 +67,16 @@ export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
     return submit({ ...attempt, keyType: pending.keyType }, pending.requestName, at, [resume(pending)]);
   }
   const leftover: Effect[] = pending === undefined ? [] : [{ type: 'discardPending' }];
-  if (current === undefined) {
-    return generate(attempt, at, leftover);
+  const isDue = current === undefined || at.now >= dueTime(current, trust);
+  const pausing = isDue ? pauseLeft(attempt, found.setback, at) : undefined;
+  if (pausing !== undefined) {
+    return { state: pausing, effects: [...leftover, ...adoption(current)] };
   }
-  const { notAfter, refreshAt } = current;
-  const adopted = notify({ type: 'adopted', notAfter, refreshAt });
-  return { state: { name: 'fresh', keyType: current.keyType, current, trust }, effects: [...leftover, adopted] };
+  if (current === undefined) {
+    return generate(afterSetback(attempt, found.setback), at, leftover);
+  }
+  const effects = [...leftover, ...adoption(current)];
+  return { state: { name: 'fresh', keyType: current.keyType, current, trust }, effects };
 }
 
 /** The next state and what to do. An event that does not fit the state comes too late and changes nothing. */
@@ -96,7 +101,7 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
     case 'awaiting':
       return whileAwaiting(state, event, at);
     case 'projecting':
-      return event.type === 'written' ? whenWritten(state, at) : unchanged(state);
+      return whileProjecting(state, event, at);
     case 'ended':
       return event.type === 'podLives' ? revive(state, at) : unchanged(state);
     case 'fresh':
@@ -114,6 +119,25 @@ export function step(state: CredentialState, event: CredentialEvent, at: Moment)
 /** True while the files hold a certificate that is to name the pod's addresses and was asked for before there were any. */
 export function lacksAddresses(state: CredentialState): boolean {
   return currentOf(state)?.podIPs?.length === 0;
+}
+
+/** The request that the API server may have and has not answered. */
+export function requestUnderWay(state: CredentialState): string | undefined {
+  switch (state.name) {
+    case 'submitting':
+    case 'awaiting':
+      return state.requestName;
+    case 'pausing':
+      return state.resubmit;
+    case 'generating':
+    case 'maturing':
+    case 'projecting':
+    case 'fresh':
+    case 'ended':
+      return undefined;
+    default:
+      return unreachable(state);
+  }
 }
 
 /** When the state wants a `timer` event; undefined: never. */
@@ -196,6 +220,16 @@ function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment):
   return unchanged(state);
 }
 
+function whileProjecting(state: Projecting, event: CredentialEvent, at: Moment): Transition {
+  if (event.type === 'written') {
+    return whenWritten(state, at);
+  }
+  if (event.type === 'keyUnfit') {
+    return pause(state.attempt, { kind: 'error', phase: 'key', error: event.error }, at);
+  }
+  return unchanged(state);
+}
+
 function whenWritten(state: Projecting, at: Moment): Transition {
   const { attempt, certificate } = state;
   const { requestName, serialNumber, notBefore, notAfter, refreshAt } = certificate;
@@ -212,7 +246,11 @@ function whenWritten(state: Projecting, at: Moment): Transition {
   });
   const { trust, effects } = onWritten(attempt.trust);
   const { keyType } = attempt;
-  return { state: { name: 'fresh', keyType, current: certificate, trust }, effects: [...effects, projected] };
+  const forgotten: Effect = { type: 'saveSetback', setback: undefined };
+  return {
+    state: { name: 'fresh', keyType, current: certificate, trust },
+    effects: [...effects, forgotten, projected],
+  };
 }
 
 function onTimer(state: CredentialState, at: Moment): Transition {
@@ -308,10 +346,11 @@ function onRetryNow(state: CredentialState, at: Moment): Transition {
       return onPausingTimer({ ...state, until: wokenPauseEnd(state) }, at);
     case 'ended':
       return onEndedTimer(hastened(state), at);
-    case 'fresh':
-      return state.trust.verdict === 'mismatch'
-        ? onFreshTimer({ ...state, trust: hastenedTrust(state.trust) }, at)
-        : unchanged(state);
+    case 'fresh': {
+      const { trust, effects } = hastenedTrust(state.trust);
+      const next = effects.length === 0 ? unchanged(state) : onFreshTimer({ ...state, trust }, at);
+      return { state: next.state, effects: [...effects, ...next.effects] };
+    }
     default:
       return unchanged(state);
   }
@@ -331,6 +370,12 @@ function refreshedInTime(current: CertificateRecord): CertificateRecord {
   return current.refreshAt < current.notAfter
     ? current
     : { ...current, refreshAt: latestRefresh(current, current.beginRefreshAt) };
+}
+
+function adoption(current: CertificateRecord | undefined): readonly Effect[] {
+  return current === undefined
+    ? []
+    : [notify({ type: 'adopted', notAfter: current.notAfter, refreshAt: current.refreshAt })];
 }
 
 function resume(pending: PendingRequest): Effect {

@@ -135,6 +135,8 @@ export type CredentialNotice = CredentialSubject &
 export type TrustNotice = { readonly volume: VolumeRecord; readonly source: number } & (
   | { readonly type: 'anchorsProjected'; readonly first: boolean; readonly certificates: number }
   | { readonly type: 'anchorsMissing'; readonly message: string; readonly isOperators?: true }
+  /** There are bundles, and they go over a limit or cannot be read; the message says who can mend that. */
+  | { readonly type: 'anchorsRefused'; readonly message: string }
   | { readonly type: 'anchorsNotWritten'; readonly error: AgentError; readonly retryAt: number }
 );
 

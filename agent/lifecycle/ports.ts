@@ -40,6 +40,8 @@ export interface KeyMaker {
    * than `known` says is never handed out.
    */
   restore(pkcs8: Uint8Array, known?: KnownHalf, call?: CallOptions): PrivateKey;
+  /** True when the private key (PKCS#8 DER) is that of the certificate (DER); false also when either cannot be read. */
+  belongs(pkcs8: Uint8Array, leaf: Uint8Array): boolean;
 }
 
 /** The pod and its surroundings as the API server knows them now. */
@@ -103,10 +105,11 @@ export interface NodePods {
 /** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
 export interface TokenDesk {
   /**
+   * @param signerNames whom the volume asks
    * @param tokens what the kubelet sent, or undefined when it sent none; a function, so that nothing that prints a call
    * prints it
    */
-  take(pod: PodReference, tokens: (() => string) | undefined): void;
+  take(pod: PodReference, signerNames: readonly string[], tokens: (() => string) | undefined): void;
   /** The last volume of the pod is gone. */
   forget(pod: PodReference): void;
 }
@@ -161,6 +164,11 @@ export interface RequestSubject {
   readonly signerName: string;
 }
 
+/** The same, with the request's name. */
+export interface NamedSubject extends RequestSubject {
+  readonly requestName: string;
+}
+
 /** A request that was made, by this run of the agent or an earlier one. */
 export interface RequestReference {
   /** The pod's, also where requests are cluster-scoped. */
@@ -180,7 +188,7 @@ export interface Issuer {
    * Resolves when the request can be made: at once, unless something that this node is sent has to come first.
    * @param onWait told what that is. @throws AgentError
    */
-  prepare?(order: CertificateOrder, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
+  prepare?(request: NamedSubject, signal: AbortSignal, onWait: (what: string) => void): Promise<void>;
   /**
    * Creates the request. A request of the same name and key that exists already is taken as this one, so a call
    * whose answer was lost can be repeated. @throws AgentError
@@ -211,6 +219,11 @@ export interface Issuer {
     now: number,
     withAnchors?: boolean,
   ): IssuedChain;
+  /**
+   * The request is of no more use, answered or not: nobody follows it any more, and its key is gone. Absent: whoever made
+   * the API sees to it.
+   */
+  abandon?(request: RequestReference): void;
   /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
   namesAddresses?(namespace: string, signerName: string): boolean;
 }

@@ -5,9 +5,11 @@
  * A volume may have many sources and files, so writing takes several turns of the event loop, one write after the other.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { VolumeError } from '../../volumes/base/errors.ts';
 import type { CertificateRecord, IssuedChain, OpenVolume, SourceContent } from '../../volumes/base/volume.ts';
 import type { Clock } from '../time/clock.ts';
 import { pauseAfterFailure } from './pace.ts';
+import type { KeyMaker } from './ports.ts';
 
 /** Content that waits to become files. A credential's private key lies in the volume, beside its request. */
 export type Staged =
@@ -22,6 +24,9 @@ export interface ProjectionOptions {
   readonly onWritten: (index: number, content: Staged, how: { first: boolean; changed: boolean }) => void;
   /** A source's content could not be written and is tried again at `retryAt` (milliseconds since the epoch). */
   readonly onNotWritten: (index: number, content: Staged, cause: unknown, retryAt: number) => void;
+  readonly belongs: KeyMaker['belongs'];
+  /** The key of a source's content is damaged or another's; the content is dropped. */
+  readonly onUnfit: (index: number, why: string) => void;
   /** A request that is in the files could not be removed from the volume's state. */
   readonly onLeftover: (index: number, cause: unknown) => void;
 }
@@ -60,18 +65,15 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   let failures = 0;
   let cancelRetry = (): void => {};
 
+  const isWhole = (batch: Batch): boolean => sources.every(({ index }) => projected.has(index) || batch.has(index));
+
   /** Writes what can be written now: together, and one by one where that fails, so that what one cannot write holds up no other. */
   const attempt = async (batch: Batch): Promise<readonly Failed[]> => {
-    const wasLive = sources.every(({ index }) => projected.has(index));
+    const wasLive = isWhole(new Map());
     try {
       await saveAnswers(volume, batch, saved);
-      if (!sources.every(({ index }) => projected.has(index) || batch.has(index))) {
-        return [];
-      }
-      const changed = (await write(volume, batch)) === 'written';
-      for (const [index, content] of batch) {
-        finish(index, content, changed);
-        await nextTurn();
+      if (isWhole(batch)) {
+        await writeTogether(batch);
       }
       return [];
     } catch (cause) {
@@ -86,6 +88,63 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
       }
     }
     return failed;
+  };
+
+  /** The keys are in this process no longer than the call takes. */
+  const writeTogether = async (batch: Batch): Promise<void> => {
+    const keys = new Map<number, Uint8Array>();
+    try {
+      const fit = await withoutUnfit(batch, keys);
+      if (fit.size === 0 || !isWhole(fit)) {
+        return;
+      }
+      const changed = (await write(volume, fit, keys)) === 'written';
+      for (const [index, content] of fit) {
+        finish(index, content, changed);
+        await nextTurn();
+      }
+    } finally {
+      for (const key of keys.values()) {
+        key.fill(0);
+      }
+    }
+  };
+
+  /**
+   * Reads the keys that are to be written. They have lain in files since they were made, for as long as a signer and the
+   * volume's other sources took: what is damaged must not reach the pod. @returns what is left of the batch
+   */
+  const withoutUnfit = async (batch: Batch, keys: Map<number, Uint8Array>): Promise<Batch> => {
+    const fit = new Map(batch);
+    for (const [index, content] of batch) {
+      if (content.kind === 'credential') {
+        const why = keyFault(index, content, keys);
+        if (why !== undefined) {
+          fit.delete(index);
+        }
+        // Another answer, with another key, may have come meanwhile: that one is looked at in its turn.
+        if (why !== undefined && staged.get(index) === content) {
+          staged.delete(index);
+          options.onUnfit(index, why);
+        }
+        await nextTurn();
+      }
+    }
+    return fit;
+  };
+
+  const keyFault = (index: number, { answer }: Staged & { kind: 'credential' }, keys: Map<number, Uint8Array>) => {
+    try {
+      keys.set(index, volume.readPendingKey(index));
+    } catch (error) {
+      if (error instanceof VolumeError && (error.code === 'Corrupt' || error.code === 'Tampered')) {
+        return `cannot be read: ${error.message}`;
+      }
+      throw error;
+    }
+    const [key, leaf] = [keys.get(index), answer.certificates[0]];
+    const fits = key !== undefined && leaf !== undefined && options.belongs(key, leaf);
+    return fits ? undefined : 'is damaged, or not the one of the certificate';
   };
 
   const flush = (): void => {
@@ -188,35 +247,30 @@ async function saveAnswers(volume: OpenVolume, batch: Batch, saved: WeakSet<Stag
   }
 }
 
-/** Changes the files, then notes what they hold. The keys are in this process no longer than the call takes. */
-async function write(volume: OpenVolume, batch: Batch): Promise<'written' | 'unchanged'> {
-  const keys: Uint8Array[] = [];
-  try {
-    const contents = new Map<number, SourceContent>();
-    for (const [index, content] of batch) {
-      contents.set(index, contentOf(volume, index, content, keys));
-    }
-    const result = await volume.project(contents);
-    for (const [index, content] of batch) {
-      if (content.kind === 'credential') {
-        await volume.saveCurrent(index, content.certificate, content.answer.certificates);
-        await nextTurn();
-      }
-    }
-    return result;
-  } finally {
-    for (const key of keys) {
-      key.fill(0);
+/** Changes the files, then notes what they hold. */
+async function write(
+  volume: OpenVolume,
+  batch: Batch,
+  keys: ReadonlyMap<number, Uint8Array>,
+): Promise<'written' | 'unchanged'> {
+  const contents = [...batch].map(([index, content]) => [index, contentOf(content, keys.get(index))] as const);
+  const result = await volume.project(new Map(contents));
+  for (const [index, content] of batch) {
+    if (content.kind === 'credential') {
+      await volume.saveCurrent(index, content.certificate, content.answer.certificates);
+      await nextTurn();
     }
   }
+  return result;
 }
 
-function contentOf(volume: OpenVolume, index: number, content: Staged, keys: Uint8Array[]): SourceContent {
+function contentOf(content: Staged, privateKey: Uint8Array | undefined): SourceContent {
   if (content.kind === 'trustAnchors') {
     return content;
   }
-  const privateKey = volume.readPendingKey(index);
-  keys.push(privateKey);
+  if (privateKey === undefined) {
+    throw new TypeError('a credential is written with its key');
+  }
   const { certificates, anchors } = content.answer;
   return { kind: 'credential', privateKey, certificates, ...(anchors === undefined ? {} : { anchors }) };
 }

@@ -111,8 +111,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
   };
 
-  const halt = ({ runner, over }: Running): void => {
-    runner.stop();
+  const halt = ({ runner, over }: Running, isRemoved = false): void => {
+    runner.stop(isRemoved);
     over.abort();
   };
 
@@ -160,7 +160,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
-    options.tokens?.take(request.pod, request.tokens);
+    options.tokens?.take(request.pod, signersOf(request), request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
     const patience = AbortSignal.any([signal, timeUp.signal]);
@@ -218,7 +218,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const unpublish = async (targetPath: string): Promise<void> => {
     const entry = running.get(targetPath);
     if (entry !== undefined) {
-      halt(entry);
+      halt(entry, true);
     }
     running.delete(targetPath);
     await store.remove(targetPath);
@@ -306,4 +306,9 @@ async function presence(
   } catch (error) {
     return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
   }
+}
+
+function signersOf({ declaration }: PublishRequest): readonly string[] {
+  const { sources } = declaration;
+  return sources.flatMap((source) => (source.kind === 'podCertificate' ? [source.signerName] : []));
 }

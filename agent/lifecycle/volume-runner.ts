@@ -36,7 +36,7 @@ export interface VolumeRunner {
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
   relieve(relief: Relief): readonly CredentialSnapshot[];
   /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
-  stop(): void;
+  stop(isRemoved?: boolean): void;
 }
 
 /** @param oneATurn runs what is not urgent, for all volumes of the node */
@@ -88,6 +88,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     },
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
+    belongs: dependencies.keys.belongs,
+    onUnfit: (index, why) => credentials.get(index)?.keyUnfit(why),
     onLeftover,
   });
 
@@ -143,7 +145,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     return helped.map((credential) => credentialSnapshot(record, credential, clock.now()));
   };
 
-  const stop = (): void => {
+  const stop = (isRemoved = false): void => {
     stopTrust();
     for (const cancel of reliefs.values()) {
       cancel();
@@ -151,7 +153,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     trustCheck.stop();
     projection.stop();
     for (const credential of credentials.values()) {
-      credential.stop();
+      credential.stop(isRemoved);
     }
     listeners.clear();
   };
@@ -190,7 +192,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    report({ volume: record, source: source.index, ...anchors, type: 'anchorsMissing' });
+    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
+    report({ volume: record, source: source.index, ...anchors, type });
     changed();
   };
 

@@ -13,12 +13,14 @@ export interface BundleOutline extends KubernetesObject {
 
 /**
  * Starts a watch of the bundles that a field selector names, of all bundles when it is empty. `onError` gets each of its
- * failures, `take` each version of a bundle that arrives.
+ * failures, `take` each version of a bundle that arrives; while
+ * `untilRoom` gives something to wait for, none is asked for.
  */
 export type WatchBundles = (
   fieldSelector: string,
   onError: (error: AgentError) => void,
   take: (bundle: ClusterTrustBundle) => BundleOutline,
+  untilRoom: () => Promise<void> | undefined,
 ) => ListWatch<BundleOutline>;
 
 export interface FeedKey {

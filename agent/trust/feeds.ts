@@ -76,7 +76,12 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       feed.fault = error;
       touchUsers();
     };
-    const feed: Feed = { selector, bundles: watch(selector, onError, take), bySigner: new Map(), fault: undefined };
+    const feed: Feed = {
+      selector,
+      bundles: watch(selector, onError, take, shelf.untilRoom),
+      bySigner: new Map(),
+      fault: undefined,
+    };
     feeds.add(feed);
     feed.bundles.subscribe((event) => {
       if (event.type === 'synced') {

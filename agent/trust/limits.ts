@@ -15,7 +15,7 @@ export const longestUnionBytes = 4 * 1024 * 1024;
 /**
  * Bytes of DER held for all volumes of the node together, each certificate once however many ask for it. With what it
  * takes to keep track of small certificates it is a sixth of the 512 MiB that the chart gives the agent, which at times
- * holds some bundles as text beside them.
+ * holds some bundles as text beside them (`longestWaitingText`).
  */
 export const longestHeldBytes = 32 * 1024 * 1024;
 
@@ -24,6 +24,12 @@ export const longestHeldBytes = 32 * 1024 * 1024;
  * costs the API server a standing request, and the agent a call at every start.
  */
 export const mostSingleWatches = 8;
+
+/**
+ * Bytes of bundles, as text, that wait to be read before the API server is asked for more. Whoever asks then gets a page of a few
+ * bundles at most.
+ */
+export const longestWaitingText = 8 * 1024 * 1024;
 
 /** Certificates of a bundle that are looked at in one turn of the event loop: some 2 milliseconds. */
 export const certificatesPerTurn = 512;

@@ -38,7 +38,9 @@ export function anchorsOf(select: Select, selected: readonly ShelvedBundle[]): A
     return { type: 'found', certificates };
   }
   return selected.length > 0
-    ? refused(`no certificate can be read from the ${selected.length} ClusterTrustBundle(s) selected`)
+    ? refused(
+        `no certificate can be read from the ${selected.length} ClusterTrustBundle(s) selected: whoever publishes them has to correct them`,
+      )
     : { type: 'missing', message: missingMessage(select) };
 }
 
@@ -55,7 +57,7 @@ function missingMessage(select: Select): string {
     return `there is no ClusterTrustBundle ${JSON.stringify(select.name)}`;
   }
   return select.labelSelector === undefined
-    ? 'the source has no labelSelector, which matches nothing: an empty one matches everything'
+    ? `the source has no labelSelector, which matches nothing: name the labels of the bundles, or {} for all of signer ${JSON.stringify(select.signerName)}`
     : `no ClusterTrustBundle of signer ${JSON.stringify(select.signerName)} matches the labelSelector`;
 }
 

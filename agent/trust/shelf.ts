@@ -10,6 +10,7 @@ import { messageOf } from '../../volumes/base/errors.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
 import type { AnchorPool } from './anchor-pool.ts';
 import { readTrustBundle } from './certificates.ts';
+import { longestWaitingText } from './limits.ts';
 
 export interface ShelvedBundle {
   readonly uid: string | undefined;
@@ -30,6 +31,8 @@ export interface Shelf {
   /** The bundle is gone, or nobody asks for it any more. */
   drop(bundleName: string): void;
   names(): string[];
+  /** Settled once not too much text waits to be read; nothing while there is room for more. */
+  untilRoom(): Promise<void> | undefined;
   stop(): void;
 }
 
@@ -59,6 +62,23 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   const waiting = new Set<Entry>();
   let isReading = false;
   let stamps = 0;
+  /** Resolves when there is room again; nothing while nobody waits for that. */
+  let room: PromiseWithResolvers<void> | undefined;
+
+  function isFull(): boolean {
+    let length = 0;
+    for (const { pem = '' } of entries.values()) {
+      length += pem.length;
+    }
+    return length >= longestWaitingText;
+  }
+
+  function tellOfRoom(): void {
+    if (room !== undefined && !isFull()) {
+      room.resolve();
+      room = undefined;
+    }
+  }
 
   function touch(entry: Entry): void {
     stamps += 1;
@@ -101,9 +121,11 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     for (let entry = smallest(waiting); entry !== undefined; entry = smallest(waiting)) {
       waiting.delete(entry);
       await read(entry);
+      tellOfRoom();
       await nextTurn();
     }
     isReading = false;
+    tellOfRoom();
   }
 
   async function read(entry: Entry): Promise<void> {
@@ -175,11 +197,19 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       }
     },
     drop,
+    untilRoom() {
+      if (!isFull()) {
+        return undefined;
+      }
+      room ??= Promise.withResolvers<void>();
+      return room.promise;
+    },
     names: () => [...entries.keys()],
     stop: () => {
       for (const name of [...entries.keys()]) {
         drop(name);
       }
+      tellOfRoom();
     },
   };
 }

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createRequestedTokens } from '../../agent/issuance/requested-tokens.ts';
 import type { JsonObject } from '../../sandbox/base/objects.ts';
 import type { AgentIdentity } from '../../sandbox/cluster/permissions.ts';
 import { createKeys } from '../sandbox/rules/cases/keys.ts';
@@ -21,6 +22,9 @@ import { versionsOf } from './server.ts';
 /** New roles and policies come into force a little later. */
 const patienceMs = 15_000;
 const lookAgainMs = 250;
+
+const asPod = [{ signers: ['*'], as: 'pod', certificateSigningRequest: {} }];
+const asking = { priority: 'first', signal: new AbortController().signal } as const;
 
 interface Holder {
   readonly caller: Caller;
@@ -55,6 +59,46 @@ export function identities(ground: () => Ground): void {
       await refused(create(ground(), target, { nodeName: `${nodeName}x` }), 'is not the requesting node');
       const pods = call(target, `/api/v1/namespaces/${ground().names.namespace}/pods/web-a`);
       await refused(pods, 'impersonate-on:associated-node:get');
+    });
+
+    test('impersonatedNode with "as: pod": gets tokens of its own pods, of the audiences listed, and of no others', async (t) => {
+      const { access, create: make, names, nodeName, offers, uid } = ground();
+      if (!offers.constrainedImpersonation) {
+        return t.skip(`Kubernetes ${offers.gitVersion} has no constrained impersonation`);
+      }
+      const holder = await install(t, ground(), 'impersonatedNode', 'pods', asPod);
+      if (holder === undefined) {
+        return;
+      }
+      const driver = `${names.mark}.tokens.podcert.example`;
+      await make('/apis/storage.k8s.io/v1/csidrivers', {
+        metadata: { name: driver },
+        spec: { attachRequired: false, volumeLifecycleModes: ['Ephemeral'], tokenRequests: [{ audience: '' }] },
+      });
+      const { namespace } = names;
+      const { metadata } = await make(`/api/v1/namespaces/${namespace}/pods`, {
+        metadata: { name: 'asking' },
+        spec: {
+          ...{ nodeName, serviceAccountName: 'web', automountServiceAccountToken: false },
+          containers: [{ name: 'none', image: 'registry.k8s.io/pause:3.10' }],
+          volumes: [{ name: 'v', csi: { driver, readOnly: true } }],
+        },
+      });
+      const { name, uid: podUID } = metadata as { name: string; uid: string };
+      const pod = { namespace, name, uid: podUID, serviceAccountName: 'web' };
+      const client = access.client(holder.caller, { impersonateNode: nodeName });
+      const tokens = createRequestedTokens(client, Date.now);
+      const bearer = await eventually(() => tokens.bearer(pod, '', asking));
+      // The account has no permission, and is who is told so: the API server has taken the token.
+      const signingRequests = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+      const request = client.request({ method: 'POST', path: signingRequests, body: {}, as: 'node', bearer });
+      await assert.rejects(request, {
+        code: 'Forbidden',
+        message: new RegExp(`User "system:serviceaccount:${namespace}:web" cannot create resource`),
+      });
+      await assert.rejects(tokens.bearer(pod, 'vault', asking), { code: 'TokenMissing', message: /"vault" not found/ });
+      const elsewhere = { namespace, name: 'web-b', uid: uid('Pod', 'web-b'), serviceAccountName: 'web' };
+      await assert.rejects(tokens.bearer(elsewhere, '', asking), { message: /different node|no relationship found/ });
     });
 
     test('serviceAccount: does all its work as itself, held to its node by the policy', async (t) => {
@@ -108,14 +152,20 @@ async function works({ access, names, offers, signer, web }: Ground, parts: Agen
 }
 
 /** Gives a service account what the chart gives it, and becomes a pod of it. Undefined: skipped. */
-async function install(t: TestContext, ground: Ground, mode: AgentIdentity): Promise<Holder | undefined> {
-  const chart = chartObjects(mode);
+async function install(
+  t: TestContext,
+  ground: Ground,
+  mode: AgentIdentity,
+  variant = '',
+  issuers: readonly object[] = [],
+): Promise<Holder | undefined> {
+  const chart = chartObjects(mode, [], issuers);
   if (chart.type === 'missing') {
     t.skip(chart.reason);
     return undefined;
   }
   const { access, create: make, names, nodeName, tokenFor } = ground;
-  const account = accountOf(ground, mode);
+  const account = accountOf(ground, mode) + variant;
   const { agentNamespace } = names;
   await make(`/api/v1/namespaces/${agentNamespace}/serviceaccounts`, { metadata: { name: account } });
   for (const { prefix, resource, object } of chart.objects) {

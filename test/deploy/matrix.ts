@@ -38,6 +38,12 @@ export const samples: readonly Sample[] = [
   { path: 'rbac.certManager', value: true },
   { path: 'issuers', value: [{ signers: ['example.org/*'], certificateSigningRequest: {} }] },
   { path: 'issuers', value: [{ signers: ['example.org/*'], certManager: { issuer: { name: 'ca' } } }] },
+  { path: 'issuers', value: [{ signers: ['example.org/*'], as: 'pod', certificateSigningRequest: {} }] },
+  {
+    path: 'issuers',
+    value: [{ signers: ['example.org/*'], as: 'pod', audience: 'signers', certManager: {} }],
+    with: { 'identity.mode': 'serviceAccount' },
+  },
   { path: 'trustDomain', value: 'mesh.example' },
   { path: 'followSuggestedKeyType', value: true },
   { path: 'logging.level', value: 'debug' },

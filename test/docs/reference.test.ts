@@ -30,7 +30,7 @@ test('the reference names every event that a pod can get', () => {
 test('the reference names every field of a source and every key type', () => {
   const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
   const names = ['dnsNames', 'uris', 'ipAddresses', 'commonName'];
-  const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath'];
+  const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'];
   for (const word of [...fields, ...names, ...paths, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);
   }

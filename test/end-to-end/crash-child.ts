@@ -192,7 +192,9 @@ function watchedStore(store: VolumeStore, carriedOut: (effect: string) => void):
     ...volume,
     savePending: after('savePending', volume.savePending, carriedOut),
     saveAnswer: after('saveAnswer', volume.saveAnswer, carriedOut),
-    project: after('project', volume.project, carriedOut),
+    // Trust anchors come when they come; what is counted is what every run does in the same order.
+    project: (contents) =>
+      contents.has(0) ? after('project', volume.project, carriedOut)(contents) : volume.project(contents),
     saveCurrent: after('saveCurrent', volume.saveCurrent, carriedOut),
     discardPending: after('discardPending', volume.discardPending, carriedOut),
   });

@@ -135,7 +135,7 @@ const states: readonly State[] = [
     name: 'without its trust bundle',
     behaviour: { type: 'instant' },
     sources: [usualSources[0] ?? {}, { clusterTrustBundle: { name: 'example.com:mesh:none', path: 'ca.pem' } }],
-    event: ['Warning', 'TrustBundleMissing', /example.com:mesh:none.*Create the ClusterTrustBundle/],
+    event: ['Warning', 'TrustBundleMissing', /example.com:mesh:none.*Correct the source/],
     line: ['trust anchors missing', { source: 1 }],
     samples: ['trust_anchor_failures_total{error="missing"} 1'],
     status: () => undefined,

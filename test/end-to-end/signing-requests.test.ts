@@ -76,3 +76,11 @@ test('a denied and a failed request tell the pod why', async (t) => {
     await node.stopAgent();
   }
 });
+
+test('the request of a pod that is deleted before anybody has approved it goes with it', async (t) => {
+  const { node, create } = await startWithSigner(t, 'silent');
+  await create();
+  await untilRequests(node, 1);
+  await node.cluster.admin.deletePod('default', 'web');
+  await untilRequests(node, 0);
+});

@@ -32,9 +32,10 @@ const untilExit: Owner = {
  *
  * Hooks run in the order in which they were registered: an owner that has to close something first, or to unmount it, takes
  * the removal and calls it afterwards (`{ after: (remove) => … }`).
+ * @param parent where it is made, for a test that needs a certain file system
  */
-export function makeDirectory(owner: Owner = untilExit): string {
-  const directory = mkdtempSync(join(realpathSync(tmpdir()), 'test-'));
+export function makeDirectory(owner: Owner = untilExit, parent = tmpdir()): string {
+  const directory = mkdtempSync(join(realpathSync(parent), 'test-'));
   owner.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { TestContext } from 'node:test';
+import { until } from './bounded.ts';
 
 interface Kind {
   readonly directory: string;
@@ -31,26 +31,36 @@ export interface MemoryLimit {
   /** Most bytes that were held at once, so far. */
   peak(): number;
   present(): number;
+  /** Ends the group, once its processes have ended. */
+  remove(): Promise<void>;
 }
 
 /** The reason why this run can set no limit, or false when it can. */
 export const memoryLimitSkip: string | false = makeGroup('probe') === undefined ? 'needs a memory cgroup' : false;
 
-/** @returns a group that ends with the test. */
-export function limitMemory(t: TestContext, bytes: number): MemoryLimit {
+export function limitMemory(bytes: number): MemoryLimit {
   const group = makeGroup('test');
   if (group === undefined) {
     throw new Error('no memory cgroup can be made here');
   }
   const { kind, directory } = group;
-  t.after(() => fs.rmdirSync(directory));
   fs.writeFileSync(path.join(directory, kind.limit), String(bytes));
   const read = (name: string): number => Number(fs.readFileSync(path.join(directory, name), 'utf8'));
   return {
     procs: path.join(directory, 'cgroup.procs'),
     peak: () => read(kind.peak),
     present: () => read(kind.present),
+    remove: () => removeGroup(directory),
   };
+}
+
+/** A group can be removed once the last of its processes is gone, of which the kernel tells a moment later. */
+async function removeGroup(directory: string): Promise<void> {
+  await until(
+    () => fs.readFileSync(path.join(directory, 'cgroup.procs'), 'utf8').trim() === '',
+    () => `the processes of ${directory} to end`,
+  );
+  fs.rmdirSync(directory);
 }
 
 function makeGroup(name: string): { readonly kind: Kind; readonly directory: string } | undefined {

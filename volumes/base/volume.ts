@@ -72,6 +72,21 @@ export interface CertificateRecord {
   readonly podIPs?: readonly string[];
 }
 
+/**
+ * How the last request for a source came to nothing. A restart of the agent is no reason to ask again sooner, and a signer
+ * that is asked by a hundred volumes after each is asked a hundred times. Times are milliseconds since the epoch.
+ */
+export interface Setback {
+  readonly kind: 'denied' | 'failed' | 'unusable';
+  readonly reason: string;
+  readonly message: string;
+  /** Failures in a row, 1 or more. */
+  readonly failures: number;
+  readonly at: number;
+  /** When it may be asked again. */
+  readonly until: number;
+}
+
 /** What was decided when the chain in the files turned out to lead to none of its signer's anchors beside it. */
 export interface TrustMismatch {
   /** When that was seen, milliseconds since the epoch, like all times here. */
@@ -130,6 +145,9 @@ export interface OpenVolume {
   trust(index: number): TrustRecord | undefined;
   /** Keeps it beside the certificate in the files, of which there must be one. */
   saveTrust(index: number, trust: TrustRecord): void;
+  setback(index: number): Setback | undefined;
+  /** @param setback undefined: forgets an earlier one */
+  saveSetback(index: number, setback: Setback | undefined): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
   /** True when every file of the source is in place. */

@@ -103,8 +103,8 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
       'volume_capability must be mount',
     !request.readonly && 'readonly is not set: write "readOnly: true" beside "driver" in the pod\'s csi volume',
     context[ephemeral] !== 'true' &&
-      `${ephemeral} is not "true": use the driver as an inline csi volume of a pod, and give its CSIDriver object ` +
-        '"volumeLifecycleModes: [Ephemeral]" and "podInfoOnMount: true"',
+      `${ephemeral} is not "true": use the driver as an inline csi volume of a pod; where it is one, the cluster operator has to ` +
+        'put back the chart\'s CSIDriver object ("volumeLifecycleModes: [Ephemeral]", "podInfoOnMount: true")',
     ...podFaults(pod),
     typeof target === 'object' && pod.uid !== '' && target.podUID !== pod.uid && `target_path is not of pod ${pod.uid}`,
     !isGroup(group) && `volume_mount_group must be a numeric group id, not ${JSON.stringify(group.slice(0, 64))}`,
@@ -143,7 +143,9 @@ function identityFaults(request: NodeUnpublishVolumeRequest): readonly (string |
 
 function podFaults(pod: PodReference): readonly (string | false)[] {
   if (pod.name === '' || pod.namespace === '' || pod.uid === '' || pod.serviceAccountName === '') {
-    return ['the pod is not named: give the CSIDriver object "podInfoOnMount: true"'];
+    return [
+      'the pod is not named: the cluster operator has to put back the chart\'s CSIDriver object ("podInfoOnMount: true")',
+    ];
   }
   return [
     !isDnsLabel(pod.namespace) && `${podNamespace} is not a namespace's name`,

@@ -95,8 +95,8 @@ export function assertMountPropagation(table: readonly MountEntry[], directory: 
   throw new VolumeError(
     'MountFailed',
     `${directory} is not mounted shared, so volumes mounted there would not reach the pods: ` +
-      'give its volumeMount in the agent\'s container "mountPropagation: Bidirectional" (which needs ' +
-      '"privileged: true"), and make the mount shared on the host ("mount --make-rshared /")',
+      'give its volumeMount in the agent\'s own container, and in no other, "mountPropagation: Bidirectional" as the chart does ' +
+      '(which needs "privileged: true"), and make the mount shared on the host, as systemd does ("mount --make-rshared /")',
   );
 }
 

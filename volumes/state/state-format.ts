@@ -13,6 +13,7 @@ import type {
   FileOwner,
   IssuedChain,
   PendingRequest,
+  Setback,
   TrustMismatch,
   TrustRecord,
   VolumeRecord,
@@ -60,6 +61,10 @@ function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
 
 export function encodeCurrent({ certificate, chain, trust }: StoredCurrent): Buffer {
   return encode({ issued: certificate, certificates: chain?.map(base64), trust });
+}
+
+export function encodeSetback(setback: Setback): Buffer {
+  return encode({ setback });
 }
 
 function base64(der: Uint8Array): string {
@@ -115,6 +120,23 @@ export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
     beginRefreshAt: time(current, 'beginRefreshAt'),
     refreshAt: time(current, 'refreshAt'),
     ...addresses(current),
+  };
+}
+
+/** @throws TypeError that says what is wrong with the bytes. */
+export function decodeSetback(bytes: Uint8Array): Setback {
+  const setback = part(document(bytes), 'setback');
+  const kind = (['denied', 'failed', 'unusable'] as const).find((known) => known === setback['kind']);
+  if (kind === undefined) {
+    throw new TypeError('kind is of no known kind');
+  }
+  return {
+    kind,
+    reason: text(setback, 'reason'),
+    message: text(setback, 'message'),
+    failures: Math.max(1, id(setback, 'failures')),
+    at: time(setback, 'at'),
+    until: time(setback, 'until'),
   };
 }
 

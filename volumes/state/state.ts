@@ -5,6 +5,7 @@
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
  *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
+ *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -29,10 +30,12 @@ import {
   decodeCurrentChain,
   decodePending,
   decodeRecord,
+  decodeSetback,
   decodeTrust,
   encodeCurrent,
   encodePending,
   encodeRecord,
+  encodeSetback,
   type StoredPending,
 } from './state-format.ts';
 
@@ -49,7 +52,15 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
-    'pending' | 'savePending' | 'readPendingKey' | 'discardPending' | 'current' | 'currentChain' | 'trust'
+    | 'pending'
+    | 'savePending'
+    | 'readPendingKey'
+    | 'discardPending'
+    | 'current'
+    | 'currentChain'
+    | 'trust'
+    | 'setback'
+    | 'saveSetback'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Adds the accepted answer to the stored request. */
@@ -123,6 +134,8 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
     current: (index) => look((files) => files.current(index)),
+    setback: (index) => look((files) => files.setback(index)),
+    saveSetback: (index, setback) => change((files) => files.saveSetback(index, setback)),
     saveCurrent: (index, certificate, chain) => change((files) => files.saveCurrent(index, certificate, chain)),
     currentChain: (index) => look((files) => files.currentChain(index)),
     trust: (index) => look((files) => files.trust(index)),
@@ -138,6 +151,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
   const file = (name: string) => path.join(directory, name);
   const pendingFile = (index: number) => file(`pending-${index}.json`);
   const issuedFile = (index: number) => file(`issued-${index}.json`);
+  const setbackFile = (index: number) => file(`setback-${index}.json`);
 
   function readOrReport<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
     try {
@@ -220,6 +234,14 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     },
     readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
     discardPending,
+    setback: (index) => readOrReport(setbackFile(index), decodeSetback),
+    saveSetback(index, setback) {
+      if (setback === undefined) {
+        fs.rmSync(setbackFile(index), { force: true });
+      } else {
+        replaceFile(setbackFile(index), encodeSetback(setback), fileAccess);
+      }
+    },
     current,
     saveCurrent: (index, certificate, chain) =>
       replaceFile(issuedFile(index), encodeCurrent({ certificate, chain }), fileAccess),

@@ -43,10 +43,10 @@ function formatValue(value: unknown): string {
   return escapeControls(/^[^\s"=]+$/.test(text) ? text : JSON.stringify(text));
 }
 
-/** Texts come from signers and pods; none of them may move the cursor or forge a line. */
+/** Texts come from signers and pods; none of them may move the cursor, forge a line or turn it round. */
 function escapeControls(text: string): string {
   return text.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
     (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -162,7 +162,7 @@ export const metricTable = {
   anchorFailures: {
     name: 'podcert_agent_trust_anchor_failures_total',
     kind: 'counter',
-    help: 'Trust anchors that could not be provided: missing (nothing matches), or the kind of error that kept them from the files.',
+    help: 'Trust anchors that could not be provided: missing (nothing matches), refused (over a limit, or unreadable), or the kind of error that kept them from the files.',
     labels: ['error'],
   },
   watchRestarts: {

@@ -145,6 +145,8 @@ function trustLine(notice: TrustNotice): Line {
     }
     case 'anchorsMissing':
       return { level: 'warn', message: 'trust anchors missing', fields: { detail: notice.message } };
+    case 'anchorsRefused':
+      return { level: 'warn', message: 'trust anchors cannot be used', fields: { detail: notice.message } };
     case 'anchorsNotWritten': {
       const { error, retryAt } = notice;
       return { level: 'warn', message: 'trust anchors not written', fields: { error, retryAt: timeText(retryAt) } };

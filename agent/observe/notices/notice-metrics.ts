@@ -110,10 +110,21 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
   };
 
   const countTrust = (notice: TrustNotice): void => {
-    if (notice.type === 'anchorsProjected') {
-      metrics.count('anchorWrites', { occasion: notice.first ? 'first' : 'change' });
-    } else {
-      metrics.count('anchorFailures', { error: notice.type === 'anchorsMissing' ? 'missing' : notice.error.code });
+    switch (notice.type) {
+      case 'anchorsProjected':
+        metrics.count('anchorWrites', { occasion: notice.first ? 'first' : 'change' });
+        break;
+      case 'anchorsMissing':
+        metrics.count('anchorFailures', { error: 'missing' });
+        break;
+      case 'anchorsRefused':
+        metrics.count('anchorFailures', { error: 'refused' });
+        break;
+      case 'anchorsNotWritten':
+        metrics.count('anchorFailures', { error: notice.error.code });
+        break;
+      default:
+        unreachable(notice);
     }
   };
 

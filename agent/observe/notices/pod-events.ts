@@ -25,7 +25,7 @@ const maxQuoteLength = 480;
 const maxNameLength = 100;
 /** What a request waits for: two names of the agent's own choosing, and beside them what somebody says. */
 const maxHurdleLength = 640;
-const maxDetailLength = 240;
+const maxDetailLength = 160;
 
 /** The event that a notice deserves; undefined for what an author need not know. */
 export function describeForPod(notice: Notice): EventText | undefined {
@@ -76,7 +76,13 @@ function eventOf(notice: Notice): EventText | undefined {
         `${place(notice)}: ${quote(notice.message)}`,
         notice.isOperators === true
           ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
-          : 'Create the ClusterTrustBundle, correct the source, or set optional: true; the files follow by themselves.',
+          : 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle; the files follow by themselves. With optional: true the pod starts without anchors, and can verify nobody.',
+      ]);
+    case 'anchorsRefused':
+      return warning('TrustBundleUnusable', [
+        `${place(notice)}: ${quote(notice.message)}`,
+        'There is no bundle to create: the source has to select others, or ask whoever publishes these to correct them.',
+        'Anchors that are in the volume stay, and the files follow by themselves.',
       ]);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
@@ -151,9 +157,11 @@ function moment(milliseconds: number): string {
 function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
   const { hurdle } = notice;
   if (hurdle !== undefined) {
-    return normal(hurdle.turn === 'approver' ? 'WaitingForApproval' : 'WaitingForSigner', [
+    const isForApprover = hurdle.turn === 'approver';
+    return normal(isForApprover ? 'WaitingForApproval' : 'WaitingForSigner', [
       `${place(notice)}: ${quote(hurdle.text, maxHurdleLength)}`,
       ...(hurdle.detail === undefined ? [] : [`It is said: ${quote(hurdle.detail, maxDetailLength)}`]),
+      ...(isForApprover ? ['Compare the names in it with this pod before approving.'] : []),
       'The pod goes on by itself once that is done.',
     ]);
   }
@@ -334,9 +342,11 @@ function attemptFailed(notice: CredentialNoticeOf<'attemptFailed'>): EventText |
   if (phase === 'write' && error.code === 'Internal') {
     return notWritten(notice, 'certificate', error, retryAt);
   }
+  // What the operator's configuration makes wrong, or a proxy refuses, no source can be corrected for.
+  const isOperators = error.code === 'Rejected' && error.actor === 'cluster operator';
   return warning(failure.reason, [
     `${place(notice)}: certificate from ${signerOf(notice)}: ${quote(errorText(error))}`,
-    failure.action,
+    isOperators ? 'Ask the cluster operator: nothing in the pod can mend this.' : failure.action,
     `The agent tries again at ${moment(retryAt)}.`,
   ]);
 }

@@ -33,9 +33,14 @@ function render(part: Part): string {
     return String(part);
   }
   if (typeof part === 'string') {
-    return part.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+    return part.replace(/[&<>"'\p{Bidi_Control}]/gu, (character) => entities[character] ?? codePointOf(character));
   }
   return 'html' in part ? part.html : part.map((each) => each.html).join('');
+}
+
+/** A mark that turns the direction of what follows is shown, not obeyed. */
+function codePointOf(character: string): string {
+  return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
 }
 
 /** Text of the agent's own that must stand as it is: a style sheet, a script. */

@@ -14,6 +14,8 @@ import { type Row, type Selection, type SortKey, selectRows, stateOf } from './s
 
 /** Most lines of one page; a filter finds the others. */
 const maxRows = 1_000;
+/** Characters of a signer's or server's text that a line shows; `/statusz` as JSON and text has all that the agent keeps. */
+const maxShownText = 500;
 
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
@@ -164,7 +166,13 @@ function serialLine(credential: CredentialEntry | undefined): Html | undefined {
 function troubleLines(volume: VolumeEntry, credential: CredentialEntry | undefined): readonly Html[] {
   const texts = credential?.lastError === undefined ? [volume.message] : [credential.lastError];
   const kind = credential?.trustMismatchSince === undefined ? 'soft' : 'bad';
-  return texts.flatMap((text) => (text === undefined ? [] : [html`<br><span class="${kind}">${text}</span>`]));
+  return texts.flatMap((text) =>
+    text === undefined ? [] : [html`<br><span class="${kind}">${shortened(text)}</span>`],
+  );
+}
+
+function shortened(text: string): string {
+  return text.length <= maxShownText ? text : `${text.slice(0, maxShownText)}…`;
 }
 
 function nextStep(credential: CredentialEntry | undefined, now: number): Html | undefined {

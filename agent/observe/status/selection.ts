@@ -26,6 +26,8 @@ export interface Selection {
 }
 
 const maxFilterLength = 200;
+/** Words of a filter; what follows is left out. Each is looked for in every line. */
+const maxFilterWords = 8;
 
 /** Reads `filter`, `state` and `sort`; what is not understood is left out. */
 export function readSelection(query: URLSearchParams): Selection {
@@ -34,7 +36,8 @@ export function readSelection(query: URLSearchParams): Selection {
   const words = filter
     .toLowerCase()
     .split(/\s+/)
-    .filter((word) => word !== '');
+    .filter((word) => word !== '')
+    .slice(0, maxFilterWords);
   return { words, filter, state: query.get('state') ?? '', sort };
 }
 
@@ -61,10 +64,18 @@ export function selectRows(document: StatusDocument, { words, state, sort }: Sel
     volume.credentials.length === 0 ? [{ volume }] : volume.credentials.map((credential) => ({ volume, credential })),
   );
   return rows
-    .filter((row) => (state === '' || stateOf(row) === state) && words.every((word) => textOf(row).includes(word)))
+    .filter((row) => (state === '' || stateOf(row) === state) && hasWords(row, words))
     .map((row) => ({ row, key: `${sortText(row, sort)}\0${podText(row)}` }))
     .sort((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : 0))
     .map(({ row }) => row);
+}
+
+function hasWords(row: Row, words: readonly string[]): boolean {
+  if (words.length === 0) {
+    return true;
+  }
+  const text = textOf(row);
+  return words.every((word) => text.includes(word));
 }
 
 function textOf(row: Row): string {

@@ -11,9 +11,11 @@ import { handOver, pod, tokenOf } from './tokens.ts';
 const start = Date.UTC(2026, 10, 26);
 const call = { priority: 'first', signal: new AbortController().signal } as const;
 
+const signers = ['example.org/approved'];
+
 function open(audiences: readonly string[] = ['']) {
   const clock = createManualClock(start);
-  const tokens = createHandedTokens(clock, () => new Set(audiences));
+  const tokens = createHandedTokens(clock, (_namespace, signers) => new Set(signers.length > 0 ? audiences : []));
   const bearer = async (audience = '') => (await tokens.bearer(pod, audience, call)).token();
   return { clock, tokens, bearer };
 }
@@ -48,25 +50,44 @@ function turn(): Promise<void> {
 describe('a token that was handed over', () => {
   it('is given to a call, the newest of them', async () => {
     const { tokens, bearer, clock } = open();
-    tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     clock.advance(60_000);
     const second = tokenOf(clock.now());
-    tokens.take(pod, handOver(clock.now(), { '': second }));
+    tokens.take(pod, signers, handOver(clock.now(), { '': second }));
     assert.equal(await bearer(), second);
   });
 
   it('is held for the audiences of the rules only', async () => {
     const { tokens, bearer } = open(['signers']);
     const handed = { '': tokenOf(start), signers: tokenOf(start, { audience: 'signers' }) };
-    tokens.take(pod, handOver(start, handed));
+    tokens.take(pod, signers, handOver(start, handed));
     assert.equal(await bearer('signers'), handed.signers);
     await assert.rejects(bearer(''), { code: 'TokenMissing' });
   });
 
   it('is not even looked at where no rule wants one', () => {
     const { tokens, clock } = open([]);
-    tokens.take(pod, () => assert.fail('nobody wants it'));
+    tokens.take(pod, signers, () => assert.fail('nobody wants it'));
     assert.equal(clock.alarms(), 0);
+  });
+
+  it("is not looked at for a volume that needs none, which leaves those of the pod's other volumes", async () => {
+    const { tokens, bearer } = open();
+    const token = tokenOf(start);
+    tokens.take(pod, signers, handOver(start, { '': token }));
+    tokens.take(pod, [], () => assert.fail('this volume needs none'));
+    assert.equal(await bearer(), token);
+  });
+
+  it('stays beside those for other audiences that another volume of the pod needs', async () => {
+    const clock = createManualClock(start);
+    const tokens = createHandedTokens(clock, (_namespace, [audience = '']) => new Set([audience]));
+    const handed = { one: tokenOf(start, { audience: 'one' }), two: tokenOf(start, { audience: 'two' }) };
+    tokens.take(pod, ['one'], handOver(start, handed));
+    tokens.take(pod, ['two'], handOver(start, handed));
+    for (const audience of ['one', 'two'] as const) {
+      assert.equal((await tokens.bearer(pod, audience, call)).token(), handed[audience]);
+    }
   });
 
   it('is used until it expires, by what it says and by what stands beside it, and is then forgotten', async () => {
@@ -75,7 +96,7 @@ describe('a token that was handed over', () => {
       [3600, 600],
     ] as const) {
       const { tokens, bearer, clock } = open();
-      tokens.take(pod, handOver(start, { '': tokenOf(start, { lifetimeSeconds: inToken }) }, beside));
+      tokens.take(pod, signers, handOver(start, { '': tokenOf(start, { lifetimeSeconds: inToken }) }, beside));
       clock.advance(599_000);
       await bearer();
       clock.advance(2_000);
@@ -87,10 +108,10 @@ describe('a token that was handed over', () => {
 
   it('is forgotten with the last volume of its pod, and with the end of the agent', async () => {
     const { tokens, bearer } = open();
-    tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     tokens.forget(pod);
     await assert.rejects(bearer(), { code: 'TokenMissing' });
-    tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     tokens.stop();
     await assert.rejects(bearer(), { code: 'TokenMissing' });
   });
@@ -99,20 +120,20 @@ describe('a token that was handed over', () => {
     const { tokens, bearer } = open();
     const others = (count: number) => {
       for (let index = 0; index < count; index += 1) {
-        tokens.take({ ...pod, uid: `other-${index}` }, undefined);
+        tokens.take({ ...pod, uid: `other-${index}` }, signers, undefined);
       }
     };
-    tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     others(maxPodsWithTokens - 1);
     await bearer();
-    tokens.take({ ...pod, uid: 'one too many' }, undefined);
+    tokens.take({ ...pod, uid: 'one too many' }, signers, undefined);
     await assert.rejects(bearer(), { code: 'TokenMissing' });
   });
 
   it('is shown by nothing that prints what holds it', async () => {
     const { tokens } = open();
     const token = tokenOf(start);
-    tokens.take(pod, handOver(start, { '': token }));
+    tokens.take(pod, signers, handOver(start, { '': token }));
     const bearer = await tokens.bearer(pod, '', call);
     const shown = inspect([tokens, bearer], { depth: 9, showHidden: true }) + JSON.stringify([tokens, bearer]);
     assert.ok(!shown.includes(token), 'the token is not shown');
@@ -136,7 +157,7 @@ describe('what cannot be used', () => {
   for (const [what, handed, words] of cases) {
     it(`is told with the account and who can mend it: ${what}`, async () => {
       const world = open();
-      world.tokens.take(pod, handed);
+      world.tokens.take(pod, signers, handed);
       const { state, end, told } = wait(world);
       await end;
       const { message, code, actor } = errorOf(state);
@@ -158,10 +179,10 @@ describe('a wait for the kubelet', () => {
       'the kubelet hands over a token of service account shop/web with its next call: it has handed over none since the agent started or the rule was made',
     ]);
     assert.equal(state.settled, 'waiting');
-    world.tokens.take({ ...pod, uid: 'another' }, undefined);
+    world.tokens.take({ ...pod, uid: 'another' }, signers, undefined);
     await turn();
     assert.equal(state.settled, 'waiting', "another pod's hand-over is none of its business");
-    world.tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    world.tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     await end;
     assert.equal(state.settled, 'ready');
     assert.equal(told.length, 1);
@@ -169,13 +190,13 @@ describe('a wait for the kubelet', () => {
 
   it('comes after a token has expired, and goes on when an expired one is handed over', async () => {
     const world = open();
-    world.tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    world.tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     world.clock.advance(700_000);
     const { state, end } = wait(world);
-    world.tokens.take(pod, handOver(start, { '': tokenOf(start) }));
+    world.tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
     await turn();
     assert.equal(state.settled, 'waiting');
-    world.tokens.take(pod, handOver(world.clock.now(), { '': tokenOf(world.clock.now()) }));
+    world.tokens.take(pod, signers, handOver(world.clock.now(), { '': tokenOf(world.clock.now()) }));
     await end;
     assert.equal(state.settled, 'ready');
   });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import { audiencesOf, type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+import { audiencesFor, type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
 
 function rules(written: unknown): IssuerRules {
   const reading = readIssuerRules(written);
@@ -80,9 +80,13 @@ describe('on whose behalf', () => {
     assert.deepEqual(requesterOf(some, 'clusterissuers.cert-manager.io/ca'), { as: 'agent' }, 'without a rule');
   });
 
-  it('the audiences that tokens are needed for are those of the rules, each once', () => {
-    assert.deepEqual([...audiencesOf(some)], ['', 'https://api']);
-    assert.deepEqual([...audiencesOf([])], []);
+  it('the audiences that tokens are needed for are those of the rules for the signers of a pod, each once', () => {
+    const audiences = (...names: string[]) => [...audiencesFor(some, 'shop', names)];
+    assert.deepEqual(audiences('example.com/pod', 'example.com/again', 'example.com/named'), ['', 'https://api']);
+    assert.deepEqual(audiences('example.com/named', 'example.com/agent'), ['https://api']);
+    assert.deepEqual(audiences('example.com/silent', 'example.com/mesh'), []);
+    assert.deepEqual(audiences('issuers.cert-manager.io/bank.ca', 'example.com/pod'), [''], 'one that it may not ask');
+    assert.deepEqual([...audiencesFor([], 'shop', ['example.com/pod'])], []);
   });
 
   it('the word of the rules in force is read again from what is kept of them', () => {

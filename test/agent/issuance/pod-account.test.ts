@@ -1,12 +1,13 @@
 /** Requests on behalf of the pod's own account: made with its token and nothing else, and what a refusal of it says. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
 import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
 import { createContentsIssuer } from '../../../agent/issuance/contents-request.ts';
 import { issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
 import { type PodTokens, refusalOfAccount } from '../../../agent/issuance/pod-account.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
-import { decodeCertificateSigningRequest } from '../../../agent/kubernetes/schemas.ts';
+import { certificateRequestResource, signingRequestResource } from '../../../agent/kubernetes/certificate-resources.ts';
 import { createSimpleRequestApi } from '../../../agent/kubernetes/simple-requests.ts';
 import type { CertificateOrder } from '../../../agent/lifecycle/ports.ts';
 import { clientOf, type Handler, sendJson, sendStatus, startLoopback } from '../kubernetes/loopback.ts';
@@ -20,6 +21,11 @@ const order: CertificateOrder = {
   signerName: 'example.com/mesh',
   userAnnotations: {},
   priority: 'first',
+};
+
+const subject = {
+  ...{ pod, volumeName: 'mtls', sourceIndex: 0 },
+  ...{ signerName: order.signerName, requestName: order.requestName },
 };
 
 /** An issuer whose rule says as whom, over a server that answers as told; and what was asked of the pod's tokens. */
@@ -37,28 +43,32 @@ async function open(t: TestContext, rule: object, handle: Handler) {
       return { account: 'service account shop/web', token: () => 'token-of-the-pod' };
     },
   };
-  const reading = readIssuerRules([{ signers: ['*'], certificateSigningRequest: {}, ...rule }]);
+  const reading = readIssuerRules([
+    { signers: ['example.com/*'], certificateSigningRequest: {}, ...rule },
+    { signers: ['*'], certManager: {}, ...rule },
+  ]);
   assert.ok(reading.ok, JSON.stringify(reading));
-  const issuer = createContentsIssuer({
-    kind: certificateSigningRequests,
-    calls: createSimpleRequestApi(client, {
-      pathPrefix: '/apis/certificates.k8s.io/v1',
-      resource: 'certificatesigningrequests',
-      namespaced: false,
-      decode: decodeCertificateSigningRequest,
-      as: 'node',
-      missing: 'missing',
-    }),
+  const shared = {
     cache: { get: () => undefined, subscribe: () => () => undefined, lists: () => ({ begun: 1, taken: 1 }) },
     nodeName: 'node-1',
     trustDomain: () => 'mesh.example',
-    choice: (namespace, name) => issuerFor(reading.value, namespace, name),
+    choice: (namespace: string, name: string) => issuerFor(reading.value, namespace, name),
     tokens,
-    onFault: (error) => assert.fail(error),
+    onFault: (error: Error) => assert.fail(error),
+  };
+  const issuer = createContentsIssuer({
+    kind: certificateSigningRequests,
+    calls: createSimpleRequestApi(client, signingRequestResource),
+    ...shared,
+  });
+  const certManager = createContentsIssuer({
+    kind: certificateRequests,
+    calls: createSimpleRequestApi(client, certificateRequestResource),
+    ...shared,
   });
   const callers = (): readonly unknown[] =>
     server.received.map(({ method, headers }) => [method, headers.authorization, headers['impersonate-user']]);
-  return { issuer, asked, callers, server };
+  return { issuer, certManager, asked, callers, server };
 }
 
 const asNode = ['Bearer test-token', 'system:node:node-1'];
@@ -69,7 +79,7 @@ describe('a request', () => {
     const rule = { as: 'pod', audience: 'signers' };
     const { issuer, asked, callers } = await open(t, rule, ({ response }) => sendJson(response, 201, {}));
     const told: string[] = [];
-    await issuer.prepare?.(order, signal, (what) => told.push(what));
+    await issuer.prepare?.(subject, signal, (what) => told.push(what));
     await issuer.submit(order, key, signal);
     assert.deepEqual(asked, ['ready web signers', 'bearer web signers']);
     assert.deepEqual(told, ['something']);
@@ -78,10 +88,31 @@ describe('a request', () => {
 
   it('is made as the agent where the rule says nothing, and no token is asked for', async (t) => {
     const { issuer, asked, callers } = await open(t, {}, ({ response }) => sendJson(response, 201, {}));
-    await issuer.prepare?.(order, signal, () => assert.fail('there is nothing to wait for'));
+    await issuer.prepare?.(subject, signal, () => assert.fail('there is nothing to wait for'));
     await issuer.submit(order, key, signal);
     assert.deepEqual(asked, []);
     assert.deepEqual(callers(), [['POST', ...asNode]]);
+  });
+
+  it('of cert-manager is made so too, in the namespace of the pod, and a refusal names that', async (t) => {
+    const why =
+      'certificaterequests.cert-manager.io is forbidden: User "system:serviceaccount:shop:web" cannot create resource "certificaterequests" in API group "cert-manager.io" in the namespace "shop"';
+    const answers = [201, 403];
+    const { certManager, callers, server } = await open(t, { as: 'pod' }, ({ response }) =>
+      answers.shift() === 201 ? sendJson(response, 201, {}) : sendStatus(response, 403, 'Forbidden', why),
+    );
+    const own = { ...order, requestName: 'mtls-0-abc.cr', signerName: 'clusterissuers.cert-manager.io/ca' };
+    await certManager.submit(own, key, signal);
+    await assert.rejects(certManager.submit(own, key, signal), {
+      code: 'AccountForbidden',
+      message:
+        'service account shop/web has no permission to create certificaterequests.cert-manager.io in namespace shop, and the rule for this signer says "as: pod": either the workload may make such requests by itself, or the rule has to say "as: agent"',
+    });
+    assert.deepEqual(callers(), [
+      ['POST', ...asPod],
+      ['POST', ...asPod],
+    ]);
+    assert.equal(server.received[0]?.path, '/apis/cert-manager.io/v1/namespaces/shop/certificaterequests');
   });
 
   it('that exists already is read as the agent, whoever made it', async (t) => {

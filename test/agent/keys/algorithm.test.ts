@@ -69,6 +69,49 @@ describe('Ed25519', () => {
   });
 });
 
+describe('a second opinion', () => {
+  const message = Buffer.from('message');
+
+  for (const keyType of ['ECDSAP256', 'ECDSAP384', 'ECDSAP521', 'ED25519'] as const) {
+    it(`takes both signatures of ${keyType} keys, and neither of another message or key`, async () => {
+      const algorithm = table[keyType];
+      const [pair, other] = [await algorithm.generate(), await algorithm.generate()];
+      const opinion = algorithm.secondOpinion ?? (() => undefined);
+      const proof = await algorithm.proofOfPossession(pair, message);
+      const request = await algorithm.signRequest(pair, message);
+      const wrong = await algorithm.signRequest(other, message);
+      assert.equal(opinion(pair.spki, message, { proof, request }), true);
+      assert.equal(opinion(other.spki, message, { proof, request }), false);
+      assert.equal(opinion(pair.spki, message, { proof: wrong, request }), false);
+      assert.equal(opinion(pair.spki, message, { proof, request: wrong }), false);
+      assert.equal(opinion(pair.spki, Buffer.from('other'), { proof, request }), false);
+    });
+  }
+
+  it('is far more work for the main thread than a signature, and no part of one', async () => {
+    const algorithm = table.ECDSAP521;
+    const pair = await algorithm.generate();
+    const rounds = Array.from({ length: 12 }, (_, round) => Buffer.from(`message ${round}`));
+    const cpu = (): number => {
+      const { user, system } = process.threadCpuUsage();
+      return user + system;
+    };
+    const began = cpu();
+    const signatures: { message: Buffer; proof: Uint8Array; request: Uint8Array }[] = [];
+    for (const message of rounds) {
+      const proof = await algorithm.proofOfPossession(pair, message);
+      signatures.push({ message, proof, request: await algorithm.signRequest(pair, message) });
+    }
+    const signed = cpu();
+    assert.ok(
+      signatures.every(({ message, ...both }) => algorithm.secondOpinion?.(pair.spki, message, both)),
+      'the opinion is good',
+    );
+    const [signing, judging] = [signed - began, cpu() - signed];
+    assert.ok(signing * 3 < judging, `${signing} µs for signatures, ${judging} µs for opinions`);
+  });
+});
+
 describe('a signature that does not verify', () => {
   const isInternal = (error: unknown) =>
     error instanceof AgentError && error.code === 'Internal' && error.cause === undefined;

@@ -456,9 +456,10 @@ test('new TLS material makes new connections while calls on the old ones run on'
   const identity: Identity = { name: 'the tester', current: async () => credentials, renew: async () => false };
   const client = clientOf(t, server, { identity });
   const frames: unknown[] = [];
-  const watch = client.watch({ path: pods, query: { watch: 'true' }, idleTimeoutMs: 60_000 }, (frame) =>
-    frames.push(frame),
-  );
+  const watch = client.watch({ path: pods, query: { watch: 'true' }, idleTimeoutMs: 60_000 }, (frame) => {
+    frames.push(frame);
+    return undefined;
+  });
   const { response } = await server.nth(1);
   for (let round = 0; round < 3; round += 1) {
     await client.request({ method: 'GET', path: pods });

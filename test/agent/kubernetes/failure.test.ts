@@ -25,7 +25,10 @@ const classicRefusal = JSON.stringify({
 
 test('a refused impersonation names another identity mode, and nothing that would let the agent be anybody', () => {
   const error = replyError(call, 403, classicRefusal);
-  assert.match(error.message, /Use identity\.mode serviceAccount\. Do not allow the agent to impersonate users/);
+  assert.match(
+    error.message,
+    /Do not allow the agent to impersonate users: .* Use identity\.mode serviceAccount, in which signers have to look/,
+  );
   assert.doesNotMatch(error.message, /cannot impersonate resource/);
   const event = describeForPod({
     ...credential,
@@ -42,6 +45,6 @@ test('anchors that the cluster does not serve are not asked of the pod’s autho
   const missing = { volume, source: 0, type: 'anchorsMissing', message: 'not served' } as const;
   const event = describeForPod({ ...missing, isOperators: true });
   assert.match(event?.message ?? '', /Ask the cluster operator/);
-  assert.doesNotMatch(event?.message ?? '', /Create the ClusterTrustBundle/);
-  assert.match(describeForPod(missing)?.message ?? '', /Create the ClusterTrustBundle/);
+  assert.doesNotMatch(event?.message ?? '', /Correct the source/);
+  assert.match(describeForPod(missing)?.message ?? '', /Correct the source/);
 });

@@ -224,9 +224,10 @@ test('a token that is rotated in the middle of a watch leaves the watch alone an
   const { identity } = start({ kind: 'inCluster', root: files.root });
   const client = clientOf(t, server, { identity });
   const frames: unknown[] = [];
-  const watch = client.watch({ path: '/api/v1/pods', query: { watch: 'true' }, idleTimeoutMs: 60_000 }, (frame) =>
-    frames.push(frame),
-  );
+  const watch = client.watch({ path: '/api/v1/pods', query: { watch: 'true' }, idleTimeoutMs: 60_000 }, (frame) => {
+    frames.push(frame);
+    return undefined;
+  });
   const { response } = await server.nth(1, isWatch);
   valid = 'Bearer two';
   files.rotate('two', pair.cert);

@@ -544,3 +544,48 @@ test('that the server is heard again is told once after each failure, and not wi
   await subject.told('added b');
   assert.equal(recovered, 2);
 });
+
+test('neither a page nor an event is taken while there is no room for more', async (t) => {
+  let isFull = true;
+  let room = Promise.withResolvers<void>();
+  const untilRoom = () => (isFull ? room.promise : undefined);
+  const pages = [1, 2].map((page) => [thing(`page-${page}`, page)]);
+  const { server, told, watch } = await start(
+    t,
+    ({ query, response }) => {
+      if (query.get('watch')) {
+        openWatch(response);
+        return;
+      }
+      const isSecond = query.get('continue') === 'more';
+      isFull = !isSecond;
+      sendList(response, 2, pages[isSecond ? 1 : 0] ?? [], isSecond ? '' : 'more');
+    },
+    { untilRoom, pageSize: 1 },
+  );
+  const makeRoom = (): void => {
+    isFull = false;
+    room.resolve();
+    room = Promise.withResolvers<void>();
+  };
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(server.received.length, 0);
+  makeRoom();
+  await server.nth(1, isList);
+  await until(() => isFull, 'the first page to be taken');
+  assert.equal(server.received.filter(isList).length, 1);
+  makeRoom();
+  await told('synced');
+  const { response } = await server.nth(1, isWatch);
+  isFull = true;
+  // The second is more than what may be under way to a reader that has paused.
+  sendEvent(response, 'ADDED', thing('first', 3));
+  await told('added first');
+  sendEvent(response, 'ADDED', thing('second', 4, 'x'.repeat(1024 * 1024)));
+  for (let turn = 0; turn < 50; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(watch.get('shop/second'), undefined);
+  makeRoom();
+  await until(() => watch.get('shop/second') !== undefined, 'the second event');
+});

@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { begin, retryTime, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
-import type { CredentialEvent, CredentialState } from '../../../agent/lifecycle/credential-state.ts';
+import type { CredentialEvent, CredentialState, Found } from '../../../agent/lifecycle/credential-state.ts';
 import type { CertificateRecord, PendingRequest } from '../../../volumes/base/volume.ts';
-import { hour } from './world.ts';
+import { hour, minute } from './world.ts';
 
 const now = Date.UTC(2026, 10, 21);
 const validity = { serialNumber: '0A', notBefore: now, notAfter: now + 24 * hour, beginRefreshAt: now + 12 * hour };
@@ -106,4 +106,35 @@ test('what a request waits for is told once it has lasted, again when it changes
     '248 change 248 again',
     '496 change 496 again',
   ]);
+});
+
+test('a refusal of an earlier run counts until its pause is over, and not where the clock says nothing about it', () => {
+  const setback = {
+    kind: 'unusable',
+    reason: '',
+    message: 'no chain',
+    failures: 3,
+    at: now,
+    until: now + minute,
+  } as const;
+  const beginning = (afterMs: number, found: Partial<Found>) =>
+    begin(
+      'ED25519',
+      { current: undefined, pending: undefined, setback, ...found },
+      { now: now + afterMs, random: 0.5 },
+    );
+  const early = beginning(minute / 2, {}).state;
+  assert.ok(early.name === 'pausing' && early.until === now + minute && early.attempt.failures === 3, early.name);
+  const late = beginning(minute, {}).state;
+  assert.ok(late.name === 'generating' && late.attempt.failures === 3, late.name);
+  assert.equal(beginning(-1, {}).state.name, 'generating');
+  assert.equal(beginning(minute / 2, { current }).state.name, 'fresh', 'a certificate that is not due has time');
+  const due = { ...current, refreshAt: now };
+  const { state, effects } = beginning(minute / 2, { current: due });
+  assert.ok(state.name === 'pausing' && state.attempt.current === due, state.name);
+  assert.deepEqual(
+    effects.map(({ type }) => type),
+    ['notify'],
+  );
+  assert.equal(beginning(minute / 2, { pending: undecided }).state.name, 'submitting', 'a request under way goes on');
 });

@@ -11,7 +11,13 @@ import type {
   Transition,
   TrustVerdict,
 } from '../../../agent/lifecycle/credential-state.ts';
-import type { CertificateRecord, IssuedChain, PendingRequest, TrustRecord } from '../../../volumes/base/volume.ts';
+import type {
+  CertificateRecord,
+  IssuedChain,
+  PendingRequest,
+  Setback,
+  TrustRecord,
+} from '../../../volumes/base/volume.ts';
 
 /** One turn of the world, drawn by the property test. */
 export interface Turn {
@@ -63,6 +69,7 @@ interface World {
   open: Effect | undefined;
   pending: PendingRequest | undefined;
   current: CertificateRecord | undefined;
+  setback: Setback | undefined;
   trust: TrustRecord | undefined;
   requests: number;
 }
@@ -75,6 +82,7 @@ const effectsWithoutAnswer = new Set<Effect['type']>([
   'unfollow',
   'checkPod',
   'saveAnswer',
+  'saveSetback',
   'saveTrust',
 ]);
 
@@ -88,6 +96,7 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
     open: undefined,
     pending: undefined,
     current: undefined,
+    setback: undefined,
     trust: undefined,
     requests: 0,
   };
@@ -97,7 +106,8 @@ export function live(turns: readonly Turn[], observe: (observation: Observation)
     const before = world.state;
     const at = { now: world.now, random: turn.random };
     if (turn.happens === 'the agent restarts') {
-      const restarted = begin(keyType, { current: world.current, trust: world.trust, pending: world.pending }, at);
+      const { current, trust, pending, setback } = world;
+      const restarted = begin(keyType, { current, trust, pending, setback }, at);
       world.open = undefined;
       carryOut(world, restarted);
       observe({ now: world.now, turn, event: 'restart', before, after: world.state, effects: restarted.effects });
@@ -172,6 +182,9 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
       }
       return { type: 'refused', kind: 'denied', reason: 'Policy', message: 'no', followSuggestion: false };
     case 'project':
+      if (how === 'is unusable') {
+        return { type: 'keyUnfit', error };
+      }
       return how === 'succeeds' ? { type: 'written' } : undefined;
     default:
       return undefined;
@@ -201,6 +214,9 @@ function carryOut(world: World, transition: Transition, event?: CredentialEvent)
     world.open = undefined;
   }
   for (const effect of transition.effects) {
+    if (effect.type === 'saveSetback') {
+      world.setback = effect.setback;
+    }
     if (effect.type === 'discardPending') {
       world.pending = undefined;
     }

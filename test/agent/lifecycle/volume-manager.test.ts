@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
@@ -814,4 +814,91 @@ test('a publish call that is answered asks no more whether its pod is being dele
   await world.answer('issue');
   await slow;
   assert.equal(world.asking.size, 0);
+});
+
+test('a restart asks a signer that has refused no sooner than it would have been asked, and the pauses go on growing', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  assert.equal((await Promise.all([world.publish(request, 5_000), world.answer(denial)]))[0].type, 'refused');
+  for (let restart = 0; restart < 20; restart += 1) {
+    await world.restart();
+  }
+  assert.equal(world.submitted.length, 1, 'restarts make no request');
+  const [paused] = world.manager.credentials();
+  assert.match(paused?.lastError ?? '', /denied: Policy: not on a Sunday/);
+  assert.equal(paused?.nextAttemptAt, world.clock.now() + 10_000);
+  world.clock.advance(10_000);
+  await world.answer(denial);
+  await world.restart();
+  assert.equal(world.submitted.length, 2);
+  assert.equal(world.manager.credentials()[0]?.nextAttemptAt, world.clock.now() + 20_000);
+  world.clock.advance(20_000);
+  await world.answer('issue');
+  await world.until(() => world.manager.describe()[0]?.status.type === 'ready');
+  await world.restart();
+  assert.equal(world.manager.credentials()[0]?.state, 'fresh');
+});
+
+test('a request that nobody answers is given up when its volume goes or another takes its place, and not by a restart', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  void world.publish(request);
+  await world.until(() => world.followed.size === 1);
+  const [first = ''] = world.followed.keys();
+  await world.restart();
+  await world.until(() => world.followed.size === 1);
+  assert.deepEqual(world.abandoned, [], 'the next agent goes on with it');
+  world.clock.advance(20 * minute);
+  await world.until(() => world.abandoned.length === 1);
+  assert.deepEqual(world.abandoned, [first]);
+  world.clock.advance(minute);
+  await world.until(() => world.followed.size === 1);
+  const [second = ''] = world.followed.keys();
+  await world.manager.unpublish(request.volumeId, request.targetPath);
+  assert.deepEqual(world.abandoned, [first, second]);
+});
+
+for (const restarts of [false, true]) {
+  const when = restarts ? ', also across a restart' : '';
+  test(`a key that is damaged while its answer waits reaches no pod, and another is made${when}`, async (t) => {
+    const world = await createWorld(t);
+    const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+    const published = world.publish(request);
+    const first = await world.answer('issue');
+    const state = join(request.targetPath, '..agent');
+    const key = readdirSync(state).find((name) => name.endsWith('.key')) ?? '';
+    const bytes = readFileSync(join(state, key));
+    // Within the scalar, so that it is still the DER of a key.
+    bytes.writeUInt8(bytes.readUInt8(40) ^ 1, 40);
+    writeFileSync(join(state, key), bytes);
+    if (restarts) {
+      await world.restart();
+    }
+    await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+    const failed = world.notices.find(({ type }) => type === 'attemptFailed');
+    assert.ok(
+      failed?.type === 'attemptFailed' && /key is damaged, or not the/.test(failed.error.message),
+      'it is told',
+    );
+    assert.equal(existsSync(join(request.targetPath, 'tls.pem')), false);
+    world.clock.advance(minute);
+    assert.notEqual(await world.answer('issue'), first);
+    await published;
+    assert.match(world.read(request, 'tls.pem'), /BEGIN CERTIFICATE/);
+  });
+}
+
+test('a stored answer that is damaged reaches no pod either', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  void world.publish(request);
+  await world.answer('issue');
+  const file = join(request.targetPath, '..agent', 'pending-0.json');
+  const stored = JSON.parse(readFileSync(file, 'utf8'));
+  stored.pending.issued.certificates[0] = Buffer.from('certificate for somebody-else').toString('base64');
+  writeFileSync(file, JSON.stringify(stored));
+  await world.restart();
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.ok(world.types().includes('attemptFailed'), 'it is told');
+  assert.equal(existsSync(join(request.targetPath, 'tls.pem')), false);
 });

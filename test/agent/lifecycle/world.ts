@@ -2,11 +2,13 @@
  * A world for the lifecycle's runners: real keys and a real volume store in a directory; a clock, an issuer, trust anchors
  * and pods that a test plays.
  */
+import { createPublicKey } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { CallOptions, Rank } from '../../../agent/base/call.ts';
 import { AgentError } from '../../../agent/base/errors.ts';
+import { signsFor } from '../../../agent/keys/belonging.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
 import type {
@@ -19,6 +21,7 @@ import type {
   Outcome,
   PodIdentity,
   PrivateKey,
+  TokenDesk,
 } from '../../../agent/lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
@@ -58,6 +61,8 @@ export interface World {
   readonly asking: Set<() => void>;
   /** Who waits for the pod's addresses. */
   readonly awaitingAddresses: Set<() => void>;
+  /** Requests that were given up. */
+  readonly abandoned: string[];
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -81,8 +86,14 @@ export interface World {
 export interface WorldOptions {
   /** What the API server does with a request; throws to refuse. */
   readonly onSubmit?: (order: CertificateOrder) => void;
+  /** What has to come before a request. */
+  readonly prepare?: NonNullable<Issuer['prepare']>;
+  /** Where tokens go that the kubelet hands over. */
+  readonly tokens?: TokenDesk;
   readonly identity?: (identity: PodIdentity) => PodIdentity;
   readonly followSuggestedKeyType?: boolean;
+  /** Whether certificates are to name the pod's addresses. */
+  readonly namesAddresses?: boolean;
   /** The node's pods by UID, as the API server lists them; throws where it does not. Default none. */
   readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
@@ -109,6 +120,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     faults: [],
     asking: new Set(),
     awaitingAddresses: new Set(),
+    abandoned: [],
     manager: undefined as never,
     nextManager: () => createManager(),
     onNotice: () => undefined,
@@ -178,11 +190,19 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       return keep(await maker.generate(keyType, call));
     },
     restore: (pkcs8) => keep(maker.restore(pkcs8)),
+    // The issuer's certificates are texts that name their request.
+    belongs(pkcs8, leaf) {
+      const name = Buffer.from(leaf).toString().split(' ').at(-1);
+      const spki = world.submitted.find(({ order }) => order.requestName === name)?.spki;
+      const key = spki && createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+      return key !== undefined && signsFor(pkcs8, key);
+    },
   };
 
   const issuer: Issuer = {
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       `${volumeName}-${sourceIndex}-${pod.uid.slice(0, 4)}-${Buffer.from(spki).toString('hex').slice(-12)}`,
+    ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
     async submit(order, key, signal) {
       signal.throwIfAborted();
       world.submitted.push({ order, spki: Uint8Array.from(key.spki) });
@@ -192,6 +212,8 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       world.followed.set(requestName, listener);
       return () => world.followed.delete(requestName);
     },
+    abandon: ({ requestName }) => void world.abandoned.push(requestName),
+    namesAddresses: () => options.namesAddresses ?? false,
     verify(outcome) {
       const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
       if (certificateChain === 'unusable') {
@@ -215,6 +237,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       issuer,
       clock,
       pods: { identify },
+      ...(options.tokens === undefined ? {} : { tokens: options.tokens }),
       nodePods: {
         list: async () => options.listed?.() ?? new Map(),
         onEnding(_pod, listener) {

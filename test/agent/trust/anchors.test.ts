@@ -48,7 +48,8 @@ test('a signer’s bundles are united over those whose labels match', async (t) 
   assert.deepEqual(await some.nth(1), found(two));
   assert.deepEqual(await none.nth(1), {
     type: 'missing',
-    message: 'the source has no labelSelector, which matches nothing: an empty one matches everything',
+    message:
+      'the source has no labelSelector, which matches nothing: name the labels of the bundles, or {} for all of signer "example.com/mesh"',
   });
   const { response } = await watchOf(`spec.signerName=${signerName}`);
   sendEvent(
@@ -211,7 +212,8 @@ test('a bundle that can no longer be read keeps its last good anchors until it i
   send('ADDED', 'nothing of use', 7, 'another');
   assert.deepEqual(await named.nth(4), {
     type: 'refused',
-    message: 'no certificate can be read from the 1 ClusterTrustBundle(s) selected',
+    message:
+      'no certificate can be read from the 1 ClusterTrustBundle(s) selected: whoever publishes them has to correct them',
   });
 });
 

@@ -6,18 +6,19 @@ import {
   certificatesPerTurn,
   longestHeldBytes,
   longestUnionBytes,
+  longestWaitingText,
   mostBundlesPerSource,
 } from '../../../agent/trust/limits.ts';
 import { anchorsOf } from '../../../agent/trust/selection.ts';
 import { createShelf, type ShelvedBundle } from '../../../agent/trust/shelf.ts';
-import { until } from '../../support/bounded.ts';
+import { until, withinBound } from '../../support/bounded.ts';
+import { fullBundle as fullBundleOf } from '../../support/full-bundles.ts';
 import { sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, derOf, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
 
 const [one, two] = ['one', 'two'].map(makeAuthority) as [string, string];
 const select = { by: 'signer', signerName, labelSelector: everything } as const;
-const full = 1024 * 1024;
 
 function shelved(...certificates: Uint8Array[]): ShelvedBundle {
   return { uid: 'x', isPending: false, isTooMuch: false, stamp: 1, certificates };
@@ -25,18 +26,7 @@ function shelved(...certificates: Uint8Array[]): ShelvedBundle {
 
 /** A bundle as long as the API server takes it, of certificates that no other bundle has. */
 function fullBundle(seed: number): string {
-  const der = Buffer.from(derOf(one));
-  const blocks: string[] = [];
-  for (let left = full; left > 0; ) {
-    // The signature's last bytes: nothing that a parser looks at.
-    der.writeUInt32BE(seed * 0x1_0000 + blocks.length, der.length - 4);
-    const block = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
-    left -= block.length;
-    if (left > 0) {
-      blocks.push(block);
-    }
-  }
-  return blocks.join('');
+  return fullBundleOf(derOf(one), seed);
 }
 
 test('a source may select so many bundles and not one more', () => {
@@ -154,3 +144,28 @@ test('of twenty full bundles no two are read within one turn of the event loop, 
 function countOf(text: string): number {
   return text.split('-----BEGIN').length - 1;
 }
+
+test('while so much text waits to be read there is no room for more, until enough of it is read or dropped', async () => {
+  const text = fullBundle(1);
+  const shelf = createShelf({
+    pool: createAnchorPool(Number.POSITIVE_INFINITY),
+    onRead: () => undefined,
+    onMalformed: (name, reason) => assert.fail(`${name}: ${reason}`),
+  });
+  const most = Math.ceil(longestWaitingText / text.length);
+  for (let index = 0; index < most; index += 1) {
+    assert.equal(shelf.untilRoom(), undefined, `no room after ${index} bundles`);
+    shelf.offer(bundle(`bundle-${index}`, text));
+  }
+  const room = shelf.untilRoom();
+  assert.ok(room !== undefined, 'there is room for more than the limit');
+  await withinBound(room, 'room for more bundles');
+  assert.equal(shelf.untilRoom(), undefined);
+  for (let index = 0; index < most; index += 1) {
+    shelf.offer(bundle(`other-${index}`, text));
+  }
+  const again = shelf.untilRoom();
+  assert.ok(again !== undefined, 'there is room for more than the limit');
+  shelf.stop();
+  await withinBound(again, 'room once everything is dropped');
+});

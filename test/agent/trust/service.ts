@@ -118,8 +118,11 @@ export async function start(t: TestContext, bundles: ClusterTrustBundle[], heldB
     ...(heldBytes === undefined ? {} : { heldBytes }),
     onMalformed: (name, reason) => malformed.push(`${name}: ${reason}`),
     onListenerFault: (fault) => faults.push(fault),
-    watchBundles: (selector, onError, take) =>
-      watchClusterTrustBundles(client, discovery, selector, onError, take, { backoffMs: { first: 5, longest: 20 } }),
+    watchBundles: (selector, onError, take, untilRoom) =>
+      watchClusterTrustBundles(client, discovery, selector, onError, take, {
+        untilRoom,
+        backoffMs: { first: 5, longest: 20 },
+      }),
   });
   t.after(() => trust.stop());
   const watchOf = (selector: string, count = 1): Promise<Received> =>

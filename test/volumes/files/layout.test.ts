@@ -21,11 +21,18 @@ const source: PodCertificateSource = {
   certificateChainPath: 'chain',
   leafPath: 'leaf',
   intermediatesPath: 'intermediates',
+  caPath: 'ca',
 };
 const declaration: VolumeDeclaration = { sources: [source, anchorsSource] };
 const key = Uint8Array.of(1, 2, 3);
 const [leaf, intermediate, upper] = [Uint8Array.of(10), Uint8Array.of(11), Uint8Array.of(12)];
-const content: SourceContent = { kind: 'credential', privateKey: key, certificates: [leaf, intermediate, upper] };
+const root = Uint8Array.of(13);
+const content: SourceContent = {
+  kind: 'credential',
+  privateKey: key,
+  certificates: [leaf, intermediate, upper],
+  anchors: [root],
+};
 
 const tools = (access: VolumeAccess, secrets: Uint8Array[] = []) => ({
   access,
@@ -56,6 +63,7 @@ test('the credential bundle is the key and then the chain; every other file is i
     chain: certificates(leaf, intermediate, upper),
     leaf: certificates(leaf),
     intermediates: certificates(intermediate, upper),
+    ca: certificates(root),
   });
   assert.deepEqual(sourcePaths(source).toSorted(), files.map((file) => file.path).toSorted());
 });
@@ -80,22 +88,36 @@ test('trust anchors are one file, and nothing found is an empty one', () => {
 
 test('with an fsGroup everything is root:fsGroup 0640, whatever defaultMode says', () => {
   const all = '640 0:2000';
-  const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, '/': '750 0:2000' };
+  const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, ca: all, '/': '750 0:2000' };
   assert.deepEqual(modes({ kind: 'group', gid: 2000 }), expected);
   assert.deepEqual(modes({ kind: 'group', gid: 2000 }, { defaultMode: 0o400 }), expected);
 });
 
 test('with one runAsUser everything belongs to it, 0600', () => {
   const all = '600 1000:0';
-  const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, '/': '700 1000:0' };
+  const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, ca: all, '/': '700 1000:0' };
   assert.deepEqual(modes({ kind: 'user', uid: 1000 }), expected);
 });
 
 test('without an owner keys are 0600 and certificates 0644, or defaultMode, but no key is for others', () => {
   const none: FileOwner = { kind: 'none' };
-  const plain = { bundle: '600 0:0', key: '600 0:0', chain: '644 0:0', leaf: '644 0:0', intermediates: '644 0:0' };
+  const plain = {
+    bundle: '600 0:0',
+    key: '600 0:0',
+    chain: '644 0:0',
+    leaf: '644 0:0',
+    intermediates: '644 0:0',
+    ca: '644 0:0',
+  };
   assert.deepEqual(modes(none), { ...plain, '/': '755 0:0' });
-  const group = { bundle: '440 0:0', key: '440 0:0', chain: '440 0:0', leaf: '440 0:0', intermediates: '440 0:0' };
+  const group = {
+    bundle: '440 0:0',
+    key: '440 0:0',
+    chain: '440 0:0',
+    leaf: '440 0:0',
+    intermediates: '440 0:0',
+    ca: '440 0:0',
+  };
   assert.deepEqual(modes(none, { defaultMode: 0o440 }), { ...group, '/': '750 0:0' });
   assert.equal(modes(none, { defaultMode: 0o644 })['key'], '640 0:0');
 });

@@ -22,6 +22,8 @@ const answer: IssuedChain = {
   notBefore: 1,
   notAfter: 3,
   beginRefreshAt: 2,
+  anchors: [Uint8Array.of(4)],
+  podIPs: [],
 };
 const status: CertificateRecord = {
   requestName: 'req-1',
@@ -31,6 +33,7 @@ const status: CertificateRecord = {
   notAfter: 3,
   beginRefreshAt: 2,
   refreshAt: 2.5,
+  podIPs: ['10.0.0.7'],
 };
 
 function open(t: TestContext) {
@@ -213,6 +216,7 @@ const wholeDeclaration: VolumeDeclaration = {
       certificateChainPath: 'tls/chain.pem',
       leafPath: 'leaf.pem',
       intermediatesPath: 'between.pem',
+      caPath: 'ca.pem',
     },
     { kind: 'clusterTrustBundle', index: 1, select: { by: 'name', name: 'roots' }, optional: true, path: 'a.pem' },
     {
@@ -368,11 +372,32 @@ test('every field of a record is checked when it is read', () => {
 test('every field of a request and of a status is checked when it is read', () => {
   const stored = (change: object) =>
     Buffer.from(JSON.stringify({ version: 1, keyFile: 'k', pending: { ...pending, ...change } }));
-  const encoded = { ...answer, certificates: ['AQI='] };
+  const encoded = { ...answer, certificates: ['AQI='], anchors: ['BA=='] };
   assert.deepEqual([...(decodePending(stored({ issued: encoded })).pending.answer?.certificates[0] ?? [])], [1, 2]);
   assert.throws(() => decodePending(stored({ createdAt: 'now' })), /createdAt is not a number/);
   assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [] } })), /certificates is empty/);
   assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [1] } })), /else than base64/);
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, anchors: [4] } })), /anchors holds something else/);
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, podIPs: [4] } })), /podIPs holds something else/);
   const file = Buffer.from(JSON.stringify({ version: 1, issued: { ...status, notAfter: null } }));
   assert.throws(() => decodeCurrent(file), /notAfter is not a number/);
+});
+
+test('how a request failed is kept, read with distrust, and forgotten', (t) => {
+  const { agent, state } = open(t);
+  const setback = { kind: 'denied', reason: 'Policy', message: 'no', failures: 2, at: 1, until: 2 } as const;
+  assert.equal(state().setback(0), undefined);
+  state().saveSetback(0, setback);
+  assert.deepEqual(state().setback(0), setback);
+  assert.equal(state().setback(1), undefined);
+  for (const change of [{ kind: 'other' }, { failures: -1 }, { until: 'soon' }, { message: 7 }]) {
+    fs.writeFileSync(
+      path.join(agent, 'setback-0.json'),
+      JSON.stringify({ version: 1, setback: { ...setback, ...change } }),
+    );
+    assert.equal(state().setback(0), undefined, JSON.stringify(change));
+  }
+  state().saveSetback(0, undefined);
+  state().saveSetback(0, undefined);
+  assert.ok(!fs.existsSync(path.join(agent, 'setback-0.json')), 'the file is gone');
 });

@@ -91,6 +91,19 @@ podMetrics: {{ .Values.metrics.perPod }}
 {{- range (index . 0).Values.issuers }}{{ if hasKey . $api }}true{{ end }}{{ end }}
 {{- end }}
 
+{{/* Whether a rule sends signers to the API of the given key, and wants the agent's own identity for it. */}}
+{{- define "pca.asksAsAgent" -}}
+{{- $api := index . 1 -}}
+{{- range (index . 0).Values.issuers }}{{ if and (hasKey . $api) (ne (default "agent" .as) "pod") }}true{{ end }}{{ end }}
+{{- end }}
+
+{{/* Audiences of the tokens that rules with `as: pod` need, as JSON; null where no rule says so. */}}
+{{- define "pca.podAudiences" -}}
+{{- $audiences := list -}}
+{{- range .Values.issuers }}{{ if eq (default "agent" .as) "pod" }}{{ $audiences = append $audiences (default "" .audience) }}{{ end }}{{ end -}}
+{{- if $audiences }}{{ toJson (uniq $audiences) }}{{ end }}
+{{- end }}
+
 {{/* The part that takes effect while the agent runs. */}}
 {{- define "pca.reloadableConfiguration" -}}
 logLevel: {{ .Values.logging.level }}

@@ -73,7 +73,11 @@ const rows: readonly Row[] = [
       detail: 'no policy\nmatches',
     },
     series: ['slow_requests_total{S} 1'],
-    event: ['Normal', 'WaitingForApproval', /waits for its approval\. It is said: no policy matches\. The pod goes on/],
+    event: [
+      'Normal',
+      'WaitingForApproval',
+      /waits for its approval\. It is said: no policy matches\. Compare the names .* The pod goes on/,
+    ],
   },
   {
     notice: {
@@ -317,7 +321,21 @@ const rows: readonly Row[] = [
     event: [
       'Warning',
       'TrustBundleMissing',
-      /sources\[1\]: no ClusterTrustBundle named "x"\. Create the ClusterTrustBundle, co/,
+      /sources\[1\]: no ClusterTrustBundle named "x"\. Correct the source, or ask whoever runs the/,
+    ],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsRefused', message: 'the source selects 300 ClusterTrustBundles' },
+    line: {
+      level: 'warn',
+      message: 'trust anchors cannot be used',
+      detail: 'the source selects 300 ClusterTrustBundles',
+    },
+    series: ['trust_anchor_failures_total{error="refused"} 1'],
+    event: [
+      'Warning',
+      'TrustBundleUnusable',
+      /sources\[1\]: the source selects 300 ClusterTrustBundles\. There is no bundle to create/,
     ],
   },
   {

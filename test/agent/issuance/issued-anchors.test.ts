@@ -1,0 +1,37 @@
+/** Trust anchors that came with a certificate are checked before a pod trusts them. */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { test } from 'node:test';
+import { readIssuedAnchors } from '../../../agent/issuance/issued-anchors.ts';
+import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
+import { createRootAuthority } from '../../support/certificates.ts';
+
+const authority = await createRootAuthority();
+const key = await createKeyMaker().generate('ECDSAP256');
+const now = Math.floor(Date.now() / 1000) * 1000;
+const leaf = await authority.issueLeaf({ spki: key.spki, notBefore: now, notAfter: now + 3_600_000 });
+
+test('certificates of authorities are taken, each once', () => {
+  const anchors = readIssuedAnchors(`the root:\n${authority.pem}${authority.pem}`);
+  assert.deepEqual(
+    anchors.map((der) => new X509Certificate(der).ca),
+    [true],
+  );
+});
+
+test('whatever else came is refused, with its reason', () => {
+  const cases: readonly (readonly [string | undefined, RegExp])[] = [
+    [undefined, /gives none \(status\.ca is empty\), so a source for it cannot have a caPath/],
+    ['', /gives none/],
+    ['no PEM', /gives none/],
+    [leaf, /certificate 1 of 1 is not a certificate of an authority/],
+    [authority.pem + leaf, /certificate 2 of 2 is not/],
+    [authority.pem.replaceAll('CERTIFICATE', 'PRIVATE KEY'), /block 1 is not a CERTIFICATE/],
+    ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', /is not a certificate of an authority/],
+    [authority.pem.repeat(33), /33 certificates, more than 32/],
+    ['x'.repeat(200_000), /200000 bytes, more than/],
+  ];
+  for (const [pem, message] of cases) {
+    assert.throws(() => readIssuedAnchors(pem), { code: 'InvalidChain', actor: 'signer', message });
+  }
+});
