@@ -79,10 +79,10 @@ describe('the events of a request', () => {
     teller.hinder(approval);
     await pass(10);
     teller.hinder(pending);
-    teller.end();
     reply.resolve('late');
     await settled();
     assert.deepEqual(told, [approval, pending]);
+    teller.end();
     assert.equal(signals[0]?.aborted, true, 'the call is broken off');
   });
 
