@@ -44,7 +44,9 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
   accepts: (choice) => (choice.api === 'certManager' ? choice : undefined),
   key: (namespace, requestName) => `${namespace}/${requestName}`,
   asksForTheSame: ({ spec: { issuerRef } }, _, { issuer }) =>
-    issuerRef.name === issuer.name && (issuerRef.kind ?? 'Issuer') === issuer.kind,
+    issuerRef.name === issuer.name &&
+    (issuerRef.kind ?? 'Issuer') === issuer.kind &&
+    (issuerRef.group ?? 'cert-manager.io') === issuer.group,
   outcome({ status }, refreshAfter): Outcome | undefined {
     const invalid = conditionOf(status, 'InvalidRequest');
     if (invalid !== undefined) {

@@ -13,6 +13,7 @@ import { certificationRequestInfo } from './certification-request.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
 import { type CertificateApi, defaultRefreshAfter, type IssuerChoice, type RequestSettings } from './issuer-rules.ts';
+import { leftovers, podLabel } from './leftovers.ts';
 import { type PodTokens, refusalOfAccount } from './pod-account.ts';
 import type { RequestCache, SimpleRequestApi } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
@@ -60,7 +61,6 @@ export const nameEndings: Readonly<Record<ContentsApi, string>> = {
 
 /** Label by which an agent selects the requests of its node. */
 export const nodeLabel = 'podcert.io/node';
-const podLabel = 'podcert.io/pod-uid';
 const longestLabelValue = 63;
 
 /** A node's name as a label's value, which holds less than a name may have. */
@@ -130,7 +130,7 @@ function validityOf(chain: string): { readonly notBefore: number; readonly notAf
 export interface ContentsIssuerOptions<T extends ContentsRequest, A extends ContentsApi> {
   readonly kind: RequestKind<T, A>;
   readonly calls: SimpleRequestApi<T>;
-  readonly cache: RequestCache<T>;
+  readonly cache: RequestCache<T> & { list(): readonly T[] };
   readonly nodeName: string;
   /** The trust domain of SPIFFE IDs; asked for with every request. */
   readonly trustDomain: () => string;
@@ -214,6 +214,15 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     }
   }
 
+  /** With it goes what an earlier removal has left of this source. */
+  function removeAnswered(namespace: string, requestName: string): void {
+    const answered = cache.get(kind.key(namespace, requestName));
+    const others = answered === undefined ? [] : leftovers(answered, cache.list());
+    for (const name of [requestName, ...others.map(({ metadata }) => metadata.name)]) {
+      calls.remove(namespace, name).catch(options.onFault);
+    }
+  }
+
   return {
     requestName: ({ pod, volumeName, sourceIndex }, spki) =>
       requestNameFor(pod.uid, volumeName, sourceIndex, spki) + nameEndings[kind.api],
@@ -232,7 +241,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
         listener(outcome);
         // By now the answer is kept in the volume; the request has no owner that would take it away.
         if (outcome.type !== 'gone') {
-          calls.remove(namespace, requestName).catch(options.onFault);
+          removeAnswered(namespace, requestName);
         }
       };
       const end = following.follow(key, onOutcome, onHurdle);

@@ -9,6 +9,8 @@ import type { KubernetesObject } from './objects.ts';
 export interface FollowedWatch<T extends KubernetesObject> {
   /** @param key `namespace/name`, of a cluster-scoped object its name */
   get(key: string): T | undefined;
+  /** All that is known; nothing while it is closed. */
+  list(): readonly T[];
   /** Tells what happens from now on. @returns ends the subscription */
   subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
   /** Numbers of the list that began last and of the last one that was taken over; they never go back. */
@@ -55,6 +57,7 @@ export function createFollowedWatch<T extends KubernetesObject>(create: () => Li
 
   return {
     get: (key) => open?.get(key),
+    list: () => open?.list() ?? [],
     lists() {
       const { begun = 0, taken = 0 } = open?.lists() ?? {};
       return { begun: earlierLists + begun, taken: taken === 0 ? 0 : earlierLists + taken };

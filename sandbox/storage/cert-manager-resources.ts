@@ -1,6 +1,6 @@
 /**
  * cert-manager's resources, which a cluster serves once their definitions are installed. They are custom resources: unlike
- * built-in ones they are never updated without a resourceVersion.
+ * built-in ones they are never updated without a resourceVersion, and know no strategic merge patch.
  *
  * https://cert-manager.io/docs/reference/api-docs/
  */
@@ -14,6 +14,7 @@ const common = {
   categories: ['cert-manager'],
   statusSubresources: ['status'],
   unconditionalUpdate: false,
+  strategicMerge: false,
 };
 
 function issuerType(kind: 'Issuer' | 'ClusterIssuer'): ResourceType {

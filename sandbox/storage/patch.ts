@@ -21,7 +21,7 @@ const mediaTypes = {
 
 /** @throws ApiError 400, 404, 409, 415, 422 */
 export function patchObject(api: Api, request: WriteRequest, body: Body): Written {
-  const patcher = patcherFor(body);
+  const patcher = patcherFor(body, request.target.type.strategicMerge);
   const old = storedObject(api, request);
   const patched = patcher(presented(api, request.target, old));
   const { object, warnings } = decodeFor(api, request, patched);
@@ -30,7 +30,7 @@ export function patchObject(api: Api, request: WriteRequest, body: Body): Writte
   return { ...updateObject(api, request, old, given), warnings };
 }
 
-function patcherFor(body: Body): (target: JsonObject) => Json {
+function patcherFor(body: Body, strategic: boolean): (target: JsonObject) => Json {
   const parsed = (): Json => parseBody({ ...body, mediaType: 'application/json' }, 'patch');
   const objectPatch = (): JsonObject => {
     const patch = parsed();
@@ -39,6 +39,12 @@ function patcherFor(body: Body): (target: JsonObject) => Json {
     }
     return patch;
   };
+  const known = Object.values(mediaTypes).filter((type) => strategic || type !== mediaTypes.strategic);
+  if (!known.includes(body.mediaType)) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${known.join(', ')}`,
+    );
+  }
   switch (body.mediaType) {
     case mediaTypes.json: {
       const operations = parsed();
@@ -51,14 +57,10 @@ function patcherFor(body: Body): (target: JsonObject) => Json {
       const patch = objectPatch();
       return (target) => mergePatch(target, patch);
     }
-    case mediaTypes.strategic: {
+    default: {
       const patch = objectPatch();
       return (target) => strategicMerge(target, patch);
     }
-    default:
-      throw unsupportedMediaType(
-        `the body of the request was in an unknown format - accepted media types include: ${Object.values(mediaTypes).join(', ')}`,
-      );
   }
 }
 

@@ -26,6 +26,8 @@ export interface ResourceType {
   fields(object: ApiObject): Readonly<Record<string, string>>;
   /** Whether an update may leave the resourceVersion out. */
   readonly unconditionalUpdate: boolean;
+  /** Whether it takes strategic merge patches; custom resources do not. */
+  readonly strategicMerge: boolean;
   /** What a deletion answers: the object, or a metav1.Status. */
   readonly deleteReturns: 'object' | 'status';
   /** Form of names: an RFC 1123 subdomain or label, anything that fits into a path, a node. */
@@ -88,6 +90,7 @@ export function resource(row: Row): ResourceType {
     statusSubresources: [],
     fields: selecting(['metadata.name', ...(row.namespaced ? ['metadata.namespace'] : []), ...(fieldPaths ?? [])]),
     unconditionalUpdate: true,
+    strategicMerge: true,
     deleteReturns: 'status',
     names: 'subdomain',
     storedAs: groupResource(row),

@@ -29,15 +29,20 @@ export async function startIssuers(
   return { certManager, authority, problems };
 }
 
-/** Makes a ClusterIssuer, ready or not; an existing one becomes so. */
-export async function putClusterIssuer({ cluster }: TestNode, name: string, isReady: boolean): Promise<void> {
-  const { admin } = cluster;
-  const location = { resource: 'clusterissuers' };
-  await admin.ensure(prefix, location, { metadata: { name }, spec: { ca: { secretName: name } } });
+/** Makes an issuer of a namespace, or of the cluster, ready or not; an existing one becomes so. */
+export async function putIssuer(
+  { cluster }: TestNode,
+  name: string,
+  isReady: boolean,
+  namespace?: string,
+): Promise<void> {
+  const { client, ensure } = cluster.admin;
+  const location = namespace === undefined ? { resource: 'clusterissuers' } : { resource: 'issuers', namespace };
+  await ensure(prefix, location, { metadata: { name }, spec: { ca: { secretName: name } } });
   const path = resourcePath(prefix, { ...location, name });
-  const issuer = await admin.client.request({ method: 'GET', path, decode: asSent<object> });
+  const issuer = await client.request({ method: 'GET', path, decode: asSent<object> });
   const conditions = [{ type: 'Ready', status: isReady ? 'True' : 'False' }];
-  await admin.client.request({ method: 'PUT', path: `${path}/status`, body: { ...issuer, status: { conditions } } });
+  await client.request({ method: 'PUT', path: `${path}/status`, body: { ...issuer, status: { conditions } } });
 }
 
 export type StampedRequest = CertificateRequest & { readonly spec: { readonly username?: string } };

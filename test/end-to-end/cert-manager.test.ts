@@ -10,7 +10,7 @@ import type { CertManagerBehaviour } from '../../sandbox/signers/cert-manager.ts
 import {
   certificateRequests,
   deleteRequest,
-  putClusterIssuer,
+  putIssuer,
   requestsMade,
   startIssuers,
   untilRequests,
@@ -31,7 +31,7 @@ async function start(
   { lifetimeSeconds = 3600, flags = [] as readonly string[], isReady = true } = {},
 ) {
   const node = await startNode(t, { certManager: true, flags: [...trust, ...flags] });
-  await putClusterIssuer(node, issuerName, isReady);
+  await putIssuer(node, issuerName, isReady);
   const { certManager, authority, problems } = await startIssuers(t, node, behaviour, lifetimeSeconds);
   const made = requestsMade(node);
   const create = (volumeSources: readonly object[] = sources) =>
@@ -98,13 +98,13 @@ test('an issuer that is not there, or not ready, is named in the words of cert-m
   const event = await node.event('web', 'WaitingForSigner');
   assert.match(event.message ?? '', /ClusterIssuer late/);
   assert.match(event.message ?? '', /Referenced "ClusterIssuer" not found/);
-  await putClusterIssuer(node, 'late', false);
+  await putIssuer(node, 'late', false);
   const unready = /Referenced issuer does not have a Ready status condition/;
   await untilRequests(node, 'an issuer that is not ready', ([request]) =>
     unready.test(JSON.stringify(request?.status)),
   );
   assert.match(await node.get('/statusz?json'), unready);
-  await putClusterIssuer(node, 'late', true);
+  await putIssuer(node, 'late', true);
   await node.logged(written('web', true));
 });
 
@@ -178,6 +178,45 @@ test('a restarted agent takes up the request of the one before it, and loses non
   await untilRequests(node, 'no request is left', none);
 });
 
+test('a renewal that is denied takes no certificate away, and the next one that is approved follows', async (t) => {
+  const rule = { issuer: { name: issuerName, kind: 'ClusterIssuer' }, refreshAfter: 0.02 };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager: rule }])];
+  const { node, certManager, create } = await start(t, atOnce, { lifetimeSeconds: 120, flags });
+  await create();
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  certManager.setBehaviour({ approver: 'deny' });
+  await node.event('web', 'Denied');
+  const { serialNumber } = node.leaf(pod);
+  const [key] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+/.exec(node.read(pod, 'tls.pem')) ?? [];
+  assert.ok(key !== undefined, 'the key is there');
+  certManager.setBehaviour(atOnce);
+  await node.logged((line) => written('web', false)(line) && line['serial'] !== serialNumber);
+  assert.notEqual(node.leaf(pod).serialNumber, serialNumber);
+  assert.ok(!node.read(pod, 'tls.pem').includes(key), 'with another key');
+});
+
+test('a rule may have requests made by the account of the pod, whose name cert-manager stamps on them', async (t) => {
+  const rule = { signers: ['*'], as: 'pod', certManager: { issuer: { name: issuerName, kind: 'ClusterIssuer' } } };
+  const { node, made, create } = await start(t, atOnce, { flags: ['--issuers', JSON.stringify([rule])] });
+  await create();
+  const event = await node.event('web', 'AccountForbidden');
+  assert.match(event.message ?? '', /certificaterequests/);
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const metadata = { name: 'workload-requests' };
+  const rules = [{ apiGroups: ['cert-manager.io'], resources: ['certificaterequests'], verbs: ['create'] }];
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: metadata.name };
+  const subjects = [{ kind: 'ServiceAccount', namespace: 'default', name: 'default' }];
+  const { admin } = node.cluster;
+  await admin.create(rbac, { resource: 'clusterroles' }, { metadata, rules });
+  await admin.create(rbac, { resource: 'clusterrolebindings' }, { metadata, roleRef, subjects });
+  await node.logged(written('web', true));
+  assert.deepEqual(
+    made.map(({ spec }) => spec.username),
+    ['system:serviceaccount:default:default'],
+  );
+  await untilRequests(node, 'no request is left', none);
+});
+
 test('trust anchors that come with the certificate lie where the source wants them', async (t) => {
   const { node, authority, create } = await start(t);
   await create([{ podCertificate: { ...podCertificate, caPath: 'ca.pem' } }]);
@@ -205,6 +244,74 @@ test('a certificate is renewed at the part of its life that the rule says, and o
   assert.equal(most, 1);
 });
 
+test('an issuer of a namespace serves its pods by its name, and those of no other namespace', async (t) => {
+  const { node, create } = await start(t);
+  const { admin } = node.cluster;
+  await create([{ podCertificate: { ...podCertificate, signerName: 'issuers.cert-manager.io/default.own' } }]);
+  const [request] = await untilRequests(node, 'a request', one);
+  assert.deepEqual(request?.spec.issuerRef, { name: 'own', kind: 'Issuer', group: 'cert-manager.io' });
+  await putIssuer(node, 'own', true, 'default');
+  await node.logged(written('web', true));
+  const stolen = [{ podCertificate: { ...podCertificate, signerName: 'issuers.cert-manager.io/default.own' } }];
+  await admin.createPod({ name: 'thief', namespace: 'bank', volumes: [{ name: 'mtls', sources: stolen }] });
+  const event = await node.event('thief', 'SignerNotAllowed');
+  assert.match(event.message ?? '', /an issuer of another namespace than bank/);
+  await untilRequests(node, 'no request is left', none);
+});
+
+test('a request that cert-manager refuses to take is told to the pod, with its reason', async (t) => {
+  const certManager = { issuer: { name: issuerName, kind: 'Ca' } };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
+  const { node, made, create } = await start(t, atOnce, { flags });
+  await create();
+  const event = await node.event('web', 'RequestRejected');
+  assert.match(event.message ?? '', /must be one of Issuer or ClusterIssuer/);
+  assert.deepEqual(made, []);
+});
+
+test('an agent without the right to make requests names the right that it lacks', async (t) => {
+  const node = await startNode(t, { certManager: true, agentObjects: [], flags: trust, agentIdentity: 'kubelet' });
+  await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
+  const event = await node.event('web', 'RequestForbidden');
+  assert.match(event.message ?? '', /cannot create resource "certificaterequests" in API group "cert-manager\.io"/);
+  assert.match(
+    event.message ?? '',
+    /Ask the cluster operator\. The agent needs the permissions that its chart gives it/,
+  );
+});
+
+test('cert-manager that is taken away while a request waits costs the pod no more than another request', async (t) => {
+  const { node, certManager, made, create } = await start(t, { approver: 'wait for a command', issuer: 'sign' });
+  const { faults } = node.cluster.apiServer;
+  await create();
+  const [request] = await untilRequests(node, 'a request', one);
+  assert.ok(request !== undefined, 'there is a request');
+  // With the definitions of its types go all objects of them, and every watch.
+  await deleteRequest(node, request);
+  faults.unserve('cert-manager.io', 'v1');
+  faults.dropConnections();
+  await node.event('web', 'CertificateAPIMissing');
+  node.cluster.apiServer.installCertManager();
+  certManager.setBehaviour(atOnce);
+  await node.logged(written('web', true));
+  assert.ok(made.length >= 2, 'it is asked anew');
+});
+
+test('a request that could not be removed goes with the next one that is answered', async (t) => {
+  const certManager = { issuer: { name: issuerName, kind: 'ClusterIssuer' }, refreshAfter: 0.02 };
+  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
+  const { node, create } = await start(t, atOnce, { lifetimeSeconds: 120, flags });
+  const match = { verb: 'delete', resource: 'certificaterequests' };
+  const mend = node.cluster.apiServer.faults.add({ kind: 'error', match, code: 403, reason: 'Forbidden' });
+  await create();
+  const told = await node.logged(({ message }) => message.startsWith('an answered certificate request could not be'));
+  assert.equal(told.level, 'warn');
+  assert.equal(certificateRequests(node).length, 1);
+  mend();
+  await node.logged(written('web', false));
+  await untilRequests(node, 'no request is left', none);
+});
+
 test('a cluster without cert-manager says what is missing, and its pods get their certificates once it is installed', async (t) => {
   const node = await startNode(t, { flags: trust });
   await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
@@ -215,7 +322,7 @@ test('a cluster without cert-manager says what is missing, and its pods get thei
   );
   assert.deepEqual(node.requests(), [], 'the name of the signer decides, not what is served');
   node.cluster.apiServer.installCertManager();
-  await putClusterIssuer(node, issuerName, true);
+  await putIssuer(node, issuerName, true);
   const { problems } = await startIssuers(t, node, atOnce);
   await node.logged(written('web', true));
   assert.deepEqual(problems, []);

@@ -8,7 +8,7 @@ import { createSandboxClient } from '../../sandbox/base/client.ts';
 import type { Behaviour } from '../../sandbox/signers/behaviours.ts';
 import { type CertManagerBehaviour, startCertManager } from '../../sandbox/signers/cert-manager.ts';
 import { type SigningBehaviour, startSigningRequestSigner } from '../../sandbox/signers/signing-requests.ts';
-import { putClusterIssuer } from './cert-manager-issuer.ts';
+import { putIssuer } from './cert-manager-issuer.ts';
 import { type Closing, type NodeOptions, signerName, startNode, type TestNode } from './node.ts';
 
 /** What a signer does with requests. `silent` leaves them, also unapproved. */
@@ -141,7 +141,7 @@ async function startAnswering(
     });
     return (answering) => answers.setBehaviour(signingBehaviours[answering]);
   }
-  await putClusterIssuer(node, clusterIssuer, true);
+  await putIssuer(node, clusterIssuer, true);
   const answers = startCertManager(options, certManagerBehaviours.issue);
   t.after(async () => {
     answers.close();

@@ -153,6 +153,7 @@ function api() {
     },
     cache: {
       get: (name: string) => objects.get(name),
+      list: () => [...objects.values()],
       subscribe(listener: (event: RequestEvent<CertificateRequest>) => void) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -265,6 +266,35 @@ describe('a request of cert-manager', () => {
     assert.equal(issuer.verify(told, key.spki, now + 1000).certificates.length, 1);
   });
 
+  it('takes along what is left over of its source, and nothing else', async () => {
+    const world = api();
+    const issuer = issuerOver(world);
+    const name = (source: string, digit: string) => `${source}-${digit.repeat(40)}.cr`;
+    const asked = { ...order, requestName: name('mtls-0', 'a') };
+    await issuer.submit(asked, key, signal);
+    const ours = world.objects.get(`shop/${asked.requestName}`);
+    assert.ok(ours !== undefined, 'the request is there');
+    const put = (namespace: string, other: string, podUID: string): void => {
+      const labels = { ...ours.metadata.labels, 'podcert.io/pod-uid': podUID };
+      world.objects.set(`${namespace}/${other}`, { ...ours, metadata: { name: other, namespace, labels } });
+    };
+    put('shop', name('mtls-0', 'b'), 'u1');
+    put('shop', name('mtls-0', 'c'), 'u1');
+    put('shop', name('mtls-0', 'd'), 'u2');
+    put('bank', name('mtls-0', 'e'), 'u1');
+    put('shop', name('mtls-1', 'f'), 'u1');
+    put('shop', name('mtls-0-0', 'a'), 'u1');
+    put('shop', 'mtls-0-by-hand.cr', 'u1');
+    const request = { namespace: 'shop', requestName: asked.requestName, signerName };
+    const outcome = new Promise<Outcome>((resolve) => issuer.follow(request, resolve));
+    world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
+    await withinBound(outcome, 'the outcome');
+    assert.deepEqual(
+      world.removed.sort(),
+      ['a', 'b', 'c'].map((digit) => `shop/${name('mtls-0', digit)}`),
+    );
+  });
+
   it('is made once, also when its reply was lost', async () => {
     const world = api();
     const issuer = issuerOver(world);
@@ -282,6 +312,10 @@ describe('a request of cert-manager', () => {
     other.destroy();
     const elsewhere = { ...order, signerName: 'clusterissuers.cert-manager.io/other' };
     await assert.rejects(issuer.submit(elsewhere, key, signal), { code: 'Conflict' });
+    // An issuer of the same name and kind, made by somebody else than cert-manager.
+    const reference = { name: 'ca', kind: 'ClusterIssuer', group: 'issuers.example.com' };
+    const foreign = rulesOf([{ signers: ['*'], certManager: { issuer: reference } }]);
+    await assert.rejects(issuerOver(world, foreign).submit(order, key, signal), { code: 'Conflict' });
   });
 
   it('is not made when the rules have turned to another API meanwhile: a new key is made, with a name of that API', async () => {

@@ -49,7 +49,12 @@ async function open(t: TestContext, rule: object, handle: Handler) {
   ]);
   assert.ok(reading.ok, JSON.stringify(reading));
   const shared = {
-    cache: { get: () => undefined, subscribe: () => () => undefined, lists: () => ({ begun: 1, taken: 1 }) },
+    cache: {
+      get: () => undefined,
+      list: () => [],
+      subscribe: () => () => undefined,
+      lists: () => ({ begun: 1, taken: 1 }),
+    },
     nodeName: 'node-1',
     trustDomain: () => 'mesh.example',
     choice: (namespace: string, name: string) => issuerFor(reading.value, namespace, name),

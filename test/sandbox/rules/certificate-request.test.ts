@@ -150,6 +150,23 @@ test('neither the spec nor an annotation of cert-manager changes once a request 
   assert.equal((await change({ annotations: { 'cert-manager.io/a': '1' } }, {})).status, 200);
 });
 
+test('custom resources know no strategic merge patch, and no update of whatever is stored', async (t) => {
+  const { server, send, create } = await start(t);
+  const { body } = await create(goodSpec);
+  const patch = (type: string) =>
+    call({ url: server.url, caPem: server.caPem, token: server.userToken(admin) }, `${requests}/a`, {
+      method: 'PATCH',
+      body: { metadata: { labels: { a: 'b' } } },
+      headers: { 'Content-Type': `application/${type}+json` },
+    });
+  assert.equal((await patch('strategic-merge-patch')).status, 415);
+  assert.equal((await patch('merge-patch')).status, 200);
+  const { resourceVersion: _, ...metadata } = body['metadata'] as JsonObject;
+  const { status, body: refused } = await send(admin, 'PUT', `${requests}/a`, { ...body, metadata });
+  assert.equal(status, 422);
+  assert.match(String(refused['message']), /metadata\.resourceVersion: Invalid value: 0: must be specified/);
+});
+
 test('only those may approve or deny who may do so for the issuer that is named', async (t) => {
   const names: readonly (readonly [readonly string[], JsonObject, number])[] = [
     [['clusterissuers.cert-manager.io/ca'], { name: 'ca', kind: 'ClusterIssuer' }, 200],
