@@ -63,18 +63,25 @@ function caseOf(api: CertificateApi, resource: string, group: string, says: Issu
 
 const clusterIssuer = 'mesh-ca';
 
+/** What tells an agent to ask `signerName` through this API. */
+export function flagsFor(api: CertificateApi, refreshAfter = 0.5): readonly string[] {
+  if (api === 'podCertificateRequest') {
+    return [];
+  }
+  const settings = api === 'certManager' ? { issuer: { name: clusterIssuer, kind: 'ClusterIssuer' } } : {};
+  return ['--issuers', JSON.stringify([{ signers: [signerName], [api]: { ...settings, refreshAfter } }])];
+}
+
 /** Starts a node whose agent asks `signerName` through this API, and who answers there. */
 export async function startIssuerNode(
   t: Closing,
   { api, storedAs }: IssuerCase,
   { lifetimeSeconds = 3600, refreshAfter = 0.5, timeScale = 1 }: IssuerNodeOptions = {},
 ): Promise<IssuerNode> {
-  const settings = api === 'certManager' ? { issuer: { name: clusterIssuer, kind: 'ClusterIssuer' } } : {};
-  const rule = { signers: [signerName], [api]: { ...settings, refreshAfter } };
   const options: NodeOptions = {
     timeScale,
     signers: [{ signerName, lifetimeSeconds, refreshAtFraction: refreshAfter }],
-    flags: api === 'podCertificateRequest' ? [] : ['--issuers', JSON.stringify([rule])],
+    flags: flagsFor(api, refreshAfter),
     certManager: api === 'certManager',
   };
   const node = await startNode(t, options);
@@ -118,10 +125,10 @@ const certManagerBehaviours: Readonly<Record<Answering, CertManagerBehaviour>> =
 };
 
 /** Certificates come from the authority of the cluster's signer, whose trust bundle leads to them. */
-async function startAnswering(
+export async function startAnswering(
   t: Closing,
   api: CertificateApi,
-  node: TestNode,
+  node: Pick<TestNode, 'cluster'>,
   lifetimeSeconds: number,
 ): Promise<(answering: Answering) => void> {
   const signer = node.cluster.signer(signerName);
