@@ -89,7 +89,8 @@ test('a kubelet that restarts finds driver and volumes as they were, and a volum
   }
   cluster.apiServer.store.remove('pods', 'default', 'lost');
   const next = node.spawnAgent();
-  await next.logged((line) => line.message === 'volume removed' && line['pod'] === 'lost');
+  // Two looks a minute apart come before that.
+  await next.logged((line) => line.message === 'volume removed' && line['pod'] === 'lost', 240_000);
   assert.deepEqual(node.mounts().toSorted(), [node.volume(web), node.volume(kept)].toSorted());
 });
 
