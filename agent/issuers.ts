@@ -10,6 +10,7 @@ import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/cont
 import { audiencesFor, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { certificateRequestResource, signingRequestResource } from './kubernetes/certificate-resources.ts';
+import { saidInEvents } from './kubernetes/object-events.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
 import { createSimpleRequestApi, watchOwnRequests } from './kubernetes/simple-requests.ts';
 import type { Issuer, TokenDesk } from './lifecycle/ports.ts';
@@ -78,6 +79,13 @@ export function createIssuer(
         kind: certificateRequests,
         calls: createSimpleRequestApi(client, certificateRequestResource),
         cache: certManager,
+        events: {
+          clock,
+          read: async (namespace, requestName, signal) => {
+            const request = certManager.get(`${namespace}/${requestName}`);
+            return request && (await saidInEvents(client, request.metadata, signal));
+          },
+        },
       }),
     },
     rules,
