@@ -43,8 +43,14 @@ export interface Issuers {
   stop(): void;
 }
 
+/** What they need of the API server. */
+export type IssuerCalls = Pick<ApiSide, 'client' | 'discovery'> & {
+  readonly requests: Omit<ApiSide['requests'], 'hold'>;
+  readonly certificateApis: Pick<ApiSide['certificateApis'], 'missed'>;
+};
+
 export function createIssuer(
-  { client, discovery, requests, certificateApis }: ApiSide,
+  { client, discovery, requests, certificateApis }: IssuerCalls,
   { nodeName, trustDomain, rules, clock, impersonateNode, log }: IssuerOptions,
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;

@@ -403,6 +403,10 @@ export function runCredential(
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);
+  if (found.pending?.answer !== undefined) {
+    // Its answer is kept here, and nobody follows it: an earlier run may have ended before the request was removed.
+    abandon(found.pending.requestName);
+  }
 
   return {
     source,

@@ -63,13 +63,19 @@ function caseOf(api: CertificateApi, resource: string, group: string, says: Issu
 
 const clusterIssuer = 'mesh-ca';
 
-/** What tells an agent to ask `signerName` through this API. */
-export function flagsFor(api: CertificateApi, refreshAfter = 0.5): readonly string[] {
+/** Rules by which `signerName` is asked through this API. */
+export function rulesFor(api: CertificateApi, refreshAfter = 0.5): readonly object[] {
   if (api === 'podCertificateRequest') {
     return [];
   }
   const settings = api === 'certManager' ? { issuer: { name: clusterIssuer, kind: 'ClusterIssuer' } } : {};
-  return ['--issuers', JSON.stringify([{ signers: [signerName], [api]: { ...settings, refreshAfter } }])];
+  return [{ signers: [signerName], [api]: { ...settings, refreshAfter } }];
+}
+
+/** What tells an agent to ask `signerName` through this API. */
+export function flagsFor(api: CertificateApi, refreshAfter = 0.5): readonly string[] {
+  const rules = rulesFor(api, refreshAfter);
+  return rules.length === 0 ? [] : ['--issuers', JSON.stringify(rules)];
 }
 
 /** Starts a node whose agent asks `signerName` through this API, and who answers there. */
