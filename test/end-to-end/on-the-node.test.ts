@@ -147,6 +147,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
       agent.logged((line) => isDeepStrictEqual(line, { ...line, pod: 'full', message, ...field }));
     const failed = await said('trust anchors not written');
     assert.match(String(failed['error']), /more than the 56 MiB that one pod may have/);
+    assert.equal(failed['actor'], 'pod author');
     await said('attempt failed', { phase: 'write' });
     assert.deepEqual({ bundle: node.read(pod, 'tls.pem'), anchors: node.read(pod, 'ca.pem') }, before);
     rmSync(filler);
