@@ -10,6 +10,7 @@ import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/cont
 import { audiencesFor, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { certificateRequestResource, signingRequestResource } from './kubernetes/certificate-resources.ts';
+import { saidInEvents } from './kubernetes/object-events.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
 import { createSimpleRequestApi, watchOwnRequests } from './kubernetes/simple-requests.ts';
 import type { Issuer, TokenDesk } from './lifecycle/ports.ts';
@@ -42,8 +43,14 @@ export interface Issuers {
   stop(): void;
 }
 
+/** What they need of the API server. */
+export type IssuerCalls = Pick<ApiSide, 'client' | 'discovery'> & {
+  readonly requests: Omit<ApiSide['requests'], 'hold'>;
+  readonly certificateApis: Pick<ApiSide['certificateApis'], 'missed'>;
+};
+
 export function createIssuer(
-  { client, discovery, requests, certificateApis }: ApiSide,
+  { client, discovery, requests, certificateApis }: IssuerCalls,
   { nodeName, trustDomain, rules, clock, impersonateNode, log }: IssuerOptions,
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
@@ -78,6 +85,13 @@ export function createIssuer(
         kind: certificateRequests,
         calls: createSimpleRequestApi(client, certificateRequestResource),
         cache: certManager,
+        events: {
+          clock,
+          read: async (namespace, requestName, signal) => {
+            const request = certManager.get(`${namespace}/${requestName}`);
+            return request && (await saidInEvents(client, request.metadata, signal));
+          },
+        },
       }),
     },
     rules,

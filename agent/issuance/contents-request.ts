@@ -12,6 +12,7 @@ import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../l
 import { certificationRequestInfo } from './certification-request.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
+import { type HurdleEvents, tellWithEvents } from './hurdle-events.ts';
 import { type CertificateApi, defaultRefreshAfter, type IssuerChoice, type RequestSettings } from './issuer-rules.ts';
 import { leftovers, podLabel } from './leftovers.ts';
 import { type PodTokens, refusalOfAccount } from './pod-account.ts';
@@ -138,6 +139,8 @@ export interface ContentsIssuerOptions<T extends ContentsRequest, A extends Cont
   readonly choice: (namespace: string, signerName: string) => IssuerChoice;
   /** Where tokens of pods come from, for rules that say "as: pod". */
   readonly tokens: PodTokens;
+  /** What others say in their events about a request that waits, where somebody does. */
+  readonly events?: HurdleEvents;
   /** Takes a fault of what nobody waits for: the removal of an answered request. */
   readonly onFault: (error: AgentError) => void;
 }
@@ -236,17 +239,20 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     follow({ namespace, requestName, signerName }, listener, onHurdle) {
       const key = kind.key(namespace, requestName);
       refreshAfter.set(key, refreshAfterOf(namespace, signerName));
+      const teller = options.events && onHurdle && tellWithEvents(options.events, { namespace, requestName }, onHurdle);
       const onOutcome = (outcome: Outcome): void => {
         refreshAfter.delete(key);
+        teller?.end();
         listener(outcome);
         // By now the answer is kept in the volume; the request has no owner that would take it away.
         if (outcome.type !== 'gone') {
           removeAnswered(namespace, requestName);
         }
       };
-      const end = following.follow(key, onOutcome, onHurdle);
+      const end = following.follow(key, onOutcome, teller?.hinder ?? onHurdle);
       return () => {
         refreshAfter.delete(key);
+        teller?.end();
         end();
       };
     },

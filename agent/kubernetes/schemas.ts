@@ -209,6 +209,10 @@ export const decodeCertificateRequest: Decoder<CertificateRequest> = decoder('Ce
 export const decodeClusterTrustBundle: Decoder<ClusterTrustBundle> = decoder('ClusterTrustBundle', clusterTrustBundle);
 export const decodeTokenReview = decoder('TokenReview', tokenReview);
 export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectAccessReview);
+export const decodeEvent = decoder(
+  'Event',
+  fields({ metadata, reason: maybeText, message: maybeText, lastTimestamp: maybeText, eventTime: maybeText }),
+);
 export const decodeTokenRequest = decoder(
   'TokenRequest',
   fields({ status: fields({ token: text, expirationTimestamp: text }) }),

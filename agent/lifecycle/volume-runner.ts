@@ -5,7 +5,7 @@
  * on each source goes its own way: what changes is projected at once, and what cannot be renewed stays as it is.
  */
 
-import { messageOf } from '../../volumes/base/errors.ts';
+import { messageOf, VolumeError } from '../../volumes/base/errors.ts';
 import type { OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
@@ -247,7 +247,8 @@ function reportNotWritten(
 ): void {
   const reason = messageOf(cause);
   const message = `the files of ${volume.targetPath} could not be written: ${reason}`;
-  const error = new AgentError('Internal', message, { actor: 'cluster operator', cause });
+  const actor = cause instanceof VolumeError && cause.code === 'OverShare' ? 'pod author' : 'cluster operator';
+  const error = new AgentError('Internal', message, { actor, cause });
   if (content.kind === 'trustAnchors' || credential === undefined) {
     report({ type: 'anchorsNotWritten', volume, source, error, retryAt });
     return;

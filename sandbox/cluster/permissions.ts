@@ -42,11 +42,12 @@ const signerRules: readonly Rule[] = [
   },
   { apiGroups: certManager, resources: ['certificaterequests/status'], verbs: ['update', 'patch'] },
   { apiGroups: certManager, resources: ['signers'], verbs: ['approve'] },
+  { apiGroups: [''], resources: ['events'], verbs: ['create'] },
 ];
 
 const agentRules: readonly Rule[] = [
   { apiGroups: [''], resources: ['pods', 'nodes', 'serviceaccounts'], verbs: ['get'] },
-  { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+  { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'list'] },
   { apiGroups: certificates, resources: ['clustertrustbundles'], verbs: ['get', 'list', 'watch'] },
   { apiGroups: certificates, resources: signingRequests, verbs: ['delete'] },
   { apiGroups: certManager, resources: certificateRequests, verbs: ['create', 'get', 'list', 'watch', 'delete'] },

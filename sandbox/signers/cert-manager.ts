@@ -22,8 +22,8 @@ import { usagesNamed } from '../base/usages.ts';
 import { attend } from './attend.ts';
 import type { Authority } from './authority.ts';
 
-/** What the approver does with a request: at once, or on command only. */
-export type ApproverBehaviour = 'approve' | 'deny' | 'wait for a command';
+/** What the approver does with a request: at once, or on command only; or it says in an event that no policy matches it. */
+export type ApproverBehaviour = 'approve' | 'deny' | 'wait for a command' | 'match no policy';
 /** What the issuer does with an approved request; `fail` and `call invalid` are for ever, `keep pending` is not. */
 export type IssuerBehaviour = 'sign' | 'fail' | 'call invalid' | 'keep pending';
 
@@ -76,6 +76,16 @@ export function startCertManager(options: CertManagerOptions, behaviour: CertMan
     requests,
     async (request) => {
       if (!issuers.Issuer.health().synced || !issuers.ClusterIssuer.health().synced) {
+        return;
+      }
+      if (current.approver === 'match no policy' && !isDecided(request)) {
+        await say(
+          client,
+          request,
+          'Unprocessed',
+          'Request is not applicable for any policy so ignoring',
+          options.now(),
+        );
         return;
       }
       const status = await nextStatus(options, request, current, issuerOf);
@@ -146,6 +156,10 @@ async function nextStatus(
   const csr = new Pkcs10CertificateRequest(Buffer.from(request.spec.request, 'base64').toString('utf8'));
   const fault = issuer === 'fail' ? 'the authority cannot be reached' : contentsFault(request, csr);
   return fault === undefined ? await issued(options, request, csr) : failed('Failed', `Error signing: ${fault}`);
+}
+
+function isDecided(request: CertificateRequest): boolean {
+  return conditionOf(request, 'Approved') !== undefined || conditionOf(request, 'Denied') !== undefined;
 }
 
 /** What keeps an approved request waiting. */
@@ -233,6 +247,23 @@ function withCondition({ status }: CertificateRequest, condition: Condition, now
 
 function timestamp(now: number): string {
   return new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** Writes an event, once for each reason. */
+async function say(
+  client: ApiClient,
+  { metadata: { name, namespace = '', uid } }: CertificateRequest,
+  reason: string,
+  message: string,
+  now: number,
+): Promise<void> {
+  const body = {
+    metadata: { name: `${name}.${reason.toLowerCase()}`, namespace },
+    involvedObject: { apiVersion: 'cert-manager.io/v1', kind: 'CertificateRequest', namespace, name, uid },
+    ...{ type: 'Normal', reason, message, source: { component: 'policy.cert-manager.io' } },
+    ...{ firstTimestamp: timestamp(now), lastTimestamp: timestamp(now), count: 1 },
+  };
+  await client.request({ method: 'POST', path: resourcePath('/api/v1', { namespace, resource: 'events' }), body });
 }
 
 async function put(client: ApiClient, request: CertificateRequest, status: Status): Promise<void> {

@@ -31,7 +31,7 @@ export async function startIssuers(
 
 /** Makes an issuer of a namespace, or of the cluster, ready or not; an existing one becomes so. */
 export async function putIssuer(
-  { cluster }: TestNode,
+  { cluster }: Pick<TestNode, 'cluster'>,
   name: string,
   isReady: boolean,
   namespace?: string,

@@ -87,6 +87,17 @@ test('a request is made by the agent for the pod that owns it, and waits for its
   await node.logged(written('web', true));
 });
 
+test('where no policy matches a request, its pod is told so in the words of the approver', async (t) => {
+  const { node, certManager, problems, create } = await start(t, { approver: 'match no policy', issuer: 'sign' });
+  await create();
+  const event = await node.event('web', 'WaitingForApproval');
+  assert.match(event.message ?? '', /It is said: Unprocessed: Request is not applicable for any policy so ignoring\./);
+  assert.match(await node.get('/statusz?json'), /not applicable for any policy/);
+  certManager.setBehaviour(atOnce);
+  await node.logged(written('web', true));
+  assert.deepEqual(problems, []);
+});
+
 test('an issuer that is not there, or not ready, is named in the words of cert-manager, and answers once it is ready', async (t) => {
   const { node, create } = await start(t, atOnce, {
     flags: [

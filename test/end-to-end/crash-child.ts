@@ -9,18 +9,20 @@
  */
 import { readdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { readIssuerRules } from '../../agent/issuance/issuer-rules.ts';
 import { verifiesAgainst } from '../../agent/issuance/path.ts';
-import { createPodCertificateIssuer } from '../../agent/issuance/pod-certificate-request.ts';
+import { createIssuer } from '../../agent/issuers.ts';
 import { createKeyMaker } from '../../agent/keys/key-maker.ts';
 import { watchClusterTrustBundles } from '../../agent/kubernetes/bundles.ts';
 import { createApiClient } from '../../agent/kubernetes/client.ts';
 import { createDiscovery } from '../../agent/kubernetes/discovery.ts';
 import { createNodePods } from '../../agent/kubernetes/node-pods.ts';
 import { createPodDirectory } from '../../agent/kubernetes/pods.ts';
-import { createRequestApi, watchRequests } from '../../agent/kubernetes/requests.ts';
+import { watchRequests } from '../../agent/kubernetes/requests.ts';
 import type { Notice } from '../../agent/lifecycle/notices.ts';
 import type { Issuer, KeyMaker } from '../../agent/lifecycle/ports.ts';
 import { createVolumeManager, type VolumeManager } from '../../agent/lifecycle/volume-manager.ts';
+import { createLogger } from '../../agent/observe/log/log.ts';
 import { createMonotonicClock } from '../../agent/time/monotonic-clock.ts';
 import { createSystemClock } from '../../agent/time/system-clock.ts';
 import { createTrustAnchors } from '../../agent/trust/anchors.ts';
@@ -45,6 +47,8 @@ export interface CrashPlan {
   readonly nodeName: string;
   readonly impersonateNode: boolean;
   readonly driverName: string;
+  /** Rules for issuers. */
+  readonly issuers: readonly object[];
   /** What an earlier child left, and in which phase it died. */
   readonly left?: Round & { readonly phase: Phase };
   readonly next?: Round;
@@ -73,6 +77,19 @@ const trust = createTrustAnchors({
   onMalformed: complain,
   onListenerFault: complain,
 });
+
+const rules = readIssuerRules(plan.issuers);
+if (!rules.ok) {
+  throw new Error(rules.fault);
+}
+const { issuer } = createIssuer(
+  { client, discovery, requests, certificateApis: { missed: () => undefined } },
+  {
+    ...{ nodeName, impersonateNode: plan.impersonateNode, trustDomain: 'cluster.local', rules: () => rules.value },
+    clock: createSystemClock(),
+    log: createLogger({ level: 'warn', format: 'text', destination: { write: complain } }),
+  },
+);
 
 if (plan.left !== undefined) {
   await finish(plan.left, plan.left.phase, Number.POSITIVE_INFINITY);
@@ -112,6 +129,7 @@ async function finish(round: Round, phase: Phase, dieAfter: number): Promise<num
     await withinBound(renewed.promise, 'the refresh');
   }
   await atRest(round.request);
+  await callsAnswered();
   manager.stop();
   return left;
 }
@@ -122,6 +140,17 @@ async function atRest({ targetPath }: PublishRequest): Promise<void> {
   while (readdirSync(join(targetPath, '..agent')).some((name) => name.startsWith('pending-'))) {
     if (performance.now() > until) {
       throw new Error(`a request stays in ${targetPath}`);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Waits until no call is under way, such as the removal of an answered request. */
+async function callsAnswered(): Promise<void> {
+  const until = performance.now() + boundMs;
+  while (client.load().active + client.load().waiting > 0) {
+    if (performance.now() > until) {
+      throw new Error('a call is not answered');
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -144,7 +173,6 @@ function createManager(
   carriedOut: (effect: string) => void,
   report: (notice: Notice) => void,
 ): VolumeManager {
-  const issuer = createPodCertificateIssuer(createRequestApi(client, discovery), requests);
   return createVolumeManager({
     clock: createSystemClock({ wallClock: now }),
     keys: watchedKeys(carriedOut),

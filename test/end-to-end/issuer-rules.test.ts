@@ -40,7 +40,7 @@ test('a rule whose API is not served is told to pod and operator, and works once
   const node = await startNode(t, { flags: byCsr });
   await restartWithout(node, 'v1', 'certificatesigningrequests');
   await startSigner(t, node, signerName, 'approve and sign');
-  await node.logged((line) => line.message === 'the agent cannot work yet: no certificate-api');
+  await node.logged((line) => line.message === 'the agent cannot work yet: the check of certificate-api fails');
   await node.cluster.admin.createPod({ name: 'web', volumes });
   const event = await node.event('web', 'CertificateAPIMissing');
   assert.match(event.message ?? '', /does not serve CertificateSigningRequests \(certificates\.k8s\.io\/v1\)/);
@@ -49,7 +49,7 @@ test('a rule whose API is not served is told to pod and operator, and works once
   assert.deepEqual(node.requests(), [], 'the choice is made by rules, not by what is served');
 
   node.cluster.apiServer.faults.serve('certificates.k8s.io', 'v1', 'certificatesigningrequests');
-  await node.logged((line) => line.message === 'the agent has its certificate-api now');
+  await node.logged((line) => line.message === 'the check of certificate-api passes now');
   await node.logged(written('web', true));
   assert.match(await node.get('/readyz?verbose'), /certificate-api ok/);
 });

@@ -1,13 +1,13 @@
 /**
  * What the kubelet does with podCertificate and clusterTrustBundle sources, row by row, and what this agent does where the
- * kubelet falls short: seen from outside, with a whole cluster and a whole agent.
+ * kubelet falls short: seen from outside, with a whole cluster and a whole agent. What depends on the certificate API that
+ * answers is in `every-issuer.test.ts`.
  */
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { keyTypes } from '../../volumes/declaration/key-types.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
@@ -17,33 +17,6 @@ function fastNode(t: TestContext, flags: readonly string[] = []): Promise<TestNo
   const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
   return startNode(t, { timeScale: 600, signers, flags });
 }
-
-test('every key type gives a pod a key, a chain and anchors that OpenSSL’s TLS accepts together', async (t) => {
-  const node = await startNode(t);
-  for (const keyType of keyTypes) {
-    const paths = { keyPath: 'key.pem', certificateChainPath: 'chain.pem', leafPath: 'leaf.pem' };
-    const sources = [
-      {
-        podCertificate: {
-          signerName,
-          keyType,
-          credentialBundlePath: 'tls.pem',
-          intermediatesPath: 'ca/int.pem',
-          ...paths,
-        },
-      },
-      usualSources[1] ?? {},
-    ];
-    await node.cluster.admin.createPod({ name: keyType.toLowerCase(), volumes: [{ name: 'mtls', sources }] });
-  }
-  for (const keyType of keyTypes) {
-    const pod = await node.cluster.admin.podRunning('default', keyType.toLowerCase());
-    const key = createPrivateKey(node.read(pod, 'key.pem'));
-    assert.equal(node.leaf(pod, 'leaf.pem').checkPrivateKey(key), true, 'the key does not belong to the leaf');
-    assert.equal(node.read(pod, 'tls.pem'), node.read(pod, 'key.pem') + node.read(pod, 'chain.pem'));
-    assert.equal(node.read(pod, 'chain.pem'), node.read(pod, 'leaf.pem') + node.read(pod, 'ca/int.pem'));
-  }
-});
 
 test('each source of each volume of each pod has a certificate of its own, asked for with an owner reference to the pod', async (t) => {
   const node = await startNode(t);
@@ -70,16 +43,6 @@ test('each source of each volume of each pod has a certificate of its own, asked
   }
   const serials = pods.flatMap((pod) => ['tls.pem', 'other.pem'].map((file) => node.leaf(pod, file).serialNumber));
   assert.equal(new Set(serials).size, 4);
-});
-
-test('a reply that is lost leaves no duplicate: the request is found again under its name', async (t) => {
-  const node = await startNode(t);
-  const match = { verb: 'create', resource: 'podcertificaterequests' };
-  node.cluster.apiServer.faults.add({ kind: 'loseReply', match, count: 2 });
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const pod = await node.cluster.admin.podRunning('default', 'web');
-  assert.equal(node.requests().length, 1);
-  assert.equal(node.requests()[0]?.spec.podUID, pod.metadata.uid);
 });
 
 test('the first mount succeeds at the first call: no FailedMount event, and an event that says what was issued', async (t) => {
@@ -111,46 +74,6 @@ test('an RSA-4096 key holds up no other pod', async (t) => {
   assert.ok(order.indexOf('quick') < 2, order.join());
 });
 
-test('a refresh comes between beginRefreshAt and its jitter’s end, and reaches the files with its watch event', async (t) => {
-  const node = await fastNode(t);
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const pod = await node.cluster.admin.podRunning('default', 'web');
-  const before = node.leaf(pod).serialNumber;
-  const first = await node.logged(written('web', true));
-  const request = node.requests().find(({ metadata }) => metadata.name === first['request']);
-  const begin = Date.parse(request?.status?.beginRefreshAt ?? '');
-  const end = Date.parse(request?.status?.notAfter ?? '');
-  const planned = Date.parse(String(first['refreshAt']));
-  assert.ok(planned >= begin && planned <= begin + (end - begin) / 10 + 1000, `${planned - begin}`);
-  const renewed = await node.logged(written('web', false));
-  const lateMs = Date.parse(String(renewed['time'])) - planned;
-  assert.ok(lateMs >= 0 && lateMs < (end - planned) / 2, `${lateMs}`);
-  assert.equal(node.leaf(pod).serialNumber, String(renewed['serial']));
-  assert.notEqual(node.leaf(pod).serialNumber, before);
-  await node.event('web', 'Rotated');
-});
-
-test('a pod whose first request is denied starts with the next one, within the same publish call', async (t) => {
-  const node = await startNode(t);
-  const signer = node.cluster.signer(signerName);
-  signer.setBehaviour({ type: 'denying', reason: 'Policy', message: 'ask the platform team' });
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const denied = await node.event('web', 'Denied');
-  assert.match(denied.message ?? '', /ask the platform team/);
-  signer.setBehaviour({ type: 'instant' });
-  await node.cluster.admin.podRunning('default', 'web');
-  assert.ok(!node.reasons('web').includes('FailedMount'), `FailedMount is in:\n${node.reasons('web')}`);
-});
-
-test('a failed signer is an event of its own', async (t) => {
-  const node = await startNode(t);
-  node.cluster.signer(signerName).setBehaviour({ type: 'failing', reason: 'Hsm', message: 'the HSM is away' });
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const failed = await node.event('web', 'Failed');
-  assert.match(failed.message ?? '', /the HSM is away/);
-  assert.match(await node.metrics(), /podcert_agent_credentials\{signer_name="example.com\/mesh",state="failed"\} 1/);
-});
-
 test('a denied refresh leaves the certificate in place and the anchors live, and succeeds when the signer allows it', async (t) => {
   const node = await fastNode(t);
   const signer = node.cluster.signer(signerName);
@@ -167,63 +90,6 @@ test('a denied refresh leaves the certificate in place and the anchors live, and
   signer.setBehaviour({ type: 'instant' });
   await node.logged(written('web', false));
   assert.notEqual(node.read(pod, 'tls.pem'), before);
-});
-
-test('a certificate whose signer hangs is called overdue, then expired, by event and metric, and stays in the files', async (t) => {
-  const node = await fastNode(t);
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const pod = await node.cluster.admin.podRunning('default', 'web');
-  const before = node.read(pod, 'tls.pem');
-  node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
-  await node.event('web', 'CertificateOverdueForRefresh');
-  assert.match(
-    await node.metrics(),
-    /podcert_agent_credentials\{signer_name="example.com\/mesh",state="overdue_for_refresh"\} 1/,
-  );
-  await node.event('web', 'CertificateExpired');
-  assert.match(await node.metrics(), /podcert_agent_credentials\{signer_name="example.com\/mesh",state="expired"\} 1/);
-  assert.equal(node.read(pod, 'tls.pem'), before);
-});
-
-test('a request that is deleted while pending is noticed by the watch and made anew', async (t) => {
-  const node = await startNode(t);
-  const signer = node.cluster.signer(signerName);
-  signer.setBehaviour({ type: 'silent' });
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const asked = await node.logged((line) => line.message === 'certificate requested');
-  const name = String(asked['request']);
-  const path = `/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests/${name}`;
-  await node.cluster.admin.client.request({ method: 'DELETE', path });
-  const lost = await node.logged((line) => line.message === 'request lost' && line['request'] === name);
-  assert.equal(lost['reason'], 'deleted');
-  signer.setBehaviour({ type: 'instant' });
-  await node.cluster.admin.podRunning('default', 'web');
-  const names = node.requests().map(({ metadata }) => metadata.name);
-  assert.equal(names.length, 1);
-  assert.notEqual(names[0], name);
-});
-
-test('a restart of the agent asks for nothing, and restarted containers find their files with the signer away', async (t) => {
-  const node = await startNode(t);
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const pod = await node.cluster.admin.podRunning('default', 'web');
-  const before = node.read(pod, 'tls.pem');
-  await node.stopAgent();
-  node.cluster.signer(signerName).setBehaviour({ type: 'silent' });
-  await node.startAgent();
-  await node.logged((line) => line.message === 'volumes of an earlier run are taken up');
-  assert.equal(node.read(pod, 'tls.pem'), before);
-  // What the agent would ask for after its start, it has asked for when a pod that came later is asked for.
-  await node.cluster.admin.createPod({ name: 'later', volumes });
-  await node.logged((line) => line.message === 'certificate requested' && line['pod'] === 'later');
-  assert.deepEqual(
-    node
-      .requests()
-      .map(({ spec }) => spec.podName)
-      .sort(),
-    ['later', 'web'],
-  );
-  assert.equal(node.read(pod, 'tls.pem'), before);
 });
 
 test('pods that have completed are refreshed no more', async (t) => {

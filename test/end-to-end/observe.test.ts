@@ -87,7 +87,7 @@ const states: readonly State[] = [
         type === 'denying' ? 'Denied' : 'Failed',
         /Policy: ask the platform team\. Correct the source/,
       ],
-      line: [`request ${word} by the signer`, { reason: 'Policy', detail: 'ask the platform team' }],
+      line: [`the signer ${word} the request`, { reason: 'Policy', detail: 'ask the platform team' }],
       samples: [
         `credentials{S,state="${word}"} 1`,
         `request_outcomes_total{S,outcome="${word}",reason="Policy"} 1`,
@@ -235,8 +235,8 @@ test('an ordinary rotation is few lines, and debug adds few', async (t) => {
     'certificate requested',
     'certificate written',
     'trust anchors written',
-    'volume requested by the kubelet',
     'volume ready',
+    'volume requested by the kubelet',
   ]);
   assert.deepEqual(messages('debug').toSorted(), ['certificate accepted', 'key made']);
   assert.deepEqual([...messages('warn'), ...messages('error')], []);

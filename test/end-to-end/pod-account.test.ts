@@ -10,6 +10,12 @@ import { corePrefix, resourcePath } from '../../agent/kubernetes/paths.ts';
 import { asSent } from '../../sandbox/base/client.ts';
 import { createCsiDriver } from '../../sandbox/kubelet/csi.ts';
 import { podVolume } from '../../sandbox/kubelet/pod.ts';
+import {
+  putIssuer,
+  requestsMade,
+  startIssuers,
+  untilRequests as untilCertificateRequests,
+} from './cert-manager-issuer.ts';
 import { written } from './node.ts';
 import { account, assertNoTokens, createPod, signerName, startPodAccountNode } from './pod-account.ts';
 import { signingRequests, startSigner, untilRequests } from './signing-request-signer.ts';
@@ -47,6 +53,52 @@ for (const { agentIdentity, ...more } of modes) {
     await assertNoTokens(node);
   });
 }
+
+const viaCertManager = { api: 'certManager', settings: { issuer: { name: 'ca', kind: 'ClusterIssuer' } } } as const;
+
+for (const agentIdentity of ['impersonatedNode', 'serviceAccount'] as const) {
+  test(`in identity mode ${agentIdentity} a request to cert-manager is the pod's account's, also a renewal's`, async (t) => {
+    const settings = { ...viaCertManager.settings, refreshAfter: 0.1 };
+    const options = { ...viaCertManager, agentIdentity, settings, kubelet: { syncMs: 500 } };
+    const node = await startPodAccountNode(t, options);
+    await putIssuer(node, 'ca', true);
+    const made = requestsMade(node);
+    const { certManager, problems } = await startIssuers(
+      t,
+      node,
+      { approver: 'wait for a command', issuer: 'sign' },
+      20,
+    );
+    const created = await createPod(node);
+    await untilCertificateRequests(node, 'a request', ({ length }) => length === 1);
+    await assertNoTokens(node);
+    certManager.setBehaviour({ approver: 'approve' });
+    const pod = await node.cluster.admin.podRunning('default', 'web');
+    assert.equal(node.leaf(pod).subjectAltName, `URI:spiffe://cluster.local/ns/default/sa/${account}`);
+    await node.logged(written('web', false));
+    certManager.setBehaviour({ approver: 'wait for a command' });
+    assert.ok(made.length >= 2, 'a renewal asks anew');
+    for (const { spec, metadata } of made) {
+      const { username, groups, extra } = JSON.parse(JSON.stringify(spec));
+      assert.equal(username, `system:serviceaccount:default:${account}`);
+      assert.ok(groups.includes('system:serviceaccounts:default'), 'its groups are those of the account');
+      assert.deepEqual(extra['authentication.kubernetes.io/pod-uid'], [created.metadata.uid]);
+      assert.equal(metadata.ownerReferences?.[0]?.uid, created.metadata.uid);
+    }
+    assert.deepEqual(problems, []);
+    await assertNoTokens(node);
+  });
+}
+
+test('an account without the permission to ask cert-manager is named, with what it lacks and where', async (t) => {
+  const node = await startPodAccountNode(t, { ...viaCertManager, agentIdentity: 'impersonatedNode', permitted: false });
+  await createPod(node);
+  const event = await node.event('web', 'AccountForbidden');
+  const lacks = 'has no permission to create certificaterequests.cert-manager.io in namespace default';
+  assert.ok(event.message?.includes(`service account default/${account} ${lacks}`), event.message);
+  assert.doesNotMatch(event.message ?? '', /cluster-admin|impersonat|serviceaccounts\/token/);
+  await assertNoTokens(node);
+});
 
 test('after a restart a refresh waits for the kubelet’s next call, and says so', async (t) => {
   const settings = { refreshAfter: 0.1 };

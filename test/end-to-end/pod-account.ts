@@ -19,7 +19,10 @@ export interface PodAccountOptions extends NodeOptions {
   readonly agentIdentity: AgentIdentity;
   /** Beside `as: pod` and the API. */
   readonly rule?: object;
+  /** Of the API. */
   readonly settings?: object;
+  /** Default `certificateSigningRequest`; cert-manager is there where the rule asks it. */
+  readonly api?: 'certificateSigningRequest' | 'certManager';
   /** Of the CSIDriver object. */
   readonly driver?: object;
   /** Whether the account may create requests. Default true. */
@@ -31,9 +34,11 @@ const handedOver = { tokenRequests: [{ audience: '', expirationSeconds: 600 }], 
 
 export async function startPodAccountNode(t: Closing, options: PodAccountOptions): Promise<PodAccountNode> {
   const { rule = {}, settings = {}, driver = handedOver, permitted = true, kubelet, flags = [], ...others } = options;
+  const { api = 'certificateSigningRequest' } = options;
   const notices: KubeletNotice[] = [];
-  const rules = [{ signers: ['example.org/*'], as: 'pod', ...rule, certificateSigningRequest: settings }];
+  const rules = [{ signers: ['example.org/*'], as: 'pod', ...rule, [api]: settings }];
   const node = await startNode(t, {
+    certManager: api === 'certManager',
     ...others,
     kubelet: kubelet === 'none' ? kubelet : { ...kubelet, onNotice: (notice) => void notices.push(notice) },
     flags: ['--issuers', JSON.stringify(rules), ...flags],
@@ -55,7 +60,10 @@ export async function startPodAccountNode(t: Closing, options: PodAccountOptions
 async function permit({ cluster: { admin } }: TestNode): Promise<void> {
   const rbac = '/apis/rbac.authorization.k8s.io/v1';
   const metadata = { name: 'workload-requests' };
-  const rules = [{ apiGroups: ['certificates.k8s.io'], resources: ['certificatesigningrequests'], verbs: ['create'] }];
+  const rules = [
+    { apiGroups: ['certificates.k8s.io'], resources: ['certificatesigningrequests'], verbs: ['create'] },
+    { apiGroups: ['cert-manager.io'], resources: ['certificaterequests'], verbs: ['create'] },
+  ];
   await admin.create(rbac, { resource: 'clusterroles' }, { metadata, rules });
   await admin.create(
     rbac,
@@ -83,7 +91,10 @@ export async function assertNoTokens(node: PodAccountNode): Promise<void> {
     log: JSON.stringify(node.lines),
     answers: JSON.stringify(node.notices),
     events: JSON.stringify(cluster.apiServer.store.list('events')),
-    requests: JSON.stringify(cluster.apiServer.store.list('certificatesigningrequests.certificates.k8s.io')),
+    requests: JSON.stringify([
+      cluster.apiServer.store.list('certificatesigningrequests.certificates.k8s.io'),
+      cluster.apiServer.store.list('certificaterequests.cert-manager.io'),
+    ]),
     metrics: await node.metrics(),
     status: await node.get('/statusz?json'),
     page: await node.get('/statusz'),

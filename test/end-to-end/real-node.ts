@@ -36,7 +36,7 @@ export interface AgentProcess {
   /** All that it wrote, standard error included. */
   output(): string;
   /** The first line, logged already or yet to come, that is accepted. @throws when the agent ends before that. */
-  logged(accept: (line: Line) => boolean): Promise<Line>;
+  logged(accept: (line: Line) => boolean, ms?: number): Promise<Line>;
   /** What it serves under this path. */
   get(path: string): Promise<{ readonly status: number; readonly text: string }>;
   /** Resolves when it says that it is ready. */
@@ -221,7 +221,7 @@ function spawnAgent(
     lines,
     exit,
     output: () => written.join('\n'),
-    logged(accept) {
+    logged(accept, ms) {
       const { promise, resolve, reject } = Promise.withResolvers<Line>();
       const listener = (): void => {
         const found = lines.find(accept);
@@ -234,7 +234,7 @@ function spawnAgent(
       waiting.add(listener);
       listener();
       const what = (): string => `a log line that ${accept} accepts; the last lines are\n${lastOf(lines)}`;
-      return withinBound(promise, what).finally(() => waiting.delete(listener));
+      return withinBound(promise, what, ms).finally(() => waiting.delete(listener));
     },
     async get(path) {
       const { address } = await agent.logged((line) => line.message === 'serving metrics and health');

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'nod
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mountSkip } from '../volumes/support.ts';
+import { flagsFor, issuerCases, startAnswering } from './issuers.ts';
 import { signerName, usualSources, written } from './node.ts';
 import { type AgentProcess, startRealNode } from './real-node.ts';
 
@@ -88,7 +89,8 @@ test('a kubelet that restarts finds driver and volumes as they were, and a volum
   }
   cluster.apiServer.store.remove('pods', 'default', 'lost');
   const next = node.spawnAgent();
-  await next.logged((line) => line.message === 'volume removed' && line['pod'] === 'lost');
+  // Two looks a minute apart come before that.
+  await next.logged((line) => line.message === 'volume removed' && line['pod'] === 'lost', 240_000);
   assert.deepEqual(node.mounts().toSorted(), [node.volume(web), node.volume(kept)].toSorted());
 });
 
@@ -119,6 +121,39 @@ test('a request that is on its way outlives agents, and a call that waits for it
   assert.equal(node.created.length, 2);
   assert.deepEqual(node.mounts(), [node.volume(web)]);
 });
+
+// The test above has it for PodCertificateRequests, of two pods.
+for (const { api, can, storedAs } of issuerCases.filter((each) => each.api !== 'podCertificateRequest')) {
+  test(`a ${can.title} request outlives agents that are killed, and its answer costs no request more`, {
+    skip: mountSkip,
+    timeout: 600_000,
+  }, async (t) => {
+    const node = await startRealNode(t, { certManager: api === 'certManager', signers: [{ signerName }] });
+    const made: unknown[] = [];
+    node.cluster.apiServer.store.subscribe(({ type, resource, object }) => {
+      if (type === 'ADDED' && resource === storedAs) {
+        made.push(object.metadata.name);
+      }
+    });
+    const setAnswering = await startAnswering(t, api, node, 3600);
+    setAnswering('silent');
+    const first = await node.startAgent(flagsFor(api));
+    await node.cluster.admin.createPod({ name: 'web', volumes });
+    await first.logged((line) => line.message === 'certificate requested');
+    await first.end('SIGKILL');
+    const second = await node.startAgent(flagsFor(api));
+    await second.logged((line) => line.message === 'request resumed');
+    setAnswering('issue');
+    const web = await node.cluster.admin.podRunning('default', 'web');
+    const bundle = node.read(web, 'tls.pem');
+    assert.equal(leafOf(bundle).checkPrivateKey(createPrivateKey(bundle)), true, 'the key does not belong to the leaf');
+    await second.end('SIGKILL');
+    const third = await node.startAgent(flagsFor(api));
+    await third.logged((line) => line.message === 'certificate adopted');
+    assert.equal(node.read(web, 'tls.pem'), bundle);
+    assert.equal(made.length, 1);
+  });
+}
 
 test('250 volumes are taken up without one request, and no byte of them changes', {
   skip: mountSkip,

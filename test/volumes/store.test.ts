@@ -449,7 +449,7 @@ test('files of a pod beyond its share of the memory are refused by the limit’s
   await fill(volume);
   await fill(second);
   const refused = {
-    code: 'NoSpace',
+    code: 'OverShare',
     message: /would take 4\.\d MiB .*, more than the 4 MiB that one pod may have: its author has to project fewer/,
   };
   await assert.rejects(volume.project(new Map([[1, anchors(2, 3 * megabyte)]])), refused);

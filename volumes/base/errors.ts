@@ -21,6 +21,8 @@ export type VolumeErrorCode =
   | 'Gone'
   /** The volume, or the node's memory, has no room. */
   | 'NoSpace'
+  /** The pod's volumes would take more of the node's memory than one pod may have; only its author can make them smaller. */
+  | 'OverShare'
   /** A file of the volume's state is missing or cannot be understood. */
   | 'Corrupt'
   /** Any other error of the file system. */

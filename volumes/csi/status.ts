@@ -27,6 +27,7 @@ const errorCodes = {
   UnmountFailed: status.UNAVAILABLE,
   Gone: status.ABORTED,
   NoSpace: status.RESOURCE_EXHAUSTED,
+  OverShare: status.RESOURCE_EXHAUSTED,
   Corrupt: status.UNAVAILABLE,
   FileSystem: status.UNAVAILABLE,
   SocketUnusable: status.UNAVAILABLE,

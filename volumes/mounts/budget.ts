@@ -16,7 +16,7 @@ export interface Budget {
   /**
    * Sets so many bytes aside, beyond what the volume uses now.
    * @returns how large the volume has to be for them, and what ends the setting aside
-   * @throws VolumeError NoSpace that names the limit
+   * @throws VolumeError OverShare or NoSpace that names the limit
    */
   reserve(targetPath: string, bytes: number): { readonly sizeBytes: number; release(): void };
 }
@@ -59,7 +59,7 @@ export function createBudget({ node, pod }: Shares): Budget {
       if (ofPod > pod) {
         const have = `the files of the pod's volumes would take ${mebibytes(ofPod)} of memory while they are exchanged`;
         const mend = 'its author has to project fewer or smaller trust bundles';
-        throw new VolumeError('NoSpace', `${have}, more than the ${mebibytes(pod)} that one pod may have: ${mend}`);
+        throw new VolumeError('OverShare', `${have}, more than the ${mebibytes(pod)} that one pod may have: ${mend}`);
       }
       if (ofNode > node) {
         const have = `the files of all volumes of the node would take ${mebibytes(ofNode)} of memory`;

@@ -195,12 +195,14 @@ test('a restart goes on with a pending request, under its name and with its key'
   assert.deepEqual(second?.spki, first?.spki);
 });
 
-test('an answer that waits for another source survives a restart', async (t) => {
+test('an answer that waits for another source survives a restart, and its request is removed once more', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
   void world.publish(request);
   const name = await world.answer('issue');
+  assert.deepEqual(world.abandoned, [], 'whoever follows a request removes it when it is answered');
   await world.restart();
+  assert.deepEqual(world.abandoned, [name], 'the agent before may have ended before it did so');
   const published = world.publish(request);
   await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
   assert.deepEqual(await published, { type: 'ready' });

@@ -277,7 +277,10 @@ test('a certificate signing request carries who made it', async (t) => {
   const { username, groups } = made.body.spec as JsonObject;
   assert.deepEqual([username, groups], ['admin', ['system:masters', 'system:authenticated']]);
   const conditions = [
-    { type: 'Approved', status: 'True', reason: 'x', lastTransitionTime: '2026-01-01T00:00:00.5+01:00' },
+    {
+      ...{ type: 'Approved', status: 'True', reason: 'x' },
+      ...{ lastUpdateTime: '2026-01-01T00:00:00Z', lastTransitionTime: '2026-01-01T00:00:00.5+01:00' },
+    },
   ];
   const approved = await call(target, `${requests}/r/approval`, {
     method: 'PUT',

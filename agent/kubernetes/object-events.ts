@@ -1,0 +1,64 @@
+/**
+ * What others have said about an object, in their events: read once, when somebody asks. Anybody who may write events in the
+ * namespace may have written them, so they are words to quote and nothing to act upon.
+ *
+ * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+ */
+import { AgentError } from '../base/errors.ts';
+import type { ApiClient } from './client.ts';
+import type { ObjectMeta } from './objects.ts';
+import { corePrefix, resourcePath } from './paths.ts';
+import { decodeEvent, decodePage } from './schemas.ts';
+
+/** Events of one object that are read; cert-manager writes one for each thing that a request waits for. */
+const mostEvents = 20;
+const mostQuoted = 3;
+const longestMessage = 300;
+
+/**
+ * The newest events about an object, each reason once, newest first; undefined when there is none that can be read.
+ * @param object as the API server holds it, of a namespace @throws AgentError
+ */
+export async function saidInEvents(
+  client: Pick<ApiClient, 'request'>,
+  { namespace = '', uid }: ObjectMeta,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (uid === undefined) {
+    return undefined;
+  }
+  const { items = [] } = await client.request({
+    method: 'GET',
+    path: resourcePath(corePrefix, { namespace, resource: 'events' }),
+    query: { fieldSelector: `involvedObject.uid=${uid}`, limit: String(mostEvents) },
+    signal,
+    decode: decodePage,
+  });
+  const newestByReason = new Map<string, string>();
+  const events = items.slice(0, mostEvents).flatMap(readable);
+  for (const { reason, message } of events.toSorted((one, other) => other.at - one.at)) {
+    if (newestByReason.size < mostQuoted && !newestByReason.has(reason)) {
+      newestByReason.set(reason, message);
+    }
+  }
+  const quoted = [...newestByReason].map(([reason, message]) => `${reason}: ${message}`);
+  return quoted.length === 0 ? undefined : quoted.join('; ');
+}
+
+/** One that cannot be read says nothing, and hides no other. */
+function readable(item: unknown): { readonly at: number; readonly reason: string; readonly message: string }[] {
+  try {
+    const { metadata, reason = '', message = '', lastTimestamp, eventTime } = decodeEvent(item);
+    const at = Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '');
+    return [{ at: Number.isNaN(at) ? 0 : at, reason: cut(reason), message: cut(message) }];
+  } catch (error) {
+    if (error instanceof AgentError) {
+      return [];
+    }
+    throw error;
+  }
+}
+
+function cut(text: string): string {
+  return text.length <= longestMessage ? text : `${text.slice(0, longestMessage)}…`;
+}
