@@ -6,8 +6,8 @@
  * https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md#2-spiffe-identity
  */
 import { isIP } from 'node:net';
+import { isDnsLabel } from '../../volumes/declaration/names.ts';
 
-const dnsLabel = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const longestDnsName = 253;
 const longestUri = 2048;
 /** What may stand in a URI without meaning anything else: no percent sign, query, fragment, user or backslash. */
@@ -17,10 +17,6 @@ const spiffeTrustDomain = /^[a-z0-9._-]{1,255}$/;
 const spiffeSegment = /^[A-Za-z0-9._-]+$/;
 /** RFC 5280, ub-common-name and ub-organization-name. */
 const longestAttribute = 64;
-
-export function isDnsLabel(text: string): boolean {
-  return dnsLabel.test(text);
-}
 
 /** In lower case; its first label may be a `*`. */
 export function isDnsName(text: string): boolean {

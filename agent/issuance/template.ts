@@ -3,9 +3,10 @@
  * server's objects only, and each is checked to be a name of the sort that may stand where it stands, so that none can
  * smuggle a second path, host or attribute into the text it is put into.
  */
+import { isDnsLabel } from '../../volumes/declaration/names.ts';
 import { AgentError } from '../base/errors.ts';
 import type { PodIdentity, RequestedNames } from '../lifecycle/ports.ts';
-import { isAttribute, isDnsLabel, isDnsName, isIpAddress, isUri } from './name-forms.ts';
+import { isAttribute, isDnsName, isIpAddress, isUri } from './name-forms.ts';
 import { type AllowFromPod, refuseUnlessAllowed } from './names-from-pod.ts';
 import { type Filler, fill, type Place, podIPs, variableOf } from './template-variables.ts';
 
