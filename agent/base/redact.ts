@@ -5,6 +5,7 @@
  * Private keys are recognised as PEM (RFC 7468) and as base64 of PKCS#8 (RFC 5958), tokens as JWT (RFC 7519) and as
  * Bearer credentials (RFC 6750).
  */
+import { cut } from './cut.ts';
 
 const patterns: readonly (readonly [RegExp, string])[] = [
   // Up to the END line, or to the end of a text that was cut before it.
@@ -24,8 +25,8 @@ const maxOutsideTextLength = 8_192;
  * Replaces whatever in the text could be a private key or a token; the rest stays as it is, up to the longest length.
  */
 export function redact(text: string): string {
-  const cut = text.length <= maxOutsideTextLength ? text : `${text.slice(0, maxOutsideTextLength)}…`;
-  const bare = patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), cut);
+  const start = cut(text, maxOutsideTextLength);
+  const bare = patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), start);
   // Shorter runs cannot be one, and in most texts nothing can.
   return bare.includes('eyJ') ? bare.replace(/[\w.-]{11,}/g, withoutToken) : bare;
 }

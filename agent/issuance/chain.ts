@@ -4,9 +4,11 @@
  *
  * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
  */
+
 import { createPublicKey } from 'node:crypto';
 import { messageOf } from '../../volumes/base/errors.ts';
 import type { IssuedChain } from '../../volumes/base/volume.ts';
+import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
@@ -156,7 +158,7 @@ function nameOf(certificate: Certificate): string {
   if (line === '') {
     return 'no subject';
   }
-  return line.length <= longestName ? line : `${line.slice(0, longestName)}…`;
+  return cut(line, longestName);
 }
 
 function timeText(time: number): string {

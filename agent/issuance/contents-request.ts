@@ -3,9 +3,11 @@
  * CertificateSigningRequests, and cert-manager's CertificateRequests. What the two have in common is here; what differs
  * is described by a `RequestKind` each.
  */
+
 import { createHash, X509Certificate } from 'node:crypto';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
+import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Condition, KubernetesObject } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
@@ -97,7 +99,7 @@ const longestShown = 100;
 
 /** A name that somebody else chose, as the agent's own sentences carry it. */
 export function shown(name: string): string {
-  return name.length <= longestShown ? name : `${name.slice(0, longestShown)}…`;
+  return cut(name, longestShown);
 }
 
 /** What a request waits for, with what the other side says about it, if it says anything. */

@@ -4,6 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
  */
+import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { ObjectMeta } from './objects.ts';
@@ -50,15 +51,13 @@ function readable(item: unknown): { readonly at: number; readonly reason: string
   try {
     const { metadata, reason = '', message = '', lastTimestamp, eventTime } = decodeEvent(item);
     const at = Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '');
-    return [{ at: Number.isNaN(at) ? 0 : at, reason: cut(reason), message: cut(message) }];
+    return [
+      { at: Number.isNaN(at) ? 0 : at, reason: cut(reason, longestMessage), message: cut(message, longestMessage) },
+    ];
   } catch (error) {
     if (error instanceof AgentError) {
       return [];
     }
     throw error;
   }
-}
-
-function cut(text: string): string {
-  return text.length <= longestMessage ? text : `${text.slice(0, longestMessage)}…`;
 }

@@ -4,7 +4,9 @@
  *
  * https://getpino.io
  */
+
 import { type DestinationStream, type LevelWithSilent, pino, stdTimeFunctions } from 'pino';
+import { cut } from '../../base/cut.ts';
 import { AgentError } from '../../base/errors.ts';
 import { errorText, redact } from '../../base/redact.ts';
 import type { LogField, LogFields } from './log-fields.ts';
@@ -85,8 +87,7 @@ export function createLogger(options: {
 }
 
 function cleanText(text: string): string {
-  const cut = text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength)}…`;
-  return redact(cut);
+  return redact(cut(text, maxTextLength));
 }
 
 function cleanFields(fields: LogFields): Partial<Record<LogField, unknown>> {

@@ -4,7 +4,9 @@
  *
  * https://www.w3.org/TR/CSP3/
  */
+
 import { createHash } from 'node:crypto';
+import { cut } from '../../base/cut.ts';
 import { fromNow } from '../../time/span-text.ts';
 import type { CredentialEntry, StatusDocument, TrustAnchorEntry, VolumeEntry } from './document.ts';
 import { type Html, html, verbatim } from './html.ts';
@@ -167,12 +169,8 @@ function troubleLines(volume: VolumeEntry, credential: CredentialEntry | undefin
   const texts = credential?.lastError === undefined ? [volume.message] : [credential.lastError];
   const kind = credential?.trustMismatchSince === undefined ? 'soft' : 'bad';
   return texts.flatMap((text) =>
-    text === undefined ? [] : [html`<br><span class="${kind}">${shortened(text)}</span>`],
+    text === undefined ? [] : [html`<br><span class="${kind}">${cut(text, maxShownText)}</span>`],
   );
-}
-
-function shortened(text: string): string {
-  return text.length <= maxShownText ? text : `${text.slice(0, maxShownText)}…`;
 }
 
 function nextStep(credential: CredentialEntry | undefined, now: number): Html | undefined {
