@@ -1,4 +1,8 @@
-import type { CertificateRecord, IssuedChain, OpenVolume, Setback, TrustRecord } from '../../volumes/base/volume.ts';
+/**
+ * Runs one credential: feeds `step` with events, carries its effects out, and wakes it when it asks to be woken. Results that
+ * arrive after the state has moved on are dropped.
+ */
+import type { CertificateRecord, IssuedChain, OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
@@ -186,10 +190,10 @@ export function runCredential(
         volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
         return;
       case 'saveSetback':
-        saveSetback(effect.setback);
+        keep(() => volume.saveSetback(index, effect.setback));
         return;
       case 'saveTrust':
-        saveTrust(effect.trust);
+        keep(() => volume.saveTrust(index, effect.trust));
         return;
       case 'discardPending':
         host.discard(index);
@@ -209,19 +213,10 @@ export function runCredential(
     }
   };
 
-  /** Without it a restart would ask again too soon, and nothing else would go wrong. */
-  const saveSetback = (setback: Setback | undefined): void => {
+  /** Keeps in the volume what only a restart asks for: where that fails nothing else goes wrong. */
+  const keep = (save: () => void): void => {
     try {
-      volume.saveSetback(index, setback);
-    } catch (error) {
-      host.fault(index, error);
-    }
-  };
-
-  /** What cannot be kept costs no more than a restart that does not know it. */
-  const saveTrust = (trust: TrustRecord): void => {
-    try {
-      volume.saveTrust(index, trust);
+      save();
     } catch (error) {
       host.fault(index, error);
     }

@@ -49,6 +49,7 @@ export interface StrayVolumes {
   add(stray: Stray): void;
   /** The kubelet has called for it, or it is looked after again. */
   forget(targetPath: string): void;
+  has(targetPath: string): boolean;
   all(): readonly Stray[];
   /** Looks now. */
   look(): void;
@@ -185,6 +186,7 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
       }
     },
     forget: (targetPath) => void strays.delete(targetPath),
+    has: (targetPath) => strays.has(targetPath),
     all: () => [...strays.values()].map(({ stray }) => stray),
     look: () => void look(),
     stop() {

@@ -254,7 +254,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
 
   return {
     publish,
-    holds: (targetPath) => running.has(targetPath) || strays.all().some((stray) => stray.targetPath === targetPath),
+    holds: (targetPath) => running.has(targetPath) || strays.has(targetPath),
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {
