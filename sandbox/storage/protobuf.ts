@@ -141,11 +141,24 @@ export function parseProtobuf(bytes: Buffer): JsonObject {
 }
 
 function readMessage(bytes: Buffer, message: Message): JsonObject {
-  const type = protobuf.Type.fromJSON('Read', descriptor(message));
-  new protobuf.Root().add(type);
+  const type = typeOf(message);
   // The reader for plain bytes: the one for buffers does not see that a text is cut off.
   const reader = new protobuf.Reader(new Uint8Array(bytes));
   return toJson(type.toObject(type.decode(reader), { longs: Number, bytes: String }), message);
+}
+
+/** What has been read once is described. */
+const types = new Map<Message, protobuf.Type>();
+
+function typeOf(message: Message): protobuf.Type {
+  const known = types.get(message);
+  if (known !== undefined) {
+    return known;
+  }
+  const type = protobuf.Type.fromJSON('Read', descriptor(message));
+  new protobuf.Root().add(type);
+  types.set(message, type);
+  return type;
 }
 
 const time: Message = { 1: one('seconds', 'int') };
