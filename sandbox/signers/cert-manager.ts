@@ -11,7 +11,6 @@ import {
   ExtendedKeyUsageExtension,
   KeyUsagesExtension,
   Pkcs10CertificateRequest,
-  SubjectAlternativeNameExtension,
 } from '@peculiar/x509';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
@@ -21,6 +20,7 @@ import { asSent } from '../base/client.ts';
 import { usagesNamed } from '../base/usages.ts';
 import { attend } from './attend.ts';
 import type { Authority } from './authority.ts';
+import { requestedCertificate } from './requested-certificate.ts';
 
 /** What the approver does with a request: at once, or on command only; or it says in an event that no policy matches it. */
 export type ApproverBehaviour = 'approve' | 'deny' | 'wait for a command' | 'match no policy';
@@ -200,21 +200,16 @@ async function issued(
   const { lifetimeSeconds, now } = options;
   // All that is answered is of one authority, also when another one takes its place meanwhile.
   const authority = options.authority();
-  const names = csr.extensions.flatMap((each) =>
-    each instanceof SubjectAlternativeNameExtension ? each.names.items : [],
+  const certificate = await requestedCertificate(
+    authority,
+    csr,
+    secondsOf(request.spec.duration) ?? lifetimeSeconds,
+    now(),
   );
-  const notBefore = now() - 1000;
-  const leaf = await authority.issue({
-    publicKey: new Uint8Array(csr.publicKey.rawData),
-    uris: names.filter(({ type }) => type === 'url').map(({ value }) => value),
-    dnsNames: names.filter(({ type }) => type === 'dns').map(({ value }) => value),
-    notBefore,
-    notAfter: notBefore + (secondsOf(request.spec.duration) ?? lifetimeSeconds) * 1000,
-  });
   const message = 'Certificate fetched from issuer successfully';
   return {
     ...withCondition(request, { type: 'Ready', status: 'True', reason: 'Issued', message }, now()),
-    certificate: Buffer.from(leaf + authority.intermediatePem).toString('base64'),
+    certificate: Buffer.from(certificate).toString('base64'),
     ca: Buffer.from(authority.rootPem).toString('base64'),
   };
 }

@@ -1,12 +1,12 @@
 /**
  * An approver and signer of CertificateSigningRequests: approves and signs what is asked of one signer name, or leaves it to
- * somebody else. It issues the names that the request asks for, once it has compared them with what a workload of the
- * requester's node may bear.
+ * somebody else. It issues whatever names a request asks for, which is for a sandbox: docs/issuers.md says what an approver
+ * has to compare.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */
 import 'reflect-metadata';
-import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509';
+import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { CertificateSigningRequest, Condition } from '../../agent/kubernetes/objects.ts';
@@ -14,6 +14,7 @@ import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { asSent } from '../base/client.ts';
 import { attend } from './attend.ts';
 import type { Authority } from './authority.ts';
+import { requestedCertificate } from './requested-certificate.ts';
 
 /** What it does with a request. */
 export type SigningBehaviour = 'approve and sign' | 'sign when approved' | 'deny' | 'fail' | 'silent';
@@ -78,23 +79,10 @@ async function answer(
   await put(options, { ...request, status: { ...request.status, certificate } }, 'status');
 }
 
-async function sign(options: SigningRequestSignerOptions, { spec }: CertificateSigningRequest): Promise<string> {
+function sign(options: SigningRequestSignerOptions, { spec }: CertificateSigningRequest): Promise<string> {
   const csr = new Pkcs10CertificateRequest(Buffer.from(spec.request, 'base64').toString('utf8'));
-  const names = csr.extensions.flatMap((each) =>
-    each instanceof SubjectAlternativeNameExtension ? each.names.items : [],
-  );
-  const { lifetimeSeconds, now } = options;
-  // The leaf and its intermediate are of one authority, also when another one takes its place meanwhile.
-  const authority = options.authority();
-  const notBefore = now() - 1000;
-  const leaf = await authority.issue({
-    publicKey: new Uint8Array(csr.publicKey.rawData),
-    uris: names.filter(({ type }) => type === 'url').map(({ value }) => value),
-    dnsNames: names.filter(({ type }) => type === 'dns').map(({ value }) => value),
-    notBefore,
-    notAfter: notBefore + (spec.expirationSeconds ?? lifetimeSeconds) * 1000,
-  });
-  return leaf + authority.intermediatePem;
+  const { authority, lifetimeSeconds, now } = options;
+  return requestedCertificate(authority(), csr, spec.expirationSeconds ?? lifetimeSeconds, now());
 }
 
 function withCondition(
