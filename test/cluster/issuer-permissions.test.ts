@@ -4,10 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import type { RequestAttributes } from '../../sandbox/base/cluster-rules.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
-import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
-import type { Authorizer } from '../../sandbox/identity/access.ts';
 import {
   putIssuer,
   startIssuers,
@@ -17,9 +14,10 @@ import { written } from '../end-to-end/node.ts';
 import { account, createPod, type PodAccountNode, signerName, startPodAccountNode } from '../end-to-end/pod-account.ts';
 import { startSigner, untilRequests } from '../end-to-end/signing-request-signer.ts';
 import { boundRules, chartObjects, type Rule, without } from './chart.ts';
+import { agentUsersOn, watchRefusals } from './refusals.ts';
 
-const own = `system:serviceaccount:${agentNamespace}:${agentAccount}`;
-const agentUsers = [own, 'system:node:node-1'];
+const agentUsers = agentUsersOn('node-1');
+const [own] = agentUsers;
 
 /** What differs between the APIs. */
 interface Way {
@@ -82,34 +80,13 @@ interface Setting {
   readonly as: 'agent' | 'pod';
 }
 
-/** Takes note of what the cluster's own authorizers do not allow the agent, and allows nothing itself. */
-function watchRefusals() {
-  const { promise: first, resolve } = Promise.withResolvers<string>();
-  const authorizer: Authorizer = (attributes) => {
-    if (agentUsers.includes(attributes.user.username)) {
-      resolve(wordsOf(attributes));
-    }
-    return { allowed: false, reason: '' };
-  };
-  return { authorizer, first };
-}
-
-function wordsOf(attributes: RequestAttributes): string {
-  if (attributes.kind === 'path') {
-    return `${attributes.verb} ${attributes.path}`;
-  }
-  const { verb, apiGroup, resource, subresource } = attributes;
-  const whole = subresource === '' ? resource : `${resource}/${subresource}`;
-  return `${verb} ${apiGroup === '' ? whole : `${whole}.${apiGroup}`}`;
-}
-
 /** All that the agent does with requests of an API. @returns what was refused first, or nothing when all went well */
 async function live(
   t: TestContext,
   { way, mode, as }: Setting,
   agentObjects: readonly ClusterObject[],
 ): Promise<string | undefined> {
-  const refusals = watchRefusals();
+  const refusals = watchRefusals(agentUsers);
   const node = await startPodAccountNode(t, {
     ...{ agentIdentity: mode, agentObjects, authorizer: refusals.authorizer, rule: { as } },
     ...{ api: way.api, settings: { ...way.settings, refreshAfter: 0.1 } },

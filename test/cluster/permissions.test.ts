@@ -4,15 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import type { KubernetesVersion, RequestAttributes, UserInfo } from '../../sandbox/base/cluster-rules.ts';
+import type { KubernetesVersion, UserInfo } from '../../sandbox/base/cluster-rules.ts';
 import type { AgentIdentity, ClusterObject } from '../../sandbox/cluster/permissions.ts';
-import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
-import type { Authorizer } from '../../sandbox/identity/access.ts';
 import { signerName, startNode, usualSources } from '../end-to-end/node.ts';
 import { boundRules, chartObjects, without } from './chart.ts';
+import { agentUsersOn, watchRefusals } from './refusals.ts';
 
 const nodeName = 'node-1';
-const agentUsers = [`system:serviceaccount:${agentNamespace}:${agentAccount}`, `system:node:${nodeName}`];
+const agentUsers = agentUsersOn(nodeName);
 const admin: UserInfo = { username: 'admin', groups: ['system:masters'], extra: {} };
 const requests = 'podcertificaterequests';
 
@@ -24,34 +23,13 @@ interface Setting {
   readonly verbs: RegExp;
 }
 
-/** Takes note of what the cluster's own authorizers do not allow the agent, and allows nothing itself. */
-function watchRefusals() {
-  const { promise: first, resolve } = Promise.withResolvers<string>();
-  const authorizer: Authorizer = (attributes) => {
-    if (agentUsers.includes(attributes.user.username)) {
-      resolve(wordsOf(attributes));
-    }
-    return { allowed: false, reason: '' };
-  };
-  return { authorizer, first };
-}
-
-function wordsOf(attributes: RequestAttributes): string {
-  const { verb } = attributes;
-  if (attributes.kind === 'path') {
-    return `${verb} ${attributes.path}`;
-  }
-  const { apiGroup, resource } = attributes;
-  return `${verb} ${apiGroup === '' ? resource : `${resource}.${apiGroup}`}`;
-}
-
 /** All that the agent does at an API server. @returns what was refused first, or nothing when all of it went well */
 async function live(
   t: TestContext,
   { kubernetes, mode: agentIdentity }: Setting,
   agentObjects: readonly ClusterObject[],
 ): Promise<string | undefined> {
-  const refusals = watchRefusals();
+  const refusals = watchRefusals(agentUsers);
   const node = await startNode(t, {
     ...{ kubernetes, nodeName, agentIdentity, agentObjects, authorizer: refusals.authorizer },
     timeScale: 600,
