@@ -22,7 +22,7 @@ import { type Access, isRegularFileBelow, makeDirectory, readSymlink, replaceSym
 import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
 import { fillSet } from './new-set.ts';
-import { removeInSteps } from './removal.ts';
+import { removeInSteps } from './remove.ts';
 import { emptySet, surveySet } from './stored-set.ts';
 
 const dataLink = '..data';

@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from '../base/errors.ts';
-import { holdDirectory, holdOn, lstat } from './hold.ts';
+import { atOnce, type Steps } from '../base/steps.ts';
+import { holdDirectory, holdInSteps, lstat } from './hold.ts';
 
 /**
  * Deeper than anything that the agent makes, which is all that has to go: what lies deeper stays, so that nobody's tree costs
@@ -46,31 +47,36 @@ export function removeTree(file: string): void {
  * a link that somebody puts in its place meanwhile leads nowhere.
  * @throws VolumeError Tampered when the directory lies on another file system
  */
-export function removeContents(directory: string, device: number, depth = 0): void {
-  holdOn(directory, device, (held) => {
-    for (const name of fs.readdirSync(held)) {
-      removeFrom(held, name, device, depth);
-    }
-  });
+export function removeContents(directory: string, device: number): void {
+  atOnce(contentsInSteps(directory, device, 0));
 }
 
-function removeFrom(held: string, name: string, device: number, depth: number): void {
-  const entry = path.join(held, name);
-  const stats = lstat(entry);
+/** `removeTree` in steps: nothing happens when the path does not exist; what is mounted there or inside stays. */
+export function* removeInSteps(file: string, device: number, depth = 0): Steps<void> {
+  const stats = lstat(file);
   if (stats === undefined || stats.dev !== device) {
     return;
   }
   if (!stats.isDirectory()) {
-    fs.unlinkSync(entry);
+    fs.rmSync(file, { force: true });
     return;
   }
   if (depth < deepest) {
-    removeContents(entry, device, depth + 1);
+    yield* contentsInSteps(file, device, depth + 1);
   }
-  removeDirectoryUnlessBusy(entry);
+  removeDirectoryUnlessBusy(file);
 }
 
-export function removeDirectoryUnlessBusy(directory: string): void {
+function contentsInSteps(directory: string, device: number, depth: number): Steps<void> {
+  return holdInSteps(directory, device, function* (held) {
+    for (const name of fs.readdirSync(held)) {
+      yield* removeInSteps(path.join(held, name), device, depth);
+      yield;
+    }
+  });
+}
+
+function removeDirectoryUnlessBusy(directory: string): void {
   try {
     fs.rmdirSync(directory);
   } catch (error) {
