@@ -12,7 +12,7 @@ import { decodeHandOver } from '../kubernetes/schemas.ts';
 import type { TokenDesk } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import { maxHandOverLength, maxPodsWithTokens } from './limits.ts';
-import { accountOf, type PodTokens, tokenMissing } from './pod-account.ts';
+import { accountOf, listedAudience, type PodTokens, tokenMissing } from './pod-account.ts';
 import { judgeToken } from './pod-token.ts';
 
 /** How long the kubelet's next call is waited for. It comes within two minutes, unless something keeps it away. */
@@ -157,8 +157,7 @@ export function createHandedTokens(clock: Clock, wanted: Wanted): HandedTokens {
 }
 
 function needs(audience: string): string {
-  const listed = audience === '' ? 'the empty audience' : `audience ${audience}`;
-  return `the CSIDriver object has to list ${listed} in tokenRequests and to say requiresRepublish: true, as in the chart`;
+  return `the CSIDriver object has to list ${listedAudience(audience)} in tokenRequests and to say requiresRepublish: true, as in the chart`;
 }
 
 /** What a hand-over has for each of the audiences. */

@@ -28,6 +28,11 @@ export function accountOf({ namespace, serviceAccountName }: PodReference): stri
   return `service account ${namespace}/${serviceAccountName}`;
 }
 
+/** An audience as messages say that it has to stand in tokenRequests. */
+export function listedAudience(audience: string): string {
+  return audience === '' ? 'the empty audience' : `audience ${audience}`;
+}
+
 export function tokenMissing(pod: PodReference, why: string, more: Partial<AgentErrorOptions> = {}): AgentError {
   const message = `there is no usable token of ${accountOf(pod)} to make the request with: ${why}`;
   return new AgentError('TokenMissing', message, { actor: 'cluster operator', ...more });

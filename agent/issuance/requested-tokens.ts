@@ -11,7 +11,7 @@ import type { ApiClient } from '../kubernetes/client.ts';
 import { isUnrelatedToNode } from '../kubernetes/failure.ts';
 import { corePrefix, resourcePath } from '../kubernetes/paths.ts';
 import { decodeTokenRequest } from '../kubernetes/schemas.ts';
-import { accountOf, type PodTokens, tokenMissing } from './pod-account.ts';
+import { accountOf, listedAudience, type PodTokens, tokenMissing } from './pod-account.ts';
 import { judgeToken } from './pod-token.ts';
 
 /** The least that the API server gives. The token is used for one call. */
@@ -68,7 +68,6 @@ function explained(error: unknown, pod: PodReference, audience: string): unknown
   if (error.code !== 'Forbidden') {
     return error;
   }
-  const listed = audience === '' ? 'the empty audience' : `audience ${audience}`;
-  const needs = `the chart lets the node ask for tokens of its own pods, and lists ${listed} in tokenRequests of the CSIDriver object`;
+  const needs = `the chart lets the node ask for tokens of its own pods, and lists ${listedAudience(audience)} in tokenRequests of the CSIDriver object`;
   return tokenMissing(pod, `${error.message}; ${needs}`, { cause: error.cause });
 }

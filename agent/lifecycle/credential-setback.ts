@@ -4,6 +4,7 @@
  */
 import type { Setback } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
+import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, Effect, Failure, Moment, Pausing } from './credential-state.ts';
 
 /** Signers write messages of any length. */
@@ -25,7 +26,7 @@ export function setbackOf(failure: Failure, failures: number, at: number, until:
     case 'lost':
       return undefined;
     default:
-      return failure satisfies never;
+      return unreachable(failure);
   }
 }
 
