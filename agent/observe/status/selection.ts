@@ -42,10 +42,13 @@ export function readSelection(query: URLSearchParams): Selection {
   return { words, filter, state: query.get('state') ?? '', sort };
 }
 
-/** The state of a line: its credential's, else its volume's. */
+/** The state of a line: its credential's, or its volume's where the certificate is there or none is asked for. */
 export function stateOf({ volume, credential }: Row): LineState {
   if (credential === undefined) {
     return volume.status;
+  }
+  if (credential.state === 'not_yet_issued' && volume.waitsForAnchorsSince !== undefined) {
+    return 'waiting';
   }
   const isMismatch = credential.trustMismatchSince !== undefined && credential.state === 'fresh';
   return isMismatch ? 'mismatch' : credential.state;
