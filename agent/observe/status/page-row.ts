@@ -4,10 +4,11 @@
  */
 import { cut } from '../../base/cut.ts';
 import { fromNow } from '../../time/span-text.ts';
+import { withoutMilliseconds } from '../../time/time-text.ts';
 import type { CredentialEntry, VolumeEntry } from './document.ts';
 import { type Html, html } from './html.ts';
 import { type Row, stateOf } from './selection.ts';
-import { lineStates, withoutMilliseconds } from './state-words.ts';
+import { lineStates } from './state-words.ts';
 
 /** Characters of a signer's or server's text that a line shows; `/statusz` as JSON and text has all that the agent keeps. */
 const maxShownText = 500;

@@ -7,13 +7,14 @@
 
 import { createHash } from 'node:crypto';
 import { fromNow } from '../../time/span-text.ts';
+import { withoutMilliseconds } from '../../time/time-text.ts';
 import type { StatusDocument } from './document.ts';
 import { type Html, html, verbatim } from './html.ts';
 import { tableRow } from './page-row.ts';
 import { pageScript } from './page-script.ts';
 import { pageStyle } from './page-style.ts';
 import { rowsOf, type Selection, type SortKey, selectRows, stateOf } from './selection.ts';
-import { type LineState, lineStateNames, lineStates, withoutMilliseconds } from './state-words.ts';
+import { type LineState, lineStateNames, lineStates } from './state-words.ts';
 
 /** Most lines of one page; a filter finds the others. */
 const maxRows = 1_000;

@@ -34,8 +34,3 @@ export const lineStates: Readonly<Record<LineState, StateWords>> = {
 };
 
 export const lineStateNames = Object.keys(lineStates) as readonly LineState[];
-
-/** A moment of the document, RFC 3339, without its milliseconds. */
-export function withoutMilliseconds(time: string): string {
-  return time.replace(/\.\d+Z$/, 'Z');
-}
