@@ -255,7 +255,7 @@ async function openEndpoints(
     volumes: manager.describe,
     wake: (pod?: PodName) => manager.relieve({ type: 'operatorAsks' }, pod),
   };
-  closers.add(await openProbeSocket({ path: probeSocket, health: sources.health, retry, log }));
+  closers.add(await openProbeSocket({ ...sources, path: probeSocket, retry, log }));
   const shared = { sources, client, clock, monotonic, log };
   const open = async (options: Parameters<typeof openEndpoint>[0]): Promise<ObserveServer> => {
     const server = await openEndpoint(options);

@@ -69,6 +69,17 @@ export function selectRows(document: StatusDocument, { words, state, sort }: Sel
     .map(({ row }) => row);
 }
 
+/** The document with no other volumes and credentials than those selected, in its own order. */
+export function selectVolumes(document: StatusDocument, { words, state }: Selection): StatusDocument {
+  const isSelected = (row: Row): boolean => (state === '' || stateOf(row) === state) && hasWords(row, words);
+  const volumes = document.volumes.flatMap((volume): readonly VolumeEntry[] => {
+    const credentials = volume.credentials.filter((credential) => isSelected({ volume, credential }));
+    const isWhole = volume.credentials.length === 0 && isSelected({ volume });
+    return credentials.length > 0 || isWhole ? [{ ...volume, credentials }] : [];
+  });
+  return { ...document, volumes };
+}
+
 function hasWords(row: Row, words: readonly string[]): boolean {
   if (words.length === 0) {
     return true;

@@ -23,13 +23,13 @@ export const lineStates: Readonly<Record<LineState, StateWords>> = {
   expired: { words: 'expired', weight: 'bad' },
   denied: { words: 'denied', weight: 'bad' },
   failed: { words: 'failed', weight: 'bad' },
-  mismatch: { words: 'fresh, but leads to no anchor', weight: 'bad' },
+  mismatch: { words: 'fresh, no anchor', weight: 'bad' },
   overdue_for_refresh: { words: 'overdue for refresh', weight: 'warn' },
   not_yet_issued: { words: 'not yet issued', weight: 'warn' },
   refused: { words: 'refused', weight: 'bad' },
-  waiting: { words: 'waiting for trust anchors', weight: 'warn' },
+  waiting: { words: 'waits for anchors', weight: 'warn' },
   ended: { words: 'pod has ended', weight: 'warn' },
-  ready: { words: 'trust anchors in place', weight: 'good' },
+  ready: { words: 'anchors in place', weight: 'good' },
   fresh: { words: 'fresh', weight: 'good' },
 };
 

@@ -7,7 +7,7 @@ import { unreachable } from '../../base/unreachable.ts';
 import { type Reply, textReply } from '../reply.ts';
 import { type StatusSources, statusDocument } from './document.ts';
 import { pagePolicy, statusPage } from './page.ts';
-import { readSelection } from './selection.ts';
+import { readSelection, selectVolumes } from './selection.ts';
 import { statusText } from './text.ts';
 
 const formats = ['text', 'json', 'html'] as const;
@@ -20,14 +20,20 @@ export function statusReply(sources: StatusSources, query: URLSearchParams, acce
     return textReply(400, `format must be one of ${formats.join(', ')}`);
   }
   const document = statusDocument(sources);
+  const selection = readSelection(query);
   const headers = { Vary: 'Accept' };
   switch (format) {
     case 'text':
-      return textReply(200, statusText(document).trimEnd(), headers);
+      return textReply(200, statusText(document, selection, query.has('wide')).trimEnd(), headers);
     case 'json':
-      return { status: 200, contentType: 'application/json', body: `${JSON.stringify(document)}\n`, headers };
+      return {
+        status: 200,
+        contentType: 'application/json',
+        body: `${JSON.stringify(selectVolumes(document, selection))}\n`,
+        headers,
+      };
     case 'html': {
-      const body = statusPage(document, readSelection(query));
+      const body = statusPage(document, selection);
       const policy = { 'Content-Security-Policy': pagePolicy, 'Referrer-Policy': 'no-referrer' };
       return { status: 200, contentType: 'text/html; charset=utf-8', body, headers: { ...headers, ...policy } };
     }
