@@ -248,14 +248,14 @@ export function pageDecoder(decode: Decoder<unknown>) {
 }
 
 /** @param decode of the objects */
-export function frameShape({ shape = 'all' }: Decoder<unknown>): Shape {
+export function frameShape({ shape }: Decoder<unknown>): Shape {
+  if (shape === undefined || shape === 'all' || !('members' in shape)) {
+    return 'all';
+  }
   // The object of an error is a Status, and that of a bookmark has its metadata only.
-  const object: Shape =
-    typeof shape === 'object' && 'members' in shape
-      ? { members: new Map([...membersOf(status), ...membersOf(outline), ...shape.members]) }
-      : shape;
+  const object: Shape = { members: new Map([...membersOf(status), ...membersOf(outline), ...shape.members]) };
   return {
-    members: new Map([
+    members: new Map<string, Shape>([
       ['type', 'all'],
       ['object', object],
     ]),
