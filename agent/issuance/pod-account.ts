@@ -6,7 +6,7 @@ import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { AgentError, type AgentErrorOptions } from '../base/errors.ts';
 import type { Bearer } from '../kubernetes/bearer.ts';
-import { apiFailureOf } from '../kubernetes/failure.ts';
+import { apiFailureOf, isRefusedByPolicy } from '../kubernetes/failure.ts';
 import type { CertificateApi } from './issuer-rules.ts';
 
 type ContentsApi = Exclude<CertificateApi, 'podCertificateRequest'>;
@@ -38,7 +38,7 @@ export function tokenMissing(pod: PodReference, why: string, more: Partial<Agent
   return new AgentError('TokenMissing', message, { actor: 'cluster operator', ...more });
 }
 
-/** RBAC's words for an account that lacks a permission; a policy that refuses has others. */
+/** RBAC's words for an account that lacks a permission; another authorizer has others. */
 const lacksPermission = /\bcannot create resource\b/;
 
 /** Where the requests of an API are made, in the words of RBAC. */
@@ -53,8 +53,8 @@ export function refusalOfAccount(error: unknown, pod: PodReference, api: Content
   if (failure?.httpStatus !== 401 && failure?.httpStatus !== 403) {
     return error;
   }
-  // A namespace that is going away lets nobody make anything.
-  if (failure.causes.some(({ reason }) => reason === 'NamespaceTerminating')) {
+  // A namespace that is going away lets nobody make anything, and a policy may have nothing against the account.
+  if (isRefusedByPolicy(failure) || failure.causes.some(({ reason }) => reason === 'NamespaceTerminating')) {
     return error;
   }
   const refuse = (message: string): AgentError =>
