@@ -86,6 +86,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       }
       changed();
     },
+    onKept: (index, requestName) => credentials.get(index)?.kept(requestName),
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
     belongs: dependencies.keys.belongs,
