@@ -58,8 +58,20 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'sandbox/demo': ['sandbox', 'volumes/declaration'],
   // The trial signer is a program of its own. Like the sandbox it reaches an API server through the agent's client, and it
   // logs and reads options as the agent does.
+  signer: [
+    'signer',
+    'agent/base',
+    'agent/time',
+    'agent/kubernetes',
+    'agent/observe/log/log.ts',
+    'agent/observe/log/repetition.ts',
+    'agent/configuration/option-types.ts',
+    'volumes/base',
+    'volumes/declaration',
+  ],
   'signer/authority': ['agent/base'],
   'signer/decision': ['signer/authority', 'agent/kubernetes/objects.ts', 'volumes/declaration'],
+  'signer/api': ['signer/authority', 'signer/decision', 'agent/base', 'agent/time', 'agent/kubernetes', 'volumes/base'],
 };
 
 interface Import {
