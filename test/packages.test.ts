@@ -3,7 +3,7 @@
  * both use a package.
  */
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import packageJson from '../package.json' with { type: 'json' };
@@ -35,5 +35,12 @@ test('the sandbox lists what it imports, and no more, in the versions of the age
   const agents: Readonly<Record<string, string>> = packageJson.dependencies;
   for (const [name, version] of Object.entries(listed)) {
     assert.equal(version, agents[name] ?? version, name);
+  }
+});
+
+test('the programs that the package offers may be run, so that npm has no reason to change their mode in a clone', () => {
+  for (const file of Object.values(packageJson.bin)) {
+    assert.equal((statSync(join(root, file)).mode & 0o111).toString(8), '111', file);
+    assert.match(readFileSync(join(root, file), 'utf8'), /^#!\/usr\/bin\/env node\n/);
   }
 });
