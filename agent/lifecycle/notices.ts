@@ -181,6 +181,8 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly refreshAt?: number;
   readonly nextAttemptAt?: number;
   readonly lastError?: string;
+  /** Since when its first certificate is waited for; absent: it is there, or what is missing is another source's. */
+  readonly waitingSince?: number;
   /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
   readonly trustMismatchSince?: number;
 }
