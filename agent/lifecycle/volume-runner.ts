@@ -215,7 +215,12 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const unready = () =>
     sources
       .filter(({ index }) => !projection.has(index))
-      .map((source) => ({ source, credential: credentials.get(source.index), missing: missing.get(source.index) }));
+      .map((source) => ({
+        source,
+        credential: credentials.get(source.index),
+        isStaged: projection.awaitsWriting(source.index),
+        missing: missing.get(source.index),
+      }));
 
   return {
     record,
