@@ -11,7 +11,7 @@ import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.t
 import { AgentError } from '../base/errors.ts';
 import type { OneATurn } from '../base/one-a-turn.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
-import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
+import type { CredentialSnapshot, EndReason, Notice, Reporter } from './notices.ts';
 import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
@@ -192,8 +192,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
-    report({ volume: record, source: source.index, ...anchors, type });
+    report(anchorsAbsent(record, source.index, anchors, projection.has(source.index)));
     changed();
   };
 
@@ -235,6 +234,17 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     relieve,
     stop,
   };
+}
+
+function anchorsAbsent(
+  volume: VolumeRecord,
+  source: number,
+  anchors: Exclude<Anchors, { readonly type: 'found' }>,
+  areInFiles: boolean,
+): Notice {
+  return anchors.type === 'refused'
+    ? { volume, source, ...anchors, type: 'anchorsRefused' }
+    : { volume, source, ...anchors, type: 'anchorsMissing', ...(areInFiles ? { kept: true } : {}) };
 }
 
 function anchorsProjected(volume: VolumeRecord, source: number, first: boolean, certificates: number) {

@@ -144,7 +144,10 @@ test('what the kubelet repeats is the same at every attempt, whatever times and 
   }
   const [text = '', ...others] = texts;
   assert.deepEqual(others, []);
-  assert.match(text, /^sources\[0\]: signer .* denied: Policy: mtls-0-\S*… at … \(…\), serial …, not 3600s \(asked again/);
+  assert.match(
+    text,
+    /^sources\[0\]: signer .* denied: Policy: mtls-0-\S*… at … \(…\), serial …, not 3600s \(asked again/,
+  );
 });
 
 test('a pod that waits for its signer is not told that a bundle is looked for which was found', async (t) => {
@@ -164,6 +167,21 @@ test('a pod that waits for its signer is not told that a bundle is looked for wh
   assert.match(message, /still waiting for signer .*; sources\[1\]: its trust anchors are known, and are written with/);
   const [volume] = world.manager.describe();
   assert.ok(volume?.status.type === 'waiting' && volume.status.message === message, 'the status says the same');
+});
+
+test('a missing bundle is told with the anchors that stay, where there are any', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [trustBundle(0, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.types().includes('publishing'));
+  await world.announce({ type: 'missing', message: 'not there' });
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+  const before = world.read(request, 'ca.pem');
+  await world.announce({ type: 'missing', message: 'gone' });
+  const told = world.notices.flatMap((notice) => (notice.type === 'anchorsMissing' ? [notice.kept] : []));
+  assert.deepEqual(told, [undefined, true]);
+  assert.equal(world.read(request, 'ca.pem'), before);
 });
 
 test('a refused refresh leaves the certificate in place, is tried again, and holds up no other source', async (t) => {
@@ -288,7 +306,13 @@ test('a signer that hangs during a refresh is asked again while the certificate 
   world.clock.advance(20 * hour);
   await world.until(() => world.followed.size > 0);
   const [hanging] = world.followed.keys();
-  world.clock.advance(21 * minute);
+  world.clock.advance(minute);
+  const waiting = world.notices.findLast(({ type }) => type === 'waitingForSigner');
+  assert.ok(
+    waiting?.type === 'waitingForSigner' && waiting.notAfter === world.manager.credentials()[0]?.notAfter,
+    'told with the end of the certificate in the volume',
+  );
+  world.clock.advance(20 * minute);
   await world.until(() => world.submitted.length === 3);
   const renewed = await world.answer('issue');
   assert.notEqual(renewed, hanging);
