@@ -331,6 +331,33 @@ test('in tmpfs mode files belong to whom the pod says', { skip: mountSkip }, asy
   }
 });
 
+test("a source's own user and mode are those of its files, with an fsGroup and without", {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const [first, second] = record.declaration.sources;
+  assert.ok(first !== undefined && second !== undefined, 'the record has two sources');
+  const sources = [{ ...first, user: 70, mode: 0o600 }, second];
+  const show = (file: string) => {
+    const { uid, gid } = fs.statSync(path.join(targetPath, file));
+    return `${modeOf(path.join(targetPath, file))} ${uid}:${gid}`;
+  };
+  const cat = (file: string, uid: number, gid: number) =>
+    execFileSync('cat', [path.join(targetPath, file)], { uid, gid, stdio: 'pipe' }).toString();
+  for (const [owner, key, other, gid] of [
+    [{ kind: 'group', gid: 2000 }, '600 70:2000', '640 80:2000', 2000],
+    [{ kind: 'none' }, '600 70:0', '644 80:0', 3000],
+  ] as const) {
+    await fill(await store.create({ ...record, owner, declaration: { sources, defaultUser: 80 } }));
+    assert.equal(show('credentials.pem'), key);
+    assert.equal(show('trust-anchors.pem'), other);
+    assert.match(cat('parts/key.pem', 70, gid), /PRIVATE KEY/);
+    assert.throws(() => cat('parts/key.pem', 80, gid), owner.kind);
+    assert.match(cat('trust-anchors.pem', 80, gid), /CERTIFICATE/);
+    await store.remove(targetPath);
+  }
+});
+
 test("a pod's process reads its files, and others and the agent's state stay closed", {
   skip: mountSkip,
 }, async (t) => {

@@ -239,9 +239,12 @@ const wholeDeclaration: VolumeDeclaration = {
       },
       optional: false,
       path: 'c.pem',
+      user: 0,
+      mode: 0o400,
     },
   ],
   defaultMode: 0o440,
+  defaultUser: 999,
 };
 
 /** The record as parsed JSON, with every field of the declaration. */
@@ -355,6 +358,9 @@ test('every field of a record is checked when it is read', () => {
     [{ owner: { kind: 'group', gid: 1.5 } }, /gid is not a numeric id/],
     [{ declaration: {} }, /sources is not a list/],
     [{ declaration: { sources: [], defaultMode: 0o1000 } }, /defaultMode is not a file mode/],
+    [{ declaration: { sources: [], defaultUser: -1 } }, /defaultUser is not a numeric id/],
+    [sources({ ...certificate, mode: 0o1000 }), /mode is not a file mode/],
+    [sources({ ...certificate, user: 'root' }), /user is not a number/],
     [sources(1), /sources\[0\] is not an object/],
     [sources(anchors), /sources\[0\] has another index/],
     [sources({ ...certificate, kind: 'secret' }), /sources\[0\] is of no known kind/],
