@@ -172,6 +172,14 @@ const baseBytes = 512 * 1024;
 /** The key of a request, the request, and a key and a chain of usual length in the files. */
 const credentialBytes = 64 * 1024;
 
+/** A request, its key, and how an earlier one failed, with each file that replaces one beside it. */
+const requestBytes = 16 * 1024;
+
+/** What stays free beside two sets of files, for the state of requests, which is written without asking for room. */
+export function stateRoomBytes({ sources }: VolumeDeclaration): number {
+  return sources.filter(({ kind }) => kind === 'podCertificate').length * requestBytes;
+}
+
 /** How large a volume is made. It grows with what is written. */
 export function firstSizeBytes({ sources }: VolumeDeclaration): number {
   return baseBytes + sources.filter(({ kind }) => kind === 'podCertificate').length * credentialBytes;
