@@ -114,7 +114,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         makeDirectory(record.targetPath, { mode: 0o750 });
       }
       if (mounts !== undefined) {
-        const memory = await mounts.mount(record.targetPath, firstSizeBytes(record.declaration));
+        const size = firstSizeBytes(record.declaration);
+        const memory = await mounts.mount(record.targetPath, size, record.seLinuxContext);
         if (memory === 'swappable' && !saidSwappable) {
           saidSwappable = true;
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');

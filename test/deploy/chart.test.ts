@@ -408,6 +408,7 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     podInfoOnMount: true,
     volumeLifecycleModes: ['Ephemeral'],
     fsGroupPolicy: 'None',
+    seLinuxMount: true,
     storageCapacity: false,
   });
 }

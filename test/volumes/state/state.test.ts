@@ -356,6 +356,8 @@ test('every field of a record is checked when it is read', () => {
     [{ owner: { kind: 'all' } }, /owner is of no known kind/],
     [{ owner: { kind: 'user', uid: -1 } }, /uid is not a numeric id/],
     [{ owner: { kind: 'group', gid: 1.5 } }, /gid is not a numeric id/],
+    [{ seLinuxContext: 'a:b:c,exec' }, /seLinuxContext is not an SELinux context/],
+    [{ seLinuxContext: 7 }, /seLinuxContext is not a string/],
     [{ declaration: {} }, /sources is not a list/],
     [{ declaration: { sources: [], defaultMode: 0o1000 } }, /defaultMode is not a file mode/],
     [{ declaration: { sources: [], defaultUser: -1 } }, /defaultUser is not a numeric id/],
