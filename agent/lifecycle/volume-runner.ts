@@ -11,7 +11,7 @@ import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.t
 import { AgentError } from '../base/errors.ts';
 import type { OneATurn } from '../base/one-a-turn.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
-import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
+import type { CredentialSnapshot, EndReason, Notice, Reporter } from './notices.ts';
 import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
@@ -69,7 +69,12 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const unready = () =>
     sources
       .filter(({ index }) => !projection.has(index))
-      .map((source) => ({ source, credential: credentials.get(source.index), missing: missing.get(source.index) }));
+      .map((source) => ({
+        source,
+        credential: credentials.get(source.index),
+        isStaged: projection.awaitsWriting(source.index),
+        missing: missing.get(source.index),
+      }));
 
   const onLeftover = (index: number, cause: unknown): void =>
     onFault(cause, `the request of sources[${index}] could not be removed from ${record.targetPath}`);
@@ -100,6 +105,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       }
       changed();
     },
+    onKept: (index, requestName) => credentials.get(index)?.kept(requestName),
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
     belongs: dependencies.keys.belongs,
@@ -206,8 +212,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
-    report({ volume: record, source: source.index, ...anchors, type });
+    report(anchorsAbsent(record, source.index, anchors, projection.has(source.index)));
     changed();
   };
 
@@ -250,6 +255,17 @@ function needsAnchorsOnly(unready: readonly Unready[]): boolean {
   const isWritable = ({ source, credential }: Unready): boolean =>
     source.kind === 'clusterTrustBundle' || credential?.state().name === 'projecting';
   return unready.some(({ missing }) => missing !== undefined) && unready.every(isWritable);
+}
+
+function anchorsAbsent(
+  volume: VolumeRecord,
+  source: number,
+  anchors: Exclude<Anchors, { readonly type: 'found' }>,
+  areInFiles: boolean,
+): Notice {
+  return anchors.type === 'refused'
+    ? { volume, source, ...anchors, type: 'anchorsRefused' }
+    : { volume, source, ...anchors, type: 'anchorsMissing', ...(areInFiles ? { kept: true } : {}) };
 }
 
 function anchorsProjected(volume: VolumeRecord, source: number, first: boolean, certificates: number) {

@@ -12,6 +12,7 @@ import { dueTime } from './credential-trust.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
 import type { Hurdle } from './ports.ts';
+import { steadyText } from './steady-text.ts';
 
 /** How a volume stands towards the pod that waits for it. */
 export type VolumeStatus =
@@ -41,6 +42,8 @@ export interface VolumeSnapshot {
 export interface Unready {
   readonly source: Source;
   readonly credential: CredentialRunner | undefined;
+  /** True when what it asks for is there and waits to be written. */
+  readonly isStaged: boolean;
   /** What is said of trust anchors that are not there. */
   readonly missing: string | undefined;
 }
@@ -58,9 +61,10 @@ export function volumeStatus(record: VolumeRecord, unready: readonly Unready[]):
     : { type: 'refused', message, retryAt: Math.max(...retries) };
 }
 
-function describe(record: VolumeRecord, { source, credential, missing }: Unready): Description {
+function describe(record: VolumeRecord, { source, credential, isStaged, missing }: Unready): Description {
   if (source.kind === 'clusterTrustBundle') {
-    return { text: missing ?? lookingFor(source) };
+    const staged = isStaged ? 'its trust anchors are known, and are written with the other sources' : undefined;
+    return { text: staged ?? missing ?? lookingFor(source) };
   }
   return credential === undefined
     ? { text: `not asked for yet from signer ${source.signerName}` }
@@ -92,10 +96,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'projecting':
       return waiting(`signer ${signerName} has answered; the certificate is written with the other sources`);
     case 'pausing': {
-      const next = `asked again at ${new Date(state.until).toISOString()}`;
       const { failure } = state;
       const refused = failure.kind !== 'lost' && (failure.kind !== 'error' || failure.error.actor !== 'nobody');
-      const text = `signer ${signerName}: ${describeFailure(failure)} (${next})`;
+      const text = `signer ${signerName}: ${steadyText(describeFailure(failure))} (asked again without anybody's doing)`;
       return refused ? { text, refusedUntil: state.until } : { text };
     }
     case 'fresh':
@@ -107,7 +110,7 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
   }
 }
 
-/** A failure in words, for its reader's next step. */
+/** A failure in words, for its reader's next step; in full. */
 function describeFailure(failure: Failure): string {
   switch (failure.kind) {
     case 'denied':
@@ -133,9 +136,9 @@ function describeMaturing({ answer, until }: CredentialState & { readonly name: 
   return `by this node's clock the certificate is not valid before ${from}, and is written at ${written}`;
 }
 
-function describeEnd({ why, recheckAt }: CredentialState & { readonly name: 'ended' }): string {
+function describeEnd({ why }: CredentialState & { readonly name: 'ended' }): string {
   const reason = why === 'gone' ? 'it does not exist any more' : 'its phase is Succeeded or Failed';
-  return `the pod has ended: ${reason} (looked for again at ${new Date(recheckAt).toISOString()})`;
+  return `the pod has ended: ${reason} (it is looked for again)`;
 }
 
 function describeLoss(why: 'deleted' | 'unanswered' | 'outdated'): string {
