@@ -144,10 +144,11 @@ function capabilityFault({ volume_capability: capability }: NodePublishVolumeReq
   if (capability === null) {
     return 'volume_capability is missing';
   }
-  if (capability.block !== null) {
+  // What is not set of a oneof is null in a message that was made here, and undefined in one that was decoded.
+  if (capability.block != null) {
     return 'volume_capability must be mount: the volume holds files';
   }
-  return capability.mount === null && 'volume_capability must be mount';
+  return capability.mount == null && 'volume_capability must be mount';
 }
 
 function podFaults(pod: PodReference): readonly (string | false)[] {
