@@ -229,8 +229,9 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
   if (adopted > 0) {
     log.info('volumes of an earlier run are taken up', { count: adopted });
   }
+  // Most come right by themselves, such as one that a crash left without a record; what does not is an error when that is known.
   for (const { targetPath, reason } of unusable) {
-    log.error('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
+    log.warn('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
   }
 }
 

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -225,6 +225,24 @@ test('a volume that an agent cannot take up is an alert', { skip: noPromtool }, 
   judge(
     [await scrape(node, 20)],
     [silence(alert, 4), { alert, atMinute: 6, fires: [{ labels: { instance }, value: '1' }] }],
+  );
+});
+
+test('a volume that a crash left without a record comes right without a line of the log that calls for somebody', async (t) => {
+  const node = await startNode(t);
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  const pod = await node.cluster.admin.podRunning('default', 'web');
+  await node.stopAgent();
+  rmSync(join(node.volume(pod), '..agent', 'volume.json'));
+  await node.startAgent();
+  const { level } = await node.logged(({ message }) =>
+    message.startsWith('a volume of an earlier run cannot be taken up'),
+  );
+  assert.equal(level, 'warn');
+  await node.logged(({ message }) => message === 'volume made anew from its pod and taken up');
+  assert.deepEqual(
+    node.lines.filter((line) => line.level === 'error'),
+    [],
   );
 });
 

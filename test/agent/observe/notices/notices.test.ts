@@ -365,7 +365,6 @@ const rows: readonly Row[] = [
       message: 'trust anchors not written',
       error: 'no space',
       errorCode: 'Internal',
-      actor: 'nobody',
       retryAt: '2026-11-22T10:00:00.123Z',
     },
     series: ['trust_anchor_failures_total{error="Internal"} 1'],
