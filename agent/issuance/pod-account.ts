@@ -6,7 +6,7 @@ import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { AgentError, type AgentErrorOptions } from '../base/errors.ts';
 import type { Bearer } from '../kubernetes/bearer.ts';
-import { apiFailureOf, isRefusedByPolicy } from '../kubernetes/failure.ts';
+import { apiFailureOf } from '../kubernetes/failure.ts';
 import type { CertificateApi } from './issuer-rules.ts';
 
 type ContentsApi = Exclude<CertificateApi, 'podCertificateRequest'>;
@@ -50,11 +50,9 @@ const resources: Readonly<Record<ContentsApi, string>> = {
 /** What a request made with a pod's token is refused with, for those who can mend it; any other error stays as it is. */
 export function refusalOfAccount(error: unknown, pod: PodReference, api: ContentsApi): unknown {
   const failure = apiFailureOf(error);
-  if (failure?.httpStatus !== 401 && failure?.httpStatus !== 403) {
-    return error;
-  }
-  // A namespace that is going away lets nobody make anything, and a policy may have nothing against the account.
-  if (isRefusedByPolicy(failure) || failure.causes.some(({ reason }) => reason === 'NamespaceTerminating')) {
+  // By the code: a namespace that is being deleted refuses everybody, and a policy may have nothing against the account.
+  const isRefusal = error instanceof AgentError && error.code === 'Forbidden';
+  if (!isRefusal || (failure?.httpStatus !== 401 && failure?.httpStatus !== 403)) {
     return error;
   }
   const refuse = (message: string): AgentError =>

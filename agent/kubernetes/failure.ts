@@ -120,7 +120,9 @@ export function replyError(call: CallWords, httpStatus: number, body: string, re
     ...aboutOf(status),
     causes: status?.details?.causes ?? [],
   };
-  const [code, actor] = isRefusedByPolicy(failure) ? refusedByPolicy : meaningOf(httpStatus);
+  const [code, actor] = isRefusedByPolicy(failure)
+    ? refusedByPolicy
+    : meaningOf(isNamespaceEnding(failure) ? 503 : httpStatus);
   const seconds = status?.details?.retryAfterSeconds;
   const wait = retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined);
   return new AgentError(code, wordsFor(call, failure), {
@@ -166,6 +168,9 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   if (failure.httpStatus === 403 && isImpersonationOfUsers(call, failure)) {
     return `the API server does not let the agent act as ${failure.about?.name} (${what}), because it knows no constrained impersonation: that is in Kubernetes 1.36 and newer, with the feature ConstrainedImpersonation on. Do not allow the agent to impersonate users: that is the right to be anybody. Use identity.mode serviceAccount, in which signers have to look up the pod (docs/security.md)`;
   }
+  if (isNamespaceEnding(failure)) {
+    return `cannot ${what}: the namespace is being deleted, and nothing new can be made in it [HTTP ${failure.httpStatus}]`;
+  }
   if (failure.httpStatus === 403 && !isRefusedByPolicy(failure)) {
     return `the API server does not let ${call.who} ${what}: ${failure.message}`;
   }
@@ -176,6 +181,11 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   );
   const detail = fields.length === 0 ? '' : ` (${shorten(fields.join('; '))})`;
   return `cannot ${what}: ${failure.message}${detail} [HTTP ${failure.httpStatus}]`;
+}
+
+/** A namespace that is being deleted lets nobody make anything in it: no permission is missing, and its pods go too. */
+function isNamespaceEnding({ httpStatus, causes }: ApiFailure): boolean {
+  return httpStatus === 403 && causes.some(({ reason }) => reason === 'NamespaceTerminating');
 }
 
 /**

@@ -29,6 +29,7 @@ const rows: Readonly<Record<string, (of: Capabilities) => string>> = {
   '`userAnnotations`': ({ userAnnotations }) => yesOr(userAnnotations),
   'shortest lifetime in seconds': ({ shortestLifetimeSeconds }) => String(shortestLifetimeSeconds),
   'refresh time from': ({ refreshTime }) => (refreshTime === 'signer' ? 'signer' : '`refreshAfter`'),
+  'request goes with its pod': ({ ownedByPod }) => yesOr(ownedByPod),
   'pod and node compared by': ({ identityCheckedBy }) => identityCheckedBy,
 };
 

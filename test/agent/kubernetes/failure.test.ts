@@ -71,6 +71,34 @@ test('a permission that is missing is no policy’s refusal, whatever the names 
   assert.deepEqual([error.code, error.actor], ['Forbidden', 'cluster operator']);
 });
 
+test('a namespace that is being deleted is no missing permission, and its pod is told of none', () => {
+  const message =
+    'podcertificaterequests "mtls-0-1" is forbidden: unable to create new content in namespace shop because it is being terminated';
+  const causes = [
+    { reason: 'NamespaceTerminating', message: 'namespace shop is being terminated', field: 'metadata.namespace' },
+  ];
+  const details = { name: 'mtls-0-1', kind: 'podcertificaterequests', causes };
+  const refusal = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    message,
+    reason: 'Forbidden',
+    details,
+    code: 403,
+  };
+  const error = replyError(call, 403, JSON.stringify(refusal));
+  assert.deepEqual([error.code, error.actor], ['Unavailable', 'nobody']);
+  assert.match(error.message, /cannot create podcertificaterequests.*: the namespace is being deleted/);
+  assert.doesNotMatch(error.message, /does not let|permission/);
+  assert.equal(
+    describeForPod({ ...credential, type: 'attemptFailed', phase: 'request', error, retryAt: 0 }),
+    undefined,
+  );
+  const policy = { ...refusal, details: { ...details, causes: [] } };
+  assert.equal(replyError(call, 403, JSON.stringify(policy)).code, 'Forbidden');
+});
+
 test('anchors that the cluster does not serve are not asked of the pod’s author', () => {
   const missing = { volume, source: 0, type: 'anchorsMissing', message: 'not served' } as const;
   const event = describeForPod({ ...missing, isOperators: true });
