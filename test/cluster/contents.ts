@@ -60,6 +60,10 @@ export function contentsAreTaken(ground: () => Ground): void {
       if (asker === undefined) {
         return;
       }
+      const refusal = await asker.refusal(signerName);
+      if (refusal !== undefined) {
+        return t.skip(`a policy of the cluster lets only others ask: ${refusal}`);
+      }
       for (const keyType of ['ECDSAP256', 'RSA3072', 'ED25519'] as const) {
         const request = await asker.ask(signerName, keyType);
         assert.equal((await request.hurdle('approver')).turn, 'approver');
@@ -97,6 +101,10 @@ export function contentsAreTaken(ground: () => Ground): void {
       const asker = await startAsker(t, ground(), rule, certificateRequests, certificateRequestResource);
       if (asker === undefined) {
         return;
+      }
+      const refusal = await asker.refusal(signerName);
+      if (refusal !== undefined) {
+        return t.skip(`a policy of the cluster lets only others ask: ${refusal}`);
       }
       const request = await asker.ask(signerName, 'ECDSAP256');
       const [owner] = request.stored.metadata.ownerReferences ?? [];
@@ -211,7 +219,20 @@ async function startAsker<T extends ContentsRequest, A extends 'certificateSigni
       },
     };
   };
-  return { ask, target: holder.target };
+  /** Why a policy of the cluster takes no request; undefined where one is taken, and given up again. */
+  const refusal = async (signerName: string): Promise<string | undefined> => {
+    try {
+      await (await ask(signerName, 'ECDSAP256')).giveUp();
+      return undefined;
+    } catch (error) {
+      const isPolicy = error instanceof AgentError && error.code === 'Rejected' && error.actor === 'cluster operator';
+      if (isPolicy) {
+        return error.message;
+      }
+      throw error;
+    }
+  };
+  return { ask, refusal, target: holder.target };
 }
 
 async function specOf({ access }: Ground, path: string): Promise<unknown> {
