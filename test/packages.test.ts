@@ -1,5 +1,5 @@
 /**
- * The root package.json lists what the agent imports, sandbox/package.json what the sandbox does; in the same versions where
+ * The root package.json lists what the agent and the trial signer import, sandbox/package.json what the sandbox does; in the same versions where
  * both use a package.
  */
 import assert from 'node:assert/strict';
@@ -25,8 +25,8 @@ function importedBy(folders: string): string[] {
   return [...new Set(names)].filter((name) => !name.startsWith('node:')).toSorted();
 }
 
-test('the root lists what the agent imports, and no more', () => {
-  assert.deepEqual(importedBy('{agent,volumes}'), Object.keys(packageJson.dependencies).toSorted());
+test('the root lists what the agent and the trial signer import, and no more', () => {
+  assert.deepEqual(importedBy('{agent,volumes,signer}'), Object.keys(packageJson.dependencies).toSorted());
 });
 
 test('the sandbox lists what it imports, and no more, in the versions of the agent', () => {
