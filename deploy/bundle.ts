@@ -38,8 +38,9 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
 /**
  * Writes agent.mjs and probe.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
  * @param directory where to; it is emptied first
+ * @returns the directories of the packages of which something is in there, from the root
  */
-export async function bundleAgent(directory: string): Promise<void> {
+export async function bundleAgent(directory: string): Promise<readonly string[]> {
   rmSync(directory, { recursive: true, force: true });
   const { metafile } = await build({
     absWorkingDir: root,
@@ -64,7 +65,9 @@ export async function bundleAgent(directory: string): Promise<void> {
     metafile: true,
     logLevel: 'warning',
   });
-  writeFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), licenses(metafile));
+  const packages = packagesIn(metafile);
+  writeFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), packages.map(describe).join('\n'));
+  return packages;
 }
 
 /** Puts a module that nobody calls aside; what stands for it says so if somebody does call it. */
@@ -132,12 +135,12 @@ const shortNames: Plugin = {
   },
 };
 
-/** The licences of all packages of which something is in the bundle: most ask to be passed on with it. */
-function licenses(metafile: Metafile): string {
+/** All packages of which something is in the bundle. */
+function packagesIn(metafile: Metafile): readonly string[] {
   const used = Object.values(metafile.outputs).flatMap(({ inputs }) =>
     Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? packageOf(path) : [])),
   );
-  return [...new Set(used)].toSorted().map(describe).join('\n');
+  return [...new Set(used)].toSorted();
 }
 
 /** The directory of the package that a module belongs to; none for modules of this project. */
@@ -146,6 +149,7 @@ function packageOf(path: string): readonly string[] {
   return directory === undefined ? [] : [directory];
 }
 
+/** Name, version and licence of a package: most licences ask to be passed on with what they cover. */
 function describe(directory: string): string {
   const path = join(root, directory);
   const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));

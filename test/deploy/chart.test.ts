@@ -294,7 +294,8 @@ describe('the notes after an installation', { skip }, () => {
   });
 
   test('warn of nothing where nothing is amiss', () => {
-    const pinned = { 'image.digest': `sha256:${'0'.repeat(64)}` };
+    const named = { 'image.repository': 'registry.test/pod-certificate-agent' };
+    const pinned = { ...named, 'image.digest': `sha256:${'0'.repeat(64)}` };
     const quiet = [
       notes('1.35.0', { ...pinned, 'identity.mode': 'serviceAccount' }),
       notes('1.36.0', pinned),
@@ -303,7 +304,14 @@ describe('the notes after an installation', { skip }, () => {
     for (const text of quiet) {
       assert.doesNotMatch(text, /WARNING|not pinned/);
     }
-    assert.match(notes('1.36.0'), /not pinned/);
+    assert.match(notes('1.36.0', named), /not pinned/);
+  });
+
+  test('warn of an image that was not named, since no agent would start', () => {
+    assert.match(
+      notes('1.36.0'),
+      /WARNING: the image is registry\.example\/pod-certificate-agent:\S+, a name that nobody serves/,
+    );
   });
 });
 

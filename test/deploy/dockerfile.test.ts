@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { makeDirectory } from '../support/directory.ts';
+import { type Image, images } from '../../deploy/release/images.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -22,16 +22,13 @@ const instructions: readonly Instruction[] = read('Dockerfile')
   .map((line) => ({ word: line.split(' ', 1)[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }));
 const all = (word: string): readonly string[] => instructions.filter((i) => i.word === word).map(({ rest }) => rest);
 
-/** What the first stage copies from the context. */
-const copied = all('COPY')
-  .filter((rest) => !rest.startsWith('--from'))
-  .flatMap((rest) => rest.split(' ').slice(0, -1));
-
 describe('the Dockerfile', () => {
-  test('has two stages on one base, which a release pins by digest', () => {
-    assert.deepEqual(all('FROM'), [`--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`, `${'$'}{NODE_IMAGE}`]);
-    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'), `NODE_IMAGE=node:24-slim is not in:\n${all('ARG')}`);
-    assert.match(read('Dockerfile'), /NODE_IMAGE=node:24-slim@sha256:…/);
+  test('is built upon nothing, runs nothing, and has a stage for each image of a release', () => {
+    assert.deepEqual(all('FROM'), ['scratch AS base', ...images.map(({ target }) => `base AS ${target}`)]);
+    for (const word of ['RUN', 'ADD', 'SHELL', 'ONBUILD']) {
+      assert.deepEqual(all(word), [], word);
+    }
+    assert.deepEqual(all('COPY'), [`system-${'$'}{TARGETARCH}/ /`, ...images.map(({ target }) => `${target}/ /`)]);
   });
 
   test('starts the bundle without a shell, as root, with room for file operations', () => {
@@ -42,10 +39,8 @@ describe('the Dockerfile', () => {
     assert.deepEqual(all('CMD'), []);
     assert.deepEqual(all('USER'), ['0:0']);
     assert.match(all('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
-    const [destination = ''] = all('COPY').flatMap((rest) =>
-      rest.startsWith('--from') ? (rest.split(' ').at(-1) ?? '') : [],
-    );
-    assert.equal(`${destination}${basename(script)}`, script);
+    const [{ name, programs }] = images.filter(({ target }) => target === 'agent') as [Image];
+    assert.equal(script, `/usr/local/lib/${name}/${programs[0]}`);
     // The flags are known to the Node that the agent is made for.
     const flags = words.slice(1, -1);
     assert.equal(spawnSync(process.execPath, [...flags, '-e', '0']).status, 0);
@@ -58,17 +53,6 @@ describe('the Dockerfile', () => {
     assert.doesNotMatch(String(signalled.stderr), /Debugger listening/);
   });
 
-  test('leaves no package manager behind, adds nothing from the network, and checks that mount is there', () => {
-    const final = instructions.slice(instructions.findLastIndex(({ word }) => word === 'FROM'));
-    const text = final.map(({ rest }) => rest).join('\n');
-    assert.doesNotMatch(text, /apt-get|curl|wget|npm (ci|install)/);
-    for (const name of ['npm', 'npx', 'corepack', 'yarn']) {
-      assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
-    }
-    assert.match(text, /mount --version && umount --version/);
-    assert.deepEqual(all('ADD'), []);
-  });
-
   test('says what the image is, from arguments of the build', () => {
     const labels = all('LABEL').join(' ');
     for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
@@ -78,25 +62,5 @@ describe('the Dockerfile', () => {
       all('ARG').some((rest) => rest.startsWith('VERSION=')),
       `no VERSION among ${all('ARG')}`,
     );
-  });
-
-  test('copies what the bundle is made from, all of it and through .dockerignore', (t) => {
-    const directory = makeDirectory(t);
-    const [everything, ...allowed] = read('.dockerignore')
-      .replace(/^#.*\n/gm, '')
-      .trimEnd()
-      .split('\n');
-    assert.equal(everything, '*');
-    assert.deepEqual(allowed.toSorted(), copied.map((path) => `!${path.replace(/\/$/, '')}`).toSorted());
-    for (const path of copied) {
-      mkdirSync(dirname(join(directory, path)), { recursive: true });
-      cpSync(join(root, path), join(directory, path), { recursive: true });
-    }
-    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-    const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
-    assert.equal(result.status, 0, result.stderr);
-    for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) {
-      assert.equal(existsSync(join(directory, 'dist', file)), true, `${join(directory, 'dist', file)} is missing`);
-    }
   });
 });
