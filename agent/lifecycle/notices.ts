@@ -157,6 +157,8 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Containers of its pod mount but a part of it, and see no renewal. Said once, when the volume is made. */
+  | { readonly type: 'mountedBySubPath'; readonly containers: readonly string[] }
   /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
   | { readonly type: 'healed'; readonly reason: string }
   /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
@@ -193,6 +195,8 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly refreshAt?: number;
   readonly nextAttemptAt?: number;
   readonly lastError?: string;
+  /** Since when its first certificate is waited for; absent: it is there, or what is missing is another source's. */
+  readonly waitingSince?: number;
   /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
   readonly trustMismatchSince?: number;
 }

@@ -7,7 +7,7 @@ import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration
 import { unreachable } from '../base/unreachable.ts';
 import { currentOf, keyTypeOf, trustOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
-import type { CredentialState, Failure } from './credential-state.ts';
+import type { Attempt, CredentialState, Failure } from './credential-state.ts';
 import { dueTime } from './credential-trust.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
@@ -34,6 +34,8 @@ export interface VolumeSnapshot {
   readonly status: VolumeStatus;
   /** Its podCertificate sources; one that has not been looked at yet is missing. */
   readonly credentials: readonly CredentialSnapshot[];
+  /** Since when nothing but trust anchors keeps the pod from starting, milliseconds since the epoch; absent: it is not so. */
+  readonly waitsForAnchorsSince?: number;
 }
 
 /** One source that is not in the files yet: what it waits for. */
@@ -175,9 +177,24 @@ export function credentialSnapshot(
     state: stateName(state, current, now),
     ...(current === undefined ? {} : { ...datesOf(current), refreshAt: dueTime(current, trustOf(state)) }),
     ...requestOf(state),
+    ...waitOf(state),
     ...mismatchOf(state),
     ...setbackOf(state, signerName),
   };
+}
+
+/** Since when a first certificate is waited for. */
+function waitOf(state: CredentialState): { readonly waitingSince?: number } {
+  switch (state.name) {
+    case 'generating':
+    case 'submitting':
+    case 'awaiting':
+    case 'maturing':
+    case 'pausing':
+      return state.attempt.current === undefined ? { waitingSince: state.attempt.startedAt } : {};
+    default:
+      return {};
+  }
 }
 
 function mismatchOf(state: CredentialState): { readonly trustMismatchSince?: number } {
@@ -202,17 +219,24 @@ function describeTrouble(state: CredentialState): string | undefined {
   switch (state.name) {
     case 'pausing':
       return describeFailure(state.failure);
+    case 'generating':
+      return describeLast(state.attempt);
     case 'awaiting':
-      return state.hurdle && describeHurdle(state.hurdle);
+      return state.hurdle === undefined ? describeLast(state.attempt) : describeHurdle(state.hurdle);
     case 'maturing':
       return describeMaturing(state);
     case 'submitting':
-      return state.waitsFor;
+      return state.waitsFor ?? describeLast(state.attempt);
     case 'ended':
       return describeEnd(state);
     default:
       return undefined;
   }
+}
+
+/** While the next attempt is under way, nothing newer is known than how the one before it ended. */
+function describeLast({ lastFailure }: Attempt): string | undefined {
+  return lastFailure === undefined ? undefined : `${describeFailure(lastFailure)} (asked again now)`;
 }
 
 function describeMismatch(state: CredentialState, signerName: string): string | undefined {
@@ -226,7 +250,10 @@ function describeMismatch(state: CredentialState, signerName: string): string | 
   return `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
 }
 
-/** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
+/**
+ * The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended that has ended: a
+ * refusal stands while the signer is asked again.
+ */
 function stateName(state: CredentialState, current: CertificateRecord | undefined, now: number): CredentialStateName {
   if (current !== undefined) {
     if (now >= current.notAfter) {
@@ -240,10 +267,10 @@ function stateName(state: CredentialState, current: CertificateRecord | undefine
   if (state.name === 'ended') {
     return 'ended';
   }
-  if (state.name !== 'pausing') {
+  if (state.name === 'fresh' || state.name === 'projecting' || state.name === 'maturing') {
     return 'not_yet_issued';
   }
-  const { kind } = state.failure;
+  const kind = state.attempt.lastFailure?.kind;
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
+import { VolumeError } from '../../../volumes/base/errors.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
 
@@ -44,6 +45,25 @@ test('a publish call waits for the certificate and then finds key and chain in t
   assert.deepEqual(await published, { type: 'ready' });
   assert.match(world.read(request, 'tls.pem'), /^-----BEGIN PRIVATE KEY-----\n/);
   assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
+});
+
+test('a pod that mounts a part of its volume is told once that it sees no renewal', async (t) => {
+  const subPathMounts = new Map([['mtls', ['app', 'sidecar']]]);
+  const world = await createWorld(t, { identity: (known) => ({ ...known, subPathMounts }) });
+  const told = () => world.notices.filter(({ type }) => type === 'mountedBySubPath');
+  for (const volume of ['mtls', 'whole']) {
+    const request = world.request(volume, [podCertificate(0, 'tls.pem')]);
+    const published = world.publish(request);
+    await world.answer('issue');
+    await published;
+    await world.publish(request);
+  }
+  assert.deepEqual(
+    told().map((notice) => [notice.volume.volumeName, 'containers' in notice && notice.containers]),
+    [['mtls', ['app', 'sidecar']]],
+  );
+  await world.restart();
+  assert.equal(told().length, 1);
 });
 
 test('no file appears before there is one for every source', async (t) => {
@@ -254,14 +274,14 @@ test('a restart goes on with a pending request, under its name and with its key'
   assert.deepEqual(second?.spki, first?.spki);
 });
 
-test('an answer that waits for another source survives a restart, and its request is removed once more', async (t) => {
+test('an answer that waits for another source survives a restart; its request is removed once the answer is kept, and once more', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
   void world.publish(request);
   const name = await world.answer('issue');
-  assert.deepEqual(world.abandoned, [], 'whoever follows a request removes it when it is answered');
+  assert.deepEqual(world.abandoned, [name], 'the answer is kept in the volume');
   await world.restart();
-  assert.deepEqual(world.abandoned, [name], 'the agent before may have ended before it did so');
+  assert.deepEqual(world.abandoned, [name, name], 'the agent before may have ended before it did so');
   const published = world.publish(request);
   await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
   assert.deepEqual(await published, { type: 'ready' });
@@ -904,6 +924,37 @@ test('a restart asks a signer that has refused no sooner than it would have been
   await world.until(() => world.manager.describe()[0]?.status.type === 'ready');
   await world.restart();
   assert.equal(world.manager.credentials()[0]?.state, 'fresh');
+});
+
+test('an answered request is not given up before its answer is kept, however often that fails', async (t) => {
+  let failures = 0;
+  const world = await createWorld(t, {
+    store: (store) => ({
+      ...store,
+      async create(record) {
+        const volume = await store.create(record);
+        const saveAnswer: typeof volume.saveAnswer = async (index, answer) => {
+          if (failures < 2) {
+            failures += 1;
+            throw new VolumeError('NoSpace', 'no room');
+          }
+          await volume.saveAnswer(index, answer);
+        };
+        return { ...volume, saveAnswer };
+      },
+    }),
+  });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  const name = await world.answer('issue');
+  for (let seen = 1; seen <= 2; seen += 1) {
+    await world.until(() => failures === seen);
+    await world.written();
+    assert.deepEqual(world.abandoned, [], 'a restart finds the answer at the server');
+    world.clock.advance(20_000);
+  }
+  assert.deepEqual(await published, { type: 'ready' });
+  assert.deepEqual(world.abandoned, [name]);
 });
 
 test('a request that nobody answers is given up when its volume goes or another takes its place, and not by a restart', async (t) => {

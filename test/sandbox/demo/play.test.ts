@@ -83,7 +83,7 @@ test('the README’s own pod runs as written and is taken down, its signer can b
   const pods = '/api/v1/namespaces/default/pods';
   const [, yaml = ''] = /```yaml\n([\s\S]+?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
   const get = async (path: string): Promise<{ status?: { phase?: string }; metadata?: { uid?: string } } | undefined> =>
-    await client.request({ method: 'GET', path, decode: (value) => value as object }).catch(() => undefined);
+    await client.request({ method: 'GET', path, decode: (value: unknown) => value as object }).catch(() => undefined);
   await client.request({ method: 'POST', path: pods, body: parse(yaml) });
   await until(
     async () => (await get(`${pods}/web`))?.status?.phase === 'Running',
