@@ -72,6 +72,10 @@ export type CredentialNotice = CredentialSubject &
         readonly notBefore: number;
         readonly notAfter: number;
         readonly refreshAt: number;
+        /** The leaf's subject alternative names, empty where it has none; absent: not known. */
+        readonly names?: string;
+        /** Of the first certificate: its refresh was planned for the last tenth of its lifetime. */
+        readonly isRefreshLate?: true;
         /** From the answer to the files. */
         readonly writeMs: number;
         /** From the decision to ask to the files. */

@@ -30,6 +30,7 @@ import {
   signerUser,
 } from './permissions.ts';
 import { createRules, type RulesOptions } from './rules.ts';
+import { startScheduler } from './scheduler.ts';
 
 /** A signer; how it reaches the API server and how fast that server's time runs is the cluster's to say. */
 export type ClusterSigner = Omit<SignerOptions, 'api' | 'writeUnchecked' | 'timeScale'>;
@@ -55,6 +56,8 @@ export interface ClusterOptions {
   readonly agentObjects?: readonly ClusterObject[];
   /** Whether cert-manager's types are served from the start; `apiServer.installCertManager` serves them later. Default false. */
   readonly certManager?: boolean;
+  /** Whether pods without a node are bound to this one. Default false: they wait. */
+  readonly schedulesPods?: boolean;
   /** Asked about what the cluster's own authorizers do not allow. */
   readonly authorizer?: RulesOptions['authorizer'];
 }
@@ -165,6 +168,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       }
     };
     startKubelet();
+    if (options.schedulesPods === true) {
+      closing.signal.addEventListener('abort', startScheduler(apiServer.store, nodeName), { once: true });
+    }
     const { get: signer } = signers;
     return {
       ...{ ...places, apiServer, admin, kubeconfigs, impersonateNode },

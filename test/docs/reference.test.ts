@@ -83,3 +83,18 @@ test('the limit of sources is the same wherever it is named, and bounds annotati
   const readers = globSync('{agent,volumes}/**/*.ts', { cwd: root }).filter((file) => /256 KiB/.test(read(file)));
   assert.deepEqual(readers, [], 'no file of the agent speaks of more annotations than sources can hold');
 });
+
+test('the page of what is not planned gives a reason for each no, and is found from the README', () => {
+  assert.ok(read('README.md').includes('](docs/not-planned.md)'), 'the README links to it');
+  const rows = [...read('docs/not-planned.md').matchAll(/^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)].slice(1);
+  for (const wish of [/post-quantum/, /HSM.*TPM/, /revocation/, /Windows/, /ACME/]) {
+    assert.ok(
+      rows.some(([, title = '']) => wish.test(title)),
+      `${wish} is not there`,
+    );
+  }
+  for (const [row, title = '', answer = '', why = ''] of rows.slice(1)) {
+    assert.match(answer, /^n(o|ot .*)$/, row);
+    assert.ok(why.length > 60, `${title}: ${why} is no reason`);
+  }
+});

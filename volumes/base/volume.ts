@@ -39,6 +39,8 @@ export interface IssuedChain {
   readonly certificates: readonly Uint8Array[];
   /** The leaf's serial number, upper-case hexadecimal without separators. */
   readonly serialNumber: string;
+  /** The leaf's subject alternative names as text, cut to be shown, empty where it has none; absent where nobody has looked. Not kept. */
+  readonly names?: string;
   readonly notBefore: number;
   readonly notAfter: number;
   readonly beginRefreshAt: number;

@@ -52,7 +52,7 @@ export function encodePending({ pending, keyFile }: StoredPending): Buffer {
   return encode({ pending: encoded, keyFile });
 }
 
-function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
+function encodeChain({ certificates, anchors, names: _, ...rest }: IssuedChain): object {
   return {
     ...rest,
     certificates: certificates.map(base64),

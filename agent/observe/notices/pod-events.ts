@@ -209,12 +209,31 @@ function notYetValid(notice: CredentialNoticeOf<'notYetValid'>): EventText {
 }
 
 function projected(notice: CredentialNoticeOf<'projected'>): EventText {
-  const { first, serialNumber, notAfter, refreshAt } = notice;
-  return normal(first ? 'Issued' : 'Rotated', [
+  const { first, serialNumber, notAfter, refreshAt, names = '' } = notice;
+  const said = [
     `${place(notice)}: ${first ? 'certificate' : 'new certificate'} ${serialNumber} from ${signerOf(notice)} is in the volume,`,
+    ...(names === '' ? [] : [`for ${singleLine(names, maxQuoteLength)},`]),
     `valid until ${moment(notAfter)}, renewed from ${moment(refreshAt)} on.`,
-    first ? 'Nothing needs to be done.' : 'Programs that do not watch their files must be told to read them again.',
-  ]);
+  ];
+  if (!first) {
+    return normal('Rotated', [...said, 'Programs that do not watch their files must be told to read them again.']);
+  }
+  const remarks = remarksOn(notice);
+  return remarks.length === 0
+    ? normal('Issued', [...said, 'Nothing needs to be done.'])
+    : warning('Issued', [...said, ...remarks, 'Ask whoever runs the signer whether that is meant.']);
+}
+
+/** What is odd about a certificate that is good: told with the first one, so once in the life of a volume. */
+function remarksOn({ names, isRefreshLate }: CredentialNoticeOf<'projected'>): readonly string[] {
+  return [
+    ...(names === '' ? ['It has no subject alternative name: programs that compare names refuse it.'] : []),
+    ...(isRefreshLate === true
+      ? [
+          'Its renewal begins in the last tenth of its lifetime, which leaves little time if the signer does not answer.',
+        ]
+      : []),
+  ];
 }
 
 function refused(notice: CredentialNoticeOf<'denied' | 'failed'>, reason: 'Denied' | 'Failed'): EventText {

@@ -701,3 +701,42 @@ describe('the reporter', () => {
     assert.match(events[0]?.message ?? '', /expired at unknown/);
   });
 });
+
+test('the first certificate is told with its names and with what is odd about it, a renewed one with its names', (_t) => {
+  const { report, events } = open();
+  const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
+  const projected = { ...credential, type: 'projected', requestName, serialNumber: '0A', ...times } as const;
+  const names = 'DNS:web.shop, URI:spiffe://example.com/ns/shop/sa/web';
+  report({ ...projected, first: true, names });
+  report({ ...projected, first: true });
+  report({ ...projected, first: true, names: '' });
+  report({ ...projected, first: true, names, isRefreshLate: true });
+  report({ ...projected, first: false, names });
+  report({ ...projected, first: false, names: '' });
+  report({ ...projected, first: true, names: `${'DNS:long.example, '.repeat(500)}\nDNS:x`, isRefreshLate: true });
+  assert.deepEqual(
+    events.map(({ type, reason }) => `${type} ${reason}`),
+    [
+      'Normal Issued',
+      'Normal Issued',
+      'Warning Issued',
+      'Warning Issued',
+      'Normal Rotated',
+      'Normal Rotated',
+      'Warning Issued',
+    ],
+  );
+  const [named, unknown, nameless, late, rotated, , long] = events.map(({ message }) => message);
+  assert.match(
+    named ?? '',
+    /for DNS:web\.shop, URI:spiffe:\/\/example\.com\/ns\/shop\/sa\/web, valid until .* Nothing needs to be done\.$/,
+  );
+  assert.doesNotMatch(unknown ?? '', /alternative name|, for /);
+  assert.match(
+    nameless ?? '',
+    /has no subject alternative name: .* Ask whoever runs the signer whether that is meant\.$/,
+  );
+  assert.match(late ?? '', /renewal begins in the last tenth of its lifetime/);
+  assert.match(rotated ?? '', /for DNS:web\.shop/);
+  assert.match(long ?? '', /whether that is meant\.$/);
+});
