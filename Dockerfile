@@ -17,9 +17,28 @@ COPY sandbox/package.json sandbox/
 RUN npm ci --no-fund --no-audit
 COPY agent/ agent/
 COPY volumes/ volumes/
+COPY signer/ signer/
 COPY deploy/bundle.ts deploy/
 RUN npm run bundle
 
+# The trial signer, an image of its own: `docker build --target signer …`. It needs no privilege, and mounts nothing.
+FROM ${NODE_IMAGE} AS signer
+RUN rm -rf /usr/local/lib/node_modules /usr/local/include /opt/yarn-* \
+        /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
+COPY --from=bundle /source/dist/signer.mjs /source/dist/THIRD-PARTY-LICENSES.txt /usr/local/lib/pod-certificate-trial-signer/
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="pod-certificate-trial-signer" \
+      org.opencontainers.image.description="Answers certificate requests of pods with a CA in a Secret: for trials, test clusters and small private meshes." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+ENV NODE_ENV=production
+ENV GLIBC_TUNABLES=glibc.malloc.perturb=165:glibc.malloc.tcache_count=0
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/node", "--disable-sigusr1", "--max-old-space-size=128", "/usr/local/lib/pod-certificate-trial-signer/signer.mjs"]
+
+# The agent comes last: it is what a build without a target makes.
 FROM ${NODE_IMAGE}
 # Fails here, and not on a node, should the base image ever come without them. Package managers are of no use at run time.
 RUN mount --version && umount --version \

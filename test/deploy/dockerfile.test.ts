@@ -22,27 +22,44 @@ const instructions: readonly Instruction[] = read('Dockerfile')
   .map((line) => ({ word: line.split(' ', 1)[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }));
 const all = (word: string): readonly string[] => instructions.filter((i) => i.word === word).map(({ rest }) => rest);
 
+/** Instructions of the stage that begins with the FROM line that the predicate accepts. */
+function stage(accept: (from: string) => boolean): readonly Instruction[] {
+  const start = instructions.findIndex(({ word, rest }) => word === 'FROM' && accept(rest));
+  const length = instructions.slice(start + 1).findIndex(({ word }) => word === 'FROM');
+  return instructions.slice(start, length < 0 ? undefined : start + 1 + length);
+}
+
+/** What a build without a target makes: the last stage. */
+const agentStage = instructions.slice(instructions.findLastIndex(({ word }) => word === 'FROM'));
+const signerStage = stage((from) => from.endsWith(' AS signer'));
+const inStage = (part: readonly Instruction[], word: string): readonly string[] =>
+  part.filter((i) => i.word === word).map(({ rest }) => rest);
+
 /** What the first stage copies from the context. */
 const copied = all('COPY')
   .filter((rest) => !rest.startsWith('--from'))
   .flatMap((rest) => rest.split(' ').slice(0, -1));
 
 describe('the Dockerfile', () => {
-  test('has two stages on one base, which a release pins by digest', () => {
-    assert.deepEqual(all('FROM'), [`--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`, `${'$'}{NODE_IMAGE}`]);
+  test('has its stages on one base, which a release pins by digest', () => {
+    assert.deepEqual(all('FROM'), [
+      `--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`,
+      `${'$'}{NODE_IMAGE} AS signer`,
+      `${'$'}{NODE_IMAGE}`,
+    ]);
     assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'), `NODE_IMAGE=node:24-slim is not in:\n${all('ARG')}`);
     assert.match(read('Dockerfile'), /NODE_IMAGE=node:24-slim@sha256:…/);
   });
 
   test('starts the bundle without a shell, as root, with room for file operations', () => {
-    const [entrypoint = ''] = all('ENTRYPOINT');
+    const [entrypoint = ''] = inStage(agentStage, 'ENTRYPOINT');
     const words: readonly string[] = JSON.parse(entrypoint);
     assert.equal(words[0], '/usr/local/bin/node');
     const script = words.at(-1) ?? '';
     assert.deepEqual(all('CMD'), []);
-    assert.deepEqual(all('USER'), ['0:0']);
-    assert.match(all('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
-    const [destination = ''] = all('COPY').flatMap((rest) =>
+    assert.deepEqual(inStage(agentStage, 'USER'), ['0:0']);
+    assert.match(inStage(agentStage, 'ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
+    const [destination = ''] = inStage(agentStage, 'COPY').flatMap((rest) =>
       rest.startsWith('--from') ? (rest.split(' ').at(-1) ?? '') : [],
     );
     assert.equal(`${destination}${basename(script)}`, script);
@@ -59,14 +76,25 @@ describe('the Dockerfile', () => {
   });
 
   test('leaves no package manager behind, adds nothing from the network, and checks that mount is there', () => {
-    const final = instructions.slice(instructions.findLastIndex(({ word }) => word === 'FROM'));
-    const text = final.map(({ rest }) => rest).join('\n');
+    const text = agentStage.map(({ rest }) => rest).join('\n');
     assert.doesNotMatch(text, /apt-get|curl|wget|npm (ci|install)/);
     for (const name of ['npm', 'npx', 'corepack', 'yarn']) {
       assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
     }
     assert.match(text, /mount --version && umount --version/);
     assert.deepEqual(all('ADD'), []);
+  });
+
+  test('makes the trial signer as an image of its own, which runs as nobody', () => {
+    const words: readonly string[] = JSON.parse(inStage(signerStage, 'ENTRYPOINT')[0] ?? '[]');
+    const copies = inStage(signerStage, 'COPY').join(' ');
+    assert.match(
+      copies,
+      /^--from=bundle \/source\/dist\/signer\.mjs .* \/usr\/local\/lib\/pod-certificate-trial-signer\/$/,
+    );
+    assert.equal(words.at(-1), '/usr/local/lib/pod-certificate-trial-signer/signer.mjs');
+    assert.equal(spawnSync(process.execPath, [...words.slice(1, -1), '-e', '0']).status, 0);
+    assert.deepEqual(inStage(signerStage, 'USER'), ['65532:65532']);
   });
 
   test('says what the image is, from arguments of the build', () => {
@@ -95,7 +123,7 @@ describe('the Dockerfile', () => {
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
     const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
     assert.equal(result.status, 0, result.stderr);
-    for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) {
+    for (const file of ['agent.mjs', 'signer.mjs', 'THIRD-PARTY-LICENSES.txt']) {
       assert.equal(existsSync(join(directory, 'dist', file)), true, `${join(directory, 'dist', file)} is missing`);
     }
   });

@@ -74,7 +74,7 @@ async function untilAnswered(cluster: Cluster, name: string): Promise<string> {
 }
 
 test('a CA is followed by the next under a running volume, and at no time is a certificate without its anchor', async (t) => {
-  const timeScale = 1200;
+  const timeScale = 600;
   const node = await startNode(t, { signers: [], timeScale });
   const signer = await startReplica(t, node.cluster.kubeconfigs.admin, {
     policy: { leafMs: 8_000, timing: hastened(timeScale) },
@@ -225,8 +225,8 @@ test('a thousand requests at once are all answered, each once, and nothing is le
   await Promise.all(names.map((name) => ask(name, 'web')));
   const signer = await startReplica(t, cluster.kubeconfigs.admin);
   const issuedOf = (lines: Replica['lines']) => lines.filter(({ message }) => message === 'certificate issued');
-  // The bound is for each hundred: a loaded machine takes its time for all of them.
-  for (let count = 100; count <= names.length; count += 100) {
+  // The bound is for each fifty: a loaded machine takes its time for all of them.
+  for (let count = 50; count <= names.length; count += 50) {
     await until(() => issuedOf(signer.lines).length >= count, `${count} answers`, pause);
   }
   const issued = issuedOf(signer.lines);
