@@ -6,7 +6,7 @@ import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { AgentError, type AgentErrorOptions } from '../base/errors.ts';
 import type { Bearer } from '../kubernetes/bearer.ts';
-import { apiFailureOf, isRefusedByPolicy } from '../kubernetes/failure.ts';
+import { apiFailureOf } from '../kubernetes/failure.ts';
 import type { CertificateApi } from './issuer-rules.ts';
 
 type ContentsApi = Exclude<CertificateApi, 'podCertificateRequest'>;

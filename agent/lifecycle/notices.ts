@@ -153,6 +153,8 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Containers of its pod mount but a part of it, and see no renewal. Said once, when the volume is made. */
+  | { readonly type: 'mountedBySubPath'; readonly containers: readonly string[] }
   /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
   | { readonly type: 'healed'; readonly reason: string }
   /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */

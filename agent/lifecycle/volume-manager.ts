@@ -154,6 +154,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
     const entry = run(volume);
     report({ volume: volume.record, type: 'publishing' });
+    const containers = identity.subPathMounts?.get(request.volumeName);
+    if (containers !== undefined) {
+      report({ volume: volume.record, type: 'mountedBySubPath', containers });
+    }
     return entry;
   };
 

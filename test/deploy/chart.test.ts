@@ -465,6 +465,7 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     podInfoOnMount: true,
     volumeLifecycleModes: ['Ephemeral'],
     fsGroupPolicy: 'None',
+    seLinuxMount: true,
     storageCapacity: false,
   });
 }

@@ -23,6 +23,7 @@ const maxMessageLength = 1_024;
 /** Leave room for the rest of the message, whose end says what to do, around what others wrote. */
 const maxQuoteLength = 480;
 const maxNameLength = 100;
+const maxContainers = 3;
 /** What a request waits for: two names of the agent's own choosing, and beside them what somebody says. */
 const maxHurdleLength = 640;
 const maxDetailLength = 160;
@@ -81,6 +82,8 @@ function eventOf(notice: Notice): EventText | undefined {
       ]);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
+    case 'mountedBySubPath':
+      return mountedBySubPath(notice);
     case 'healed':
       return warning('VolumeMadeAnew', [
         `volume ${JSON.stringify(notice.volume.volumeName)}: it was damaged and is made anew from the pod's spec: ${quote(notice.reason)}`,
@@ -105,6 +108,16 @@ function eventOf(notice: Notice): EventText | undefined {
     default:
       return unreachable(notice);
   }
+}
+
+function mountedBySubPath({ volume, containers }: Notice & { readonly type: 'mountedBySubPath' }): EventText {
+  const [shown, more] = [containers.slice(0, maxContainers), containers.length - maxContainers];
+  const names = [...shown.map((name) => singleLine(name, maxNameLength)), ...(more > 0 ? [`${more} more`] : [])];
+  return warning('MountedBySubPath', [
+    `volume ${JSON.stringify(volume.volumeName)}: mounted with subPath by ${names.join(', ')}, which will not see a renewal:`,
+    'a subPath shows the file as it was when the container started, and its certificate expires there.',
+    'Mount the whole volume at a directory of its own, and have the program read its files from there.',
+  ]);
 }
 
 /** Never "give what the message names": what a refusal names may be the right to act as anybody. */

@@ -47,6 +47,25 @@ test('a publish call waits for the certificate and then finds key and chain in t
   assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
 });
 
+test('a pod that mounts a part of its volume is told once that it sees no renewal', async (t) => {
+  const subPathMounts = new Map([['mtls', ['app', 'sidecar']]]);
+  const world = await createWorld(t, { identity: (known) => ({ ...known, subPathMounts }) });
+  const told = () => world.notices.filter(({ type }) => type === 'mountedBySubPath');
+  for (const volume of ['mtls', 'whole']) {
+    const request = world.request(volume, [podCertificate(0, 'tls.pem')]);
+    const published = world.publish(request);
+    await world.answer('issue');
+    await published;
+    await world.publish(request);
+  }
+  assert.deepEqual(
+    told().map((notice) => [notice.volume.volumeName, 'containers' in notice && notice.containers]),
+    [['mtls', ['app', 'sidecar']]],
+  );
+  await world.restart();
+  assert.equal(told().length, 1);
+});
+
 test('no file appears before there is one for every source', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);

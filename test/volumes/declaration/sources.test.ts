@@ -471,3 +471,73 @@ test('a verdict is remembered, whatever else the kubelet says with the call', ()
   }
   assert.notEqual(read(own), first, 'the memory is bounded');
 });
+
+test('user and mode of a source, and defaultUser of a volume, are read', () => {
+  const sources = [
+    { podCertificate: { signerName: 'a.b/c', keyType: 'ED25519', keyPath: 'k', user: 70, mode: '0600' } },
+    { clusterTrustBundle: { name: 'a', path: 'p', user: 0, mode: 288 } },
+  ];
+  const parsed = parseDeclaration({ sources: JSON.stringify(sources), defaultUser: '2147483647' });
+  const declaration = parsed.ok ? parsed.declaration : undefined;
+  assert.equal(declaration?.defaultUser, 2_147_483_647);
+  assert.deepEqual(
+    declaration?.sources.map(({ user, mode }) => [user, mode]),
+    [
+      [70, 0o600],
+      [0, 0o440],
+    ],
+  );
+});
+
+test('a user is a number that Kubernetes takes for a user ID, everything else is named by its field', () => {
+  const user = 'sources[0].clusterTrustBundle.user: must be';
+  for (const [wrong, message] of [
+    [-1, `${user} a user ID from 0 to 2147483647, not -1`],
+    [2 ** 31, `${user} a user ID from 0 to 2147483647, not 2147483648`],
+    [1.5, `${user} a whole number without quotes, not "1.5"`],
+    ['70', `${user} a whole number without quotes, not "70"`],
+    ['root', `${user} a whole number without quotes, not "root"`],
+    [{}, `${user} a whole number without quotes, not "a mapping"`],
+  ] as const) {
+    assert.deepEqual(bundleFaults({ name: 'a', path: 'p', user: wrong }), [message]);
+  }
+  const sources = JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]);
+  for (const wrong of ['', '-1', '0x1', '1e3', 'root', '2147483648', '99999999999', '007', '1.0']) {
+    assert.deepEqual(
+      faultsOf({ sources, defaultUser: wrong }),
+      [`defaultUser: must be a user ID from 0 to 2147483647, not ${JSON.stringify(wrong)}`],
+      wrong,
+    );
+  }
+});
+
+test('a mode of a source that may be octal or decimal is refused, with both ways to write it', () => {
+  const mode = (text: string) => faultsOf({ sources: `[{clusterTrustBundle: {name: a, path: p, mode: ${text}}}]` });
+  for (const clear of ['"0600"', "'0044'", '384', '"384"', '0o600', '0', '"0"', 'null']) {
+    assert.deepEqual(mode(clear), [], clear);
+  }
+  // To YAML 1.2 an unquoted 0600 is six hundred; to Kubernetes' own reader it is octal.
+  assert.deepEqual(mode('0600'), [
+    'sources[0].clusterTrustBundle.mode: "600" may be octal or decimal: write "0600" if it is octal',
+  ]);
+  assert.match(mode('0044')[0] ?? '', /"44" may be octal or decimal: write "0044" if it is octal, "0054" if/);
+  for (const wrong of ['"1777"', '580', '-1', '1.5', '[]', 'true', '"rw"', '9999']) {
+    assert.match(
+      mode(wrong)[0] ?? '',
+      /^sources\[0\]\.clusterTrustBundle\.mode: must be a file mode like "0440"/,
+      wrong,
+    );
+  }
+});
+
+test('a mode that lets everybody read a private key is refused, and one for certificates alone is not', () => {
+  for (const mode of ['0644', '0601', '0607']) {
+    const [fault = ''] = certificateFaults({ mode });
+    assert.match(
+      fault,
+      /^sources\[0\]\.podCertificate\.mode: 06\d+ would let everybody read the private key, write "0440"/,
+    );
+  }
+  assert.deepEqual(certificateFaults({ mode: '0640' }), []);
+  assert.deepEqual(certificateFaults({ mode: '0644', keyPath: '', certificateChainPath: 'chain.pem' }), []);
+});

@@ -412,6 +412,21 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { volume, type: 'mountedBySubPath', containers: ['app', 'a', 'b', 'c', 'd'] },
+    line: {
+      level: 'warn',
+      message: 'volume is mounted by subPath, its pod sees no renewal',
+      volumeId: 'csi-1',
+      detail: 'app, a, b, c, d',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'MountedBySubPath',
+      /^volume "mtls": mounted with subPath by app, a, b, 2 more, which will not see a renewal: .* Mount the whole volume/,
+    ],
+  },
+  {
     notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
     line: {
       level: 'error',
