@@ -77,10 +77,13 @@ export function attend<T>(options: AttendOptions<T>): Attendance {
   }
 
   function retry(key: string, entry: Entry, object: KubernetesObject, cause: unknown): void {
+    if (signal.aborted) {
+      return;
+    }
     const error =
       cause instanceof AgentError ? cause : new AgentError('Internal', 'a request failed', { actor: 'nobody', cause });
     // Gone: the watch will say so. Changed meanwhile: the watch brings the newer one.
-    const isExpected = error.code === 'NotFound' || error.code === 'Conflict' || signal.aborted;
+    const isExpected = error.code === 'NotFound' || error.code === 'Conflict';
     if (!isExpected) {
       onError(error, object);
     }
