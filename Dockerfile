@@ -1,4 +1,4 @@
-# The agent's image: Node.js, two files of JavaScript, and the system's mount and umount with the libraries of both. There is no
+# The images: the agent's, which is Node.js, two files of JavaScript, and the system's mount and umount with the libraries of both. There is no
 # shell, no package manager and no base image: every file comes from a package that package-lock.json or
 # deploy/release/system-packages.json locks by checksum. Nothing runs while it is built, so that one machine builds for all.
 #
@@ -12,6 +12,20 @@ ARG TARGETARCH
 COPY system-${TARGETARCH}/ /
 # Where programs are, for whoever uses `kubectl exec`.
 ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin NODE_ENV=production
+
+# The trial signer, an image of its own: `--target signer`. It needs no privilege, and mounts nothing.
+FROM base AS signer
+COPY signer/ /
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="pod-certificate-trial-signer" \
+      org.opencontainers.image.description="Answers certificate requests of pods with a CA in a Secret: for trials, test clusters and small private meshes." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+ENV GLIBC_TUNABLES=glibc.malloc.perturb=165:glibc.malloc.tcache_count=0
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/node", "--disable-sigusr1", "--max-old-space-size=128", "/usr/local/lib/pod-certificate-trial-signer/signer.mjs"]
 
 FROM base AS agent
 COPY agent/ /

@@ -88,7 +88,11 @@ export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading 
   return {
     waiting: () => attended.reduce((sum, { waiting }) => sum + waiting(), 0),
     authorityEnd: () => keeper.authority()?.notAfter,
-    done: tendTheCa(parts, keeper, signal),
+    done: tendTheCa(parts, keeper, signal, () => {
+      for (const { lookAgain } of attended) {
+        lookAgain();
+      }
+    }),
   };
 }
 
@@ -118,13 +122,18 @@ function keeperOf({ settings, client, discovery, log, now }: LeadingParts): Keep
 /** What fails is tried again sooner than what is only looked after. */
 const retryMs = 2_000;
 
-async function tendTheCa(parts: LeadingParts, keeper: Keeper, signal: AbortSignal): Promise<void> {
+/** @param onReady there is a CA, and there was none before */
+async function tendTheCa(parts: LeadingParts, keeper: Keeper, signal: AbortSignal, onReady: () => void): Promise<void> {
   const { settings, clock, log, metrics } = parts;
   const tell = warnOnce(log, 'the CA cannot be kept as it should be');
   while (!signal.aborted) {
     let pauseMs = settings.tendEveryMs;
+    const wasReady = keeper.authority() !== undefined;
     try {
       await keeper.tend(signal);
+      if (!wasReady && keeper.authority() !== undefined) {
+        onReady();
+      }
     } catch (error) {
       if (!signal.aborted) {
         metrics.faulty();

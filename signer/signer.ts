@@ -35,7 +35,9 @@ export async function startSigner(settings: SignerSettings, log: Logger, version
   const closers = createClosers((error) => log.error('a part of the signer could not be stopped', { error }));
   const metrics = createMetrics();
   const onUnreadable = warnOnce(log, 'the credentials cannot be read again; the earlier ones stay');
-  const identity = createIdentity(settings.identity, { clock, onError: onUnreadable });
+  const known = createIdentity(settings.identity, { clock, onError: onUnreadable });
+  // For messages: whose rights are missing.
+  const identity = settings.identity.kind === 'inCluster' ? { ...known, name: "the signer's service account" } : known;
   const shared = { identity, clock, userAgent: `pod-certificate-trial-signer/${version}` };
   const { requestsPerSecond } = settings;
   const open = (options: { requestsPerSecond: number; burst: number; timeoutMs?: number }): ApiClient => {

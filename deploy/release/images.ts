@@ -21,7 +21,14 @@ export interface Image {
   readonly chartValue: readonly string[];
 }
 
+/** In the order of the Dockerfile's stages; the last one is what a build without a target makes. */
 export const images: readonly Image[] = [
+  {
+    name: 'pod-certificate-trial-signer',
+    target: 'signer',
+    programs: ['signer.mjs'],
+    chartValue: ['trialSigner', 'image'],
+  },
   {
     name: 'pod-certificate-agent',
     target: 'agent',

@@ -39,7 +39,14 @@ const longestPauseMs = 60_000;
 /** What waits for the CA. */
 const laterMs = 10_000;
 
-export function attend<T>(options: AttendOptions<T>): { waiting(): number } {
+export interface Attendance {
+  /** Requests without an answer. */
+  waiting(): number;
+  /** Looks at all of them now: what they waited for is there. */
+  lookAgain(): void;
+}
+
+export function attend<T>(options: AttendOptions<T>): Attendance {
   const { watch, act, queue, clock, signal, onError } = options;
   /** Requests without an answer, by key: no more than the watch holds. */
   const entries = new Map<string, Entry>();
@@ -70,10 +77,13 @@ export function attend<T>(options: AttendOptions<T>): { waiting(): number } {
   }
 
   function retry(key: string, entry: Entry, object: KubernetesObject, cause: unknown): void {
+    if (signal.aborted) {
+      return;
+    }
     const error =
       cause instanceof AgentError ? cause : new AgentError('Internal', 'a request failed', { actor: 'nobody', cause });
     // Gone: the watch will say so. Changed meanwhile: the watch brings the newer one.
-    const isExpected = error.code === 'NotFound' || error.code === 'Conflict' || signal.aborted;
+    const isExpected = error.code === 'NotFound' || error.code === 'Conflict';
     if (!isExpected) {
       onError(error, object);
     }
@@ -127,5 +137,13 @@ export function attend<T>(options: AttendOptions<T>): { waiting(): number } {
     },
     { once: true },
   );
-  return { waiting: () => entries.size };
+  return {
+    waiting: () => entries.size,
+    lookAgain() {
+      for (const [key, entry] of [...entries]) {
+        entry.cancel?.();
+        look(key, entry);
+      }
+    },
+  };
 }

@@ -22,6 +22,20 @@ const instructions: readonly Instruction[] = read('Dockerfile')
   .map((line) => ({ word: line.split(' ', 1)[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }));
 const all = (word: string): readonly string[] => instructions.filter((i) => i.word === word).map(({ rest }) => rest);
 
+/** Instructions of the stage of an image. */
+function stage(target: string): (word: string) => readonly string[] {
+  const start = instructions.findIndex(({ word, rest }) => word === 'FROM' && rest === `base AS ${target}`);
+  const length = instructions.slice(start + 1).findIndex(({ word }) => word === 'FROM');
+  const part = instructions.slice(start, length < 0 ? undefined : start + 1 + length);
+  return (word) => part.filter((i) => i.word === word).map(({ rest }) => rest);
+}
+
+/** The program that an image starts. */
+const programOf = (wanted: string): string => {
+  const [{ name, programs }] = images.filter(({ target }) => target === wanted) as [Image];
+  return `/usr/local/lib/${name}/${programs[0]}`;
+};
+
 describe('the Dockerfile', () => {
   test('is built upon nothing, runs nothing, and has a stage for each image of a release', () => {
     assert.deepEqual(all('FROM'), ['scratch AS base', ...images.map(({ target }) => `base AS ${target}`)]);
@@ -32,15 +46,15 @@ describe('the Dockerfile', () => {
   });
 
   test('starts the bundle without a shell, as root, with room for file operations', () => {
-    const [entrypoint = ''] = all('ENTRYPOINT');
+    const ofAgent = stage('agent');
+    const [entrypoint = ''] = ofAgent('ENTRYPOINT');
     const words: readonly string[] = JSON.parse(entrypoint);
     assert.equal(words[0], '/usr/local/bin/node');
     const script = words.at(-1) ?? '';
     assert.deepEqual(all('CMD'), []);
-    assert.deepEqual(all('USER'), ['0:0']);
-    assert.match(all('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
-    const [{ name, programs }] = images.filter(({ target }) => target === 'agent') as [Image];
-    assert.equal(script, `/usr/local/lib/${name}/${programs[0]}`);
+    assert.deepEqual(ofAgent('USER'), ['0:0']);
+    assert.match(ofAgent('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
+    assert.equal(script, programOf('agent'));
     // The flags are known to the Node that the agent is made for.
     const flags = words.slice(1, -1);
     assert.equal(spawnSync(process.execPath, [...flags, '-e', '0']).status, 0);
@@ -53,14 +67,24 @@ describe('the Dockerfile', () => {
     assert.doesNotMatch(String(signalled.stderr), /Debugger listening/);
   });
 
-  test('says what the image is, from arguments of the build', () => {
-    const labels = all('LABEL').join(' ');
-    for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
-      assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
-    }
-    assert.ok(
-      all('ARG').some((rest) => rest.startsWith('VERSION=')),
-      `no VERSION among ${all('ARG')}`,
-    );
+  test('makes the trial signer as an image of its own, which runs as nobody', () => {
+    const ofSigner = stage('signer');
+    const words: readonly string[] = JSON.parse(ofSigner('ENTRYPOINT')[0] ?? '[]');
+    assert.equal(words.at(-1), programOf('signer'));
+    assert.equal(spawnSync(process.execPath, [...words.slice(1, -1), '-e', '0']).status, 0);
+    assert.deepEqual(ofSigner('USER'), ['65532:65532']);
   });
+
+  for (const { target } of images) {
+    test(`says what the image of the ${target} is, from arguments of the build`, () => {
+      const labels = stage(target)('LABEL').join(' ');
+      for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
+        assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
+      }
+      assert.ok(
+        stage(target)('ARG').some((rest) => rest.startsWith('VERSION=')),
+        `no VERSION among ${all('ARG')}`,
+      );
+    });
+  }
 });

@@ -21,7 +21,7 @@ import { objectsIn, one, withoutHelm } from './objects.ts';
 const root = join(import.meta.dirname, '../..');
 const { version } = packageJson;
 const name = `pod-certificate-agent-${version}`;
-const [agent] = images;
+const agent = images.find(({ target }) => target === 'agent');
 
 /** `npm run release`, with an environment of its own where one is given. */
 function release(args: readonly string[], environment: NodeJS.ProcessEnv = process.env) {
@@ -252,7 +252,11 @@ test('values get the names of a release, and lose nothing else', () => {
   const values = readFileSync(join(root, 'deploy/helm/pod-certificate-agent/values.yaml'), 'utf8');
   const named = withImages(values, 'registry.test/team', new Map([['pod-certificate-agent', digest]]));
   const changed = named.split('\n').filter((line, index) => line !== values.split('\n')[index]);
-  assert.deepEqual(changed, ['  repository: registry.test/team/pod-certificate-agent', `  digest: ${digest}`]);
+  assert.deepEqual(changed, [
+    '  repository: registry.test/team/pod-certificate-agent',
+    `  digest: ${digest}`,
+    '    repository: registry.test/team/pod-certificate-trial-signer',
+  ]);
 });
 
 interface Descriptor {
