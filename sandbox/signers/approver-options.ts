@@ -16,7 +16,7 @@ export type ApproverCommand =
 
 const defaultMaxLifetimeSeconds = 86_400;
 
-export const approverHelp = `Usage: node sandbox/approver.ts --kubeconfig FILE --signer NAME [options]
+export const approverHelp = `Usage: npx node sandbox/approver.ts --kubeconfig FILE --signer NAME [options]
 
 Approves CertificateSigningRequests that the agent makes for pods, and denies those that ask for anything
 that the pod may not have. It signs nothing. docs/issuers.md has the permissions that it needs.
