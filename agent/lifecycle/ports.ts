@@ -63,6 +63,8 @@ export interface PodIdentity {
   readonly fsGroup?: number;
   /** The one runAsUser that every container of the pod runs as, where there is one. */
   readonly runAsUser?: number;
+  /** By volume: names of the containers that mount but a part of it (`subPath`). Absent: none does. */
+  readonly subPathMounts?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** An object's labels and annotations, by key. */

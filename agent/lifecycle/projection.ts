@@ -36,6 +36,8 @@ export interface ProjectionOptions {
 export interface Projection {
   /** True when the source's files are in place. */
   has(index: number): boolean;
+  /** True when there is content for the source that is not in the files yet. */
+  awaitsWriting(index: number): boolean;
   /** Takes a source's new content, and writes it as soon as every source has some. */
   stage(index: number, content: Staged): void;
   /** Drops content that is not written yet. */
@@ -221,6 +223,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 
   return {
     has: (index) => projected.has(index),
+    awaitsWriting: (index) => staged.has(index),
     stage(index, content) {
       staged.set(index, content);
       flush();

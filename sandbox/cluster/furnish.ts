@@ -60,7 +60,7 @@ export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Fur
 function csiDriverObject(name: string): object {
   return {
     metadata: { name, labels: { 'security.kubernetes.io/csi-ephemeral-volume-profile': 'restricted' } },
-    spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'] },
+    spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'], seLinuxMount: true },
   };
 }
 

@@ -30,6 +30,8 @@ export interface VolumeRecord {
   readonly pod: PodReference;
   readonly declaration: VolumeDeclaration;
   readonly owner: FileOwner;
+  /** The SELinux context that the volume is mounted with. */
+  readonly seLinuxContext?: string;
 }
 
 /** A certificate as issued: DER, leaf first. Times are milliseconds since the epoch. */

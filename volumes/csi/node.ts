@@ -10,6 +10,7 @@ import { VolumeError } from '../base/errors.ts';
 import type { PodReference } from '../base/volume.ts';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration } from '../declaration/sources.ts';
+import { readMountFlags } from '../mounts/selinux.ts';
 import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
@@ -20,7 +21,7 @@ export interface NodePublishVolumeRequest {
   readonly target_path: string;
   readonly volume_capability: {
     readonly block: object | null;
-    readonly mount: { readonly volume_mount_group: string } | null;
+    readonly mount: { readonly volume_mount_group: string; readonly mount_flags?: readonly string[] } | null;
   } | null;
   readonly readonly: boolean;
   readonly secrets: Readonly<Record<string, string>>;
@@ -89,18 +90,14 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
   };
   const target = readTarget(request.target_path);
   const group = request.volume_capability?.mount?.volume_mount_group ?? '';
+  const flags = readMountFlags(request.volume_capability?.mount?.mount_flags ?? []);
   const declared = read(context);
   // From Kubernetes 1.36 on the kubelet puts them where nothing prints them.
   const tokens = request.secrets[handedTokens] ?? context[handedTokens];
   refuseIf([
     ...identityFaults(request),
     request.target_path !== '' && typeof target === 'string' && target,
-    request.volume_capability === null && 'volume_capability is missing',
-    request.volume_capability?.block != null && 'volume_capability must be mount: the volume holds files',
-    request.volume_capability?.block == null &&
-      request.volume_capability !== null &&
-      request.volume_capability.mount === null &&
-      'volume_capability must be mount',
+    capabilityFault(request),
     !request.readonly && 'readonly is not set: write "readOnly: true" beside "driver" in the pod\'s csi volume',
     context[ephemeral] !== 'true' &&
       `${ephemeral} is not "true": use the driver as an inline csi volume of a pod; where it is one, the cluster operator has to ` +
@@ -108,10 +105,11 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
     ...podFaults(pod),
     typeof target === 'object' && pod.uid !== '' && target.podUID !== pod.uid && `target_path is not of pod ${pod.uid}`,
     !isGroup(group) && `volume_mount_group must be a numeric group id, not ${JSON.stringify(group.slice(0, 64))}`,
+    !flags.ok && `volume_capability.mount.mount_flags ${flags.message}`,
     !declared.ok && describeFaults(declared.faults),
   ]);
   // Everything below was checked above; the compiler does not see that through the list.
-  if (typeof target === 'string' || !declared.ok) {
+  if (typeof target === 'string' || !declared.ok || !flags.ok) {
     throw new CallError(status.INVALID_ARGUMENT, 'the request is invalid');
   }
   return {
@@ -121,6 +119,7 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
     pod,
     declaration: declared.declaration,
     ...(group === '' ? {} : { mountGroup: Number(group) }),
+    ...(flags.context === undefined ? {} : { seLinuxContext: flags.context }),
     ...(tokens === undefined ? {} : { tokens: () => tokens }),
   };
 }
@@ -139,6 +138,16 @@ function identityFaults(request: NodeUnpublishVolumeRequest): readonly (string |
       `volume_id must be at most ${maxVolumeIdLength} letters, digits, ".", "_" and "-"`,
     request.target_path === '' && 'target_path is missing',
   ];
+}
+
+function capabilityFault({ volume_capability: capability }: NodePublishVolumeRequest): string | false {
+  if (capability === null) {
+    return 'volume_capability is missing';
+  }
+  if (capability.block !== null) {
+    return 'volume_capability must be mount: the volume holds files';
+  }
+  return capability.mount === null && 'volume_capability must be mount';
 }
 
 function podFaults(pod: PodReference): readonly (string | false)[] {

@@ -4,6 +4,7 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/#podcertificate
  */
 
+import { accessFields, readAccess } from './access.ts';
 import {
   type Fault,
   type Mapping,
@@ -40,6 +41,7 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  ...accessFields,
 ];
 
 const minExpirationSeconds = 3600;
@@ -65,6 +67,7 @@ export function readPodCertificate(
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
   const paths = readPaths(mapping, path, outputs, faults);
+  const access = readAccess(mapping, path, hasKeyFile(paths), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
   }
@@ -77,6 +80,7 @@ export function readPodCertificate(
     userAnnotations,
     ...(names === undefined ? {} : { names }),
     ...paths,
+    ...access,
   };
 }
 
@@ -175,6 +179,6 @@ function readPaths(
 }
 
 /** True when a file of the source holds the private key. */
-export function hasKeyFile(source: PodCertificateSource): boolean {
+export function hasKeyFile(source: Pick<PodCertificateSource, 'keyPath' | 'credentialBundlePath'>): boolean {
   return source.keyPath !== undefined || source.credentialBundlePath !== undefined;
 }

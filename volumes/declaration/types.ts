@@ -5,8 +5,16 @@
  */
 import type { KeyType } from './key-types.ts';
 
+/** What a source says about the owner and mode of its files. */
+export interface SourceAccess {
+  /** Owner of its files, a user ID; absent: the volume's `defaultUser`, else whom the pod's security context says. */
+  readonly user?: number;
+  /** Mode of its files, whoever owns them; absent: by the owner, see `files/layout.ts`. Not a kubelet field. */
+  readonly mode?: number;
+}
+
 /** A private key and its certificate chain, to be issued by a signer. At least one of the five paths is set. */
-export interface PodCertificateSource {
+export interface PodCertificateSource extends SourceAccess {
   readonly kind: 'podCertificate';
   /** Position in the `sources` list, from 0: the source's name in messages and in the volume's state. */
   readonly index: number;
@@ -52,7 +60,7 @@ export interface LabelSelector {
 }
 
 /** The trust anchors of one ClusterTrustBundle, or of all bundles of a signer whose labels match. */
-export interface ClusterTrustBundleSource {
+export interface ClusterTrustBundleSource extends SourceAccess {
   readonly kind: 'clusterTrustBundle';
   readonly index: number;
   readonly select:
@@ -71,4 +79,6 @@ export interface VolumeDeclaration {
   readonly sources: readonly Source[];
   /** File mode bits for files whose mode is not set by their owner; absent: 0644, and 0600 for private keys. */
   readonly defaultMode?: number;
+  /** Owner of the files of sources without `user`, a user ID. */
+  readonly defaultUser?: number;
 }

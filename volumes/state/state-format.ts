@@ -18,6 +18,7 @@ import type {
   TrustRecord,
   VolumeRecord,
 } from '../base/volume.ts';
+import { isSELinuxContext } from '../mounts/selinux.ts';
 import { decodeDeclaration } from './declaration-format.ts';
 import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, time } from './json-fields.ts';
 
@@ -91,6 +92,7 @@ export function decodeRecord(bytes: Uint8Array): VolumeRecord {
     },
     declaration: decodeDeclaration(part(record, 'declaration')),
     owner: owner(part(record, 'owner')),
+    ...seLinuxContext(record),
   };
 }
 
@@ -209,6 +211,18 @@ function certificatesIn(parent: Fields): readonly Uint8Array[] {
     throw new TypeError('certificates is empty');
   }
   return certificates;
+}
+
+/** It becomes an option of a mount: it is checked again, not believed. */
+function seLinuxContext(record: Fields): { readonly seLinuxContext?: string } {
+  if (record['seLinuxContext'] === undefined) {
+    return {};
+  }
+  const context = text(record, 'seLinuxContext');
+  if (!isSELinuxContext(context)) {
+    throw new TypeError('seLinuxContext is not an SELinux context');
+  }
+  return { seLinuxContext: context };
 }
 
 function owner(value: Fields): FileOwner {

@@ -165,6 +165,10 @@ function volumeLine(notice: VolumeNotice): Line {
       return { level: 'info', message: 'volume ready', fields: { volumeId, tookMs: notice.tookMs } };
     case 'unpublished':
       return { level: 'info', message: 'volume removed', fields: { volumeId } };
+    case 'mountedBySubPath': {
+      const fields = { volumeId, detail: notice.containers.join(', ') };
+      return { level: 'warn', message: 'volume is mounted by subPath, its pod sees no renewal', fields };
+    }
     case 'healed': {
       const fields = { volumeId, targetPath, detail: notice.reason };
       return { level: 'warn', message: 'volume made anew from its pod and taken up', fields };

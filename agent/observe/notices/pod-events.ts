@@ -23,6 +23,7 @@ const maxMessageLength = 1_024;
 /** Leave room for the rest of the message, whose end says what to do, around what others wrote. */
 const maxQuoteLength = 480;
 const maxNameLength = 100;
+const maxContainers = 3;
 /** What a request waits for: two names of the agent's own choosing, and beside them what somebody says. */
 const maxHurdleLength = 640;
 const maxDetailLength = 160;
@@ -72,12 +73,7 @@ function eventOf(notice: Notice): EventText | undefined {
         'Ask the cluster operator to find out what gave this node a wrong answer in the name of the API server.',
       ]);
     case 'anchorsMissing':
-      return warning('TrustBundleMissing', [
-        `${place(notice)}: ${quote(notice.message)}`,
-        notice.isOperators === true
-          ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
-          : 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle; the files follow by themselves. With optional: true the pod starts without anchors, and can verify nobody.',
-      ]);
+      return trustBundleMissing(notice);
     case 'anchorsRefused':
       return warning('TrustBundleUnusable', [
         `${place(notice)}: ${quote(notice.message)}`,
@@ -86,6 +82,8 @@ function eventOf(notice: Notice): EventText | undefined {
       ]);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
+    case 'mountedBySubPath':
+      return mountedBySubPath(notice);
     case 'healed':
       return warning('VolumeMadeAnew', [
         `volume ${JSON.stringify(notice.volume.volumeName)}: it was damaged and is made anew from the pod's spec: ${quote(notice.reason)}`,
@@ -110,6 +108,16 @@ function eventOf(notice: Notice): EventText | undefined {
     default:
       return unreachable(notice);
   }
+}
+
+function mountedBySubPath({ volume, containers }: Notice & { readonly type: 'mountedBySubPath' }): EventText {
+  const [shown, more] = [containers.slice(0, maxContainers), containers.length - maxContainers];
+  const names = [...shown.map((name) => singleLine(name, maxNameLength)), ...(more > 0 ? [`${more} more`] : [])];
+  return warning('MountedBySubPath', [
+    `volume ${JSON.stringify(volume.volumeName)}: mounted with subPath by ${names.join(', ')}, which will not see a renewal:`,
+    'a subPath shows the file as it was when the container started, and its certificate expires there.',
+    'Mount the whole volume at a directory of its own, and have the program read its files from there.',
+  ]);
 }
 
 /** Never "give what the message names": what a refusal names may be the right to act as anybody. */
@@ -154,21 +162,39 @@ function moment(milliseconds: number): string {
   return timeText(milliseconds).replace(/\.\d+Z$/, 'Z');
 }
 
+function trustBundleMissing(notice: Notice & { readonly type: 'anchorsMissing' }): EventText {
+  const { message, isOperators = false, kept = false } = notice;
+  const correct = 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle;';
+  return warning('TrustBundleMissing', [
+    `${place(notice)}: ${quote(message)}`,
+    ...(kept ? ['The trust anchors in the volume stay as they are.'] : []),
+    isOperators
+      ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
+      : `${correct} the files follow by themselves.`,
+    // A pod that runs does not start any more, and is not advised to go without what it has.
+    ...(isOperators || kept ? [] : ['With optional: true the pod starts without anchors, and can verify nobody.']),
+  ]);
+}
+
 function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
-  const { hurdle } = notice;
+  const { hurdle, notAfter } = notice;
+  const serves = notAfter === undefined ? [] : [`The certificate in the volume serves until ${moment(notAfter)}.`];
   if (hurdle !== undefined) {
     const isForApprover = hurdle.turn === 'approver';
     return normal(isForApprover ? 'WaitingForApproval' : 'WaitingForSigner', [
       `${place(notice)}: ${quote(hurdle.text, maxHurdleLength)}`,
       ...(hurdle.detail === undefined ? [] : [`It is said: ${quote(hurdle.detail, maxDetailLength)}`]),
       ...(isForApprover ? ['Compare the names in it with this pod before approving.'] : []),
-      'The pod goes on by itself once that is done.',
+      ...serves,
+      notAfter === undefined ? 'The pod goes on by itself once that is done.' : 'It is renewed once that is done.',
     ]);
   }
   return normal('WaitingForSigner', [
     `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,
+    ...serves,
     `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and whether its name is right.`,
+    "The signer's own log may tell why: one that runs may be refused by the API server, or know only older fields of requests for the key.",
   ]);
 }
 

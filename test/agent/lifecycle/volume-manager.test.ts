@@ -47,6 +47,25 @@ test('a publish call waits for the certificate and then finds key and chain in t
   assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
 });
 
+test('a pod that mounts a part of its volume is told once that it sees no renewal', async (t) => {
+  const subPathMounts = new Map([['mtls', ['app', 'sidecar']]]);
+  const world = await createWorld(t, { identity: (known) => ({ ...known, subPathMounts }) });
+  const told = () => world.notices.filter(({ type }) => type === 'mountedBySubPath');
+  for (const volume of ['mtls', 'whole']) {
+    const request = world.request(volume, [podCertificate(0, 'tls.pem')]);
+    const published = world.publish(request);
+    await world.answer('issue');
+    await published;
+    await world.publish(request);
+  }
+  assert.deepEqual(
+    told().map((notice) => [notice.volume.volumeName, 'containers' in notice && notice.containers]),
+    [['mtls', ['app', 'sidecar']]],
+  );
+  await world.restart();
+  assert.equal(told().length, 1);
+});
+
 test('no file appears before there is one for every source', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
@@ -112,7 +131,7 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
   assert.equal(outcome.type, 'refused');
   assert.match(
     outcome.type === 'refused' ? outcome.message : '',
-    /denied: Policy: not on a Sunday \(asked again at 2026-/,
+    /denied: Policy: not on a Sunday \(asked again without anybody's doing\)$/,
   );
   assert.equal((await world.publish(request, 10_000)).type, 'refused');
   assert.equal(world.submitted.length, 1);
@@ -124,6 +143,65 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
   const second = await world.answer('issue');
   assert.notEqual(second, first);
   assert.deepEqual(await world.publish(request, 10_000), { type: 'ready' });
+});
+
+test('what the kubelet repeats is the same at every attempt, whatever times and names the signer’s words hold', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const texts = new Set<string>();
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const published = world.publish(request, 10_000);
+    await world.until(() => world.followed.size === 1);
+    const [name = ''] = world.followed.keys();
+    const at = new Date(world.clock.now()).toISOString();
+    const message = `${name} at ${at} (${at.replace('T', ' ').replace('Z', ' +0000 UTC')}), serial 5B:E0:1${attempt}:00:01:02:03:04, not 3600s`;
+    await world.answer({ type: 'denied', reason: 'Policy', message });
+    const outcome = await published;
+    assert.equal(outcome.type, 'refused');
+    texts.add(outcome.type === 'refused' ? outcome.message : '');
+    assert.match(world.manager.credentials()[0]?.lastError ?? '', new RegExp(at), 'in full for who looks at the agent');
+    world.clock.advance(6 * minute);
+  }
+  const [text = '', ...others] = texts;
+  assert.deepEqual(others, []);
+  assert.match(
+    text,
+    /^sources\[0\]: signer .* denied: Policy: mtls-0-\S*… at … \(…\), serial …, not 3600s \(asked again/,
+  );
+});
+
+test('a pod that waits for its signer is not told that a bundle is looked for which was found', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const seen = async (): Promise<string> => {
+    const published = world.publish(request, 10_000);
+    await world.until(() => world.followed.size === 1);
+    world.clock.advance(8_000);
+    const outcome = await published;
+    assert.equal(outcome.type, 'waiting');
+    return outcome.type === 'waiting' ? outcome.message : '';
+  };
+  assert.match(await seen(), /; sources\[1\]: looking for ClusterTrustBundles of signer/);
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  const message = await seen();
+  assert.match(message, /still waiting for signer .*; sources\[1\]: its trust anchors are known, and are written with/);
+  const [volume] = world.manager.describe();
+  assert.ok(volume?.status.type === 'waiting' && volume.status.message === message, 'the status says the same');
+});
+
+test('a missing bundle is told with the anchors that stay, where there are any', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [trustBundle(0, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.types().includes('publishing'));
+  await world.announce({ type: 'missing', message: 'not there' });
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+  const before = world.read(request, 'ca.pem');
+  await world.announce({ type: 'missing', message: 'gone' });
+  const told = world.notices.flatMap((notice) => (notice.type === 'anchorsMissing' ? [notice.kept] : []));
+  assert.deepEqual(told, [undefined, true]);
+  assert.equal(world.read(request, 'ca.pem'), before);
 });
 
 test('a refused refresh leaves the certificate in place, is tried again, and holds up no other source', async (t) => {
@@ -248,7 +326,13 @@ test('a signer that hangs during a refresh is asked again while the certificate 
   world.clock.advance(20 * hour);
   await world.until(() => world.followed.size > 0);
   const [hanging] = world.followed.keys();
-  world.clock.advance(21 * minute);
+  world.clock.advance(minute);
+  const waiting = world.notices.findLast(({ type }) => type === 'waitingForSigner');
+  assert.ok(
+    waiting?.type === 'waitingForSigner' && waiting.notAfter === world.manager.credentials()[0]?.notAfter,
+    'told with the end of the certificate in the volume',
+  );
+  world.clock.advance(20 * minute);
   await world.until(() => world.submitted.length === 3);
   const renewed = await world.answer('issue');
   assert.notEqual(renewed, hanging);
