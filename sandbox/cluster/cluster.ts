@@ -25,6 +25,7 @@ import { type KubeletSettings, type RunningNode, runNode } from './node.ts';
 import {
   type AgentIdentity,
   agentPermissions,
+  approverUser,
   type ClusterObject,
   nodePermissions,
   signerUser,
@@ -72,6 +73,8 @@ export interface Kubeconfigs {
   readonly kubelet: string;
   /** The signers' user. */
   readonly signer: string;
+  /** The user of an approver of CertificateSigningRequests. */
+  readonly approver: string;
 }
 
 export interface Cluster {
@@ -155,6 +158,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       agent: agentIdentity === 'kubelet' ? kubelet : account,
       kubelet,
       signer: await access.user('signer', signerUser, []),
+      approver: await access.user('approver', approverUser, []),
     };
     const signerApi = createSignerApi(access.client(kubeconfigs.signer, 'sandbox-signer'));
     const addSigner = (signer: ClusterSigner) => signers.add(signer, signerApi);
