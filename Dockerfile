@@ -13,7 +13,8 @@ COPY system-${TARGETARCH}/ /
 # Where programs are, for whoever uses `kubectl exec`.
 ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin NODE_ENV=production
 
-# The trial signer, an image of its own: `--target signer`. It needs no privilege, and mounts nothing.
+# The trial signer, an image of its own: `--target signer --tag registry.example/pod-certificate-trial-signer:0.1.0`. It needs no
+# privilege, and mounts nothing.
 FROM base AS signer
 COPY signer/ /
 ARG VERSION=0.0.0
