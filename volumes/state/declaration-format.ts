@@ -68,8 +68,19 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
     ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
     ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+    ...roots(value),
     ...access(value),
   };
+}
+
+function roots(value: Fields): Pick<PodCertificateSource, 'roots'> {
+  if (value['roots'] === undefined) {
+    return {};
+  }
+  if (value['roots'] !== 'drop') {
+    throw new TypeError('roots is not "drop"');
+  }
+  return { roots: 'drop' };
 }
 
 function requestedNames(value: Fields): RequestedNames {
