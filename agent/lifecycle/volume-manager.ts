@@ -285,6 +285,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
         volume: runner.record,
         status: runner.status(),
         credentials: runner.snapshot(),
+        expiredAnchors: runner.expiredAnchors(),
       })),
     relieve,
     stop() {

@@ -33,6 +33,8 @@ export interface VolumeSnapshot {
   readonly status: VolumeStatus;
   /** Its podCertificate sources; one that has not been looked at yet is missing. */
   readonly credentials: readonly CredentialSnapshot[];
+  /** By clusterTrustBundle source: how many of the anchors that it selects have expired, where any has. */
+  readonly expiredAnchors?: ReadonlyMap<number, number>;
 }
 
 /** One source that is not in the files yet: what it waits for. */

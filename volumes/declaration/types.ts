@@ -71,6 +71,8 @@ export interface ClusterTrustBundleSource extends SourceAccess {
     | { readonly by: 'signer'; readonly signerName: string; readonly labelSelector?: LabelSelector };
   /** With true, finding nothing gives an empty file; with false it holds the pod back. */
   readonly optional: boolean;
+  /** What becomes of anchors that have expired; absent: they are kept. Not a kubelet field. */
+  readonly expired?: 'drop';
   readonly path: string;
 }
 

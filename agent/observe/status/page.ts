@@ -152,8 +152,10 @@ ${credential?.files.map((file) => html`<br><code>${file}</code>`)}${volume.trust
 `;
 }
 
-function anchorLine({ of, file }: TrustAnchorEntry): Html {
-  return html`<br><code>${file}</code> <span class="soft">anchors of ${of}</span>`;
+function anchorLine({ of, file, expired, dropsExpired }: TrustAnchorEntry): Html {
+  const handling = dropsExpired === true ? 'left out' : 'kept';
+  const note = expired === undefined ? '' : `, ${expired} expired (${handling})`;
+  return html`<br><code>${file}</code> <span class="soft">anchors of ${of}${note}</span>`;
 }
 
 function serialLine(credential: CredentialEntry | undefined): Html | undefined {
