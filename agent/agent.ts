@@ -109,6 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
+    anchorWaits: () => manager.describe().flatMap(({ waitsForAnchorsSince }) => waitsForAnchorsSince ?? []),
     unusableVolumes: manager.unusable,
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,

@@ -15,7 +15,7 @@ const preamble = `# The Helm chart with its defaults, made by \`npm run manifest
 /** The manifest as it should be. @throws Error when helm is missing or refuses */
 export function manifestText(rendering: Rendering = renderChart()): string {
   if (rendering.type !== 'rendered') {
-    throw new Error(rendering.type === 'missing' ? 'helm is not here' : rendering.message);
+    throw new Error(rendering.message);
   }
   const withoutHelm = rendering.yaml
     .replace(/^ *helm\.sh\/chart: .*\n/gm, '')
@@ -25,5 +25,10 @@ export function manifestText(rendering: Rendering = renderChart()): string {
 }
 
 if (import.meta.main) {
-  writeFileSync(manifestFile, manifestText());
+  try {
+    writeFileSync(manifestFile, manifestText());
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
 }

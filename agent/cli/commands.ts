@@ -27,8 +27,10 @@ Shows the volumes and certificates of this node: pod, signer, state, expiry and 
 `,
   inspect: `Usage: pod-certificate-agent inspect DIR [options]
 
-Looks at the files of a projected volume, this agent's or the kubelet's: does the key belong to the leaf, does the
-chain lead to the trust anchors, when does it expire, who may read the key. Needs no agent and no privileges.
+Looks at every file of a projected volume, this agent's or the kubelet's: does the key belong to the leaf, does the
+chain lead to the trust anchors or what is missing in between, when does it expire, who may read the key, is anything
+there that does not belong. Needs no agent and no privileges; where the volume's own record can be read, it says whose
+the trust anchors are, and which files are missing.
 
   --anchors FILE        trust anchors (PEM) to use instead of those in DIR
   --output text|json    (default: text)

@@ -151,6 +151,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
   options: ContentsIssuerOptions<T, A>,
 ): Issuer {
   const { kind, calls, cache, nodeName } = options;
+  /** Of the requests that are followed, by key. */
   const refreshAfter = new Map<string, number>();
   const outcomeOf = (request: T): Outcome | undefined => {
     const known = refreshAfter.get(kind.key(request.metadata.namespace ?? '', request.metadata.name));
@@ -219,11 +220,17 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     }
   }
 
-  /** With it goes what an earlier removal has left of this source. */
-  function removeAnswered(namespace: string, requestName: string): void {
-    const answered = cache.get(kind.key(namespace, requestName));
-    const others = answered === undefined ? [] : leftovers(answered, cache.list());
-    for (const name of [requestName, ...others.map(({ metadata }) => metadata.name)]) {
+  /**
+   * It has no owner, or one that may live for long, and nobody is to approve it any more. With it goes what an earlier removal
+   * has left of this source.
+   */
+  function removeUseless(namespace: string, requestName: string): void {
+    const useless = cache.get(kind.key(namespace, requestName));
+    const others = useless === undefined ? [] : leftovers(useless, cache.list());
+    const left = others
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => !refreshAfter.has(kind.key(namespace, name)));
+    for (const name of [requestName, ...left]) {
       calls.remove(namespace, name).catch(options.onFault);
     }
   }
@@ -246,10 +253,6 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
         refreshAfter.delete(key);
         teller?.end();
         listener(outcome);
-        // By now the answer is kept in the volume; the request has no owner that would take it away.
-        if (outcome.type !== 'gone') {
-          removeAnswered(namespace, requestName);
-        }
       };
       const end = following.follow(key, onOutcome, teller?.hinder ?? onHurdle);
       return () => {
@@ -258,8 +261,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
         end();
       };
     },
-    // It has no owner, or one that may live for long, and nobody is to approve it any more.
-    abandon: ({ namespace, requestName }) => void calls.remove(namespace, requestName).catch(options.onFault),
+    abandon: ({ namespace, requestName }) => removeUseless(namespace, requestName),
     verify: verifyChain,
   };
 }

@@ -8,7 +8,7 @@ import type { Discovery, ServedApi } from './discovery.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from './list-watch.ts';
 import type { ClusterTrustBundle, KubernetesObject } from './objects.ts';
 import { resourcePath } from './paths.ts';
-import { decodeClusterTrustBundle } from './schemas.ts';
+import { decodeClusterTrustBundle, decodedThen } from './schemas.ts';
 
 /**
  * A bundle holds up to 1 MiB of certificates, so a page holds few of them: none blocks the event loop for long.
@@ -28,7 +28,7 @@ export function watchClusterTrustBundles<T extends KubernetesObject>(
     pageSize: 4,
     ...options,
     client,
-    decode: (value) => take(decodeClusterTrustBundle(value)),
+    decode: decodedThen(decodeClusterTrustBundle, take),
     ...(fieldSelector === '' ? {} : { query: { fieldSelector } }),
     onError,
     async path() {

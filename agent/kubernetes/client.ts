@@ -10,13 +10,17 @@
  */
 import type { FinishedCall, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
+import { createTurnBudget } from '../base/turn-budget.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { type Bearer, createBearerCredentials } from './bearer.ts';
 import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from './failure.ts';
 import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
+import type { Shape } from './json-sieve.ts';
 import { type CallWords, describeCall } from './paths.ts';
+import { readJson } from './read-json.ts';
+import type { Decoder } from './schemas.ts';
 import { type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
 import {
   createTransport,
@@ -53,10 +57,14 @@ export interface ApiRequest extends ApiTarget {
 
 /** A call whose reply is read into a type of ours. */
 export interface DecodedRequest<T> extends ApiRequest {
-  readonly decode: (reply: unknown) => T;
+  readonly decode: Decoder<T>;
+  /** Takes the items of a list one by one, as they come, in place of the list that `decode` gets; what it throws is thrown on. */
+  readonly onItem?: (item: unknown) => void;
 }
 
 export interface WatchRequest extends ApiTarget {
+  /** What is kept of each frame. Default all. */
+  readonly shape?: Shape;
   /** Longest silence before the connection is taken for dead, milliseconds. */
   readonly idleTimeoutMs: number;
   /** Called when the server has accepted the watch. */
@@ -99,17 +107,19 @@ export interface ApiClientOptions {
   readonly queueLimit?: number;
   /** Time limit for the head of a reply, and again for its body. Default 30 seconds. */
   readonly timeoutMs?: number;
-  /** Longest reply. Default 32 MiB. */
-  readonly maxBodyBytes?: number;
-  /** Longest frame of a watch. Default 8 MiB: the largest object is about 1.5 MiB. */
-  readonly maxFrameBytes?: number;
+  /** Longest text kept of a reply, an item of a list or a frame of a watch. Default 16 MiB: the largest object is about 1.5 MiB, and JSON may write each character of it as six. */
+  readonly maxObjectBytes?: number;
   readonly onCall?: (call: FinishedCall) => void;
 }
+
+/** Longest error reply. */
+const maxErrorBytes = 1024 * 1024;
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { identity, impersonateNode, clock = createMonotonicClock(), timeoutMs = 30_000, onCall } = options;
   const { requestsPerSecond = 20, burst = 40, concurrency = 8, queueLimit = 2000, wallClock = Date.now } = options;
-  const { maxBodyBytes = 32 * 1024 * 1024, maxFrameBytes = 8 * 1024 * 1024 } = options;
+  const { maxObjectBytes = 16 * 1024 * 1024 } = options;
+  const budget = createTurnBudget();
   const throttle = createThrottle({ clock, wallClock, requestsPerSecond, burst, concurrency, queueLimit });
   const transport = createTransport(clock);
   /** Apart, since a connection may say who its client is. */
@@ -155,7 +165,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     if (retryAfterMs !== undefined && (status === 429 || status >= 500)) {
       throttle.pause(retryAfterMs);
     }
-    throw replyError(call, status, await readBody(reply, maxBodyBytes, clock, timeoutMs), retryAfterMs);
+    throw replyError(call, status, await readBody(reply, maxErrorBytes, clock, timeoutMs), retryAfterMs);
   }
 
   /** Sends, and once more where the fault lay in our credentials or in a kept connection. */
@@ -227,19 +237,27 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   function request(request: ApiRequest): Promise<unknown>;
   function request(request: ApiRequest & Partial<DecodedRequest<unknown>>): Promise<unknown> {
     return perform(request, 'call', async (reply, call) => {
-      const value = parseReply(await readBody(reply, maxBodyBytes, clock, timeoutMs), call);
-      return request.decode === undefined ? value : request.decode(value);
+      const items: unknown[] = [];
+      const { decode, onItem = (item) => void items.push(item) } = request;
+      const reading = { maxBytes: maxObjectBytes, budget, clock, limitMs: timeoutMs, onItem };
+      const value = await readJson(reply, { ...reading, shape: decode?.shape ?? 'all' }).catch((fault: unknown) => {
+        throw fault instanceof SyntaxError ? notJson(call) : fault;
+      });
+      if (items.length > 0) {
+        Object.assign(Object(value), { items });
+      }
+      return decode === undefined ? value : decode(value);
     });
   }
 
   return {
     request,
     watch(request, onFrame) {
-      const { idleTimeoutMs, onOpen, ...target } = request;
+      const { idleTimeoutMs, onOpen, shape = 'all', ...target } = request;
       return perform({ ...target, method: 'GET' }, 'watch', async (reply) => {
         onOpen?.();
         try {
-          await readFrames(reply, onFrame, maxFrameBytes, clock, idleTimeoutMs);
+          await readFrames(reply, onFrame, { shape, maxBytes: maxObjectBytes, budget, clock, idleTimeoutMs });
         } catch (fault) {
           if (fault instanceof TimeLimitError) {
             transport.dropIdle();
@@ -264,13 +282,10 @@ function mayBeOutdated(fault: unknown, { bearer }: ApiRequest): boolean {
   return isTlsFault(fault) || (bearer === undefined && apiFailureOf(fault)?.httpStatus === 401);
 }
 
-function parseReply(text: string, call: CallWords): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const message = `cannot ${call.verb} ${call.resource}: the reply is not JSON`;
-    throw new AgentError('Unavailable', message, { actor: 'nobody' });
-  }
+/** The parser's own message would quote the reply. */
+function notJson(call: CallWords): AgentError {
+  const message = `cannot ${call.verb} ${call.resource}: the reply is not JSON`;
+  return new AgentError('Unavailable', message, { actor: 'nobody' });
 }
 
 /** The user name that a kubelet's credentials carry. */

@@ -4,24 +4,34 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
+import type { TurnBudget } from '../base/turn-budget.ts';
 import type { Clock } from '../time/clock.ts';
-import { createLineSplitter } from './lines.ts';
+import { createSieve, type Shape } from './json-sieve.ts';
+import { takeInTurns } from './read-json.ts';
 import { brokenError, isBroken, type Reply, TimeLimitError } from './transport.ts';
+
+export interface FramesOptions {
+  /** What is kept of each frame. */
+  readonly shape: Shape;
+  /** Longest text kept of a frame. */
+  readonly maxBytes: number;
+  readonly budget: TurnBudget;
+  readonly clock: Clock;
+  /** Longest silence. */
+  readonly idleTimeoutMs: number;
+}
 
 /**
  * Reads frames until the server ends the stream in order.
  * @param onFrame gets each frame as it comes; what it throws ends the reading and is thrown on. No more is read from the
  * connection before what it returns is settled.
- * @param idleTimeoutMs longest silence.
  * @throws TimeLimitError after a silence, RangeError or Error for a frame that is too long or is not JSON, or what broke
  * the connection.
  */
 export function readFrames(
   reply: Reply,
   onFrame: (frame: unknown) => Promise<void> | undefined,
-  maxFrameBytes: number,
-  clock: Clock,
-  idleTimeoutMs: number,
+  { shape, maxBytes, budget, clock, idleTimeoutMs }: FramesOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     if (isBroken(reply)) {
@@ -29,25 +39,17 @@ export function readFrames(
       return;
     }
     let busy: Promise<void> | undefined;
-    const split = createLineSplitter((line) => {
-      busy = onFrame(parseFrame(line)) ?? busy;
-    }, maxFrameBytes);
+    const onValue = (frame: unknown): void => {
+      busy = onFrame(frame) ?? busy;
+    };
+    const sieve = createSieve({ shape, maxBytes, onValue });
     let lastByteAt = clock.now();
-    const rest = (): void => {
-      const pause = busy;
-      if (pause === undefined) {
-        return;
-      }
-      reply.message.pause();
+    const rest = (): Promise<void> | undefined => {
       const goOn = (): void => {
-        // Of several that were returned meanwhile the last one counts.
-        if (busy === pause) {
-          busy = undefined;
-          lastByteAt = clock.now();
-          reply.message.resume();
-        }
+        busy = undefined;
+        lastByteAt = clock.now();
       };
-      pause.then(goOn, goOn);
+      return busy?.then(goOn, goOn);
     };
     let cancelIdle = (): void => {};
     // One timer per silence, not per chunk: when it rings it looks how long the silence has lasted.
@@ -64,31 +66,27 @@ export function readFrames(
       });
     };
     watchIdle();
-    reply.message.on('data', (chunk: Buffer) => {
+    takeInTurns(reply, budget, (chunk) => {
       lastByteAt = clock.now();
       try {
-        split(chunk);
-        rest();
+        sieve.take(chunk);
+        return rest();
       } catch (fault) {
-        reject(fault);
+        // The parser's own message would quote the frame.
+        reject(fault instanceof SyntaxError ? new Error('a frame of the watch is not JSON') : fault);
         reply.message.removeAllListeners('data');
         reply.destroy(new Error('the watch was given up'));
+        return undefined;
       }
     });
-    reply.message.on('end', resolve);
+    // In its turn: the last chunk may still wait for its own.
+    reply.message.on('end', () => budget(resolve));
     reply.message.on('error', reject);
     reply.message.on('close', () => {
       cancelIdle();
-      reject(brokenError());
+      if (!reply.message.readableEnded) {
+        reject(brokenError());
+      }
     });
   });
-}
-
-function parseFrame(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    // The parser's own message would quote the line.
-    throw new Error('a frame of the watch is not JSON');
-  }
 }

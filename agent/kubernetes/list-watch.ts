@@ -12,7 +12,7 @@ import { apiFailureOf, frameError } from './failure.ts';
 import { createLiveCopy, type LiveCopy } from './live-copy.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
 import { describeCall } from './paths.ts';
-import { type Decoder, decodePage, decodeWatchEvent, outlineOf, readStatus } from './schemas.ts';
+import { type Decoder, decodeWatchEvent, frameShape, outlineOf, pageDecoder, readStatus } from './schemas.ts';
 import { longestPauseMs } from './throttle.ts';
 import { TimeLimitError } from './transport.ts';
 
@@ -87,6 +87,8 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
   const stopping = new AbortController();
   const { signal } = stopping;
+  const decodePage = pageDecoder(decode);
+  const shape = frameShape(decode);
   const copy = createLiveCopy<T>((cause) => {
     options.onError?.(new AgentError('Internal', 'a listener of a watch failed', { actor: 'nobody', cause }));
   });
@@ -149,11 +151,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         signal,
         priority,
         decode: decodePage,
+        onItem: (item) => keep(item, found),
       });
       heard();
-      for (const item of page.items ?? []) {
-        keep(item, found);
-      }
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
@@ -181,7 +181,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       heard();
     };
     try {
-      await client.watch({ path: collection, query, as, signal, priority, idleTimeoutMs, onOpen }, (frame) => {
+      await client.watch({ path: collection, query, as, signal, priority, idleTimeoutMs, onOpen, shape }, (frame) => {
         const event = decodeWatchEvent(frame);
         if (event.type === 'ERROR') {
           throw frameError(words, readStatus(event.object));

@@ -15,7 +15,7 @@ import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
 import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
-import { decodePage, decodePod, decodePodVolumes } from './schemas.ts';
+import { decodePod, decodePodVolumes, pageDecoder } from './schemas.ts';
 
 export interface NodePodsOptions {
   readonly client: ApiClient;
@@ -102,7 +102,14 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
   const list = async (call: CallOptions): Promise<ReadonlyMap<string, ListedPod>> => {
     const path = resourcePath(corePrefix, { resource });
     const query = { fieldSelector: `spec.nodeName=${nodeName}` };
-    const page = await client.request({ method: 'GET', path, query, as: 'node', ...call, decode: decodePage });
+    const page = await client.request({
+      method: 'GET',
+      path,
+      query,
+      as: 'node',
+      ...call,
+      decode: pageDecoder(decodePodVolumes),
+    });
     if (page.kind !== 'PodList' || page.items === undefined || page.metadata?.continue) {
       throw new AgentError('Unavailable', 'the list of the pods of this node is incomplete', { actor: 'nobody' });
     }

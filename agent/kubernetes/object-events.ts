@@ -9,7 +9,7 @@ import { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { ObjectMeta } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
-import { decodeEvent, decodePage } from './schemas.ts';
+import { decodeEvent, pageDecoder } from './schemas.ts';
 
 /** Events of one object that are read; cert-manager writes one for each thing that a request waits for. */
 const mostEvents = 20;
@@ -33,7 +33,7 @@ export async function saidInEvents(
     path: resourcePath(corePrefix, { namespace, resource: 'events' }),
     query: { fieldSelector: `involvedObject.uid=${uid}`, limit: String(mostEvents) },
     signal,
-    decode: decodePage,
+    decode: pageDecoder(decodeEvent),
   });
   const newestByReason = new Map<string, string>();
   const events = items.slice(0, mostEvents).flatMap(readable);

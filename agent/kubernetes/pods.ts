@@ -20,7 +20,7 @@ import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
 import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
-import { type Decoder, decodeObject, decodePage, decodePod } from './schemas.ts';
+import { type Decoder, decodeObject, decodePod, pageDecoder } from './schemas.ts';
 
 export interface PodDirectoryOptions {
   readonly client: Pick<ApiClient, 'request'>;
@@ -90,7 +90,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         query: { fieldSelector: `spec.nodeName=${nodeName},metadata.name=${name}` },
         as: 'node',
         ...rank,
-        decode: decodePage,
+        decode: pageDecoder(decodePod),
       })
       .catch((error: unknown) => {
         throw error instanceof AgentError && error.code !== 'Unavailable' ? otherwise : error;

@@ -7,6 +7,7 @@
  */
 import * as v from 'valibot';
 import { AgentError } from '../base/errors.ts';
+import type { Shape } from './json-sieve.ts';
 import {
   type CertificateRequest,
   type CertificateSigningRequest,
@@ -19,7 +20,11 @@ import {
 } from './objects.ts';
 
 /** @throws AgentError Unavailable, naming the field that cannot be read */
-export type Decoder<T> = (value: unknown) => T;
+export interface Decoder<T> {
+  (value: unknown): T;
+  /** What it reads; absent: all there is. */
+  readonly shape?: Shape;
+}
 
 type Entries = v.ObjectEntries;
 
@@ -230,17 +235,36 @@ export const decodeResourceList = decoder(
   'APIResourceList',
   fields({ resources: v.exactOptional(v.array(fields({ name: text }))) }),
 );
-export const decodeOpenApiDocument = decoder('OpenAPI document', openApiDocument);
+/** Written by the API server itself: it is read whole. */
+export const decodeOpenApiDocument = decoder('OpenAPI document', openApiDocument, 'all');
 export const decodeVersion = decoder('version', fields({ minor: maybeText, gitVersion: maybeText }));
 /** A page of a list; its items are read one by one, so that one that is unreadable does not hide the others. */
-export const decodePage = decoder(
-  'list',
-  fields({
-    kind: maybeText,
-    metadata: v.exactOptional(fields({ resourceVersion: maybeText, continue: maybeText })),
-    items: v.exactOptional(v.array(v.unknown())),
-  }),
-);
+const page = fields({
+  kind: maybeText,
+  metadata: v.exactOptional(fields({ resourceVersion: maybeText, continue: maybeText })),
+  items: v.exactOptional(v.array(v.unknown())),
+});
+
+/** @param decode of the items: what it does not read is not kept of them */
+export function pageDecoder(decode: Decoder<unknown>) {
+  const items: Shape = { items: decode.shape ?? 'all', apart: true };
+  return decoder('list', page, { members: new Map([...membersOf(page), ['items', items]]) });
+}
+
+/** @param decode of the objects */
+export function frameShape({ shape }: Decoder<unknown>): Shape {
+  if (shape === undefined || shape === 'all' || !('members' in shape)) {
+    return 'all';
+  }
+  // The object of an error is a Status, and that of a bookmark has its metadata only.
+  const object: Shape = { members: new Map([...membersOf(status), ...membersOf(outline), ...shape.members]) };
+  return {
+    members: new Map<string, Shape>([
+      ['type', 'all'],
+      ['object', object],
+    ]),
+  };
+}
 
 /** The frame of a watch around an object. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/watch-event/ */
 export const decodeWatchEvent = decoder(
@@ -280,8 +304,40 @@ export function readStatus(value: unknown): Status | undefined {
 
 const firstFault = { abortEarly: true, abortPipeEarly: true } as const;
 
-function decoder<const S extends v.GenericSchema>(kind: string, schema: S): Decoder<v.InferOutput<S>> {
-  return (value) => {
+/** What a schema reads of a value. */
+function shapeOf(schema: unknown): Shape {
+  if (typeof schema !== 'object' || schema === null) {
+    return 'all';
+  }
+  if ('wrapped' in schema) {
+    return shapeOf(schema.wrapped);
+  }
+  if ('item' in schema) {
+    return { items: shapeOf(schema.item) };
+  }
+  const last = 'pipe' in schema && Array.isArray(schema.pipe) ? schema.pipe.at(-1) : schema;
+  return typeof last === 'object' && last !== null && 'entries' in last
+    ? { members: new Map(Object.entries(last.entries).map(([name, entry]) => [name, shapeOf(entry)])) }
+    : 'all';
+}
+
+function membersOf(schema: v.GenericSchema): ReadonlyMap<string, Shape> {
+  const shape = shapeOf(schema);
+  return typeof shape === 'object' && 'members' in shape ? shape.members : new Map();
+}
+
+/** The same decoder, with something done to what it gives. */
+export function decodedThen<T, Result>(decode: Decoder<T>, change: (object: T) => Result): Decoder<Result> {
+  const changed = (value: unknown): Result => change(decode(value));
+  return decode.shape === undefined ? changed : Object.assign(changed, { shape: decode.shape });
+}
+
+function decoder<const S extends v.GenericSchema>(
+  kind: string,
+  schema: S,
+  shape: Shape = shapeOf(schema),
+): Decoder<v.InferOutput<S>> {
+  const decode = (value: unknown): v.InferOutput<S> => {
     const result = v.safeParse(schema, value, firstFault);
     if (result.success) {
       return result.output;
@@ -293,4 +349,5 @@ function decoder<const S extends v.GenericSchema>(kind: string, schema: S): Deco
     const message = `a ${kind} of the API server cannot be read${where}: expected ${issue.expected ?? 'an object'}`;
     throw new AgentError('Unavailable', message, { actor: 'nobody' });
   };
+  return Object.assign(decode, { shape });
 }

@@ -46,6 +46,8 @@ export type CredentialNotice = CredentialSubject &
         readonly hurdle?: Hurdle;
         /** Set when it was said of this request before. */
         readonly again?: true;
+        /** At a refresh: until when the certificate in the files is valid. */
+        readonly notAfter?: number;
       }
     /** The signer's certificate was accepted. */
     | { readonly type: 'answered'; readonly requestName: string; readonly tookMs: number }
@@ -134,7 +136,13 @@ export type CredentialNotice = CredentialSubject &
 /** What happened to one clusterTrustBundle source. */
 export type TrustNotice = { readonly volume: VolumeRecord; readonly source: number } & (
   | { readonly type: 'anchorsProjected'; readonly first: boolean; readonly certificates: number }
-  | { readonly type: 'anchorsMissing'; readonly message: string; readonly isOperators?: true }
+  | {
+      readonly type: 'anchorsMissing';
+      readonly message: string;
+      readonly isOperators?: true;
+      /** Set when there are anchors in the files, which stay. */
+      readonly kept?: true;
+    }
   /** There are bundles, and they go over a limit or cannot be read; the message says who can mend that. */
   | { readonly type: 'anchorsRefused'; readonly message: string }
   /** Some of the anchors that the source selects have expired; said again when there are more. */
@@ -185,6 +193,8 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly refreshAt?: number;
   readonly nextAttemptAt?: number;
   readonly lastError?: string;
+  /** Since when its first certificate is waited for; absent: it is there, or what is missing is another source's. */
+  readonly waitingSince?: number;
   /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
   readonly trustMismatchSince?: number;
 }

@@ -222,8 +222,8 @@ export interface Issuer {
     withAnchors?: boolean,
   ): IssuedChain;
   /**
-   * The request is of no more use, answered or not: nobody follows it any more, and its key is gone. Absent: whoever made
-   * the API sees to it.
+   * The request is of no more use: its answer is kept in the volume, or is a refusal, or nobody waits for one any more.
+   * Absent: whoever made the API sees to it.
    */
   abandon?(request: RequestReference): void;
   /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */

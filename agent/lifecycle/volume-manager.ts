@@ -281,12 +281,16 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     unusable: () => strays.all().filter(({ targetPath }) => !running.has(targetPath)).length,
     credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     describe: () =>
-      [...running.values()].map(({ runner }) => ({
-        volume: runner.record,
-        status: runner.status(),
-        credentials: runner.snapshot(),
-        expiredAnchors: runner.expiredAnchors(),
-      })),
+      [...running.values()].map(({ runner }) => {
+        const waitsForAnchorsSince = runner.waitsForAnchorsSince();
+        return {
+          volume: runner.record,
+          status: runner.status(),
+          credentials: runner.snapshot(),
+          expiredAnchors: runner.expiredAnchors(),
+          ...(waitsForAnchorsSince === undefined ? {} : { waitsForAnchorsSince }),
+        };
+      }),
     relieve,
     stop() {
       stopped = true;

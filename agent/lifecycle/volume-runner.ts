@@ -11,12 +11,12 @@ import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.t
 import { AgentError } from '../base/errors.ts';
 import type { OneATurn } from '../base/one-a-turn.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
-import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
+import type { CredentialSnapshot, EndReason, Notice, Reporter } from './notices.ts';
 import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
 import { createTrustCheck } from './trust-check.ts';
-import { credentialSnapshot, type VolumeStatus, volumeStatus } from './volume-status.ts';
+import { credentialSnapshot, type Unready, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
   readonly trust: TrustAnchors;
@@ -35,6 +35,8 @@ export interface VolumeRunner {
   snapshot(): readonly CredentialSnapshot[];
   /** By source: how many of the anchors that it selects have expired, where any has. */
   expiredAnchors(): ReadonlyMap<number, number>;
+  /** Since when nothing but trust anchors is missing; undefined: it is not so. */
+  waitsForAnchorsSince(): number | undefined;
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
   relieve(relief: Relief): readonly CredentialSnapshot[];
   /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
@@ -55,11 +57,28 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   /** By source: ends the waiting for the time at which a relief may help. */
   const reliefs = new Map<number, () => void>();
 
+  let anchorsAwaitedSince: number | undefined;
+
+  const noteWaiting = (): void => {
+    anchorsAwaitedSince = needsAnchorsOnly(unready()) ? (anchorsAwaitedSince ?? clock.now()) : undefined;
+  };
+
   const changed = (): void => {
+    noteWaiting();
     for (const listener of [...listeners]) {
       listener();
     }
   };
+
+  const unready = () =>
+    sources
+      .filter(({ index }) => !projection.has(index))
+      .map((source) => ({
+        source,
+        credential: credentials.get(source.index),
+        isStaged: projection.awaitsWriting(source.index),
+        missing: missing.get(source.index),
+      }));
 
   const onLeftover = (index: number, cause: unknown): void =>
     onFault(cause, `the request of sources[${index}] could not be removed from ${record.targetPath}`);
@@ -90,6 +109,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       }
       changed();
     },
+    onKept: (index, requestName) => credentials.get(index)?.kept(requestName),
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
     belongs: dependencies.keys.belongs,
@@ -211,8 +231,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
-    report({ volume: record, source: source.index, ...anchors, type });
+    report(anchorsAbsent(record, source.index, anchors, projection.has(source.index)));
     changed();
   };
 
@@ -231,11 +250,6 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     throw error;
   }
 
-  const unready = () =>
-    sources
-      .filter(({ index }) => !projection.has(index))
-      .map((source) => ({ source, credential: credentials.get(source.index), missing: missing.get(source.index) }));
-
   return {
     record,
     status: () => volumeStatus(record, unready()),
@@ -247,9 +261,31 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     expiredAnchors: () => expired,
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
+    waitsForAnchorsSince() {
+      noteWaiting();
+      return anchorsAwaitedSince;
+    },
     relieve,
     stop,
   };
+}
+
+/** True when certificates are there, or none is asked for, and trust anchors are not. */
+function needsAnchorsOnly(unready: readonly Unready[]): boolean {
+  const isWritable = ({ source, credential }: Unready): boolean =>
+    source.kind === 'clusterTrustBundle' || credential?.state().name === 'projecting';
+  return unready.some(({ missing }) => missing !== undefined) && unready.every(isWritable);
+}
+
+function anchorsAbsent(
+  volume: VolumeRecord,
+  source: number,
+  anchors: Exclude<Anchors, { readonly type: 'found' }>,
+  areInFiles: boolean,
+): Notice {
+  return anchors.type === 'refused'
+    ? { volume, source, ...anchors, type: 'anchorsRefused' }
+    : { volume, source, ...anchors, type: 'anchorsMissing', ...(areInFiles ? { kept: true } : {}) };
 }
 
 function anchorsProjected(volume: VolumeRecord, source: number, first: boolean, certificates: number) {

@@ -328,6 +328,22 @@ describe('metrics', { skip }, () => {
     assert.match(JSON.stringify(one(objects, 'PodMonitor')), /"authorization":\{"type":"Bearer"/);
   });
 
+  test('lead from each alert to its runbook, where that can be read', () => {
+    const runbookUrl = 'https://wiki.example.com/mtls/runbooks';
+    const values = valuesOf({
+      'metrics.prometheusRule.enabled': true,
+      'metrics.prometheusRule.runbookUrl': runbookUrl,
+    });
+    const { groups } = withFields<{
+      groups: readonly { rules: readonly { alert: string; annotations: Record<string, string> }[] }[];
+    }>(one(render({ values }), 'PrometheusRule')['spec'], 'groups');
+    const rules = groups.flatMap((group) => group.rules);
+    assert.ok(rules.length > 10, `${rules.length} alerts`);
+    for (const { alert, annotations } of rules) {
+      assert.equal(annotations['runbook_url'], `${runbookUrl}#${alert.toLowerCase()}`);
+    }
+  });
+
   test('come with the alerts and the dashboard that the chart’s files hold', () => {
     const objects = render({
       values: valuesOf({ 'metrics.prometheusRule.enabled': true, 'metrics.dashboard.enabled': true }),

@@ -85,6 +85,11 @@ export const samples: readonly Sample[] = [
     value: { release: 'prometheus' },
     with: { 'metrics.prometheusRule.enabled': true },
   },
+  {
+    path: 'metrics.prometheusRule.runbookUrl',
+    value: 'https://wiki.example.com/mtls/runbooks',
+    with: { 'metrics.prometheusRule.enabled': true },
+  },
   { path: 'metrics.dashboard.enabled', value: true },
   { path: 'metrics.dashboard.labels', value: { dashboards: 'yes' }, with: { 'metrics.dashboard.enabled': true } },
   { path: 'networkPolicy.enabled', value: false },

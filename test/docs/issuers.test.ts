@@ -19,6 +19,7 @@ const rows: Readonly<Record<string, (of: Capabilities) => string>> = {
   '`userAnnotations`': ({ userAnnotations }) => yesOr(userAnnotations),
   'shortest lifetime in seconds': ({ shortestLifetimeSeconds }) => String(shortestLifetimeSeconds),
   'refresh time from': ({ refreshTime }) => (refreshTime === 'signer' ? 'signer' : '`refreshAfter`'),
+  'request goes with its pod': ({ ownedByPod }) => yesOr(ownedByPod),
   'pod and node compared by': ({ identityCheckedBy }) => identityCheckedBy,
 };
 

@@ -35,6 +35,24 @@ export const metricTable = {
     help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed; and ended (the pod has ended, its volume is still there).",
     labels: ['signer_name', 'state'],
   },
+  oldestWait: {
+    name: 'podcert_agent_oldest_wait_timestamp_seconds',
+    kind: 'gauge',
+    help: 'Since when the first of the credentials in state not_yet_issued has waited for its certificate, as Unix time; absent where none waits.',
+    labels: ['signer_name'],
+  },
+  anchorWaits: {
+    name: 'podcert_agent_volumes_waiting_for_anchors',
+    kind: 'gauge',
+    help: 'Volumes whose pods do not start because trust anchors are missing, and nothing else.',
+    labels: [],
+  },
+  oldestAnchorWait: {
+    name: 'podcert_agent_oldest_anchor_wait_timestamp_seconds',
+    kind: 'gauge',
+    help: 'Since when the first of these volumes has waited for nothing but trust anchors, as Unix time; absent where none does.',
+    labels: [],
+  },
   trustMismatches: {
     name: 'podcert_agent_trust_mismatches',
     kind: 'gauge',

@@ -73,12 +73,7 @@ function eventOf(notice: Notice): EventText | undefined {
         'Ask the cluster operator to find out what gave this node a wrong answer in the name of the API server.',
       ]);
     case 'anchorsMissing':
-      return warning('TrustBundleMissing', [
-        `${place(notice)}: ${quote(notice.message)}`,
-        notice.isOperators === true
-          ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
-          : 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle; the files follow by themselves. With optional: true the pod starts without anchors, and can verify nobody.',
-      ]);
+      return trustBundleMissing(notice);
     case 'anchorsRefused':
       return warning('TrustBundleUnusable', [
         `${place(notice)}: ${quote(notice.message)}`,
@@ -182,21 +177,39 @@ function moment(milliseconds: number): string {
   return timeText(milliseconds).replace(/\.\d+Z$/, 'Z');
 }
 
+function trustBundleMissing(notice: Notice & { readonly type: 'anchorsMissing' }): EventText {
+  const { message, isOperators = false, kept = false } = notice;
+  const correct = 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle;';
+  return warning('TrustBundleMissing', [
+    `${place(notice)}: ${quote(message)}`,
+    ...(kept ? ['The trust anchors in the volume stay as they are.'] : []),
+    isOperators
+      ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
+      : `${correct} the files follow by themselves.`,
+    // A pod that runs does not start any more, and is not advised to go without what it has.
+    ...(isOperators || kept ? [] : ['With optional: true the pod starts without anchors, and can verify nobody.']),
+  ]);
+}
+
 function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
-  const { hurdle } = notice;
+  const { hurdle, notAfter } = notice;
+  const serves = notAfter === undefined ? [] : [`The certificate in the volume serves until ${moment(notAfter)}.`];
   if (hurdle !== undefined) {
     const isForApprover = hurdle.turn === 'approver';
     return normal(isForApprover ? 'WaitingForApproval' : 'WaitingForSigner', [
       `${place(notice)}: ${quote(hurdle.text, maxHurdleLength)}`,
       ...(hurdle.detail === undefined ? [] : [`It is said: ${quote(hurdle.detail, maxDetailLength)}`]),
       ...(isForApprover ? ['Compare the names in it with this pod before approving.'] : []),
-      'The pod goes on by itself once that is done.',
+      ...serves,
+      notAfter === undefined ? 'The pod goes on by itself once that is done.' : 'It is renewed once that is done.',
     ]);
   }
   return normal('WaitingForSigner', [
     `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,
+    ...serves,
     `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and whether its name is right.`,
+    "The signer's own log may tell why: one that runs may be refused by the API server, or know only older fields of requests for the key.",
   ]);
 }
 

@@ -47,6 +47,8 @@ export interface VolumeEntry {
   /** `ready`: all files are in place. `waiting` and `refused` come with a message. */
   readonly status: 'ready' | 'waiting' | 'refused';
   readonly message?: string;
+  /** Since when nothing but trust anchors is missing. */
+  readonly waitsForAnchorsSince?: string;
   readonly credentials: readonly CredentialEntry[];
   readonly trustAnchors: readonly TrustAnchorEntry[];
 }
@@ -108,7 +110,13 @@ export function statusDocument(sources: StatusSources): StatusDocument {
   };
 }
 
-function volumeEntry({ volume, status, credentials, expiredAnchors }: VolumeSnapshot): VolumeEntry {
+function volumeEntry({
+  volume,
+  status,
+  credentials,
+  expiredAnchors,
+  waitsForAnchorsSince,
+}: VolumeSnapshot): VolumeEntry {
   const { pod, volumeName, declaration } = volume;
   const known = new Map(credentials.map((credential) => [credential.source, credential]));
   return {
@@ -118,6 +126,7 @@ function volumeEntry({ volume, status, credentials, expiredAnchors }: VolumeSnap
     volume: volumeName,
     status: status.type,
     ...(status.type === 'ready' ? {} : { message: singleLine(status.message, maxTextLength) }),
+    ...moment('waitsForAnchorsSince', waitsForAnchorsSince),
     credentials: declaration.sources
       .filter((source) => source.kind === 'podCertificate')
       .map((source) => credentialEntry(source, known.get(source.index))),

@@ -256,7 +256,7 @@ test('a call that gets no reply, or half of one, ends at its time limit', async 
 
 test('a reply beyond the size limit is not read to its end', async (t) => {
   const server = await startLoopback(t, ({ response }) => sendJson(response, 200, { text: 'x'.repeat(10_000) }));
-  const client = clientOf(t, server, { maxBodyBytes: 5_000 });
+  const client = clientOf(t, server, { maxObjectBytes: 5_000 });
   await assert.rejects(client.request({ method: 'GET', path: pods }), /longer than 5000 bytes/);
 });
 
@@ -330,7 +330,13 @@ test('a connection that breaks between head and body of a reply is noticed', asy
   reply.message.on('error', () => {});
   await assert.rejects(readBody(reply, 1_000, clock, 5_000), /closed before the reply was complete/);
   await assert.rejects(
-    readFrames(reply, () => {}, 1_000, clock, 5_000),
+    readFrames(reply, () => {}, {
+      shape: 'all',
+      maxBytes: 1_000,
+      budget: (work) => work(),
+      clock,
+      idleTimeoutMs: 5_000,
+    }),
     /closed before the reply was complete/,
   );
 });
@@ -356,7 +362,7 @@ test('what a frame handler throws ends the watch; a frame too long does too', as
     openWatch(response);
     response.write(query.get('long') ? `"${'x'.repeat(200)}` : '{"a":1}\n\n{"b":2}\n');
   });
-  const client = clientOf(t, server, { maxFrameBytes: 100 });
+  const client = clientOf(t, server, { maxObjectBytes: 100 });
   const frames: unknown[] = [];
   const stop = new AgentError('Conflict', 'enough', { actor: 'nobody' });
   const watch = client.watch({ path: pods, idleTimeoutMs: 60_000 }, (frame) => {

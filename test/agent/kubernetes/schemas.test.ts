@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   decodeClusterTrustBundle,
-  decodePage,
   decodePod,
   decodePodCertificateRequest,
   decodeWatchEvent,
   outlineOf,
+  pageDecoder,
   readStatus,
 } from '../../../agent/kubernetes/schemas.ts';
 
@@ -51,7 +51,7 @@ test('a request is unreadable without the fields that tell whose it is', () => {
 });
 
 test('a page without items is an empty page', () => {
-  assert.deepEqual(decodePage({ items: null, metadata: { resourceVersion: '7' } }), {
+  assert.deepEqual(pageDecoder(decodePod)({ items: null, metadata: { resourceVersion: '7' } }), {
     metadata: { resourceVersion: '7' },
   });
 });

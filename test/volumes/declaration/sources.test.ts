@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { labelKey } from '../../../sandbox/base/names.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
@@ -173,10 +174,10 @@ test('maxExpirationSeconds lies between an hour and 91 days, and within a day fo
 
 test('annotation keys need a domain prefix, and values must be strings', () => {
   assert.deepEqual(certificateFaults({ userAnnotations: { 'example.com/Team': '', 'a.b/c.d_e': 'x' } }), []);
-  for (const key of ['team', '/team', 'example.com/', 'a/b/c', 'exa mple.com/x', `a.b/${'x'.repeat(64)}`]) {
-    const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
-    assert.match(fault, /^sources\[0\]\.podCertificate\.userAnnotations: key .* must have a domain prefix/, key);
-  }
+  assert.match(
+    certificateFaults({ userAnnotations: { team: 'x' } })[0] ?? '',
+    /^sources\[0\]\.podCertificate\.userAnnotations: key "team" must have a domain prefix/,
+  );
   for (const key of ['podcert.io/node', 'csi.podcert.io/names', 'PodCert.IO/node']) {
     const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
     assert.match(fault, /userAnnotations: key .* must not lie in podcert\.io/, key);
@@ -187,11 +188,50 @@ test('annotation keys need a domain prefix, and values must be strings', () => {
   assert.match(certificateFaults({ userAnnotations: ['x'] })[0] ?? '', /userAnnotations: must be a mapping/);
 });
 
+test('a key that the API server refuses is told with its reason, and a key is refused only where it refuses it', () => {
+  const parts = [
+    '',
+    'a',
+    'example.com',
+    'Example.COM',
+    'exa mple.com',
+    'two words',
+    'a..b',
+    '-a',
+    'a-',
+    'a_b',
+    'ü',
+    '\n',
+  ];
+  const longest = ['x'.repeat(63), 'x'.repeat(64), `${'a.'.repeat(126)}a`, `${'a.'.repeat(127)}a`, 'ü'.repeat(40)];
+  const all = [...parts, ...longest];
+  const keys = [...all, ...all.flatMap((one) => all.map((other) => `${one}/${other}`)), 'a/b/c', '//', 'a.b/c/'];
+  let refused = 0;
+  for (const key of keys.filter((each) => each !== '')) {
+    const faults = certificateFaults({ userAnnotations: { [key]: 'x' } });
+    const [said] = labelKey(key.toLowerCase());
+    if (said === undefined) {
+      assert.deepEqual(faults.length, key.includes('/') ? 0 : 1, key);
+      continue;
+    }
+    refused += 1;
+    assert.equal(faults.length, 1, key);
+    const [reason = ''] = said.split(' (e.g.');
+    assert.ok(faults[0]?.includes(reason), `${faults[0]} does not say: ${reason}`);
+    assert.doesNotMatch(faults[0] ?? '', /domain prefix, like/, key);
+  }
+  assert.ok(refused > 100, `${refused} keys were refused`);
+  assert.match(
+    certificateFaults({ userAnnotations: { 'a/b/c': 'x' } })[0] ?? '',
+    /key "a\/b\/c": has more than one slash/,
+  );
+});
+
 test('a key named __proto__ is an ordinary key', () => {
   const [fault = ''] = faultsOf({
     sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, userAnnotations: {__proto__: x}}}]',
   });
-  assert.match(fault, /key "__proto__" must have a domain prefix/);
+  assert.match(fault, /key "__proto__": name part must consist of/);
   assert.match(faultsOf({ sources: '[{__proto__: {}}]' })[0] ?? '', /unknown field "__proto__"/);
 });
 
@@ -315,7 +355,7 @@ test('label selectors are checked down to their keys, operators and values', () 
   assert.match(faults({ matchExpressions: {} })[0] ?? '', /^@.matchExpressions: must be a list/);
   assert.match(faults({ matchExpressions: ['a'] })[0] ?? '', /^@.matchExpressions\[0\]: must be a mapping/);
   assert.deepEqual(faults({ matchExpressions: [{ key: '', operator: 'Is', values: ['+', 4] }] }), [
-    '@.matchExpressions[0].key: must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ""',
+    '@.matchExpressions[0].key: must be a name like "app" or "example.com/app", not "": name part must be non-empty',
     '@.matchExpressions[0].values[0]: value "+" must be at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends',
     '@.matchExpressions[0].values[1]: must be a string: put "4" in quotes',
     '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not "Is"',

@@ -325,6 +325,26 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { ...anchors, type: 'anchorsMissing', message: 'signer "x" has no bundle', kept: true },
+    line: { level: 'warn', message: 'trust anchors missing', detail: 'signer "x" has no bundle' },
+    series: ['trust_anchor_failures_total{error="missing"} 1'],
+    event: [
+      'Warning',
+      'TrustBundleMissing',
+      /sources\[1\]: signer "x" has no bundle\. The trust anchors in the volume stay as they are\. Correct (?!.*optional)/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'waitingForSigner', requestName, waitedMs: 10_000, notAfter: later },
+    line: { level: 'warn', message: 'waiting for the signer', request: 'pc-1', waitedMs: 10_000 },
+    series: ['slow_requests_total{S} 1'],
+    event: [
+      'Normal',
+      'WaitingForSigner',
+      /for 10 s\. The certificate in the volume serves until 2026-\S+Z\. If this lasts, .* The signer's own log may tell why/,
+    ],
+  },
+  {
     notice: { ...anchors, type: 'anchorsRefused', message: 'the source selects 300 ClusterTrustBundles' },
     line: {
       level: 'warn',
@@ -666,7 +686,7 @@ describe('the reporter', () => {
     const wordy = { ...credential, signerName: `example.com/${long}` };
     report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000 });
     const hurdle = { turn: 'approver', text: long, detail: long } as const;
-    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000, hurdle });
+    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000, hurdle, notAfter: later });
     report({ ...wordy, type: 'denied', requestName, reason: long, message: long, retryAt: moment });
     report({ ...wordy, type: 'requestLost', requestName, why: 'outdated', retryAt: moment });
     report({ ...wordy, type: 'attemptFailed', phase: 'request', error: error('Rejected', long), retryAt: moment });

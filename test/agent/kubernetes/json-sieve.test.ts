@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { createSieve, mostKeptValues, type Shape } from '../../../agent/kubernetes/json-sieve.ts';
+
+const members = (entries: Readonly<Record<string, Shape>>): Shape => ({ members: new Map(Object.entries(entries)) });
+
+/** What is handed over of a text that comes in pieces. */
+function sift(text: string, shape: Shape, pieceBytes = 7, maxBytes = 1_000_000) {
+  const values: unknown[] = [];
+  const items: unknown[] = [];
+  const onValue = (value: unknown): void => void values.push(value);
+  const sieve = createSieve({ shape, maxBytes, onValue, onItem: (item) => void items.push(item) });
+  const bytes = Buffer.from(text);
+  for (let from = 0; from < bytes.length; from += pieceBytes) {
+    sieve.take(bytes.subarray(from, from + pieceBytes));
+  }
+  sieve.end();
+  return { values, items };
+}
+
+/** What a shape keeps, told otherwise. */
+function pick(value: unknown, shape: Shape): unknown {
+  if (shape === 'all' || typeof value !== 'object' || value === null) {
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return 'items' in shape ? value.map((item) => pick(item, shape.items)) : [];
+  }
+  if (!('members' in shape)) {
+    return {};
+  }
+  const kept = Object.entries(value).flatMap(([name, member]) => {
+    const inner = shape.members.get(name);
+    return inner === undefined ? [] : [[name, pick(member, inner)] as const];
+  });
+  return Object.fromEntries(kept);
+}
+
+const names = ['a', 'b', 'c', 'metadata'];
+const shapes = fc.letrec<{ shape: Shape; looked: Shape }>((tie) => ({
+  shape: fc.oneof({ maxDepth: 3 }, fc.constant<Shape>('all'), tie('looked')),
+  looked: fc.oneof(
+    fc.dictionary(fc.constantFrom(...names), tie('shape'), { maxKeys: 3 }).map(members),
+    tie('shape').map((items): Shape => ({ items })),
+  ),
+})).shape;
+const json = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom(null, true, 0, -1.5e9),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('"', '\\', '\\"', ']}', '{"a":[', ',', ''),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), tie('value'), {
+      maxKeys: 4,
+      noNullPrototype: true,
+    }),
+  ),
+})).value;
+
+test('of any JSON, in pieces of any length, what the shape names is kept and nothing else', () => {
+  const indents = fc.constantFrom(0, 2);
+  fc.assert(
+    fc.property(
+      fc.array(json, { maxLength: 3 }),
+      shapes,
+      fc.integer({ min: 1, max: 50 }),
+      indents,
+      (all, shape, piece, indent) => {
+        const text = all.map((value) => `${JSON.stringify(value, undefined, indent)}\n`).join('');
+        const wanted = all.map((value) => JSON.parse(JSON.stringify(pick(value, shape))));
+        assert.deepEqual(sift(text, shape, piece).values, wanted);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+test('items that are handed over apart come one by one, and the list is left empty', () => {
+  const shape = members({ kind: 'all', items: { items: members({ a: 'all' }), apart: true } });
+  const text = JSON.stringify({ kind: 'List', items: [{ a: 1, b: 2 }, { b: [{ a: 3 }] }, 4, null], more: [1] });
+  const { values, items } = sift(text, shape);
+  assert.deepEqual(values, [{ kind: 'List', items: [] }]);
+  assert.deepEqual(items, [{ a: 1 }, {}, 4, null]);
+});
+
+test('a list or map of an object that holds too many values is left out, and what follows is read', () => {
+  const shape = members({
+    metadata: members({ labels: 'all', name: 'all' }),
+    spec: members({ list: { items: members({ a: 'all' }) }, name: 'all' }),
+  });
+  const labels = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`l${index}`, '']));
+  const object = (count: number) => ({
+    metadata: { labels: labels(count), name: 'b' },
+    spec: { name: 'c', list: Array.from({ length: mostKeptValues }, () => ({ a: [1] })) },
+  });
+  const few = mostKeptValues - 10;
+  assert.deepEqual(sift(JSON.stringify(object(few)), shape, 1000).values, [
+    { metadata: { labels: labels(few), name: 'b' }, spec: { name: 'c' } },
+  ]);
+  assert.deepEqual(sift(JSON.stringify(object(mostKeptValues + 1)), shape, 1000).values, [
+    { metadata: { name: 'b' }, spec: { name: 'c' } },
+  ]);
+});
+
+test('what is passed over may be of any length, and what is kept has a limit', () => {
+  const shape = members({ a: 'all' });
+  const long = 'x'.repeat(2_000);
+  assert.deepEqual(sift(JSON.stringify({ b: long, a: 1 }), shape, 100, 1_000).values, [{ a: 1 }]);
+  assert.throws(() => sift(JSON.stringify({ a: long }), shape, 100, 1_000), RangeError);
+});
+
+test('text that is no JSON is refused', () => {
+  const shape = members({ a: 'all' });
+  for (const text of ['<html>', '}', '{"a"', '{"a" 1}', '{]', '{"a":tru}', '{"a":"x', '{"a\n":1}', '{"a":1 2}', ',']) {
+    assert.throws(() => sift(text, shape, 3), SyntaxError, text);
+  }
+});
