@@ -5,9 +5,9 @@
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */
-import { isDeepStrictEqual } from 'node:util';
 import 'reflect-metadata';
 import { createHash, createPublicKey } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import {
   ExtendedKeyUsageExtension,
   KeyUsagesExtension,
