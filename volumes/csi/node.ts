@@ -7,10 +7,10 @@
 import path from 'node:path';
 import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { VolumeError } from '../base/errors.ts';
+import { readMountFlags } from '../base/selinux.ts';
 import type { PodReference } from '../base/volume.ts';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration } from '../declaration/sources.ts';
-import { readMountFlags } from '../mounts/selinux.ts';
 import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
