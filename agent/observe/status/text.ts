@@ -3,29 +3,53 @@
  * what `pod-certificate-agent status` prints.
  */
 
+import { atOnce, type Steps } from '../../../volumes/base/steps.ts';
 import { fromNow } from '../../time/span-text.ts';
 import type { StatusDocument, VolumeEntry } from './document.ts';
 
-const header = ['NAMESPACE', 'POD', 'VOLUME', 'SIGNER', 'KEY TYPE', 'STATE', 'EXPIRES', 'NEXT', 'SERIAL', 'LAST ERROR'];
+type Cells = readonly string[];
+
+const header: Cells = [
+  'NAMESPACE',
+  'POD',
+  'VOLUME',
+  'SIGNER',
+  'KEY TYPE',
+  'STATE',
+  'EXPIRES',
+  'NEXT',
+  'SERIAL',
+  'LAST ERROR',
+];
 
 /** @returns lines, each with its line break */
 export function statusText(document: StatusDocument): string {
+  return atOnce(statusTextInSteps(document));
+}
+
+/** The same in steps, a volume in each. */
+export function* statusTextInSteps(document: StatusDocument): Steps<string> {
   const now = Date.parse(document.now);
   const states = Object.entries(document.states).map(([state, count]) => `${state} ${count}`);
   const failing = document.checks.filter(({ ok }) => !ok);
-  const rows = document.volumes.flatMap((volume) => rowsOf(volume, now));
+  const rows: Cells[] = [];
+  for (const volume of document.volumes) {
+    rows.push(...rowsOf(volume, now));
+    yield;
+  }
+  const table = rows.length === 0 ? [] : ['', ...(yield* aligned([header, ...rows]))];
   return [
     `pod-certificate-agent ${document.version}, node ${document.node}, driver ${document.driver}`,
     `started ${fromNow(Date.parse(document.startedAt), now)}, told at ${document.now}`,
     document.ready ? 'ready' : 'not ready',
     ...failing.map(({ name, message }) => `  ${name}: ${message ?? 'no reason given'}`),
     `${document.volumes.length} volumes; credentials: ${states.join(', ')}`,
-    ...(rows.length === 0 ? [] : ['', ...aligned([header, ...rows])]),
+    ...table,
     '',
   ].join('\n');
 }
 
-function rowsOf(volume: VolumeEntry, now: number): readonly (readonly string[])[] {
+function rowsOf(volume: VolumeEntry, now: number): readonly Cells[] {
   const { namespace, pod, message = '' } = volume;
   const after = (time: string | undefined): string => (time === undefined ? '-' : fromNow(Date.parse(time), now));
   const rows = volume.credentials.map((credential) => [
@@ -48,13 +72,24 @@ function rowsOf(volume: VolumeEntry, now: number): readonly (readonly string[])[
   return [[namespace, pod, volume.volume, anchors?.of ?? '-', '-', volume.status, '-', '-', '-', message]];
 }
 
+/** Rows that are laid out in one step. */
+const rowsPerStep = 64;
+
 /** Columns as wide as their widest cell; no blanks at the ends of lines. */
-function aligned(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = header.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+function* aligned(rows: readonly Cells[]): Steps<readonly string[]> {
+  const widths = header.map(() => 0);
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    }
+  }
+  const lines: string[] = [];
+  for (const row of rows) {
+    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
+    lines.push(cells.join('  ').trimEnd());
+    if (lines.length % rowsPerStep === 0) {
+      yield;
+    }
+  }
+  return lines;
 }
