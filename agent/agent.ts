@@ -29,6 +29,7 @@ import { isSynced, type WatchState, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
+import { withExpiry } from './trust/expiry.ts';
 
 export interface AgentOptions {
   readonly configuration: AgentConfiguration;
@@ -108,6 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
+    anchorWaits: () => manager.describe().flatMap(({ waitsForAnchorsSince }) => waitsForAnchorsSince ?? []),
     unusableVolumes: manager.unusable,
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
@@ -185,7 +187,7 @@ function createManager(
   return createVolumeManager({
     clock,
     keys,
-    trust,
+    trust: withExpiry(trust, clock),
     leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,
@@ -228,8 +230,9 @@ async function takeUpVolumes(manager: VolumeManager, log: Logger): Promise<void>
   if (adopted > 0) {
     log.info('volumes of an earlier run are taken up', { count: adopted });
   }
+  // Most come right by themselves, such as one that a crash left without a record; what does not is an error when that is known.
   for (const { targetPath, reason } of unusable) {
-    log.error('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
+    log.warn('a volume of an earlier run cannot be taken up; its pod is looked for', { targetPath, detail: reason });
   }
 }
 
@@ -254,7 +257,7 @@ async function openEndpoints(
     volumes: manager.describe,
     wake: (pod?: PodName) => manager.relieve({ type: 'operatorAsks' }, pod),
   };
-  closers.add(await openProbeSocket({ path: probeSocket, health: sources.health, retry, log }));
+  closers.add(await openProbeSocket({ ...sources, path: probeSocket, retry, log }));
   const shared = { sources, client, clock, monotonic, log };
   const open = async (options: Parameters<typeof openEndpoint>[0]): Promise<ObserveServer> => {
     const server = await openEndpoint(options);

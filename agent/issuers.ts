@@ -6,6 +6,7 @@ import type { ApiSide } from './api-side.ts';
 import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
+import { createClaims } from './issuance/claims.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
 import { audiencesFor, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
@@ -68,8 +69,12 @@ export function createIssuer(
     choice: (namespace: string, signerName: string) => issuerFor(rules(), namespace, signerName),
     onFault: warnOnce(log, 'an answered certificate request could not be removed'),
   };
-  const signing = watchOwnRequests(client, signingRequestResource, labelSelector, onError);
-  const certManager = watchOwnRequests(client, certificateRequestResource, labelSelector, onError);
+  const signingClaims = createClaims(certificateSigningRequests.outline);
+  const certManagerClaims = createClaims(certificateRequests.outline);
+  const signing = watchOwnRequests(client, signingRequestResource, labelSelector, onError, signingClaims.keep);
+  const certManager = watchOwnRequests(
+    ...([client, certificateRequestResource, labelSelector, onError, certManagerClaims.keep] as const),
+  );
   const watches = { podCertificateRequest: requests, certificateSigningRequest: signing, certManager };
   const issuer = issuerByRule(
     {
@@ -79,12 +84,14 @@ export function createIssuer(
         kind: certificateSigningRequests,
         calls: createSimpleRequestApi(client, signingRequestResource),
         cache: signing,
+        claims: signingClaims,
       }),
       certManager: createContentsIssuer({
         ...shared,
         kind: certificateRequests,
         calls: createSimpleRequestApi(client, certificateRequestResource),
         cache: certManager,
+        claims: certManagerClaims,
         events: {
           clock,
           read: async (namespace, requestName, signal) => {

@@ -24,7 +24,12 @@ const { version } = packageJson;
 interface Surroundings {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly stdout: {
+    write(text: string): unknown;
+    readonly isTTY?: boolean;
+    readonly rows?: number;
+    readonly columns?: number;
+  };
   readonly stderr: { write(text: string): unknown };
   /** Fires when the program is asked to stop. */
   readonly stopping: AbortSignal;

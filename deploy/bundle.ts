@@ -1,14 +1,14 @@
 /**
  * `npm run bundle`: the agent and all it needs in one file, dist/agent.mjs, for images and for nodes without npm. It starts in
- * half the time and takes less memory than the same modules one by one. Beside it lies dist/probe.mjs, the kubelet's probes.
- * Source maps lie beside both and are not needed to run.
+ * half the time and takes less memory than the same modules one by one. Beside it lie dist/probe.mjs, the kubelet's probes, and
+ * dist/signer.mjs, the trial signer, which has an image of its own. Source maps lie beside them and are not needed to run.
  *
  * https://esbuild.github.io/api/
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { build, type Metafile, type Plugin, transform } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 
@@ -36,21 +36,22 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Writes agent.mjs and probe.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
+ * Writes agent.mjs, probe.mjs and signer.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
  * @param directory where to; it is emptied first
+ * @returns the directories of the packages of which something is in there, from the root
  */
-export async function bundleAgent(directory: string): Promise<void> {
+export async function bundleAgent(directory: string): Promise<readonly string[]> {
   rmSync(directory, { recursive: true, force: true });
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: { agent: 'agent/main.ts', probe: 'agent/cli/probe-program.ts' },
+    entryPoints: { agent: 'agent/main.ts', probe: 'agent/cli/probe-program.ts', signer: 'signer/main.ts' },
     outdir: directory,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    // Names stay: they are what a stack trace of an operator says.
+    // Names of this project stay: they are what a stack trace of an operator says.
     minifySyntax: true,
     minifyWhitespace: true,
     sourcemap: 'external',
@@ -58,13 +59,15 @@ export async function bundleAgent(directory: string): Promise<void> {
     // Nothing but ASCII: V8 keeps such a source with one byte a character, any other with two.
     charset: 'ascii',
     alias: { '@kubernetes/client-node': kubernetesClient },
-    plugins: [leaveOut, oneYaml, ascii],
+    plugins: [leaveOut, oneYaml, ascii, shortNames],
     // CommonJS packages call require, which an ES module does not have.
     banner: { js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);" },
     metafile: true,
     logLevel: 'warning',
   });
-  writeFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), licenses(metafile));
+  const packages = packagesIn(metafile);
+  writeFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), packages.map(describe).join('\n'));
+  return packages;
 }
 
 /** Puts a module that nobody calls aside; what stands for it says so if somebody does call it. */
@@ -106,7 +109,7 @@ const oneYaml: Plugin = {
 const ascii: Plugin = {
   name: 'ascii',
   setup({ onLoad }) {
-    onLoad({ filter: /\/(agent|volumes)\/.*\.ts$/ }, ({ path }) => ({
+    onLoad({ filter: /\/(agent|volumes|signer)\/.*\.ts$/ }, ({ path }) => ({
       contents: readFileSync(path, 'utf8').replace(
         /[^\0-\x7f]/g,
         (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -116,12 +119,28 @@ const ascii: Plugin = {
   },
 };
 
-/** The licences of all packages of which something is in the bundle: most ask to be passed on with it. */
-function licenses(metafile: Metafile): string {
+/** Shortens the names inside the libraries' functions; what a library names for others, classes among them, keeps its name. */
+const shortNames: Plugin = {
+  name: 'short-names',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), {
+        sourcefile: path,
+        target: 'node24',
+        minifyIdentifiers: true,
+        sourcemap: 'inline',
+      });
+      return { contents: code, loader: 'js' };
+    });
+  },
+};
+
+/** All packages of which something is in the bundle. */
+function packagesIn(metafile: Metafile): readonly string[] {
   const used = Object.values(metafile.outputs).flatMap(({ inputs }) =>
     Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? packageOf(path) : [])),
   );
-  return [...new Set(used)].toSorted().map(describe).join('\n');
+  return [...new Set(used)].toSorted();
 }
 
 /** The directory of the package that a module belongs to; none for modules of this project. */
@@ -130,6 +149,7 @@ function packageOf(path: string): readonly string[] {
   return directory === undefined ? [] : [directory];
 }
 
+/** Name, version and licence of a package: most licences ask to be passed on with what they cover. */
 function describe(directory: string): string {
   const path = join(root, directory);
   const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));

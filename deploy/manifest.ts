@@ -12,18 +12,27 @@ const preamble = `# The Helm chart with its defaults, made by \`npm run manifest
 # image has to be named, since this project publishes none (docs/install.md).
 `;
 
-/** The manifest as it should be. @throws Error when helm is missing or refuses */
-export function manifestText(rendering: Rendering = renderChart()): string {
+/**
+ * The manifest as it should be.
+ * @param introduction comments at its head
+ * @throws Error when helm is missing or refuses
+ */
+export function manifestText(rendering: Rendering = renderChart(), introduction: string = preamble): string {
   if (rendering.type !== 'rendered') {
-    throw new Error(rendering.type === 'missing' ? 'helm is not here' : rendering.message);
+    throw new Error(rendering.message);
   }
   const withoutHelm = rendering.yaml
     .replace(/^ *helm\.sh\/chart: .*\n/gm, '')
     .replaceAll('app.kubernetes.io/managed-by: Helm', 'app.kubernetes.io/managed-by: kubectl')
     .replace(/^# Source: .*\n/gm, '');
-  return preamble + withoutHelm;
+  return introduction + withoutHelm;
 }
 
 if (import.meta.main) {
-  writeFileSync(manifestFile, manifestText());
+  try {
+    writeFileSync(manifestFile, manifestText());
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
 }

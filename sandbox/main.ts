@@ -8,6 +8,7 @@
 import { main as runAgent } from '../agent/main.ts';
 import { runDemo } from './demo/demo.ts';
 import { helpText, parseDemoOptions } from './demo/options.ts';
+import { mayReadTerminal } from './demo/switches.ts';
 
 async function main(argv: readonly string[], stopping: AbortSignal): Promise<number> {
   const { env, stdout, stderr } = process;
@@ -25,14 +26,23 @@ async function main(argv: readonly string[], stopping: AbortSignal): Promise<num
     case 'agent':
       return await runAgent({ argv: command.argv, env, stdout, stderr, stopping });
     case 'demo':
-      return await runDemo(command.options, stdout, stopping);
+      return await runDemo(command.options, stdout, stopping, command.options.once ? undefined : typedInput());
     default:
       return command satisfies never;
   }
 }
 
+/** What is typed or piped in; undefined where reading would stop this process. */
+function typedInput(): NodeJS.ReadableStream | undefined {
+  return process.stdin.isTTY && !mayReadTerminal() ? undefined : process.stdin;
+}
+
 const stopping = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => stopping.abort());
+}
+// A terminal that was closed, or a pipe: there is nobody left to tell, and everything is to be put away.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', () => stopping.abort());
 }
 process.exitCode = await main(process.argv.slice(2), stopping.signal);

@@ -1,9 +1,9 @@
 /**
- * The root package.json lists what the agent imports, sandbox/package.json what the sandbox does; in the same versions where
+ * The root package.json lists what the agent and the trial signer import, sandbox/package.json what the sandbox does; in the same versions where
  * both use a package.
  */
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import packageJson from '../package.json' with { type: 'json' };
@@ -25,8 +25,8 @@ function importedBy(folders: string): string[] {
   return [...new Set(names)].filter((name) => !name.startsWith('node:')).toSorted();
 }
 
-test('the root lists what the agent imports, and no more', () => {
-  assert.deepEqual(importedBy('{agent,volumes}'), Object.keys(packageJson.dependencies).toSorted());
+test('the root lists what the agent and the trial signer import, and no more', () => {
+  assert.deepEqual(importedBy('{agent,volumes,signer}'), Object.keys(packageJson.dependencies).toSorted());
 });
 
 test('the sandbox lists what it imports, and no more, in the versions of the agent', () => {
@@ -35,5 +35,12 @@ test('the sandbox lists what it imports, and no more, in the versions of the age
   const agents: Readonly<Record<string, string>> = packageJson.dependencies;
   for (const [name, version] of Object.entries(listed)) {
     assert.equal(version, agents[name] ?? version, name);
+  }
+});
+
+test('the programs that the package offers may be run, so that npm has no reason to change their mode in a clone', () => {
+  for (const file of Object.values(packageJson.bin)) {
+    assert.equal((statSync(join(root, file)).mode & 0o111).toString(8), '111', file);
+    assert.match(readFileSync(join(root, file), 'utf8'), /^#!\/usr\/bin\/env node\n/);
   }
 });

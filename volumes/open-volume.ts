@@ -4,10 +4,10 @@
  */
 
 import { toVolumeError } from './base/errors.ts';
-import type { Steps, Worker } from './base/steps.ts';
+import { atOnce, type Steps, type Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
-import { carryOut, isComplete, type Plan, planChange, repair } from './files/atomic-writer.ts';
+import { carryOut, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
 import { setAccess } from './files/files.ts';
 import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
@@ -36,6 +36,8 @@ export interface OpenOptions {
    * @throws VolumeError NoSpace that names the limit
    */
   readonly withRoom: <Result>(bytes: number, entries: number, work: () => Promise<Result>) => Promise<Result>;
+  /** Is given what clears away the set before the present one, for when its room is needed; undefined: there is none any more. */
+  readonly onSpare: (clear: (() => void) | undefined) => void;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -86,13 +88,31 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     const files = yield* layOutAll(contents, tools);
     const others = record.declaration.sources.filter((other) => !contents.has(other.index));
     const keep = others.flatMap((other) => sourcePaths(other));
-    const change = { files, keep, directory: access.directory, now: options.now() };
+    const change = { files, keep, directory: access.directory, now: options.now(), previous };
     return yield* inRoot((held) => planChange(held, change));
   }
 
   /** Works in the volume that was opened, and in no other that was put in its place since. */
   const inRoot = <Result>(work: (held: string) => Steps<Result>): Steps<Result> =>
     holdVolumeInSteps(root, identity, work);
+
+  /** Name of the set before the present one. */
+  let previous: string | undefined;
+
+  function keepPrevious(name: string | undefined): void {
+    previous = name;
+    options.onSpare(name === undefined ? undefined : () => void takePrevious((steps) => atOnce(steps)));
+  }
+
+  /**
+   * Clears it away, whoever needs its room. It is taken first: nobody else clears it meanwhile. What cannot be cleared now, the next
+   * change clears like any leftover.
+   */
+  function takePrevious<Result>(carry: (steps: Steps<void>) => Result): Result | undefined {
+    const name = previous;
+    keepPrevious(undefined);
+    return name === undefined || !isInPlace() ? undefined : carry(inRoot((held) => removeSet(held, name)));
+  }
 
   async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
     assertStillThere();
@@ -106,8 +126,15 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
           inRoot((held) => carryOut(held, plan)),
           assertStillThere,
         );
+      if (plan.isSame) {
+        return await write();
+      }
+      // First: there is room for two sets, not for three.
+      await takePrevious((steps) => worker.carryOut(steps, assertStillThere))?.catch(() => undefined);
       const { bytes, entries } = plan.needs;
-      return plan.isSame ? await write() : await withRoom(bytes, entries, write);
+      const result = await withRoom(bytes, entries, write);
+      keepPrevious(plan.current);
+      return result;
     } finally {
       for (const secret of secrets) {
         secret.fill(0);

@@ -14,13 +14,14 @@ import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
 import { makeDirectory } from './files/files.ts';
 import { type Identity, lstat } from './files/hold.ts';
-import { firstSizeBytes } from './files/layout.ts';
+import { firstSizeBytes, stateRoomBytes } from './files/layout.ts';
 import { removeTree } from './files/remove.ts';
 import { createBudget, sharesOf } from './mounts/budget.ts';
 import { maxEntryBytes } from './mounts/limits.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
 import { assertNoSymlink, parseTargetPath } from './mounts/target-path.ts';
 import { openVolume } from './open-volume.ts';
+import { createRoom } from './room.ts';
 import { findUnknownToKubelet, readKubeletNotes, scanTargets } from './search.ts';
 import { hasState, readRecord } from './state/state.ts';
 
@@ -48,6 +49,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const inTurn = createTurns();
   const worker = createWorker();
   const budget = createBudget(sharesOf(options.memoryBytes ?? process.constrainedMemory()));
+  const room = createRoom(budget, onProblem);
   let saidSwappable = false;
   /** One mark for all open handles on a volume; its kernel's numbers may be given to the next volume at the same path. */
   const marks = new Map<string, { removed: boolean }>();
@@ -59,6 +61,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     }
     marks.delete(targetPath);
     budget.forget(targetPath);
+    room.forget(targetPath);
   }
 
   function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): Promise<OpenVolume> {
@@ -68,7 +71,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     return openVolume(record, {
       identity,
       worker,
-      withRoom: (bytes, entries, work) => withRoom(record.targetPath, bytes, entries, work),
+      withRoom: (bytes, entries, work) => withRoom(record, bytes, entries, work),
+      onSpare: (clear) => room.onSpare(record, clear),
       inTurn: (work) => inTurn(record.targetPath, work),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
@@ -80,7 +84,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
 
   /** Lets a tmpfs grow for what is to be written, as far as its pod and the node have memory for it. A directory has no limits. */
   async function withRoom<Result>(
-    targetPath: string,
+    record: VolumeRecord,
     bytes: number,
     entries: number,
     work: () => Promise<Result>,
@@ -88,9 +92,9 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     if (mounts === undefined) {
       return await work();
     }
-    const { sizeBytes, release } = budget.reserve(targetPath, bytes + entries * maxEntryBytes);
+    const { sizeBytes, release } = await room.reserve(record, bytes + entries * maxEntryBytes);
     try {
-      await mounts.grow(targetPath, sizeBytes);
+      await mounts.grow(record.targetPath, sizeBytes + stateRoomBytes(record.declaration));
       return await work();
     } finally {
       release();
@@ -110,7 +114,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         makeDirectory(record.targetPath, { mode: 0o750 });
       }
       if (mounts !== undefined) {
-        const memory = await mounts.mount(record.targetPath, firstSizeBytes(record.declaration));
+        const size = firstSizeBytes(record.declaration);
+        const memory = await mounts.mount(record.targetPath, size, record.seLinuxContext);
         if (memory === 'swappable' && !saidSwappable) {
           saidSwappable = true;
           onProblem(record.targetPath, 'this kernel has no noswap for tmpfs: keys may be swapped to disk');

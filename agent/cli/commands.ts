@@ -10,25 +10,35 @@ import { messageOf } from '../../volumes/base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { inspect } from './inspect.ts';
 import type { CommandName } from './names.ts';
-import { defaultSocket, probe } from './probe.ts';
+import { probe } from './probe.ts';
 import { retry } from './retry.ts';
+import { defaultSocket, findSockets } from './sockets.ts';
 import { status } from './status.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
 const usage = {
   status: `Usage: pod-certificate-agent status [options]
 
-Shows the volumes and certificates of this node: pod, signer, state, expiry and last error of each.
+Shows the volumes and certificates of this node: pod, signer, state, expiry and what is wrong with each, first what needs
+a person. Lines fit 100 columns.
 
-  --address HOST:PORT   where the agent serves its status without asking for a token, on this machine
-                        (default: 127.0.0.1:9808, then 127.0.0.1:9809)
-  --output table|json   (default: table)
-  --watch               repeat every two seconds, until stopped
+  --filter WORDS        only lines that have all these words: of pod, volume, signer, serial number, state, error
+  --state STATE         only lines in this state: expired, denied, failed, mismatch (leads to no trust anchor),
+                        overdue_for_refresh, not_yet_issued, refused, waiting (for trust anchors), ended, ready, fresh
+  --sort COLUMN         pod, signer, state, expiry, next (default: what needs a person first)
+  --output table|wide|json
+                        wide: names in full, key type and serial number (default: table)
+  --watch               draw anew every two seconds, until stopped
+  --socket PATH         the agent's --probe-socket, which only root can use (default: csi.sock.probe of the agents on
+                        this machine); where none answers, 127.0.0.1:9808 and 127.0.0.1:9809 are asked
+  --address HOST:PORT   ask there instead: where the agent serves its status without asking for a token
 `,
   inspect: `Usage: pod-certificate-agent inspect DIR [options]
 
-Looks at the files of a projected volume, this agent's or the kubelet's: does the key belong to the leaf, does the
-chain lead to the trust anchors, when does it expire, who may read the key. Needs no agent and no privileges.
+Looks at every file of a projected volume, this agent's or the kubelet's: does the key belong to the leaf, does the
+chain lead to the trust anchors or what is missing in between, when does it expire, who may read the key, is anything
+there that does not belong. Needs no agent and no privileges; where the volume's own record can be read, it says whose
+the trust anchors are, and which files are missing.
 
   --anchors FILE        trust anchors (PEM) to use instead of those in DIR
   --output text|json    (default: text)
@@ -48,9 +58,29 @@ Exit code: 0 something tries again, 1 no agent answers or nothing was waiting, 2
 `,
 } as const;
 
+/** As the agent's status has them; a test compares. */
+const states = [
+  'expired',
+  'denied',
+  'failed',
+  'mismatch',
+  'overdue_for_refresh',
+  'not_yet_issued',
+  'refused',
+  'waiting',
+  'ended',
+  'ready',
+  'fresh',
+];
+const sorts = ['pod', 'signer', 'state', 'expiry', 'next'];
+
 const options = {
   status: {
     address: { type: 'string' },
+    socket: { type: 'string' },
+    filter: { type: 'string', default: '' },
+    state: { type: 'string', default: '' },
+    sort: { type: 'string', default: 'attention' },
     output: { type: 'string', default: 'table' },
     watch: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
@@ -98,17 +128,8 @@ async function run(
 ): Promise<number> {
   const args = [...argv];
   switch (name) {
-    case 'status': {
-      const { values } = parseArgs({ args, options: options.status });
-      const { address, output, watch, help } = values;
-      if (help) {
-        return print(surroundings, usage.status);
-      }
-      if (output !== 'table' && output !== 'json') {
-        return refuse('--output must be table or json');
-      }
-      return await status({ address, output, watch }, surroundings);
-    }
+    case 'status':
+      return await runStatus(args, surroundings, refuse);
     case 'probe':
       return await probe(argv, surroundings);
     case 'retry': {
@@ -133,6 +154,25 @@ async function run(
     default:
       return unreachable(name);
   }
+}
+
+async function runStatus(args: string[], surroundings: CommandSurroundings, refuse: Refuse): Promise<number> {
+  const { values } = parseArgs({ args, options: options.status });
+  const { output, help, socket, ...others } = values;
+  if (help) {
+    return print(surroundings, usage.status);
+  }
+  if (output !== 'table' && output !== 'wide' && output !== 'json') {
+    return refuse('--output must be table, wide or json');
+  }
+  if (others.state !== '' && !states.includes(others.state)) {
+    return refuse(`--state must be one of ${states.join(', ')}`);
+  }
+  if (others.sort !== 'attention' && !sorts.includes(others.sort)) {
+    return refuse(`--sort must be one of ${sorts.join(', ')}`);
+  }
+  const sockets = socket === undefined ? findSockets() : [socket];
+  return await status({ address: undefined, ...others, output, sockets }, surroundings);
 }
 
 function print({ stdout }: CommandSurroundings, text: string): number {

@@ -1,9 +1,10 @@
 /**
  * Tells what the files of a volume are: private keys, chains that begin with a leaf, certificates of authorities. It
- * goes by their contents, since the pod's author chooses the paths.
+ * goes by their contents, since the pod's author chooses the paths; what is none of these is told too.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { pemBlocks } from './pem-blocks.ts';
+import { singleLine } from '../base/redact.ts';
+import { type PemBlock, pemBlocks } from './pem-blocks.ts';
 import type { VolumeFile } from './volume-files.ts';
 
 type ReadFile = VolumeFile & { readonly type: 'read' };
@@ -23,59 +24,91 @@ export interface Chain {
 export interface Contents {
   readonly keys: readonly KeyFile[];
   readonly chains: readonly Chain[];
-  /** Authorities that are signed by others. */
-  readonly intermediates: readonly X509Certificate[];
+  /** Files of authorities that are signed by others. */
+  readonly intermediates: readonly AuthorityFile[];
   /** Files with at least one self-signed authority: trust anchors. */
-  readonly anchors: readonly X509Certificate[];
-  /** Files in which something cannot be understood. */
+  readonly anchors: readonly AuthorityFile[];
+  /** Every file that was found. */
+  readonly seen: readonly string[];
+  /** Files that hold nothing at all, as that of an optional trust bundle that does not exist. */
+  readonly empty: readonly string[];
+  /** Files that cannot be read, or in which something is nothing that belongs here. */
   readonly faults: readonly { readonly path: string; readonly reason: string }[];
+}
+
+export interface AuthorityFile {
+  readonly path: string;
+  readonly certificates: readonly X509Certificate[];
 }
 
 export function readContents(files: readonly VolumeFile[]): Contents {
   const keys: KeyFile[] = [];
   const chains: Chain[] = [];
-  const intermediates: X509Certificate[] = [];
-  const anchors: X509Certificate[] = [];
+  const intermediates: AuthorityFile[] = [];
+  const anchors: AuthorityFile[] = [];
+  const empty: string[] = [];
   const faults: { path: string; reason: string }[] = [];
   for (const file of files) {
     if (file.type === 'unreadable') {
       faults.push({ path: file.path, reason: `cannot be read: ${file.reason}` });
       continue;
     }
-    const parts = readFile(file, (reason) => faults.push({ path: file.path, reason }));
+    const { path } = file;
+    if (file.bytes.toString('latin1').trim() === '') {
+      empty.push(path);
+      continue;
+    }
+    const parts = readFile(file, (reason) => faults.push({ path, reason }));
     keys.push(...parts.keys.map((key) => ({ file, key })));
     const [first, ...above] = parts.certificates;
     if (first === undefined) {
       continue;
     }
     if (!first.ca) {
-      chains.push({ path: file.path, leaf: first, above });
+      chains.push({ path, leaf: first, above });
     } else if (parts.certificates.some(isSelfSigned)) {
-      anchors.push(...parts.certificates);
+      anchors.push({ path, certificates: parts.certificates });
     } else {
-      intermediates.push(...parts.certificates);
+      intermediates.push({ path, certificates: parts.certificates });
     }
   }
-  return { keys, chains, intermediates, anchors, faults };
+  return { keys, chains, intermediates, anchors, seen: files.map(({ path }) => path), empty, faults };
 }
 
 function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {
   const keys: KeyObject[] = [];
   const certificates: X509Certificate[] = [];
-  for (const [index, block] of pemBlocks(bytes).entries()) {
-    const what = `block ${index + 1} (${block.label})`;
+  const { blocks, unfinished } = pemBlocks(bytes);
+  for (const [index, block] of blocks.entries()) {
+    const what = `block ${index + 1} (${singleLine(block.label, 64)})`;
     try {
       if (block.label === 'CERTIFICATE') {
         certificates.push(new X509Certificate(block.bytes));
+      } else if (isEncrypted(block)) {
+        fault(`${what} is a private key under a password: programs that are not told it cannot use it`);
       } else if (block.label.endsWith('PRIVATE KEY')) {
         keys.push(createPrivateKey(block.bytes));
+      } else if (block.label !== 'EC PARAMETERS') {
+        fault(`${what} is neither a private key nor a certificate`);
       }
     } catch {
       // OpenSSL's message is about its own internals, and may quote what it read.
       fault(`${what} cannot be understood`);
     }
   }
+  if (unfinished > 0) {
+    fault(`${unfinished === 1 ? 'a PEM block is' : `${unfinished} PEM blocks are`} begun and not ended`);
+  } else if (blocks.length === 0) {
+    fault('it holds neither a private key nor a certificate in PEM');
+  }
   return { keys, certificates };
+}
+
+/** PKCS#8 says it in the label (RFC 7468 section 11), older forms in a header (RFC 1421 section 4.6.1.1). */
+function isEncrypted({ label, bytes }: PemBlock): boolean {
+  return (
+    label === 'ENCRYPTED PRIVATE KEY' || (label.endsWith('PRIVATE KEY') && bytes.includes('Proc-Type: 4,ENCRYPTED'))
+  );
 }
 
 /** True for an authority that has signed its own certificate. */

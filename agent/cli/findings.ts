@@ -1,43 +1,45 @@
 /**
- * Judges the contents of a volume: whether keys and leaves belong together, chains lead to trust anchors, everything is
- * valid now, and no stranger can read a key.
- *
- * RFC 5280 section 6.1: https://www.rfc-editor.org/rfc/rfc5280#section-6.1
+ * Judges the contents of a volume: whether each file is what it should be, keys and leaves belong together, everything is
+ * valid now, and no stranger can read a key. Where the chains lead is judged in `chain-findings.ts`.
  */
 import type { X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
 import { fromNow } from '../time/span-text.ts';
-import { timeText } from '../time/time-text.ts';
-import { type Chain, type Contents, isIssuedBy, type KeyFile } from './credentials.ts';
-
-export interface Finding {
-  /** `note`: worth knowing, and neither good nor bad. */
-  readonly level: 'ok' | 'note' | 'warn' | 'fail';
-  /** File within the volume; absent: it is about all of them. */
-  readonly path?: string;
-  readonly message: string;
-}
-
-const maxNameLength = 120;
-/** Authorities between a leaf and its anchor. */
-const maxPathLength = 10;
+import { timeText, withoutMilliseconds } from '../time/time-text.ts';
+import { nameOf } from './certificate-names.ts';
+import { type Judged, judgeOrder, judgePath } from './chain-findings.ts';
+import type { AuthorityFile, Chain, KeyFile } from './credentials.ts';
+import type { Finding, Say } from './finding.ts';
 
 /** A refresh begins ten minutes before notAfter at the latest, by the API's rule, and takes seconds. */
 const lateMs = 5 * 60_000;
 
 /** @param now milliseconds since the epoch */
-export function judge(contents: Contents, now: number): readonly Finding[] {
-  const { keys, chains, anchors, faults } = contents;
-  const unread = faults.map(({ path, reason }): Finding => ({ level: 'warn', path, message: reason }));
+export function judge(contents: Judged, now: number): readonly Finding[] {
+  const { keys, chains, intermediates, anchors, empty, faults } = contents;
+  const unread = faults.map(({ path, reason }): Finding => ({ level: 'fail', path, message: reason }));
   if (keys.length === 0 && chains.length === 0 && anchors.length === 0) {
     return [...unread, { level: 'fail', message: 'no key, no certificate and no trust anchor was found' }];
   }
   return [
     ...unread,
+    ...judgeMissing(contents),
     ...keys.flatMap((key) => judgeKey(key, chains)),
     ...distinctChains(chains).flatMap((chain) => judgeChain(chain, contents, now)),
-    ...judgeAnchors(anchors, now),
+    ...judgeCopies(chains),
+    ...intermediates.map((file) => countOf(file, 'intermediate')),
+    ...anchors.flatMap((file) => judgeAnchors(file, now)),
+    ...empty.map(
+      (path): Finding => ({ level: 'note', path, message: 'it is empty, as where an optional bundle is missing' }),
+    ),
   ];
+}
+
+/** What the volume's record asks for and is not there. */
+function judgeMissing({ declared, seen }: Judged): readonly Finding[] {
+  return (declared?.paths ?? [])
+    .filter((path) => !seen.includes(path))
+    .map((path) => ({ level: 'fail', path, message: 'the pod asks for it, and it is missing' }));
 }
 
 function judgeKey({ file, key }: KeyFile, chains: readonly Chain[]): readonly Finding[] {
@@ -68,90 +70,75 @@ function distinctChains(chains: readonly Chain[]): readonly Chain[] {
   return [...byLeaf.values()];
 }
 
-function judgeChain(chain: Chain, contents: Contents, now: number): readonly Finding[] {
+/** Files with a leaf that another file has with as many authorities above it, or with more. */
+function judgeCopies(chains: readonly Chain[]): readonly Finding[] {
+  const distinct = distinctChains(chains);
+  return chains
+    .filter((chain) => !distinct.includes(chain))
+    .flatMap(({ path, leaf, above }) => {
+      const whole = distinct.find((other) => other.leaf.fingerprint256 === leaf.fingerprint256)?.path ?? '';
+      const say: Say = (level, message) => ({ level, path, message });
+      return [say('ok', `it holds the same leaf as ${singleLine(whole, 200)}`), ...judgeOrder([leaf, ...above], say)];
+    });
+}
+
+function judgeChain(chain: Chain, contents: Judged, now: number): readonly Finding[] {
   const { path, leaf, above } = chain;
-  const say = (level: Finding['level'], message: string): Finding => ({ level, path, message });
+  const say: Say = (level, message) => ({ level, path, message });
+  const hasKey = contents.keys.some(({ key }) => leaf.checkPrivateKey(key));
   return [
     judgeDates(leaf, path, now),
-    ...(contents.keys.some(({ key }) => leaf.checkPrivateKey(key)) ? [] : [judgeMissingKey(contents, say)]),
+    ...judgeName(leaf, say),
+    ...(hasKey ? [] : [say('fail', 'no key in the volume belongs to the leaf')]),
     ...judgeOrder([leaf, ...above], say),
-    judgePath(chain, contents, say),
+    ...judgePath(chain, contents),
     ...above
       .filter(({ validToDate }) => validToDate.getTime() <= now)
       .map((authority) => say('warn', `${nameOf(authority)} in the chain has expired`)),
   ];
 }
 
-type Say = (level: Finding['level'], message: string) => Finding;
-
 function judgeDates(leaf: X509Certificate, path: string, now: number): Finding {
   const [begin, end] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
-  const until = `${timeText(end)} (${fromNow(end, now)})`;
+  const told = (time: number): string => `${withoutMilliseconds(timeText(time))} (${fromNow(time, now)})`;
+  const until = told(end);
   if (now < begin) {
-    return { level: 'fail', path, message: `the leaf is valid only from ${timeText(begin)} (${fromNow(begin, now)})` };
+    return { level: 'fail', path, message: `the leaf is valid only from ${told(begin)}` };
   }
   if (now >= end) {
     return { level: 'fail', path, message: `the leaf expired at ${until}` };
   }
-  const isLate = end - now < lateMs;
+  // A certificate of minutes is always in its last ones.
+  const isLate = end - now < Math.min(lateMs, (end - begin) / 6);
   return { level: isLate ? 'warn' : 'ok', path, message: `the leaf ${nameOf(leaf)} expires at ${until}` };
 }
 
-function judgeMissingKey({ faults }: Contents, say: Say): Finding {
-  return faults.length > 0
-    ? say('warn', 'no key that could be read belongs to the leaf')
-    : say('fail', 'no key in the volume belongs to the leaf');
-}
-
-/** TLS wants each certificate to be issued by the one after it. */
-function judgeOrder(certificates: readonly X509Certificate[], say: Say): readonly Finding[] {
-  return certificates.flatMap((certificate, index) => {
-    const next = certificates[index + 1];
-    if (next === undefined || isIssuedBy(certificate, next)) {
-      return [];
-    }
-    return [say('fail', `${nameOf(certificate)} is not issued by the certificate after it, ${nameOf(next)}`)];
-  });
-}
-
-function judgePath({ leaf, above }: Chain, { anchors, intermediates }: Contents, say: Say): Finding {
-  if (anchors.length === 0) {
-    return say('note', 'there are no trust anchors to compare the chain with');
+/** RFC 5280 section 4.1.2.6 wants a subject or an alternative name; RFC 9525 has peers look at the latter only. */
+function judgeName({ subject, subjectAltName }: X509Certificate, say: Say): readonly Finding[] {
+  if (subjectAltName) {
+    return [];
   }
-  const trusted = new Set(anchors.map(({ fingerprint256 }) => fingerprint256));
-  const authorities = [...anchors, ...above, ...intermediates].filter(({ ca }) => ca);
-  let reached = new Map([[leaf.fingerprint256, leaf]]);
-  const seen = new Set(reached.keys());
-  for (let length = 0; length <= maxPathLength && reached.size > 0; length += 1) {
-    const anchor = [...reached.values()].find(({ fingerprint256 }) => trusted.has(fingerprint256));
-    if (anchor !== undefined) {
-      return say('ok', `the chain leads to the trust anchor ${nameOf(anchor)}`);
-    }
-    const issuers = [...reached.values()].flatMap((lower) => authorities.filter((upper) => isIssuedBy(lower, upper)));
-    reached = new Map(
-      issuers
-        .filter(({ fingerprint256 }) => !seen.has(fingerprint256))
-        .map((issuer) => [issuer.fingerprint256, issuer]),
-    );
-    for (const fingerprint of reached.keys()) {
-      seen.add(fingerprint);
-    }
-  }
-  return say('fail', 'the chain leads to none of the trust anchors');
-}
-
-function judgeAnchors(anchors: readonly X509Certificate[], now: number): readonly Finding[] {
-  const expired = anchors.filter(({ validToDate }) => validToDate.getTime() <= now);
-  const count = new Set(anchors.map(({ fingerprint256 }) => fingerprint256)).size;
   return [
-    ...(count === 0 ? [] : [{ level: 'ok', message: `${count} trust anchors` } as const]),
-    ...expired.map((anchor): Finding => ({ level: 'warn', message: `the trust anchor ${nameOf(anchor)} has expired` })),
+    subject
+      ? say('warn', 'the leaf has no alternative name: peers that check names refuse it, whatever its subject is')
+      : say(
+          'warn',
+          'the leaf has no name at all, no subject and no alternative name: peers that check names refuse it',
+        ),
   ];
 }
 
-/** The subject on one line, or the names it is known by; somebody else wrote it. */
-function nameOf({ subject, subjectAltName, serialNumber }: X509Certificate): string {
-  // Without a subject Node gives undefined, whatever the types say.
-  const name = subject || subjectAltName || `with serial number ${serialNumber}`;
-  return `"${singleLine(name, maxNameLength)}"`;
+function judgeAnchors(file: AuthorityFile, now: number): readonly Finding[] {
+  const { path, certificates } = file;
+  return [
+    countOf(file, 'trust anchor'),
+    ...certificates
+      .filter(({ validToDate }) => validToDate.getTime() <= now)
+      .map((anchor): Finding => ({ level: 'warn', path, message: `the trust anchor ${nameOf(anchor)} has expired` })),
+  ];
+}
+
+function countOf({ path, certificates }: AuthorityFile, what: string): Finding {
+  const count = new Set(certificates.map(({ fingerprint256 }) => fingerprint256)).size;
+  return { level: 'ok', path, message: `${count} ${what}${count === 1 ? '' : 's'}` };
 }

@@ -7,7 +7,9 @@ import { readFileSync } from 'node:fs';
 import { readCertificateBlocks } from '../base/pem.ts';
 import { errorText, singleLine } from '../base/redact.ts';
 import { readContents } from './credentials.ts';
-import { type Finding, judge } from './findings.ts';
+import { readDeclared } from './declared.ts';
+import type { Finding } from './finding.ts';
+import { judge } from './findings.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 import { readVolumeFiles } from './volume-files.ts';
 
@@ -45,7 +47,12 @@ function look(directory: string, anchorsPath: string | undefined, now: number): 
   const files = readVolumeFiles(directory);
   try {
     const contents = readContents(files);
-    return judge(given === undefined ? contents : { ...contents, anchors: given }, now);
+    return judge(
+      given === undefined
+        ? { ...contents, declared: readDeclared(directory) }
+        : { ...contents, anchors: [{ path: anchorsPath ?? '', certificates: given }], isGiven: true },
+      now,
+    );
   } finally {
     for (const file of files) {
       if (file.type === 'read') {

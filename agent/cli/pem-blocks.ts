@@ -16,22 +16,30 @@ const beginning = '-----BEGIN ';
 const dashes = '-----';
 const longestLabel = 64;
 
-/** The complete blocks in their order; text between them, and what is begun and not ended, is left out. */
-export function pemBlocks(text: Buffer): readonly PemBlock[] {
+export interface PemText {
+  /** The complete blocks in their order; text between them is left out. */
+  readonly blocks: readonly PemBlock[];
+  /** How many more are begun and not ended. */
+  readonly unfinished: number;
+}
+
+export function pemBlocks(text: Buffer): PemText {
   const blocks: PemBlock[] = [];
+  let unfinished = 0;
   let position = 0;
   for (;;) {
     const start = text.indexOf(beginning, position);
     if (start < 0) {
-      return blocks;
+      return { blocks, unfinished };
     }
     const labelStart = start + beginning.length;
     const labelEnd = text.indexOf(dashes, labelStart);
     if (labelEnd < 0) {
-      return blocks;
+      return { blocks, unfinished: unfinished + 1 };
     }
     position = labelEnd + dashes.length;
     if (labelEnd - labelStart > longestLabel) {
+      unfinished += 1;
       continue;
     }
     const label = text.toString('latin1', labelStart, labelEnd);
@@ -40,6 +48,7 @@ export function pemBlocks(text: Buffer): readonly PemBlock[] {
     // Another block that begins before this one ends: the first has no end of its own.
     const next = text.indexOf(beginning, position);
     if (endStart < 0 || (next >= 0 && next < endStart)) {
+      unfinished += 1;
       continue;
     }
     position = endStart + end.length;

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { errorText } from '../base/redact.ts';
 import { answerLimitMs, askSocket } from './ask-socket.ts';
+import { defaultSocket } from './sockets.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
 const probeUsage = `Usage: pod-certificate-agent probe live|ready [options]
@@ -15,9 +16,6 @@ and with 1 when it is not.
   --socket PATH         the agent's --probe-socket
                         (default: /var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe)
 `;
-
-/** Where the chart's agent has its probe socket. */
-export const defaultSocket = '/var/lib/kubelet/plugins/csi.podcert.io/csi.sock.probe';
 
 const options = {
   socket: { type: 'string', default: defaultSocket },

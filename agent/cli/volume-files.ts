@@ -33,7 +33,15 @@ export function readVolumeFiles(directory: string): readonly VolumeFile[] {
   const volume = realpathSync(directory);
   for (let attempt = 1; ; attempt += 1) {
     const version = versionOf(volume);
-    const files = filePaths(version, '', 0).map((path) => readFile(volume, version, path));
+    const paths = filePaths(version, '', 0);
+    const files = paths.slice(0, maxFiles).map((path) => readFile(volume, version, path));
+    if (paths.length > maxFiles) {
+      files.push({
+        path: '.',
+        type: 'unreadable',
+        reason: `there are more than ${maxFiles} files; the rest was not read`,
+      });
+    }
     // The version was replaced and removed while it was read.
     if (version === versionOf(volume) || attempt >= maxAttempts) {
       return files;
@@ -53,16 +61,13 @@ function versionOf(volume: string): string {
 }
 
 function filePaths(root: string, below: string, depth: number): readonly string[] {
-  if (depth > maxDepth) {
-    return [];
-  }
   const entries = namesIn(join(root, below)).filter(({ name }) => !name.startsWith('..'));
   return entries
     .flatMap((entry) => {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      return entry.isDirectory() ? filePaths(root, path, depth + 1) : [path];
+      return entry.isDirectory() && depth < maxDepth ? filePaths(root, path, depth + 1) : [path];
     })
-    .slice(0, maxFiles);
+    .slice(0, maxFiles + 1);
 }
 
 function namesIn(directory: string) {
@@ -87,6 +92,9 @@ function readRegularFile(path: string, target: string): VolumeFile {
   const descriptor = openSync(target, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
     const stats = fstatSync(descriptor);
+    if (stats.isDirectory()) {
+      return { path, type: 'unreadable', reason: 'it is a directory that is linked to or lies too deep' };
+    }
     if (!stats.isFile()) {
       return { path, type: 'unreadable', reason: 'it is no regular file' };
     }

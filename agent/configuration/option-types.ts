@@ -201,7 +201,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** An IP address with port, or nothing for "do not listen". `localhost` is 127.0.0.1, whatever a resolver says. */
+/** An IP address with port, or nothing for "do not listen". No name, `localhost` included: a resolver says where it leads. */
 export function listenAddress(): OptionType<ListenAddress | undefined> {
   return textType({
     placeholder: 'HOST:PORT',
@@ -210,8 +210,8 @@ export function listenAddress(): OptionType<ListenAddress | undefined> {
       if (text === '') {
         return read(undefined);
       }
-      const [, ipv6, name, port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
-      const host = ipv6 ?? (name === 'localhost' ? '127.0.0.1' : name) ?? '';
+      const [, ipv6, ipv4, port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
+      const host = ipv6 ?? ipv4 ?? '';
       const isAddress = ipv6 === undefined ? isIPv4(host) : isIP(ipv6) === 6;
       return isAddress && Number(port) <= 65_535
         ? read({ host, port: Number(port) })

@@ -88,7 +88,7 @@ export const options = {
     type: nodePath({ maxBytes: maxSocketPathBytes }),
     default: '<csi-socket>.probe',
     description:
-      'Unix socket on which `pod-certificate-agent probe` and `retry` reach the agent; only root can use it.',
+      'Unix socket on which `pod-certificate-agent probe`, `retry` and `status` reach the agent; only root can use it.',
     reloadable: false,
   }),
   registrationDir: valued({

@@ -21,6 +21,8 @@ export interface Capabilities {
   readonly shortestLifetimeSeconds: number;
   /** Who says when a certificate is to be renewed. */
   readonly refreshTime: 'signer' | 'refreshAfter';
+  /** Whether the cluster removes a request with its pod, which owns it. Elsewhere the agent removes it. */
+  readonly ownedByPod: boolean;
   /** Who compares the request with the pod that it is for. */
   readonly identityCheckedBy: 'API server' | 'approver';
 }
@@ -34,6 +36,7 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
     userAnnotations: true,
     shortestLifetimeSeconds: 3600,
     refreshTime: 'signer',
+    ownedByPod: true,
     identityCheckedBy: 'API server',
   },
   certificateSigningRequest: {
@@ -44,6 +47,7 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
     userAnnotations: false,
     shortestLifetimeSeconds: 600,
     refreshTime: 'refreshAfter',
+    ownedByPod: false,
     identityCheckedBy: 'approver',
   },
   certManager: {
@@ -54,6 +58,7 @@ export const capabilities: Readonly<Record<CertificateApi, Capabilities>> = {
     userAnnotations: false,
     shortestLifetimeSeconds: 600,
     refreshTime: 'refreshAfter',
+    ownedByPod: true,
     identityCheckedBy: 'approver',
   },
 };

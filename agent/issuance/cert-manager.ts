@@ -42,6 +42,7 @@ export const certificateRequests: RequestKind<CertificateRequest, 'certManager'>
     };
   },
   accepts: (choice) => (choice.api === 'certManager' ? choice : undefined),
+  outline: (metadata) => ({ metadata, spec: { request: '', issuerRef: { name: '' } } }),
   key: (namespace, requestName) => `${namespace}/${requestName}`,
   asksForTheSame: ({ spec: { issuerRef } }, _, { issuer }) =>
     issuerRef.name === issuer.name &&

@@ -48,6 +48,7 @@ export const certificateSigningRequests: RequestKind<CertificateSigningRequest, 
     };
   },
   accepts: (choice) => (choice.api === 'certificateSigningRequest' ? choice : undefined),
+  outline: (metadata) => ({ metadata, spec: { request: '', signerName: '' } }),
   key: (_, requestName) => requestName,
   asksForTheSame: (existing, order: CertificateOrder) => existing.spec.signerName === order.signerName,
   outcome({ status }, refreshAfter): Outcome | undefined {

@@ -20,6 +20,8 @@ const longestChainBytes = 100 * 1024;
 /** Certificates in a chain, those that are in it twice counted twice. Real ones have up to five. */
 const mostCertificates = 32;
 const longestName = 120;
+/** Of all names of a leaf, in an event. */
+const longestNames = 300;
 
 /**
  * Reads and checks a chain: the leaf comes first, holds our key and agrees with the status, and a path of CAs leads from
@@ -40,12 +42,13 @@ export function verifyChain(
     throw refusal('it holds no certificate');
   }
   checkKey(leaf, spki, sent.length);
-  const { serialNumber, validFromDate, validToDate } = leaf.x509();
+  const { serialNumber, subjectAltName = '', validFromDate, validToDate } = leaf.x509();
   const certificates = checkPath(leaf, others, now);
   checkTimes(leaf, outcome, now);
   return {
     certificates: certificates.map(({ der }) => der),
     serialNumber: serialNumber.toUpperCase(),
+    names: cut(subjectAltName, longestNames),
     notBefore: validFromDate.getTime(),
     notAfter: validToDate.getTime(),
     beginRefreshAt: outcome.beginRefreshAt,

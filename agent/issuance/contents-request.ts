@@ -9,10 +9,11 @@ import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
-import type { Condition, KubernetesObject } from '../kubernetes/objects.ts';
+import type { Condition, ObjectMeta } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { certificationRequestInfo } from './certification-request.ts';
 import { verifyChain } from './chain.ts';
+import { type Claims, type ContentsRequest, createClaims, isOutline } from './claims.ts';
 import { createFollowing } from './following.ts';
 import { type HurdleEvents, tellWithEvents } from './hurdle-events.ts';
 import { type CertificateApi, defaultRefreshAfter, type IssuerChoice, type RequestSettings } from './issuer-rules.ts';
@@ -21,6 +22,8 @@ import { type PodTokens, refusalOfAccount } from './pod-account.ts';
 import type { RequestCache, SimpleRequestApi } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
 import { namesFor } from './template.ts';
+
+export type { ContentsRequest } from './claims.ts';
 
 type ContentsApi = Exclude<CertificateApi, 'podCertificateRequest'>;
 /** How a rule asks through an API of this sort. */
@@ -31,9 +34,6 @@ interface ContentsChoices {
   readonly certManager: Extract<IssuerChoice, { readonly api: 'certManager' }>;
 }
 
-/** An object that carries a PKCS#10 request: PEM, base64. */
-export type ContentsRequest = KubernetesObject & { readonly spec: { readonly request: string } };
-
 /** What differs between the APIs. */
 export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = ContentsApi> {
   readonly api: A;
@@ -41,6 +41,8 @@ export interface RequestKind<T extends ContentsRequest, A extends ContentsApi = 
   readonly kind: string;
   /** @param request PKCS#10 request, PEM, base64 */
   body(order: CertificateOrder, request: string, choice: ChoiceOf<A>, nodeName: string): T;
+  /** A request of which no more is known than that it is there. */
+  outline(metadata: ObjectMeta): T;
   /** The key of a request in the live copy. */
   key(namespace: string, requestName: string): string;
   /** Whether an existing request of this name and public key asks the same signer. */
@@ -94,6 +96,8 @@ export function conditionOf(
   return condition && { reason: condition.reason ?? '', message: condition.message ?? '' };
 }
 
+/** After that the next list shows what became of a request. */
+const longestReadMs = 60_000;
 const longestDetail = 1024;
 const longestShown = 100;
 
@@ -134,6 +138,8 @@ export interface ContentsIssuerOptions<T extends ContentsRequest, A extends Cont
   readonly kind: RequestKind<T, A>;
   readonly calls: SimpleRequestApi<T>;
   readonly cache: RequestCache<T> & { list(): readonly T[] };
+  /** What the live copy keeps whole; by default it keeps all. */
+  readonly claims?: Claims<T>;
   readonly nodeName: string;
   /** The trust domain of SPIFFE IDs; asked for with every request. */
   readonly trustDomain: () => string;
@@ -150,7 +156,8 @@ export interface ContentsIssuerOptions<T extends ContentsRequest, A extends Cont
 export function createContentsIssuer<T extends ContentsRequest, A extends ContentsApi>(
   options: ContentsIssuerOptions<T, A>,
 ): Issuer {
-  const { kind, calls, cache, nodeName } = options;
+  const { kind, calls, cache, nodeName, claims = createClaims<T>(kind.outline) } = options;
+  /** Of the requests that are followed, by key. */
   const refreshAfter = new Map<string, number>();
   const outcomeOf = (request: T): Outcome | undefined => {
     const known = refreshAfter.get(kind.key(request.metadata.namespace ?? '', request.metadata.name));
@@ -189,6 +196,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     const { namespace } = pod;
     const choice = choiceFor(pod, order.signerName);
     const call = { priority: order.priority, signal };
+    claims.claim(kind.key(namespace, order.requestName));
     try {
       const body = kind.body(order, await requestFor(order, key, choice), choice, nodeName);
       await create(body, choice, pod, call);
@@ -196,14 +204,26 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
       if (!(error instanceof AgentError && error.code === 'Conflict')) {
         throw error;
       }
+      const known = cache.get(kind.key(namespace, order.requestName));
       const existing =
-        cache.get(kind.key(namespace, order.requestName)) ?? (await calls.get(namespace, order.requestName, call));
+        known === undefined || isOutline(known) ? await calls.get(namespace, order.requestName, call) : known;
       if (!holdsKey(existing, key.spki) || !kind.asksForTheSame(existing, order, choice)) {
         const message = `a ${kind.kind} ${order.requestName} exists that this agent did not make`;
         throw new AgentError('Conflict', message, { actor: 'nobody', cause: error });
       }
     }
     following.submitted(kind.key(namespace, order.requestName));
+  }
+
+  /** How to read a request of an earlier run, which the live copy may have taken for somebody else's. */
+  function missedBy(namespace: string, requestName: string): (() => Promise<T>) | undefined {
+    const key = kind.key(namespace, requestName);
+    const known = cache.get(key);
+    const wasClaimed = claims.claim(key);
+    const isMissed = known === undefined ? !wasClaimed && cache.lists().taken > 0 : isOutline(known);
+    return isMissed
+      ? () => calls.get(namespace, requestName, { priority: 'first', signal: AbortSignal.timeout(longestReadMs) })
+      : undefined;
   }
 
   /** By the rules in force; a rule that has changed meanwhile says nothing about a request of the old one. */
@@ -219,11 +239,18 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     }
   }
 
-  /** With it goes what an earlier removal has left of this source. */
-  function removeAnswered(namespace: string, requestName: string): void {
-    const answered = cache.get(kind.key(namespace, requestName));
-    const others = answered === undefined ? [] : leftovers(answered, cache.list());
-    for (const name of [requestName, ...others.map(({ metadata }) => metadata.name)]) {
+  /**
+   * It has no owner, or one that may live for long, and nobody is to approve it any more. With it goes what an earlier removal
+   * has left of this source.
+   */
+  function removeUseless(namespace: string, requestName: string): void {
+    const useless = cache.get(kind.key(namespace, requestName));
+    const others = useless === undefined ? [] : leftovers(useless, cache.list());
+    const left = others
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => !refreshAfter.has(kind.key(namespace, name)));
+    claims.release(kind.key(namespace, requestName));
+    for (const name of [requestName, ...left]) {
       calls.remove(namespace, name).catch(options.onFault);
     }
   }
@@ -244,22 +271,19 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
       const teller = options.events && onHurdle && tellWithEvents(options.events, { namespace, requestName }, onHurdle);
       const onOutcome = (outcome: Outcome): void => {
         refreshAfter.delete(key);
+        claims.release(key);
         teller?.end();
         listener(outcome);
-        // By now the answer is kept in the volume; the request has no owner that would take it away.
-        if (outcome.type !== 'gone') {
-          removeAnswered(namespace, requestName);
-        }
       };
-      const end = following.follow(key, onOutcome, teller?.hinder ?? onHurdle);
+      const end = following.follow(key, onOutcome, teller?.hinder ?? onHurdle, missedBy(namespace, requestName));
       return () => {
         refreshAfter.delete(key);
+        claims.release(key);
         teller?.end();
         end();
       };
     },
-    // It has no owner, or one that may live for long, and nobody is to approve it any more.
-    abandon: ({ namespace, requestName }) => void calls.remove(namespace, requestName).catch(options.onFault),
+    abandon: ({ namespace, requestName }) => removeUseless(namespace, requestName),
     verify: verifyChain,
   };
 }

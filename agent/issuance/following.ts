@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { createBoundedMap } from '../base/bounded-map.ts';
+import { AgentError } from '../base/errors.ts';
 import { type KubernetesObject, keyOf } from '../kubernetes/objects.ts';
 import type { Hurdle, Outcome } from '../lifecycle/ports.ts';
 import type { RequestCache, RequestEvent } from './request-calls.ts';
@@ -20,14 +21,21 @@ interface Follower<T> {
   changed(event: ObjectEvent<T>): void;
 }
 
-export interface Following {
+export interface Following<T> {
   /** Notes that the request exists from now on. @param key `namespace/name`, of a cluster-scoped request its name */
   submitted(key: string): void;
   /**
    * Tells the outcome once, and before it what the request waits for, whenever that changes; never before this call has
-   * returned. @returns ends the following
+   * returned.
+   * @param readMissed reads a request that exists and that the live copy may not hold
+   * @returns ends the following
    */
-  follow(key: string, listener: (outcome: Outcome) => void, onHurdle?: (hurdle: Hurdle) => void): () => void;
+  follow(
+    key: string,
+    listener: (outcome: Outcome) => void,
+    onHurdle?: (hurdle: Hurdle) => void,
+    readMissed?: () => Promise<T>,
+  ): () => void;
 }
 
 /**
@@ -38,7 +46,7 @@ export function createFollowing<T extends KubernetesObject>(
   cache: RequestCache<T>,
   outcomeOf: (request: T) => Outcome | undefined,
   hurdleOf: (request: T) => Hurdle | undefined = () => undefined,
-): Following {
+): Following<T> {
   /** By key: the list that had begun when the request was known to exist. */
   const submittedAt = createBoundedMap<string, number>(rememberedSubmissions);
   /**
@@ -81,9 +89,9 @@ export function createFollowing<T extends KubernetesObject>(
     submitted(key) {
       submittedAt.set(key, cache.lists().begun);
     },
-    follow(key, listener, onHurdle = () => undefined) {
-      // A request of an earlier run of the agent is older than every list of this one.
-      const existsSince = submittedAt.get(key) ?? 0;
+    follow(key, listener, onHurdle = () => undefined, readMissed = undefined) {
+      // A request of an earlier run of the agent is older than every list of this one; a list may not have kept it.
+      const existsSince = readMissed === undefined ? (submittedAt.get(key) ?? 0) : cache.lists().begun;
       let ended = false;
       let told: Hurdle | undefined;
 
@@ -133,7 +141,16 @@ export function createFollowing<T extends KubernetesObject>(
 
       const follower: Follower<T> = { look, changed };
       join(key, follower);
-      queueMicrotask(look);
+      if (readMissed === undefined) {
+        queueMicrotask(look);
+      } else {
+        // What cannot be read now, the next list shows.
+        readMissed().then(read, (error) => {
+          if (error instanceof AgentError && error.code === 'NotFound') {
+            settle({ type: 'gone' });
+          }
+        });
+      }
       return end;
     },
   };

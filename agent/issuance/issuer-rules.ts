@@ -79,6 +79,11 @@ const settings = {
       v.array(v.custom<Usage>(isUsage, `must be one of ${usageNames.join(', ')}`)),
       v.minLength(1),
       v.check((usages) => new Set(usages).size === usages.length, 'must not repeat a usage'),
+      // A request holds it once, and cert-manager's webhook wants it as often as it is listed.
+      v.check(
+        (usages) => !(usages.includes('email protection') && usages.includes('s/mime')),
+        'must not hold both "email protection" and "s/mime", which are one usage',
+      ),
     ),
     () => [...defaultUsages],
   ),
@@ -91,11 +96,18 @@ const settings = {
   organizations: texts,
   allowFromPod: v.optional(allowFromPodSchema(templateText), () => ({ ...allowNothing })),
 };
-const reference = v.strictObject({
-  name: v.pipe(v.string(), v.minLength(1)),
-  kind: v.optional(v.string(), 'Issuer'),
-  group: v.optional(v.string(), 'cert-manager.io'),
-});
+const certManagerGroup = 'cert-manager.io';
+const reference = v.pipe(
+  v.strictObject({
+    name: v.pipe(v.string(), v.minLength(1)),
+    kind: v.optional(v.string(), 'Issuer'),
+    group: v.optional(v.string(), certManagerGroup),
+  }),
+  v.check(
+    ({ kind, group }) => group !== certManagerGroup || kind === 'Issuer' || kind === 'ClusterIssuer',
+    `must have the kind Issuer or ClusterIssuer, or name the group of another kind (${certManagerGroup} is the default)`,
+  ),
+);
 const written = v.pipe(
   v.array(
     v.pipe(
@@ -242,7 +254,7 @@ const issuers = 'issuers.cert-manager.io/';
 
 /** The issuer that a signer's name means to cert-manager; undefined when it means none. @throws AgentError */
 function certManagerIssuer(signerName: string, namespace: string): IssuerReference | undefined {
-  const group = 'cert-manager.io';
+  const group = certManagerGroup;
   if (signerName.startsWith(clusterIssuers)) {
     return { name: signerName.slice(clusterIssuers.length), kind: 'ClusterIssuer', group };
   }

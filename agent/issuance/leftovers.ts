@@ -1,6 +1,6 @@
 /**
  * Requests that are of no more use although nobody has removed them: a source of a volume has one request at a time, so
- * when one is answered, every other of that source is left over from a removal that failed, from an agent that ended before
+ * when one has served, every other of that source is left over from a removal that failed, from an agent that ended before
  * it, or from a request that was given up.
  */
 import type { KubernetesObject } from '../kubernetes/objects.ts';
@@ -12,8 +12,8 @@ export const podLabel = 'podcert.io/pod-uid';
 const ofOneSource = /^(.+)-[0-9a-f]{40}\.[a-z]+$/;
 
 /** The other requests of the same source, among those of the node. */
-export function leftovers<T extends KubernetesObject>(answered: T, requests: readonly T[]): readonly T[] {
-  const { name, namespace, labels } = answered.metadata;
+export function leftovers<T extends KubernetesObject>(served: T, requests: readonly T[]): readonly T[] {
+  const { name, namespace, labels } = served.metadata;
   const [, source] = ofOneSource.exec(name) ?? [];
   const pod = labels?.[podLabel];
   if (source === undefined || pod === undefined) {

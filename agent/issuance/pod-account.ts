@@ -38,7 +38,7 @@ export function tokenMissing(pod: PodReference, why: string, more: Partial<Agent
   return new AgentError('TokenMissing', message, { actor: 'cluster operator', ...more });
 }
 
-/** RBAC's words for an account that lacks a permission; a policy that refuses has others. */
+/** RBAC's words for an account that lacks a permission; another authorizer has others. */
 const lacksPermission = /\bcannot create resource\b/;
 
 /** Where the requests of an API are made, in the words of RBAC. */
@@ -50,11 +50,9 @@ const resources: Readonly<Record<ContentsApi, string>> = {
 /** What a request made with a pod's token is refused with, for those who can mend it; any other error stays as it is. */
 export function refusalOfAccount(error: unknown, pod: PodReference, api: ContentsApi): unknown {
   const failure = apiFailureOf(error);
-  if (failure?.httpStatus !== 401 && failure?.httpStatus !== 403) {
-    return error;
-  }
-  // A namespace that is going away lets nobody make anything.
-  if (failure.causes.some(({ reason }) => reason === 'NamespaceTerminating')) {
+  // By the code: a namespace that is being deleted refuses everybody, and a policy may have nothing against the account.
+  const isRefusal = error instanceof AgentError && error.code === 'Forbidden';
+  if (!isRefusal || (failure?.httpStatus !== 401 && failure?.httpStatus !== 403)) {
     return error;
   }
   const refuse = (message: string): AgentError =>

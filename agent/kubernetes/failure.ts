@@ -49,6 +49,13 @@ const meanings: Readonly<Record<number, readonly [ErrorCode, Actor]>> = {
   429: ['Unavailable', 'nobody'],
 };
 
+/** What a policy of the cluster does not take; most webhooks say that with 403, a ValidatingAdmissionPolicy with 422. */
+const refusedByPolicy = ['Rejected', 'cluster operator'] as const;
+
+/** How the API server begins what a webhook says, and what a policy says. */
+const policyWords =
+  /^admission webhook "[^"]*" denied the request|^\S+ "[^"]*" is forbidden: ValidatingAdmissionPolicy '[^']*' with binding '[^']*' denied/;
+
 /** OpenSSL's and Node's words for a server certificate that is not trusted or not the server's. */
 const tlsFaults = new Set([
   'CERT_HAS_EXPIRED',
@@ -84,6 +91,15 @@ export function isUnrelatedToNode(error: unknown): boolean {
   );
 }
 
+/**
+ * True when an admission webhook or a ValidatingAdmissionPolicy refused what the caller had permission for. No permission
+ * that somebody could give would help.
+ * https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+ */
+export function isRefusedByPolicy({ httpStatus, message }: ApiFailure): boolean {
+  return httpStatus >= 400 && httpStatus < 500 && policyWords.test(message);
+}
+
 /** True when the server's certificate was not accepted: the CA may have been rotated. */
 export function isTlsFault(error: unknown): boolean {
   return tlsFaults.has(codeOf(error));
@@ -104,7 +120,9 @@ export function replyError(call: CallWords, httpStatus: number, body: string, re
     ...aboutOf(status),
     causes: status?.details?.causes ?? [],
   };
-  const [code, actor] = meaningOf(httpStatus);
+  const [code, actor] = isRefusedByPolicy(failure)
+    ? refusedByPolicy
+    : meaningOf(isNamespaceEnding(failure) ? 503 : httpStatus);
   const seconds = status?.details?.retryAfterSeconds;
   const wait = retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined);
   return new AgentError(code, wordsFor(call, failure), {
@@ -150,7 +168,10 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   if (failure.httpStatus === 403 && isImpersonationOfUsers(call, failure)) {
     return `the API server does not let the agent act as ${failure.about?.name} (${what}), because it knows no constrained impersonation: that is in Kubernetes 1.36 and newer, with the feature ConstrainedImpersonation on. Do not allow the agent to impersonate users: that is the right to be anybody. Use identity.mode serviceAccount, in which signers have to look up the pod (docs/security.md)`;
   }
-  if (failure.httpStatus === 403) {
+  if (isNamespaceEnding(failure)) {
+    return `cannot ${what}: the namespace is being deleted, and nothing new can be made in it [HTTP ${failure.httpStatus}]`;
+  }
+  if (failure.httpStatus === 403 && !isRefusedByPolicy(failure)) {
     return `the API server does not let ${call.who} ${what}: ${failure.message}`;
   }
   const fields = failure.causes.flatMap((cause) =>
@@ -160,6 +181,11 @@ function wordsFor(call: CallWords, failure: ApiFailure): string {
   );
   const detail = fields.length === 0 ? '' : ` (${shorten(fields.join('; '))})`;
   return `cannot ${what}: ${failure.message}${detail} [HTTP ${failure.httpStatus}]`;
+}
+
+/** A namespace that is being deleted lets nobody make anything in it: no permission is missing, and its pods go too. */
+function isNamespaceEnding({ httpStatus, causes }: ApiFailure): boolean {
+  return httpStatus === 403 && causes.some(({ reason }) => reason === 'NamespaceTerminating');
 }
 
 /**

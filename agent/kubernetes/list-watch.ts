@@ -65,6 +65,8 @@ export interface ListWatchOptions<T> {
   readonly wallClock?: () => number;
   /** From 0 to below 1. Default `Math.random`. */
   readonly random?: () => number;
+  /** What is kept of an object while so many are held; undefined: nothing. Default: all. */
+  readonly keep?: (object: T, held: number) => T | undefined;
   /** What has to happen before more objects are taken; nothing while there is room for more. */
   readonly untilRoom?: () => Promise<void> | undefined;
   /** The collection answered 404: it is not served under this path. */
@@ -83,6 +85,7 @@ const priority = 'first';
 
 export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions<T>): ListWatch<T> {
   const { client, path, decode, as = 'self', pageSize = 250, idleTimeoutMs = 70_000 } = options;
+  const { keep: keepOf = (object: T): T | undefined => object } = options;
   const { clock = createMonotonicClock(), wallClock = Date.now, random = Math.random } = options;
   const backoff = options.backoffMs ?? { first: 250, longest: 30_000 };
   const stopping = new AbortController();
@@ -119,7 +122,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   function keep(item: unknown, found: Map<string, T>): void {
     try {
       const object = decode(item);
-      found.set(keyOf(object), object);
+      const kept = keepOf(object, found.size);
+      if (kept !== undefined) {
+        found.set(keyOf(object), kept);
+      }
     } catch (fault) {
       options.onError?.(typed(fault));
       const { key = '' } = outlineOf(item);
@@ -211,10 +217,11 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       options.onError?.(typed(fault));
       return;
     }
-    if (type === 'DELETED') {
+    const kept = type === 'DELETED' ? undefined : keepOf(object, copy.size());
+    if (kept === undefined) {
       copy.remove(object);
     } else {
-      copy.put(object);
+      copy.put(kept);
     }
   }
 

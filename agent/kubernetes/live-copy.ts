@@ -14,6 +14,7 @@ export interface LiveCopy<T> {
   /** @param key `namespace/name`, of a cluster-scoped object its name. */
   get(key: string): T | undefined;
   list(): T[];
+  size(): number;
   /** Tells what happens from now on; what is there already is in `list()`. @returns ends the subscription. */
   subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
   put(object: T): void;
@@ -65,6 +66,7 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
   return {
     get: (key) => objects.get(key),
     list: () => [...objects.values()],
+    size: () => objects.size,
     subscribe(listener) {
       const own = (event: ListWatchEvent<T>): void => listener(event);
       listeners.add(own);

@@ -122,6 +122,11 @@ export interface Pod extends KubernetesObject {
 export interface Container {
   readonly name: string;
   readonly securityContext?: { readonly runAsUser?: number };
+  readonly volumeMounts?: readonly {
+    readonly name: string;
+    readonly subPath?: string;
+    readonly subPathExpr?: string;
+  }[];
 }
 
 /** metav1.Status: the body of an error reply. */

@@ -152,6 +152,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
       const podIPs = addressesOf(pod);
       const fsGroup = pod.spec?.securityContext?.fsGroup;
       const runAsUser = commonRunAsUser(pod);
+      const subPathMounts = mountsBySubPath(pod);
       return {
         pod: { ...reference, serviceAccountName },
         serviceAccountUID: uidOf(serviceAccount, `service account ${namespace}/${serviceAccountName}`),
@@ -162,6 +163,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
         ...(podIPs === undefined ? {} : { podIPs }),
         ...(fsGroup === undefined ? {} : { fsGroup }),
         ...(runAsUser === undefined ? {} : { runAsUser }),
+        ...(subPathMounts.size === 0 ? {} : { subPathMounts }),
       };
     },
   };
@@ -178,6 +180,20 @@ export function commonRunAsUser(pod: Pod): number | undefined {
   );
   const [first] = users;
   return users.every((user) => user === first) ? first : undefined;
+}
+
+/** The containers that mount but a part of a volume, by the volume's name. */
+export function mountsBySubPath(pod: Pod): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
+    for (const { name, subPath, subPathExpr } of container.volumeMounts ?? []) {
+      const names = found.get(name) ?? [];
+      if ((subPath || subPathExpr) && !names.includes(container.name)) {
+        found.set(name, [...names, container.name]);
+      }
+    }
+  }
+  return found;
 }
 
 function labelled({ metadata: { labels, annotations } }: KubernetesObject): Labelled {

@@ -127,7 +127,11 @@ const certificateRequest = fields({
 
 const clusterTrustBundle = fields({ ...object, spec: fields({ signerName: maybeText, trustBundle: text }) });
 
-const container = fields({ name: text, securityContext: v.exactOptional(fields({ runAsUser: maybeInteger })) });
+const container = fields({
+  name: text,
+  securityContext: v.exactOptional(fields({ runAsUser: maybeInteger })),
+  volumeMounts: v.exactOptional(v.array(fields({ name: text, subPath: maybeText, subPathExpr: maybeText }))),
+});
 
 const pod = fields({
   ...object,

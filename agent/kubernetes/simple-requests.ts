@@ -57,12 +57,16 @@ export function createSimpleRequestApi<T extends KubernetesObject>(client: ApiCl
   };
 }
 
-/** @param labelSelector selects the node's requests */
+/**
+ * @param labelSelector selects the node's requests
+ * @param keep what is kept of each in memory
+ */
 export function watchOwnRequests<T extends KubernetesObject>(
   client: ApiClient,
   kind: RequestResource<T>,
   labelSelector: string,
   onError: (error: AgentError) => void,
+  keep?: (request: T, held: number) => T | undefined,
 ): FollowedWatch<T> {
   return createFollowedWatch(() =>
     createListWatch<T>({
@@ -71,6 +75,7 @@ export function watchOwnRequests<T extends KubernetesObject>(
       decode: kind.decode,
       query: { labelSelector },
       onError,
+      ...(keep === undefined ? {} : { keep }),
       path: async () => resourcePath(kind.pathPrefix, { resource: kind.resource }),
     }),
   );

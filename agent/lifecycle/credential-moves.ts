@@ -27,7 +27,8 @@ export function newAttempt(
   trust: Trust,
   at: Moment,
 ): Attempt {
-  return { keyType, current, trust, warned: 'nothing', failures: 0, startedAt: at.now, since: at.now };
+  const none = { failures: 0, lastFailure: undefined };
+  return { keyType, current, trust, warned: 'nothing', ...none, startedAt: at.now, since: at.now };
 }
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
@@ -105,7 +106,7 @@ export function pause(
   const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
   effects.push(...remember(failure, failures, at.now, until));
   effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
-  const pausing: Attempt = { ...attempt, failures, since: at.now };
+  const pausing: Attempt = { ...attempt, failures, lastFailure: failure, since: at.now };
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 

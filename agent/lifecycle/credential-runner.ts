@@ -47,6 +47,8 @@ export interface CredentialRunner {
    * (ten where the API server judged the request invalid). May be called at any time and as often as one likes.
    */
   wake(): void;
+  /** The answer to this request is in the volume, if not yet in its files: a restart does not ask for it again. */
+  kept(requestName: string): void;
   /** The answer is in the files. */
   written(): void;
   /** The stored key cannot be projected. */
@@ -81,6 +83,8 @@ export function runCredential(
   let unfollow = (): void => {};
   /** The request whose answer is waited for. */
   let followed: string | undefined;
+  /** The request whose answer has come, until that is kept or of no use: before it is, nobody else has it. */
+  let answered: string | undefined;
   let awaitAddresses: (() => void) | undefined;
   const work = createCredentialWork(
     {
@@ -170,6 +174,7 @@ export function runCredential(
           { namespace: record.pod.namespace, requestName: effect.requestName, signerName },
           (outcome) => {
             followed = undefined;
+            answered = outcome.type === 'gone' ? undefined : effect.requestName;
             dispatch(work.judge(outcome));
           },
           (hurdle) => dispatch({ type: 'hindered', hurdle }),
@@ -187,7 +192,7 @@ export function runCredential(
         void checkPod();
         return;
       case 'saveAnswer':
-        volume.saveAnswer(index, effect.answer).catch((error: unknown) => host.fault(index, error));
+        void saveAnswer(effect.answer, answered);
         return;
       case 'saveSetback':
         keep(() => volume.saveSetback(index, effect.setback));
@@ -197,6 +202,7 @@ export function runCredential(
         return;
       case 'discardPending':
         host.discard(index);
+        release(answered);
         return;
       case 'notify':
         report({ ...effect.news, volume: record, source: index, signerName, keyType });
@@ -206,7 +212,24 @@ export function runCredential(
     }
   };
 
-  /** Gives up a request that nobody has answered. */
+  const saveAnswer = async (answer: IssuedChain, requestName: string | undefined): Promise<void> => {
+    try {
+      await volume.saveAnswer(index, answer);
+      release(requestName);
+    } catch (error) {
+      host.fault(index, error);
+    }
+  };
+
+  /** The answered request may go, unless it went before or is another one's by now. */
+  const release = (requestName: string | undefined): void => {
+    if (requestName === answered) {
+      answered = undefined;
+      abandon(requestName);
+    }
+  };
+
+  /** The request is of no more use. */
   const abandon = (requestName: string | undefined): void => {
     if (requestName !== undefined) {
       issuer.abandon?.({ namespace: record.pod.namespace, requestName, signerName });
@@ -254,6 +277,7 @@ export function runCredential(
     state: () => state,
     retryAt: () => retryTime(state),
     wake: () => dispatch({ type: 'retryNow' }),
+    kept: release,
     written: () => dispatch({ type: 'written' }),
     keyUnfit(why) {
       const message = `the stored private key ${why}; another is made`;
@@ -269,6 +293,7 @@ export function runCredential(
       awaitAddresses?.();
       if (isRemoved) {
         abandon(requestUnderWay(state));
+        release(answered);
       }
     },
   };

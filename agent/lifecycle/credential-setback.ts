@@ -38,7 +38,7 @@ export function remember(failure: Failure, failures: number, at: number, until: 
 
 /** The attempt with the failures that are known of; one that has waited long enough begins a new request with them. */
 export function afterSetback(attempt: Attempt, setback: Setback | undefined): Attempt {
-  return setback === undefined ? attempt : { ...attempt, failures: setback.failures };
+  return setback === undefined ? attempt : { ...attempt, failures: setback.failures, lastFailure: failureOf(setback) };
 }
 
 /** The pause that an earlier run of the agent began; undefined once it is over, or when the clock says nothing about it. */

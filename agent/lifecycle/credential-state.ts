@@ -59,6 +59,8 @@ export interface Attempt {
   readonly warned: Warned;
   /** Failures in a row since the last certificate. */
   readonly failures: number;
+  /** The last of them: until there is another answer, it is what is known of the signer. */
+  readonly lastFailure: Failure | undefined;
   /** When this issuance was decided on. */
   readonly startedAt: number;
   /** When the present step was begun. */

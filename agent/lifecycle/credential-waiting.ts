@@ -105,6 +105,7 @@ function tellOfWaiting(state: Awaiting, at: Moment, before: readonly Effect[]): 
     return { state, effects: before };
   }
   const { requestName, hurdle, told } = state;
+  const { current } = state.attempt;
   const waitedMs = elapsed(state.attempt, at);
   const news = notify({
     type: 'waitingForSigner',
@@ -112,6 +113,7 @@ function tellOfWaiting(state: Awaiting, at: Moment, before: readonly Effect[]): 
     waitedMs,
     ...(hurdle === undefined ? {} : { hurdle }),
     ...(told === undefined ? {} : { again: true }),
+    ...(current === undefined ? {} : { notAfter: current.notAfter }),
   });
   const tellAt = at.now + Math.max(waitedMs, waitingNoticeAfterMs);
   return { state: { ...state, told: { hurdle }, tellAt }, effects: [...before, news] };

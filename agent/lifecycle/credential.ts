@@ -49,7 +49,7 @@ import {
 } from './credential-trust.ts';
 import { beginWaiting, onAwaitingTimer, timeToTell, whileAwaiting } from './credential-waiting.ts';
 import type { EndReason } from './notices.ts';
-import { latestRefresh } from './pace.ts';
+import { isRefreshLate, latestRefresh } from './pace.ts';
 
 /** Takes up a credential: a new one, or what an earlier run of the agent left. */
 export function begin(keyType: KeyType, found: Found, at: Moment): Transition {
@@ -233,10 +233,14 @@ function whileProjecting(state: Projecting, event: CredentialEvent, at: Moment):
 function whenWritten(state: Projecting, at: Moment): Transition {
   const { attempt, certificate } = state;
   const { requestName, serialNumber, notBefore, notAfter, refreshAt } = certificate;
+  const { names } = state.answer;
+  const first = attempt.current === undefined;
   const projected = notify({
     type: 'projected',
     requestName,
-    first: attempt.current === undefined,
+    first,
+    ...(names === undefined ? {} : { names }),
+    ...(first && isRefreshLate(certificate) ? { isRefreshLate: true } : {}),
     serialNumber,
     notBefore,
     notAfter,

@@ -46,6 +46,8 @@ export type CredentialNotice = CredentialSubject &
         readonly hurdle?: Hurdle;
         /** Set when it was said of this request before. */
         readonly again?: true;
+        /** At a refresh: until when the certificate in the files is valid. */
+        readonly notAfter?: number;
       }
     /** The signer's certificate was accepted. */
     | { readonly type: 'answered'; readonly requestName: string; readonly tookMs: number }
@@ -70,6 +72,10 @@ export type CredentialNotice = CredentialSubject &
         readonly notBefore: number;
         readonly notAfter: number;
         readonly refreshAt: number;
+        /** The leaf's subject alternative names, empty where it has none; absent: not known. */
+        readonly names?: string;
+        /** Of the first certificate: its refresh was planned for the last tenth of its lifetime. */
+        readonly isRefreshLate?: true;
         /** From the answer to the files. */
         readonly writeMs: number;
         /** From the decision to ask to the files. */
@@ -134,9 +140,17 @@ export type CredentialNotice = CredentialSubject &
 /** What happened to one clusterTrustBundle source. */
 export type TrustNotice = { readonly volume: VolumeRecord; readonly source: number } & (
   | { readonly type: 'anchorsProjected'; readonly first: boolean; readonly certificates: number }
-  | { readonly type: 'anchorsMissing'; readonly message: string; readonly isOperators?: true }
+  | {
+      readonly type: 'anchorsMissing';
+      readonly message: string;
+      readonly isOperators?: true;
+      /** Set when there are anchors in the files, which stay. */
+      readonly kept?: true;
+    }
   /** There are bundles, and they go over a limit or cannot be read; the message says who can mend that. */
   | { readonly type: 'anchorsRefused'; readonly message: string }
+  /** Some of the anchors that the source selects have expired; said again when there are more. */
+  | { readonly type: 'anchorsExpired'; readonly expired: number; readonly dropped: boolean }
   | { readonly type: 'anchorsNotWritten'; readonly error: AgentError; readonly retryAt: number }
 );
 
@@ -145,6 +159,8 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'publishing' }
   | { readonly type: 'published'; readonly tookMs: number }
   | { readonly type: 'unpublished' }
+  /** Containers of its pod mount but a part of it, and see no renewal. Said once, when the volume is made. */
+  | { readonly type: 'mountedBySubPath'; readonly containers: readonly string[] }
   /** Its own state could not be used, or its files were damaged; it was made anew, and its certificates are renewed. */
   | { readonly type: 'healed'; readonly reason: string }
   /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
@@ -181,6 +197,8 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly refreshAt?: number;
   readonly nextAttemptAt?: number;
   readonly lastError?: string;
+  /** Since when its first certificate is waited for; absent: it is there, or what is missing is another source's. */
+  readonly waitingSince?: number;
   /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
   readonly trustMismatchSince?: number;
 }

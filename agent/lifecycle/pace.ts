@@ -148,3 +148,8 @@ export function shortestWokenPause(isDeterministic: boolean): number {
 export function patience(timeLeftMs: number): number {
   return timeLeftMs > 0 ? Math.min(Math.max(timeLeftMs / 2, shortestPatience), requestLifetime) : requestLifetime;
 }
+
+/** Whether a signer wants its certificate refreshed when less than a tenth of its lifetime is left: little for a second attempt. */
+export function isRefreshLate({ notBefore, notAfter, beginRefreshAt }: Validity): boolean {
+  return beginRefreshAt > notAfter - (notAfter - notBefore) / 10;
+}

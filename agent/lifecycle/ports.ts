@@ -63,6 +63,8 @@ export interface PodIdentity {
   readonly fsGroup?: number;
   /** The one runAsUser that every container of the pod runs as, where there is one. */
   readonly runAsUser?: number;
+  /** By volume: names of the containers that mount but a part of it (`subPath`). Absent: none does. */
+  readonly subPathMounts?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** An object's labels and annotations, by key. */
@@ -220,8 +222,8 @@ export interface Issuer {
     withAnchors?: boolean,
   ): IssuedChain;
   /**
-   * The request is of no more use, answered or not: nobody follows it any more, and its key is gone. Absent: whoever made
-   * the API sees to it.
+   * The request is of no more use: its answer is kept in the volume, or is a refusal, or nobody waits for one any more.
+   * Absent: whoever made the API sees to it.
    */
   abandon?(request: RequestReference): void;
   /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
@@ -230,7 +232,13 @@ export interface Issuer {
 
 /** What a clusterTrustBundle source selects now. */
 export type Anchors =
-  | { readonly type: 'found' /** DER, deduplicated, in stable order. */; readonly certificates: readonly Uint8Array[] }
+  | {
+      readonly type: 'found';
+      /** DER, deduplicated, in stable order. */
+      readonly certificates: readonly Uint8Array[];
+      /** How many of those that are selected have expired, where any has; the source says whether they are among these. */
+      readonly expired?: number;
+    }
   /** Nothing matches; the message says what was looked for. */
   | {
       readonly type: 'missing';

@@ -22,6 +22,8 @@ export interface ProjectionOptions {
   readonly random: () => number;
   /** A source's content is in the files; `first` when it had none before, `changed` when the files had to be written. */
   readonly onWritten: (index: number, content: Staged, how: { first: boolean; changed: boolean }) => void;
+  /** The answer to a request survives a restart of the agent from now on. */
+  readonly onKept: (index: number, requestName: string) => void;
   /** A source's content could not be written and is tried again at `retryAt` (milliseconds since the epoch). */
   readonly onNotWritten: (index: number, content: Staged, cause: unknown, retryAt: number) => void;
   readonly belongs: KeyMaker['belongs'];
@@ -34,6 +36,8 @@ export interface ProjectionOptions {
 export interface Projection {
   /** True when the source's files are in place. */
   has(index: number): boolean;
+  /** True when there is content for the source that is not in the files yet. */
+  awaitsWriting(index: number): boolean;
   /** Takes a source's new content, and writes it as soon as every source has some. */
   stage(index: number, content: Staged): void;
   /** Drops content that is not written yet. */
@@ -71,7 +75,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   const attempt = async (batch: Batch): Promise<readonly Failed[]> => {
     const wasLive = isWhole(new Map());
     try {
-      await saveAnswers(volume, batch, saved);
+      await saveAnswers(volume, batch, saved, options.onKept);
       if (isWhole(batch)) {
         await writeTogether(batch);
       }
@@ -219,6 +223,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 
   return {
     has: (index) => projected.has(index),
+    awaitsWriting: (index) => staged.has(index),
     stage(index, content) {
       staged.set(index, content);
       flush();
@@ -238,11 +243,17 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 }
 
 /** An answer that waits for other sources survives a restart of the agent. */
-async function saveAnswers(volume: OpenVolume, batch: Batch, saved: WeakSet<Staged>): Promise<void> {
+async function saveAnswers(
+  volume: OpenVolume,
+  batch: Batch,
+  saved: WeakSet<Staged>,
+  onKept: ProjectionOptions['onKept'],
+): Promise<void> {
   for (const [index, content] of batch) {
     if (content.kind === 'credential' && !saved.has(content)) {
       await volume.saveAnswer(index, content.answer);
       saved.add(content);
+      onKept(index, content.certificate.requestName);
     }
   }
 }

@@ -10,8 +10,10 @@ import type { VolumeStatus } from './volume-status.ts';
 
 /** What is noted of a new volume: what the kubelet's call says, and whose the files are. */
 export function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
-  const { volumeId, targetPath, volumeName, pod, declaration } = request;
-  return { volumeId, targetPath, volumeName, pod, declaration, owner: ownerOf(request, identity) };
+  const { volumeId, targetPath, volumeName, pod, declaration, seLinuxContext } = request;
+  const owner = ownerOf(request, identity);
+  const label = seLinuxContext === undefined ? {} : { seLinuxContext };
+  return { volumeId, targetPath, volumeName, pod, declaration, owner, ...label };
 }
 
 /** The volume's owner is the pod's fsGroup (as the kubelet passes it, else as the pod says), else its one user. */

@@ -47,6 +47,7 @@ interface SignerTotals {
   readonly labels: BoundLabels;
   readonly counts: Map<CredentialStateName, number>;
   mismatches: number;
+  waitingSince: number;
   expiry: number;
   refresh: number;
 }
@@ -62,6 +63,7 @@ export function sampleCredentials(
 ): {
   readonly states: readonly Sample[];
   readonly trustMismatches: readonly Sample[];
+  readonly oldestWait: readonly Sample[];
   readonly nearestExpiry: readonly Sample[];
   readonly nearestRefresh: readonly Sample[];
 } {
@@ -70,6 +72,9 @@ export function sampleCredentials(
     const totals = totalsOf(signers, label(credential.signerName));
     totals.counts.set(credential.state, (totals.counts.get(credential.state) ?? 0) + 1);
     totals.mismatches += credential.trustMismatchSince === undefined ? 0 : 1;
+    if (credential.state === 'not_yet_issued') {
+      totals.waitingSince = Math.min(totals.waitingSince, credential.waitingSince ?? Number.POSITIVE_INFINITY);
+    }
     totals.expiry = Math.min(totals.expiry, credential.notAfter ?? Number.POSITIVE_INFINITY);
     totals.refresh = Math.min(totals.refresh, credential.refreshAt ?? Number.POSITIVE_INFINITY);
   }
@@ -79,6 +84,7 @@ export function sampleCredentials(
       states.map((state) => ({ labels: { ...labels, state }, value: counts.get(state) ?? 0 })),
     ),
     trustMismatches: all.map(({ labels, mismatches }) => ({ labels, value: mismatches })),
+    oldestWait: all.flatMap(({ labels, waitingSince }) => sampleTime(labels, waitingSince)),
     nearestExpiry: all.flatMap(({ labels, expiry }) => sampleTime(labels, expiry)),
     nearestRefresh: all.flatMap(({ labels, refresh }) => sampleTime(labels, refresh)),
   };
@@ -111,6 +117,7 @@ function totalsOf(signers: Map<string, SignerTotals>, labels: BoundLabels): Sign
     labels,
     counts: new Map<CredentialStateName, number>(),
     mismatches: 0,
+    waitingSince: Number.POSITIVE_INFINITY,
     expiry: Number.POSITIVE_INFINITY,
     refresh: Number.POSITIVE_INFINITY,
   };

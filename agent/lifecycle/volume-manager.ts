@@ -154,6 +154,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     }
     const entry = run(volume);
     report({ volume: volume.record, type: 'publishing' });
+    const containers = identity.subPathMounts?.get(request.volumeName);
+    if (containers !== undefined) {
+      report({ volume: volume.record, type: 'mountedBySubPath', containers });
+    }
     return entry;
   };
 
@@ -277,11 +281,16 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     unusable: () => strays.all().filter(({ targetPath }) => !running.has(targetPath)).length,
     credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
     describe: () =>
-      [...running.values()].map(({ runner }) => ({
-        volume: runner.record,
-        status: runner.status(),
-        credentials: runner.snapshot(),
-      })),
+      [...running.values()].map(({ runner }) => {
+        const waitsForAnchorsSince = runner.waitsForAnchorsSince();
+        return {
+          volume: runner.record,
+          status: runner.status(),
+          credentials: runner.snapshot(),
+          expiredAnchors: runner.expiredAnchors(),
+          ...(waitsForAnchorsSince === undefined ? {} : { waitsForAnchorsSince }),
+        };
+      }),
     relieve,
     stop() {
       stopped = true;

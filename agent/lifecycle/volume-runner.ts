@@ -11,12 +11,12 @@ import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.t
 import { AgentError } from '../base/errors.ts';
 import type { OneATurn } from '../base/one-a-turn.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
-import type { CredentialSnapshot, EndReason, Reporter } from './notices.ts';
+import type { CredentialSnapshot, EndReason, Notice, Reporter } from './notices.ts';
 import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
 import { createTrustCheck } from './trust-check.ts';
-import { credentialSnapshot, type VolumeStatus, volumeStatus } from './volume-status.ts';
+import { credentialSnapshot, type Unready, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
   readonly trust: TrustAnchors;
@@ -33,6 +33,10 @@ export interface VolumeRunner {
   /** False when the volume, or files that were written, are there no more. */
   isIntact(): boolean;
   snapshot(): readonly CredentialSnapshot[];
+  /** By source: how many of the anchors that it selects have expired, where any has. */
+  expiredAnchors(): ReadonlyMap<number, number>;
+  /** Since when nothing but trust anchors is missing; undefined: it is not so. */
+  waitsForAnchorsSince(): number | undefined;
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
   relieve(relief: Relief): readonly CredentialSnapshot[];
   /** Lets go of the volume and leaves everything in it as it is: for its removal, or for the agent's next run. */
@@ -46,16 +50,35 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const { sources } = record.declaration;
   const credentials = new Map<number, CredentialRunner>();
   const missing = new Map<number, string>();
+  /** By source: how many of the anchors that it selects have expired. */
+  const expired = new Map<number, number>();
   const subscriptions: (() => void)[] = [];
   const listeners = new Set<() => void>();
   /** By source: ends the waiting for the time at which a relief may help. */
   const reliefs = new Map<number, () => void>();
 
+  let anchorsAwaitedSince: number | undefined;
+
+  const noteWaiting = (): void => {
+    anchorsAwaitedSince = needsAnchorsOnly(unready()) ? (anchorsAwaitedSince ?? clock.now()) : undefined;
+  };
+
   const changed = (): void => {
+    noteWaiting();
     for (const listener of [...listeners]) {
       listener();
     }
   };
+
+  const unready = () =>
+    sources
+      .filter(({ index }) => !projection.has(index))
+      .map((source) => ({
+        source,
+        credential: credentials.get(source.index),
+        isStaged: projection.awaitsWriting(source.index),
+        missing: missing.get(source.index),
+      }));
 
   const onLeftover = (index: number, cause: unknown): void =>
     onFault(cause, `the request of sources[${index}] could not be removed from ${record.targetPath}`);
@@ -86,6 +109,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       }
       changed();
     },
+    onKept: (index, requestName) => credentials.get(index)?.kept(requestName),
     onNotWritten: (index, content, cause, retryAt) =>
       reportNotWritten(report, record, credentials.get(index), index, content, cause, retryAt),
     belongs: dependencies.keys.belongs,
@@ -175,10 +199,25 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     changed,
   };
 
+  const noteExpired = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
+    const count = anchors.type === 'found' ? (anchors.expired ?? 0) : 0;
+    const known = expired.get(source.index) ?? 0;
+    if (count > 0) {
+      expired.set(source.index, count);
+    } else {
+      expired.delete(source.index);
+    }
+    if (count > known) {
+      const dropped = source.expired === 'drop';
+      report({ type: 'anchorsExpired', volume: record, source: source.index, expired: count, dropped });
+    }
+  };
+
   const onAnchors = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
     if (anchors.type === 'found' || (anchors.type === 'missing' && source.optional)) {
       const wasMissing = missing.delete(source.index);
       const certificates = anchors.type === 'found' ? anchors.certificates : [];
+      noteExpired(source, anchors);
       projection.stage(source.index, { kind: 'trustAnchors', certificates });
       // Whoever has just published its anchors may have just begun to sign, too.
       const { select } = source;
@@ -192,8 +231,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     if (!projection.has(source.index)) {
       projection.unstage(source.index);
     }
-    const type = anchors.type === 'refused' ? 'anchorsRefused' : 'anchorsMissing';
-    report({ volume: record, source: source.index, ...anchors, type });
+    report(anchorsAbsent(record, source.index, anchors, projection.has(source.index)));
     changed();
   };
 
@@ -212,11 +250,6 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     throw error;
   }
 
-  const unready = () =>
-    sources
-      .filter(({ index }) => !projection.has(index))
-      .map((source) => ({ source, credential: credentials.get(source.index), missing: missing.get(source.index) }));
-
   return {
     record,
     status: () => volumeStatus(record, unready()),
@@ -226,10 +259,33 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     },
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
+    expiredAnchors: () => expired,
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
+    waitsForAnchorsSince() {
+      noteWaiting();
+      return anchorsAwaitedSince;
+    },
     relieve,
     stop,
   };
+}
+
+/** True when certificates are there, or none is asked for, and trust anchors are not. */
+function needsAnchorsOnly(unready: readonly Unready[]): boolean {
+  const isWritable = ({ source, credential }: Unready): boolean =>
+    source.kind === 'clusterTrustBundle' || credential?.state().name === 'projecting';
+  return unready.some(({ missing }) => missing !== undefined) && unready.every(isWritable);
+}
+
+function anchorsAbsent(
+  volume: VolumeRecord,
+  source: number,
+  anchors: Exclude<Anchors, { readonly type: 'found' }>,
+  areInFiles: boolean,
+): Notice {
+  return anchors.type === 'refused'
+    ? { volume, source, ...anchors, type: 'anchorsRefused' }
+    : { volume, source, ...anchors, type: 'anchorsMissing', ...(areInFiles ? { kept: true } : {}) };
 }
 
 function anchorsProjected(volume: VolumeRecord, source: number, first: boolean, certificates: number) {

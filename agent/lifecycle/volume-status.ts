@@ -7,11 +7,12 @@ import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration
 import { unreachable } from '../base/unreachable.ts';
 import { currentOf, keyTypeOf, trustOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
-import type { CredentialState, Failure } from './credential-state.ts';
+import type { Attempt, CredentialState, Failure } from './credential-state.ts';
 import { dueTime } from './credential-trust.ts';
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
 import type { Hurdle } from './ports.ts';
+import { steadyText } from './steady-text.ts';
 
 /** How a volume stands towards the pod that waits for it. */
 export type VolumeStatus =
@@ -33,12 +34,18 @@ export interface VolumeSnapshot {
   readonly status: VolumeStatus;
   /** Its podCertificate sources; one that has not been looked at yet is missing. */
   readonly credentials: readonly CredentialSnapshot[];
+  /** By clusterTrustBundle source: how many of the anchors that it selects have expired, where any has. */
+  readonly expiredAnchors?: ReadonlyMap<number, number>;
+  /** Since when nothing but trust anchors keeps the pod from starting, milliseconds since the epoch; absent: it is not so. */
+  readonly waitsForAnchorsSince?: number;
 }
 
 /** One source that is not in the files yet: what it waits for. */
 export interface Unready {
   readonly source: Source;
   readonly credential: CredentialRunner | undefined;
+  /** True when what it asks for is there and waits to be written. */
+  readonly isStaged: boolean;
   /** What is said of trust anchors that are not there. */
   readonly missing: string | undefined;
 }
@@ -56,9 +63,10 @@ export function volumeStatus(record: VolumeRecord, unready: readonly Unready[]):
     : { type: 'refused', message, retryAt: Math.max(...retries) };
 }
 
-function describe(record: VolumeRecord, { source, credential, missing }: Unready): Description {
+function describe(record: VolumeRecord, { source, credential, isStaged, missing }: Unready): Description {
   if (source.kind === 'clusterTrustBundle') {
-    return { text: missing ?? lookingFor(source) };
+    const staged = isStaged ? 'its trust anchors are known, and are written with the other sources' : undefined;
+    return { text: staged ?? missing ?? lookingFor(source) };
   }
   return credential === undefined
     ? { text: `not asked for yet from signer ${source.signerName}` }
@@ -90,10 +98,9 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
     case 'projecting':
       return waiting(`signer ${signerName} has answered; the certificate is written with the other sources`);
     case 'pausing': {
-      const next = `asked again at ${new Date(state.until).toISOString()}`;
       const { failure } = state;
       const refused = failure.kind !== 'lost' && (failure.kind !== 'error' || failure.error.actor !== 'nobody');
-      const text = `signer ${signerName}: ${describeFailure(failure)} (${next})`;
+      const text = `signer ${signerName}: ${steadyText(describeFailure(failure))} (asked again without anybody's doing)`;
       return refused ? { text, refusedUntil: state.until } : { text };
     }
     case 'fresh':
@@ -105,7 +112,7 @@ function describeCredential(record: VolumeRecord, signerName: string, state: Cre
   }
 }
 
-/** A failure in words, for its reader's next step. */
+/** A failure in words, for its reader's next step; in full. */
 function describeFailure(failure: Failure): string {
   switch (failure.kind) {
     case 'denied':
@@ -131,9 +138,9 @@ function describeMaturing({ answer, until }: CredentialState & { readonly name: 
   return `by this node's clock the certificate is not valid before ${from}, and is written at ${written}`;
 }
 
-function describeEnd({ why, recheckAt }: CredentialState & { readonly name: 'ended' }): string {
+function describeEnd({ why }: CredentialState & { readonly name: 'ended' }): string {
   const reason = why === 'gone' ? 'it does not exist any more' : 'its phase is Succeeded or Failed';
-  return `the pod has ended: ${reason} (looked for again at ${new Date(recheckAt).toISOString()})`;
+  return `the pod has ended: ${reason} (it is looked for again)`;
 }
 
 function describeLoss(why: 'deleted' | 'unanswered' | 'outdated'): string {
@@ -172,9 +179,24 @@ export function credentialSnapshot(
     state: stateName(state, current, now),
     ...(current === undefined ? {} : { ...datesOf(current), refreshAt: dueTime(current, trustOf(state)) }),
     ...requestOf(state),
+    ...waitOf(state),
     ...mismatchOf(state),
     ...setbackOf(state, signerName),
   };
+}
+
+/** Since when a first certificate is waited for. */
+function waitOf(state: CredentialState): { readonly waitingSince?: number } {
+  switch (state.name) {
+    case 'generating':
+    case 'submitting':
+    case 'awaiting':
+    case 'maturing':
+    case 'pausing':
+      return state.attempt.current === undefined ? { waitingSince: state.attempt.startedAt } : {};
+    default:
+      return {};
+  }
 }
 
 function mismatchOf(state: CredentialState): { readonly trustMismatchSince?: number } {
@@ -199,17 +221,24 @@ function describeTrouble(state: CredentialState): string | undefined {
   switch (state.name) {
     case 'pausing':
       return describeFailure(state.failure);
+    case 'generating':
+      return describeLast(state.attempt);
     case 'awaiting':
-      return state.hurdle && describeHurdle(state.hurdle);
+      return state.hurdle === undefined ? describeLast(state.attempt) : describeHurdle(state.hurdle);
     case 'maturing':
       return describeMaturing(state);
     case 'submitting':
-      return state.waitsFor;
+      return state.waitsFor ?? describeLast(state.attempt);
     case 'ended':
       return describeEnd(state);
     default:
       return undefined;
   }
+}
+
+/** While the next attempt is under way, nothing newer is known than how the one before it ended. */
+function describeLast({ lastFailure }: Attempt): string | undefined {
+  return lastFailure === undefined ? undefined : `${describeFailure(lastFailure)} (asked again now)`;
 }
 
 function describeMismatch(state: CredentialState, signerName: string): string | undefined {
@@ -223,7 +252,10 @@ function describeMismatch(state: CredentialState, signerName: string): string | 
   return `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
 }
 
-/** The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended. */
+/**
+ * The kubelet's six states, and `ended`: what the files hold counts first, then how the last attempt ended that has ended: a
+ * refusal stands while the signer is asked again.
+ */
 function stateName(state: CredentialState, current: CertificateRecord | undefined, now: number): CredentialStateName {
   if (current !== undefined) {
     if (now >= current.notAfter) {
@@ -237,10 +269,10 @@ function stateName(state: CredentialState, current: CertificateRecord | undefine
   if (state.name === 'ended') {
     return 'ended';
   }
-  if (state.name !== 'pausing') {
+  if (state.name === 'fresh' || state.name === 'projecting' || state.name === 'maturing') {
     return 'not_yet_issued';
   }
-  const { kind } = state.failure;
+  const kind = state.attempt.lastFailure?.kind;
   return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
 }
 

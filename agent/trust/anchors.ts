@@ -137,7 +137,8 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       return;
     }
     const selected: ShelvedBundle[] = [];
-    let stamps = '';
+    const areAny = bundles.length > 0;
+    let stamps = areAny ? '' : 'none';
     for (const outline of bundles) {
       if (!isSelected(outline, selection.select)) {
         continue;
@@ -153,7 +154,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       return;
     }
     selection.stamps = stamps;
-    selection.anchors = anchorsOf(selection.select, selected);
+    selection.anchors = anchorsOf(selection.select, selected, areAny);
   }
 
   function tell({ anchors, subscriptions }: Selection, subscription: Subscription, view: FeedView): void {

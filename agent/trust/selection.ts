@@ -14,8 +14,15 @@ export function isSelected({ metadata }: BundleOutline, select: Select): boolean
   return select.by === 'name' || matchesLabels(select.labelSelector, metadata.labels);
 }
 
-/** The union of the bundles that a source selects, as far as it keeps to the limits. */
-export function anchorsOf(select: Select, selected: readonly ShelvedBundle[]): Anchors {
+/**
+ * The union of the bundles that a source selects, as far as it keeps to the limits.
+ * @param areAny whether its signer has bundles, selected or not
+ */
+export function anchorsOf(
+  select: Select,
+  selected: readonly ShelvedBundle[],
+  areAny: boolean = selected.length > 0,
+): Anchors {
   if (selected.length > mostBundlesPerSource) {
     const count = `selects ${selected.length} ClusterTrustBundles, more than the ${mostBundlesPerSource} that one source may`;
     return refused(`the source ${count} have: its author has to narrow the labelSelector`);
@@ -45,7 +52,7 @@ export function anchorsOf(select: Select, selected: readonly ShelvedBundle[]): A
     ? refused(
         `no certificate can be read from the ${selected.length} ClusterTrustBundle(s) selected: whoever publishes them has to correct them`,
       )
-    : { type: 'missing', message: missingMessage(select) };
+    : { type: 'missing', message: missingMessage(select, areAny) };
 }
 
 function refused(message: string): Anchors {
@@ -56,13 +63,17 @@ function mebibytes(bytes: number): string {
   return `${bytes / 1024 / 1024} MiB`;
 }
 
-function missingMessage(select: Select): string {
+function missingMessage(select: Select, areAny: boolean): string {
   if (select.by === 'name') {
     return `there is no ClusterTrustBundle ${JSON.stringify(select.name)}`;
   }
-  return select.labelSelector === undefined
-    ? `the source has no labelSelector, which matches nothing: name the labels of the bundles, or {} for all of signer ${JSON.stringify(select.signerName)}`
-    : `no ClusterTrustBundle of signer ${JSON.stringify(select.signerName)} matches the labelSelector`;
+  const signer = `signer ${JSON.stringify(select.signerName)}`;
+  if (select.labelSelector === undefined) {
+    return `the source has no labelSelector, which matches nothing: name the labels of the bundles, or {} for all of ${signer}`;
+  }
+  return areAny
+    ? `${signer} has ClusterTrustBundles, and none of them matches the labelSelector`
+    : `${signer} has no ClusterTrustBundle at all`;
 }
 
 /** True when the same is to be told. */

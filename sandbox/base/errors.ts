@@ -129,10 +129,23 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, 'BadRequest', message);
 }
 
-/** The refusal of an admission webhook, as cert-manager's words it. */
-export function refusedByWebhook(webhook: string, why: string): ApiError {
-  const message = `admission webhook ${JSON.stringify(webhook)} denied the request: ${why}`;
-  return new ApiError(406, 'NotAcceptable', message);
+/** The refusal of an admission webhook, as cert-manager's words it: with the code of a missing permission. */
+export function refusedByWebhook(webhook: string, why: readonly string[]): ApiError {
+  const sentences = [...new Set(why)];
+  return new ApiError(
+    403,
+    'Forbidden',
+    deniedBy(webhook, sentences.length === 1 ? why.join() : `[${sentences.join(', ')}]`),
+  );
+}
+
+/** What an admission webhook answers when it cannot read the object. */
+export function unreadByWebhook(webhook: string, why: string): ApiError {
+  return new ApiError(400, '', deniedBy(webhook, why));
+}
+
+function deniedBy(webhook: string, why: string): string {
+  return `admission webhook ${JSON.stringify(webhook)} denied the request: ${why}`;
 }
 
 export function unauthorized(): ApiError {

@@ -36,7 +36,12 @@ const extendedKeyUsages: ReadonlyMap<string, string> = new Map([
   ['netscape sgc', '2.16.840.1.113730.4.1'],
 ]);
 
-export const usageNames: readonly string[] = [...keyUsages.keys(), ...extendedKeyUsages.keys()];
+/** In the order in which cert-manager's schema lists them. */
+export const usageNames: readonly string[] = [
+  ...['signing', 'digital signature', 'content commitment', 'key encipherment', 'key agreement', 'data encipherment'],
+  ...['cert sign', 'crl sign', 'encipher only', 'decipher only'],
+  ...extendedKeyUsages.keys(),
+];
 
 /** What usages come to in a certificate. */
 export interface Usages {
@@ -53,8 +58,9 @@ export function usagesNamed(names: readonly string[]): Usages {
   };
 }
 
-/** True when both name the same, in whatever order. */
-export function sameUsages(a: Usages, b: Usages): boolean {
-  const inOrder = ({ extendedKeyUsage }: Usages) => [...new Set(extendedKeyUsage)].sort().join();
-  return a.keyUsage === b.keyUsage && inOrder(a) === inOrder(b);
+/** Names of the bits of KeyUsage, and of the identifiers of ExtendedKeyUsage, each by one of its names. */
+export function namesOf({ keyUsage, extendedKeyUsage }: Usages) {
+  const named = [...keyUsages].filter(([name, bit]) => name !== 'signing' && (keyUsage & bit) !== 0);
+  const byId = new Map([...extendedKeyUsages].filter(([name]) => name !== 's/mime').map(([name, id]) => [id, name]));
+  return { keyUsage: named.map(([name]) => name), extendedKeyUsage: extendedKeyUsage.map((id) => byId.get(id) ?? id) };
 }

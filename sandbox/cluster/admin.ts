@@ -17,6 +17,8 @@ export interface VolumeRequest {
   readonly sources: string | readonly object[];
   /** Default true, without which the driver refuses the volume. */
   readonly readOnly?: boolean;
+  /** The part of it that the container mounts; default all of it. */
+  readonly subPath?: string;
   /** Further volume attributes: `defaultMode`. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
@@ -183,7 +185,12 @@ function podObject(request: PodRequest, nodeName: string, driverName: string): o
         {
           name: 'main',
           image: 'sandbox.example.com/workload',
-          volumeMounts: request.volumes.map(({ name }) => ({ name, mountPath: `/var/run/${name}`, readOnly: true })),
+          volumeMounts: request.volumes.map(({ name, subPath }) => ({
+            name,
+            mountPath: `/var/run/${name}`,
+            readOnly: true,
+            ...(subPath === undefined ? {} : { subPath }),
+          })),
         },
       ],
       volumes: request.volumes.map((volume) => ({ name: volume.name, csi: csi(volume) })),

@@ -25,11 +25,13 @@ import { type KubeletSettings, type RunningNode, runNode } from './node.ts';
 import {
   type AgentIdentity,
   agentPermissions,
+  approverUser,
   type ClusterObject,
   nodePermissions,
   signerUser,
 } from './permissions.ts';
 import { createRules, type RulesOptions } from './rules.ts';
+import { startScheduler } from './scheduler.ts';
 
 /** A signer; how it reaches the API server and how fast that server's time runs is the cluster's to say. */
 export type ClusterSigner = Omit<SignerOptions, 'api' | 'writeUnchecked' | 'timeScale'>;
@@ -55,6 +57,8 @@ export interface ClusterOptions {
   readonly agentObjects?: readonly ClusterObject[];
   /** Whether cert-manager's types are served from the start; `apiServer.installCertManager` serves them later. Default false. */
   readonly certManager?: boolean;
+  /** Whether pods without a node are bound to this one. Default false: they wait. */
+  readonly schedulesPods?: boolean;
   /** Asked about what the cluster's own authorizers do not allow. */
   readonly authorizer?: RulesOptions['authorizer'];
 }
@@ -69,6 +73,8 @@ export interface Kubeconfigs {
   readonly kubelet: string;
   /** The signers' user. */
   readonly signer: string;
+  /** The user of an approver of CertificateSigningRequests. */
+  readonly approver: string;
 }
 
 export interface Cluster {
@@ -152,6 +158,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       agent: agentIdentity === 'kubelet' ? kubelet : account,
       kubelet,
       signer: await access.user('signer', signerUser, []),
+      approver: await access.user('approver', approverUser, []),
     };
     const signerApi = createSignerApi(access.client(kubeconfigs.signer, 'sandbox-signer'));
     const addSigner = (signer: ClusterSigner) => signers.add(signer, signerApi);
@@ -165,6 +172,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       }
     };
     startKubelet();
+    if (options.schedulesPods === true) {
+      closing.signal.addEventListener('abort', startScheduler(apiServer.store, nodeName), { once: true });
+    }
     const { get: signer } = signers;
     return {
       ...{ ...places, apiServer, admin, kubeconfigs, impersonateNode },

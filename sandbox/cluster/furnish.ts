@@ -7,7 +7,13 @@ import { corePrefix } from '../../agent/kubernetes/paths.ts';
 import type { ApiServer } from '../serving/server.ts';
 import { kubeconfig } from '../serving/tls.ts';
 import type { Admin } from './admin.ts';
-import { agentAccount, agentNamespace, type ClusterObject, signerPermissions } from './permissions.ts';
+import {
+  agentAccount,
+  agentNamespace,
+  approverPermissions,
+  type ClusterObject,
+  signerPermissions,
+} from './permissions.ts';
 
 /** Long enough for every run of a sandbox. */
 const agentTokenSeconds = 30 * 86400;
@@ -29,7 +35,7 @@ export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Fur
   );
   const storage = '/apis/storage.k8s.io/v1';
   await admin.create(storage, { resource: 'csidrivers' }, csiDriverObject(driverName));
-  for (const { prefix, resource, object } of [...signerPermissions(), ...agentObjects]) {
+  for (const { prefix, resource, object } of [...signerPermissions(), ...approverPermissions(), ...agentObjects]) {
     await admin.ensure(prefix, { resource }, object);
   }
   const accounts = { namespace: agentNamespace, resource: 'serviceaccounts' };
@@ -54,7 +60,7 @@ export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Fur
 function csiDriverObject(name: string): object {
   return {
     metadata: { name, labels: { 'security.kubernetes.io/csi-ephemeral-volume-profile': 'restricted' } },
-    spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'] },
+    spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'], seLinuxMount: true },
   };
 }
 

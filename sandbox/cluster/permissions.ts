@@ -7,6 +7,7 @@
 export const agentNamespace = 'kube-system';
 export const agentAccount = 'pod-certificate-agent';
 export const signerUser = 'sandbox-signer';
+export const approverUser = 'sandbox-approver';
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -43,6 +44,13 @@ const signerRules: readonly Rule[] = [
   { apiGroups: certManager, resources: ['certificaterequests/status'], verbs: ['update', 'patch'] },
   { apiGroups: certManager, resources: ['signers'], verbs: ['approve'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create'] },
+];
+
+const approverRules: readonly Rule[] = [
+  { apiGroups: certificates, resources: signingRequests, verbs: ['list', 'watch'] },
+  { apiGroups: certificates, resources: ['certificatesigningrequests/approval'], verbs: ['update'] },
+  { apiGroups: certificates, resources: ['signers'], verbs: ['approve'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
 ];
 
 const agentRules: readonly Rule[] = [
@@ -97,6 +105,11 @@ export interface ClusterObject {
 /** What the sandbox's own signers may do. */
 export function signerPermissions(): readonly ClusterObject[] {
   return roleAndBinding(signerUser, signerRules, { ...rbacGroup, kind: 'User', name: signerUser });
+}
+
+/** What an approver of requests for pods may do, for every signer. */
+export function approverPermissions(): readonly ClusterObject[] {
+  return roleAndBinding(approverUser, approverRules, { ...rbacGroup, kind: 'User', name: approverUser });
 }
 
 /** What the agent may do, unless somebody knows better. */

@@ -1,6 +1,7 @@
 /**
  * The demonstration: a cluster in this process, the agent and two workloads in theirs, and the story of two rotations.
  */
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
@@ -9,13 +10,15 @@ import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { podVolume } from '../kubelet/pod.ts';
 import type { KubeletNotice } from '../kubelet/surroundings.ts';
 import { type AgentProcess, lastLines, startAgentProcess } from './agent-process.ts';
+import { type Caretaker, startCaretaker } from './caretaker.ts';
 import { demoIssuers } from './issuers.ts';
 import { countLine, createNarrator, identityLines, type Narrator, podLine, type Terminal } from './narrator.ts';
 import type { DemoOptions } from './options.ts';
 import { demoNamespace, demoSigner, keyTypePods, workloadPod } from './pods.ts';
 import { exchangeAuthorities, seeNewLeaves } from './rotations.ts';
 import { createSightings, missing, type Sightings, type Views, type WorkloadName } from './sightings.ts';
-import { makeWorkDirectory, removeWorkDirectory } from './work-directory.ts';
+import { readSwitches, switchesHelp } from './switches.ts';
+import { makeWorkDirectory, removeLeftWorkDirectories, removeWorkDirectory } from './work-directory.ts';
 import { runWorkloads } from './workload-processes.ts';
 
 /** A real cluster's shortest lifetime of a certificate; the sandbox's minimums shrink to the lifetime asked for. */
@@ -33,20 +36,33 @@ interface Stage {
   readonly logFile: string;
   /** Durations of the pods' volumes, by pod. */
   readonly mounts: ReadonlyMap<string, number>;
+  /** Whether somebody can type what the signer is to do. */
+  readonly canSwitch: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
  * Runs the demonstration until it is stopped, or with `once` until its end.
  * @param stopping fires when a person wants it to end
+ * @param input what a person types; absent: nobody does
  * @returns the exit code
  */
-export async function runDemo(options: DemoOptions, terminal: Terminal, stopping: AbortSignal): Promise<number> {
+export async function runDemo(
+  options: DemoOptions,
+  terminal: Terminal,
+  stopping: AbortSignal,
+  input?: NodeJS.ReadableStream,
+): Promise<number> {
   const started = performance.now();
   const narrator = createNarrator(terminal, () => performance.now() - started);
   let directory: string;
+  let caretaker: Caretaker | undefined;
   try {
+    for (const left of await removeLeftWorkDirectories()) {
+      narrator.plain(`Removed what a demonstration that was killed has left: ${left}`);
+    }
     directory = await makeWorkDirectory(options.directory);
+    caretaker = options.keep ? undefined : await startCaretaker(directory);
   } catch (error) {
     narrator.plain(messageOf(error));
     return 2;
@@ -65,6 +81,10 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
     const mounts = new Map<string, number>();
     const cluster = await startStageCluster(options, directory, sightings, mounts, onProblem);
     cleanups.push(cluster.stopKubelet, cluster.close);
+    if (input !== undefined && options.issuer === 'podCertificateRequest') {
+      const stopReading = readSwitches(input, cluster.signer(demoSigner), narrator.step);
+      cleanups.push(async () => stopReading());
+    }
     const issuer = demoIssuers[options.issuer];
     // Workloads first, then the agent, then who answers it, then the API server: nobody finds anybody gone.
     const { lifetimeSeconds } = options;
@@ -76,20 +96,23 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
       onUnexpectedExit: (how) => onProblem(`the agent ended: ${how}`),
     });
     cleanups.splice(1, 0, agent.stop);
-    return await tell({ options, narrator, sightings, cluster, agent, logFile, mounts, signal });
+    return await tell({
+      options,
+      narrator,
+      sightings,
+      cluster,
+      agent,
+      logFile,
+      mounts,
+      canSwitch: input !== undefined,
+      signal,
+    });
   } catch (error) {
     if (stopping.aborted) {
       narrator.plain(`\n${countLine(sightings.views())}. Stopped.`);
       return options.once ? 1 : 0;
     }
-    narrator.plain(`\nThat did not go well: ${messageOf(error)}`);
-    for (const fault of missing(sightings.views(), undefined)) {
-      narrator.plain(`  ${fault}`);
-    }
-    if (!options.verbose) {
-      const lines = await lastLines(logFile, shownLogLines).catch(() => []);
-      narrator.plain(['The end of the agent’s log:', ...lines].join('\n  '));
-    }
+    await tellFailure(error, narrator, sightings, options.verbose ? undefined : logFile);
     return 1;
   } finally {
     clearTimeout(watchdog);
@@ -101,6 +124,18 @@ export async function runDemo(options: DemoOptions, terminal: Terminal, stopping
     } else {
       await removeWorkDirectory(directory);
     }
+    await caretaker?.dismiss();
+  }
+}
+
+async function tellFailure(error: unknown, narrator: Narrator, sightings: Sightings, logFile: string | undefined) {
+  narrator.plain(`\nThat did not go well: ${messageOf(error)}`);
+  for (const fault of missing(sightings.views(), undefined)) {
+    narrator.plain(`  ${fault}`);
+  }
+  if (logFile !== undefined) {
+    const lines = await lastLines(logFile, shownLogLines).catch(() => []);
+    narrator.plain(['The end of the agent’s log:', ...lines].join('\n  '));
   }
 }
 
@@ -122,6 +157,7 @@ async function startStageCluster(
     kubernetes,
     timeScale: Math.max(1, realShortestLifetimeSeconds / lifetimeSeconds),
     signers: [{ signerName: demoSigner, lifetimeSeconds }],
+    schedulesPods: true,
     kubelet: { onNotice, startContainers: runWorkloads(sightings, onProblem) },
   });
 }
@@ -194,7 +230,7 @@ async function startWorkload(stage: Stage, name: WorkloadName): Promise<void> {
   await startPod(stage, workloadPod(name));
 }
 
-function lookAround({ options, narrator, cluster, agent, logFile }: Stage): void {
+function lookAround({ options, narrator, cluster, agent, logFile, canSwitch }: Stage): void {
   const pod = cluster.apiServer.store.get('pods', demoNamespace, 'server');
   const volume = podVolume(cluster.kubeletRoot, pod?.metadata.uid ?? '', 'mtls');
   narrator.heading('Look around:');
@@ -202,6 +238,28 @@ function lookAround({ options, narrator, cluster, agent, logFile }: Stage): void
   narrator.pointer('kubectl', `kubectl --kubeconfig ${cluster.kubeconfigs.admin} -n ${demoNamespace} get pods,events`);
   narrator.pointer('log', options.verbose ? 'here' : logFile);
   narrator.pointer('metrics', `${agent.url}/metrics`);
+  narrator.pointer('page', `${agent.url}/statusz`);
+  narrator.pointer('status', `npm run agent -- status --address ${new URL(agent.url).host}`);
+  narrator.heading('Play:');
+  narrator.pointer('pods', `kubectl --kubeconfig ${cluster.kubeconfigs.admin} apply -f POD.yaml`);
+  narrator.plain(
+    '          Any pod that names this signer, such as the one in README.md; delete takes its volume down.',
+  );
+  if (canSwitch && options.issuer === 'podCertificateRequest') {
+    narrator.pointer('signer', switchesHelp);
+  }
+  for (const line of limits()) {
+    narrator.plain(line);
+  }
+}
+
+/** What is not as in a cluster, for a person who plays. */
+function limits(): readonly string[] {
+  return [
+    'Not served: Deployments and whatever else makes pods, Services, ConfigMaps, Secrets, logs, exec, port-forward. A pod’s',
+    'containers count as running and run nothing; its volumes are real, in directories in place of memory: the',
+    `files belong to ${userInfo().username}, whatever runAsUser and fsGroup say, and their keys lie on a disk if the directory does.`,
+  ];
 }
 
 /** Waits for a promise or the signal, whichever comes first. @throws the signal's reason */

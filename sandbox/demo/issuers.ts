@@ -5,6 +5,9 @@
 import { createSandboxClient } from '../base/client.ts';
 import type { Admin } from '../cluster/admin.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { agentAccount, agentNamespace } from '../cluster/permissions.ts';
+import { defaultUris, defaultUsages } from '../signers/approval.ts';
+import { startApprover } from '../signers/approver.ts';
 import { startCertManager } from '../signers/cert-manager.ts';
 import { startSigningRequestSigner } from '../signers/signing-requests.ts';
 import { demoSigner, demoTrustDomain } from './pods.ts';
@@ -42,12 +45,18 @@ export const demoIssuers: Readonly<Record<DemoIssuerName, DemoIssuer>> = {
   certificateSigningRequest: {
     said: [
       'The agent asks by CertificateSigningRequests: it writes the pod’s name into each and renews halfway, both by its',
-      'own rule. Nothing is signed before an approver has approved it; the demonstration plays one that approves at once.',
+      'own rule. Nothing is signed before an approver has compared it with the pod; sandbox/approver.ts is one.',
     ],
     agentFlags: flagsOf({ certificateSigningRequest: { refreshAfter: 0.5 } }),
     start: async (answering) => {
       const options = optionsOf(answering);
-      return ending(startSigningRequestSigner({ ...options, signerName: demoSigner }, 'approve and sign'), options);
+      const endApprover = approveFor(answering);
+      const signer = startSigningRequestSigner({ ...options, signerName: demoSigner }, 'sign when approved');
+      const endSigner = ending(signer, options);
+      return async () => {
+        await endApprover();
+        await endSigner();
+      };
     },
   },
   certManager: {
@@ -66,6 +75,18 @@ export const demoIssuers: Readonly<Record<DemoIssuerName, DemoIssuer>> = {
     },
   },
 };
+
+/** The approver, which knows by whom the agent's requests are made, whether or not it impersonates its node. */
+function approveFor({ cluster, onProblem }: Answering): () => Promise<void> {
+  const client = createSandboxClient(cluster.kubeconfigs.approver, 'demo-approver');
+  const approver = startApprover({
+    ...{ client, signers: [demoSigner], trustDomain: demoTrustDomain, uris: defaultUris, dnsNames: [] },
+    ...{ usages: defaultUsages, maxLifetimeSeconds: 86_400, allowPodIPs: false, allowPodAccounts: false },
+    agentAccount: `${agentNamespace}/${agentAccount}`,
+    onProblem,
+  });
+  return ending(approver, { client });
+}
 
 function optionsOf({ cluster, lifetimeSeconds, onProblem }: Answering) {
   const client = createSandboxClient(cluster.kubeconfigs.signer, 'demo-signer');

@@ -23,13 +23,14 @@ export interface RunningProcess {
 }
 
 const graceMs = 8_000;
+const lifeline = new URL('lifeline.ts', import.meta.url).href;
 
 export function startProcess(options: ProcessOptions): RunningProcess {
   const { script, args, output, onLine, onUnexpectedExit } = options;
   const path = fileURLToPath(new URL(`../../${script}`, import.meta.url));
-  const child = spawn(process.execPath, [path, ...args], { stdio: stdio(output) });
+  const child = spawn(process.execPath, ['--import', lifeline, path, ...args], { stdio: stdio(output) });
   let stopping = false;
-  // However this process ends, the child does not outlive it.
+  // However this process ends, the child does not outlive it; a killed one leaves that to the pipe between them.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   const ended = new Promise<void>((resolve) => {
@@ -74,10 +75,10 @@ function end(child: ChildProcess): void {
 
 function stdio(output: ProcessOptions['output']): StdioOptions {
   if (output === 'inherit') {
-    return ['ignore', 'inherit', 'inherit'];
+    return ['pipe', 'inherit', 'inherit'];
   }
   if (output === 'lines') {
-    return ['ignore', 'pipe', 'inherit'];
+    return ['pipe', 'pipe', 'inherit'];
   }
-  return ['ignore', output, output];
+  return ['pipe', output, output];
 }

@@ -4,10 +4,12 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { removeLeftovers } from './caretaker.ts';
 
 /** Longest path of a unix socket on Linux, without its terminating zero (unix(7)). */
 const maxSocketPathBytes = 107;
 const longestSocketName = 'csi.sock';
+const prefix = 'podcert-';
 
 /**
  * Makes the directory, for its owner alone.
@@ -15,7 +17,7 @@ const longestSocketName = 'csi.sock';
  * @throws Error when there is something in it, which would be removed at the end, or its path is too long for sockets
  */
 export async function makeWorkDirectory(path: string | undefined): Promise<string> {
-  const directory = path === undefined ? await mkdtemp(join(tmpdir(), 'podcert-')) : resolve(path);
+  const directory = path === undefined ? await mkdtemp(join(tmpdir(), prefix)) : resolve(path);
   if (Buffer.byteLength(join(directory, longestSocketName)) > maxSocketPathBytes) {
     if (path === undefined) {
       await rm(directory, { recursive: true });
@@ -27,6 +29,11 @@ export async function makeWorkDirectory(path: string | undefined): Promise<strin
     throw new Error(`${directory} is not empty`);
   }
   return directory;
+}
+
+/** Removes what demonstrations that were killed have left below the system's temporary directory. @returns what was removed */
+export async function removeLeftWorkDirectories(): Promise<readonly string[]> {
+  return await removeLeftovers(tmpdir(), prefix);
 }
 
 export async function removeWorkDirectory(directory: string): Promise<void> {

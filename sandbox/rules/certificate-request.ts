@@ -5,7 +5,7 @@
  * https://cert-manager.io/docs/usage/certificaterequest/
  */
 import type { AdmissionRequest, RulesContext, UserInfo, ValidationRequest } from '../base/cluster-rules.ts';
-import { type ApiError, type FieldError, fieldError, refusedByWebhook } from '../base/errors.ts';
+import { type ApiError, type FieldError, fieldError, refusedByWebhook, unreadByWebhook } from '../base/errors.ts';
 import {
   bytesAt,
   isFieldSet,
@@ -17,8 +17,8 @@ import {
   stringsAt,
 } from '../base/fields.ts';
 import { dnsSubdomain } from '../base/names.ts';
-import type { ApiObject, JsonObject } from '../base/objects.ts';
-import { sameUsages, type Usages, usageNames, usagesNamed } from '../base/usages.ts';
+import type { ApiObject, Json, JsonObject } from '../base/objects.ts';
+import { namesOf, type Usages, usageNames, usagesNamed } from '../base/usages.ts';
 import type { Authorizer } from '../identity/access.ts';
 import { readCertificationRequest } from './certification-request.ts';
 import { metadataFaults, mutableMetadataFaults } from './metadata.ts';
@@ -27,6 +27,8 @@ import { pemBlocks } from './pem.ts';
 export const certManagerGroup = 'cert-manager.io';
 export const certificateRequestsResource = `certificaterequests.${certManagerGroup}`;
 const webhook = 'webhook.cert-manager.io';
+/** The bit of KeyUsage that an authority has. */
+const certSign = 32;
 const defaultUsages = usagesNamed(['digital signature', 'key encipherment']);
 const conditionStatuses = ['True', 'False', 'Unknown'];
 const conditionsField = 'status.conditions';
@@ -54,14 +56,23 @@ function schemaFaults(object: ApiObject): FieldError[] {
   const spec = objectAt(object, 'spec');
   const usages = stringsAt(spec, 'usages');
   return [
-    ...(isFieldSet(spec, 'request') ? [] : [fieldError.required('spec.request', '')]),
-    ...(isFieldSet(objectAt(spec, 'issuerRef'), 'name') ? [] : [fieldError.required('spec.issuerRef.name', '')]),
-    ...usages.flatMap((usage, index) => [
-      ...(usageNames.includes(usage) ? [] : [fieldError.notSupported(`spec.usages[${index}]`, usage, usageNames)]),
-      ...(usages.indexOf(usage) === index ? [] : [fieldError.duplicate(`spec.usages[${index}]`, usage)]),
-    ]),
+    ...byteFaults(spec['request'], 'spec.request'),
+    ...(objectAt(spec, 'issuerRef')['name'] === undefined ? [fieldError.required('spec.issuerRef.name', '')] : []),
+    ...usages.flatMap((usage, index) =>
+      usageNames.includes(usage) ? [] : [fieldError.notSupported(`spec.usages[${index}]`, usage, usageNames)],
+    ),
     ...conditionFaults(conditionsOf(object)),
   ];
+}
+
+/** Bytes in base64, as the schema's format has them: one at least. */
+function byteFaults(value: Json | undefined, field: string): FieldError[] {
+  if (value === undefined) {
+    return [fieldError.required(field, '')];
+  }
+  return value === ''
+    ? [fieldError.invalid(field, value, `${field} in body must be of type byte: ${JSON.stringify(value)}`)]
+    : [];
 }
 
 function conditionFaults(conditions: readonly JsonObject[]): FieldError[] {
@@ -94,53 +105,88 @@ export function refusedByCertManager(
   if (!isRequest || object === undefined) {
     return undefined;
   }
-  const faults = oldObject === undefined ? specFaults(object, attributes.namespace) : changeFaults(object, oldObject);
-  const why =
-    faults.length > 0
-      ? faults.map(({ field, message }) => `${field}: ${message}`).join(', ')
-      : attributes.subresource === 'status'
-        ? approvalFault(object, oldObject, attributes.user, authorize, context)
-        : undefined;
-  return why === undefined ? undefined : refusedByWebhook(webhook, why);
+  const duration = stringAt(objectAt(object, 'spec'), 'duration');
+  if (duration !== '' && !goDuration.test(duration)) {
+    return unreadByWebhook(webhook, `time: invalid duration ${JSON.stringify(duration)}`);
+  }
+  const faults = oldObject === undefined ? specFaults(object) : changeFaults(object, oldObject);
+  const approval =
+    attributes.subresource === 'status'
+      ? approvalFault(object, oldObject, attributes.user, authorize, context)
+      : undefined;
+  const identity = oldObject === undefined ? [] : identityFaults(object, oldObject);
+  const all = [...identity.map(told), ...(approval ?? []), ...faults.map(told)];
+  return all.length === 0 ? undefined : refusedByWebhook(webhook, all);
 }
 
-function specFaults(object: ApiObject, namespace: string): FieldError[] {
+function told({ field, message }: FieldError): string {
+  return `${field}: ${message}`;
+}
+
+const identityFields = ['uid', 'username', 'groups', 'extra'];
+
+/** Who asked is for ever. */
+function identityFaults(object: ApiObject, old: ApiObject): FieldError[] {
+  return identityFields
+    .filter((field) => !sameJson(objectAt(object, 'spec')[field], objectAt(old, 'spec')[field]))
+    .map((field) => fieldError.forbidden(`spec.${field}`, `${field} identity cannot be changed once set`));
+}
+
+function specFaults(object: ApiObject): FieldError[] {
   const spec = objectAt(object, 'spec');
-  const { group, kind } = issuerOf(object, namespace);
-  const duration = stringAt(spec, 'duration');
+  const { group, kind, name } = issuerOf(object, '');
+  const isGroupSaid = isFieldSet(objectAt(spec, 'issuerRef'), 'group');
+  const hint = isGroupSaid ? '' : ' (did you forget to set spec.issuerRef.kind.group?)';
   return [
+    ...(name === '' ? [fieldError.required('spec.issuerRef.name', 'must be specified')] : []),
     ...(group === certManagerGroup && !issuerResources.has(kind)
-      ? [fieldError.invalid('spec.issuerRef.kind', kind, 'must be one of Issuer or ClusterIssuer')]
+      ? [fieldError.invalid('spec.issuerRef.kind', kind, `must be one of Issuer or ClusterIssuer${hint}`)]
       : []),
-    ...(duration === '' || goDuration.test(duration)
-      ? []
-      : [fieldError.invalid('spec.duration', duration, 'is no duration')]),
     ...requestFaults(spec),
     ...approvalFaults(conditionsOf(object)),
   ];
 }
 
+const longestShown = 100;
+
+/** What the request in it says has to be what the object says, the extended usages in the same order. */
 function requestFaults(spec: JsonObject): FieldError[] {
-  const refuse = (why: string): FieldError[] => [fieldError.invalid('spec.request', spec['request'], why)];
-  const [block] = pemBlocks(bytesAt(spec, 'request').toString('latin1'));
+  const pem = bytesAt(spec, 'request').toString('latin1');
+  const shown = pem.length <= longestShown ? pem : `${pem.slice(0, longestShown - 3)}...`;
+  const refuse = (why: string): FieldError[] => [fieldError.invalid('spec.request', shown, why)];
+  const [block] = pemBlocks(pem);
   const request = block === undefined ? undefined : readCertificationRequest(block.bytes);
   if (request === undefined) {
-    return refuse('failed to decode csr: error decoding certificate request PEM block');
+    const why = block === undefined ? 'no PEM data was found in given input' : 'it is no request';
+    return refuse(`error decoding certificate request PEM block: ${why}`);
   }
   if (!request.isSelfSigned()) {
-    return refuse('failed to decode csr: the signature is not that of the key in it');
+    return refuse('x509: the signature is not that of the key in it');
   }
-  const named = usagesNamed(stringsAt(spec, 'usages'));
-  const wanted: Usages = spec['isCA'] === true ? { ...named, keyUsage: named.keyUsage | 32 } : named;
-  const isEither =
-    [wanted, defaultUsages].some((usages) => sameUsages(request.usages, usages)) || isNone(request.usages);
-  return isNone(named) || sameUsages(named, defaultUsages) || isEither
-    ? []
-    : refuse('csr key usages do not match specified usages, these should match if both are set');
+  const isCA = spec['isCA'] === true;
+  if (request.isAuthority !== undefined && request.isAuthority !== isCA) {
+    return refuse(`encoded CSR error: IsCA ${request.isAuthority} does not match expected value ${isCA}`);
+  }
+  if (request.usages === undefined) {
+    return [];
+  }
+  const usages = stringsAt(spec, 'usages');
+  const named = usages.length === 0 ? defaultUsages : usagesNamed(usages);
+  const wanted: Usages = { ...named, keyUsage: named.keyUsage | (isCA ? certSign : 0) };
+  const [says, expected] = [namesOf(request.usages), namesOf(wanted)];
+  const differ = (what: string, ours: readonly string[], theirs: readonly string[]): FieldError[] =>
+    ours.join() === theirs.join()
+      ? []
+      : refuse(`encoded CSR error: the ${what} ${listed(ours)} do not match the expected ${what} ${listed(theirs)}`);
+  const [fault] = [
+    ...differ('KeyUsages', says.keyUsage, expected.keyUsage),
+    ...differ('ExtKeyUsages', says.extendedKeyUsage, expected.extendedKeyUsage),
+  ];
+  return fault === undefined ? [] : [fault];
 }
 
-function isNone({ keyUsage, extendedKeyUsage }: Usages): boolean {
-  return keyUsage === 0 && extendedKeyUsage.length === 0;
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? '[]' : `[ ${names.map((name) => `'${name}'`).join(', ')} ]`;
 }
 
 function changeFaults(object: ApiObject, old: ApiObject): FieldError[] {
@@ -196,7 +242,7 @@ function approvalFault(
   user: UserInfo,
   authorize: Authorizer,
   context: RulesContext,
-): string | undefined {
+): readonly string[] | undefined {
   const isNew = (type: string): boolean =>
     decided(conditionsOf(object), type) !== undefined && decided(conditionsOf(old), type) === undefined;
   if (!decisions.some(isNew)) {
@@ -204,9 +250,10 @@ function approvalFault(
   }
   const { group, kind, name, namespace } = issuerOf(object, object.metadata.namespace ?? '');
   const known = group === certManagerGroup ? issuerResources.get(kind) : undefined;
-  const reference = JSON.stringify({ name, kind, group });
+  const stated = objectAt(objectAt(object, 'spec'), 'issuerRef');
+  const reference = `{${['name', 'kind', 'group'].map((field) => stringAt(stated, field)).join(' ')}}`;
   if (known === undefined) {
-    return `spec.issuerRef: Forbidden: referenced signer resource does not exist: ${reference}`;
+    return [`spec.issuerRef: Forbidden: referenced signer resource does not exist: ${reference}`];
   }
   const domain = `${known.resource}.${group}`;
   const names = [`${domain}/*`, `${domain}/${known.namespaced ? `${namespace}.` : ''}${name}`];
@@ -222,7 +269,7 @@ function approvalFault(
   );
   const who = JSON.stringify(user.username);
   const may = `user ${who} does not have permissions to set approved/denied conditions for issuer ${reference}`;
-  return mayApprove ? undefined : `${conditionsField}: Forbidden: ${may}`;
+  return mayApprove ? undefined : [`${conditionsField}: Forbidden: ${may}`];
 }
 
 function issuerOf(object: ApiObject, namespace: string) {

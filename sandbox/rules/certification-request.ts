@@ -7,7 +7,12 @@
 import 'reflect-metadata';
 import { Buffer } from 'node:buffer';
 import { constants, type KeyObject, verify } from 'node:crypto';
-import { ExtendedKeyUsageExtension, KeyUsagesExtension, Pkcs10CertificateRequest } from '@peculiar/x509';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsageExtension,
+  KeyUsagesExtension,
+  Pkcs10CertificateRequest,
+} from '@peculiar/x509';
 import type { Usages } from '../base/usages.ts';
 import { firstElement, isOneSequence } from './der.ts';
 import { judgePublicKey, type PublicKeyJudgement } from './public-keys.ts';
@@ -18,7 +23,9 @@ export interface CertificationRequest {
   readonly spki: Buffer;
   readonly publicKey: PublicKeyJudgement;
   /** What the extensions ask for; nothing where there are none. */
-  readonly usages: Usages;
+  readonly usages: Usages | undefined;
+  /** Whether it is for an authority, where its extensions say. */
+  readonly isAuthority: boolean | undefined;
   /** Checks the request's signature with its own key. */
   isSelfSigned(): boolean;
 }
@@ -45,17 +52,17 @@ export function readCertificationRequest(der: Buffer): CertificationRequest | un
     spki,
     publicKey,
     usages: usagesOf(request),
+    isAuthority: request.extensions.find((each) => each instanceof BasicConstraintsExtension)?.ca,
     isSelfSigned: () => publicKey.kind === 'supported' && isSigned(request, signed, publicKey.key),
   };
 }
 
-function usagesOf({ extensions }: Pkcs10CertificateRequest): Usages {
-  return {
-    keyUsage: extensions.reduce((bits, each) => (each instanceof KeyUsagesExtension ? bits | each.usages : bits), 0),
-    extendedKeyUsage: extensions.flatMap((each) =>
-      each instanceof ExtendedKeyUsageExtension ? each.usages.map(String) : [],
-    ),
-  };
+function usagesOf({ extensions }: Pkcs10CertificateRequest): Usages | undefined {
+  const keyUsage = extensions.find((each) => each instanceof KeyUsagesExtension);
+  const extended = extensions.find((each) => each instanceof ExtendedKeyUsageExtension);
+  return keyUsage === undefined && extended === undefined
+    ? undefined
+    : { keyUsage: keyUsage?.usages ?? 0, extendedKeyUsage: (extended?.usages ?? []).map(String) };
 }
 
 /** The algorithm named in the request must be one for its key: https://pkg.go.dev/crypto/x509#SignatureAlgorithm */

@@ -1,5 +1,5 @@
 /**
- * The basics of the objects around certificates: pods, service accounts, nodes, namespaces, events, roles, bindings,
+ * The basics of the objects around certificates: pods, service accounts, secrets, nodes, namespaces, events, roles, bindings,
  * requests for tokens.
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/
@@ -7,7 +7,7 @@
 
 import type { ValidationRequest } from '../base/cluster-rules.ts';
 import { type FieldError, fieldError } from '../base/errors.ts';
-import { isFieldSet, numberAt, objectAt, objectsAt, stringAt, stringsAt } from '../base/fields.ts';
+import { isFieldSet, numberAt, objectAt, objectsAt, sameJson, stringAt, stringsAt } from '../base/fields.ts';
 import { dnsLabel, dnsSubdomain, pathSegment } from '../base/names.ts';
 import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { bindingsResource, policiesResource, policyBindingFaults, policyFaults } from './admission-policy-faults.ts';
@@ -29,6 +29,9 @@ const clusterScoped = [
   policiesResource,
   bindingsResource,
 ];
+/** https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data */
+const dataKey = /^[-._a-zA-Z0-9]{1,253}$/;
+
 const namedByPathSegment = [
   'events',
   'events.events.k8s.io',
@@ -80,7 +83,11 @@ function storedFaults(resource: string, object: ApiObject): FieldError[] {
 
 /** All faults of an update. */
 export function updateFaults({ resource, object }: ValidationRequest, old: ApiObject): FieldError[] {
-  const faults = [...mutableMetadataFaults(object.metadata), ...specificFaults(resource, object)];
+  const faults = [
+    ...mutableMetadataFaults(object.metadata),
+    ...specificFaults(resource, object),
+    ...(resource === 'secrets' ? secretUpdateFaults(object, old) : []),
+  ];
   const [roleRef, oldRoleRef] = [objectAt(object, 'roleRef'), objectAt(old, 'roleRef')];
   const isMoved = ['apiGroup', 'kind', 'name'].some((part) => stringAt(roleRef, part) !== stringAt(oldRoleRef, part));
   return isMoved ? [...faults, fieldError.invalid('roleRef', roleRef, 'cannot change roleRef')] : faults;
@@ -92,6 +99,12 @@ function specificFaults(resource: string, object: ApiObject): FieldError[] {
       return podFaults(objectAt(object, 'spec'));
     case 'events':
       return eventFaults(object);
+    case 'secrets':
+      return Object.keys(objectAt(object, 'data')).flatMap((key) =>
+        dataKey.test(key)
+          ? []
+          : [fieldError.invalid(`data[${key}]`, key, 'a valid config key must consist of alphanumeric characters')],
+      );
     case `roles.${rbacGroup}`:
     case `clusterroles.${rbacGroup}`:
       return objectsAt(object, 'rules').flatMap((rule, index) =>
@@ -107,6 +120,17 @@ function specificFaults(resource: string, object: ApiObject): FieldError[] {
     default:
       return [];
   }
+}
+
+function secretUpdateFaults(secret: ApiObject, old: ApiObject): FieldError[] {
+  const immutable = 'field is immutable when `immutable` is set';
+  const isFixed = old['immutable'] === true && !sameJson(objectAt(secret, 'data'), objectAt(old, 'data'));
+  return [
+    ...(stringAt(secret, 'type') === stringAt(old, 'type')
+      ? []
+      : [fieldError.invalid('type', stringAt(secret, 'type'), 'field is immutable')]),
+    ...(isFixed ? [fieldError.forbidden('data', immutable)] : []),
+  ];
 }
 
 function podFaults(spec: JsonObject): FieldError[] {

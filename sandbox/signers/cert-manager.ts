@@ -1,23 +1,16 @@
 /**
  * cert-manager's part in the sandbox: an approver of CertificateRequests, and an issuer that answers those that are
- * approved, for every Issuer and ClusterIssuer that is ready. It says what it waits for in the words of cert-manager, whose
- * rules for usages and authorities it keeps.
+ * approved, for every Issuer and ClusterIssuer that is ready. It says what it waits for in the words of cert-manager.
  *
  * https://cert-manager.io/docs/usage/certificaterequest/
  */
 import 'reflect-metadata';
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsageExtension,
-  KeyUsagesExtension,
-  Pkcs10CertificateRequest,
-} from '@peculiar/x509';
+import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { CertificateRequest, Condition, KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { asSent } from '../base/client.ts';
-import { usagesNamed } from '../base/usages.ts';
 import { attend } from './attend.ts';
 import type { Authority } from './authority.ts';
 import { requestedCertificate } from './requested-certificate.ts';
@@ -154,8 +147,9 @@ async function nextStatus(
     return failed('Failed', 'The request is invalid', { ...request, status });
   }
   const csr = new Pkcs10CertificateRequest(Buffer.from(request.spec.request, 'base64').toString('utf8'));
-  const fault = issuer === 'fail' ? 'the authority cannot be reached' : contentsFault(request, csr);
-  return fault === undefined ? await issued(options, request, csr) : failed('Failed', `Error signing: ${fault}`);
+  return issuer === 'fail'
+    ? failed('Failed', 'Error signing: the authority cannot be reached')
+    : await issued(options, request, csr);
 }
 
 function isDecided(request: CertificateRequest): boolean {
@@ -175,21 +169,6 @@ function hurdleOf(request: CertificateRequest, behaviour: IssuerBehaviour, issue
     return 'Referenced issuer does not have a Ready status condition';
   }
   return behaviour === 'keep pending' ? 'Waiting on certificate issuance' : undefined;
-}
-
-/** Extensions of the request have to say what the object says, to the letter. */
-function contentsFault({ spec }: CertificateRequest, { extensions }: Pkcs10CertificateRequest): string | undefined {
-  const usages = usagesNamed(spec.usages ?? ['digital signature', 'key encipherment']);
-  const disagrees = extensions.some((each) => {
-    if (each instanceof KeyUsagesExtension) {
-      return each.usages !== usages.keyUsage;
-    }
-    if (each instanceof ExtendedKeyUsageExtension) {
-      return each.usages.join() !== usages.extendedKeyUsage.join();
-    }
-    return each instanceof BasicConstraintsExtension && each.ca !== (spec.isCA ?? false);
-  });
-  return disagrees ? 'usages or basic constraints of the encoded CSR are not those of the request' : undefined;
 }
 
 async function issued(

@@ -1,7 +1,6 @@
 /**
  * An approver and signer of CertificateSigningRequests: approves and signs what is asked of one signer name, or leaves it to
- * somebody else. It issues whatever names a request asks for, which is for a sandbox: docs/issuers.md says what an approver
- * has to compare.
+ * somebody else. It issues whatever names a request asks for, which is for a sandbox; `approver.ts` is a gate before it.
  *
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */

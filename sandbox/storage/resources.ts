@@ -121,6 +121,27 @@ export const resourceTypes: readonly ResourceType[] = [
     schema: () => core.serviceAccount,
     deleteReturns: 'object',
   }),
+  resource({
+    group: '',
+    resource: 'secrets',
+    singular: 'secret',
+    kind: 'Secret',
+    namespaced: true,
+    schema: () => core.secret,
+    fieldPaths: ['type'],
+    prepareForCreate: (secret) => {
+      secret['type'] ??= 'Opaque';
+    },
+  }),
+  resource({
+    group: 'coordination.k8s.io',
+    resource: 'leases',
+    singular: 'lease',
+    kind: 'Lease',
+    namespaced: true,
+    schema: () => core.lease,
+    unconditionalUpdate: false,
+  }),
   {
     ...resource({
       group: '',

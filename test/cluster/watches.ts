@@ -26,6 +26,9 @@ import { versionsOf } from './server.ts';
 /** How long something may take to be told. */
 const patienceMs = 10_000;
 
+/** The API server's words where its etcd is too old for it: https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists */
+const storageLacks = /required storage feature RequestWatchProgress is disabled/;
+
 export function watches(ground: () => Ground, compact: (() => void) | undefined): void {
   describe('Watches', () => {
     test('tell creation, change and deletion in order', async () => {
@@ -67,12 +70,18 @@ export function watches(ground: () => Ground, compact: (() => void) | undefined)
       );
     });
 
-    test('mark the end of what was there with a bookmark', async () => {
+    test('mark the end of what was there with a bookmark', async (t) => {
       const { create, follow, remove } = standOn(ground());
       const name = await create();
       const more = '&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
       const events = await follow('', `${more}&fieldSelector=metadata.name%3D${name}`);
-      assert.equal((await next(events))?.type, 'ADDED');
+      const first = await next(events);
+      if (first?.type === 'ERROR' && storageLacks.test(String((first.object as JsonObject)['message']))) {
+        events.close();
+        await remove(name);
+        return t.skip('the etcd behind this server is too old for it, and the agent does not count on it');
+      }
+      assert.equal(first?.type, 'ADDED');
       const end = await next(events);
       events.close();
       await remove(name);

@@ -6,15 +6,16 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { inspect } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import { isMap, isScalar, type Pair, parse, parseDocument } from 'yaml';
 import { parseConfiguration } from '../../agent/configuration/configuration.ts';
 import { options } from '../../agent/configuration/options.ts';
 import { chartDirectory, renderChart } from '../../deploy/chart.ts';
 import { manifestFile, manifestText } from '../../deploy/manifest.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { parseOptions } from '../../signer/command-line.ts';
 import { makeDirectory } from '../support/directory.ts';
-import { withFields } from '../support/fields.ts';
+import { eachWithFields, withFields } from '../support/fields.ts';
 import { matrix, modes, samples, valuesOf } from './matrix.ts';
 import { one, type Rendered, render, typeFaults, withoutHelm } from './objects.ts';
 
@@ -32,6 +33,7 @@ const foreign: Readonly<Record<string, string>> = {
 interface Rule {
   readonly apiGroups?: readonly string[];
   readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly nonResourceURLs?: readonly string[];
   readonly verbs: readonly string[];
 }
@@ -294,7 +296,8 @@ describe('the notes after an installation', { skip }, () => {
   });
 
   test('warn of nothing where nothing is amiss', () => {
-    const pinned = { 'image.digest': `sha256:${'0'.repeat(64)}` };
+    const named = { 'image.repository': 'registry.test/pod-certificate-agent' };
+    const pinned = { ...named, 'image.digest': `sha256:${'0'.repeat(64)}` };
     const quiet = [
       notes('1.35.0', { ...pinned, 'identity.mode': 'serviceAccount' }),
       notes('1.36.0', pinned),
@@ -303,7 +306,14 @@ describe('the notes after an installation', { skip }, () => {
     for (const text of quiet) {
       assert.doesNotMatch(text, /WARNING|not pinned/);
     }
-    assert.match(notes('1.36.0'), /not pinned/);
+    assert.match(notes('1.36.0', named), /not pinned/);
+  });
+
+  test('warn of an image that was not named, since no agent would start', () => {
+    assert.match(
+      notes('1.36.0'),
+      /WARNING: the image is registry\.example\/pod-certificate-agent:\S+, a name that nobody serves/,
+    );
   });
 });
 
@@ -328,6 +338,54 @@ describe('metrics', { skip }, () => {
     assert.match(JSON.stringify(one(objects, 'PodMonitor')), /"authorization":\{"type":"Bearer"/);
   });
 
+  test('lead from each alert to its runbook, where that can be read', () => {
+    const runbookUrl = 'https://wiki.example.com/mtls/runbooks';
+    const values = valuesOf({
+      'metrics.prometheusRule.enabled': true,
+      'metrics.prometheusRule.runbookUrl': runbookUrl,
+    });
+    const { groups } = withFields<{
+      groups: readonly { rules: readonly { alert: string; annotations: Record<string, string> }[] }[];
+    }>(one(render({ values }), 'PrometheusRule')['spec'], 'groups');
+    const rules = groups.flatMap((group) => group.rules);
+    assert.ok(rules.length > 10, `${rules.length} alerts`);
+    for (const { alert, annotations } of rules) {
+      assert.equal(annotations['runbook_url'], `${runbookUrl}#${alert.toLowerCase()}`);
+    }
+  });
+
+  test('run the trial signer without any privilege, and with a Secret that an upgrade leaves as it is', () => {
+    const objects = render({ values: { trialSigner: { enabled: true } } });
+    const deployment = one(objects, 'Deployment', trialSignerName);
+    const { template } = deployment['spec'] as { template: { spec: Record<string, unknown> } };
+    const [container] = eachWithFields<{ securityContext: object; args: readonly string[] }>(
+      template.spec['containers'],
+      'args',
+    );
+    assert.deepEqual(template.spec['securityContext'], {
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    assert.deepEqual(container?.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    const env = { POD_NAME: 'signer-0', POD_NAMESPACE: 'kube-system' };
+    assert.equal(parseOptions(container?.args ?? [], env).type, 'run', 'the signer takes its arguments');
+    const secret = one(objects, 'Secret', `${trialSignerName}-ca`);
+    assert.equal(secret['data'], undefined);
+    const { annotations } = withFields<{ annotations: Record<string, string> }>(secret.metadata, 'annotations');
+    assert.equal(annotations['helm.sh/resource-policy'], 'keep');
+    assert.equal(
+      render({}).some(({ kind }) => kind === 'Deployment'),
+      false,
+      'it is off unless it is switched on',
+    );
+  });
+
   test('come with the alerts and the dashboard that the chart’s files hold', () => {
     const objects = render({
       values: valuesOf({ 'metrics.prometheusRule.enabled': true, 'metrics.dashboard.enabled': true }),
@@ -341,6 +399,8 @@ describe('metrics', { skip }, () => {
   });
 });
 
+const trialSignerName = 'pod-certificate-agent-trial-signer';
+
 /** What docs/security.md promises, whatever the values. */
 function keepsItsPromises(objects: readonly Rendered[]): void {
   for (const role of objects.filter(({ kind }) => /Role$/.test(kind))) {
@@ -352,7 +412,12 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
         ...rule.verbs,
       ];
       assert.ok(!words.some((word) => word.includes('*')), `a wildcard in ${role.metadata.name}`);
-      assert.ok(!words.includes('secrets'), `secrets in ${role.metadata.name}`);
+      // The trial signer has its CA in one Secret; making Secrets would be the right to get anybody's token.
+      const isOwnCa =
+        role.kind === 'Role' &&
+        role.metadata.name === trialSignerName &&
+        isDeepStrictEqual([rule.resourceNames, rule.verbs], [[`${trialSignerName}-ca`], ['get', 'update']]);
+      assert.ok(!words.includes('secrets') || isOwnCa, `secrets in ${role.metadata.name}`);
     }
   }
   const spec = podSpec(objects);
@@ -408,6 +473,7 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     podInfoOnMount: true,
     volumeLifecycleModes: ['Ephemeral'],
     fsGroupPolicy: 'None',
+    seLinuxMount: true,
     storageCapacity: false,
   });
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { makeDirectory } from '../support/directory.ts';
+import { type Image, images } from '../../deploy/release/images.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -22,30 +22,39 @@ const instructions: readonly Instruction[] = read('Dockerfile')
   .map((line) => ({ word: line.split(' ', 1)[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }));
 const all = (word: string): readonly string[] => instructions.filter((i) => i.word === word).map(({ rest }) => rest);
 
-/** What the first stage copies from the context. */
-const copied = all('COPY')
-  .filter((rest) => !rest.startsWith('--from'))
-  .flatMap((rest) => rest.split(' ').slice(0, -1));
+/** Instructions of the stage of an image. */
+function stage(target: string): (word: string) => readonly string[] {
+  const start = instructions.findIndex(({ word, rest }) => word === 'FROM' && rest === `base AS ${target}`);
+  const length = instructions.slice(start + 1).findIndex(({ word }) => word === 'FROM');
+  const part = instructions.slice(start, length < 0 ? undefined : start + 1 + length);
+  return (word) => part.filter((i) => i.word === word).map(({ rest }) => rest);
+}
+
+/** The program that an image starts. */
+const programOf = (wanted: string): string => {
+  const [{ name, programs }] = images.filter(({ target }) => target === wanted) as [Image];
+  return `/usr/local/lib/${name}/${programs[0]}`;
+};
 
 describe('the Dockerfile', () => {
-  test('has two stages on one base, which a release pins by digest', () => {
-    assert.deepEqual(all('FROM'), [`--platform=$BUILDPLATFORM ${'$'}{NODE_IMAGE} AS bundle`, `${'$'}{NODE_IMAGE}`]);
-    assert.ok(all('ARG').includes('NODE_IMAGE=node:24-slim'), `NODE_IMAGE=node:24-slim is not in:\n${all('ARG')}`);
-    assert.match(read('Dockerfile'), /NODE_IMAGE=node:24-slim@sha256:…/);
+  test('is built upon nothing, runs nothing, and has a stage for each image of a release', () => {
+    assert.deepEqual(all('FROM'), ['scratch AS base', ...images.map(({ target }) => `base AS ${target}`)]);
+    for (const word of ['RUN', 'ADD', 'SHELL', 'ONBUILD']) {
+      assert.deepEqual(all(word), [], word);
+    }
+    assert.deepEqual(all('COPY'), [`system-${'$'}{TARGETARCH}/ /`, ...images.map(({ target }) => `${target}/ /`)]);
   });
 
   test('starts the bundle without a shell, as root, with room for file operations', () => {
-    const [entrypoint = ''] = all('ENTRYPOINT');
+    const ofAgent = stage('agent');
+    const [entrypoint = ''] = ofAgent('ENTRYPOINT');
     const words: readonly string[] = JSON.parse(entrypoint);
     assert.equal(words[0], '/usr/local/bin/node');
     const script = words.at(-1) ?? '';
     assert.deepEqual(all('CMD'), []);
-    assert.deepEqual(all('USER'), ['0:0']);
-    assert.match(all('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
-    const [destination = ''] = all('COPY').flatMap((rest) =>
-      rest.startsWith('--from') ? (rest.split(' ').at(-1) ?? '') : [],
-    );
-    assert.equal(`${destination}${basename(script)}`, script);
+    assert.deepEqual(ofAgent('USER'), ['0:0']);
+    assert.match(ofAgent('ENV').join(' '), /UV_THREADPOOL_SIZE=6/);
+    assert.equal(script, programOf('agent'));
     // The flags are known to the Node that the agent is made for.
     const flags = words.slice(1, -1);
     assert.equal(spawnSync(process.execPath, [...flags, '-e', '0']).status, 0);
@@ -58,45 +67,24 @@ describe('the Dockerfile', () => {
     assert.doesNotMatch(String(signalled.stderr), /Debugger listening/);
   });
 
-  test('leaves no package manager behind, adds nothing from the network, and checks that mount is there', () => {
-    const final = instructions.slice(instructions.findLastIndex(({ word }) => word === 'FROM'));
-    const text = final.map(({ rest }) => rest).join('\n');
-    assert.doesNotMatch(text, /apt-get|curl|wget|npm (ci|install)/);
-    for (const name of ['npm', 'npx', 'corepack', 'yarn']) {
-      assert.match(text, new RegExp(`/usr/local/bin/${name}\\b`));
-    }
-    assert.match(text, /mount --version && umount --version/);
-    assert.deepEqual(all('ADD'), []);
+  test('makes the trial signer as an image of its own, which runs as nobody', () => {
+    const ofSigner = stage('signer');
+    const words: readonly string[] = JSON.parse(ofSigner('ENTRYPOINT')[0] ?? '[]');
+    assert.equal(words.at(-1), programOf('signer'));
+    assert.equal(spawnSync(process.execPath, [...words.slice(1, -1), '-e', '0']).status, 0);
+    assert.deepEqual(ofSigner('USER'), ['65532:65532']);
   });
 
-  test('says what the image is, from arguments of the build', () => {
-    const labels = all('LABEL').join(' ');
-    for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
-      assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
-    }
-    assert.ok(
-      all('ARG').some((rest) => rest.startsWith('VERSION=')),
-      `no VERSION among ${all('ARG')}`,
-    );
-  });
-
-  test('copies what the bundle is made from, all of it and through .dockerignore', (t) => {
-    const directory = makeDirectory(t);
-    const [everything, ...allowed] = read('.dockerignore')
-      .replace(/^#.*\n/gm, '')
-      .trimEnd()
-      .split('\n');
-    assert.equal(everything, '*');
-    assert.deepEqual(allowed.toSorted(), copied.map((path) => `!${path.replace(/\/$/, '')}`).toSorted());
-    for (const path of copied) {
-      mkdirSync(dirname(join(directory, path)), { recursive: true });
-      cpSync(join(root, path), join(directory, path), { recursive: true });
-    }
-    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-    const result = spawnSync(process.execPath, ['deploy/bundle.ts'], { cwd: directory, encoding: 'utf8' });
-    assert.equal(result.status, 0, result.stderr);
-    for (const file of ['agent.mjs', 'THIRD-PARTY-LICENSES.txt']) {
-      assert.equal(existsSync(join(directory, 'dist', file)), true, `${join(directory, 'dist', file)} is missing`);
-    }
-  });
+  for (const { target } of images) {
+    test(`says what the image of the ${target} is, from arguments of the build`, () => {
+      const labels = stage(target)('LABEL').join(' ');
+      for (const label of ['title', 'description', 'licenses', 'version', 'revision']) {
+        assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}="[^"]+"`));
+      }
+      assert.ok(
+        stage(target)('ARG').some((rest) => rest.startsWith('VERSION=')),
+        `no VERSION among ${all('ARG')}`,
+      );
+    });
+  }
 });

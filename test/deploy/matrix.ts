@@ -14,6 +14,7 @@ export interface Sample {
 
 const podMonitor = { 'metrics.podMonitor.enabled': true };
 const kubelet = { 'identity.mode': 'kubelet' };
+const trialSigner = { 'trialSigner.enabled': true };
 
 export const samples: readonly Sample[] = [
   { path: 'nameOverride', value: 'certs' },
@@ -85,6 +86,11 @@ export const samples: readonly Sample[] = [
     value: { release: 'prometheus' },
     with: { 'metrics.prometheusRule.enabled': true },
   },
+  {
+    path: 'metrics.prometheusRule.runbookUrl',
+    value: 'https://wiki.example.com/mtls/runbooks',
+    with: { 'metrics.prometheusRule.enabled': true },
+  },
   { path: 'metrics.dashboard.enabled', value: true },
   { path: 'metrics.dashboard.labels', value: { dashboards: 'yes' }, with: { 'metrics.dashboard.enabled': true } },
   { path: 'networkPolicy.enabled', value: false },
@@ -112,6 +118,20 @@ export const samples: readonly Sample[] = [
   { path: 'extraArgs', value: ['--shutdown-grace=5s'] },
   { path: 'extraEnv', value: [{ name: 'KUBERNETES_SERVICE_HOST', value: '192.0.2.1' }] },
   { path: 'openshift.enabled', value: true },
+  { path: 'trialSigner.enabled', value: true },
+  { path: 'trialSigner.signerName', value: 'example.org/trial', with: trialSigner },
+  { path: 'trialSigner.replicas', value: 1, with: trialSigner },
+  { path: 'trialSigner.image.repository', value: 'registry.example/other-signer', with: trialSigner },
+  { path: 'trialSigner.image.tag', value: '9.9.9', with: trialSigner },
+  { path: 'trialSigner.image.digest', value: `sha256:${'1'.repeat(64)}`, with: trialSigner },
+  { path: 'trialSigner.image.pullPolicy', value: 'Always', with: trialSigner },
+  { path: 'trialSigner.dnsNames', value: 'none', with: trialSigner },
+  { path: 'trialSigner.clusterDomain', value: 'cluster.example', with: trialSigner },
+  { path: 'trialSigner.certificateLifetime', value: '2h', with: trialSigner },
+  { path: 'trialSigner.caLifetime', value: '720h', with: trialSigner },
+  { path: 'trialSigner.signingRequests', value: 'sign', with: trialSigner },
+  { path: 'trialSigner.signingRequests', value: 'approve', with: trialSigner },
+  { path: 'trialSigner.resources', value: { limits: { memory: '1Gi' } }, with: trialSigner },
 ];
 
 /** Nested values from paths: `{ 'a.b': 1 }` is `{ a: { b: 1 } }`. */

@@ -26,7 +26,7 @@ export const withoutHelm: string | false =
 /** @throws AssertionError when helm refuses */
 export function render(options: RenderOptions = {}): readonly Rendered[] {
   const rendering = renderChart(options);
-  assert.equal(rendering.type, 'rendered', rendering.type === 'refused' ? rendering.message : rendering.type);
+  assert.equal(rendering.type, 'rendered', 'message' in rendering ? rendering.message : rendering.type);
   return rendering.type === 'rendered' ? objectsIn(rendering.yaml) : [];
 }
 

@@ -64,3 +64,9 @@ test('messages of the agent that they quote are its own', () => {
     assert.ok(source.includes(message), message);
   }
 });
+
+test('what the kubelet shows while the agent is dead is a symptom in troubleshooting', () => {
+  const troubleshooting = documents.at(-1) ?? '';
+  assert.match(troubleshooting, /^\| `FailedMount` … `connection refused`.*\[below\]\(#connection-refused\)/m);
+  assert.match(troubleshooting, /rpc error: code = Unavailable/);
+});

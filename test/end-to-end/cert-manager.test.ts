@@ -270,13 +270,25 @@ test('an issuer of a namespace serves its pods by its name, and those of no othe
   await untilRequests(node, 'no request is left', none);
 });
 
-test('a request that cert-manager refuses to take is told to the pod, with its reason', async (t) => {
-  const certManager = { issuer: { name: issuerName, kind: 'Ca' } };
-  const flags = ['--issuers', JSON.stringify([{ signers: ['*'], certManager }])];
-  const { node, made, create } = await start(t, atOnce, { flags });
+test('a request that a policy of the cluster refuses is told to the pod, with its reason', async (t) => {
+  const { node, made, create } = await start(t, atOnce);
+  const path = '/apis/admissionregistration.k8s.io/v1';
+  const rule = { apiGroups: ['cert-manager.io'], apiVersions: ['*'], resources: ['certificaterequests'] };
+  const validations = [{ expression: 'false', message: 'mesh-ca is not for pods' }];
+  const objects = {
+    validatingadmissionpolicies: {
+      matchConstraints: { resourceRules: [{ ...rule, operations: ['CREATE'] }] },
+      validations,
+    },
+    validatingadmissionpolicybindings: { policyName: 'no-pods', validationActions: ['Deny'] },
+  };
+  for (const [resource, spec] of Object.entries(objects)) {
+    const body = { metadata: { name: 'no-pods' }, spec };
+    await node.cluster.admin.client.request({ method: 'POST', path: `${path}/${resource}`, body });
+  }
   await create();
   const event = await node.event('web', 'RequestRejected');
-  assert.match(event.message ?? '', /must be one of Issuer or ClusterIssuer/);
+  assert.match(event.message ?? '', /'no-pods' denied request: mesh-ca is not for pods.*Ask the cluster operator/);
   assert.deepEqual(made, []);
 });
 

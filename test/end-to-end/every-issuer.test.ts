@@ -1,21 +1,14 @@
 /**
  * What the kubelet does with podCertificate sources, and what this agent promises beyond, through every certificate API
- * alike. What is the same whichever API answers is in `kubelet-parity.test.ts`.
+ * alike. Files and volumes are in `kubelet-parity.test.ts`.
  */
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
-import { type TestContext, test } from 'node:test';
-import { type IssuerCase, issuerCases, startIssuerNode } from './issuers.ts';
+import { startIssuerNode, throughEach } from './issuers.ts';
 import { signerName, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
 const fast = { timeScale: 600, lifetimeSeconds: 20, refreshAfter: 0.1 };
-
-function throughEach(title: string, body: (t: TestContext, issuer: IssuerCase) => Promise<void>): void {
-  for (const issuer of issuerCases) {
-    test(`${title} (${issuer.can.title})`, (t) => body(t, issuer));
-  }
-}
 
 throughEach('every key type gives a pod a key, a chain and anchors that belong together', async (t, issuer) => {
   const { node } = await startIssuerNode(t, issuer);

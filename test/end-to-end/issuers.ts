@@ -2,6 +2,7 @@
  * A node and a signer for each certificate API, behind one face: the same pods, with the same signer's name, tried through
  * each of them. What an API can do beyond that, the agent's own table says (`agent/issuance/capabilities.ts`).
  */
+import { type TestContext, test } from 'node:test';
 import { type Capabilities, capabilities } from '../../agent/issuance/capabilities.ts';
 import type { CertificateApi } from '../../agent/issuance/issuer-rules.ts';
 import { createSandboxClient } from '../../sandbox/base/client.ts';
@@ -33,9 +34,12 @@ export interface IssuerNode {
   stored(): readonly string[];
   /** Removes a request, as somebody with the right to. */
   remove(name: string): void;
+  /** Denies every request that the API server holds, in these words: for a signer that is silent. */
+  deny(reason: string, message: string): void;
 }
 
 export interface IssuerNodeOptions {
+  readonly flags?: readonly string[];
   readonly lifetimeSeconds?: number;
   /** Part of the lifetime after which certificates are renewed, whoever says so. */
   readonly refreshAfter?: number;
@@ -56,6 +60,13 @@ export const issuerCases: readonly IssuerCase[] = [
     fail: /the authority cannot be reached/,
   }),
 ];
+
+/** One test for each certificate API. */
+export function throughEach(title: string, body: (t: TestContext, issuer: IssuerCase) => Promise<void>): void {
+  for (const issuer of issuerCases) {
+    test(`${title} (${issuer.can.title})`, (t) => body(t, issuer));
+  }
+}
 
 function caseOf(api: CertificateApi, resource: string, group: string, says: IssuerCase['says']): IssuerCase {
   return { api, can: capabilities[api], resource, storedAs: `${resource}.${group}`, says };
@@ -82,12 +93,12 @@ export function flagsFor(api: CertificateApi, refreshAfter = 0.5): readonly stri
 export async function startIssuerNode(
   t: Closing,
   { api, storedAs }: IssuerCase,
-  { lifetimeSeconds = 3600, refreshAfter = 0.5, timeScale = 1 }: IssuerNodeOptions = {},
+  { lifetimeSeconds = 3600, refreshAfter = 0.5, timeScale = 1, flags = [] }: IssuerNodeOptions = {},
 ): Promise<IssuerNode> {
   const options: NodeOptions = {
     timeScale,
     signers: [{ signerName, lifetimeSeconds, refreshAtFraction: refreshAfter }],
-    flags: flagsFor(api, refreshAfter),
+    flags: [...flagsFor(api, refreshAfter), ...flags],
     certManager: api === 'certManager',
   };
   const node = await startNode(t, options);
@@ -107,6 +118,12 @@ export async function startIssuerNode(
     remove(name) {
       const found = store.list(storedAs).find(({ metadata }) => metadata.name === name);
       store.remove(storedAs, found?.metadata.namespace ?? '', name);
+    },
+    deny(reason, message) {
+      for (const request of store.list(storedAs)) {
+        const conditions = [{ type: 'Denied', status: 'True', reason, message }];
+        store.update(storedAs, { ...request, status: { ...request.status, conditions } });
+      }
     },
   };
 }

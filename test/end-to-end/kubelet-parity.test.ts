@@ -1,58 +1,59 @@
 /**
  * What the kubelet does with podCertificate and clusterTrustBundle sources, row by row, and what this agent does where the
- * kubelet falls short: seen from outside, with a whole cluster and a whole agent. What depends on the certificate API that
- * answers is in `every-issuer.test.ts`.
+ * kubelet falls short: seen from outside, with a whole cluster and a whole agent, through every certificate API. What signers
+ * and requests do meanwhile is in `every-issuer.test.ts`, what a refresh does in `refresh-parity.test.ts`.
  */
 import assert from 'node:assert/strict';
-import { createPrivateKey } from 'node:crypto';
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
+import { test } from 'node:test';
+import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
+import { withFields } from '../support/fields.ts';
+import { startIssuerNode, throughEach } from './issuers.ts';
+import { signerName, startNode, usualSources } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
 
-/** Rotations within seconds: time at the API server runs six hundred times as fast. */
-function fastNode(t: TestContext, flags: readonly string[] = []): Promise<TestNode> {
-  const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
-  return startNode(t, { timeScale: 600, signers, flags });
-}
+throughEach(
+  'each source of each volume of each pod has a certificate of its own, asked for in its pod’s name',
+  async (t, issuer) => {
+    const { node } = await startIssuerNode(t, issuer);
+    const asked: KubernetesObject[] = [];
+    node.cluster.apiServer.store.subscribe(({ type, resource, object }) => {
+      if (type === 'ADDED' && resource === issuer.storedAs) {
+        asked.push(withFields<KubernetesObject>(structuredClone(object), 'metadata'));
+      }
+    });
+    const twice = [
+      ...usualSources,
+      { podCertificate: { signerName, keyType: 'ED25519', credentialBundlePath: 'other.pem' } },
+    ];
+    const both = [
+      { name: 'mtls', sources: twice },
+      { name: 'more', sources: usualSources },
+    ];
+    for (const name of ['one', 'two']) {
+      await node.cluster.admin.createPod({ name, volumes: both });
+    }
+    const pods = await Promise.all(['one', 'two'].map((name) => node.cluster.admin.podRunning('default', name)));
+    const expected = pods.flatMap(({ metadata: { name, uid } }) => Array.from({ length: 3 }, () => `${name} ${uid}`));
+    assert.deepEqual(asked.map(issuer.can.ownedByPod ? owningPod : annotatedPod).sort(), expected.sort());
+    const serials = pods.flatMap((pod) => ['tls.pem', 'other.pem'].map((file) => node.leaf(pod, file).serialNumber));
+    assert.equal(new Set(serials).size, 4);
+  },
+);
 
-test('each source of each volume of each pod has a certificate of its own, asked for with an owner reference to the pod', async (t) => {
-  const node = await startNode(t);
-  const twice = [
-    ...usualSources,
-    { podCertificate: { signerName, keyType: 'ED25519', credentialBundlePath: 'other.pem' } },
-  ];
-  const both = [
-    { name: 'mtls', sources: twice },
-    { name: 'more', sources: usualSources },
-  ];
-  for (const name of ['one', 'two']) {
-    await node.cluster.admin.createPod({ name, volumes: both });
-  }
-  const pods = await Promise.all(['one', 'two'].map((name) => node.cluster.admin.podRunning('default', name)));
-  const requests = node.requests();
-  assert.equal(requests.length, 6);
-  const uids = pods.map(({ metadata }) => metadata.uid);
-  for (const { metadata, spec } of requests) {
-    assert.ok(uids.includes(spec.podUID), `${spec.podUID} is not in:\n${uids}`);
-    assert.deepEqual(metadata.ownerReferences, [
-      { apiVersion: 'v1', kind: 'Pod', name: spec.podName, uid: spec.podUID },
-    ]);
-  }
-  const serials = pods.flatMap((pod) => ['tls.pem', 'other.pem'].map((file) => node.leaf(pod, file).serialNumber));
-  assert.equal(new Set(serials).size, 4);
-});
-
-test('the first mount succeeds at the first call: no FailedMount event, and an event that says what was issued', async (t) => {
-  const node = await startNode(t);
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  await node.cluster.admin.podRunning('default', 'web');
-  const issued = await node.event('web', 'Issued');
-  assert.match(issued.message ?? '', /valid until/);
-  assert.ok(!node.reasons('web').includes('FailedMount'), `FailedMount is in:\n${node.reasons('web')}`);
-});
+throughEach(
+  'the first mount succeeds at the first call: no FailedMount event, and an event that says what was issued',
+  async (t, issuer) => {
+    const { node } = await startIssuerNode(t, issuer);
+    await node.cluster.admin.createPod({ name: 'web', volumes });
+    await node.cluster.admin.podRunning('default', 'web');
+    const issued = await node.event('web', 'Issued');
+    assert.match(issued.message ?? '', /valid until/);
+    assert.ok(!node.reasons('web').includes('FailedMount'), `FailedMount is in:\n${node.reasons('web')}`);
+  },
+);
 
 test('an RSA-4096 key holds up no other pod', async (t) => {
   const node = await startNode(t);
@@ -72,52 +73,6 @@ test('an RSA-4096 key holds up no other pod', async (t) => {
   const order = node.lines.filter((line) => line.message === 'certificate written').map((line) => line['pod']);
   // The keys are made one after the other, each in about a second: before the second one is there, the other pod is.
   assert.ok(order.indexOf('quick') < 2, order.join());
-});
-
-test('a denied refresh leaves the certificate in place and the anchors live, and succeeds when the signer allows it', async (t) => {
-  const node = await fastNode(t);
-  const signer = node.cluster.signer(signerName);
-  await node.cluster.admin.createPod({ name: 'web', volumes });
-  const pod = await node.cluster.admin.podRunning('default', 'web');
-  const before = node.read(pod, 'tls.pem');
-  const anchors = node.read(pod, 'ca.pem');
-  signer.setBehaviour({ type: 'denying', reason: 'Policy', message: 'not now' });
-  await node.logged((line) => line['reason'] === 'Policy');
-  await signer.publishNextRoot();
-  await node.logged((line) => line.message === 'trust anchors changed');
-  assert.equal(node.read(pod, 'tls.pem'), before);
-  assert.notEqual(node.read(pod, 'ca.pem'), anchors);
-  signer.setBehaviour({ type: 'instant' });
-  await node.logged(written('web', false));
-  assert.notEqual(node.read(pod, 'tls.pem'), before);
-});
-
-test('pods that have completed are refreshed no more', async (t) => {
-  const node = await fastNode(t);
-  for (const name of ['job', 'server']) {
-    await node.cluster.admin.createPod({ name, volumes });
-  }
-  for (const name of ['job', 'server']) {
-    await node.cluster.admin.podRunning('default', name);
-  }
-  // A kubelet that is away leaves the volume mounted: it is the agent that has to notice.
-  await node.cluster.stopKubelet();
-  const path = '/api/v1/namespaces/default/pods/job/status';
-  const contentType = 'application/merge-patch+json';
-  await node.cluster.admin.client.request({
-    method: 'PATCH',
-    path,
-    contentType,
-    body: { status: { phase: 'Succeeded' } },
-  });
-  await node.logged((line) => line.message === 'pod has ended, no more refreshes');
-  const ended = node.lines.length;
-  for (let renewals = 0; renewals < 2; renewals += 1) {
-    const seen = node.lines.length;
-    await node.logged((line) => written('server', false)(line) && node.lines.indexOf(line) >= seen);
-  }
-  const asked = node.lines.slice(ended).filter((line) => line.message === 'certificate requested');
-  assert.deepEqual([...new Set(asked.map((line) => line['pod']))], ['server']);
 });
 
 test('anchors are written when they change, in stable order, and not otherwise', async (t) => {
@@ -152,20 +107,22 @@ test('anchors are written when they change, in stable order, and not otherwise',
   assert.equal(data(), written);
 });
 
-test('a suggested key type is told to the pod, and followed where that is switched on', async (t) => {
-  const node = await startNode(t, {
-    signers: [{ signerName, behaviour: { type: 'onlyKeyTypes', supported: ['ED25519'] } }],
-    flags: ['--follow-suggested-key-type'],
-  });
+throughEach('a suggested key type is told to the pod, and followed where that is switched on', async (t, issuer) => {
+  const flags = ['--follow-suggested-key-type'];
+  const { node, setAnswering, deny } = await startIssuerNode(t, issuer, { flags });
+  setAnswering('silent');
   await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.logged((line) => line.message === 'certificate requested');
+  deny('UnsupportedKeyType', 'ECDSAP256 is not supported, use ED25519');
+  setAnswering('issue');
   const pod = await node.cluster.admin.podRunning('default', 'web');
   assert.equal(node.leaf(pod).publicKey.asymmetricKeyType, 'ed25519');
   const told = await node.event('web', 'UnsupportedKeyType');
   assert.match(told.message ?? '', /does not take ECDSAP256 keys and suggests ED25519/);
 });
 
-test('no private key is readable by others, whatever the pod asks for', async (t) => {
-  const node = await startNode(t);
+throughEach('no private key is readable by others, whatever the pod asks for', async (t, issuer) => {
+  const { node } = await startIssuerNode(t, issuer);
   const sources = [
     { podCertificate: { signerName, keyType: 'ED25519', keyPath: 'key.pem', certificateChainPath: 'chain.pem' } },
   ];
@@ -178,25 +135,8 @@ test('no private key is readable by others, whatever the pod asks for', async (t
   assert.equal(statSync(join(node.volume(pod), 'key.pem')).mode & 0o007, 0);
 });
 
-test('key and chain in files of their own change in one step', async (t) => {
-  const node = await fastNode(t);
-  const sources = [
-    { podCertificate: { signerName, keyType: 'ED25519', keyPath: 'key.pem', certificateChainPath: 'chain.pem' } },
-  ];
-  await node.cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
-  const pod = await node.cluster.admin.podRunning('default', 'web');
-  await node.logged(written('web', false));
-  const names = readdirSync(node.volume(pod));
-  for (const name of ['key.pem', 'chain.pem']) {
-    assert.equal(readlinkSync(join(node.volume(pod), name)), `..data/${name}`);
-  }
-  assert.equal(names.filter((name) => /^\.\.\d{4}_/.test(name)).length, 1);
-  const key = createPrivateKey(node.read(pod, 'key.pem'));
-  assert.equal(node.leaf(pod, 'chain.pem').checkPrivateKey(key), true, 'the key does not belong to the leaf');
-});
-
-test('how long issuance took, in which phase, and what came of it is in the metrics', async (t) => {
-  const node = await startNode(t);
+throughEach('how long issuance took, in which phase, and what came of it is in the metrics', async (t, issuer) => {
+  const { node } = await startIssuerNode(t, issuer);
   await node.cluster.admin.createPod({ name: 'web', volumes });
   await node.cluster.admin.podRunning('default', 'web');
   const metrics = await node.metrics();
@@ -205,3 +145,17 @@ test('how long issuance took, in which phase, and what came of it is in the metr
   }
   assert.match(metrics, /podcert_agent_credentials\{signer_name="example.com\/mesh",state="fresh"\} 1/);
 });
+
+function owningPod({ metadata: { ownerReferences } }: KubernetesObject): string {
+  assert.deepEqual(
+    ownerReferences?.map(({ apiVersion, kind }) => `${apiVersion} ${kind}`),
+    ['v1 Pod'],
+  );
+  return `${ownerReferences?.[0]?.name} ${ownerReferences?.[0]?.uid}`;
+}
+
+/** A cluster-scoped request cannot be owned by a pod, and says in annotation and label whose it is. */
+function annotatedPod({ metadata: { labels, annotations } }: KubernetesObject): string {
+  const [, name] = (annotations?.['podcert.io/pod'] ?? '').split('/');
+  return `${name} ${labels?.['podcert.io/pod-uid']}`;
+}

@@ -277,7 +277,7 @@ test('the status command and inspect find a node and its volume well', async (t)
   assert.match(flags, /^--volume-mode=directory$/m);
   assert.equal(await runCommand('inspect', [node.volume(pod), '--strict'], given), 0, printed);
   assert.match(printed, /the chain leads to the trust anchor/);
-  assert.match(await node.get('/statusz'), /^default +web +mtls\[0\] +example\.com\/mesh +ECDSAP256 +fresh/m);
+  assert.match(await node.get('/statusz'), /^default\/web +mtls\[0\] +example\.com\/mesh +fresh/m);
 });
 
 /** A service account and a token of its own, as Prometheus has. */

@@ -16,6 +16,10 @@ export interface Page {
   evaluate<T>(expression: string): Promise<T>;
   setScripts(enabled: boolean): Promise<void>;
   setColours(scheme: 'light' | 'dark'): Promise<void>;
+  /** Size of the window, in CSS pixels. */
+  setSize(width: number, height: number): Promise<void>;
+  /** Presses and releases a key that writes nothing, such as Tab. */
+  press(key: 'Tab' | 'Enter'): Promise<void>;
   /** PNG of the window. */
   screenshot(): Promise<Buffer>;
   /** What the page's console and security policy complained of. */
@@ -157,6 +161,16 @@ async function newPage(connection: Connection): Promise<Page> {
     setColours: async (scheme) => {
       const features = [{ name: 'prefers-color-scheme', value: scheme }];
       await send('Emulation.setEmulatedMedia', { features });
+    },
+    setSize: async (width, height) => {
+      const metrics = { width, height, deviceScaleFactor: 1, mobile: false };
+      await send('Emulation.setDeviceMetricsOverride', metrics);
+    },
+    press: async (key) => {
+      const code = { Tab: 9, Enter: 13 }[key];
+      const description = { key, code: key, windowsVirtualKeyCode: code, ...(key === 'Enter' ? { text: '\r' } : {}) };
+      await send('Input.dispatchKeyEvent', { type: 'keyDown', ...description });
+      await send('Input.dispatchKeyEvent', { type: 'keyUp', ...description });
     },
     screenshot: async () => {
       const { data } = await send('Page.captureScreenshot', { format: 'png' });

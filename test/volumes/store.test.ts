@@ -331,6 +331,33 @@ test('in tmpfs mode files belong to whom the pod says', { skip: mountSkip }, asy
   }
 });
 
+test("a source's own user and mode are those of its files, with an fsGroup and without", {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const [first, second] = record.declaration.sources;
+  assert.ok(first !== undefined && second !== undefined, 'the record has two sources');
+  const sources = [{ ...first, user: 70, mode: 0o600 }, second];
+  const show = (file: string) => {
+    const { uid, gid } = fs.statSync(path.join(targetPath, file));
+    return `${modeOf(path.join(targetPath, file))} ${uid}:${gid}`;
+  };
+  const cat = (file: string, uid: number, gid: number) =>
+    execFileSync('cat', [path.join(targetPath, file)], { uid, gid, stdio: 'pipe' }).toString();
+  for (const [owner, key, other, gid] of [
+    [{ kind: 'group', gid: 2000 }, '600 70:2000', '640 80:2000', 2000],
+    [{ kind: 'none' }, '600 70:0', '644 80:0', 3000],
+  ] as const) {
+    await fill(await store.create({ ...record, owner, declaration: { sources, defaultUser: 80 } }));
+    assert.equal(show('credentials.pem'), key);
+    assert.equal(show('trust-anchors.pem'), other);
+    assert.match(cat('parts/key.pem', 70, gid), /PRIVATE KEY/);
+    assert.throws(() => cat('parts/key.pem', 80, gid), owner.kind);
+    assert.match(cat('trust-anchors.pem', 80, gid), /CERTIFICATE/);
+    await store.remove(targetPath);
+  }
+});
+
 test("a pod's process reads its files, and others and the agent's state stay closed", {
   skip: mountSkip,
 }, async (t) => {
@@ -459,6 +486,100 @@ test('files of a pod beyond its share of the memory are refused by the limit’s
   assert.ok(second.isProjected(0) && second.isProjected(1), 'the old files stay');
   await store.remove(record.targetPath);
   assert.equal(await second.project(new Map([[1, anchors(3, 2 * megabyte)]])), 'written');
+});
+
+/** Names of the directories that hold a set of files each. */
+function setsIn(targetPath: string): readonly string[] {
+  return fs.readdirSync(targetPath).filter((name) => /^\.\.\d{4}_/.test(name));
+}
+
+inBothModes(
+  'the set before the present one stays until the next change, and a restart clears it with its key',
+  async (t, mode) => {
+    const { targetPath, record, store, restart } = setUp(t, mode);
+    const volume = await store.create(record);
+    await fill(volume, 1);
+    assert.equal(setsIn(targetPath).length, 1);
+    for (const generation of [2, 3, 4]) {
+      const before = fs.readlinkSync(path.join(targetPath, '..data'));
+      await fill(volume, generation);
+      assert.deepEqual(
+        setsIn(targetPath).toSorted(),
+        [before, fs.readlinkSync(path.join(targetPath, '..data'))].toSorted(),
+      );
+    }
+    const old = setsIn(targetPath).find((name) => name !== fs.readlinkSync(path.join(targetPath, '..data'))) ?? '';
+    const keyFile = path.join(targetPath, old, 'parts/key.pem');
+    assert.match(fs.readFileSync(keyFile, 'latin1'), /AwMDAwMD/, 'the key of the third generation is there');
+    assert.equal(await volume.project(new Map([[0, credential(4)]])), 'unchanged');
+    assert.ok(fs.existsSync(keyFile), 'nothing has changed, so it stays');
+    assert.equal((await restart().recover()).volumes.length, 1);
+    assert.deepEqual(setsIn(targetPath), [fs.readlinkSync(path.join(targetPath, '..data'))]);
+  },
+);
+
+test('sets before the present ones count as used memory, and go first where they leave no room: those of the same pod', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, record, restart } = setUp(t, 'tmpfs');
+  // 16 MiB for all files, 4 MiB for those of one pod.
+  const store = restart(root, 64 * megabyte);
+  const other = makeRecord(makeTarget(root, 'mtls', `${podUID}-1`), { volumeId: 'c' });
+  const [first, second, others] = [
+    await store.create(record),
+    await store.create(makeRecord(makeTarget(root, 'second'), { volumeId: 'b', volumeName: 'second' })),
+    await store.create({ ...other, pod: { ...other.pod, uid: `${podUID}-1` } }),
+  ];
+  // Each set of anchors takes 1.1 MiB: two pairs of them do not fit beside each other.
+  for (const volume of [others, first, second]) {
+    await fill(volume);
+    assert.equal(await volume.project(new Map([[1, anchors(2, 0.8 * megabyte)]])), 'written');
+  }
+  for (const volume of [others, first, second]) {
+    assert.equal(await volume.project(new Map([[1, anchors(3, 0.8 * megabyte)]])), 'written');
+  }
+  const sets = [others, first, second].map((volume) => setsIn(volume.record.targetPath).length);
+  assert.deepEqual(sets, [2, 1, 2]);
+  assert.ok(
+    [first, second].every((volume) => volume.isProjected(0) && volume.isProjected(1)),
+    'every file is in place',
+  );
+});
+
+test('sets of other pods go too before a pod is refused for the memory of the node', { skip: mountSkip }, async (t) => {
+  const { root, restart } = setUp(t, 'tmpfs');
+  const store = restart(root, 64 * megabyte);
+  const volumes: OpenVolume[] = [];
+  for (const index of [0, 1, 2, 3, 4]) {
+    const uid = `0b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d3${index}`;
+    const pod = { namespace: 'shop', name: `web-${index}`, uid, serviceAccountName: 'web' };
+    const volume = await store.create(makeRecord(makeTarget(root, 'mtls', uid), { volumeId: `v${index}`, pod }));
+    volumes.push(volume);
+    await fill(volume);
+    // Five pods with 3.6 MiB for two sets each take more than the node's 16 MiB.
+    for (const generation of [2, 3]) {
+      const result = await volume.project(new Map([[1, anchors(generation, 1.3 * megabyte)]]));
+      assert.equal(result, 'written', `${index} ${generation}`);
+    }
+  }
+  const sets = volumes.map(({ record }) => setsIn(record.targetPath).length);
+  assert.ok(sets.filter((count) => count === 1).length > 0, `${sets} shows that some were given up`);
+  assert.equal(sets.at(-1), 2, 'and the last one has its own');
+});
+
+test('a volume that two sets fill has room for the next request', { skip: mountSkip }, async (t) => {
+  const { targetPath, record, store } = setUp(t, 'tmpfs');
+  const volume = await store.create(record);
+  await fill(volume);
+  const { bfree, bsize } = fs.statfsSync(targetPath);
+  // As much as fits without growing: PEM is a third longer than DER.
+  const fitting = Math.floor(((bfree - 2) * bsize * 48) / 65) - 100;
+  assert.equal(await volume.project(new Map([[1, anchors(2, fitting)]])), 'written');
+  const request = { requestName: 'r', keyType: 'RSA4096', createdAt: 1 } as const;
+  volume.savePending(0, request, new Uint8Array(2400));
+  // One request takes the place of another: for a moment there are two.
+  volume.savePending(0, { ...request, requestName: 's' }, new Uint8Array(2400));
+  assert.equal(volume.pending(0)?.requestName, 's');
 });
 
 test('files beyond what all pods may have are refused by the limit’s name, and count again after a restart', {

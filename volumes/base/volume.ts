@@ -30,6 +30,8 @@ export interface VolumeRecord {
   readonly pod: PodReference;
   readonly declaration: VolumeDeclaration;
   readonly owner: FileOwner;
+  /** The SELinux context that the volume is mounted with. */
+  readonly seLinuxContext?: string;
 }
 
 /** A certificate as issued: DER, leaf first. Times are milliseconds since the epoch. */
@@ -37,6 +39,8 @@ export interface IssuedChain {
   readonly certificates: readonly Uint8Array[];
   /** The leaf's serial number, upper-case hexadecimal without separators. */
   readonly serialNumber: string;
+  /** The leaf's subject alternative names as text, cut to be shown, empty where it has none; absent where nobody has looked. Not kept. */
+  readonly names?: string;
   readonly notBefore: number;
   readonly notAfter: number;
   readonly beginRefreshAt: number;

@@ -15,6 +15,8 @@ export interface PublishRequest {
   readonly declaration: VolumeDeclaration;
   /** The pod's fsGroup (`volume_mount_group`). */
   readonly mountGroup?: number;
+  /** The SELinux context of all files (`mount_flags`). */
+  readonly seLinuxContext?: string;
   /**
    * What the kubelet hands over: tokens of the pod's service account by audience, JSON. A function, so that nothing that prints
    * the request prints it.

@@ -7,6 +7,7 @@
 import path from 'node:path';
 import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { VolumeError } from '../base/errors.ts';
+import { readMountFlags } from '../base/selinux.ts';
 import type { PodReference } from '../base/volume.ts';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration, type Verdict } from '../declaration/sources.ts';
@@ -20,7 +21,7 @@ export interface NodePublishVolumeRequest {
   readonly target_path: string;
   readonly volume_capability: {
     readonly block: object | null;
-    readonly mount: { readonly volume_mount_group: string } | null;
+    readonly mount: { readonly volume_mount_group: string; readonly mount_flags?: readonly string[] } | null;
   } | null;
   readonly readonly: boolean;
   readonly secrets: Readonly<Record<string, string>>;
@@ -96,17 +97,13 @@ export function readPublish(
   };
   const target = readTarget(request.target_path);
   const group = request.volume_capability?.mount?.volume_mount_group ?? '';
+  const flags = readMountFlags(request.volume_capability?.mount?.mount_flags ?? []);
   // From Kubernetes 1.36 on the kubelet puts them where nothing prints them.
   const tokens = request.secrets[handedTokens] ?? context[handedTokens];
   refuseIf([
     ...identityFaults(request),
     request.target_path !== '' && typeof target === 'string' && target,
-    request.volume_capability === null && 'volume_capability is missing',
-    request.volume_capability?.block != null && 'volume_capability must be mount: the volume holds files',
-    request.volume_capability?.block == null &&
-      request.volume_capability !== null &&
-      request.volume_capability.mount === null &&
-      'volume_capability must be mount',
+    capabilityFault(request),
     !request.readonly && 'readonly is not set: write "readOnly: true" beside "driver" in the pod\'s csi volume',
     context[ephemeral] !== 'true' &&
       `${ephemeral} is not "true": use the driver as an inline csi volume of a pod; where it is one, the cluster operator has to ` +
@@ -114,10 +111,11 @@ export function readPublish(
     ...podFaults(pod),
     typeof target === 'object' && pod.uid !== '' && target.podUID !== pod.uid && `target_path is not of pod ${pod.uid}`,
     !isGroup(group) && `volume_mount_group must be a numeric group id, not ${JSON.stringify(group.slice(0, 64))}`,
+    !flags.ok && `volume_capability.mount.mount_flags ${flags.message}`,
     !declared.ok && describeFaults(declared.faults),
   ]);
   // Everything below was checked above; the compiler does not see that through the list.
-  if (typeof target === 'string' || !declared.ok) {
+  if (typeof target === 'string' || !declared.ok || !flags.ok) {
     throw new CallError(status.INVALID_ARGUMENT, 'the request is invalid');
   }
   return {
@@ -127,6 +125,7 @@ export function readPublish(
     pod,
     declaration: declared.declaration,
     ...(group === '' ? {} : { mountGroup: Number(group) }),
+    ...(flags.context === undefined ? {} : { seLinuxContext: flags.context }),
     ...(tokens === undefined ? {} : { tokens: () => tokens }),
   };
 }
@@ -145,6 +144,17 @@ function identityFaults(request: NodeUnpublishVolumeRequest): readonly (string |
       `volume_id must be at most ${maxVolumeIdLength} letters, digits, ".", "_" and "-"`,
     request.target_path === '' && 'target_path is missing',
   ];
+}
+
+function capabilityFault({ volume_capability: capability }: NodePublishVolumeRequest): string | false {
+  if (capability === null) {
+    return 'volume_capability is missing';
+  }
+  // What is not set of a oneof is null in a message that was made here, and undefined in one that was decoded.
+  if (capability.block != null) {
+    return 'volume_capability must be mount: the volume holds files';
+  }
+  return capability.mount == null && 'volume_capability must be mount';
 }
 
 function podFaults(pod: PodReference): readonly (string | false)[] {

@@ -12,7 +12,12 @@ const dnsLabel = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const dnsSubdomainPart = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const labelName = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
+const maxLabelNameLength = 63;
 const maxSubdomainLength = 253;
+const keyNameRule =
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const subdomainRule =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
 /** A domain, a slash, and room for `<namespace>.<name>` behind it. */
 const maxSignerNameLength = 253 + 1 + 63 + 1 + 253;
 
@@ -63,15 +68,44 @@ export function clusterTrustBundleNameFault(text: string): string | undefined {
   return `must be the name of a ClusterTrustBundle like "my-roots" or "example.com:signer-name:my-roots", not ${quote(text)}`;
 }
 
-/** Key of a label or annotation: a name, with an optional domain and slash before it. */
-export function labelKeyFault(text: string): string | undefined {
-  const parts = text.split('/');
-  const name = parts.at(-1) ?? '';
-  const prefix = parts.length > 1 ? parts.slice(0, -1).join('/') : undefined;
-  if (labelName.test(name) && (prefix === undefined || isDnsSubdomain(prefix))) {
-    return undefined;
+/**
+ * Why a text is no key of a label or an annotation, in the words of the API server without its patterns and examples: a name, with
+ * an optional domain and slash before it.
+ */
+function keyReason(key: string): string | undefined {
+  const [first = '', second, ...others] = key.split('/');
+  if (others.length > 0) {
+    return `has more than one slash: a valid label key ${keyNameRule} with an optional DNS subdomain prefix and '/'`;
   }
-  return `must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ${quote(text)}`;
+  const prefix = second === undefined ? undefined : first;
+  if (prefix === '') {
+    return 'prefix part must be non-empty';
+  }
+  if (prefix !== undefined && Buffer.byteLength(prefix) > maxSubdomainLength) {
+    return `prefix part must be no more than ${maxSubdomainLength} bytes`;
+  }
+  if (prefix !== undefined && !isDnsSubdomain(prefix)) {
+    return `prefix part ${subdomainRule}`;
+  }
+  return nameReason(second ?? first);
+}
+
+function nameReason(name: string): string | undefined {
+  if (name === '') {
+    return 'name part must be non-empty';
+  }
+  if (Buffer.byteLength(name) > maxLabelNameLength) {
+    return `name part must be no more than ${maxLabelNameLength} bytes`;
+  }
+  return labelName.test(name) ? undefined : `name part ${keyNameRule}`;
+}
+
+/** Key of a label: a name, with an optional domain and slash before it. */
+export function labelKeyFault(text: string): string | undefined {
+  const reason = keyReason(text);
+  return reason === undefined
+    ? undefined
+    : `must be a name like "app" or "example.com/app", not ${quote(text)}: ${reason}`;
 }
 
 /** Domain of what the agent itself says about requests: a pod that could use it could speak in the agent's name. */
@@ -79,14 +113,16 @@ const ownDomain = 'podcert.io';
 
 /** Key of `unverifiedUserAnnotations`: an annotation key whose domain prefix must be there. Case does not matter. */
 export function userAnnotationKeyFault(text: string): string | undefined {
-  const [domain = ''] = text.toLowerCase().split('/', 1);
+  const key = text.toLowerCase();
+  const [domain = ''] = key.split('/', 1);
   if (domain === ownDomain || domain.endsWith(`.${ownDomain}`)) {
     return `key ${quote(text)} must not lie in ${ownDomain}, which is the agent's own domain`;
   }
-  if (text.includes('/') && labelKeyFault(text.toLowerCase()) === undefined) {
-    return undefined;
+  const reason = keyReason(key);
+  if (reason !== undefined) {
+    return `key ${quote(text)}: ${reason}`;
   }
-  return `key ${quote(text)} must have a domain prefix, like "example.com/name"`;
+  return key.includes('/') ? undefined : `key ${quote(text)} must have a domain prefix, like "example.com/name"`;
 }
 
 /** Value of a label: empty, or at most 63 letters, digits, dashes, dots and underscores. */

@@ -4,11 +4,13 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/#podcertificate
  */
 
+import { accessFields, readAccess } from './access.ts';
 import {
   type Fault,
   type Mapping,
   quote,
   readInteger,
+  readKeepOrDrop,
   readList,
   readMapping,
   readString,
@@ -40,6 +42,8 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  'roots',
+  ...accessFields,
 ];
 
 const minExpirationSeconds = 3600;
@@ -65,6 +69,8 @@ export function readPodCertificate(
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
   const paths = readPaths(mapping, path, outputs, faults);
+  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop';
+  const access = readAccess(mapping, path, hasKeyFile(paths), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
   }
@@ -77,6 +83,8 @@ export function readPodCertificate(
     userAnnotations,
     ...(names === undefined ? {} : { names }),
     ...paths,
+    ...(dropsRoots ? { roots: 'drop' as const } : {}),
+    ...access,
   };
 }
 
@@ -175,6 +183,6 @@ function readPaths(
 }
 
 /** True when a file of the source holds the private key. */
-export function hasKeyFile(source: PodCertificateSource): boolean {
+export function hasKeyFile(source: Pick<PodCertificateSource, 'keyPath' | 'credentialBundlePath'>): boolean {
   return source.keyPath !== undefined || source.credentialBundlePath !== undefined;
 }

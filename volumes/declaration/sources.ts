@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { atOnce, createWorker, type Steps } from '../base/steps.ts';
+import { isForOthers, modeIn, octal, readDefaultUser } from './access.ts';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
 import { maxSources, maxVerdicts } from './limits.ts';
@@ -21,6 +22,8 @@ export type Verdict =
 
 /** What the kubelet adds to the pod's own attributes (`podInfoOnMount`, token requests). */
 const kubeletAttributePrefix = 'csi.storage.k8s.io/';
+/** The attributes of a volume. */
+const attributes = ['sources', 'defaultMode', 'defaultUser'];
 
 /** `parseDeclarationInSteps` at once, where nobody waits beside it. */
 export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
@@ -28,26 +31,31 @@ export function parseDeclaration(volumeAttributes: Readonly<Record<string, strin
 }
 
 /**
- * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text) and `defaultMode` (octal with a leading 0,
- * or decimal as in JSON, 0 … 0777). Attributes that the kubelet adds are left alone.
+ * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text), `defaultMode` (octal with a leading 0,
+ * or decimal as in JSON, 0 … 0777) and `defaultUser` (a user ID). Attributes that the kubelet adds are left alone.
  *
  * @returns the declaration, or every fault found, each with the field's path and what to write instead.
  */
 export function* parseDeclarationInSteps(volumeAttributes: Readonly<Record<string, string>>): Steps<Verdict> {
   const faults: Fault[] = [];
   for (const name of Object.keys(volumeAttributes)) {
-    if (name === 'sources' || name === 'defaultMode' || name.startsWith(kubeletAttributePrefix)) {
+    if (attributes.includes(name) || name.startsWith(kubeletAttributePrefix)) {
       continue;
     }
-    const message = `unknown attribute ${quote(name)}, known are sources and defaultMode`;
+    const message = `unknown attribute ${quote(name)}, known are ${attributes.join(', ')}`;
     faults.push({ field: 'volumeAttributes', message });
   }
   const sources = yield* parseSources(volumeAttributes['sources'], faults);
   const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
+  const defaultUser = readDefaultUser(volumeAttributes['defaultUser'], faults);
   if (faults.length > 0) {
     return { ok: false, faults };
   }
-  return { ok: true, declaration: { sources, ...(defaultMode === undefined ? {} : { defaultMode }) } };
+  const defaults = {
+    ...(defaultMode === undefined ? {} : { defaultMode }),
+    ...(defaultUser === undefined ? {} : { defaultUser }),
+  };
+  return { ok: true, declaration: { sources, ...defaults } };
 }
 
 /**
@@ -138,28 +146,14 @@ function parseMode(text: string | undefined, sources: readonly Source[], faults:
   if (text === undefined) {
     return undefined;
   }
-  const digits = text.trim();
-  if (/^[1-7][0-7]{2}$/.test(digits)) {
-    const decimal = `"0${Number(digits).toString(8).padStart(3, '0')}" if the number is decimal`;
-    const message = `${quote(text)} may be octal or decimal: write "0${digits}" if it is octal, ${decimal}`;
-    faults.push({ field: 'defaultMode', message });
-    return undefined;
-  }
-  const mode = /^0[0-7]{0,6}$/.test(digits)
-    ? Number.parseInt(digits, 8)
-    : /^[1-9][0-9]{0,6}$/.test(digits)
-      ? Number(digits)
-      : undefined;
-  if (mode === undefined || mode > 0o777) {
-    const message = `must be a file mode like "0440" (octal) or "288" (decimal), at most 0777, not ${quote(text)}`;
-    faults.push({ field: 'defaultMode', message });
+  const mode = modeIn(text, 'defaultMode', faults);
+  if (mode === undefined) {
     return undefined;
   }
   const keys = sources.filter((source) => source.kind === 'podCertificate' && hasKeyFile(source));
-  if ((mode & 0o007) !== 0 && keys.length > 0) {
-    const octal = `0${mode.toString(8)}`;
+  if (isForOthers(mode) && keys.length > 0) {
     const where = keys.map((source) => `sources[${source.index}]`).join(', ');
-    const message = `${octal} would let everybody read the private key of ${where}, write "0440" or tighter, or leave it out`;
+    const message = `${octal(mode)} would let everybody read the private key of ${where}, write "0440" or tighter, or leave it out`;
     faults.push({ field: 'defaultMode', message });
   }
   return mode;

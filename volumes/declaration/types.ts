@@ -5,8 +5,16 @@
  */
 import type { KeyType } from './key-types.ts';
 
+/** What a source says about the owner and mode of its files. */
+export interface SourceAccess {
+  /** Owner of its files, a user ID; absent: the volume's `defaultUser`, else whom the pod's security context says. */
+  readonly user?: number;
+  /** Mode of its files, whoever owns them; absent: by the owner, see `files/layout.ts`. Not a kubelet field. */
+  readonly mode?: number;
+}
+
 /** A private key and its certificate chain, to be issued by a signer. At least one of the five paths is set. */
-export interface PodCertificateSource {
+export interface PodCertificateSource extends SourceAccess {
   readonly kind: 'podCertificate';
   /** Position in the `sources` list, from 0: the source's name in messages and in the volume's state. */
   readonly index: number;
@@ -18,6 +26,8 @@ export interface PodCertificateSource {
   readonly userAnnotations: Readonly<Record<string, string>>;
   /** Names that the pod asks for, beside those that the cluster's operator gives every pod. Not kubelet fields. */
   readonly names?: RequestedNames;
+  /** What becomes of root certificates in the chain that the signer sends; absent: they are kept. Not a kubelet field. */
+  readonly roots?: 'drop';
   /** One file with the PKCS#8 key followed by the chain, leaf first. */
   readonly credentialBundlePath?: string;
   readonly keyPath?: string;
@@ -52,7 +62,7 @@ export interface LabelSelector {
 }
 
 /** The trust anchors of one ClusterTrustBundle, or of all bundles of a signer whose labels match. */
-export interface ClusterTrustBundleSource {
+export interface ClusterTrustBundleSource extends SourceAccess {
   readonly kind: 'clusterTrustBundle';
   readonly index: number;
   readonly select:
@@ -61,6 +71,8 @@ export interface ClusterTrustBundleSource {
     | { readonly by: 'signer'; readonly signerName: string; readonly labelSelector?: LabelSelector };
   /** With true, finding nothing gives an empty file; with false it holds the pod back. */
   readonly optional: boolean;
+  /** What becomes of anchors that have expired; absent: they are kept. Not a kubelet field. */
+  readonly expired?: 'drop';
   readonly path: string;
 }
 
@@ -71,4 +83,6 @@ export interface VolumeDeclaration {
   readonly sources: readonly Source[];
   /** File mode bits for files whose mode is not set by their owner; absent: 0644, and 0600 for private keys. */
   readonly defaultMode?: number;
+  /** Owner of the files of sources without `user`, a user ID. */
+  readonly defaultUser?: number;
 }

@@ -5,6 +5,9 @@
  *     ..data -> ..2026_11_21_10_00_00.123456789            renamed into place: the one step that readers see
  *     ..2026_11_21_10_00_00.123456789/credentials.pem      the files themselves
  *
+ * The set before the present one stays until the next change, so that a reader that has followed `..data` reads on in one set. Whoever
+ * calls this keeps its name, in memory only: a restart clears it away like any leftover.
+ *
  * A new set is written into a fresh directory. Files that do not change are hard links to the old ones, so a private key that
  * stays is not read; files with the same content are one file with several names. Whatever fails, or wherever the agent is
  * killed, the old set stays in place, and the next write clears away what was left half done.
@@ -40,6 +43,8 @@ export interface Change {
   readonly directory: Access;
   /** Milliseconds since the epoch, for the directory's name. */
   readonly now: number;
+  /** Name of the set before the present one, which is left alone. */
+  readonly previous?: string | undefined;
 }
 
 /** What has to be done to a volume, found out without changing its files. */
@@ -64,7 +69,7 @@ export interface Plan {
 export function* planChange(root: string, change: Change): Steps<Plan> {
   try {
     const current = currentName(root);
-    yield* removeLeftovers(root, current);
+    yield* removeLeftovers(root, [current, change.previous]);
     const device = fs.statSync(root).dev;
     const stored = current === undefined ? emptySet : yield* surveySet(path.join(root, current), device, change.files);
     const kept = change.keep.filter((file) => stored.regular.has(file));
@@ -120,10 +125,17 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
   );
 }
 
-/** Clears away what an interrupted write left. */
+/** Removes a set that is not the present one. */
+export function* removeSet(root: string, name: string): Steps<void> {
+  if (name !== currentName(root)) {
+    yield* removeInSteps(path.join(root, name), fs.statSync(root).dev);
+  }
+}
+
+/** Clears away what an interrupted write left, and the set before the present one. */
 export function* repair(root: string): Steps<void> {
   try {
-    yield* removeLeftovers(root, currentName(root));
+    yield* removeLeftovers(root, [currentName(root)]);
   } catch (error) {
     throw toVolumeError(error, `clearing ${root}`);
   }
@@ -136,11 +148,13 @@ function currentName(root: string): string | undefined {
   return isOwn && lstat(path.join(root, name))?.isDirectory() ? name : undefined;
 }
 
-function* removeLeftovers(root: string, current: string | undefined): Steps<void> {
+function* removeLeftovers(root: string, kept: readonly (string | undefined)[]): Steps<void> {
   const { dev } = fs.statSync(root);
   for (const name of fs.readdirSync(root)) {
     const isLeftover =
-      name === temporaryLink || name === temporaryVisibleLink || (timestampDirectory.test(name) && name !== current);
+      name === temporaryLink ||
+      name === temporaryVisibleLink ||
+      (timestampDirectory.test(name) && !kept.includes(name));
     if (isLeftover) {
       yield* removeInSteps(path.join(root, name), dev);
     }
@@ -162,9 +176,6 @@ function* replaceSet(root: string, { current, change, kept, paths }: Plan): Step
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
   yield* quietly(unlinkStale(root, paths));
-  if (old !== undefined) {
-    yield* quietly(removeInSteps(old, device));
-  }
 }
 
 function* unlinkAllBut(root: string, old: string | undefined, device: number): Steps<void> {

@@ -14,13 +14,19 @@
  * to everybody only when a file in it is meant for everybody: a pod whose user is set by its image must reach its trust
  * anchors, and must be able to list the directory to watch it. On the host the kubelet's directories above the
  * volume keep other users out all the same.
+ *
+ * A source's `user`, else the volume's `defaultUser`, takes the place of the user in the table, and a source's `mode` that of the
+ * mode. Without an fsGroup, which lets all of the pod in, the directories follow: they are the files' one user's, and where
+ * several users own files, or one is for others, open to all.
  */
 
 import type { FileOwner, SourceContent } from '../base/volume.ts';
+import { isForOthers } from '../declaration/access.ts';
 import type { Source, VolumeDeclaration } from '../declaration/types.ts';
 import { type FileContent, wholeContent } from './content.ts';
 import type { Access } from './files.ts';
 import { encodePem, type PemBlock } from './pem.ts';
+import { withoutRoots } from './roots.ts';
 
 /** A file of the volume. Owners are absent where the agent may not set them. */
 export interface ProjectedFile extends Access {
@@ -31,8 +37,8 @@ export interface ProjectedFile extends Access {
 
 /** The modes and owner of a volume's files and directories. */
 export interface VolumeAccess {
-  readonly key: Access;
-  readonly other: Access;
+  /** Of the files of one source: those that hold a private key, and the others. */
+  readonly files: (source: Source) => { readonly key: Access; readonly other: Access };
   readonly directory: Access;
 }
 
@@ -43,26 +49,42 @@ const defaultKeyMode = 0o600;
  * @param setOwners false where the agent runs without the right to give files away: everything then stays its own.
  */
 export function volumeAccess(declaration: VolumeDeclaration, owner: FileOwner, setOwners: boolean): VolumeAccess {
-  const access = (mode: number, uid: number, gid: number): Access => (setOwners ? { mode, uid, gid } : { mode });
+  const usual = usualAccess(declaration, owner);
+  const access = (mode: number, uid: number): Access => (setOwners ? { mode, uid, gid: usual.gid } : { mode });
+  const userOf = (source: Source): number => source.user ?? declaration.defaultUser ?? usual.uid;
+  const directoryAccess = (): Access => {
+    if (owner.kind === 'group') {
+      return access(0o750, 0);
+    }
+    const { sources } = declaration;
+    const users = new Set(sources.map(userOf));
+    const [user = usual.uid] = users;
+    const isForAll =
+      users.size > 1 || sources.some((source) => hasPublicFile(source) && isForOthers(otherMode(source)));
+    if (isForAll) {
+      return access(0o755, usual.uid);
+    }
+    return owner.kind === 'none' && user === 0 ? access(0o750, 0) : access(0o700, user);
+  };
+  const otherMode = (source: Source): number => source.mode ?? usual.otherMode;
+  return {
+    files: (source) => ({
+      key: access((source.mode ?? usual.keyMode) & ~0o007, userOf(source)),
+      other: access(otherMode(source), userOf(source)),
+    }),
+    directory: directoryAccess(),
+  };
+}
+
+/** What counts where a source says nothing else. */
+function usualAccess({ defaultMode }: VolumeDeclaration, owner: FileOwner) {
   switch (owner.kind) {
-    case 'group': {
-      const file = access(0o640, 0, owner.gid);
-      return { key: file, other: file, directory: access(0o750, 0, owner.gid) };
-    }
-    case 'user': {
-      const file = access(0o600, owner.uid, 0);
-      return { key: file, other: file, directory: access(0o700, owner.uid, 0) };
-    }
-    case 'none': {
-      const keyMode = (declaration.defaultMode ?? defaultKeyMode) & ~0o007;
-      const otherMode = declaration.defaultMode ?? defaultFileMode;
-      const isForOthers = (otherMode & 0o007) !== 0 && declaration.sources.some(hasPublicFile);
-      return {
-        key: access(keyMode, 0, 0),
-        other: access(otherMode, 0, 0),
-        directory: access(isForOthers ? 0o755 : 0o750, 0, 0),
-      };
-    }
+    case 'group':
+      return { uid: 0, gid: owner.gid, keyMode: 0o640, otherMode: 0o640 };
+    case 'user':
+      return { uid: owner.uid, gid: 0, keyMode: 0o600, otherMode: 0o600 };
+    case 'none':
+      return { uid: 0, gid: 0, keyMode: defaultMode ?? defaultKeyMode, otherMode: defaultMode ?? defaultFileMode };
     default:
       return owner satisfies never;
   }
@@ -106,17 +128,19 @@ export function layOut(
       if (content.kind !== 'trustAnchors') {
         throw new TypeError(`source ${source.index} holds trust anchors only`);
       }
-      return [{ path: source.path, content: contentOf(content.certificates), ...access.other }];
+      return [{ path: source.path, content: contentOf(content.certificates), ...access.files(source).other }];
     }
     case 'podCertificate': {
       if (content.kind !== 'credential') {
         throw new TypeError(`source ${source.index} holds a credential only`);
       }
-      const key: PemBlock = { label: 'PRIVATE KEY', bytes: content.privateKey };
-      const chain = certificateBlocks(content.certificates);
+      const { key, other } = access.files(source);
+      const keyBlock: PemBlock = { label: 'PRIVATE KEY', bytes: content.privateKey };
+      const { certificates } = content;
+      const chain = certificateBlocks(source.roots === 'drop' ? withoutRoots(certificates) : certificates);
       const blocks = {
-        credentialBundlePath: [key, ...chain],
-        keyPath: [key],
+        credentialBundlePath: [keyBlock, ...chain],
+        keyPath: [keyBlock],
         certificateChainPath: chain,
         leafPath: chain.slice(0, 1),
         intermediatesPath: chain.slice(1),
@@ -132,8 +156,8 @@ export function layOut(
         return [{ path, content: wholeContent(bytes), ...how }];
       };
       return [
-        ...keyFields.flatMap((field) => file(field, access.key)),
-        ...publicFields.flatMap((field) => file(field, access.other)),
+        ...keyFields.flatMap((field) => file(field, key)),
+        ...publicFields.flatMap((field) => file(field, other)),
       ];
     }
     default:
@@ -149,6 +173,14 @@ function certificateBlocks(certificates: readonly Uint8Array[]): readonly PemBlo
 const baseBytes = 512 * 1024;
 /** The key of a request, the request, and a key and a chain of usual length in the files. */
 const credentialBytes = 64 * 1024;
+
+/** A request, its key, and how an earlier one failed, with each file that replaces one beside it. */
+const requestBytes = 16 * 1024;
+
+/** What stays free beside two sets of files, for the state of requests, which is written without asking for room. */
+export function stateRoomBytes({ sources }: VolumeDeclaration): number {
+  return sources.filter(({ kind }) => kind === 'podCertificate').length * requestBytes;
+}
 
 /** How large a volume is made. It grows with what is written. */
 export function firstSizeBytes({ sources }: VolumeDeclaration): number {

@@ -2,7 +2,7 @@
  * Keeps the files of all volumes within what the node can give, and those of each pod within its share.
  *
  * What counts is what is used, as the kernel says at the moment, and what has been set aside for a write that is under way: a new set of
- * files lies beside the old one until it is complete.
+ * files lies beside the old one, which stays until the next change.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -15,10 +15,17 @@ export interface Budget {
   forget(targetPath: string): void;
   /**
    * Sets so many bytes aside, beyond what the volume uses now.
-   * @returns how large the volume has to be for them, and what ends the setting aside
    * @throws VolumeError OverShare or NoSpace that names the limit
    */
-  reserve(targetPath: string, bytes: number): { readonly sizeBytes: number; release(): void };
+  reserve(targetPath: string, bytes: number): Reservation;
+}
+
+/** Memory that is set aside. */
+export interface Reservation {
+  /** How large the volume has to be for it. */
+  readonly sizeBytes: number;
+  /** Ends the setting aside. */
+  release(): void;
 }
 
 /** Bytes for the files of all volumes, and for those of one pod. */

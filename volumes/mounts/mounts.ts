@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VolumeError } from '../base/errors.ts';
+import { contextOption } from '../base/selinux.ts';
 import { lstat } from '../files/hold.ts';
 import { removeContents } from '../files/remove.ts';
 import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
@@ -29,10 +30,10 @@ export interface Mounts {
   /** True when the same file system is also mounted at a path outside of this one. */
   isElsewhere(entry: MountEntry): boolean;
   /**
-   * Mounts a tmpfs that only the agent can enter. @returns 'swappable' when the kernel knows no `noswap` (before 6.4).
+   * Mounts a tmpfs that only the agent can enter. @param context the SELinux context of all its files. @returns 'swappable' when the kernel knows no `noswap` (before 6.4).
    * @throws VolumeError MountFailed
    */
-  mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'>;
+  mount(target: string, sizeBytes: number, context?: string): Promise<'noswap' | 'swappable'>;
   /** Lets a tmpfs hold so many bytes; one that may hold more stays as it is. @throws VolumeError MountFailed */
   grow(target: string, sizeBytes: number): Promise<void>;
   /** Takes off the visible mount. @throws VolumeError UnmountFailed */
@@ -52,8 +53,8 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
 
-  async function mount(target: string, sizeBytes: number): Promise<'noswap' | 'swappable'> {
-    const options = `size=${kibibytes(sizeBytes)},mode=0700,nosuid,nodev,noexec`;
+  async function mount(target: string, sizeBytes: number, context?: string): Promise<'noswap' | 'swappable'> {
+    const options = `size=${kibibytes(sizeBytes)},mode=0700,nosuid,nodev,noexec${contextOption(context)}`;
     const attempt = (extra: string) => run(programs.mount, ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
     const first = await attempt(',noswap');
     const last = first.ok ? first : await attempt('');

@@ -2,6 +2,7 @@
  * A volume's declaration as its record holds it. It was checked by `parseDeclaration` before it was stored; this checks, field
  * by field, that it still is what the rest of the agent takes it for.
  */
+import { maxFileMode } from '../declaration/access.ts';
 import { checkPath } from '../declaration/paths.ts';
 import { pathFields } from '../declaration/pod-certificate.ts';
 import type {
@@ -11,6 +12,7 @@ import type {
   PodCertificateSource,
   RequestedNames,
   Source,
+  SourceAccess,
   VolumeDeclaration,
 } from '../declaration/types.ts';
 import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
@@ -18,14 +20,26 @@ import { type Fields, fields, flag, id, keyType, list, part, text, textList, tex
 /** @throws TypeError that says what is wrong. */
 export function decodeDeclaration(value: Fields): VolumeDeclaration {
   const sources = list(value, 'sources').map((entry, index) => source(fields(entry, `sources[${index}]`), index));
-  if (value['defaultMode'] === undefined) {
-    return { sources };
+  return {
+    sources,
+    ...(value['defaultMode'] === undefined ? {} : { defaultMode: fileMode(value, 'defaultMode') }),
+    ...(value['defaultUser'] === undefined ? {} : { defaultUser: id(value, 'defaultUser') }),
+  };
+}
+
+function fileMode(value: Fields, name: string): number {
+  const mode = id(value, name);
+  if (mode > maxFileMode) {
+    throw new TypeError(`${name} is not a file mode`);
   }
-  const defaultMode = id(value, 'defaultMode');
-  if (defaultMode > 0o777) {
-    throw new TypeError('defaultMode is not a file mode');
-  }
-  return { sources, defaultMode };
+  return mode;
+}
+
+function access(value: Fields): SourceAccess {
+  return {
+    ...(value['user'] === undefined ? {} : { user: id(value, 'user') }),
+    ...(value['mode'] === undefined ? {} : { mode: fileMode(value, 'mode') }),
+  };
 }
 
 function source(value: Fields, index: number): Source {
@@ -54,7 +68,20 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
     ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
     ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+    ...drops(value, 'roots'),
+    ...access(value),
   };
+}
+
+/** A field that is there only where something is dropped. */
+function drops<Name extends string>(value: Fields, name: Name): { readonly [N in Name]?: 'drop' } {
+  if (value[name] === undefined) {
+    return {};
+  }
+  if (value[name] !== 'drop') {
+    throw new TypeError(`${name} is not "drop"`);
+  }
+  return { [name]: 'drop' } as { readonly [N in Name]?: 'drop' };
 }
 
 function requestedNames(value: Fields): RequestedNames {
@@ -72,7 +99,9 @@ function clusterTrustBundle(value: Fields, index: number): ClusterTrustBundleSou
     index,
     select: selection(part(value, 'select')),
     optional: flag(value, 'optional'),
+    ...drops(value, 'expired'),
     path: path(value, 'path', index),
+    ...access(value),
   };
 }
 

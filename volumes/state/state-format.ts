@@ -8,6 +8,7 @@
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
+import { isSELinuxContext } from '../base/selinux.ts';
 import type {
   CertificateRecord,
   FileOwner,
@@ -51,7 +52,7 @@ export function encodePending({ pending, keyFile }: StoredPending): Buffer {
   return encode({ pending: encoded, keyFile });
 }
 
-function encodeChain({ certificates, anchors, ...rest }: IssuedChain): object {
+function encodeChain({ certificates, anchors, names: _, ...rest }: IssuedChain): object {
   return {
     ...rest,
     certificates: certificates.map(base64),
@@ -91,6 +92,7 @@ export function decodeRecord(bytes: Uint8Array): VolumeRecord {
     },
     declaration: decodeDeclaration(part(record, 'declaration')),
     owner: owner(part(record, 'owner')),
+    ...seLinuxContext(record),
   };
 }
 
@@ -209,6 +211,18 @@ function certificatesIn(parent: Fields): readonly Uint8Array[] {
     throw new TypeError('certificates is empty');
   }
   return certificates;
+}
+
+/** It becomes an option of a mount: it is checked again, not believed. */
+function seLinuxContext(record: Fields): { readonly seLinuxContext?: string } {
+  if (record['seLinuxContext'] === undefined) {
+    return {};
+  }
+  const context = text(record, 'seLinuxContext');
+  if (!isSELinuxContext(context)) {
+    throw new TypeError('seLinuxContext is not an SELinux context');
+  }
+  return { seLinuxContext: context };
 }
 
 function owner(value: Fields): FileOwner {

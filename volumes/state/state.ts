@@ -43,7 +43,7 @@ const stateDirectory = '..agent';
 const recordFile = 'volume.json';
 const fileAccess = { mode: 0o600 };
 const directoryAccess = { mode: 0o700 };
-/** Room for a chain of 100 KiB and annotations of 256 KiB with their JSON; longer is damage. */
+/** Room for a chain of 100 KiB, or a declaration of 64 KiB, with their JSON; longer is damage. */
 const maxJsonBytes = 2 * 1024 * 1024;
 const maxKeyBytes = 64 * 1024;
 const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;

@@ -1,22 +1,25 @@
 /**
- * The kubelet's probes and the operator's `retry`, on a unix socket that only root on the node can reach.
- * `pod-certificate-agent probe` and `retry` ask here. So strangers who hold all connections to the network port cannot
+ * The kubelet's probes, the operator's `retry` and the status, on a unix socket that only root on the node can reach.
+ * `pod-certificate-agent probe`, `retry` and `status` ask here. So strangers who hold all connections to the network port cannot
  * make a probe fail, and nobody on the network can make the agent try again.
  */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
 import { type Health, healthReply } from '../health.ts';
 import type { Logger } from '../log/log.ts';
 import { type Reply, textReply } from '../reply.ts';
+import type { StatusSources } from '../status/document.ts';
+import { createStatusReply } from '../status/status.ts';
 import { type RetrySources, retryReply } from './retry.ts';
-import { pathOf, replyWith, startServer } from './serving.ts';
+import { pathOf, queryOf, replyWith, startServer } from './serving.ts';
 
 export interface ProbeSocketOptions {
   /** Absolute. A socket that an earlier run left there is replaced: whoever holds the CSI socket is the node's agent. */
   readonly path: string;
   readonly health: Health;
   readonly retry: RetrySources;
+  readonly status: Omit<StatusSources, 'ready'>;
   readonly log: Logger;
 }
 
@@ -25,17 +28,29 @@ const maxConnections = 32;
 const limits = { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000 } as const;
 
 /**
- * Serves `/livez` and `/readyz`, always with every check on its line, and `POST /retry`.
+ * Serves `/livez` and `/readyz`, always with every check on its line, `/statusz`, and `POST /retry`.
  * @returns stops serving and removes the socket
  * @throws Error when something other than a socket lies at the path, or the error of `listen`
  */
-export async function openProbeSocket({ path, health, retry, log }: ProbeSocketOptions): Promise<() => Promise<void>> {
+export async function openProbeSocket(options: ProbeSocketOptions): Promise<() => Promise<void>> {
+  const { path, health, retry, log } = options;
   const checks: Readonly<Record<string, Health['live']>> = { '/livez': health.live, '/readyz': health.ready };
+  const statusReply = createStatusReply();
+  const replyOf = async (asked: string, request: IncomingMessage): Promise<Reply> => {
+    switch (asked) {
+      case '/retry':
+        return retryReply(request, retry);
+      case '/statusz':
+        return statusReply({ ...options.status, ready: health.ready }, queryOf(request), request.headers.accept ?? '');
+      default:
+        return probeReply(asked, checks[asked]);
+    }
+  };
   const server = createServer(
     limits,
     replyWith(async (request) => {
       const asked = pathOf(request);
-      const reply = asked === '/retry' ? retryReply(request, retry) : probeReply(asked, checks[asked]);
+      const reply = await replyOf(asked, request);
       return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
     }, log),
   );

@@ -33,7 +33,7 @@ const logFields = {
   detail: 'sentence that the other side gave',
   error: 'what went wrong, with its causes',
   errorCode: 'the kind of error, as in the metrics',
-  actor: 'who must act before a retry can help',
+  actor: 'who must act before a retry can help; absent where it is expected to pass by itself',
   stack: 'where a fault of the agent itself arose',
   node: 'name of the node',
   driver: 'name of the CSI driver',

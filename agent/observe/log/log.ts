@@ -118,10 +118,15 @@ function cleanValue(value: unknown): unknown {
   return '[redacted]';
 }
 
+/** Nobody is nobody's news: what passes by itself has no actor. */
+function actorOf({ actor }: AgentError): { readonly actor?: string } {
+  return actor === 'nobody' ? {} : { actor };
+}
+
 /** A stack is told only for faults of the agent itself; what others did wrong needs none. */
 function errorFields(error: unknown): Partial<Record<LogField, unknown>> {
   const text = { error: cleanText(errorText(error)) };
-  const known = error instanceof AgentError ? { ...text, errorCode: error.code, actor: error.actor } : text;
+  const known = error instanceof AgentError ? { ...text, errorCode: error.code, ...actorOf(error) } : text;
   const isOwnFault = error instanceof Error && (!(error instanceof AgentError) || error.code === 'Internal');
   return isOwnFault && error.stack !== undefined ? { ...known, stack: cleanText(error.stack) } : known;
 }

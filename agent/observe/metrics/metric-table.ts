@@ -35,6 +35,24 @@ export const metricTable = {
     help: "Credentials by state, with the kubelet's names: not_yet_issued, fresh, overdue_for_refresh, expired, denied, failed; and ended (the pod has ended, its volume is still there).",
     labels: ['signer_name', 'state'],
   },
+  oldestWait: {
+    name: 'podcert_agent_oldest_wait_timestamp_seconds',
+    kind: 'gauge',
+    help: 'Since when the first of the credentials in state not_yet_issued has waited for its certificate, as Unix time; absent where none waits.',
+    labels: ['signer_name'],
+  },
+  anchorWaits: {
+    name: 'podcert_agent_volumes_waiting_for_anchors',
+    kind: 'gauge',
+    help: 'Volumes whose pods do not start because trust anchors are missing, and nothing else.',
+    labels: [],
+  },
+  oldestAnchorWait: {
+    name: 'podcert_agent_oldest_anchor_wait_timestamp_seconds',
+    kind: 'gauge',
+    help: 'Since when the first of these volumes has waited for nothing but trust anchors, as Unix time; absent where none does.',
+    labels: [],
+  },
   trustMismatches: {
     name: 'podcert_agent_trust_mismatches',
     kind: 'gauge',
@@ -164,6 +182,12 @@ export const metricTable = {
     kind: 'counter',
     help: 'Trust anchors that could not be provided: missing (nothing matches), refused (over a limit, or unreadable), or the kind of error that kept them from the files.',
     labels: ['error'],
+  },
+  anchorsExpired: {
+    name: 'podcert_agent_trust_anchor_expiries_total',
+    kind: 'counter',
+    help: 'Times that trust anchors selected by a source were found expired, more than before: kept in the file, or dropped from it, as the source says.',
+    labels: ['outcome'],
   },
   watchRestarts: {
     name: 'podcert_agent_watch_restarts_total',

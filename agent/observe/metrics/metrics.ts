@@ -24,6 +24,8 @@ export interface MetricSources {
   credentials(): readonly CredentialSnapshot[];
   /** Number of volumes on the node. */
   volumes(): number;
+  /** Since when each volume that waits for nothing but trust anchors does so, milliseconds since the epoch. */
+  anchorWaits(): readonly number[];
   /** Number of volumes of an earlier run that nobody looks after. */
   unusableVolumes(): number;
   /** Every list and watch. */
@@ -102,10 +104,14 @@ export function createMetrics(options: { readonly version: string; readonly podM
     const credentials = given.credentials();
     const samples = sampleCredentials(credentials, (signerName) => bound({ signer_name: signerName }));
     replaceAll('credentials', samples.states);
+    replaceAll('oldestWait', samples.oldestWait);
     replaceAll('trustMismatches', samples.trustMismatches);
     replaceAll('nearestExpiry', samples.nearestExpiry);
     replaceAll('nearestRefresh', samples.nearestRefresh);
     replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
+    const waits = given.anchorWaits();
+    replaceAll('anchorWaits', [{ labels: {}, value: waits.length }]);
+    replaceAll('oldestAnchorWait', waits.length === 0 ? [] : [{ labels: {}, value: Math.min(...waits) / 1_000 }]);
     replaceAll('unusableVolumes', [{ labels: {}, value: given.unusableVolumes() }]);
     // What names pods is made anew at each scrape, so that no pod is remembered here.
     if (options.podMetrics) {

@@ -147,6 +147,10 @@ function trustLine(notice: TrustNotice): Line {
       return { level: 'warn', message: 'trust anchors missing', fields: { detail: notice.message } };
     case 'anchorsRefused':
       return { level: 'warn', message: 'trust anchors cannot be used', fields: { detail: notice.message } };
+    case 'anchorsExpired': {
+      const message = notice.dropped ? 'expired trust anchors left out' : 'trust anchors have expired';
+      return { level: 'warn', message, fields: { certificates: notice.expired } };
+    }
     case 'anchorsNotWritten': {
       const { error, retryAt } = notice;
       return { level: 'warn', message: 'trust anchors not written', fields: { error, retryAt: timeText(retryAt) } };
@@ -165,6 +169,10 @@ function volumeLine(notice: VolumeNotice): Line {
       return { level: 'info', message: 'volume ready', fields: { volumeId, tookMs: notice.tookMs } };
     case 'unpublished':
       return { level: 'info', message: 'volume removed', fields: { volumeId } };
+    case 'mountedBySubPath': {
+      const fields = { volumeId, detail: notice.containers.join(', ') };
+      return { level: 'warn', message: 'volume is mounted by subPath, its pod sees no renewal', fields };
+    }
     case 'healed': {
       const fields = { volumeId, targetPath, detail: notice.reason };
       return { level: 'warn', message: 'volume made anew from its pod and taken up', fields };

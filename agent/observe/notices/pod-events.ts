@@ -23,6 +23,7 @@ const maxMessageLength = 1_024;
 /** Leave room for the rest of the message, whose end says what to do, around what others wrote. */
 const maxQuoteLength = 480;
 const maxNameLength = 100;
+const maxContainers = 3;
 /** What a request waits for: two names of the agent's own choosing, and beside them what somebody says. */
 const maxHurdleLength = 640;
 const maxDetailLength = 160;
@@ -72,20 +73,19 @@ function eventOf(notice: Notice): EventText | undefined {
         'Ask the cluster operator to find out what gave this node a wrong answer in the name of the API server.',
       ]);
     case 'anchorsMissing':
-      return warning('TrustBundleMissing', [
-        `${place(notice)}: ${quote(notice.message)}`,
-        notice.isOperators === true
-          ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
-          : 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle; the files follow by themselves. With optional: true the pod starts without anchors, and can verify nobody.',
-      ]);
+      return trustBundleMissing(notice);
     case 'anchorsRefused':
       return warning('TrustBundleUnusable', [
         `${place(notice)}: ${quote(notice.message)}`,
         'There is no bundle to create: the source has to select others, or ask whoever publishes these to correct them.',
         'Anchors that are in the volume stay, and the files follow by themselves.',
       ]);
+    case 'anchorsExpired':
+      return anchorsExpired(notice);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
+    case 'mountedBySubPath':
+      return mountedBySubPath(notice);
     case 'healed':
       return warning('VolumeMadeAnew', [
         `volume ${JSON.stringify(notice.volume.volumeName)}: it was damaged and is made anew from the pod's spec: ${quote(notice.reason)}`,
@@ -110,6 +110,29 @@ function eventOf(notice: Notice): EventText | undefined {
     default:
       return unreachable(notice);
   }
+}
+
+function anchorsExpired(notice: Notice & { readonly type: 'anchorsExpired' }): EventText {
+  const { expired, dropped } = notice;
+  const [number, have, are, stay] = expired === 1 ? ['one', 'has', 'is', 'stays'] : [expired, 'have', 'are', 'stay'];
+  return warning('TrustAnchorsExpired', [
+    `${place(notice)}: ${number} of the trust anchors selected ${have} expired`,
+    dropped ? `and ${are} left out of the file, as the source says (expired: drop).` : `and ${stay} in the file.`,
+    'Whoever publishes the ClusterTrustBundle should take expired anchors out of it;',
+    dropped
+      ? 'what they signed is no longer trusted.'
+      : 'with expired: drop in the source the agent does so for this volume.',
+  ]);
+}
+
+function mountedBySubPath({ volume, containers }: Notice & { readonly type: 'mountedBySubPath' }): EventText {
+  const [shown, more] = [containers.slice(0, maxContainers), containers.length - maxContainers];
+  const names = [...shown.map((name) => singleLine(name, maxNameLength)), ...(more > 0 ? [`${more} more`] : [])];
+  return warning('MountedBySubPath', [
+    `volume ${JSON.stringify(volume.volumeName)}: mounted with subPath by ${names.join(', ')}, which will not see a renewal:`,
+    'a subPath shows the file as it was when the container started, and its certificate expires there.',
+    'Mount the whole volume at a directory of its own, and have the program read its files from there.',
+  ]);
 }
 
 /** Never "give what the message names": what a refusal names may be the right to act as anybody. */
@@ -154,21 +177,39 @@ function moment(milliseconds: number): string {
   return timeText(milliseconds).replace(/\.\d+Z$/, 'Z');
 }
 
+function trustBundleMissing(notice: Notice & { readonly type: 'anchorsMissing' }): EventText {
+  const { message, isOperators = false, kept = false } = notice;
+  const correct = 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle;';
+  return warning('TrustBundleMissing', [
+    `${place(notice)}: ${quote(message)}`,
+    ...(kept ? ['The trust anchors in the volume stay as they are.'] : []),
+    isOperators
+      ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
+      : `${correct} the files follow by themselves.`,
+    // A pod that runs does not start any more, and is not advised to go without what it has.
+    ...(isOperators || kept ? [] : ['With optional: true the pod starts without anchors, and can verify nobody.']),
+  ]);
+}
+
 function waitingForSigner(notice: CredentialNoticeOf<'waitingForSigner'>): EventText {
-  const { hurdle } = notice;
+  const { hurdle, notAfter } = notice;
+  const serves = notAfter === undefined ? [] : [`The certificate in the volume serves until ${moment(notAfter)}.`];
   if (hurdle !== undefined) {
     const isForApprover = hurdle.turn === 'approver';
     return normal(isForApprover ? 'WaitingForApproval' : 'WaitingForSigner', [
       `${place(notice)}: ${quote(hurdle.text, maxHurdleLength)}`,
       ...(hurdle.detail === undefined ? [] : [`It is said: ${quote(hurdle.detail, maxDetailLength)}`]),
       ...(isForApprover ? ['Compare the names in it with this pod before approving.'] : []),
-      'The pod goes on by itself once that is done.',
+      ...serves,
+      notAfter === undefined ? 'The pod goes on by itself once that is done.' : 'It is renewed once that is done.',
     ]);
   }
   return normal('WaitingForSigner', [
     `${place(notice)}: signer ${signerOf(notice)} has not answered ${requestOf(notice)}`,
     `for ${Math.round(notice.waitedMs / 1_000)} s.`,
+    ...serves,
     `If this lasts, ask the cluster operator whether ${signerOf(notice)} runs and whether its name is right.`,
+    "The signer's own log may tell why: one that runs may be refused by the API server, or know only older fields of requests for the key.",
   ]);
 }
 
@@ -183,12 +224,31 @@ function notYetValid(notice: CredentialNoticeOf<'notYetValid'>): EventText {
 }
 
 function projected(notice: CredentialNoticeOf<'projected'>): EventText {
-  const { first, serialNumber, notAfter, refreshAt } = notice;
-  return normal(first ? 'Issued' : 'Rotated', [
+  const { first, serialNumber, notAfter, refreshAt, names = '' } = notice;
+  const said = [
     `${place(notice)}: ${first ? 'certificate' : 'new certificate'} ${serialNumber} from ${signerOf(notice)} is in the volume,`,
+    ...(names === '' ? [] : [`for ${singleLine(names, maxQuoteLength)},`]),
     `valid until ${moment(notAfter)}, renewed from ${moment(refreshAt)} on.`,
-    first ? 'Nothing needs to be done.' : 'Programs that do not watch their files must be told to read them again.',
-  ]);
+  ];
+  if (!first) {
+    return normal('Rotated', [...said, 'Programs that do not watch their files must be told to read them again.']);
+  }
+  const remarks = remarksOn(notice);
+  return remarks.length === 0
+    ? normal('Issued', [...said, 'Nothing needs to be done.'])
+    : warning('Issued', [...said, ...remarks, 'Ask whoever runs the signer whether that is meant.']);
+}
+
+/** What is odd about a certificate that is good: told with the first one, so once in the life of a volume. */
+function remarksOn({ names, isRefreshLate }: CredentialNoticeOf<'projected'>): readonly string[] {
+  return [
+    ...(names === '' ? ['It has no subject alternative name: programs that compare names refuse it.'] : []),
+    ...(isRefreshLate === true
+      ? [
+          'Its renewal begins in the last tenth of its lifetime, which leaves little time if the signer does not answer.',
+        ]
+      : []),
+  ];
 }
 
 function refused(notice: CredentialNoticeOf<'denied' | 'failed'>, reason: 'Denied' | 'Failed'): EventText {

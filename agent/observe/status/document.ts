@@ -5,7 +5,7 @@
  *
  * Moments are RFC 3339 in UTC.
  */
-import { atOnce, type Steps } from '../../../volumes/base/steps.ts';
+import type { Steps } from '../../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource, PodCertificateSource } from '../../../volumes/declaration/types.ts';
 import { singleLine } from '../../base/redact.ts';
 import type { CredentialSnapshot, CredentialStateName } from '../../lifecycle/notices.ts';
@@ -48,6 +48,8 @@ export interface VolumeEntry {
   /** `ready`: all files are in place. `waiting` and `refused` come with a message. */
   readonly status: 'ready' | 'waiting' | 'refused';
   readonly message?: string;
+  /** Since when nothing but trust anchors is missing. */
+  readonly waitsForAnchorsSince?: string;
   readonly credentials: readonly CredentialEntry[];
   readonly trustAnchors: readonly TrustAnchorEntry[];
 }
@@ -77,15 +79,14 @@ export interface TrustAnchorEntry {
   readonly of: string;
   readonly optional: boolean;
   readonly file: string;
+  /** How many of the anchors selected have expired, where any has. */
+  readonly expired?: number;
+  /** Set where the file goes without those. */
+  readonly dropsExpired?: true;
 }
 
 /** Longest text that somebody else wrote, in characters. */
 const maxTextLength = 500;
-
-/** The document as of now, all at once. */
-export function statusDocument(sources: StatusSources): StatusDocument {
-  return atOnce(statusDocumentInSteps(sources));
-}
 
 /** The document as of now, in steps: a node may have tens of thousands of credentials, each with a signer's text. */
 export function* statusDocumentInSteps(sources: StatusSources): Steps<StatusDocument> {
@@ -113,7 +114,13 @@ export function* statusDocumentInSteps(sources: StatusSources): Steps<StatusDocu
   };
 }
 
-function* volumeEntry({ volume, status, credentials }: VolumeSnapshot): Steps<VolumeEntry> {
+function* volumeEntry({
+  volume,
+  status,
+  credentials,
+  expiredAnchors,
+  waitsForAnchorsSince,
+}: VolumeSnapshot): Steps<VolumeEntry> {
   const { pod, volumeName, declaration } = volume;
   const known = new Map(credentials.map((credential) => [credential.source, credential]));
   const entries: CredentialEntry[] = [];
@@ -130,10 +137,11 @@ function* volumeEntry({ volume, status, credentials }: VolumeSnapshot): Steps<Vo
     volume: volumeName,
     status: status.type,
     ...(status.type === 'ready' ? {} : { message: singleLine(status.message, maxTextLength) }),
+    ...moment('waitsForAnchorsSince', waitsForAnchorsSince),
     credentials: entries,
     trustAnchors: declaration.sources
       .filter((source) => source.kind === 'clusterTrustBundle')
-      .map((source) => trustAnchorEntry(source)),
+      .map((source) => trustAnchorEntry(source, expiredAnchors?.get(source.index))),
   };
 }
 
@@ -173,6 +181,16 @@ function moment<K extends string>(key: K, time: number | undefined): { readonly 
   return (time === undefined ? {} : { [key]: timeText(time) }) as { readonly [P in K]?: string };
 }
 
-function trustAnchorEntry({ index, select, optional, path }: ClusterTrustBundleSource): TrustAnchorEntry {
-  return { source: index, of: select.by === 'name' ? select.name : select.signerName, optional, file: path };
+function trustAnchorEntry(
+  { index, select, optional, path, expired: handling }: ClusterTrustBundleSource,
+  expired: number | undefined,
+): TrustAnchorEntry {
+  return {
+    source: index,
+    of: select.by === 'name' ? select.name : select.signerName,
+    optional,
+    file: path,
+    ...(expired === undefined ? {} : { expired }),
+    ...(handling === 'drop' ? { dropsExpired: true } : {}),
+  };
 }

@@ -26,8 +26,10 @@ export const pageScript = `
       const fresh = page.getElementById('live');
       if (turn !== latest || fresh === null) return;
       const focused = document.activeElement && document.activeElement.id;
+      const open = [...document.querySelectorAll('details[open]')].map(({ id }) => id);
       document.getElementById('live').replaceWith(document.adoptNode(fresh));
-      if (focused) document.getElementById(focused)?.focus();
+      for (const id of open) document.getElementById(id)?.setAttribute('open', '');
+      if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
       notice.textContent = 'live';
       notice.className = 'good';
     } catch (error) {
@@ -55,10 +57,10 @@ export const pageScript = `
     changed();
   });
   document.addEventListener('click', (event) => {
-    const link = event.target instanceof Element && event.target.closest('a[data-sort]');
-    if (!link) return;
+    const link = event.target instanceof Element && event.target.closest('a[data-field]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    form.elements.sort.value = link.dataset.sort;
+    form.elements[link.dataset.field].value = link.dataset.value;
     changed();
   });
   form.elements.apply.hidden = true;

@@ -1,23 +1,23 @@
 /**
- * The status as a page for a person: one line for each credential, with a bar from notBefore to notAfter on which the
- * refresh and now are marked. Everything stands in the one document; without scripts only live update is missing.
+ * The status as a page for a person: counters that filter, and one line for each credential. Everything stands in the one
+ * document; without scripts only live update is missing.
  *
  * https://www.w3.org/TR/CSP3/
  */
 
 import { createHash } from 'node:crypto';
-import { cut } from '../../base/cut.ts';
 import { fromNow } from '../../time/span-text.ts';
-import type { CredentialEntry, StatusDocument, TrustAnchorEntry, VolumeEntry } from './document.ts';
+import { withoutMilliseconds } from '../../time/time-text.ts';
+import type { StatusDocument } from './document.ts';
 import { type Html, html, verbatim } from './html.ts';
+import { tableRow } from './page-row.ts';
 import { pageScript } from './page-script.ts';
 import { pageStyle } from './page-style.ts';
-import { type Row, type Selection, type SortKey, selectRows, stateOf } from './selection.ts';
+import { rowsOf, type Selection, type SortKey, selectRows, stateOf } from './selection.ts';
+import { type LineState, lineStateNames, lineStates } from './state-words.ts';
 
 /** Most lines of one page; a filter finds the others. */
 const maxRows = 1_000;
-/** Characters of a signer's or server's text that a line shows; `/statusz` as JSON and text has all that the agent keeps. */
-const maxShownText = 500;
 
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
@@ -32,20 +32,6 @@ export const pagePolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const stateNames = ['not_yet_issued', 'fresh', 'overdue_for_refresh', 'expired', 'denied', 'failed', 'ended'] as const;
-const stateClasses: Readonly<Record<string, string>> = {
-  fresh: 'good',
-  ready: 'good',
-  not_yet_issued: 'warn',
-  waiting: 'warn',
-  ended: 'warn',
-  overdue_for_refresh: 'warn',
-  refused: 'bad',
-  expired: 'bad',
-  denied: 'bad',
-  failed: 'bad',
-};
-
 const columns: readonly (readonly [name: string, sort: SortKey])[] = [
   ['Pod', 'pod'],
   ['Volume and files', 'pod'],
@@ -56,9 +42,24 @@ const columns: readonly (readonly [name: string, sort: SortKey])[] = [
   ['Next', 'next'],
 ];
 
+/** What is counted even where it is nothing: the states of a credential on a node that is well, and those to be afraid of. */
+const standing: ReadonlySet<LineState> = new Set([
+  'expired',
+  'denied',
+  'failed',
+  'overdue_for_refresh',
+  'not_yet_issued',
+  'fresh',
+]);
+
 /** @returns a whole HTML document */
 export function statusPage(document: StatusDocument, selection: Selection): string {
   const rows = selectRows(document, selection);
+  const all = rowsOf(document);
+  const counts = new Map<LineState, number>();
+  for (const row of all) {
+    counts.set(stateOf(row), (counts.get(stateOf(row)) ?? 0) + 1);
+  }
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -72,12 +73,13 @@ export function statusPage(document: StatusDocument, selection: Selection): stri
 ${filterForm(selection)}
 <div id="live">
 ${summary(document)}
-<p class="soft">${rows.length} of ${totalRows(document)} lines${legend()}</p>
-<div class="frame"><table>
+<ul class="states">${lineStateNames.map((state) => counter(state, counts.get(state) ?? 0, selection))}</ul>
+<p class="soft">${rows.length} of ${all.length} lines${legend()}</p>
+<table>
 <thead><tr>${columns.map((column) => headCell(column, selection))}</tr></thead>
 <tbody>${rows.slice(0, maxRows).map((row) => tableRow(row, Date.parse(document.now)))}</tbody>
-</table></div>
-${rows.length > maxRows ? html`<p>${rows.length - maxRows} more lines: narrow the filter.</p>` : undefined}
+</table>
+${remark(rows.length, all.length, document.driver)}
 </div>
 <script>${verbatim(pageScript)}</script>
 </body>
@@ -85,43 +87,64 @@ ${rows.length > maxRows ? html`<p>${rows.length - maxRows} more lines: narrow th
 `.html;
 }
 
-function totalRows({ volumes }: StatusDocument): number {
-  return volumes.reduce((sum, { credentials }) => sum + Math.max(1, credentials.length), 0);
+/** What the table does not show. */
+function remark(shown: number, all: number, driver: string): Html | undefined {
+  if (all === 0) {
+    return html`<p>No pod on this node has a volume of ${driver}.</p>`;
+  }
+  if (shown === 0) {
+    return html`<p>No line matches. <a href="?format=html">Show every line</a></p>`;
+  }
+  return shown > maxRows ? html`<p>${shown - maxRows} more lines: narrow the filter.</p>` : undefined;
 }
 
 function filterForm({ filter, state, sort }: Selection): Html {
-  const option = (name: string): Html =>
-    state === name ? html`<option selected>${name}</option>` : html`<option>${name}</option>`;
+  const option = (name: LineState): Html => {
+    const { words } = lineStates[name];
+    return state === name
+      ? html`<option value="${name}" selected>${words}</option>`
+      : html`<option value="${name}">${words}</option>`;
+  };
   return html`<form method="get">
 <input type="search" name="filter" value="${filter}" placeholder="pod, volume, signer, serial, error" aria-label="Filter">
-<select name="state" aria-label="State"><option value="">every state</option>${stateNames.map(option)}</select>
+<select name="state" aria-label="State"><option value="">every state</option>${lineStateNames.map(option)}</select>
 <input type="hidden" name="sort" value="${sort}"><input type="hidden" name="format" value="html">
 <button name="apply">Show</button>
-<span id="notice" class="soft">as of when it was loaded</span>
+<span id="notice" class="soft" role="status">as of when it was loaded</span>
 </form>`;
 }
 
-function summary({ driver, version, startedAt, now, ready, checks, states, volumes }: StatusDocument): Html {
+function summary({ driver, version, startedAt, now, ready, checks, volumes }: StatusDocument): Html {
   const at = Date.parse(now);
   const verdict = ready ? html`<span class="good">ready</span>` : html`<span class="bad">not ready</span>`;
   const failing = checks.filter(({ ok }) => !ok);
   const entries = failing.map(
     ({ name, message }) => html`<li class="bad">${name}: ${message ?? 'no reason given'}</li>`,
   );
-  return html`<p>${verdict}, ${volumes.length} volumes, ${driver}
-<span class="soft">· version ${version}, started ${fromNow(Date.parse(startedAt), at)}, as of ${now}</span></p>
-${failing.length === 0 ? undefined : html`<ul class="checks">${entries}</ul>`}
-<ul class="states">${stateNames.map((name) => stateTile(name, states[name]))}</ul>`;
+  return html`<p>${verdict}, ${volumes.length} ${volumes.length === 1 ? 'volume' : 'volumes'}, ${driver}
+<span class="soft">· version ${version}, started ${fromNow(Date.parse(startedAt), at)}, <span class="now-text">as of ${withoutMilliseconds(now)}</span></span></p>
+${failing.length === 0 ? undefined : html`<ul class="checks">${entries}</ul>`}`;
 }
 
-function stateTile(name: string, count: number): Html {
-  return html`<li class="${count === 0 ? 'soft' : (stateClasses[name] ?? '')}"><b>${count}</b>${name}</li>`;
+/** A link to the lines in this state; the one that is chosen leads back to all of them. */
+function counter(state: LineState, count: number, { filter, state: chosen, sort }: Selection): Html {
+  const isChosen = state === chosen;
+  if (count === 0 && !isChosen && !standing.has(state)) {
+    return html``;
+  }
+  const next = isChosen ? '' : state;
+  const query = new URLSearchParams({ filter, state: next, sort, format: 'html' });
+  const { words, weight } = lineStates[state];
+  const current = isChosen ? html` aria-current="true"` : undefined;
+  return html`<li><a href="?${String(query)}" id="count-${state}" data-field="state" data-value="${next}" class="${count === 0 ? 'soft' : weight}"${current}><b>${count}</b>${words}</a></li>`;
 }
 
 function legend(): Html {
   const swatch = (kind: string): Html =>
     html`<svg viewBox="0 0 10 10" aria-hidden="true"><rect class="${kind}" width="10" height="10"></rect></svg>`;
-  const entries = (['spent', 'left', 'due', 'now'] as const).map((kind) => html`${swatch(kind)}${legendNames[kind]}`);
+  const entries = (['spent', 'left', 'due', 'now'] as const).map(
+    (kind) => html`<span>${swatch(kind)}${legendNames[kind]}</span> `,
+  );
   return html` <span class="legend">${entries}</span>`;
 }
 
@@ -130,78 +153,8 @@ const legendNames = { spent: 'time spent', left: 'time left', due: 'refresh', no
 function headCell([name, key]: (typeof columns)[number], { filter, state, sort }: Selection): Html {
   const query = new URLSearchParams({ filter, state, sort: key, format: 'html' });
   const id = `sort-${name.toLowerCase().replace(/\W+/g, '-')}`;
-  const link = html`<a href="?${String(query)}" id="${id}" data-sort="${key}">${name}</a>`;
+  const link = html`<a href="?${String(query)}" id="${id}" data-field="sort" data-value="${key}">${name}</a>`;
   // Two columns may sort by the same key; the first of them says so.
   const isSorted = key === sort && columns.find(([, other]) => other === key)?.[0] === name;
   return isSorted ? html`<th scope="col" aria-sort="ascending">${link}</th>` : html`<th scope="col">${link}</th>`;
-}
-
-function tableRow(row: Row, now: number): Html {
-  const { volume, credential } = row;
-  const state = stateOf(row);
-  return html`<tr>
-<td class="name">${volume.pod}<br><span class="soft">${volume.namespace}</span></td>
-<td class="files">${volume.volume}${credential === undefined ? undefined : html`<span class="soft">[${credential.source}]</span>`}
-${credential?.files.map((file) => html`<br><code>${file}</code>`)}${volume.trustAnchors.map(anchorLine)}</td>
-<td class="name">${credential?.signerName}</td>
-<td class="tight">${credential?.keyType}${serialLine(credential)}</td>
-<td><span class="${stateClasses[state] ?? ''}">${state}</span>${troubleLines(volume, credential)}</td>
-<td class="tight">${validity(credential, now)}</td>
-<td class="tight">${nextStep(credential, now)}</td>
-</tr>
-`;
-}
-
-function anchorLine({ of, file }: TrustAnchorEntry): Html {
-  return html`<br><code>${file}</code> <span class="soft">anchors of ${of}</span>`;
-}
-
-function serialLine(credential: CredentialEntry | undefined): Html | undefined {
-  const serial = credential?.serial;
-  if (serial === undefined) {
-    return undefined;
-  }
-  const shown = serial.length <= 16 ? serial : `${serial.slice(0, 8)}…${serial.slice(-6)}`;
-  return html`<br><code class="soft" title="serial number ${serial}">${shown}</code>`;
-}
-
-function troubleLines(volume: VolumeEntry, credential: CredentialEntry | undefined): readonly Html[] {
-  const texts = credential?.lastError === undefined ? [volume.message] : [credential.lastError];
-  const kind = credential?.trustMismatchSince === undefined ? 'soft' : 'bad';
-  return texts.flatMap((text) =>
-    text === undefined ? [] : [html`<br><span class="${kind}">${cut(text, maxShownText)}</span>`],
-  );
-}
-
-function nextStep(credential: CredentialEntry | undefined, now: number): Html | undefined {
-  const attempt = credential?.nextAttemptAt;
-  const time = attempt ?? credential?.refreshAt;
-  if (time === undefined) {
-    return undefined;
-  }
-  const what = attempt === undefined ? 'refresh' : 'attempt';
-  return html`${what}<br><span class="soft" title="${time}">${fromNow(Date.parse(time), now)}</span>`;
-}
-
-/** The bar's width in its own units. */
-const barWidth = 190;
-
-function validity(credential: CredentialEntry | undefined, now: number): Html | undefined {
-  const { notBefore, notAfter, refreshAt } = credential ?? {};
-  if (notBefore === undefined || notAfter === undefined) {
-    return undefined;
-  }
-  const [begin, end] = [Date.parse(notBefore), Date.parse(notAfter)];
-  const place = (time: number): number =>
-    Math.round(Math.min(1, Math.max(0, (time - begin) / Math.max(1, end - begin))) * barWidth * 10) / 10;
-  const spent = place(now);
-  const due = refreshAt === undefined ? undefined : place(Date.parse(refreshAt));
-  const label = `from ${notBefore} to ${notAfter}, refresh at ${refreshAt ?? 'an unknown time'}`;
-  return html`<svg viewBox="0 0 ${barWidth} 14" role="img" class="${now >= end ? 'gone' : ''}" aria-label="${label}">
-<title>${label}</title>
-<rect class="left" y="3" width="${barWidth}" height="8"></rect>
-<rect class="spent" y="3" width="${spent}" height="8"></rect>
-${due === undefined ? undefined : html`<rect class="due" x="${Math.min(due, barWidth - 2)}" width="2" height="14"></rect>`}
-<rect class="now" x="${Math.min(spent, barWidth - 2)}" width="2" height="14"></rect>
-</svg><span class="soft" title="${notAfter}">${now >= end ? 'expired' : 'expires'} ${fromNow(end, now)}</span>`;
 }

@@ -5,6 +5,7 @@
 
 import { unreachable } from '../../base/unreachable.ts';
 import type { CredentialEntry, StatusDocument, VolumeEntry } from './document.ts';
+import { type LineState, lineStateNames, lineStates } from './state-words.ts';
 
 /** One line of the page: a credential with its volume, or a volume that has none. */
 export interface Row {
@@ -41,33 +42,42 @@ export function readSelection(query: URLSearchParams): Selection {
   return { words, filter, state: query.get('state') ?? '', sort };
 }
 
-/** What needs a person first. */
-const urgency = [
-  'expired',
-  'denied',
-  'failed',
-  'overdue_for_refresh',
-  'not_yet_issued',
-  'refused',
-  'waiting',
-  'ended',
-  'fresh',
-];
+/** The state of a line: its credential's, or its volume's where the certificate is there or none is asked for. */
+export function stateOf({ volume, credential }: Row): LineState {
+  if (credential === undefined) {
+    return volume.status;
+  }
+  if (credential.state === 'not_yet_issued' && volume.waitsForAnchorsSince !== undefined) {
+    return 'waiting';
+  }
+  const isMismatch = credential.trustMismatchSince !== undefined && credential.state === 'fresh';
+  return isMismatch ? 'mismatch' : credential.state;
+}
 
-/** The state of a line: its credential's, else its volume's. */
-export function stateOf({ volume, credential }: Row): string {
-  return credential?.state ?? volume.status;
+/** One line for each credential, and for each volume without one. */
+export function rowsOf(document: StatusDocument): readonly Row[] {
+  return document.volumes.flatMap((volume): readonly Row[] =>
+    volume.credentials.length === 0 ? [{ volume }] : volume.credentials.map((credential) => ({ volume, credential })),
+  );
 }
 
 export function selectRows(document: StatusDocument, { words, state, sort }: Selection): readonly Row[] {
-  const rows = document.volumes.flatMap((volume): readonly Row[] =>
-    volume.credentials.length === 0 ? [{ volume }] : volume.credentials.map((credential) => ({ volume, credential })),
-  );
-  return rows
+  return rowsOf(document)
     .filter((row) => (state === '' || stateOf(row) === state) && hasWords(row, words))
     .map((row) => ({ row, key: `${sortText(row, sort)}\0${podText(row)}` }))
     .sort((one, other) => (one.key < other.key ? -1 : one.key > other.key ? 1 : 0))
     .map(({ row }) => row);
+}
+
+/** The document with no other volumes and credentials than those selected, in its own order. */
+export function selectVolumes(document: StatusDocument, { words, state }: Selection): StatusDocument {
+  const isSelected = (row: Row): boolean => (state === '' || stateOf(row) === state) && hasWords(row, words);
+  const volumes = document.volumes.flatMap((volume): readonly VolumeEntry[] => {
+    const credentials = volume.credentials.filter((credential) => isSelected({ volume, credential }));
+    const isWhole = volume.credentials.length === 0 && isSelected({ volume });
+    return credentials.length > 0 || isWhole ? [{ ...volume, credentials }] : [];
+  });
+  return { ...document, volumes };
 }
 
 function hasWords(row: Row, words: readonly string[]): boolean {
@@ -88,6 +98,7 @@ function textOf(row: Row): string {
     podUID,
     volume.volume,
     stateOf(row),
+    lineStates[stateOf(row)].words,
     ...own,
     credential?.lastError,
     message,
@@ -109,9 +120,8 @@ function sortText(row: Row, sort: SortKey): string {
   const { volume, credential } = row;
   switch (sort) {
     case 'attention': {
-      const isMismatch = credential?.trustMismatchSince !== undefined && credential.state === 'fresh';
-      const place = urgency.indexOf(isMismatch ? 'overdue_for_refresh' : stateOf(row));
-      return `${place < 0 ? urgency.length : place}${credential?.notAfter ?? last}`;
+      const place = lineStateNames.indexOf(stateOf(row));
+      return `${String(place).padStart(2, '0')}${credential?.notAfter ?? last}`;
     }
     case 'pod':
       return '';
@@ -120,7 +130,7 @@ function sortText(row: Row, sort: SortKey): string {
     case 'key':
       return credential?.keyType ?? last;
     case 'state':
-      return stateOf(row);
+      return lineStates[stateOf(row)].words;
     case 'expiry':
       return credential?.notAfter ?? last;
     case 'next':

@@ -8,8 +8,8 @@ import { unreachable } from '../../base/unreachable.ts';
 import { type Reply, textReply } from '../reply.ts';
 import { type StatusDocument, type StatusSources, statusDocumentInSteps } from './document.ts';
 import { pagePolicy, statusPage } from './page.ts';
-import { readSelection } from './selection.ts';
-import { statusTextInSteps } from './text.ts';
+import { readSelection, selectVolumes } from './selection.ts';
+import { statusText } from './text.ts';
 
 const formats = ['text', 'json', 'html'] as const;
 type Format = (typeof formats)[number];
@@ -29,14 +29,17 @@ export function* statusReplyInSteps(sources: StatusSources, query: URLSearchPara
     return textReply(400, `format must be one of ${formats.join(', ')}`);
   }
   const document = yield* statusDocumentInSteps(sources);
+  const selection = readSelection(query);
   const headers = { Vary: 'Accept' };
   switch (format) {
     case 'text':
-      return textReply(200, (yield* statusTextInSteps(document)).trimEnd(), headers);
-    case 'json':
-      return { status: 200, contentType: 'application/json', body: yield* jsonInSteps(document), headers };
+      return textReply(200, statusText(document, selection, query.has('wide')).trimEnd(), headers);
+    case 'json': {
+      const body = yield* jsonInSteps(selectVolumes(document, selection));
+      return { status: 200, contentType: 'application/json', body, headers };
+    }
     case 'html': {
-      const body = statusPage(document, readSelection(query));
+      const body = statusPage(document, selection);
       const policy = { 'Content-Security-Policy': pagePolicy, 'Referrer-Policy': 'no-referrer' };
       return { status: 200, contentType: 'text/html; charset=utf-8', body, headers: { ...headers, ...policy } };
     }

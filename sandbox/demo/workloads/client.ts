@@ -63,27 +63,31 @@ function runClient(options: WorkloadOptions, say: Say, signal: AbortSignal): voi
     socket.destroy();
   };
 
-  // One request at a time: the answer to the one before could be taken for an answer to this one.
-  let asking = false;
   const askLasting = async (secureContext: SecureContext) => {
-    if (asking) {
-      return;
-    }
-    asking = true;
     lasting ??= open(secureContext);
     if (!(await ask('lasting', lasting))) {
       lasting.destroy();
       lasting = undefined;
     }
-    asking = false;
+  };
+
+  // One request of each kind at a time: an answer on the lasting connection could be taken for that to the request before, and a
+  // server that is slow is not asked by ever more connections at once.
+  const underway = new Set<typeof askFresh>();
+  const once = async (request: typeof askFresh, secureContext: SecureContext) => {
+    if (!underway.has(request)) {
+      underway.add(request);
+      await request(secureContext);
+      underway.delete(request);
+    }
   };
 
   const round = () => {
     if (context === undefined) {
       return;
     }
-    void askFresh(context);
-    void askLasting(context);
+    void once(askFresh, context);
+    void once(askLasting, context);
   };
 
   const unfollow = followVolume(options.volume, options.files, {

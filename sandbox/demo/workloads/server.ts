@@ -32,7 +32,10 @@ function runServer(options: WorkloadOptions, say: Say, signal: AbortSignal): voi
       say({ type: 'peer', identity: peer });
     }
     knownPeer = peer.serial;
-    createInterface({ input: socket }).on('line', () => socket.write('ok\n'));
+    const lines = createInterface({ input: socket });
+    lines.on('line', () => socket.write('ok\n'));
+    // The interface repeats the socket's error, which is told above.
+    lines.on('error', () => {});
   };
 
   const start = (contents: VolumeContents) => {

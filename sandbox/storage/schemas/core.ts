@@ -4,7 +4,21 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/
  */
-import { any, bool, int32, int64, kindOf, list, microTime, type StructSchema, struct, text, time } from './schema.ts';
+import {
+  any,
+  bool,
+  bytes,
+  int32,
+  int64,
+  kindOf,
+  list,
+  map,
+  microTime,
+  type StructSchema,
+  struct,
+  text,
+  time,
+} from './schema.ts';
 
 const core = 'io.k8s.api.core.v1';
 const rbac = 'io.k8s.api.rbac.v1';
@@ -51,6 +65,28 @@ export const serviceAccount = kindOf(`${core}.ServiceAccount`, 'An identity for 
   imagePullSecrets: list(any(), 'Secrets for pulling images.'),
   secrets: list(objectReference, 'Secrets that pods of this account may use.'),
 });
+
+export const secret = kindOf(`${core}.Secret`, 'What few may read.', {
+  data: map(bytes(), 'Values by their keys, in base64.'),
+  type: text('What it is for; cannot be changed.'),
+  immutable: bool('Whether the data cannot be changed any more.'),
+});
+
+export const lease = kindOf(
+  'io.k8s.api.coordination.v1.Lease',
+  'Who leads, and until when.',
+  {
+    spec: struct('io.k8s.api.coordination.v1.LeaseSpec', 'The holder and its times.', {
+      holderIdentity: text('Who holds it; empty: nobody.'),
+      leaseDurationSeconds: int32('How long after renewTime it may be taken over.'),
+      acquireTime: microTime('When the holder came to hold it.'),
+      renewTime: microTime('When the holder last said that it lives.'),
+      leaseTransitions: int32('How often it has changed hands.'),
+    }),
+  },
+  [],
+  { spec: {} },
+);
 
 export const event = kindOf(
   `${core}.Event`,

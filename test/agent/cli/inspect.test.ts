@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createPrivateKey } from 'node:crypto';
+import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -46,7 +47,7 @@ describe('inspect', () => {
     assert.match(lines[2] ?? '', /^ok {4}tls\.pem: the leaf "DNS:leaf\.example" expires at .*Z \(in 22 h 59 min\)$/);
     assert.deepEqual(lines.slice(3), [
       'ok    tls.pem: the chain leads to the trust anchor "CN=root"',
-      'ok    1 trust anchors',
+      'ok    ca.pem: 1 trust anchor',
       'well',
       '',
     ]);
@@ -59,12 +60,16 @@ describe('inspect', () => {
       'b/leaf': leaf,
       'b/ints': intermediate.pem,
       'c/roots': `text\n${root.pem}`,
-      other: 'x',
+      'c/optional': '',
     };
     for (const files of [split, { ...split, 'b/chain': leaf + intermediate.pem }]) {
       const { code, stdout } = await run('inspect', '--strict', createVolume(t, files));
       assert.equal(code, 0, stdout);
       assert.match(stdout, /leads to the trust anchor/);
+      // Every file is accounted for.
+      for (const path of Object.keys(files)) {
+        assert.match(stdout, new RegExp(`^(ok|note) +${path}: `, 'm'));
+      }
       assert.equal(stdout.match(/the leaf "/g)?.length, 1);
     }
   });
@@ -101,12 +106,13 @@ describe('inspect', () => {
     const wrong = createVolume(t, { ...usual(material), 'ca.pem': other.pem });
     const { code, lines } = await run('inspect', wrong);
     assert.equal(code, 1);
-    assert.ok(
-      lines.includes('fail  tls.pem: the chain leads to none of the trust anchors'),
-      `fail  tls.pem: the chain leads to none of the trust anchors is not in:\n${lines}`,
-    );
+    const why =
+      'fail  ca.pem: the trust anchors are wrong: "CN=root" has the name of the authority that issued "CN=issuing", and another key';
+    assert.ok(lines.includes(why), `${why} is not in:\n${lines.join('\n')}`);
     const right = join(createDirectory(t, { 'roots.pem': material.root.pem }), 'roots.pem');
     assert.equal((await run('inspect', wrong, '--anchors', right)).code, 0);
+    const given = await run('inspect', createVolume(t, usual(material)), '--anchors', right);
+    assert.equal(given.code, 0);
     const without = await run('inspect', createVolume(t, { 'tls.pem': material.key + material.leaf }));
     assert.equal(without.code, 0);
     assert.match(without.stdout, /^note {2}tls\.pem: there are no trust anchors to compare the chain with$/m);
@@ -149,7 +155,7 @@ describe('inspect', () => {
     const { code, stdout } = await run('inspect', createVolume(t, usual(await createMaterial())), '--output=json');
     const { ok, findings } = JSON.parse(stdout);
     assert.deepEqual([code, ok, findings.length], [0, true, 5]);
-    assert.deepEqual(findings[4], { level: 'ok', message: '1 trust anchors' });
+    assert.deepEqual(findings[4], { level: 'ok', path: 'ca.pem', message: '1 trust anchor' });
   });
 
   test('never prints a key, whatever is wrong with it', async (t) => {
@@ -162,16 +168,145 @@ describe('inspect', () => {
       'cut.pem': leaf.slice(0, 90),
     };
     const { code, stdout, stderr } = await run('inspect', createVolume(t, files));
-    assert.equal(code, 0, stdout);
-    assert.match(stdout, /^warn {2}tls\.pem: block 1 \(PRIVATE KEY\) cannot be understood$/m);
-    assert.match(stdout, /^warn {2}tls\.pem: no key that could be read belongs to the leaf$/m);
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^fail {2}tls\.pem: block 1 \(PRIVATE KEY\) cannot be understood$/m);
+    assert.match(stdout, /^fail {2}tls\.pem: no key in the volume belongs to the leaf$/m);
+    assert.match(stdout, /^fail {2}begun\.pem: a PEM block is begun and not ended$/m);
+    assert.match(stdout, /^fail {2}cut\.pem: a PEM block is begun and not ended$/m);
     assert.ok(!(stdout + stderr).includes(body.slice(2, 30)), `${body.slice(2, 30)} is in:\n${stdout + stderr}`);
   });
 
   test('fails a directory that holds nothing of the kind', async (t) => {
     const { code, lines } = await run('inspect', createDirectory(t, { 'notes.txt': 'hello', 'empty.pem': '' }));
     assert.equal(code, 1);
-    assert.deepEqual(lines, ['fail  no key, no certificate and no trust anchor was found', 'not well', '']);
+    const hello = 'fail  notes.txt: it holds neither a private key nor a certificate in PEM';
+    assert.deepEqual(lines, [hello, 'fail  no key, no certificate and no trust anchor was found', 'not well', '']);
+  });
+
+  test('finds no volume well in which a file is something else, however well the others are', async (t) => {
+    const material = await createMaterial();
+    const request = '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n';
+    const others = { hello: 'hello\n', 'request.pem': request, 'both.pem': material.root.pem + request };
+    const { code, lines } = await run('inspect', createVolume(t, { ...usual(material), ...others }));
+    assert.equal(code, 1);
+    assert.deepEqual(lines.slice(0, 3), [
+      'fail  both.pem: block 2 (CERTIFICATE REQUEST) is neither a private key nor a certificate',
+      'fail  hello: it holds neither a private key nor a certificate in PEM',
+      'fail  request.pem: block 1 (CERTIFICATE REQUEST) is neither a private key nor a certificate',
+    ]);
+  });
+
+  test('fails a key under a password, in either form, and one that is another’s', async (t) => {
+    const { key, leaf, root, intermediate } = await createMaterial();
+    const object = createPrivateKey(key);
+    const protection = { cipher: 'aes-256-cbc', passphrase: 'secret' } as const;
+    const modern = object.export({ type: 'pkcs8', format: 'pem', ...protection }).toString();
+    const old = object.export({ type: 'sec1', format: 'pem', ...protection }).toString();
+    for (const [text, label] of [
+      [modern, 'ENCRYPTED PRIVATE KEY'],
+      [old, 'EC PRIVATE KEY'],
+    ] as const) {
+      const files = { 'tls.pem': text + leaf + intermediate.pem, 'ca.pem': root.pem };
+      const { code, stdout } = await run('inspect', createVolume(t, files));
+      assert.equal(code, 1);
+      assert.ok(stdout.includes(`fail  tls.pem: block 1 (${label}) is a private key under a password`), stdout);
+      assert.match(stdout, /^fail {2}tls\.pem: no key in the volume belongs to the leaf$/m);
+    }
+    const foreign = {
+      ...usual({ key, leaf, root, intermediate, spki: new Uint8Array() }),
+      'k.pem': createIdentity().key,
+    };
+    const { code, stdout } = await run('inspect', createVolume(t, foreign));
+    assert.equal(code, 1);
+    assert.match(stdout, /^fail {2}k\.pem: the ec key belongs to no leaf of the volume$/m);
+  });
+
+  test('says that an intermediate is missing, and no more than a warning of anchors that may be a peer’s', async (t) => {
+    const { key, leaf, intermediate, root } = await createMaterial();
+    const cut = await run('inspect', createVolume(t, { 'tls.pem': key + leaf, 'ca.pem': root.pem }));
+    assert.equal(cut.code, 1);
+    assert.match(
+      cut.stdout,
+      /^fail {2}tls\.pem: an intermediate is missing: "CN=issuing", which issued the leaf, is neither/m,
+    );
+    const peer = await createRootAuthority('CN=peer');
+    const files = { 'tls.pem': key + leaf + intermediate.pem, 'ca.pem': peer.pem };
+    const alone = await run('inspect', createVolume(t, files));
+    assert.equal(alone.code, 0, alone.stdout);
+    assert.match(
+      alone.stdout,
+      /^warn {2}tls\.pem: .*it ends with "CN=issuing", issued by "CN=root", which is not among them; they are wrong, unless/m,
+    );
+    const given = join(createDirectory(t, { 'peer.pem': peer.pem }), 'peer.pem');
+    assert.equal((await run('inspect', createVolume(t, files), '--anchors', given)).code, 1);
+  });
+
+  test('knows by the volume’s record whose the anchors are, and which files are missing', async (t) => {
+    const { key, leaf, intermediate, root } = await createMaterial();
+    const peer = await createRootAuthority('CN=peer');
+    const certificate = {
+      kind: 'podCertificate',
+      index: 0,
+      signerName: 'example.com/mesh',
+      credentialBundlePath: 'tls.pem',
+    };
+    const bundle = (path: string, select: object) => ({ kind: 'clusterTrustBundle', select, optional: false, path });
+    const recorded = (files: Readonly<Record<string, string>>, ...bundles: readonly object[]): string => {
+      const volume = createVolume(t, files);
+      mkdirSync(join(volume, '..agent'));
+      const record = { declaration: { sources: [certificate, ...bundles] } };
+      writeFileSync(join(volume, '..agent', 'volume.json'), JSON.stringify({ record }));
+      return volume;
+    };
+    const peers = bundle('peers.pem', { by: 'signer', signerName: 'example.com/peers' });
+    const own = bundle('ca.pem', { by: 'name', name: 'example.com:mesh:roots' });
+    const files = { 'tls.pem': key + leaf + intermediate.pem, 'peers.pem': peer.pem };
+    const works = await run('inspect', '--strict', recorded(files, peers));
+    assert.equal(works.code, 0, works.stdout);
+    assert.match(
+      works.stdout,
+      /^note {2}tls\.pem: the trust anchors are of other signers, for the pod to know its peers by/m,
+    );
+    const wrong = await run('inspect', recorded({ ...files, 'ca.pem': peer.pem }, peers, own));
+    assert.equal(wrong.code, 1);
+    assert.match(
+      wrong.stdout,
+      /^fail {2}tls\.pem: .*the trust anchors are wrong, or another intermediate is missing$/m,
+    );
+    assert.equal((await run('inspect', recorded({ ...files, 'ca.pem': root.pem }, peers, own))).code, 0);
+    const missing = await run('inspect', recorded(files, peers, own));
+    assert.equal(missing.code, 1);
+    assert.match(missing.stdout, /^fail {2}ca\.pem: the pod asks for it, and it is missing$/m);
+  });
+
+  test('fails a chain with an issuer that has no name, and warns of a leaf without one', async (t) => {
+    const root = await createRootAuthority('');
+    const { key, spki } = createIdentity();
+    const now = Date.now();
+    const leaf = await root.issueLeaf({ spki, names: [], notBefore: now - hours, notAfter: now + hours });
+    const { code, stdout } = await run('inspect', createVolume(t, { 'tls.pem': key + leaf, 'ca.pem': root.pem }));
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^fail {2}tls\.pem: "with serial number [0-9A-F]+" names no issuer: OpenSSL and Node\.js refuse/m,
+    );
+    assert.match(stdout, /^warn {2}tls\.pem: the leaf has no name at all, no subject and no alternative name/m);
+    const named = await (await createRootAuthority()).issueLeaf({
+      spki,
+      subject: 'CN=web',
+      names: [],
+      notBefore: now - hours,
+      notAfter: now + hours,
+    });
+    const old = await run('inspect', createVolume(t, { 'tls.pem': key + named }));
+    assert.equal(old.code, 0);
+    assert.match(old.stdout, /^warn {2}tls\.pem: the leaf has no alternative name/m);
+  });
+
+  test('does not warn of the last minutes of a certificate that has no others', async (t) => {
+    const material = await createMaterial(-60_000, 120_000);
+    const { code, stdout } = await run('inspect', '--strict', createVolume(t, usual(material)));
+    assert.equal(code, 0, stdout);
   });
 
   test('follows no link out of the volume, waits for no pipe, and goes down only so far', async (t) => {
@@ -182,12 +317,16 @@ describe('inspect', () => {
     symlinkSync('missing', join(directory, 'dangling.pem'));
     execFileSync('mkfifo', [join(directory, 'pipe')]);
     const { stdout } = await run('inspect', directory);
-    assert.match(stdout, /^warn {2}link\.pem: cannot be read: it leads out of the volume$/m);
-    assert.match(stdout, /^warn {2}dangling\.pem: cannot be read: ENOENT$/m);
-    assert.match(stdout, /^warn {2}pipe: cannot be read: it is no regular file$/m);
+    assert.match(stdout, /^fail {2}link\.pem: cannot be read: it leads out of the volume$/m);
+    assert.match(stdout, /^fail {2}dangling\.pem: cannot be read: ENOENT$/m);
+    assert.match(stdout, /^fail {2}pipe: cannot be read: it is no regular file$/m);
     assert.ok(!stdout.includes('deep.pem'), `deep.pem is in:\n${stdout}`);
+    assert.match(
+      stdout,
+      /^fail {2}1\/2\/3\/4\/5\/6\/7\/8\/9: cannot be read: it is a directory that is linked to or lies too deep$/m,
+    );
     writeFileSync(join(directory, 'large.pem'), Buffer.alloc(32 * 1024 * 1024 + 1));
-    assert.match((await run('inspect', directory)).stdout, /^warn {2}large\.pem: cannot be read: it is too large$/m);
+    assert.match((await run('inspect', directory)).stdout, /^fail {2}large\.pem: cannot be read: it is too large$/m);
   });
 
   test('says what is wrong with the command line or the directory, and ends with 2', async (t) => {
@@ -223,8 +362,8 @@ describe('inspect', () => {
     await run('inspect', '--help');
     process.seteuid?.(65534);
     const { code, stdout } = await run('inspect', directory).finally(() => process.seteuid?.(0));
-    assert.equal(stdout, 'warn  tls.pem: cannot be read: EACCES\nok    1 trust anchors\nwell\n');
-    assert.equal(code, 0);
+    assert.equal(stdout, 'fail  tls.pem: cannot be read: EACCES\nok    ca.pem: 1 trust anchor\nnot well\n');
+    assert.equal(code, 1);
   });
 });
 

@@ -86,7 +86,7 @@ describe('the configuration', () => {
         '--log-format=text',
       ],
       '--allowed-signers=[{namespaces: [shop], signers: [example.com/*]}]',
-      ...['--metrics-address=[::1]:0', '--pod-metrics', '--metrics-auth=token', '--local-address=localhost:9809'],
+      ...['--metrics-address=[::1]:0', '--pod-metrics', '--metrics-auth=token', '--local-address=127.0.0.1:9809'],
       ...['--tls-cert-file=/tls/tls.crt', '--tls-key-file=/tls/tls.key', '--shutdown-grace=0s'],
     ]);
     assert.deepEqual(given, {
@@ -252,7 +252,7 @@ metricsAddress: ""
   });
 
   test('serves metrics at IP addresses, since a name could lead elsewhere tomorrow', () => {
-    for (const address of ['node-1:9808', '127.evil.example:1', '10.0.0:80']) {
+    for (const address of ['node-1:9808', 'localhost:1', '127.evil.example:1', '10.0.0:80']) {
       const parsed = parseConfiguration(['--node-name=node-1', `--metrics-address=${address}`], {}, () => '');
       assert.ok(parsed.type === 'invalid' && parsed.faults[0]?.startsWith('--metrics-address: must be'), address);
     }

@@ -131,7 +131,6 @@ describe('a value', () => {
       ['', undefined],
       ['127.0.0.1:9808', { host: '127.0.0.1', port: 9808 }],
       ['127.1.2.3:0', { host: '127.1.2.3', port: 0 }],
-      ['localhost:80', { host: '127.0.0.1', port: 80 }],
       ['[::1]:65535', { host: '::1', port: 65_535 }],
       ['0.0.0.0:9808', { host: '0.0.0.0', port: 9808 }],
       ['[::]:9808', { host: '::', port: 9808 }],
@@ -148,13 +147,17 @@ describe('a value', () => {
       'a:65536',
       'a:-1',
     ];
-    refuses(listenAddress(), [...malformed, '127.1:1', 'node-1:80'], /^must be an IP address with port, such as /);
+    refuses(
+      listenAddress(),
+      [...malformed, '127.1:1', 'node-1:80', 'localhost:1'],
+      /^must be an IP address with port, such as /,
+    );
   });
 
   test('of a loopback address is one that only this machine reaches', () => {
     accepts(loopbackAddress(), [
       ['', undefined],
-      ['localhost:80', { host: '127.0.0.1', port: 80 }],
+      ['127.0.0.1:80', { host: '127.0.0.1', port: 80 }],
       ['[::1]:1', { host: '::1', port: 1 }],
     ]);
     refuses(
@@ -162,7 +165,7 @@ describe('a value', () => {
       ['0.0.0.0:1', '[::]:1', '10.0.0.1:1', '[::ffff:127.0.0.1]:1'],
       /^must be a loopback address/,
     );
-    refuses(loopbackAddress(), ['127.0.0.1'], /^must be an IP address with port/);
+    refuses(loopbackAddress(), ['127.0.0.1', 'localhost:1'], /^must be an IP address with port/);
   });
 
   test('that is refused is quoted in part only when it is long', () => {

@@ -60,7 +60,17 @@ describe('a chain that is accepted', () => {
   it('gives its certificates as DER, leaf first, with serial number and times', () => {
     const chain = verifyChain(issued(leaf + intermediate.pem), spki, now);
     const expected = [leaf, intermediate.pem].map((pem) => new Uint8Array(new X509Certificate(pem).raw));
-    assert.deepEqual(chain, { certificates: expected, serialNumber: 'AB12CD', ...times });
+    assert.deepEqual(chain, { certificates: expected, serialNumber: 'AB12CD', names: 'DNS:leaf.example', ...times });
+  });
+
+  it('says which names the leaf has: none, or so many that they are cut', async () => {
+    const nameless = await intermediate.issueLeaf({ spki, ...times, names: [] });
+    assert.equal(verifyChain(issued(nameless), spki, now).names, '');
+    const names = Array.from({ length: 500 }, (_, index) => ({ type: 'dns', value: `n${index}.example` }) as const);
+    const many = await intermediate.issueLeaf({ spki, ...times, names });
+    const said = verifyChain(issued(many), spki, now).names ?? '';
+    assert.match(said, /^DNS:n0\.example, DNS:n1\.example, .*…$/);
+    assert.ok(said.length <= 301, `${said.length} characters`);
   });
 
   it('needs no root and no intermediate', () => {

@@ -244,7 +244,7 @@ describe('what a request waits for', () => {
 });
 
 describe('a request of cert-manager', () => {
-  it('is owned by its pod, labelled, and removed once its answer is taken up', async () => {
+  it('is owned by its pod, labelled, and removed when it is of no more use, not before', async () => {
     const world = api();
     const issuer = issuerOver(world);
     await issuer.submit(order, key, signal);
@@ -252,15 +252,13 @@ describe('a request of cert-manager', () => {
     assert.deepEqual(made?.metadata.ownerReferences, [{ apiVersion: 'v1', kind: 'Pod', name: 'web', uid: 'u1' }]);
     assert.deepEqual(made?.metadata.labels, { 'podcert.io/node': 'node-a', 'podcert.io/pod-uid': 'u1' });
     assert.deepEqual(made?.spec.issuerRef, { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' });
-    const outcome = new Promise<Outcome>((resolve) => {
-      issuer.follow({ namespace: 'shop', requestName: order.requestName, signerName }, (told) => {
-        assert.deepEqual(world.removed, [], 'the answer comes before the removal');
-        resolve(told);
-      });
-    });
+    const reference = { namespace: 'shop', requestName: order.requestName, signerName };
+    const outcome = new Promise<Outcome>((resolve) => issuer.follow(reference, resolve));
     world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
     const told = await withinBound(outcome, 'the outcome');
     assert.equal(told.type, 'issued');
+    assert.deepEqual(world.removed, [], 'the answer is nowhere else yet');
+    issuer.abandon?.(reference);
     assert.deepEqual(world.removed, ['shop/mtls-0-abc.cr']);
     assert.ok(told.type === 'issued', inspect(told));
     assert.equal(issuer.verify(told, key.spki, now + 1000).certificates.length, 1);
@@ -285,10 +283,14 @@ describe('a request of cert-manager', () => {
     put('shop', name('mtls-1', 'f'), 'u1');
     put('shop', name('mtls-0-0', 'a'), 'u1');
     put('shop', 'mtls-0-by-hand.cr', 'u1');
+    put('shop', name('mtls-0', '9'), 'u1');
+    const next = { namespace: 'shop', requestName: name('mtls-0', '9'), signerName };
     const request = { namespace: 'shop', requestName: asked.requestName, signerName };
     const outcome = new Promise<Outcome>((resolve) => issuer.follow(request, resolve));
     world.answer({ conditions: [condition('Ready', 'True', 'Issued')], certificate });
     await withinBound(outcome, 'the outcome');
+    issuer.follow(next, () => undefined);
+    issuer.abandon?.(request);
     assert.deepEqual(
       world.removed.sort(),
       ['a', 'b', 'c'].map((digit) => `shop/${name('mtls-0', digit)}`),

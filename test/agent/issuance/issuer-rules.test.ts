@@ -54,6 +54,12 @@ describe('with rules', () => {
     assert.throws(() => issuerFor(vague, 'shop', 'issuers.cert-manager.io/bank.ca'), { code: 'SignerNotAllowed' });
   });
 
+  it('an issuer of another group may be of any kind', () => {
+    const issuer = { name: 'a', kind: 'AWSPCAIssuer', group: 'awspca.cert-manager.io' };
+    const [rule] = rules([{ signers: ['*'], certManager: { issuer } }]);
+    assert.ok(rule !== undefined, 'the rule is taken');
+  });
+
   it('are read again from what is kept of them', () => {
     assert.deepEqual(rules(JSON.parse(JSON.stringify(some))), some);
   });
@@ -103,6 +109,11 @@ describe('faults of rules are named', () => {
     [[{ signers: [], podCertificateRequest: {} }], /0\.signers/],
     [[{ signers: ['*'], certManager: { usages: ['cert sign'] } }], /0\.certManager\.usages\.0 must be one of signing/],
     [[{ signers: ['*'], certManager: { usages: ['any', 'any'] } }], /must not repeat a usage/],
+    [[{ signers: ['*'], certManager: { usages: ['email protection', 's/mime'] } }], /usages must not hold both/],
+    [
+      [{ signers: ['*'], certManager: { issuer: { name: 'a', kind: 'AWSPCAIssuer' } } }],
+      /issuer must have the kind Issuer/,
+    ],
     [[{ signers: ['*'], certificateSigningRequest: { refreshAfter: 1 } }], /refreshAfter/],
     [[{ signers: ['*'], certificateSigningRequest: { colour: 'red' } }], /colour/],
     [[{ signers: ['*'], as: 'pod', podCertificateRequest: {} }], /0 must not say "as: pod" of podCertificateRequest/],

@@ -142,10 +142,10 @@ describe('a request', () => {
       /^service account shop\/web has no permission to create certificatesigningrequests\.certificates\.k8s\.io, and the rule for this signer says "as: pod": either the workload may make such requests by itself, or the rule has to say "as: agent"$/,
     ],
     [
-      'is refused by a policy',
+      'has used up its quota',
       403,
-      'ValidatingAdmissionPolicy "p" denied request: no',
-      /^the API server does not let service account shop\/web create certificatesigningrequests\S+: ValidatingAdmissionPolicy "p" denied request: no$/,
+      'certificaterequests.cert-manager.io "a" is forbidden: exceeded quota: few',
+      /^the API server does not let service account shop\/web create certificatesigningrequests\S+: .* exceeded quota: few$/,
     ],
     [
       'has a token of no use',
@@ -173,7 +173,12 @@ describe('a request', () => {
     const { issuer } = await open(t, { as: 'pod' }, ({ response }) =>
       sendStatus(response, 403, 'Forbidden', 'it is being terminated', ending),
     );
-    await assert.rejects(issuer.submit(order, key, signal), { code: 'Forbidden', message: /being terminated/ });
+    await assert.rejects(issuer.submit(order, key, signal), { code: 'Unavailable', actor: 'nobody' });
+    const policy = 'admission webhook "webhook.cert-manager.io" denied the request: spec.request: Invalid value';
+    const { issuer: next } = await open(t, { as: 'pod' }, ({ response }) =>
+      sendStatus(response, 403, 'Forbidden', policy),
+    );
+    await assert.rejects(next.submit(order, key, signal), { code: 'Rejected', message: /webhook.*Invalid value/ });
     const other = new Error('another');
     assert.equal(refusalOfAccount(other, pod, 'certManager'), other);
   });

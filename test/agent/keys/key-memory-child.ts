@@ -41,6 +41,7 @@ async function live(keyType: KeyType, targetPath: string): Promise<void> {
     identity: lstatSync(targetPath),
     worker: createWorker(),
     withRoom: (_bytes, _entries, work) => work(),
+    onSpare: () => undefined,
     inTurn: (work) => work(),
     setOwners: false,
     now: Date.now,

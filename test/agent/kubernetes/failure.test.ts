@@ -41,6 +41,64 @@ test('a refused impersonation names another identity mode, and nothing that woul
   assert.doesNotMatch(event?.message ?? '', /permission that the message names/);
 });
 
+/** As Kubernetes 1.36 words them, the first one for what cert-manager 1.21 says. */
+const policies: readonly (readonly [string, number, string, string])[] = [
+  ['a webhook', 403, 'Forbidden', 'admission webhook "webhook.cert-manager.io" denied the request: spec.request: no'],
+  [
+    'a policy',
+    422,
+    'Invalid',
+    `certificatesigningrequests.certificates.k8s.io "a" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`,
+  ],
+];
+for (const [who, code, reason, message] of policies) {
+  test(`what ${who} of the cluster refuses is asked neither of the pod’s author nor of who gives permissions`, () => {
+    const error = replyError(call, code, JSON.stringify({ kind: 'Status', status: 'Failure', message, reason, code }));
+    assert.deepEqual([error.code, error.actor], ['Rejected', 'cluster operator']);
+    const event = describeForPod({ ...credential, type: 'attemptFailed', phase: 'request', error, retryAt: 0 });
+    assert.equal(event?.reason, 'RequestRejected');
+    assert.match(
+      event.message,
+      /denied (?:the )?request: .*no .*Ask the cluster operator: nothing in the pod can mend/,
+    );
+    assert.doesNotMatch(event.message, /permission|does not let|Correct the source/);
+  });
+}
+
+test('a permission that is missing is no policy’s refusal, whatever the names in it say', () => {
+  const message = `podcertificaterequests is forbidden: User "admission webhook" cannot create resource "x"`;
+  const error = replyError(call, 403, JSON.stringify({ kind: 'Status', message, reason: 'Forbidden', code: 403 }));
+  assert.deepEqual([error.code, error.actor], ['Forbidden', 'cluster operator']);
+});
+
+test('a namespace that is being deleted is no missing permission, and its pod is told of none', () => {
+  const message =
+    'podcertificaterequests "mtls-0-1" is forbidden: unable to create new content in namespace shop because it is being terminated';
+  const causes = [
+    { reason: 'NamespaceTerminating', message: 'namespace shop is being terminated', field: 'metadata.namespace' },
+  ];
+  const details = { name: 'mtls-0-1', kind: 'podcertificaterequests', causes };
+  const refusal = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    message,
+    reason: 'Forbidden',
+    details,
+    code: 403,
+  };
+  const error = replyError(call, 403, JSON.stringify(refusal));
+  assert.deepEqual([error.code, error.actor], ['Unavailable', 'nobody']);
+  assert.match(error.message, /cannot create podcertificaterequests.*: the namespace is being deleted/);
+  assert.doesNotMatch(error.message, /does not let|permission/);
+  assert.equal(
+    describeForPod({ ...credential, type: 'attemptFailed', phase: 'request', error, retryAt: 0 }),
+    undefined,
+  );
+  const policy = { ...refusal, details: { ...details, causes: [] } };
+  assert.equal(replyError(call, 403, JSON.stringify(policy)).code, 'Forbidden');
+});
+
 test('anchors that the cluster does not serve are not asked of the pod’s author', () => {
   const missing = { volume, source: 0, type: 'anchorsMissing', message: 'not served' } as const;
   const event = describeForPod({ ...missing, isOperators: true });

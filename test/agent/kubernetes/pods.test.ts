@@ -4,7 +4,12 @@ import { type TestContext, test } from 'node:test';
 import type { CallOptions, Priority } from '../../../agent/base/call.ts';
 import type { ApiRequest } from '../../../agent/kubernetes/client.ts';
 import type { Pod } from '../../../agent/kubernetes/objects.ts';
-import { commonRunAsUser, createPodDirectory, type PodDirectoryOptions } from '../../../agent/kubernetes/pods.ts';
+import {
+  commonRunAsUser,
+  createPodDirectory,
+  mountsBySubPath,
+  type PodDirectoryOptions,
+} from '../../../agent/kubernetes/pods.ts';
 import type { PodReference } from '../../../volumes/base/volume.ts';
 import { clientOf, type Loopback, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
@@ -345,4 +350,35 @@ test('runAsUser counts only where every container has the same, its own before t
   for (const [spec, expected] of rows) {
     assert.equal(commonRunAsUser({ metadata: { name: 'web' }, ...(spec && { spec }) }), expected, JSON.stringify(spec));
   }
+});
+
+test('the containers that mount but a part of a volume are found, init containers too', () => {
+  const pod = {
+    metadata: { name: 'web' },
+    spec: {
+      initContainers: [{ name: 'init', volumeMounts: [{ name: 'mtls', subPathExpr: '$(NAME)' }] }],
+      containers: [
+        {
+          name: 'app',
+          volumeMounts: [{ name: 'mtls' }, { name: 'other', subPath: 'a' }, { name: 'empty', subPath: '' }],
+        },
+        {
+          name: 'side',
+          volumeMounts: [
+            { name: 'mtls', subPath: 'tls.pem' },
+            { name: 'mtls', subPath: 'ca.pem' },
+          ],
+        },
+        { name: 'none' },
+      ],
+    },
+  };
+  assert.deepEqual(
+    [...mountsBySubPath(pod)],
+    [
+      ['mtls', ['init', 'side']],
+      ['other', ['app']],
+    ],
+  );
+  assert.equal(mountsBySubPath({ metadata: { name: 'web' } }).size, 0);
 });

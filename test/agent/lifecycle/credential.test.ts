@@ -47,6 +47,26 @@ test('an answer that the files do not hold yet is projected, beside a certificat
   );
 });
 
+test('a refresh in the last tenth of the lifetime is told with the first certificate, and with none after it', () => {
+  const late = { ...validity, beginRefreshAt: validity.notAfter - 2 * hour };
+  const told = (found: Found) => {
+    const { state } = begin('ED25519', found, { now: now + minute, random: 0.5 });
+    const { effects } = step(state, { type: 'written' }, { now: now + minute, random: 0.5 });
+    return effects.flatMap((effect) =>
+      effect.type === 'notify' && effect.news.type === 'projected' ? [effect.news.isRefreshLate ?? false] : [],
+    );
+  };
+  const answered = (dates: typeof validity): PendingRequest => ({
+    ...pending,
+    requestName: 'req-2',
+    answer: { ...dates, certificates: [Uint8Array.of(48)] },
+  });
+  assert.deepEqual(told({ current: undefined, pending: answered(late) }), [true]);
+  assert.deepEqual(told({ current: undefined, pending: answered(validity) }), [false]);
+  assert.deepEqual(told({ current, pending: answered(late) }), [false], 'a renewal');
+  assert.deepEqual(told({ current, pending: undefined }), [], 'an adopted one');
+});
+
 test('a request that the API server judged invalid is woken every ten seconds at most', () => {
   const failed = (code: 'Rejected' | 'Forbidden'): CredentialState => {
     const error = new AgentError(code, 'no', { actor: 'cluster operator' });

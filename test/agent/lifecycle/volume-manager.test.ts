@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
+import { VolumeError } from '../../../volumes/base/errors.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle } from './world.ts';
 
@@ -44,6 +45,25 @@ test('a publish call waits for the certificate and then finds key and chain in t
   assert.deepEqual(await published, { type: 'ready' });
   assert.match(world.read(request, 'tls.pem'), /^-----BEGIN PRIVATE KEY-----\n/);
   assert.ok(world.read(request, 'tls.pem').endsWith(pem(name)), `tls.pem does not end with the certificate ${name}`);
+});
+
+test('a pod that mounts a part of its volume is told once that it sees no renewal', async (t) => {
+  const subPathMounts = new Map([['mtls', ['app', 'sidecar']]]);
+  const world = await createWorld(t, { identity: (known) => ({ ...known, subPathMounts }) });
+  const told = () => world.notices.filter(({ type }) => type === 'mountedBySubPath');
+  for (const volume of ['mtls', 'whole']) {
+    const request = world.request(volume, [podCertificate(0, 'tls.pem')]);
+    const published = world.publish(request);
+    await world.answer('issue');
+    await published;
+    await world.publish(request);
+  }
+  assert.deepEqual(
+    told().map((notice) => [notice.volume.volumeName, 'containers' in notice && notice.containers]),
+    [['mtls', ['app', 'sidecar']]],
+  );
+  await world.restart();
+  assert.equal(told().length, 1);
 });
 
 test('no file appears before there is one for every source', async (t) => {
@@ -111,7 +131,7 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
   assert.equal(outcome.type, 'refused');
   assert.match(
     outcome.type === 'refused' ? outcome.message : '',
-    /denied: Policy: not on a Sunday \(asked again at 2026-/,
+    /denied: Policy: not on a Sunday \(asked again without anybody's doing\)$/,
   );
   assert.equal((await world.publish(request, 10_000)).type, 'refused');
   assert.equal(world.submitted.length, 1);
@@ -123,6 +143,65 @@ test('a denied first issuance gives the signer’s reason, is asked again after 
   const second = await world.answer('issue');
   assert.notEqual(second, first);
   assert.deepEqual(await world.publish(request, 10_000), { type: 'ready' });
+});
+
+test('what the kubelet repeats is the same at every attempt, whatever times and names the signer’s words hold', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const texts = new Set<string>();
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const published = world.publish(request, 10_000);
+    await world.until(() => world.followed.size === 1);
+    const [name = ''] = world.followed.keys();
+    const at = new Date(world.clock.now()).toISOString();
+    const message = `${name} at ${at} (${at.replace('T', ' ').replace('Z', ' +0000 UTC')}), serial 5B:E0:1${attempt}:00:01:02:03:04, not 3600s`;
+    await world.answer({ type: 'denied', reason: 'Policy', message });
+    const outcome = await published;
+    assert.equal(outcome.type, 'refused');
+    texts.add(outcome.type === 'refused' ? outcome.message : '');
+    assert.match(world.manager.credentials()[0]?.lastError ?? '', new RegExp(at), 'in full for who looks at the agent');
+    world.clock.advance(6 * minute);
+  }
+  const [text = '', ...others] = texts;
+  assert.deepEqual(others, []);
+  assert.match(
+    text,
+    /^sources\[0\]: signer .* denied: Policy: mtls-0-\S*… at … \(…\), serial …, not 3600s \(asked again/,
+  );
+});
+
+test('a pod that waits for its signer is not told that a bundle is looked for which was found', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
+  const seen = async (): Promise<string> => {
+    const published = world.publish(request, 10_000);
+    await world.until(() => world.followed.size === 1);
+    world.clock.advance(8_000);
+    const outcome = await published;
+    assert.equal(outcome.type, 'waiting');
+    return outcome.type === 'waiting' ? outcome.message : '';
+  };
+  assert.match(await seen(), /; sources\[1\]: looking for ClusterTrustBundles of signer/);
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  const message = await seen();
+  assert.match(message, /still waiting for signer .*; sources\[1\]: its trust anchors are known, and are written with/);
+  const [volume] = world.manager.describe();
+  assert.ok(volume?.status.type === 'waiting' && volume.status.message === message, 'the status says the same');
+});
+
+test('a missing bundle is told with the anchors that stay, where there are any', async (t) => {
+  const world = await createWorld(t);
+  const request = world.request('mtls', [trustBundle(0, 'ca.pem')]);
+  const published = world.publish(request);
+  await world.until(() => world.types().includes('publishing'));
+  await world.announce({ type: 'missing', message: 'not there' });
+  await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
+  assert.deepEqual(await published, { type: 'ready' });
+  const before = world.read(request, 'ca.pem');
+  await world.announce({ type: 'missing', message: 'gone' });
+  const told = world.notices.flatMap((notice) => (notice.type === 'anchorsMissing' ? [notice.kept] : []));
+  assert.deepEqual(told, [undefined, true]);
+  assert.equal(world.read(request, 'ca.pem'), before);
 });
 
 test('a refused refresh leaves the certificate in place, is tried again, and holds up no other source', async (t) => {
@@ -195,14 +274,14 @@ test('a restart goes on with a pending request, under its name and with its key'
   assert.deepEqual(second?.spki, first?.spki);
 });
 
-test('an answer that waits for another source survives a restart, and its request is removed once more', async (t) => {
+test('an answer that waits for another source survives a restart; its request is removed once the answer is kept, and once more', async (t) => {
   const world = await createWorld(t);
   const request = world.request('mtls', [podCertificate(0, 'tls.pem'), trustBundle(1, 'ca.pem')]);
   void world.publish(request);
   const name = await world.answer('issue');
-  assert.deepEqual(world.abandoned, [], 'whoever follows a request removes it when it is answered');
+  assert.deepEqual(world.abandoned, [name], 'the answer is kept in the volume');
   await world.restart();
-  assert.deepEqual(world.abandoned, [name], 'the agent before may have ended before it did so');
+  assert.deepEqual(world.abandoned, [name, name], 'the agent before may have ended before it did so');
   const published = world.publish(request);
   await world.announce({ type: 'found', certificates: [Buffer.from('root')] });
   assert.deepEqual(await published, { type: 'ready' });
@@ -247,7 +326,13 @@ test('a signer that hangs during a refresh is asked again while the certificate 
   world.clock.advance(20 * hour);
   await world.until(() => world.followed.size > 0);
   const [hanging] = world.followed.keys();
-  world.clock.advance(21 * minute);
+  world.clock.advance(minute);
+  const waiting = world.notices.findLast(({ type }) => type === 'waitingForSigner');
+  assert.ok(
+    waiting?.type === 'waitingForSigner' && waiting.notAfter === world.manager.credentials()[0]?.notAfter,
+    'told with the end of the certificate in the volume',
+  );
+  world.clock.advance(20 * minute);
   await world.until(() => world.submitted.length === 3);
   const renewed = await world.answer('issue');
   assert.notEqual(renewed, hanging);
@@ -839,6 +924,37 @@ test('a restart asks a signer that has refused no sooner than it would have been
   await world.until(() => world.manager.describe()[0]?.status.type === 'ready');
   await world.restart();
   assert.equal(world.manager.credentials()[0]?.state, 'fresh');
+});
+
+test('an answered request is not given up before its answer is kept, however often that fails', async (t) => {
+  let failures = 0;
+  const world = await createWorld(t, {
+    store: (store) => ({
+      ...store,
+      async create(record) {
+        const volume = await store.create(record);
+        const saveAnswer: typeof volume.saveAnswer = async (index, answer) => {
+          if (failures < 2) {
+            failures += 1;
+            throw new VolumeError('NoSpace', 'no room');
+          }
+          await volume.saveAnswer(index, answer);
+        };
+        return { ...volume, saveAnswer };
+      },
+    }),
+  });
+  const request = world.request('mtls', [podCertificate(0, 'tls.pem')]);
+  const published = world.publish(request);
+  const name = await world.answer('issue');
+  for (let seen = 1; seen <= 2; seen += 1) {
+    await world.until(() => failures === seen);
+    await world.written();
+    assert.deepEqual(world.abandoned, [], 'a restart finds the answer at the server');
+    world.clock.advance(20_000);
+  }
+  assert.deepEqual(await published, { type: 'ready' });
+  assert.deepEqual(world.abandoned, [name]);
 });
 
 test('a request that nobody answers is given up when its volume goes or another takes its place, and not by a restart', async (t) => {

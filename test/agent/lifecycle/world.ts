@@ -98,16 +98,22 @@ export interface WorldOptions {
   readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
+  /** The issuer of each run of the agent. Default: one that the test answers for. */
+  readonly issuer?: () => Issuer;
+  /** Default: one that begins at `worldBegins`. */
+  readonly clock?: ManualClock;
   /** A kubelet root that its owner removes, for volumes that are mounted; absent: volumes in directories. */
   readonly mountedBelow?: string;
 }
+
+export const worldBegins = Date.UTC(2026, 10, 21);
 
 export const podUID = '0f8b3f4e-7b1c-4f1e-9d3a-2f5f5f6f7a8b';
 
 export async function createWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
   const kubeletRoot = options.mountedBelow ?? makeDirectory(t);
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
-  const clock = createManualClock(Date.UTC(2026, 10, 21));
+  const clock = options.clock ?? createManualClock(worldBegins);
   const listeners = new Map<(anchors: Anchors) => void, number>();
   let writing = 0;
   const world: World = {
@@ -190,8 +196,11 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       return keep(await maker.generate(keyType, call));
     },
     restore: (pkcs8) => keep(maker.restore(pkcs8)),
-    // The issuer's certificates are texts that name their request.
+    // The played issuer's certificates are texts that name their request.
     belongs(pkcs8, leaf) {
+      if (options.issuer !== undefined) {
+        return maker.belongs(pkcs8, leaf);
+      }
       const name = Buffer.from(leaf).toString().split(' ').at(-1);
       const spki = world.submitted.find(({ order }) => order.requestName === name)?.spki;
       const key = spki && createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
@@ -234,7 +243,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     const store = createVolumeStore({ kubeletRoot, driverName: 'csi.example', mode, now: clock.now });
     return createVolumeManager({
       keys,
-      issuer,
+      issuer: options.issuer?.() ?? issuer,
       clock,
       pods: { identify },
       ...(options.tokens === undefined ? {} : { tokens: options.tokens }),

@@ -58,8 +58,27 @@ test('a signer’s bundles are united over those whose labels match', async (t) 
     bundle('mesh:new', three, { signerName, labels: { stage: 'x' }, resourceVersion: 2 }),
   );
   assert.deepEqual(await all.nth(2), found(one, two, three));
-  assert.match(JSON.stringify(await some.nth(2)), /no ClusterTrustBundle of signer .* matches the labelSelector/);
+  assert.deepEqual(await some.nth(2), {
+    type: 'missing',
+    message: `signer "${signerName}" has ClusterTrustBundles, and none of them matches the labelSelector`,
+  });
   assert.equal(server.received.filter(isWatch).length, 1);
+});
+
+test('a signer without any bundle is told from one of whose bundles none matches', async (t) => {
+  const { trust, watchOf } = await start(t, []);
+  const { listener, nth } = ear();
+  trust.subscribe(bySigner({ matchLabels: { stage: 'new' }, matchExpressions: [] }), listener);
+  assert.deepEqual(await nth(1), {
+    type: 'missing',
+    message: `signer "${signerName}" has no ClusterTrustBundle at all`,
+  });
+  const { response } = await watchOf(`spec.signerName=${signerName}`);
+  sendEvent(response, 'ADDED', bundle('mesh:old', one, { signerName, labels: { stage: 'old' }, resourceVersion: 2 }));
+  assert.deepEqual(await nth(2), {
+    type: 'missing',
+    message: `signer "${signerName}" has ClusterTrustBundles, and none of them matches the labelSelector`,
+  });
 });
 
 test('a complete list that replaces one bundle by another is told as one change', async (t) => {

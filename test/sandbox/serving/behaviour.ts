@@ -77,6 +77,33 @@ export function apiBehaviour(connect: Connect): void {
     assert.match(String(stale.body.message), /the object has been modified; please apply your changes/);
   });
 
+  test('a Secret is made once by its name, and written by whoever knows its newest version', async () => {
+    const secrets = '/api/v1/namespaces/default/secrets';
+    const name = mark();
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name } };
+    const created = await api(secrets, { method: 'POST', body: secret });
+    assert.equal(created.body.type, 'Opaque');
+    assert.equal((await api(secrets, { method: 'POST', body: secret })).body.reason, 'AlreadyExists');
+    const filled = { ...created.body, data: { key: Buffer.from('value').toString('base64') } };
+    assert.deepEqual((await api(`${secrets}/${name}`, { method: 'PUT', body: filled })).body.data, filled.data);
+    const stale = await api(`${secrets}/${name}`, { method: 'PUT', body: filled });
+    assert.equal(stale.status, 409);
+    await api(`${secrets}/${name}`, { method: 'DELETE' });
+  });
+
+  test('a Lease is written by whoever knows its newest version', async () => {
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+    const name = mark();
+    const spec = { holderIdentity: 'one', leaseDurationSeconds: 15, renewTime: '2026-11-26T06:00:00.000000Z' };
+    const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name }, spec };
+    const created = await api(leases, { method: 'POST', body: lease });
+    assert.deepEqual(created.body.spec, spec);
+    const taken = { ...created.body, spec: { ...spec, holderIdentity: 'two' } };
+    assert.equal((await api(`${leases}/${name}`, { method: 'PUT', body: taken })).status, 200);
+    assert.equal((await api(`${leases}/${name}`, { method: 'PUT', body: taken })).body.reason, 'Conflict');
+    await api(`${leases}/${name}`, { method: 'DELETE' });
+  });
+
   test('an update that changes nothing keeps the resourceVersion', async () => {
     const first = await create({ name: mark() });
     const path = `${accounts}/${metadataOf(first).name}`;

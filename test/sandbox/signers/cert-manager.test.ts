@@ -77,15 +77,6 @@ test('a certificate lives as long as the request wishes, and comes with its chai
   assert.equal(status?.failureTime, undefined);
 });
 
-test('usages in another order than in the encoded request fail it, with the time of the failure', async (t) => {
-  const { ask, answer } = await start(t, { approver: 'approve', issuer: 'sign' });
-  await ask('a', { usages: ['digital signature', 'client auth', 'server auth'] });
-  const request = await answer('a', hasEnded);
-  assert.equal(readyOf(request)?.reason, 'Failed');
-  assert.match(readyOf(request)?.message ?? '', /usages or basic constraints/);
-  assert.equal(request.status?.certificate, undefined);
-});
-
 test('a denied request is called so, once and for all', async (t) => {
   const { certManager, ask, answer } = await start(t, { approver: 'wait for a command', issuer: 'sign' });
   await ask('a');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VolumeError } from '../../../volumes/base/errors.ts';
+import { contextOption } from '../../../volumes/base/selinux.ts';
 import { type NodePublishVolumeRequest, readPublish } from '../../../volumes/csi/node.ts';
 import { CallError, isExpected, statusOfError, statusOfOutcome } from '../../../volumes/csi/status.ts';
 import { podUID } from '../support.ts';
@@ -11,6 +12,11 @@ import { publishRequest, targetPath } from './support.ts';
 function request(more: object = {}, context: Record<string, string> = {}): NodePublishVolumeRequest {
   const made = publishRequest(more, context);
   return { ...made, volume_capability: { block: null, ...made.volume_capability } } as NodePublishVolumeRequest;
+}
+
+/** A request with these mount options. */
+function flagged(mount_flags: readonly string[]): NodePublishVolumeRequest {
+  return request({ volume_capability: { mount: { volume_mount_group: '', mount_flags } } });
 }
 
 function faultOf(made: NodePublishVolumeRequest): string {
@@ -67,6 +73,10 @@ test('each missing or wrong field has a message for its author', () => {
     [{ ...request(), volume_capability: null }, /^volume_capability is missing$/],
     [{ ...request(), volume_capability: { block: {}, mount: null } }, /^volume_capability must be mount: the volume/],
     [{ ...request(), volume_capability: { block: null, mount: null } }, /^volume_capability must be mount$/],
+    [
+      flagged(['ro']),
+      /^volume_capability\.mount\.mount_flags may hold one SELinux context, .* and nothing else, not "ro"$/,
+    ],
     [request({ readonly: false }), /^readonly is not set: write "readOnly: true" beside "driver"/],
     [context('ephemeral', 'false'), /volumeLifecycleModes: \[Ephemeral\]/],
     [context('pod.name', ''), /^the pod is not named: .*podInfoOnMount: true/],
@@ -82,6 +92,50 @@ test('each missing or wrong field has a message for its author', () => {
   ];
   for (const [made, message] of cases) {
     assert.match(faultOf(made), message);
+  }
+});
+
+const label = 'system_u:object_r:container_file_t:s0:c10,c20';
+
+test('the SELinux context that the kubelet passes is taken, with and without its quotes', () => {
+  for (const flag of [`context="${label}"`, `context=${label}`]) {
+    assert.equal(readPublish(flagged([flag])).seLinuxContext, label);
+  }
+  assert.equal(readPublish(flagged(['context="a_u:b_r:c_t"'])).seLinuxContext, 'a_u:b_r:c_t');
+  assert.equal('seLinuxContext' in readPublish(flagged([])), false);
+});
+
+test('no other mount option is let through, nor anything beside a context', () => {
+  const refused = [
+    ['rw'],
+    ['exec'],
+    ['size=1t'],
+    [''],
+    ['context='],
+    ['context=""'],
+    [`context="${label}`],
+    [`context=${label}"`],
+    [`context="${label}",exec`],
+    [`context="${label}",suid,context="${label}"`],
+    [`context="a:b:c:s0 exec"`],
+    ['context="a:b:c\\"'],
+    ['context="a:b:c\n"'],
+    ['context="a:b:c:s0\u0000"'],
+    ['context=a:b'],
+    ['context="äöü:b:c"'],
+    [`fscontext="${label}"`],
+    [`defcontext="${label}"`],
+    [`rootcontext="${label}"`],
+    [`CONTEXT="${label}"`],
+    [`context="${label}"`, 'exec'],
+    [`context="${label}"`, `context="${label}"`],
+    [`context="a:b:c:${'c,'.repeat(1024)}"`],
+  ];
+  // A comma in a context is part of the context, for mount(8) too: it stands in quotes.
+  const { seLinuxContext } = readPublish(flagged([`context=${label},exec`]));
+  assert.equal(contextOption(seLinuxContext), `,context="${label},exec"`);
+  for (const flags of refused) {
+    assert.match(faultOf(flagged(flags)), /^volume_capability\.mount\.mount_flags may hold one SELinux/, flags.join());
   }
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { labelKey } from '../../../sandbox/base/names.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createDeclarationReader, describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
@@ -173,10 +174,10 @@ test('maxExpirationSeconds lies between an hour and 91 days, and within a day fo
 
 test('annotation keys need a domain prefix, and values must be strings', () => {
   assert.deepEqual(certificateFaults({ userAnnotations: { 'example.com/Team': '', 'a.b/c.d_e': 'x' } }), []);
-  for (const key of ['team', '/team', 'example.com/', 'a/b/c', 'exa mple.com/x', `a.b/${'x'.repeat(64)}`]) {
-    const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
-    assert.match(fault, /^sources\[0\]\.podCertificate\.userAnnotations: key .* must have a domain prefix/, key);
-  }
+  assert.match(
+    certificateFaults({ userAnnotations: { team: 'x' } })[0] ?? '',
+    /^sources\[0\]\.podCertificate\.userAnnotations: key "team" must have a domain prefix/,
+  );
   for (const key of ['podcert.io/node', 'csi.podcert.io/names', 'PodCert.IO/node']) {
     const [fault = ''] = certificateFaults({ userAnnotations: { [key]: 'x' } });
     assert.match(fault, /userAnnotations: key .* must not lie in podcert\.io/, key);
@@ -187,11 +188,50 @@ test('annotation keys need a domain prefix, and values must be strings', () => {
   assert.match(certificateFaults({ userAnnotations: ['x'] })[0] ?? '', /userAnnotations: must be a mapping/);
 });
 
+test('a key that the API server refuses is told with its reason, and a key is refused only where it refuses it', () => {
+  const parts = [
+    '',
+    'a',
+    'example.com',
+    'Example.COM',
+    'exa mple.com',
+    'two words',
+    'a..b',
+    '-a',
+    'a-',
+    'a_b',
+    'ü',
+    '\n',
+  ];
+  const longest = ['x'.repeat(63), 'x'.repeat(64), `${'a.'.repeat(126)}a`, `${'a.'.repeat(127)}a`, 'ü'.repeat(40)];
+  const all = [...parts, ...longest];
+  const keys = [...all, ...all.flatMap((one) => all.map((other) => `${one}/${other}`)), 'a/b/c', '//', 'a.b/c/'];
+  let refused = 0;
+  for (const key of keys.filter((each) => each !== '')) {
+    const faults = certificateFaults({ userAnnotations: { [key]: 'x' } });
+    const [said] = labelKey(key.toLowerCase());
+    if (said === undefined) {
+      assert.deepEqual(faults.length, key.includes('/') ? 0 : 1, key);
+      continue;
+    }
+    refused += 1;
+    assert.equal(faults.length, 1, key);
+    const [reason = ''] = said.split(' (e.g.');
+    assert.ok(faults[0]?.includes(reason), `${faults[0]} does not say: ${reason}`);
+    assert.doesNotMatch(faults[0] ?? '', /domain prefix, like/, key);
+  }
+  assert.ok(refused > 100, `${refused} keys were refused`);
+  assert.match(
+    certificateFaults({ userAnnotations: { 'a/b/c': 'x' } })[0] ?? '',
+    /key "a\/b\/c": has more than one slash/,
+  );
+});
+
 test('a key named __proto__ is an ordinary key', () => {
   const [fault = ''] = faultsOf({
     sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, userAnnotations: {__proto__: x}}}]',
   });
-  assert.match(fault, /key "__proto__" must have a domain prefix/);
+  assert.match(fault, /key "__proto__": name part must consist of/);
   assert.match(faultsOf({ sources: '[{__proto__: {}}]' })[0] ?? '', /unknown field "__proto__"/);
 });
 
@@ -315,7 +355,7 @@ test('label selectors are checked down to their keys, operators and values', () 
   assert.match(faults({ matchExpressions: {} })[0] ?? '', /^@.matchExpressions: must be a list/);
   assert.match(faults({ matchExpressions: ['a'] })[0] ?? '', /^@.matchExpressions\[0\]: must be a mapping/);
   assert.deepEqual(faults({ matchExpressions: [{ key: '', operator: 'Is', values: ['+', 4] }] }), [
-    '@.matchExpressions[0].key: must be a name like "app" or "example.com/app", at most 63 characters after the slash, not ""',
+    '@.matchExpressions[0].key: must be a name like "app" or "example.com/app", not "": name part must be non-empty',
     '@.matchExpressions[0].values[0]: value "+" must be at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends',
     '@.matchExpressions[0].values[1]: must be a string: put "4" in quotes',
     '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not "Is"',
@@ -430,4 +470,89 @@ test('a verdict is remembered, whatever else the kubelet says with the call', ()
     read({ sources: String(index) });
   }
   assert.notEqual(read(own), first, 'the memory is bounded');
+});
+
+test('user and mode of a source, and defaultUser of a volume, are read', () => {
+  const sources = [
+    { podCertificate: { signerName: 'a.b/c', keyType: 'ED25519', keyPath: 'k', user: 70, mode: '0600' } },
+    { clusterTrustBundle: { name: 'a', path: 'p', user: 0, mode: 288 } },
+  ];
+  const parsed = parseDeclaration({ sources: JSON.stringify(sources), defaultUser: '2147483647' });
+  const declaration = parsed.ok ? parsed.declaration : undefined;
+  assert.equal(declaration?.defaultUser, 2_147_483_647);
+  assert.deepEqual(
+    declaration?.sources.map(({ user, mode }) => [user, mode]),
+    [
+      [70, 0o600],
+      [0, 0o440],
+    ],
+  );
+});
+
+test('a user is a number that Kubernetes takes for a user ID, everything else is named by its field', () => {
+  const user = 'sources[0].clusterTrustBundle.user: must be';
+  for (const [wrong, message] of [
+    [-1, `${user} a user ID from 0 to 2147483647, not -1`],
+    [2 ** 31, `${user} a user ID from 0 to 2147483647, not 2147483648`],
+    [1.5, `${user} a whole number without quotes, not "1.5"`],
+    ['70', `${user} a whole number without quotes, not "70"`],
+    ['root', `${user} a whole number without quotes, not "root"`],
+    [{}, `${user} a whole number without quotes, not "a mapping"`],
+  ] as const) {
+    assert.deepEqual(bundleFaults({ name: 'a', path: 'p', user: wrong }), [message]);
+  }
+  const sources = JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]);
+  for (const wrong of ['', '-1', '0x1', '1e3', 'root', '2147483648', '99999999999', '007', '1.0']) {
+    assert.deepEqual(
+      faultsOf({ sources, defaultUser: wrong }),
+      [`defaultUser: must be a user ID from 0 to 2147483647, not ${JSON.stringify(wrong)}`],
+      wrong,
+    );
+  }
+});
+
+test('a mode of a source that may be octal or decimal is refused, with both ways to write it', () => {
+  const mode = (text: string) => faultsOf({ sources: `[{clusterTrustBundle: {name: a, path: p, mode: ${text}}}]` });
+  for (const clear of ['"0600"', "'0044'", '384', '"384"', '0o600', '0', '"0"', 'null']) {
+    assert.deepEqual(mode(clear), [], clear);
+  }
+  // To YAML 1.2 an unquoted 0600 is six hundred; to Kubernetes' own reader it is octal.
+  assert.deepEqual(mode('0600'), [
+    'sources[0].clusterTrustBundle.mode: "600" may be octal or decimal: write "0600" if it is octal',
+  ]);
+  assert.match(mode('0044')[0] ?? '', /"44" may be octal or decimal: write "0044" if it is octal, "0054" if/);
+  for (const wrong of ['"1777"', '580', '-1', '1.5', '[]', 'true', '"rw"', '9999']) {
+    assert.match(
+      mode(wrong)[0] ?? '',
+      /^sources\[0\]\.clusterTrustBundle\.mode: must be a file mode like "0440"/,
+      wrong,
+    );
+  }
+});
+
+test('a mode that lets everybody read a private key is refused, and one for certificates alone is not', () => {
+  for (const mode of ['0644', '0601', '0607']) {
+    const [fault = ''] = certificateFaults({ mode });
+    assert.match(
+      fault,
+      /^sources\[0\]\.podCertificate\.mode: 06\d+ would let everybody read the private key, write "0440"/,
+    );
+  }
+  assert.deepEqual(certificateFaults({ mode: '0640' }), []);
+  assert.deepEqual(certificateFaults({ mode: '0644', keyPath: '', certificateChainPath: 'chain.pem' }), []);
+});
+
+test('roots are kept or dropped, and nothing else is understood', () => {
+  const read = (roots: unknown) => {
+    const source = { signerName: 'example.com/mesh', keyType: 'ED25519', keyPath: 'key.pem', roots };
+    const parsed = parseDeclaration({ sources: JSON.stringify([{ podCertificate: source }]) });
+    const [first] = parsed.ok ? parsed.declaration.sources : [];
+    return parsed.ok ? first?.kind === 'podCertificate' && first.roots : parsed.faults.map(({ message }) => message);
+  };
+  assert.equal(read('drop'), 'drop');
+  for (const kept of ['keep', '', null, undefined]) {
+    assert.equal(read(kept), undefined, String(kept));
+  }
+  assert.deepEqual(read('Drop'), ['must be keep or drop, not "Drop"']);
+  assert.deepEqual(read(true), ['must be a string: put "true" in quotes']);
 });

@@ -6,7 +6,14 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
-import { type Change, carryOut, isComplete, planChange, repair } from '../../../volumes/files/atomic-writer.ts';
+import {
+  type Change,
+  carryOut,
+  isComplete,
+  planChange,
+  removeSet,
+  repair,
+} from '../../../volumes/files/atomic-writer.ts';
 import { wholeContent } from '../../../volumes/files/content.ts';
 import { eventOf, withinBound } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, rootSkip, temporaryDirectory, visibleTree } from '../support.ts';
@@ -55,7 +62,7 @@ test('what is in place already is not written again', (t) => {
   assert.equal(fs.readlinkSync(path.join(root, '..data')), before);
 });
 
-test('a change of bytes, of length, of mode or of the set of files is written, and the old set goes', (t) => {
+test('a change of bytes, of length, of mode or of the set of files is written, and the set before the present one goes', (t) => {
   const root = temporaryDirectory(t);
   write(root, change({ a: '1' }));
   for (const next of [
@@ -67,9 +74,35 @@ test('a change of bytes, of length, of mode or of the set of files is written, a
     change({ 'b/c': '3' }),
   ]) {
     assert.equal(write(root, next), 'written');
-    assert.equal(hidden(root).length, 1);
+    assert.equal(hidden(root).length, 2);
   }
+  atOnce(repair(root));
+  assert.equal(hidden(root).length, 1);
   assert.deepEqual(visibleTree(root), { b: '..data/b' });
+});
+
+test('a reader that has followed ..data reads on in one set after the next change, until the one after that', (t) => {
+  const root = temporaryDirectory(t);
+  const step = (text: string, previous?: string) => {
+    const plan = atOnce(planChange(root, change({ 'key.pem': text, 'x/chain.pem': text, ca: '1' }, { previous })));
+    assert.equal(atOnce(carryOut(root, plan)), 'written');
+    return plan.current;
+  };
+  step('first');
+  const held = fs.openSync(path.join(root, '..data'), 'r');
+  t.after(() => fs.closeSync(held));
+  const readHeld = (file: string) => fs.readFileSync(`/proc/self/fd/${held}/${file}`, 'utf8');
+  const replaced = step('second');
+  assert.deepEqual([readHeld('key.pem'), readHeld('x/chain.pem')], ['first', 'first']);
+  // An unchanged set, and a look at what there is, leave it alone.
+  const same = atOnce(planChange(root, change({}, { previous: replaced, keep: ['key.pem', 'x/chain.pem', 'ca'] })));
+  assert.equal(atOnce(carryOut(root, same)), 'unchanged');
+  assert.deepEqual([readHeld('key.pem'), readHeld('x/chain.pem')], ['first', 'first']);
+  assert.ok(replaced !== undefined, 'there was a set before');
+  atOnce(removeSet(root, replaced));
+  assert.throws(() => readHeld('key.pem'), { code: 'ENOENT' });
+  atOnce(removeSet(root, fs.readlinkSync(path.join(root, '..data'))));
+  assert.equal(read(root, 'key.pem'), 'second', 'the present set is never removed');
 });
 
 test('a file that is kept is the same file, linked into the new set', (t) => {

@@ -137,6 +137,55 @@ test('an agent that may not give files away sets modes only', () => {
   assert.deepEqual(modes({ kind: 'group', gid: 1 }, {}, false)['/'], '750 -:-');
 });
 
+test('a mode of its own counts whoever owns the files: 0600 with an fsGroup too', () => {
+  const own = { sources: [{ ...source, user: 70, mode: 0o600 }, anchorsSource] };
+  const group = volumeAccess(own, { kind: 'group', gid: 2000 }, true);
+  const [first, second] = own.sources;
+  assert.ok(first !== undefined && second !== undefined, 'there are two sources');
+  assert.deepEqual(group.files(first).key, { mode: 0o600, uid: 70, gid: 2000 });
+  assert.deepEqual(group.files(first).other, { mode: 0o600, uid: 70, gid: 2000 });
+  assert.deepEqual(group.files(second).other, { mode: 0o640, uid: 0, gid: 2000 });
+  assert.deepEqual(group.directory, { mode: 0o750, uid: 0, gid: 2000 });
+  const user = volumeAccess({ sources: [{ ...source, mode: 0o440 }] }, { kind: 'user', uid: 1000 }, true);
+  assert.deepEqual(user.files(source).key, { mode: 0o600, uid: 1000, gid: 0 });
+  assert.deepEqual(user.files({ ...source, mode: 0o440 }).key, { mode: 0o440, uid: 1000, gid: 0 });
+});
+
+test("a source's user goes before the volume's, and that before the pod's", () => {
+  const declared = { sources: [{ ...source, user: 70 }, anchorsSource], defaultUser: 80 };
+  for (const owner of [{ kind: 'none' }, { kind: 'user', uid: 90 }, { kind: 'group', gid: 2000 }] as const) {
+    const { files } = volumeAccess(declared, owner, true);
+    assert.deepEqual(
+      declared.sources.map((each) => files(each).other.uid),
+      [70, 80],
+      owner.kind,
+    );
+  }
+});
+
+test('the one user of all files owns the directories, and several users find them open', () => {
+  const directory = (sources: VolumeDeclaration['sources'], owner: FileOwner = { kind: 'none' }) =>
+    volumeAccess({ sources }, owner, true).directory;
+  const { certificateChainPath: _chain, leafPath: _leaf, intermediatesPath: _rest, caPath: _ca, ...bare } = source;
+  assert.deepEqual(directory([{ ...bare, user: 70 }]), { mode: 0o700, uid: 70, gid: 0 });
+  assert.deepEqual(directory([{ ...bare, user: 70 }], { kind: 'user', uid: 90 }), { mode: 0o700, uid: 70, gid: 0 });
+  const two = [
+    { ...bare, user: 70 },
+    { ...bare, index: 1, user: 71 },
+  ];
+  assert.deepEqual(directory(two), { mode: 0o755, uid: 0, gid: 0 });
+  assert.deepEqual(directory(two, { kind: 'user', uid: 90 }), { mode: 0o755, uid: 90, gid: 0 });
+  assert.deepEqual(directory([{ ...anchorsSource, index: 0, mode: 0o644 }], { kind: 'user', uid: 90 }).mode, 0o755);
+  assert.deepEqual(directory([{ ...anchorsSource, index: 0, mode: 0o440 }]).mode, 0o750);
+});
+
+test('no key is for others, whatever mode was stored', () => {
+  for (const owner of [{ kind: 'none' }, { kind: 'user', uid: 90 }, { kind: 'group', gid: 2000 }] as const) {
+    const stored = { ...source, mode: 0o777 };
+    assert.equal(volumeAccess({ sources: [stored] }, owner, true).files(stored).key.mode, 0o770, owner.kind);
+  }
+});
+
 test('content of the wrong kind is a fault of the caller', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
   assert.throws(() => layOut(anchorsSource, content, tools(access)), TypeError);

@@ -239,9 +239,12 @@ const wholeDeclaration: VolumeDeclaration = {
       },
       optional: false,
       path: 'c.pem',
+      user: 0,
+      mode: 0o400,
     },
   ],
   defaultMode: 0o440,
+  defaultUser: 999,
 };
 
 /** The record as parsed JSON, with every field of the declaration. */
@@ -353,8 +356,14 @@ test('every field of a record is checked when it is read', () => {
     [{ owner: { kind: 'all' } }, /owner is of no known kind/],
     [{ owner: { kind: 'user', uid: -1 } }, /uid is not a numeric id/],
     [{ owner: { kind: 'group', gid: 1.5 } }, /gid is not a numeric id/],
+    [{ seLinuxContext: 'a:b:c,exec' }, /seLinuxContext is not an SELinux context/],
+    [{ seLinuxContext: 7 }, /seLinuxContext is not a string/],
     [{ declaration: {} }, /sources is not a list/],
     [{ declaration: { sources: [], defaultMode: 0o1000 } }, /defaultMode is not a file mode/],
+    [{ declaration: { sources: [], defaultUser: -1 } }, /defaultUser is not a numeric id/],
+    [sources({ ...certificate, roots: 'keep' }), /roots is not "drop"/],
+    [sources({ ...certificate, mode: 0o1000 }), /mode is not a file mode/],
+    [sources({ ...certificate, user: 'root' }), /user is not a number/],
     [sources(1), /sources\[0\] is not an object/],
     [sources(anchors), /sources\[0\] has another index/],
     [sources({ ...certificate, kind: 'secret' }), /sources\[0\] is of no known kind/],

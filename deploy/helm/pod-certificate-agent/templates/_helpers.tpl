@@ -132,3 +132,26 @@ timeoutSeconds: 10
 {{- define "pca.scraperName" -}}
 {{- printf "%s-scraper" (include "pca.fullname" . | trunc 55 | trimSuffix "-") }}
 {{- end }}
+
+{{/* What selects the trial signer's pods. They are none of the agent's: its selector must not match them. */}}
+{{- define "pca.trialSignerSelector" -}}
+app.kubernetes.io/name: {{ printf "%s-trial-signer" (include "pca.name" . | trunc 50 | trimSuffix "-") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pca.trialSignerLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "pca.trialSignerSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "pca.trialSignerImage" -}}
+{{- with .Values.trialSigner.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -24,7 +24,7 @@ async function open(t: TestContext, given: Partial<Health> = {}) {
   const path = socketPath(t);
   const health: Health = { live: () => [], ready: () => [], ...given };
   const { log } = createLogProbe();
-  const close = await openProbeSocket({ path, health, retry, log });
+  const close = await openProbeSocket({ path, health, retry, status: statusSources(), log });
   t.after(close);
   return { path, close, health, log };
 }
@@ -84,7 +84,7 @@ describe('the probe socket', () => {
   test('is for root alone, replaces what an earlier run left, and goes with the agent', async (t) => {
     const { path, close, health, log } = await open(t);
     assert.equal(statSync(path).mode & 0o777, 0o600);
-    const next = await openProbeSocket({ path, health, retry, log });
+    const next = await openProbeSocket({ path, health, retry, status: statusSources(), log });
     t.after(next);
     assert.equal((await probe('live', '--socket', path)).code, 0);
     await next();
@@ -99,7 +99,10 @@ describe('the probe socket', () => {
     const { path, close, health, log } = await open(t);
     await close();
     writeFileSync(path, 'precious');
-    await assert.rejects(openProbeSocket({ path, health, retry, log }), /is there and is not a socket; remove it/);
+    await assert.rejects(
+      openProbeSocket({ path, health, retry, status: statusSources(), log }),
+      /is there and is not a socket; remove it/,
+    );
     assert.equal(existsSync(path), true);
   });
 

@@ -27,7 +27,7 @@ async function open(t: TestContext) {
     wake: (pod?: PodName) => world.manager.relieve({ type: 'operatorAsks' }, pod),
   };
   const { log } = createLogProbe();
-  t.after(await openProbeSocket({ path, health, retry, log }));
+  t.after(await openProbeSocket({ path, health, retry, status: statusSources(), log }));
   const [held] = world.manager.describe();
   assert.ok(held !== undefined, 'there is no held');
   const pod = `${held.volume.pod.namespace}/${held.volume.pod.name}`;

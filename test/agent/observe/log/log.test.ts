@@ -45,8 +45,10 @@ describe('JSON log', () => {
     const [entry] = entries();
     assert.equal(entry?.['error'], 'no answer: read ECONNRESET');
     assert.equal(entry?.['errorCode'], 'Unavailable');
-    assert.equal(entry?.['actor'], 'nobody');
     assert.equal(entry?.['stack'], undefined);
+    assert.ok(!('actor' in (entry ?? {})), 'nobody has to act, and nobody is told of nobody');
+    log.warn('attempt failed', { error: new AgentError('Forbidden', 'no', { actor: 'cluster operator' }) });
+    assert.equal(entries()[1]?.['actor'], 'cluster operator');
   });
 
   test('tells where a fault of the agent itself arose', () => {

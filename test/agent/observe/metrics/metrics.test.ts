@@ -22,6 +22,7 @@ const sources = (given: Partial<MetricSources>): MetricSources => ({
   credentials: () => [],
   volumes: () => 0,
   unusableVolumes: () => 0,
+  anchorWaits: () => [],
   watches: () => [],
   load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
   eventsDropped: () => 0,
@@ -120,6 +121,29 @@ describe('metrics', () => {
     credentials = [];
     assert.deepEqual(await samples(metrics, 'podcert_agent_credentials'), []);
     assert.deepEqual(await samples(metrics, expiry), []);
+  });
+
+  test('say since when the first waits for a certificate of a signer, and for nothing but anchors, and nothing where none does', async () => {
+    const metrics = open();
+    let credentials = [
+      { ...credential, state: 'not_yet_issued' as const, waitingSince: 7_000_000 },
+      { ...credential, state: 'not_yet_issued' as const, waitingSince: 6_000_000 },
+      { ...credential, state: 'not_yet_issued' as const },
+      { ...credential, state: 'denied' as const, waitingSince: 1_000_000 },
+    ];
+    let waits = [9_000_000, 8_000_000];
+    metrics.collectFrom(sources({ credentials: () => credentials, anchorWaits: () => waits }));
+    const oldest = 'podcert_agent_oldest_wait_timestamp_seconds';
+    const count = 'podcert_agent_volumes_waiting_for_anchors';
+    const oldestAnchors = 'podcert_agent_oldest_anchor_wait_timestamp_seconds';
+    assert.deepEqual(await samples(metrics, oldest), [`${oldest}{signer_name="example.com/mesh"} 6000`]);
+    assert.deepEqual(await samples(metrics, count), [`${count} 2`]);
+    assert.deepEqual(await samples(metrics, oldestAnchors), [`${oldestAnchors} 8000`]);
+    credentials = credentials.slice(2);
+    waits = [];
+    assert.deepEqual(await samples(metrics, oldest), []);
+    assert.deepEqual(await samples(metrics, count), [`${count} 0`]);
+    assert.deepEqual(await samples(metrics, oldestAnchors), []);
   });
 
   test('count the chains that lead to no anchor, and each signer’s none', async () => {

@@ -325,6 +325,26 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { ...anchors, type: 'anchorsMissing', message: 'signer "x" has no bundle', kept: true },
+    line: { level: 'warn', message: 'trust anchors missing', detail: 'signer "x" has no bundle' },
+    series: ['trust_anchor_failures_total{error="missing"} 1'],
+    event: [
+      'Warning',
+      'TrustBundleMissing',
+      /sources\[1\]: signer "x" has no bundle\. The trust anchors in the volume stay as they are\. Correct (?!.*optional)/,
+    ],
+  },
+  {
+    notice: { ...credential, type: 'waitingForSigner', requestName, waitedMs: 10_000, notAfter: later },
+    line: { level: 'warn', message: 'waiting for the signer', request: 'pc-1', waitedMs: 10_000 },
+    series: ['slow_requests_total{S} 1'],
+    event: [
+      'Normal',
+      'WaitingForSigner',
+      /for 10 s\. The certificate in the volume serves until 2026-\S+Z\. If this lasts, .* The signer's own log may tell why/,
+    ],
+  },
+  {
     notice: { ...anchors, type: 'anchorsRefused', message: 'the source selects 300 ClusterTrustBundles' },
     line: {
       level: 'warn',
@@ -339,13 +359,32 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { ...anchors, type: 'anchorsExpired', expired: 2, dropped: false },
+    line: { level: 'warn', message: 'trust anchors have expired', certificates: 2 },
+    series: ['trust_anchor_expiries_total{outcome="kept"} 1'],
+    event: [
+      'Warning',
+      'TrustAnchorsExpired',
+      /sources\[1\]: 2 of the trust anchors selected have expired and stay in the file\./,
+    ],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsExpired', expired: 1, dropped: true },
+    line: { level: 'warn', message: 'expired trust anchors left out', certificates: 1 },
+    series: ['trust_anchor_expiries_total{outcome="dropped"} 1'],
+    event: [
+      'Warning',
+      'TrustAnchorsExpired',
+      /one of the trust anchors selected has expired and is left out of the file/,
+    ],
+  },
+  {
     notice: { ...anchors, type: 'anchorsNotWritten', error: error('Internal', 'no space'), retryAt: moment },
     line: {
       level: 'warn',
       message: 'trust anchors not written',
       error: 'no space',
       errorCode: 'Internal',
-      actor: 'nobody',
       retryAt: '2026-11-22T10:00:00.123Z',
     },
     series: ['trust_anchor_failures_total{error="Internal"} 1'],
@@ -389,6 +428,21 @@ const rows: readonly Row[] = [
       'Warning',
       'VolumeMadeAnew',
       /volume "mtls": it was damaged and is made anew.*volume\.json is unusable\. Its cert/,
+    ],
+  },
+  {
+    notice: { volume, type: 'mountedBySubPath', containers: ['app', 'a', 'b', 'c', 'd'] },
+    line: {
+      level: 'warn',
+      message: 'volume is mounted by subPath, its pod sees no renewal',
+      volumeId: 'csi-1',
+      detail: 'app, a, b, c, d',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'MountedBySubPath',
+      /^volume "mtls": mounted with subPath by app, a, b, 2 more, which will not see a renewal: .* Mount the whole volume/,
     ],
   },
   {
@@ -631,7 +685,7 @@ describe('the reporter', () => {
     const wordy = { ...credential, signerName: `example.com/${long}` };
     report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000 });
     const hurdle = { turn: 'approver', text: long, detail: long } as const;
-    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000, hurdle });
+    report({ ...wordy, type: 'waitingForSigner', requestName, waitedMs: 10_000, hurdle, notAfter: later });
     report({ ...wordy, type: 'denied', requestName, reason: long, message: long, retryAt: moment });
     report({ ...wordy, type: 'requestLost', requestName, why: 'outdated', retryAt: moment });
     report({ ...wordy, type: 'attemptFailed', phase: 'request', error: error('Rejected', long), retryAt: moment });
@@ -666,4 +720,43 @@ describe('the reporter', () => {
     );
     assert.match(events[0]?.message ?? '', /expired at unknown/);
   });
+});
+
+test('the first certificate is told with its names and with what is odd about it, a renewed one with its names', (_t) => {
+  const { report, events } = open();
+  const times = { notBefore: moment, notAfter: later, refreshAt: later, writeMs: 2, totalMs: 80 };
+  const projected = { ...credential, type: 'projected', requestName, serialNumber: '0A', ...times } as const;
+  const names = 'DNS:web.shop, URI:spiffe://example.com/ns/shop/sa/web';
+  report({ ...projected, first: true, names });
+  report({ ...projected, first: true });
+  report({ ...projected, first: true, names: '' });
+  report({ ...projected, first: true, names, isRefreshLate: true });
+  report({ ...projected, first: false, names });
+  report({ ...projected, first: false, names: '' });
+  report({ ...projected, first: true, names: `${'DNS:long.example, '.repeat(500)}\nDNS:x`, isRefreshLate: true });
+  assert.deepEqual(
+    events.map(({ type, reason }) => `${type} ${reason}`),
+    [
+      'Normal Issued',
+      'Normal Issued',
+      'Warning Issued',
+      'Warning Issued',
+      'Normal Rotated',
+      'Normal Rotated',
+      'Warning Issued',
+    ],
+  );
+  const [named, unknown, nameless, late, rotated, , long] = events.map(({ message }) => message);
+  assert.match(
+    named ?? '',
+    /for DNS:web\.shop, URI:spiffe:\/\/example\.com\/ns\/shop\/sa\/web, valid until .* Nothing needs to be done\.$/,
+  );
+  assert.doesNotMatch(unknown ?? '', /alternative name|, for /);
+  assert.match(
+    nameless ?? '',
+    /has no subject alternative name: .* Ask whoever runs the signer whether that is meant\.$/,
+  );
+  assert.match(late ?? '', /renewal begins in the last tenth of its lifetime/);
+  assert.match(rotated ?? '', /for DNS:web\.shop/);
+  assert.match(long ?? '', /whether that is meant\.$/);
 });

@@ -21,7 +21,7 @@ function ask(volumes: readonly VolumeSnapshot[], query: string, accept = '', che
 
 /** The pods of the page's lines, in their order. */
 function podsOn(body: string): readonly string[] {
-  return [...body.matchAll(/<tr>\n<td class="name">([^<]*)<br>/g)].map(([, pod = '']) => pod);
+  return [...body.matchAll(/<tr(?: class="troubled")?>\n<td class="name">([^<]*)<br>/g)].map(([, pod = '']) => pod);
 }
 
 const refused = podWith(
@@ -106,26 +106,61 @@ describe('the status', () => {
     const lines = ask(all, '', '', unwell).body.split('\n');
     assert.deepEqual(lines.slice(0, 6), [
       'pod-certificate-agent 1.2.3, node node-1, driver csi.example.com',
-      'started 1 h ago, told at 2026-11-22T10:00:00.000Z',
+      'started 1 h ago, told at 2026-11-22T10:00:00Z',
       'not ready',
       '  certificate-api: not served here',
-      '4 volumes; credentials: not_yet_issued 0, fresh 1, overdue_for_refresh 0, expired 1, denied 1, failed 0, ended 0',
+      '4 volumes: 1 expired, 1 denied, 1 waits for anchors, 1 fresh',
       '',
     ]);
-    const cells = lines.slice(6, -1).map((line) => line.split(/ {2,}/));
-    assert.deepEqual(cells[1]?.slice(0, 8), [
-      ...['shop', 'web-1', 'mtls[0]', 'example.com/mesh', 'ECDSAP256', 'fresh', 'in 18 h', 'in 10 h 3 min'],
+    const cells = lines.slice(6, -1).map((line) => line.trim().split(/ {2,}/));
+    assert.deepEqual(cells, [
+      ['POD', 'VOLUME', 'SIGNER', 'STATE', 'EXPIRES', 'NEXT'],
+      ['shop/web-3', 'mtls[0]', 'example.com/mesh', 'expired', '1 h ago', '2 h ago'],
+      ['shop/web-2', 'mtls[0]', 'example.com/mesh', 'denied', '-', 'in 1 min 30 s'],
+      ['the request was denied: Policy: not you'],
+      ['shop/client', 'trust', 'example.com:mesh:roots', 'waits for anchors', '-', '-'],
+      ['sources[0]: no ClusterTrustBundle of this name'],
+      ['shop/web-1', 'mtls[0]', 'example.com/mesh', 'fresh', 'in 18 h', 'in 10 h 3 min'],
     ]);
-    assert.deepEqual(cells[2]?.slice(5), [
-      'denied',
-      '-',
-      'in 1 min 30 s',
-      '-',
-      'the request was denied: Policy: not you',
-    ]);
-    assert.deepEqual(cells[3]?.slice(5, 7), ['expired', '1 h ago']);
-    assert.deepEqual(cells[4]?.slice(1, 6), ['client', 'trust', 'example.com:mesh:roots', '-', 'waiting']);
     assert.deepEqual(ask([], '').body.split('\n').slice(2), ['ready', ...ask([], '').body.split('\n').slice(3)]);
+  });
+});
+
+describe('the status as text', () => {
+  const longName = `payments-api-${'x'.repeat(60)}-7d9c6f5b8-x2x9p`;
+  const longError = `signer example.com/mesh: the request was denied: Policy: ${'a sentence of many words '.repeat(8)}${'y'.repeat(130)}`;
+  const long = [podWith(longName, { ...fresh, state: 'overdue_for_refresh', lastError: longError }), ...all];
+
+  test('fits 100 columns, whatever names and errors there are, and cuts the widest names in their middle', () => {
+    const lines = ask(long, '', '', unwell).body.split('\n');
+    for (const line of lines) {
+      assert.ok(line.length <= 100, `${line.length} columns: ${line}`);
+    }
+    const row = lines.find((line) => line.includes('overdue for refresh ')) ?? '';
+    assert.match(row, /^shop\/pay\S*…\S*b8-x2x9p {2}mtls\[0\] {2}exam/);
+    assert.ok(
+      lines.join('').replaceAll(' ', '').includes(longError.slice(0, 450).replaceAll(' ', '')),
+      'the error is whole',
+    );
+  });
+
+  test('in its wide form leaves nothing out', () => {
+    const { body } = ask(long, 'format=text&wide');
+    assert.ok(body.includes(`shop/${longName} `), body);
+    assert.match(body, / KEY TYPE +SERIAL\n/);
+    assert.match(body, / ECDSAP256 +4ABCDEF0123456789ABCDEF012345678\n/);
+  });
+
+  test('and as JSON is narrowed by words and state, and says of how many', () => {
+    const text = (query: string) => ask(all, `format=text&${query}`).body;
+    assert.match(text('state=denied'), /\n1 of 4 lines\n\nPOD.*\nshop\/web-2 .*\n {4}the request was denied/);
+    assert.match(text('state=waiting'), /\nshop\/client +trust +/);
+    assert.match(text('filter=nowhere'), /\n0 of 4 lines\n$/);
+    assert.match(text('sort=pod'), /\nshop\/client .*\n.*\nshop\/web-1 .*\nshop\/web-2 /);
+    const pods = (query: string) =>
+      JSON.parse(ask(all, `format=json&${query}`).body).volumes.map(({ pod }: { pod: string }) => pod);
+    assert.deepEqual(pods('filter=web&state=expired'), ['web-3']);
+    assert.deepEqual(pods('filter=roots'), ['client']);
   });
 });
 
@@ -161,7 +196,7 @@ describe('the status page', () => {
     assert.deepEqual(found('state=expired'), ['web-3']);
     const { body } = ask(all, 'format=html&filter=web&state=expired&sort=expiry');
     assert.match(body, /name="filter" value="web"/);
-    assert.match(body, /<option selected>expired<\/option>/);
+    assert.match(body, /<option value="expired" selected>expired<\/option>/);
     assert.match(body, /<th scope="col" aria-sort="ascending"><a href="\?filter=web&amp;state=expired&amp;sort=expiry/);
     assert.match(body, /1 of 4 lines/);
   });
@@ -174,7 +209,7 @@ describe('the status page', () => {
     assert.match(body, /<rect class="now" x="47.5"/);
     assert.match(
       body,
-      /aria-label="from 2026-11-22T04:00:00.000Z to 2026-11-23T04:00:00.000Z, refresh at 2026-11-22T20/,
+      /aria-label="from 2026-11-22T04:00:00Z to 2026-11-23T04:00:00Z, refresh at 2026-11-22T20:03:00Z"/,
     );
     const late = ask([expired], 'format=html').body;
     assert.match(late, /class="gone"/);
@@ -231,7 +266,7 @@ test('the status of many credentials with long texts is made in steps, none of w
   const many = Array.from({ length: 300 }, (_, index) => podWith(`web-${index}`, { state: 'denied', lastError: text }));
   for (const [format, least] of [
     ['json', 600],
-    ['text', 600],
+    ['text', 300],
     ['html', 300],
   ] as const) {
     const steps = statusReplyInSteps(

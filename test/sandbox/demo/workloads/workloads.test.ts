@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { parseReport, type Report } from '../../../../sandbox/demo/workloads/report.ts';
@@ -120,6 +122,14 @@ async function startPair() {
   return { server, client };
 }
 
+/** Waits until the client has begun and ended a request over a fresh connection: none that was under way before still is. */
+async function moreRequests(client: ReturnType<typeof start>): Promise<void> {
+  const seen = client.reports.length;
+  const { fresh: before } = await client.until(is('counters'), seen);
+  const isLater = is('counters', (report) => report.fresh > before + 1);
+  await client.until(isLater, seen);
+}
+
 test('server and client learn each other, and neither a new leaf nor a new root fails a request', limit, async () => {
   const old = await createAuthority('mesh 1', Date.now());
   await projectBundle('server', old, old.rootPem);
@@ -145,18 +155,15 @@ test('server and client learn each other, and neither a new leaf nor a new root 
   }
   const isNew = is('peer', (report) => report.identity.issuer === 'mesh 2 intermediate');
   await Promise.all([server.until(isNew), client.until(isNew)]);
+  await moreRequests(client);
   for (const account of ['server', 'client']) {
     await projectBundle(account, fresh, fresh.rootPem);
   }
   const trustsNew = is('anchors', (report) => report.subjects.join() === 'mesh 2 root');
   await Promise.all([server.until(trustsNew), client.until(trustsNew)]);
 
-  const seen = client.reports.length;
-  const { fresh: before } = await client.until(is('counters'), seen);
-  await client.until(
-    is('counters', (report) => report.fresh > before),
-    seen,
-  );
+  await moreRequests(client);
+  const failures = [...server.reports, ...client.reports].filter(is('failure'));
   client.child.kill('SIGTERM');
   assert.equal(await client.exit(), 0);
   server.child.kill('SIGTERM');
@@ -164,7 +171,24 @@ test('server and client learn each other, and neither a new leaf nor a new root 
   const counters = client.reports.filter(is('counters')).at(-1);
   assert.ok(counters && counters.fresh > 0 && counters.lasting > 0, inspect(counters));
   assert.equal(counters.failed, 0);
-  assert.deepEqual([...server.reports, ...client.reports].filter(is('failure')), []);
+  assert.deepEqual(failures, []);
+});
+
+test('a client that goes away by a reset does not end the server', limit, async () => {
+  const authority = await createAuthority('mesh', Date.now());
+  await projectBundle('server', authority, authority.rootPem);
+  const server = start('server', ['--volume', join(directory, 'server')]);
+  const { port } = await server.until(is('listening'));
+  const { key, chain } = await credential(authority, 'client');
+  const raw = connect({ host: '127.0.0.1', port });
+  const servername = 'server.demo.svc';
+  const socket = connectTls({ socket: raw, key, cert: chain, ca: authority.rootPem, servername });
+  socket.write('hello\n');
+  await eventOf(socket, 'data', 'the answer of the server');
+  raw.resetAndDestroy();
+  await server.until(is('failure', ({ message }) => message.includes('ECONNRESET')));
+  server.child.kill('SIGTERM');
+  assert.equal(await server.exit(), 0);
 });
 
 test('key and chain in separate files serve as well as a bundle', limit, async () => {

@@ -366,7 +366,39 @@ const removalCases: RuleCase[] = [
   ),
 ];
 
+function secret(fields: JsonObject): ApiObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'ca', namespace: 'default' },
+    type: 'Opaque',
+    ...fields,
+  };
+}
+
+function secretUpdate(name: string, before: JsonObject, after: JsonObject, expected: Expected): RuleCase {
+  const target = { verb: 'update', resource: 'secrets', version: 'v1', namespace: 'default', name: 'ca' } as const;
+  return { name, user: 'admin', request: () => ({ ...target, before: secret(before), body: secret(after) }), expected };
+}
+
+const secretCases: RuleCase[] = [
+  made('takes a Secret', 'secrets', secret({ data: { 'ca.crt': 'YQ==' } }), good),
+  made('refuses a key of a Secret with a slash', 'secrets', secret({ data: { 'a/b': 'YQ==' } }), {
+    code: 422,
+    says: 'data[a/b]',
+  }),
+  secretUpdate('lets a Secret be filled', {}, { data: { a: 'YQ==' } }, good),
+  secretUpdate('keeps the type of a Secret', {}, { type: 'other' }, bad(`type ${invalid}`)),
+  secretUpdate(
+    'keeps the data of an immutable Secret',
+    { immutable: true, data: { a: 'YQ==' } },
+    { immutable: true, data: { a: 'Yg==' } },
+    bad('data FieldValueForbidden'),
+  ),
+];
+
 export const otherCases: readonly RuleCase[] = [
+  ...secretCases,
   ...podCases,
   ...nameCases,
   ...roleCases,

@@ -1,0 +1,59 @@
+/**
+ * What a volume of this driver is meant to hold, as its own record says, where whoever looks may read that (root on the node or in
+ * the agent's container). It tells a signer's own trust anchors from those of a peer's, which no certificate here need lead to.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Declared {
+  /** Every file that is asked for. */
+  readonly paths: readonly string[];
+  /** The anchors of the signer whose certificate lies in this file; undefined: it is none of a certificate. */
+  ownAnchors(path: string): readonly string[] | undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Undefined where there is no record, or none that can be read. */
+export function readDeclared(directory: string): Declared | undefined {
+  try {
+    const document: unknown = JSON.parse(readFileSync(join(directory, '..agent', 'volume.json'), 'utf8'));
+    const sources = fieldsOf(fieldsOf(fieldsOf(document)['record'])['declaration'])['sources'];
+    return Array.isArray(sources) ? declared(sources.map(fieldsOf)) : undefined;
+  } catch {
+    // The record serves to say more; the agent itself says what is wrong with one.
+    return undefined;
+  }
+}
+
+function declared(sources: readonly Fields[]): Declared {
+  const certificates = sources.filter(({ kind }) => kind === 'podCertificate');
+  const bundles = sources.filter(({ kind }) => kind === 'clusterTrustBundle');
+  return {
+    paths: sources.flatMap(pathsOf),
+    ownAnchors(path) {
+      const source = certificates.find((candidate) => pathsOf(candidate).includes(path));
+      const signerName = source?.['signerName'];
+      if (source === undefined || typeof signerName !== 'string') {
+        return undefined;
+      }
+      const ofSigner = bundles.filter((bundle) => isOf(signerName, fieldsOf(bundle['select'])));
+      return [source['caPath'], ...ofSigner.map((bundle) => bundle['path'])].filter((each) => typeof each === 'string');
+    },
+  };
+}
+
+/** A bundle of the signer, or one whose name begins with the signer's, as the names of such bundles do. */
+function isOf(signerName: string, { signerName: selected, name }: Fields): boolean {
+  return selected === signerName || String(name).startsWith(`${signerName.replace('/', ':')}:`);
+}
+
+function pathsOf(source: Fields): readonly string[] {
+  return Object.entries(source).flatMap(([name, value]) =>
+    (name === 'path' || name.endsWith('Path')) && typeof value === 'string' ? [value] : [],
+  );
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}

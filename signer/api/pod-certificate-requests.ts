@@ -1,0 +1,91 @@
+/**
+ * The PodCertificateRequests of one signer, and their answers, in whichever version the cluster serves.
+ *
+ * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4317-pod-certificates
+ */
+import type { AgentError } from '../../agent/base/errors.ts';
+import type { ApiClient } from '../../agent/kubernetes/client.ts';
+import type { Discovery, PodCertificateApi } from '../../agent/kubernetes/discovery.ts';
+import { createListWatch, type ListWatch } from '../../agent/kubernetes/list-watch.ts';
+import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
+import { resourcePath } from '../../agent/kubernetes/paths.ts';
+import { decodePodCertificateRequest } from '../../agent/kubernetes/schemas.ts';
+import type { Decision, Refusal } from '../decision/decision.ts';
+import type { Followed } from './attend.ts';
+import { timeText } from './time-text.ts';
+
+const resource = 'podcertificaterequests';
+
+/** A request that nobody has answered. */
+export interface OpenRequest {
+  readonly request: PodCertificateRequest;
+  /** As the server sent it, with the fields that the signer does not know. */
+  readonly sent: object;
+}
+
+export function watchPodCertificateRequests(
+  client: ApiClient,
+  discovery: Discovery,
+  signerName: string,
+  onError: (error: AgentError) => void,
+): ListWatch<Followed<OpenRequest>> {
+  let api: PodCertificateApi | undefined;
+  return createListWatch<Followed<OpenRequest>>({
+    client,
+    query: { fieldSelector: `spec.signerName=${signerName}` },
+    decode: followed,
+    onError,
+    async path() {
+      api = await discovery.podCertificateRequests();
+      return resourcePath(api.pathPrefix, { resource });
+    },
+    onNotServed() {
+      if (api !== undefined) {
+        discovery.notServed(api);
+      }
+    },
+  });
+}
+
+function followed(sent: unknown): Followed<OpenRequest> {
+  const request = decodePodCertificateRequest(sent);
+  const { metadata, status } = request;
+  const isOpen = (status?.conditions ?? []).length === 0;
+  return isOpen ? { metadata, open: { request, sent: Object(sent) } } : { metadata };
+}
+
+export type Answer =
+  | (Extract<Decision, { readonly type: 'issue' }> & { /** PEM. */ readonly certificate: string })
+  | Refusal;
+
+/** @param now milliseconds since the epoch. @throws AgentError Conflict when it has changed meanwhile, NotFound when it is gone */
+export async function answerPodCertificateRequest(
+  client: ApiClient,
+  discovery: Discovery,
+  { request, sent }: OpenRequest,
+  answer: Answer,
+  now: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { apiVersion, pathPrefix } = await discovery.podCertificateRequests();
+  const { name, namespace = '' } = request.metadata;
+  const path = resourcePath(pathPrefix, { resource, namespace, name, subresource: 'status' });
+  const body = { ...sent, apiVersion, kind: 'PodCertificateRequest', status: statusOf(answer, now) };
+  await client.request({ method: 'PUT', path, body, signal });
+}
+
+function statusOf(answer: Answer, now: number): object {
+  const about = { status: 'True', lastTransitionTime: timeText(now) };
+  if (answer.type === 'refuse') {
+    const { reason, message } = answer;
+    return { conditions: [{ ...about, type: 'Denied', reason, message }] };
+  }
+  const { order, beginRefreshAt, certificate } = answer;
+  return {
+    conditions: [{ ...about, type: 'Issued', reason: 'Issued', message: 'signed by the trial signer' }],
+    certificateChain: certificate,
+    notBefore: timeText(order.notBefore),
+    notAfter: timeText(order.notAfter),
+    beginRefreshAt: timeText(beginRefreshAt),
+  };
+}

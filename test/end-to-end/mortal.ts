@@ -1,0 +1,82 @@
+/**
+ * A process that can die, played in this one: from a call on, whatever would change a file system or a mount fails or never
+ * returns, and a write is left half done.
+ */
+import childProcess from 'node:child_process';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import type { TestContext } from 'node:test';
+
+/** How it dies. */
+export interface Death {
+  /** The process dies before its n-th change from now. */
+  comeBefore(call: number): void;
+  /** Counts a change that is none of a file system: whether the process is dead by now. */
+  diesNow(): boolean;
+  came(): boolean;
+  /** Another process: it lives. */
+  undo(): void;
+}
+
+const changes = [
+  ...(['fchownSync', 'fchmodSync', 'mkdirSync', 'renameSync', 'symlinkSync', 'linkSync'] as const),
+  ...(['unlinkSync', 'rmSync', 'rmdirSync'] as const),
+];
+
+export function makeMortal(t: TestContext): Death {
+  let left = Number.POSITIVE_INFINITY;
+  let dead = false;
+  const diesNow = (): boolean => {
+    left -= 1;
+    dead ||= left <= 0;
+    return dead;
+  };
+  const refuse = (): never => {
+    throw new Error('the process is dead');
+  };
+  const { openSync: open, writeSync: write } = fs;
+  const originals = Object.fromEntries(changes.map((name) => [name, fs[name]]));
+  const { execFile } = childProcess;
+  const mortal = Object.fromEntries(
+    changes.map((name) => {
+      const change = fs[name] as (...values: unknown[]) => unknown;
+      return [name, (...values: unknown[]) => (diesNow() ? refuse() : change(...values))];
+    }),
+  );
+  const openSync: typeof fs.openSync = (file, flags, mode) => {
+    const creates = (Number(flags) & fs.constants.O_CREAT) !== 0;
+    return creates && diesNow() ? refuse() : open(file, flags, mode);
+  };
+  const writeSync = (descriptor: number, bytes: Uint8Array, offset: number): number => {
+    const wasDead = dead;
+    if (!diesNow()) {
+      return write(descriptor, bytes, offset);
+    }
+    if (!wasDead) {
+      write(descriptor, bytes, offset, (bytes.length - offset) >> 1);
+    }
+    return refuse();
+  };
+  Object.assign(fs, mortal, { openSync, writeSync });
+  // A dead process gets no answer either.
+  const run = (...values: Parameters<typeof execFile>) => (diesNow() ? undefined : execFile(...values));
+  Object.assign(childProcess, { execFile: run });
+  syncBuiltinESMExports();
+  const live = (): void => {
+    left = Number.POSITIVE_INFINITY;
+    dead = false;
+  };
+  t.after(() => {
+    Object.assign(fs, originals, { openSync: open, writeSync: write });
+    Object.assign(childProcess, { execFile });
+    syncBuiltinESMExports();
+  });
+  return {
+    comeBefore(call) {
+      left = call;
+    },
+    diesNow,
+    came: () => dead,
+    undo: live,
+  };
+}
