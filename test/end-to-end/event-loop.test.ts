@@ -1,5 +1,5 @@
 /**
- * No input that an API server lets through holds the agent's event loop up: the longest turn of the bundle, run as the image runs it
+ * Hostile inputs that an API server lets through do not hold the agent's event loop up: the longest turn of the bundle, run as the image runs it
  * on a node with real mounts, is measured while one hostile input after the other reaches it.
  */
 import assert from 'node:assert/strict';
@@ -26,7 +26,7 @@ async function start(t: TestContext): Promise<HostileNode> {
   return { ...node, agent };
 }
 
-test('no input that an API server lets through holds the event loop up for longer than 50 milliseconds', {
+test('none of many inputs that an API server lets through holds the event loop up for longer than 50 milliseconds', {
   skip: mountSkip,
   timeout: 1_800_000,
 }, async (t) => {

@@ -108,17 +108,12 @@ const bundles: Readonly<Record<string, () => string>> = {
   'many certificates': () => fullBundle(der, 7),
   'one certificate again and again': () => repeated(small, longestBundleBytes),
   text: () => filled('x'),
-  'control characters': () => filled('\u0001'),
   'angle brackets': () => filled('<'),
   'line ends': () => filled('\r\n'),
   'BEGIN lines': () => filled('\n-----BEGIN CERTIFICATE-----\n'),
   'END lines': () => filled('\n-----END CERTIFICATE-----\n'),
   'empty blocks of headers': () => filled('\n-----BEGIN CERTIFICATE-----\na: b\n'),
   dashes: () => filled('-----'),
-  'short lines of base64': () => {
-    const lines = Buffer.from(der).toString('base64').replaceAll(/(.)/g, '$1\r\n');
-    return repeated(`-----BEGIN CERTIFICATE-----\r\n${lines}-----END CERTIFICATE-----\r\n`, longestBundleBytes);
-  },
 };
 
 function put(node: HostileNode, resource: string, object: ApiObject): void {
