@@ -29,6 +29,7 @@ import { isSynced, type WatchState, watchCheck } from './readiness.ts';
 import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
+import { withExpiry } from './trust/expiry.ts';
 
 export interface AgentOptions {
   readonly configuration: AgentConfiguration;
@@ -186,7 +187,7 @@ function createManager(
   return createVolumeManager({
     clock,
     keys,
-    trust,
+    trust: withExpiry(trust, clock),
     leadsToAnchor: verifiesAgainst,
     pods: createPodDirectory({ client, nodeName, clock: monotonic }),
     nodePods: api.nodePods,

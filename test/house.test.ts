@@ -40,7 +40,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'agent/cli': ['agent/base', 'agent/time', 'volumes/base/errors.ts'],
   volumes: ['volumes'],
   'volumes/base': ['volumes/declaration'],
-  'volumes/declaration': [],
+  'volumes/declaration': ['volumes/base/steps.ts'],
   'volumes/files': ['volumes/base', 'volumes/declaration'],
   'volumes/state': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/mounts': ['volumes/base', 'volumes/declaration', 'volumes/files'],

@@ -12,6 +12,15 @@ import type { RequestCache, RequestEvent } from './request-calls.ts';
 /** Submitted requests whose list number is remembered; beyond that the oldest is forgotten. */
 const rememberedSubmissions = 1024;
 
+type ObjectEvent<T> = Exclude<RequestEvent<T>, { readonly type: 'synced' }>;
+
+/** Somebody who waits for a request. */
+interface Follower<T> {
+  /** Takes the request as it is known now. */
+  look(): void;
+  changed(event: ObjectEvent<T>): void;
+}
+
 export interface Following<T> {
   /** Notes that the request exists from now on. @param key `namespace/name`, of a cluster-scoped request its name */
   submitted(key: string): void;
@@ -40,6 +49,41 @@ export function createFollowing<T extends KubernetesObject>(
 ): Following<T> {
   /** By key: the list that had begun when the request was known to exist. */
   const submittedAt = createBoundedMap<string, number>(rememberedSubmissions);
+  /**
+   * By key. One subscription for all of them: a list may bring thousands of requests that nobody follows, and each costs a look into
+   * this map.
+   */
+  const followers = new Map<string, Set<Follower<T>>>();
+  let unsubscribe = (): void => undefined;
+
+  function tell(event: RequestEvent<T>): void {
+    if (event.type !== 'synced') {
+      for (const follower of [...(followers.get(keyOf(event.object)) ?? [])]) {
+        follower.changed(event);
+      }
+      return;
+    }
+    for (const follower of [...followers.values()].flatMap((set) => [...set])) {
+      follower.look();
+    }
+  }
+
+  function join(key: string, follower: Follower<T>): void {
+    if (followers.size === 0) {
+      unsubscribe = cache.subscribe(tell);
+    }
+    followers.set(key, (followers.get(key) ?? new Set()).add(follower));
+  }
+
+  function leave(key: string, follower: Follower<T>): void {
+    const others = followers.get(key);
+    if (others?.delete(follower) && others.size === 0) {
+      followers.delete(key);
+      if (followers.size === 0) {
+        unsubscribe();
+      }
+    }
+  }
 
   return {
     submitted(key) {
@@ -53,7 +97,7 @@ export function createFollowing<T extends KubernetesObject>(
 
       function end(): void {
         ended = true;
-        unsubscribe();
+        leave(key, follower);
       }
 
       function settle(outcome: Outcome | undefined): void {
@@ -64,7 +108,7 @@ export function createFollowing<T extends KubernetesObject>(
         listener(outcome);
       }
 
-      function tell(request: T): void {
+      function tellHurdle(request: T): void {
         const hurdle = ended ? undefined : hurdleOf(request);
         if (hurdle === undefined || isDeepStrictEqual(hurdle, told)) {
           return;
@@ -75,7 +119,7 @@ export function createFollowing<T extends KubernetesObject>(
 
       function read(request: T): void {
         settle(outcomeOf(request));
-        tell(request);
+        tellHurdle(request);
       }
 
       function look(): void {
@@ -87,15 +131,16 @@ export function createFollowing<T extends KubernetesObject>(
         }
       }
 
-      const unsubscribe = cache.subscribe((event: RequestEvent<T>) => {
-        if (event.type === 'synced') {
-          look();
-        } else if (keyOf(event.object) === key && event.type === 'deleted') {
-          settle(outcomeOf(event.object) ?? { type: 'gone' });
-        } else if (keyOf(event.object) === key) {
-          read(event.object);
+      function changed({ type, object }: ObjectEvent<T>): void {
+        if (type === 'deleted') {
+          settle(outcomeOf(object) ?? { type: 'gone' });
+        } else {
+          read(object);
         }
-      });
+      }
+
+      const follower: Follower<T> = { look, changed };
+      join(key, follower);
       if (readMissed === undefined) {
         queueMicrotask(look);
       } else {

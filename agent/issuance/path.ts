@@ -8,6 +8,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc5280#section-6.1 https://www.rfc-editor.org/rfc/rfc8446#section-4.4.2
  */
+import type { KeyObject } from 'node:crypto';
 import {
   type Certificate,
   isExpired,
@@ -20,10 +21,15 @@ import {
 
 /**
  * Most signatures checked for one chain: with many certificates of one name there could be as many as the square of
- * their number. Go's verifier stops at a hundred; of P-521, the slowest, a hundred hold the event loop up for 0.2 s, and no
- * chain in use needs more than a few.
+ * their number. Go's verifier stops at a hundred; no chain in use needs more than a few.
  */
 export const mostSignatureChecks = 24;
+
+/**
+ * Most work on the signatures of one chain, in units of a quarter of a millisecond: those of some keys take a hundred times as long as
+ * those of others.
+ */
+export const mostSignatureWork = 96;
 
 /** Anchors that a chain is compared with: some 15 milliseconds. Bundles have a handful, those of browsers some 150. */
 export const mostAnchorsCompared = 1_024;
@@ -102,7 +108,7 @@ export function verifiesAgainst(
 /** True when one of the anchors has the issuer's name and a key of a kind that OpenSSL does not know. */
 function isPerhapsBelow(der: Uint8Array, anchors: readonly Certificate[]): boolean {
   const issuer = attempt(() => outlineCertificate(der).issuer);
-  return anchors.some((anchor) => anchor.subject === issuer && attempt(() => anchor.x509().publicKey) === undefined);
+  return anchors.some((anchor) => anchor.subject === issuer && publicKeyOf(anchor) === undefined);
 }
 
 /** What the work gives, or undefined where a certificate cannot be read or there is too much to check. */
@@ -211,13 +217,51 @@ function keyOf({ der }: Certificate): string {
 
 function createSignatureCheck(): (certificate: Certificate, issuer: Certificate) => boolean {
   let checks = 0;
+  let work = 0;
   return (certificate, issuer) => {
     checks += 1;
+    work += workOf(issuer);
     if (checks > mostSignatureChecks) {
       throw new TooManySignatures(`more than ${mostSignatureChecks} signatures`);
     }
+    if (work > mostSignatureWork) {
+      throw new TooManySignatures('too many signatures of keys that take long');
+    }
     return isSignedBy(certificate, issuer);
   };
+}
+
+const curveWork: Readonly<Record<string, number>> = { prime256v1: 1, secp384r1: 4, secp521r1: 8 };
+/** Up to ten milliseconds: RSA with an exponent as long as its modulus, DSA, curves that nobody uses. */
+const mostKeyWork = 32;
+const usualExponent = 2n ** 32n;
+
+/** What it takes to check a signature of this issuer's. */
+function workOf(issuer: Certificate): number {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = publicKeyOf(issuer) ?? {};
+  switch (type) {
+    case 'ec':
+      return curveWork[details?.namedCurve ?? ''] ?? mostKeyWork;
+    case 'rsa':
+    case 'rsa-pss':
+      return rsaWork(details?.modulusLength ?? 0, details?.publicExponent ?? 0n);
+    case 'dsa':
+      return mostKeyWork;
+    default:
+      return 1;
+  }
+}
+
+function rsaWork(modulusLength: number, publicExponent: bigint): number {
+  if (publicExponent > usualExponent || modulusLength > 8192) {
+    return mostKeyWork;
+  }
+  return modulusLength > 4096 ? 4 : 1;
+}
+
+/** OpenSSL throws on a key of a kind that it does not know; nothing is checked with that. */
+function publicKeyOf(certificate: Certificate): KeyObject | undefined {
+  return attempt(() => certificate.x509().publicKey);
 }
 
 /** The earliest of those with the fewest intermediates below them. */

@@ -149,6 +149,8 @@ export type TrustNotice = { readonly volume: VolumeRecord; readonly source: numb
     }
   /** There are bundles, and they go over a limit or cannot be read; the message says who can mend that. */
   | { readonly type: 'anchorsRefused'; readonly message: string }
+  /** Some of the anchors that the source selects have expired; said again when there are more. */
+  | { readonly type: 'anchorsExpired'; readonly expired: number; readonly dropped: boolean }
   | { readonly type: 'anchorsNotWritten'; readonly error: AgentError; readonly retryAt: number }
 );
 

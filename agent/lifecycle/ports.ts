@@ -232,7 +232,13 @@ export interface Issuer {
 
 /** What a clusterTrustBundle source selects now. */
 export type Anchors =
-  | { readonly type: 'found' /** DER, deduplicated, in stable order. */; readonly certificates: readonly Uint8Array[] }
+  | {
+      readonly type: 'found';
+      /** DER, deduplicated, in stable order. */
+      readonly certificates: readonly Uint8Array[];
+      /** How many of those that are selected have expired, where any has; the source says whether they are among these. */
+      readonly expired?: number;
+    }
   /** Nothing matches; the message says what was looked for. */
   | {
       readonly type: 'missing';

@@ -39,23 +39,27 @@ export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions)
   const signers = signersOf(volume);
   /** What the files hold, by source; a source is missing until that is known. */
   const written = new Map<number, readonly Uint8Array[]>();
-  const due = new Set<number>();
+  /** How far after now each of those that wait is to be looked at, milliseconds. */
+  const due = new Map<number, number>();
   let isStopped = false;
 
-  const takeUp = (index: number): void => {
-    if (due.has(index)) {
+  /** Each look takes a turn of its own. One that waits already looks at what is new, as of now. */
+  const takeUp = (index: number, soonMs = 0): void => {
+    const isWaiting = due.has(index);
+    due.set(index, Math.min(soonMs, due.get(index) ?? soonMs));
+    if (isWaiting) {
       return;
     }
-    due.add(index);
     oneATurn(() => {
+      const after = due.get(index) ?? 0;
       due.delete(index);
       if (!isStopped) {
-        compare(index);
+        compare(index, after);
       }
     });
   };
 
-  const compare = (index: number): void => {
+  const compare = (index: number, soonMs: number): void => {
     const sets = [...(signers.get(index) ?? [])].map((source) => written.get(source));
     const known = sets.filter((set) => set !== undefined);
     if (known.length < sets.length) {
@@ -64,17 +68,15 @@ export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions)
     const anchors = [...new Set(known.flat())];
     try {
       const chain = volume.currentChain(index);
-      const leads = chain && leadsNowOrSoon(chain, anchors);
+      const leads = chain && leadsToAnchor(chain, anchors, clock.now() + soonMs);
+      if (leads === false && soonMs === 0) {
+        takeUp(index, toleranceMs);
+        return;
+      }
       onVerdict(index, leads === undefined ? 'unknown' : leads ? 'leads' : 'mismatch', anchors.length);
     } catch (fault) {
       onFault(index, fault);
     }
-  };
-
-  const leadsNowOrSoon = (chain: readonly Uint8Array[], anchors: readonly Uint8Array[]): boolean | undefined => {
-    const now = clock.now();
-    const leads = leadsToAnchor(chain, anchors, now);
-    return leads === false ? leadsToAnchor(chain, anchors, now + toleranceMs) : leads;
   };
 
   return {

@@ -287,6 +287,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
           volume: runner.record,
           status: runner.status(),
           credentials: runner.snapshot(),
+          expiredAnchors: runner.expiredAnchors(),
           ...(waitsForAnchorsSince === undefined ? {} : { waitsForAnchorsSince }),
         };
       }),

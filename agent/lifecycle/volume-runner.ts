@@ -33,6 +33,8 @@ export interface VolumeRunner {
   /** False when the volume, or files that were written, are there no more. */
   isIntact(): boolean;
   snapshot(): readonly CredentialSnapshot[];
+  /** By source: how many of the anchors that it selects have expired, where any has. */
+  expiredAnchors(): ReadonlyMap<number, number>;
   /** Since when nothing but trust anchors is missing; undefined: it is not so. */
   waitsForAnchorsSince(): number | undefined;
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
@@ -48,6 +50,8 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const { sources } = record.declaration;
   const credentials = new Map<number, CredentialRunner>();
   const missing = new Map<number, string>();
+  /** By source: how many of the anchors that it selects have expired. */
+  const expired = new Map<number, number>();
   const subscriptions: (() => void)[] = [];
   const listeners = new Set<() => void>();
   /** By source: ends the waiting for the time at which a relief may help. */
@@ -195,10 +199,25 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     changed,
   };
 
+  const noteExpired = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
+    const count = anchors.type === 'found' ? (anchors.expired ?? 0) : 0;
+    const known = expired.get(source.index) ?? 0;
+    if (count > 0) {
+      expired.set(source.index, count);
+    } else {
+      expired.delete(source.index);
+    }
+    if (count > known) {
+      const dropped = source.expired === 'drop';
+      report({ type: 'anchorsExpired', volume: record, source: source.index, expired: count, dropped });
+    }
+  };
+
   const onAnchors = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
     if (anchors.type === 'found' || (anchors.type === 'missing' && source.optional)) {
       const wasMissing = missing.delete(source.index);
       const certificates = anchors.type === 'found' ? anchors.certificates : [];
+      noteExpired(source, anchors);
       projection.stage(source.index, { kind: 'trustAnchors', certificates });
       // Whoever has just published its anchors may have just begun to sign, too.
       const { select } = source;
@@ -240,6 +259,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     },
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
+    expiredAnchors: () => expired,
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
     waitsForAnchorsSince() {
       noteWaiting();

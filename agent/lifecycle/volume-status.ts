@@ -34,6 +34,8 @@ export interface VolumeSnapshot {
   readonly status: VolumeStatus;
   /** Its podCertificate sources; one that has not been looked at yet is missing. */
   readonly credentials: readonly CredentialSnapshot[];
+  /** By clusterTrustBundle source: how many of the anchors that it selects have expired, where any has. */
+  readonly expiredAnchors?: ReadonlyMap<number, number>;
   /** Since when nothing but trust anchors keeps the pod from starting, milliseconds since the epoch; absent: it is not so. */
   readonly waitsForAnchorsSince?: number;
 }

@@ -98,7 +98,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     }
   }
 
-  /** One topic a turn of the event loop: a union may be thousands of certificates. */
+  /** One selection a turn of the event loop: its union may be thousands of certificates. */
   async function tellAll(): Promise<void> {
     for (;;) {
       await nextTurn();
@@ -107,21 +107,27 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
         break;
       }
       due.delete(selector);
-      const topic = topics.get(selector);
-      if (topic !== undefined) {
-        tellTopic(topic);
+      const [first, ...others] = topics.get(selector)?.selections.keys() ?? [];
+      tellSelection(selector, first);
+      for (const name of others) {
+        await nextTurn();
+        tellSelection(selector, name);
       }
     }
     isTelling = false;
   }
 
-  function tellTopic({ key, selections }: Topic): void {
-    const view = feeds.view(key);
-    for (const selection of selections.values()) {
-      update(selection, view);
-      for (const subscription of [...selection.subscriptions]) {
-        tell(selection, subscription, view);
-      }
+  /** As its topic is now: others may have come and gone since the last turn. */
+  function tellSelection(selector: string, name: string | undefined): void {
+    const topic = topics.get(selector);
+    const selection = topic?.selections.get(name ?? '');
+    if (topic === undefined || selection === undefined) {
+      return;
+    }
+    const view = feeds.view(topic.key);
+    update(selection, view);
+    for (const subscription of [...selection.subscriptions]) {
+      tell(selection, subscription, view);
     }
   }
 

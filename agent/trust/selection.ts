@@ -33,16 +33,20 @@ export function anchorsOf(
       `the ClusterTrustBundles in use on this node have ${limit}: the cluster operator has to make them smaller`,
     );
   }
-  const certificates = uniteCertificates(selected.map((bundle) => bundle.certificates));
-  const bytes = certificates.reduce((sum, { length }) => sum + length, 0);
+  // The same certificate is the same array. Counted before it is sorted: a node may hold a hundred thousand small ones.
+  const distinct = new Set(selected.flatMap((bundle) => bundle.certificates));
+  let bytes = 0;
+  for (const { length } of distinct) {
+    bytes += length;
+  }
   if (bytes > longestUnionBytes) {
     const size = `have ${bytes} bytes of certificates, more than the ${mebibytes(longestUnionBytes)} of one source`;
     return refused(
       `the ClusterTrustBundles that the source selects ${size}: select fewer, or have their signer make them smaller`,
     );
   }
-  if (certificates.length > 0) {
-    return { type: 'found', certificates };
+  if (distinct.size > 0) {
+    return { type: 'found', certificates: uniteCertificates([[...distinct]]) };
   }
   return selected.length > 0
     ? refused(

@@ -24,6 +24,8 @@ export interface Lifetimes {
 export interface AnswerContext {
   readonly authority: Authority;
   readonly trustDomain: string;
+  /** The user annotation whose value is the path of the SPIFFE ID; absent: none is believed. */
+  readonly pathAnnotation?: string | undefined;
   readonly lifetimes: Lifetimes;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -81,7 +83,7 @@ async function composeCertificate(
   const times = certificateTimes(request, context.lifetimes, context.now + skewMs);
   const leaf = await context.authority.issue({
     publicKey: behaviour.type === 'wrongKey' ? someOtherKey() : key.publicKey,
-    uris: [spiffeId(context.trustDomain, request)],
+    uris: [spiffeId(context.trustDomain, request, context.pathAnnotation)],
     dnsNames: dnsNames(request),
     notBefore: times.notBefore,
     notAfter: times.notAfter,

@@ -7,6 +7,7 @@
  */
 import 'reflect-metadata';
 import { createHash, createPublicKey } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import {
   ExtendedKeyUsageExtension,
   KeyUsagesExtension,
@@ -14,7 +15,7 @@ import {
   SubjectAlternativeNameExtension,
 } from '@peculiar/x509';
 import type { CertificateSigningRequest, KubernetesObject } from '../../agent/kubernetes/objects.ts';
-import { sameUsages, usagesNamed } from '../base/usages.ts';
+import { usagesNamed } from '../base/usages.ts';
 
 /** A request with what the API server notes of its requester. */
 export interface StampedRequest extends CertificateSigningRequest {
@@ -243,7 +244,7 @@ function faultsOfExtensions({ extensions, attributes }: Pkcs10CertificateRequest
       each instanceof ExtendedKeyUsageExtension ? each.usages.map(String) : [],
     ),
   };
-  if (!sameUsages(asked, usagesNamed(usages))) {
+  if (!isDeepStrictEqual(asked, usagesNamed(usages))) {
     faults.push('the usages in it are not those beside it');
   }
   return faults;

@@ -58,8 +58,15 @@ const curveTypes: Readonly<Record<string, KeyType>> = {
   secp521r1: 'ECDSAP521',
 };
 
-/** The pod's SPIFFE ID: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`. */
-export function spiffeId(trustDomain: string, request: PodCertificateRequest): string {
+/**
+ * The pod's SPIFFE ID: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
+ * @param pathAnnotation the user annotation that names another path, where the signer believes one
+ */
+export function spiffeId(trustDomain: string, request: PodCertificateRequest, pathAnnotation?: string): string {
+  const path = request.spec.unverifiedUserAnnotations?.[pathAnnotation ?? ''];
+  if (path !== undefined) {
+    return `spiffe://${trustDomain}/${path}`;
+  }
   return `spiffe://${trustDomain}/ns/${request.metadata.namespace}/sa/${request.spec.serviceAccountName}`;
 }
 

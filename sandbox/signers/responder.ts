@@ -17,6 +17,7 @@ export interface ResponderOptions {
   readonly writeUnchecked: WriteUnchecked | undefined;
   readonly generations: Generations;
   readonly trustDomain: string;
+  readonly pathAnnotation?: string | undefined;
   readonly lifetimes: Lifetimes;
   readonly behaviour: Behaviour;
   readonly now: () => number;
@@ -69,8 +70,8 @@ export function createResponder(options: ResponderOptions): Responder {
     if (chosen.type === 'slow') {
       await sleep(chosen.delayMs, undefined, { signal });
     }
-    const { trustDomain, lifetimes } = options;
-    const context = { authority: generations.current(), trustDomain, lifetimes, now: now() };
+    const { trustDomain, pathAnnotation, lifetimes } = options;
+    const context = { authority: generations.current(), trustDomain, pathAnnotation, lifetimes, now: now() };
     const composed = await composeAnswer(request, chosen, context);
     if (composed === undefined) {
       return;

@@ -20,6 +20,11 @@ export interface SignerOptions {
   readonly writeUnchecked?: WriteUnchecked | undefined;
   /** Default: the signer name's domain. */
   readonly trustDomain?: string | undefined;
+  /**
+   * A user annotation that names the path of the SPIFFE ID, as the signer of Kubernetes' own tests has it. Whoever may create a pod then
+   * chooses its identity. Default: none.
+   */
+  readonly pathAnnotation?: string | undefined;
   /** Default: instant. */
   readonly behaviour?: Behaviour | undefined;
   /** As the certificates say it. Default: a day divided by `timeScale`. */
@@ -83,6 +88,7 @@ export async function startSigner(options: SignerOptions): Promise<Signer> {
     writeUnchecked: options.writeUnchecked,
     generations,
     trustDomain: options.trustDomain ?? domain,
+    pathAnnotation: options.pathAnnotation,
     lifetimes: {
       lifetimeSeconds: options.lifetimeSeconds ?? Math.ceil(daySeconds / timeScale),
       refreshAtFraction: options.refreshAtFraction ?? 0.5,

@@ -29,6 +29,8 @@ export interface TestNode {
   /** Directory that the pod's containers would see. */
   volume(pod: BoundPod, name?: string): string;
   read(pod: BoundPod, file: string): string;
+  /** The same of a volume of another name. */
+  readFrom(pod: BoundPod, volume: string, file: string): string;
   /** The leaf in a file of the pod's volume. */
   leaf(pod: BoundPod, file?: string): X509Certificate;
   /** Body of a GET at the agent's HTTP endpoint. */
@@ -102,6 +104,7 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
     volume: ({ metadata }, name = 'mtls') =>
       join(cluster.kubeletRoot, 'pods', metadata.uid ?? '', 'volumes/kubernetes.io~csi', name, 'mount'),
     read: (pod, file) => readFileSync(join(node.volume(pod), file), 'utf8'),
+    readFrom: (pod, volume, file) => readFileSync(join(node.volume(pod, volume), file), 'utf8'),
     leaf: (pod, file = 'tls.pem') => new X509Certificate(firstCertificate(node.read(pod, file))),
     async get(path, headers = {}) {
       const { host, port } = agent?.observeAddress ?? { host: '', port: 0 };

@@ -7,10 +7,10 @@
 import path from 'node:path';
 import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { VolumeError } from '../base/errors.ts';
+import { readMountFlags } from '../base/selinux.ts';
 import type { PodReference } from '../base/volume.ts';
 import { isDnsLabel, isDnsSubdomain } from '../declaration/names.ts';
-import { createDeclarationReader, describeFaults, parseDeclaration } from '../declaration/sources.ts';
-import { readMountFlags } from '../mounts/selinux.ts';
+import { createDeclarationReader, describeFaults, parseDeclaration, type Verdict } from '../declaration/sources.ts';
 import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
@@ -53,7 +53,11 @@ export function createNodeService(driver: VolumeDriver, nodeName: string, calls:
       // Asked first: a volume that is not intact is given up before it is made anew.
       const isRepeated = driver.holds(request.target_path);
       try {
-        const outcome = await driver.publish(readPublish(request, readDeclaration), context.deadline, context.signal);
+        const outcome = await driver.publish(
+          readPublish(request, await readDeclaration(request.volume_context)),
+          context.deadline,
+          context.signal,
+        );
         const failed = statusOfOutcome(outcome);
         if (failed !== undefined) {
           throw new CallError(failed.code, failed.details);
@@ -77,10 +81,13 @@ export function createNodeService(driver: VolumeDriver, nodeName: string, calls:
 
 /**
  * The call as the driver wants it.
- * @param read reads the declaration
+ * @param declared what its declaration says
  * @throws CallError InvalidArgument that lists every fault
  */
-export function readPublish(request: NodePublishVolumeRequest, read = parseDeclaration): PublishRequest {
+export function readPublish(
+  request: NodePublishVolumeRequest,
+  declared: Verdict = parseDeclaration(request.volume_context),
+): PublishRequest {
   const context = request.volume_context;
   const pod: PodReference = {
     namespace: context[podNamespace] ?? '',
@@ -91,7 +98,6 @@ export function readPublish(request: NodePublishVolumeRequest, read = parseDecla
   const target = readTarget(request.target_path);
   const group = request.volume_capability?.mount?.volume_mount_group ?? '';
   const flags = readMountFlags(request.volume_capability?.mount?.mount_flags ?? []);
-  const declared = read(context);
   // From Kubernetes 1.36 on the kubelet puts them where nothing prints them.
   const tokens = request.secrets[handedTokens] ?? context[handedTokens];
   refuseIf([

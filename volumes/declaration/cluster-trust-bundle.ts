@@ -10,6 +10,7 @@ import {
   type Mapping,
   quote,
   readBoolean,
+  readKeepOrDrop,
   readList,
   readMapping,
   readString,
@@ -20,7 +21,7 @@ import { checkPath, type OutputPath } from './paths.ts';
 import { readSignerName } from './signer-name.ts';
 import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from './types.ts';
 
-const fields = ['name', 'signerName', 'labelSelector', 'optional', 'path', ...accessFields];
+const fields = ['name', 'signerName', 'labelSelector', 'optional', 'expired', 'path', ...accessFields];
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 
 /** @returns the source, usable only if no fault was added. Its path is added to `outputs`. */
@@ -38,11 +39,20 @@ export function readClusterTrustBundle(
   const select = readSelect(mapping, path, faults);
   const optional = readBoolean(mapping, 'optional', path, false, faults);
   const file = readFilePath(mapping, path, outputs, faults);
+  const dropsExpired = readKeepOrDrop(mapping, 'expired', path, faults) === 'drop';
   const access = readAccess(mapping, path, false, faults);
   if (select === undefined || file === undefined) {
     return undefined;
   }
-  return { kind: 'clusterTrustBundle', index, select, optional, path: file, ...access };
+  return {
+    kind: 'clusterTrustBundle',
+    index,
+    select,
+    optional,
+    ...(dropsExpired ? { expired: 'drop' } : {}),
+    path: file,
+    ...access,
+  };
 }
 
 function readFilePath(mapping: Mapping, path: string, outputs: OutputPath[], faults: Fault[]): string | undefined {

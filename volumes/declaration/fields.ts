@@ -124,3 +124,13 @@ export function readStringMap(
   }
   return result;
 }
+
+/** A field that says whether something stays: `keep`, which it also means when it is absent, or `drop`. */
+export function readKeepOrDrop(mapping: Mapping, name: string, path: string, faults: Fault[]): 'keep' | 'drop' {
+  const text = readString(mapping, name, path, faults) ?? 'keep';
+  if (text === 'keep' || text === 'drop') {
+    return text;
+  }
+  faults.push({ field: `${path}.${name}`, message: `must be keep or drop, not ${quote(text)}` });
+  return 'keep';
+}

@@ -10,6 +10,7 @@ import {
   type Mapping,
   quote,
   readInteger,
+  readKeepOrDrop,
   readList,
   readMapping,
   readString,
@@ -41,6 +42,7 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  'roots',
   ...accessFields,
 ];
 
@@ -67,6 +69,7 @@ export function readPodCertificate(
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
   const paths = readPaths(mapping, path, outputs, faults);
+  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop';
   const access = readAccess(mapping, path, hasKeyFile(paths), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
@@ -80,6 +83,7 @@ export function readPodCertificate(
     userAnnotations,
     ...(names === undefined ? {} : { names }),
     ...paths,
+    ...(dropsRoots ? { roots: 'drop' as const } : {}),
     ...access,
   };
 }

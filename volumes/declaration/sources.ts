@@ -5,6 +5,7 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/
  */
 import { createHash } from 'node:crypto';
+import { atOnce, createWorker, type Steps } from '../base/steps.ts';
 import { isForOthers, modeIn, octal, readDefaultUser } from './access.ts';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
@@ -12,7 +13,7 @@ import { maxSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
 import type { Source, VolumeDeclaration } from './types.ts';
-import { readYaml } from './yaml.ts';
+import { readYamlInSteps } from './yaml.ts';
 
 /** What a volume asks for, or everything that is wrong with it. */
 export type Verdict =
@@ -24,13 +25,18 @@ const kubeletAttributePrefix = 'csi.storage.k8s.io/';
 /** The attributes of a volume. */
 const attributes = ['sources', 'defaultMode', 'defaultUser'];
 
+/** `parseDeclarationInSteps` at once, where nobody waits beside it. */
+export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
+  return atOnce(parseDeclarationInSteps(volumeAttributes));
+}
+
 /**
  * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text), `defaultMode` (octal with a leading 0,
  * or decimal as in JSON, 0 … 0777) and `defaultUser` (a user ID). Attributes that the kubelet adds are left alone.
  *
  * @returns the declaration, or every fault found, each with the field's path and what to write instead.
  */
-export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
+export function* parseDeclarationInSteps(volumeAttributes: Readonly<Record<string, string>>): Steps<Verdict> {
   const faults: Fault[] = [];
   for (const name of Object.keys(volumeAttributes)) {
     if (attributes.includes(name) || name.startsWith(kubeletAttributePrefix)) {
@@ -39,7 +45,7 @@ export function parseDeclaration(volumeAttributes: Readonly<Record<string, strin
     const message = `unknown attribute ${quote(name)}, known are ${attributes.join(', ')}`;
     faults.push({ field: 'volumeAttributes', message });
   }
-  const sources = parseSources(volumeAttributes['sources'], faults);
+  const sources = yield* parseSources(volumeAttributes['sources'], faults);
   const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
   const defaultUser = readDefaultUser(volumeAttributes['defaultUser'], faults);
   if (faults.length > 0) {
@@ -53,15 +59,16 @@ export function parseDeclaration(volumeAttributes: Readonly<Record<string, strin
 }
 
 /**
- * `parseDeclaration` with a memory for the last verdicts: the kubelet repeats a call every few seconds to minutes, and what
- * was refused once is refused again without being read.
+ * `parseDeclaration`, a few milliseconds in each turn of the event loop, with a memory for the last verdicts: the kubelet repeats a
+ * call every few seconds to minutes, and what was refused once is refused again without being read.
  */
-export function createDeclarationReader(): (volumeAttributes: Readonly<Record<string, string>>) => Verdict {
-  const verdicts = new Map<string, Verdict>();
+export function createDeclarationReader(): (volumeAttributes: Readonly<Record<string, string>>) => Promise<Verdict> {
+  const worker = createWorker();
+  const verdicts = new Map<string, Promise<Verdict>>();
   return (volumeAttributes) => {
     const own = Object.entries(volumeAttributes).filter(([name]) => !name.startsWith(kubeletAttributePrefix));
     const key = createHash('sha256').update(JSON.stringify(own)).digest('base64');
-    const verdict = verdicts.get(key) ?? parseDeclaration(volumeAttributes);
+    const verdict = verdicts.get(key) ?? worker.carryOut(parseDeclarationInSteps(volumeAttributes), () => undefined);
     verdicts.delete(key);
     verdicts.set(key, verdict);
     const [oldest] = verdicts.keys();
@@ -79,7 +86,7 @@ export function describeFaults(faults: readonly Fault[]): string {
   return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
-function parseSources(text: string | undefined, faults: Fault[]): readonly Source[] {
+function* parseSources(text: string | undefined, faults: Fault[]): Steps<readonly Source[]> {
   const refuse = (message: string): readonly Source[] => {
     faults.push({ field: 'sources', message });
     return [];
@@ -87,7 +94,7 @@ function parseSources(text: string | undefined, faults: Fault[]): readonly Sourc
   if (text === undefined) {
     return refuse('is required: YAML text with a list of sources');
   }
-  const yaml = readYaml(text);
+  const yaml = yield* readYamlInSteps(text);
   if (!yaml.ok) {
     return refuse(yaml.message);
   }
@@ -101,9 +108,16 @@ function parseSources(text: string | undefined, faults: Fault[]): readonly Sourc
     return refuse(`must hold at most ${maxSources} sources, not ${yaml.value.length}`);
   }
   const outputs: OutputPath[] = [];
-  const sources = yaml.value.map((entry, index) => readSource(entry, index, outputs, faults));
+  const sources: Source[] = [];
+  for (const [index, entry] of yaml.value.entries()) {
+    const source = readSource(entry, index, outputs, faults);
+    if (source !== undefined) {
+      sources.push(source);
+    }
+    yield;
+  }
   faults.push(...findCollisions(outputs));
-  return sources.filter((source) => source !== undefined);
+  return sources;
 }
 
 function readSource(entry: unknown, index: number, outputs: OutputPath[], faults: Fault[]): Source | undefined {

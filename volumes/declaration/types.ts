@@ -26,6 +26,8 @@ export interface PodCertificateSource extends SourceAccess {
   readonly userAnnotations: Readonly<Record<string, string>>;
   /** Names that the pod asks for, beside those that the cluster's operator gives every pod. Not kubelet fields. */
   readonly names?: RequestedNames;
+  /** What becomes of root certificates in the chain that the signer sends; absent: they are kept. Not a kubelet field. */
+  readonly roots?: 'drop';
   /** One file with the PKCS#8 key followed by the chain, leaf first. */
   readonly credentialBundlePath?: string;
   readonly keyPath?: string;
@@ -69,6 +71,8 @@ export interface ClusterTrustBundleSource extends SourceAccess {
     | { readonly by: 'signer'; readonly signerName: string; readonly labelSelector?: LabelSelector };
   /** With true, finding nothing gives an empty file; with false it holds the pod back. */
   readonly optional: boolean;
+  /** What becomes of anchors that have expired; absent: they are kept. Not a kubelet field. */
+  readonly expired?: 'drop';
   readonly path: string;
 }
 

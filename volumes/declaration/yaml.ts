@@ -8,37 +8,68 @@
  *
  * https://yaml.org/spec/1.2.2/
  */
-import { CST, isScalar, Lexer, parseDocument, visit } from 'yaml';
+import { Composer, CST, type Document, isScalar, Lexer, Parser, visit } from 'yaml';
+import type { Steps } from '../base/steps.ts';
 import { maxSourcesBytes, maxYamlBackslashes, maxYamlDepth, maxYamlTokens } from './limits.ts';
 
-/** @returns the value, with mappings as `Map`, or what is wrong with the text. */
-export function readYaml(
-  text: string,
-): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string } {
+export type Reading = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
+
+/** Tokens that are dealt with in one step: a fraction of a millisecond. */
+const tokensPerStep = 256;
+
+/**
+ * Reads a text in steps, since the greatest that is let in takes some fifty milliseconds.
+ * @returns the value, with mappings as `Map`, or what is wrong with the text
+ */
+export function* readYamlInSteps(text: string): Steps<Reading> {
   if (Buffer.byteLength(text) > maxSourcesBytes) {
     return { ok: false, message: `must be at most ${maxSourcesBytes} bytes of YAML` };
   }
   try {
-    const refusal = refusedToken(text);
+    const lexemes: string[] = [];
+    const refusal = yield* refusedToken(text, lexemes);
     if (refusal !== undefined) {
       return { ok: false, message: refusal };
     }
-    // The library compares every key of a mapping with every other: see findDuplicate.
-    const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, strict: true });
-    const problem = document.errors[0] ?? document.warnings[0];
-    const message =
-      problem?.code === 'MULTIPLE_DOCS'
-        ? oneDocument
-        : problem === undefined
-          ? findDuplicate(document)
-          : `is not valid YAML: ${firstLine(problem.message)}${lineOf(text, problem.pos[0])}`;
-    if (message !== undefined) {
-      return { ok: false, message };
-    }
-    return { ok: true, value: document.toJS({ mapAsMap: true, maxAliasCount: 0 }) };
+    const tokens = yield* parseTokens(lexemes);
+    return yield* readTokens(text, tokens);
   } catch (error) {
     return { ok: false, message: `cannot be read as YAML: ${firstLine(String(error))}` };
   }
+}
+
+/** The library's own parser, handed the tokens that were looked at already. */
+function* parseTokens(lexemes: readonly string[]): Steps<readonly CST.Token[]> {
+  const parser = new Parser();
+  const tokens: CST.Token[] = [];
+  for (const [index, lexeme] of lexemes.entries()) {
+    tokens.push(...parser.next(lexeme));
+    if (index % tokensPerStep === 0) {
+      yield;
+    }
+  }
+  tokens.push(...parser.end());
+  return tokens;
+}
+
+function* readTokens(text: string, tokens: readonly CST.Token[]): Steps<Reading> {
+  yield;
+  // The library compares every key of a mapping with every other: see findDuplicate.
+  const composer = new Composer({ uniqueKeys: false, prettyErrors: false, strict: true });
+  const [document, another] = composer.compose(tokens, true, text.length);
+  yield;
+  const problem = document?.errors[0] ?? document?.warnings[0];
+  const message =
+    another !== undefined
+      ? oneDocument
+      : problem === undefined
+        ? document && findDuplicate(document)
+        : `is not valid YAML: ${firstLine(problem.message)}${lineOf(text, problem.pos[0])}`;
+  if (message !== undefined) {
+    return { ok: false, message };
+  }
+  yield;
+  return { ok: true, value: document?.toJS({ mapAsMap: true, maxAliasCount: 0 }) };
 }
 
 const oneDocument = 'must be one YAML document, remove the "---"';
@@ -58,8 +89,11 @@ const blanks = new Set(['space', 'newline', 'comment']);
 /** Two of the same in a row, with nothing between them, are an error, or a level each. */
 const separators = new Set(['comma', 'map-value-ind']);
 
-/** The first token that is refused, or limit that is passed, as a message. */
-function refusedToken(text: string): string | undefined {
+/**
+ * The first token that is refused, or limit that is passed, as a message.
+ * @param lexemes takes all tokens
+ */
+function* refusedToken(text: string, lexemes: string[]): Steps<string | undefined> {
   if (text.split('\\', maxYamlBackslashes + 2).length > maxYamlBackslashes + 1) {
     return `must hold at most ${maxYamlBackslashes} backslashes`;
   }
@@ -67,7 +101,11 @@ function refusedToken(text: string): string | undefined {
   let tokens = 0;
   let isContent = false;
   for (const lexeme of new Lexer().lex(text)) {
+    lexemes.push(lexeme);
     tokens += 1;
+    if (tokens % tokensPerStep === 0) {
+      yield;
+    }
     if (tokens > maxYamlTokens) {
       return `must hold at most ${maxYamlTokens} YAML tokens`;
     }
@@ -105,7 +143,7 @@ function createJudge(): (type: string, lexeme: string) => string | undefined {
 }
 
 /** A key that one mapping has twice, or a level too many. */
-function findDuplicate(document: ReturnType<typeof parseDocument>): string | undefined {
+function findDuplicate(document: Document.Parsed): string | undefined {
   let message: string | undefined;
   const stop = (text: string) => {
     message = text;

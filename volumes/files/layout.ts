@@ -26,6 +26,7 @@ import type { Source, VolumeDeclaration } from '../declaration/types.ts';
 import { type FileContent, wholeContent } from './content.ts';
 import type { Access } from './files.ts';
 import { encodePem, type PemBlock } from './pem.ts';
+import { withoutRoots } from './roots.ts';
 
 /** A file of the volume. Owners are absent where the agent may not set them. */
 export interface ProjectedFile extends Access {
@@ -135,7 +136,8 @@ export function layOut(
       }
       const { key, other } = access.files(source);
       const keyBlock: PemBlock = { label: 'PRIVATE KEY', bytes: content.privateKey };
-      const chain = certificateBlocks(content.certificates);
+      const { certificates } = content;
+      const chain = certificateBlocks(source.roots === 'drop' ? withoutRoots(certificates) : certificates);
       const blocks = {
         credentialBundlePath: [keyBlock, ...chain],
         keyPath: [keyBlock],

@@ -7,10 +7,10 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VolumeError } from '../base/errors.ts';
+import { contextOption } from '../base/selinux.ts';
 import { lstat } from '../files/hold.ts';
 import { removeContents } from '../files/remove.ts';
 import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
-import { contextOption } from './selinux.ts';
 
 const tmpfsMagic = 0x0102_1994;
 const commandTimeoutMs = 30_000;

@@ -68,8 +68,20 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
     ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
     ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+    ...drops(value, 'roots'),
     ...access(value),
   };
+}
+
+/** A field that is there only where something is dropped. */
+function drops<Name extends string>(value: Fields, name: Name): { readonly [N in Name]?: 'drop' } {
+  if (value[name] === undefined) {
+    return {};
+  }
+  if (value[name] !== 'drop') {
+    throw new TypeError(`${name} is not "drop"`);
+  }
+  return { [name]: 'drop' } as { readonly [N in Name]?: 'drop' };
 }
 
 function requestedNames(value: Fields): RequestedNames {
@@ -87,6 +99,7 @@ function clusterTrustBundle(value: Fields, index: number): ClusterTrustBundleSou
     index,
     select: selection(part(value, 'select')),
     optional: flag(value, 'optional'),
+    ...drops(value, 'expired'),
     path: path(value, 'path', index),
     ...access(value),
   };

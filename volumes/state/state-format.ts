@@ -8,6 +8,7 @@
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
+import { isSELinuxContext } from '../base/selinux.ts';
 import type {
   CertificateRecord,
   FileOwner,
@@ -18,7 +19,6 @@ import type {
   TrustRecord,
   VolumeRecord,
 } from '../base/volume.ts';
-import { isSELinuxContext } from '../mounts/selinux.ts';
 import { decodeDeclaration } from './declaration-format.ts';
 import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, time } from './json-fields.ts';
 

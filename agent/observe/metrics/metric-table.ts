@@ -183,6 +183,12 @@ export const metricTable = {
     help: 'Trust anchors that could not be provided: missing (nothing matches), refused (over a limit, or unreadable), or the kind of error that kept them from the files.',
     labels: ['error'],
   },
+  anchorsExpired: {
+    name: 'podcert_agent_trust_anchor_expiries_total',
+    kind: 'counter',
+    help: 'Times that trust anchors selected by a source were found expired, more than before: kept in the file, or dropped from it, as the source says.',
+    labels: ['outcome'],
+  },
   watchRestarts: {
     name: 'podcert_agent_watch_restarts_total',
     kind: 'counter',

@@ -147,6 +147,10 @@ function trustLine(notice: TrustNotice): Line {
       return { level: 'warn', message: 'trust anchors missing', fields: { detail: notice.message } };
     case 'anchorsRefused':
       return { level: 'warn', message: 'trust anchors cannot be used', fields: { detail: notice.message } };
+    case 'anchorsExpired': {
+      const message = notice.dropped ? 'expired trust anchors left out' : 'trust anchors have expired';
+      return { level: 'warn', message, fields: { certificates: notice.expired } };
+    }
     case 'anchorsNotWritten': {
       const { error, retryAt } = notice;
       return { level: 'warn', message: 'trust anchors not written', fields: { error, retryAt: timeText(retryAt) } };

@@ -120,6 +120,9 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
       case 'anchorsRefused':
         metrics.count('anchorFailures', { error: 'refused' });
         break;
+      case 'anchorsExpired':
+        metrics.count('anchorsExpired', { outcome: notice.dropped ? 'dropped' : 'kept' });
+        break;
       case 'anchorsNotWritten':
         metrics.count('anchorFailures', { error: notice.error.code });
         break;

@@ -80,6 +80,8 @@ function eventOf(notice: Notice): EventText | undefined {
         'There is no bundle to create: the source has to select others, or ask whoever publishes these to correct them.',
         'Anchors that are in the volume stay, and the files follow by themselves.',
       ]);
+    case 'anchorsExpired':
+      return anchorsExpired(notice);
     case 'anchorsNotWritten':
       return notWritten(notice, 'trust anchors', notice.error, notice.retryAt);
     case 'mountedBySubPath':
@@ -108,6 +110,19 @@ function eventOf(notice: Notice): EventText | undefined {
     default:
       return unreachable(notice);
   }
+}
+
+function anchorsExpired(notice: Notice & { readonly type: 'anchorsExpired' }): EventText {
+  const { expired, dropped } = notice;
+  const [number, have, are, stay] = expired === 1 ? ['one', 'has', 'is', 'stays'] : [expired, 'have', 'are', 'stay'];
+  return warning('TrustAnchorsExpired', [
+    `${place(notice)}: ${number} of the trust anchors selected ${have} expired`,
+    dropped ? `and ${are} left out of the file, as the source says (expired: drop).` : `and ${stay} in the file.`,
+    'Whoever publishes the ClusterTrustBundle should take expired anchors out of it;',
+    dropped
+      ? 'what they signed is no longer trusted.'
+      : 'with expired: drop in the source the agent does so for this volume.',
+  ]);
 }
 
 function mountedBySubPath({ volume, containers }: Notice & { readonly type: 'mountedBySubPath' }): EventText {

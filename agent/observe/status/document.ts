@@ -78,6 +78,10 @@ export interface TrustAnchorEntry {
   readonly of: string;
   readonly optional: boolean;
   readonly file: string;
+  /** How many of the anchors selected have expired, where any has. */
+  readonly expired?: number;
+  /** Set where the file goes without those. */
+  readonly dropsExpired?: true;
 }
 
 /** Longest text that somebody else wrote, in characters. */
@@ -106,7 +110,13 @@ export function statusDocument(sources: StatusSources): StatusDocument {
   };
 }
 
-function volumeEntry({ volume, status, credentials, waitsForAnchorsSince }: VolumeSnapshot): VolumeEntry {
+function volumeEntry({
+  volume,
+  status,
+  credentials,
+  expiredAnchors,
+  waitsForAnchorsSince,
+}: VolumeSnapshot): VolumeEntry {
   const { pod, volumeName, declaration } = volume;
   const known = new Map(credentials.map((credential) => [credential.source, credential]));
   return {
@@ -122,7 +132,7 @@ function volumeEntry({ volume, status, credentials, waitsForAnchorsSince }: Volu
       .map((source) => credentialEntry(source, known.get(source.index))),
     trustAnchors: declaration.sources
       .filter((source) => source.kind === 'clusterTrustBundle')
-      .map((source) => trustAnchorEntry(source)),
+      .map((source) => trustAnchorEntry(source, expiredAnchors?.get(source.index))),
   };
 }
 
@@ -162,6 +172,16 @@ function moment<K extends string>(key: K, time: number | undefined): { readonly 
   return (time === undefined ? {} : { [key]: timeText(time) }) as { readonly [P in K]?: string };
 }
 
-function trustAnchorEntry({ index, select, optional, path }: ClusterTrustBundleSource): TrustAnchorEntry {
-  return { source: index, of: select.by === 'name' ? select.name : select.signerName, optional, file: path };
+function trustAnchorEntry(
+  { index, select, optional, path, expired: handling }: ClusterTrustBundleSource,
+  expired: number | undefined,
+): TrustAnchorEntry {
+  return {
+    source: index,
+    of: select.by === 'name' ? select.name : select.signerName,
+    optional,
+    file: path,
+    ...(expired === undefined ? {} : { expired }),
+    ...(handling === 'drop' ? { dropsExpired: true } : {}),
+  };
 }

@@ -50,9 +50,10 @@ function signerOf(volume: VolumeEntry, credential: CredentialEntry | undefined):
 function fileList(volume: VolumeEntry, credential: CredentialEntry | undefined): Html {
   const own = (credential?.files ?? []).map((file) => html`<code>${file}</code>`);
   const signer = signerOf(volume, credential);
-  const anchors = volume.trustAnchors.map(
-    ({ of, file }) => html`<code>${file}</code> <span class="soft">anchors${of === signer ? '' : ` of ${of}`}</span>`,
-  );
+  const anchors = volume.trustAnchors.map(({ of, file, expired = 0 }) => {
+    const about = `${of === signer ? '' : ` of ${of}`}${expired === 0 ? '' : `, ${expired} expired`}`;
+    return html`<code>${file}</code> <span class="soft">anchors${about}</span>`;
+  });
   const [first, ...more] = [...own, ...anchors];
   if (first === undefined || more.length === 0) {
     return html`<br>${first}`;

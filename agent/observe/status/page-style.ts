@@ -78,6 +78,7 @@ svg { display: block; width: 190px; height: 14px; margin: 0.2rem 0; }
 @media (max-width: 40em) {
   tbody tr { grid: "pod state" "volume key" "signer next" "validity validity" / 1fr auto; }
   td:nth-child(4), td:nth-child(5), td:nth-child(7) { max-width: 9.5rem; text-align: right; }
+  td:nth-child(6) svg { width: 150px; }
   td:nth-child(6):not(:empty) { display: flex; flex-wrap: wrap; gap: 0 0.6rem; }
   td:nth-child(1) br, td:nth-child(7) br { display: none; }
   td:nth-child(1) br + .soft, td:nth-child(7) .soft { margin-left: 0.4em; }

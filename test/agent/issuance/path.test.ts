@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { parseCertificate } from '../../../agent/issuance/certificate.ts';
 import {
   ascend,
   mostAnchorsCompared,
   mostSignatureChecks,
+  mostSignatureWork,
   TooManySignatures,
   verifiesAgainst,
 } from '../../../agent/issuance/path.ts';
@@ -164,4 +166,26 @@ it('certificates of one name cost no more signatures than the limit', async () =
   assert.ok(others.length ** 2 > mostSignatureChecks, `${others.length ** 2} is not more than ${mostSignatureChecks}`);
   assert.throws(() => ascend(below, others.map(parseCertificate), now), TooManySignatures);
   assert.equal(verifiesAgainst([below.der, ...others], [await cert('one', 'one')], now), undefined);
+});
+
+it('certificates of one name with keys that take long cost no more work than the limit', async () => {
+  const long = { name: 'ECDSA', namedCurve: 'P-521' };
+  const [low, high] = await Promise.all(
+    ['CN=low', 'CN=high'].map(
+      async (name): Promise<Holder> => ({
+        name,
+        keys: await webcrypto.subtle.generateKey(long, true, ['sign', 'verify']),
+      }),
+    ),
+  );
+  assert.ok(low && high, 'there are two holders');
+  const below = parseCertificate(await certify(holders.leaf, low, { ca: false }));
+  const others = async (count: number) =>
+    (await Promise.all(Array.from({ length: count }, () => certify(low, high)))).map(parseCertificate);
+  // Each signature of P-521 takes eight units.
+  const most = mostSignatureWork / 8;
+  assert.equal(ascend(below, await others(most), now).certificates.length, most + 1);
+  const tooMany = await others(most + 1);
+  assert.ok(tooMany.length < mostSignatureChecks, 'they are fewer than the signatures of any kind');
+  assert.throws(() => ascend(below, tooMany, now), TooManySignatures);
 });

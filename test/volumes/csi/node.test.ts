@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VolumeError } from '../../../volumes/base/errors.ts';
+import { contextOption } from '../../../volumes/base/selinux.ts';
 import { type NodePublishVolumeRequest, readPublish } from '../../../volumes/csi/node.ts';
 import { CallError, isExpected, statusOfError, statusOfOutcome } from '../../../volumes/csi/status.ts';
-import { contextOption } from '../../../volumes/mounts/selinux.ts';
 import { podUID } from '../support.ts';
 import { publishRequest, targetPath } from './support.ts';
 

@@ -541,3 +541,18 @@ test('a mode that lets everybody read a private key is refused, and one for cert
   assert.deepEqual(certificateFaults({ mode: '0640' }), []);
   assert.deepEqual(certificateFaults({ mode: '0644', keyPath: '', certificateChainPath: 'chain.pem' }), []);
 });
+
+test('roots are kept or dropped, and nothing else is understood', () => {
+  const read = (roots: unknown) => {
+    const source = { signerName: 'example.com/mesh', keyType: 'ED25519', keyPath: 'key.pem', roots };
+    const parsed = parseDeclaration({ sources: JSON.stringify([{ podCertificate: source }]) });
+    const [first] = parsed.ok ? parsed.declaration.sources : [];
+    return parsed.ok ? first?.kind === 'podCertificate' && first.roots : parsed.faults.map(({ message }) => message);
+  };
+  assert.equal(read('drop'), 'drop');
+  for (const kept of ['keep', '', null, undefined]) {
+    assert.equal(read(kept), undefined, String(kept));
+  }
+  assert.deepEqual(read('Drop'), ['must be keep or drop, not "Drop"']);
+  assert.deepEqual(read(true), ['must be a string: put "true" in quotes']);
+});

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { readYaml } from '../../../volumes/declaration/yaml.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
+import { readYamlInSteps } from '../../../volumes/declaration/yaml.ts';
+
+const readYaml = (text: string) => atOnce(readYamlInSteps(text));
 
 function messageOf(text: string): string {
   const read = readYaml(text);

@@ -361,6 +361,7 @@ test('every field of a record is checked when it is read', () => {
     [{ declaration: {} }, /sources is not a list/],
     [{ declaration: { sources: [], defaultMode: 0o1000 } }, /defaultMode is not a file mode/],
     [{ declaration: { sources: [], defaultUser: -1 } }, /defaultUser is not a numeric id/],
+    [sources({ ...certificate, roots: 'keep' }), /roots is not "drop"/],
     [sources({ ...certificate, mode: 0o1000 }), /mode is not a file mode/],
     [sources({ ...certificate, user: 'root' }), /user is not a number/],
     [sources(1), /sources\[0\] is not an object/],

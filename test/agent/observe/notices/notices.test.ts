@@ -359,6 +359,26 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { ...anchors, type: 'anchorsExpired', expired: 2, dropped: false },
+    line: { level: 'warn', message: 'trust anchors have expired', certificates: 2 },
+    series: ['trust_anchor_expiries_total{outcome="kept"} 1'],
+    event: [
+      'Warning',
+      'TrustAnchorsExpired',
+      /sources\[1\]: 2 of the trust anchors selected have expired and stay in the file\./,
+    ],
+  },
+  {
+    notice: { ...anchors, type: 'anchorsExpired', expired: 1, dropped: true },
+    line: { level: 'warn', message: 'expired trust anchors left out', certificates: 1 },
+    series: ['trust_anchor_expiries_total{outcome="dropped"} 1'],
+    event: [
+      'Warning',
+      'TrustAnchorsExpired',
+      /one of the trust anchors selected has expired and is left out of the file/,
+    ],
+  },
+  {
     notice: { ...anchors, type: 'anchorsNotWritten', error: error('Internal', 'no space'), retryAt: moment },
     line: {
       level: 'warn',

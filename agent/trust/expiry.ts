@@ -1,0 +1,151 @@
+/**
+ * When trust anchors expire. A verifier refuses what leads to an expired anchor, or, as OpenSSL does for one that it is given by itself,
+ * may not even say why; so a source is told how many of its anchors have expired, and loses them where it says `expired: drop`. What has
+ * expired is looked at anew when the next one does.
+ *
+ * Validity: RFC 5280, section 4.1.2.5.
+ */
+import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
+import { contentOf, elementsOf } from '../base/der.ts';
+import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
+import type { Clock } from '../time/clock.ts';
+
+interface Watched {
+  readonly tell: () => void;
+  /** When the next of its anchors expires, milliseconds since the epoch. */
+  next: number;
+}
+
+/** The same anchors, with what has expired of them. */
+export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
+  /** Sources of one selection are told of the same array: it is read once. */
+  const known = new WeakMap<readonly Uint8Array[], readonly number[]>();
+  const kept = new WeakMap<
+    readonly Uint8Array[],
+    { readonly until: number; readonly certificates: readonly Uint8Array[] }
+  >();
+  const watched = new Set<Watched>();
+  let armedFor = Number.POSITIVE_INFINITY;
+  let disarm = (): void => {};
+
+  /** One alarm for all: the earliest. */
+  const arm = (): void => {
+    const next = [...watched].reduce((earliest, entry) => Math.min(earliest, entry.next), Number.POSITIVE_INFINITY);
+    if (next === armedFor) {
+      return;
+    }
+    disarm();
+    armedFor = next;
+    disarm = Number.isFinite(next) ? clock.at(next, ring) : () => {};
+  };
+
+  const ring = (): void => {
+    armedFor = Number.POSITIVE_INFINITY;
+    const now = clock.now();
+    for (const entry of [...watched].filter(({ next }) => next <= now)) {
+      entry.tell();
+    }
+    arm();
+  };
+
+  const expiriesOf = (certificates: readonly Uint8Array[]): readonly number[] => {
+    const expiries = known.get(certificates) ?? certificates.map(expiryOf);
+    known.set(certificates, expiries);
+    return expiries;
+  };
+
+  /** What is left of them: the same array for the same ones, so that sources with the same content share its bytes. */
+  const unexpired = (certificates: readonly Uint8Array[], now: number, next: number): readonly Uint8Array[] => {
+    const before = kept.get(certificates);
+    if (before?.until === next) {
+      return before.certificates;
+    }
+    const expiries = expiriesOf(certificates);
+    const left = certificates.filter((_, index) => (expiries[index] ?? next) > now);
+    kept.set(certificates, { until: next, certificates: left });
+    return left;
+  };
+
+  const judge = (source: ClusterTrustBundleSource, certificates: readonly Uint8Array[], entry: Watched): Anchors => {
+    const now = clock.now();
+    const expiries = expiriesOf(certificates);
+    entry.next = expiries.reduce((next, time) => (time > now && time < next ? time : next), Number.POSITIVE_INFINITY);
+    const expired = expiries.filter((time) => time <= now).length;
+    if (expired === 0) {
+      return { type: 'found', certificates };
+    }
+    if (source.expired !== 'drop') {
+      return { type: 'found', certificates, expired };
+    }
+    return expired < certificates.length
+      ? { type: 'found', certificates: unexpired(certificates, now, entry.next), expired }
+      : { type: 'missing', message: `all ${expired} trust anchors selected have expired, and the source drops them` };
+  };
+
+  return {
+    subscribe(source, listener) {
+      let latest: readonly Uint8Array[] | undefined;
+      const entry: Watched = {
+        next: Number.POSITIVE_INFINITY,
+        tell: () => {
+          if (latest !== undefined) {
+            listener(judge(source, latest, entry));
+          }
+        },
+      };
+      watched.add(entry);
+      const unsubscribe = trust.subscribe(source, (anchors) => {
+        latest = anchors.type === 'found' ? anchors.certificates : undefined;
+        entry.next = Number.POSITIVE_INFINITY;
+        if (latest === undefined) {
+          listener(anchors);
+        } else {
+          entry.tell();
+        }
+        arm();
+      });
+      return () => {
+        unsubscribe();
+        watched.delete(entry);
+        arm();
+      };
+    },
+  };
+}
+
+const utcTime = 0x17;
+const generalizedTime = 0x18;
+const versionField = 0xa0;
+
+/** A certificate's notAfter, milliseconds since the epoch; never, where it cannot be read: nothing is dropped for that. */
+export function expiryOf(der: Uint8Array): number {
+  try {
+    const [certificate] = elementsOf(der);
+    const [body] = elementsOf(contentOf(certificate));
+    const fields = elementsOf(contentOf(body));
+    // Before the validity: version, where there is one, serial number, algorithm, issuer.
+    const validity = fields[fields[0]?.tag === versionField ? 4 : 3];
+    const [, notAfter] = elementsOf(contentOf(validity));
+    return notAfter === undefined ? Number.POSITIVE_INFINITY : timeOf(notAfter.tag, notAfter.content);
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return Number.POSITIVE_INFINITY;
+    }
+    throw error;
+  }
+}
+
+/** `YYMMDDHHMMSSZ`, of the years 1950 to 2049, or `YYYYMMDDHHMMSSZ`. */
+function timeOf(tag: number, content: Uint8Array): number {
+  const text = Buffer.from(content).toString('latin1');
+  const digits = /^(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);
+  const [year = '', ...rest] = digits?.slice(1) ?? [];
+  const isKnown = (tag === utcTime && year.length === 2) || (tag === generalizedTime && year.length === 4);
+  if (!isKnown) {
+    return Number.POSITIVE_INFINITY;
+  }
+  const century = Number(year) < 50 ? '20' : '19';
+  const [month, day, hour, minute, second] = rest;
+  const time = Date.parse(`${tag === utcTime ? century : ''}${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(time) ? Number.POSITIVE_INFINITY : time;
+}
