@@ -47,12 +47,16 @@ function withoutToken(run: string): string {
   return run;
 }
 
+/** How much more than it keeps a line looks at, since what is taken out makes room. */
+const lookedAtPerCharacter = 4;
+
 /**
  * Text in one line of at most `limit` characters: control characters, which can end a line, command a terminal or turn the
  * direction of what follows, become spaces.
  */
 export function singleLine(text: string, limit: number): string {
-  const flat = redact(text)
+  // What is far behind the limit is not looked at; a secret that is cut off there is told by what is left of it.
+  const flat = redact(text.slice(0, lookedAtPerCharacter * limit))
     .replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ')
     .trim();
   return flat.length <= limit ? flat : `${flat.slice(0, limit - 1)}…`;

@@ -43,8 +43,12 @@ export function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Momen
       return pause(attempt, { kind: 'lost', why: 'deleted' }, at, { requestName });
     case 'refused':
       return whenRefused(state, event, at);
-    case 'hindered':
-      return tellOfWaiting({ ...state, hurdle: event.hurdle }, at, []);
+    case 'hindered': {
+      const { turn } = event.hurdle;
+      const isAnothers = turn !== (state.hurdle?.turn ?? 'signer');
+      const giveUpAt = isAnothers ? at.now + patience(timeLeft(attempt.current, at), turn) : state.giveUpAt;
+      return tellOfWaiting({ ...state, hurdle: event.hurdle, giveUpAt }, at, []);
+    }
     default:
       return unchanged(state);
   }

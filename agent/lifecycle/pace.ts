@@ -10,6 +10,8 @@ const minutes = 60 * seconds;
 const fiveMinutes = 5 * minutes;
 /** The controller manager deletes requests that are older than 15 minutes, looking every 5. */
 const requestLifetime = 20 * minutes;
+/** It deletes CertificateSigningRequests that nobody has approved or denied after a day. */
+const approvalLifetime = 24 * 60 * minutes;
 /** The kubelet calls a refresh overdue ten minutes after beginRefreshAt. */
 const overdueAfter = 10 * minutes;
 const shortestPause = 1 * seconds;
@@ -143,10 +145,12 @@ export function shortestWokenPause(isDeterministic: boolean): number {
 
 /**
  * How long to wait for a signer before asking anew: as long as the API server keeps the request, but with a valid
- * certificate at most half of the time it has left, so that there is another attempt before notAfter.
+ * certificate at most half of the time it has left, so that there is another attempt before notAfter. A request that a person
+ * has yet to approve keeps its name for a day: they would find another one each time they look.
  */
-export function patience(timeLeftMs: number): number {
-  return timeLeftMs > 0 ? Math.min(Math.max(timeLeftMs / 2, shortestPatience), requestLifetime) : requestLifetime;
+export function patience(timeLeftMs: number, turn: 'approver' | 'signer' = 'signer'): number {
+  const longest = turn === 'approver' ? approvalLifetime : requestLifetime;
+  return timeLeftMs > 0 ? Math.min(Math.max(timeLeftMs / 2, shortestPatience), longest) : longest;
 }
 
 /** Whether a signer wants its certificate refreshed when less than a tenth of its lifetime is left: little for a second attempt. */

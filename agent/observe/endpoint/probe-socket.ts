@@ -10,7 +10,7 @@ import { type Health, healthReply } from '../health.ts';
 import type { Logger } from '../log/log.ts';
 import { type Reply, textReply } from '../reply.ts';
 import type { StatusSources } from '../status/document.ts';
-import { statusReply } from '../status/status.ts';
+import { createStatusReply } from '../status/status.ts';
 import { type RetrySources, retryReply } from './retry.ts';
 import { pathOf, queryOf, replyWith, startServer } from './serving.ts';
 
@@ -35,7 +35,8 @@ const limits = { headersTimeout: 5_000, requestTimeout: 5_000, connectionsChecki
 export async function openProbeSocket(options: ProbeSocketOptions): Promise<() => Promise<void>> {
   const { path, health, retry, log } = options;
   const checks: Readonly<Record<string, Health['live']>> = { '/livez': health.live, '/readyz': health.ready };
-  const replyOf = (asked: string, request: IncomingMessage): Reply => {
+  const statusReply = createStatusReply();
+  const replyOf = async (asked: string, request: IncomingMessage): Promise<Reply> => {
     switch (asked) {
       case '/retry':
         return retryReply(request, retry);
@@ -49,7 +50,7 @@ export async function openProbeSocket(options: ProbeSocketOptions): Promise<() =
     limits,
     replyWith(async (request) => {
       const asked = pathOf(request);
-      const reply = replyOf(asked, request);
+      const reply = await replyOf(asked, request);
       return { ...reply, headers: { ...reply.headers, Connection: 'close' } };
     }, log),
   );

@@ -6,7 +6,7 @@ import { type Health, healthReply } from '../health.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { type Reply, textReply } from '../reply.ts';
 import type { StatusSources } from '../status/document.ts';
-import { statusReply } from '../status/status.ts';
+import { createStatusReply } from '../status/status.ts';
 
 /** The parts of a request that its answer depends on. */
 export interface Question {
@@ -33,6 +33,7 @@ export interface RouteSources {
 
 /** Routes by their path. */
 export function createRoutes({ metrics, health, status, flags }: RouteSources): ReadonlyMap<string, Route> {
+  const statusReply = createStatusReply();
   let rendering: Promise<Reply> | undefined;
   const render = async (): Promise<Reply> => {
     const { contentType, body } = await metrics.render();

@@ -5,6 +5,7 @@
  *
  * Moments are RFC 3339 in UTC.
  */
+import type { Steps } from '../../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource, PodCertificateSource } from '../../../volumes/declaration/types.ts';
 import { singleLine } from '../../base/redact.ts';
 import type { CredentialSnapshot, CredentialStateName } from '../../lifecycle/notices.ts';
@@ -87,10 +88,13 @@ export interface TrustAnchorEntry {
 /** Longest text that somebody else wrote, in characters. */
 const maxTextLength = 500;
 
-/** The document as of now. */
-export function statusDocument(sources: StatusSources): StatusDocument {
+/** The document as of now, in steps: a node may have tens of thousands of credentials, each with a signer's text. */
+export function* statusDocumentInSteps(sources: StatusSources): Steps<StatusDocument> {
   const checks = sources.ready();
-  const volumes = sources.volumes().map(volumeEntry);
+  const volumes: VolumeEntry[] = [];
+  for (const volume of sources.volumes()) {
+    volumes.push(yield* volumeEntry(volume));
+  }
   const states = { not_yet_issued: 0, fresh: 0, overdue_for_refresh: 0, expired: 0, denied: 0, failed: 0, ended: 0 };
   for (const { state } of volumes.flatMap(({ credentials }) => credentials)) {
     states[state] += 1;
@@ -110,15 +114,22 @@ export function statusDocument(sources: StatusSources): StatusDocument {
   };
 }
 
-function volumeEntry({
+function* volumeEntry({
   volume,
   status,
   credentials,
   expiredAnchors,
   waitsForAnchorsSince,
-}: VolumeSnapshot): VolumeEntry {
+}: VolumeSnapshot): Steps<VolumeEntry> {
   const { pod, volumeName, declaration } = volume;
   const known = new Map(credentials.map((credential) => [credential.source, credential]));
+  const entries: CredentialEntry[] = [];
+  for (const source of declaration.sources) {
+    if (source.kind === 'podCertificate') {
+      entries.push(credentialEntry(source, known.get(source.index)));
+      yield;
+    }
+  }
   return {
     namespace: pod.namespace,
     pod: pod.name,
@@ -127,9 +138,7 @@ function volumeEntry({
     status: status.type,
     ...(status.type === 'ready' ? {} : { message: singleLine(status.message, maxTextLength) }),
     ...moment('waitsForAnchorsSince', waitsForAnchorsSince),
-    credentials: declaration.sources
-      .filter((source) => source.kind === 'podCertificate')
-      .map((source) => credentialEntry(source, known.get(source.index))),
+    credentials: entries,
     trustAnchors: declaration.sources
       .filter((source) => source.kind === 'clusterTrustBundle')
       .map((source) => trustAnchorEntry(source, expiredAnchors?.get(source.index))),

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { begin, retryTime, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
-import type { CredentialEvent, CredentialState, Found } from '../../../agent/lifecycle/credential-state.ts';
+import type { CredentialEvent, CredentialState, Found, Moment } from '../../../agent/lifecycle/credential-state.ts';
 import type { CertificateRecord, PendingRequest } from '../../../volumes/base/volume.ts';
 import { hour, minute } from './world.ts';
 
@@ -126,6 +126,23 @@ test('what a request waits for is told once it has lasted, again when it changes
     '248 change 248 again',
     '496 change 496 again',
   ]);
+});
+
+test('a request that somebody has to approve keeps its name for a day, and its signer then has the usual time', () => {
+  const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
+  const at = (ms: number): Moment => ({ now: now + ms, random: 0.5 });
+  let { state } = step(submitting, { type: 'submitted' }, at(0));
+  const giveUpAt = (): number => (state.name === 'awaiting' ? state.giveUpAt - now : Number.NaN);
+  assert.equal(giveUpAt(), hour / 3);
+  for (const [ms, text] of [
+    [1000, 'no approval'],
+    [hour, 'no approval, and again'],
+  ] as const) {
+    state = step(state, { type: 'hindered', hurdle: { turn: 'approver', text } }, at(ms)).state;
+    assert.equal(giveUpAt(), 1000 + 24 * hour, 'other words about the same thing win no time');
+  }
+  state = step(state, { type: 'hindered', hurdle: { turn: 'signer', text: 'no signature' } }, at(5 * hour)).state;
+  assert.equal(giveUpAt(), 5 * hour + hour / 3);
 });
 
 test('a refusal of an earlier run counts until its pause is over, and not where the clock says nothing about it', () => {

@@ -173,6 +173,8 @@ test('a signer is waited for as long as the request lives, and half of the time 
   assert.equal(patience(24 * hour), 20 * minute);
   assert.equal(patience(10 * minute), 5 * minute);
   assert.equal(patience(2000), 5000);
+  assert.equal(patience(0, 'approver'), 24 * hour);
+  assert.equal(patience(8 * hour, 'approver'), 4 * hour);
 });
 
 test('a refresh for a mismatch comes after a time to settle, within half an hour the first time, and never later than planned', () => {

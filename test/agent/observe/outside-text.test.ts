@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { singleLine } from '../../../agent/base/redact.ts';
 import { formatLine } from '../../../agent/observe/log/log-text.ts';
-import { statusDocument } from '../../../agent/observe/status/document.ts';
+import { statusDocumentInSteps } from '../../../agent/observe/status/document.ts';
 import { statusPage } from '../../../agent/observe/status/page.ts';
 import { readSelection } from '../../../agent/observe/status/selection.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import { podWith } from './status/volumes.ts';
 import { statusSources } from './subjects.ts';
 
@@ -15,7 +16,7 @@ const hostile = `denied${[...bidirectional, ...controls].join('x')}<script>alert
 
 function pageOf(lastError: string, query = '', pods = 1): string {
   const volumes = Array.from({ length: pods }, (_, index) => podWith(`web-${index}`, { state: 'denied', lastError }));
-  const document = statusDocument({ ...statusSources(volumes), ready: () => [] });
+  const document = atOnce(statusDocumentInSteps({ ...statusSources(volumes), ready: () => [] }));
   return statusPage(document, readSelection(new URLSearchParams(query)));
 }
 

@@ -3,8 +3,9 @@ import { describe, test } from 'node:test';
 import type { VolumeSnapshot } from '../../../../agent/lifecycle/volume-status.ts';
 import type { HealthCheck } from '../../../../agent/observe/health.ts';
 import { pagePolicy } from '../../../../agent/observe/status/page.ts';
-import { statusReply } from '../../../../agent/observe/status/status.ts';
+import { statusReplyInSteps } from '../../../../agent/observe/status/status.ts';
 import { fromNow, spanText } from '../../../../agent/time/span-text.ts';
+import { atOnce } from '../../../../volumes/base/steps.ts';
 import { statusSources } from '../subjects.ts';
 import { anchorsOnly, fresh, hours, now, podWith } from './volumes.ts';
 
@@ -15,7 +16,7 @@ const unwell: readonly HealthCheck[] = [
 
 function ask(volumes: readonly VolumeSnapshot[], query: string, accept = '', checks: readonly HealthCheck[] = []) {
   const sources = { ...statusSources(volumes), ready: () => checks };
-  return statusReply(sources, new URLSearchParams(query), accept);
+  return atOnce(statusReplyInSteps(sources, new URLSearchParams(query), accept));
 }
 
 /** The pods of the page's lines, in their order. */
@@ -258,4 +259,25 @@ test('spans of time are told in their two largest units', () => {
   assert.equal(fromNow(5_000, 0), 'in 5 s');
   assert.equal(fromNow(0, 5_000), '5 s ago');
   assert.equal(fromNow(5_000, 4_500), 'now');
+});
+
+test('the status of many credentials with long texts is made in steps, none of which tells of many', () => {
+  const text = 'x'.repeat(8_000);
+  const many = Array.from({ length: 300 }, (_, index) => podWith(`web-${index}`, { state: 'denied', lastError: text }));
+  for (const [format, least] of [
+    ['json', 600],
+    ['text', 300],
+    ['html', 300],
+  ] as const) {
+    const steps = statusReplyInSteps(
+      { ...statusSources(many), ready: () => [] },
+      new URLSearchParams(`format=${format}`),
+      '',
+    );
+    let count = 0;
+    for (let step = steps.next(); step.done !== true; step = steps.next()) {
+      count += 1;
+    }
+    assert.ok(count >= least, `${format} is made in ${count} steps`);
+  }
 });

@@ -1,0 +1,264 @@
+/** Inputs by which a pod's author, a signer or whoever else may write to the API server could keep an agent busy, one by one. */
+import type { ApiObject, JsonObject } from '../../sandbox/base/objects.ts';
+import { derOf, makeAuthority } from '../agent/trust/authorities.ts';
+import { until, withinBound } from '../support/bounded.ts';
+import { fullBundle, longestBundleBytes } from '../support/full-bundles.ts';
+import type { AgentProcess, RealNode } from './real-node.ts';
+
+export interface HostileNode extends RealNode {
+  readonly agent: AgentProcess;
+}
+
+export interface HostileInput {
+  readonly name: string;
+  /** Brings the input to the agent, and waits until it has dealt with it. @param round makes names that are new */
+  feed(node: HostileNode, round: string): Promise<void>;
+}
+
+/** What is left of 64 KiB beside a comment that makes a text another one: verdicts are remembered. */
+const longestDeclaration = 64 * 1024 - 4;
+const requestsResource = 'podcertificaterequests.certificates.k8s.io';
+const bundlesResource = 'clustertrustbundles.certificates.k8s.io';
+
+const repeated = (text: string, length: number): string => text.repeat(Math.floor(length / text.length));
+const numbered = (count: number, text: (index: number) => string): string =>
+  Array.from({ length: count }, (_, index) => text(index)).join('');
+
+/** The greatest of each shape. */
+const declarations: Readonly<Record<string, string>> = {
+  'open lists': repeated('[', longestDeclaration),
+  commas: repeated('[,', longestDeclaration),
+  'nested lists': `${repeated('[', 30_000)}${repeated(']', 30_000)}`,
+  'nested JSON': repeated('{"a":', longestDeclaration),
+  dashes: repeated('- ', longestDeclaration),
+  indentation: numbered(350, (index) => `${' '.repeat(index)}a:\n`),
+  keys: numbered(9_000, (index) => `a${index}:\n`),
+  'flow keys': `{${numbered(9_000, (index) => `a${index},`)}}`,
+  'equal keys': repeated('a: 1\n', longestDeclaration),
+  anchors: repeated('- &a [*a]\n', longestDeclaration),
+  tags: repeated('- !!str a\n', longestDeclaration),
+  documents: repeated('---\n', longestDeclaration),
+  comments: repeated('#\n', longestDeclaration),
+  'line ends': repeated('\n', longestDeclaration),
+  escapes: `"${repeated('\\u0001', longestDeclaration - 10)}"`,
+  'folded text': `"${repeated('a\n\n', longestDeclaration - 10)}"`,
+  'block text': `a: |\n${repeated('  a\n', longestDeclaration - 10)}`,
+  'plain text': repeated('a b ', longestDeclaration),
+  numbers: `[${repeated('1,', 16_000)}1]`,
+  'a huge number': repeated('9', longestDeclaration),
+  hexadecimal: `0x${repeated('f', longestDeclaration - 10)}`,
+  'a fraction': `0.${repeated('1', longestDeclaration - 10)}e9`,
+  quotes: repeated('""', longestDeclaration),
+  colons: repeated(':', longestDeclaration),
+  'question marks': repeated('? ', longestDeclaration),
+  'unknown sources': repeated('- a: 1\n', 24_000),
+  'unknown fields': `- podCertificate: {${numbered(5_000, (index) => `a${index}: 1,`)}}`,
+  annotations: `- podCertificate:\n    signerName: example.com/mesh\n    keyType: ED25519\n    keyPath: k\n    userAnnotations: {${numbered(
+    2_400,
+    (index) => `"a.example/${index}": "x",`,
+  )}}`,
+  sources: numbered(
+    256,
+    (index) =>
+      `- clusterTrustBundle: {name: nobody-${index}, optional: true, path: "${numbered(15, (part) => `${part}-${index}/`)}ca.pem"}\n`,
+  ),
+  'equal paths': numbered(256, () => `- clusterTrustBundle: {name: nobody, optional: true, path: ca.pem}\n`),
+};
+
+async function deal(
+  node: HostileNode,
+  name: string,
+  volumes: readonly { name: string; sources: string }[],
+): Promise<void> {
+  const told = eventOn(node, name);
+  await node.cluster.admin.createPod({ name, volumes });
+  await withinBound(
+    Promise.race([told, node.agent.logged((line) => line['pod'] === name)]),
+    `pod ${name} to be dealt with`,
+  );
+}
+
+/** Resolves with the first event on a pod: the kubelet's, for a volume that is refused. */
+function eventOn(node: HostileNode, pod: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const unsubscribe = node.cluster.apiServer.store.subscribe(({ resource, object }) => {
+    if (resource === 'events' && (object['involvedObject'] as JsonObject | undefined)?.['name'] === pod) {
+      unsubscribe();
+      resolve();
+    }
+  });
+  return promise;
+}
+
+const declarationInputs: readonly HostileInput[] = Object.entries(declarations).map(([shape, sources]) => ({
+  name: `declaration of ${shape}`,
+  feed: async (node, round) => {
+    const name = `declaration-${round}-${shape.toLowerCase().replaceAll(' ', '-')}`;
+    await deal(node, name, [{ name: 'mtls', sources: `#${round}\n${sources}` }]);
+    await node.cluster.admin.deletePod('default', name);
+  },
+}));
+
+const der = derOf(makeAuthority('hostile'));
+const small = `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`;
+const filled = (text: string): string =>
+  `${small}${repeated(text, longestBundleBytes - 2 * small.length - 1)}\n${small}`;
+
+const bundles: Readonly<Record<string, () => string>> = {
+  'many certificates': () => fullBundle(der, 7),
+  'one certificate again and again': () => repeated(small, longestBundleBytes),
+  text: () => filled('x'),
+  'angle brackets': () => filled('<'),
+  'line ends': () => filled('\r\n'),
+  'BEGIN lines': () => filled('\n-----BEGIN CERTIFICATE-----\n'),
+  'END lines': () => filled('\n-----END CERTIFICATE-----\n'),
+  'empty blocks of headers': () => filled('\n-----BEGIN CERTIFICATE-----\na: b\n'),
+  dashes: () => filled('-----'),
+};
+
+function put(node: HostileNode, resource: string, object: ApiObject): void {
+  const { store } = node.cluster.apiServer;
+  const { namespace = '', name = '' } = object.metadata;
+  if (store.get(resource, namespace, name) === undefined) {
+    store.create(resource, {
+      ...object,
+      metadata: { uid: `${resource}-${name}`, creationTimestamp: new Date().toISOString(), ...object.metadata },
+    });
+  } else {
+    store.update(resource, object);
+  }
+}
+
+function bundle(name: string, trustBundle: string, more: JsonObject = {}, signerName?: string): ApiObject {
+  return {
+    apiVersion: 'certificates.k8s.io/v1beta1',
+    kind: 'ClusterTrustBundle',
+    metadata: { name, ...more },
+    spec: { ...(signerName === undefined ? {} : { signerName }), trustBundle },
+  };
+}
+
+const anchorsOf = (name: string): string => `- clusterTrustBundle: {name: ${name}, path: ca.pem}\n`;
+
+const bundleInputs: readonly HostileInput[] = Object.entries(bundles).map(([shape, text]) => ({
+  name: `bundle of ${shape}`,
+  feed: async (node, round) => {
+    const name = `bundle-${round}-${shape.toLowerCase().replaceAll(' ', '-')}`;
+    put(node, bundlesResource, bundle(name, text()));
+    await deal(node, name, [{ name: 'mtls', sources: anchorsOf(name) }]);
+    await node.cluster.admin.deletePod('default', name);
+    node.cluster.apiServer.store.remove(bundlesResource, '', name);
+  },
+}));
+
+/** Labels as many as an object may have. */
+function manyLabels(): { [key: string]: string } {
+  return Object.fromEntries(Array.from({ length: 120_000 }, (_, index) => [`${index.toString(36)}x`, '']));
+}
+
+const manyFields = (): JsonObject => ({
+  managedFields: [
+    {
+      manager: 'x',
+      operation: 'Apply',
+      fieldsV1: Object.fromEntries(Array.from({ length: 120_000 }, (_, index) => [`f:${index.toString(36)}`, {}])),
+    },
+  ],
+});
+
+const objectInputs: readonly HostileInput[] = [
+  ...Object.entries({ labels: () => ({ labels: manyLabels() }), 'managed fields': manyFields }).map(
+    ([kind, metadata]) => ({
+      name: `bundle with many ${kind}`,
+      feed: async (node: HostileNode, round: string) => {
+        const name = `fields-${round}-${kind.replace(' ', '-')}`;
+        put(node, bundlesResource, bundle(name, small, metadata()));
+        await deal(node, name, [{ name: 'mtls', sources: anchorsOf(name) }]);
+        await node.cluster.admin.deletePod('default', name);
+        node.cluster.apiServer.store.remove(bundlesResource, '', name);
+      },
+    }),
+  ),
+  ...Object.entries({ labels: () => ({ labels: manyLabels() }), 'managed fields': manyFields }).map(
+    ([kind, metadata]) => ({
+      name: `pod with many ${kind}`,
+      feed: async (node: HostileNode, round: string) => {
+        const name = `pod-${round}-${kind.replace(' ', '-')}`;
+        const { store } = node.cluster.apiServer;
+        const unsubscribe = store.subscribe(({ resource, type, object }) => {
+          if (resource === 'pods' && type === 'ADDED' && object.metadata.name === name) {
+            unsubscribe();
+            store.update('pods', { ...object, metadata: { ...object.metadata, ...metadata() } });
+          }
+        });
+        await deal(node, name, [
+          {
+            name: 'mtls',
+            sources: '- podCertificate: {signerName: example.com/mesh, keyType: ED25519, credentialBundlePath: t}\n',
+          },
+        ]);
+        await node.cluster.admin.deletePod('default', name);
+      },
+    }),
+  ),
+];
+
+/** Has a pod ask a signer that nobody attends, and gives the answer. */
+function answerInput(name: string, statusOf: (round: string) => JsonObject): HostileInput {
+  return {
+    name,
+    feed: async (node, round) => {
+      const pod = `answer-${round}-${name.toLowerCase().replaceAll(' ', '-')}`;
+      const { store } = node.cluster.apiServer;
+      const sources = '- podCertificate: {signerName: example.com/nobody, keyType: ED25519, credentialBundlePath: t}\n';
+      await node.cluster.admin.createPod({ name: pod, volumes: [{ name: 'mtls', sources }] });
+      const mine = () => store.list(requestsResource).find(({ spec }) => spec?.['podName'] === pod);
+      await until(() => mine() !== undefined, 'the request');
+      const request = mine();
+      if (request !== undefined) {
+        store.update(requestsResource, { ...request, status: statusOf(round) });
+      }
+      await node.agent.logged((line) => line['pod'] === pod && (line.level === 'warn' || line.level === 'error'));
+      await withinBound(node.cluster.admin.deletePod('default', pod), 'the pod to go');
+    },
+  };
+}
+
+const messages: Readonly<Record<string, string>> = {
+  'control characters': '\u0001',
+  'line ends': '\n',
+  tokens: 'eyJhbGciOi.eyJhbGciOi.',
+  keys: '-----BEGIN PRIVATE KEY-----',
+  bearers: 'Bearer ',
+  base64: 'MIIEvAIBADANBg',
+  'direction marks': '\u202e',
+};
+
+const denied = (message: string): JsonObject => ({
+  conditions: [{ type: 'Denied', status: 'True', reason: 'No', message, lastTransitionTime: new Date().toISOString() }],
+});
+
+const messageInputs = Object.entries(messages).map(([kind, text]) =>
+  answerInput(`message of ${kind}`, () => denied(repeated(text, 32 * 1024))),
+);
+
+const requestInputs: readonly HostileInput[] = [
+  answerInput('many conditions', () => ({
+    conditions: [
+      ...Array.from({ length: 10_000 }, (_, index) => ({
+        type: `x${index}`,
+        status: 'True',
+        message: 'x'.repeat(100),
+      })),
+      ...(denied('no')['conditions'] as JsonObject[]),
+    ],
+  })),
+];
+
+export const hostileInputs: readonly HostileInput[] = [
+  ...declarationInputs,
+  ...bundleInputs,
+  ...objectInputs,
+  ...messageInputs,
+  ...requestInputs,
+];
