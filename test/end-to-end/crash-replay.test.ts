@@ -161,6 +161,7 @@ async function eachDeath(
 /** Ends the dead run before anything works again, and starts the next one. */
 async function nextRun({ world, death }: Scene): Promise<void> {
   world.manager.stop();
+  await death.settled();
   death.undo();
   await world.restart();
 }

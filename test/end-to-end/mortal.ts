@@ -4,8 +4,10 @@
  */
 import childProcess from 'node:child_process';
 import fs from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How it dies. */
 export interface Death {
@@ -14,9 +16,14 @@ export interface Death {
   /** Counts a change that is none of a file system: whether the process is dead by now. */
   diesNow(): boolean;
   came(): boolean;
+  /** Resolves when nothing of the dead process goes on: here it shares threads and event loop with the next one. */
+  settled(): Promise<void>;
   /** Another process: it lives. */
   undo(): void;
 }
+
+/** As many turns without an attempt to change something say that there is nothing more to come. */
+const quietTurns = 50;
 
 const changes = [
   ...(['fchownSync', 'fchmodSync', 'mkdirSync', 'renameSync', 'symlinkSync', 'linkSync'] as const),
@@ -26,7 +33,9 @@ const changes = [
 export function makeMortal(t: TestContext): Death {
   let left = Number.POSITIVE_INFINITY;
   let dead = false;
+  let attempts = 0;
   const diesNow = (): boolean => {
+    attempts += 1;
     left -= 1;
     dead ||= left <= 0;
     return dead;
@@ -77,6 +86,17 @@ export function makeMortal(t: TestContext): Death {
     },
     diesNow,
     came: () => dead,
+    async settled() {
+      for (let quiet = 0; quiet < quietTurns; quiet += 1) {
+        const before = attempts;
+        // Behind what waits for the thread pool, then behind what waits for the event loop.
+        await stat('/');
+        await nextTurn();
+        if (attempts !== before) {
+          quiet = 0;
+        }
+      }
+    },
     undo: live,
   };
 }
