@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The trial signer as a program: from the command line to a running signer, until it is told to stop. */
 
 import { createLogger } from '../agent/observe/log/log.ts';

@@ -244,7 +244,11 @@ function faultsOfExtensions({ extensions, attributes }: Pkcs10CertificateRequest
       each instanceof ExtendedKeyUsageExtension ? each.usages.map(String) : [],
     ),
   };
-  if (!isDeepStrictEqual(asked, usagesNamed(usages))) {
+  const named = usagesNamed(usages);
+  // The API keeps no order of them, and a name may stand for what another one names too.
+  const inAnyOrder = (ids: readonly string[]): ReadonlySet<string> => new Set(ids);
+  const isSame = isDeepStrictEqual(inAnyOrder(asked.extendedKeyUsage), inAnyOrder(named.extendedKeyUsage));
+  if (asked.keyUsage !== named.keyUsage || !isSame) {
     faults.push('the usages in it are not those beside it');
   }
   return faults;

@@ -83,7 +83,7 @@ export function contentsAreTaken(ground: () => Ground): void {
       const denied = await asker.ask(signerName, 'ECDSAP256');
       await decide(ground(), denied.path, 'approval', { conditions: [condition('Denied')] });
       assert.equal((await denied.decided()).type, 'denied');
-      await denied.isRemoved();
+      await denied.giveUp();
     });
 
     test('CertificateRequests of cert-manager: made as the agent, owned by their pod, answered, denied, and removed', async (t) => {
@@ -123,7 +123,7 @@ export function contentsAreTaken(ground: () => Ground): void {
           return t.skip('an approver of the cluster approved the request before the suite could deny it');
         }
         assert.equal((await denied.decided()).type, 'denied');
-        await denied.isRemoved();
+        await denied.giveUp();
       });
     });
   });
@@ -192,8 +192,13 @@ async function startAsker<T extends ContentsRequest, A extends 'certificateSigni
     const isRemoved = (): Promise<void> =>
       eventually(async () => assert.equal((await call(access.admin.target, path)).status, 404, 'the agent removes it'));
     const decided = (): Promise<Outcome> => withinBound(outcome, () => `an answer to ${requestName}`);
+    /** Of no more use: its pod has gone, it was refused, or its answer is kept. */
+    const giveUp = async (): Promise<void> => {
+      issuer.abandon?.({ namespace: web.namespace, requestName, signerName });
+      await isRemoved();
+    };
     return {
-      ...{ path, stored, isRemoved, decided },
+      ...{ path, stored, giveUp, decided },
       hurdle: (turn: Hurdle['turn']): Promise<Hurdle> =>
         eventually(async () => {
           const last = hurdles.at(-1);
@@ -206,16 +211,11 @@ async function startAsker<T extends ContentsRequest, A extends 'certificateSigni
         const leaf = await authority.issue({ publicKey: key.spki, uris: [], dnsNames: ['web.example'], ...times });
         return Buffer.from(leaf + authority.intermediatePem).toString('base64');
       },
-      /** Of no more use, as when its pod has gone. */
-      giveUp: async (): Promise<void> => {
-        issuer.abandon?.({ namespace: web.namespace, requestName, signerName });
-        await isRemoved();
-      },
       isIssuedAndRemoved: async (): Promise<void> => {
         const answer = await decided();
         assert.ok(answer.type === 'issued', JSON.stringify(answer));
         issuer.verify(answer, key.spki, Date.now());
-        await isRemoved();
+        await giveUp();
       },
     };
   };

@@ -14,6 +14,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import { manifestFile } from '../../deploy/manifest.ts';
+import { images } from '../../deploy/release/images.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { startCluster } from '../../sandbox/cluster/cluster.ts';
 import { eventOf, withinBound } from '../support/bounded.ts';
@@ -42,12 +43,15 @@ describe('the bundle', () => {
 
   before(() => bundleAgent(output));
 
-  test('knows its version, also when it is started through a link in its own right', async () => {
+  test('knows its version, also when it is started through the link of its image in its own right', async () => {
     assert.equal(await withinBound(text(run(['--version']).stdout), 'the version'), `${packageJson.version}\n`);
-    const link = join(directory, 'pod-certificate-agent');
-    symlinkSync(join(output, 'agent.mjs'), link);
     const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
-    assert.equal(spawnSync(link, ['--version'], { env, encoding: 'utf8' }).stdout, `${packageJson.version}\n`);
+    for (const { name, programs } of images) {
+      const link = join(directory, name);
+      symlinkSync(join(output, programs[0]), link);
+      const { stdout } = spawnSync(link, ['--version'], { env, encoding: 'utf8' });
+      assert.equal(stdout, `${packageJson.version}\n`, name);
+    }
   });
 
   test('issues a certificate, answers the probes and nobody else, and stops in order', async (t) => {

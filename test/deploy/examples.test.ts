@@ -37,6 +37,7 @@ interface Container {
 }
 
 interface PodSpec {
+  readonly serviceAccountName?: string;
   readonly securityContext: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: object };
   readonly containers: readonly Container[];
   readonly volumes: readonly CsiVolume[];
@@ -93,6 +94,19 @@ describe('each example', () => {
       }
     });
   }
+
+  test('that the trial signer answers runs its server under the account that is called like the Service it is asked by', () => {
+    const objects = read('mtls-server-and-client.yaml');
+    const { name, namespace } = one(objects, 'Service').metadata;
+    const [server] = podsIn(objects);
+    assert.equal(server?.serviceAccountName, name);
+    one(objects, 'ServiceAccount', server?.serviceAccountName);
+    const { data } = withFields<{ data: Record<string, string> }>(one(objects, 'ConfigMap'), 'data');
+    assert.ok(
+      data['client.mjs']?.includes(`'${name}.${namespace}.svc'`),
+      'the client expects another name than the trial signer gives the server',
+    );
+  });
 
   test('that Envoy reads names the files of its volume, and watches their directory', () => {
     const objects = read('envoy.yaml');

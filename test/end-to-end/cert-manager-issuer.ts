@@ -14,7 +14,7 @@ const resource = 'certificaterequests.cert-manager.io';
 /** Starts it; what goes wrong with it is in `problems`. */
 export async function startIssuers(
   t: Closing,
-  node: TestNode,
+  node: Pick<TestNode, 'cluster'>,
   behaviour: CertManagerBehaviour,
   lifetimeSeconds = 3600,
 ) {

@@ -81,7 +81,7 @@ test('a request is made by the agent for the pod that owns it, and waits for its
   const event = await node.event('web', 'WaitingForApproval');
   assert.equal(event.type, 'Normal');
   assert.ok(event.message?.includes(`"cmctl approve -n default ${metadata.name}"`), event.message);
-  assert.match(await node.get('/statusz?json'), /waits for its approval/);
+  assert.match(await node.get('/statusz?format=json'), /waits for its approval/);
   assert.ok(!node.reasons('web').some((reason) => reason === 'Failed' || reason === 'Denied'), 'nothing has failed');
   await certManager.decide('default', metadata.name, 'Approved');
   await node.logged(written('web', true));
@@ -92,7 +92,7 @@ test('where no policy matches a request, its pod is told so in the words of the 
   await create();
   const event = await node.event('web', 'WaitingForApproval');
   assert.match(event.message ?? '', /It is said: Unprocessed: Request is not applicable for any policy so ignoring\./);
-  assert.match(await node.get('/statusz?json'), /not applicable for any policy/);
+  assert.match(await node.get('/statusz?format=json'), /not applicable for any policy/);
   certManager.setBehaviour(atOnce);
   await node.logged(written('web', true));
   assert.deepEqual(problems, []);
@@ -114,7 +114,7 @@ test('an issuer that is not there, or not ready, is named in the words of cert-m
   await untilRequests(node, 'an issuer that is not ready', ([request]) =>
     unready.test(JSON.stringify(request?.status)),
   );
-  assert.match(await node.get('/statusz?json'), unready);
+  assert.match(await node.get('/statusz?format=json'), unready);
   await putIssuer(node, 'late', true);
   await node.logged(written('web', true));
 });

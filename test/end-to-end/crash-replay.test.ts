@@ -199,7 +199,9 @@ async function assertWhole(scene: Scene, request: PublishRequest, requests: numb
   assert.deepEqual(fs.readdirSync(join(request.targetPath, '..agent')).sort(), ['issued-0.json', 'volume.json']);
   const visible = fs.readdirSync(request.targetPath).filter((name) => !/^\.\.\d{4}_/.test(name));
   assert.deepEqual(visible.sort(), ['..agent', '..data', 'tls.pem']);
-  assert.equal(fs.readdirSync(request.targetPath).length, 4);
+  // The files, and after a refresh those before them, which the next agent clears away.
+  const sets = fs.readdirSync(request.targetPath).length - visible.length;
+  assert.ok(sets === 1 || (requests === 2 && sets === 2), `there are ${sets} sets of files`);
   // PodCertificateRequests are cleared away by the cluster.
   if (issuer.api !== 'podCertificateRequest') {
     await world.until(() => !played.held().some((name) => isOf(request, name)));

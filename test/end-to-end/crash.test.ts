@@ -156,7 +156,9 @@ function assertWhole(round: Round, phase: Phase, created: readonly Asked[]): voi
   assert.equal(state.issued.serialNumber, leaf(round).serialNumber);
   assert.match(readFileSync(join(targetPath, 'ca.pem'), 'utf8'), /BEGIN CERTIFICATE/);
   assert.deepEqual(readdirSync(join(targetPath, '..agent')).sort(), ['issued-0.json', 'volume.json']);
-  assert.equal(readdirSync(targetPath).filter((name) => /^\.\.\d/.test(name)).length, 1);
+  // The files, and those before them for readers that have not finished; the next agent clears the latter away.
+  const sets = readdirSync(targetPath).filter((name) => /^\.\.\d/.test(name));
+  assert.ok(sets.length === 1 || (phase === 'refresh' && sets.length === 2), sets.join());
 }
 
 /**

@@ -45,7 +45,7 @@ test('a rule whose API is not served is told to pod and operator, and works once
   const event = await node.event('web', 'CertificateAPIMissing');
   assert.match(event.message ?? '', /does not serve CertificateSigningRequests \(certificates\.k8s\.io\/v1\)/);
   assert.match(await node.get('/readyz?verbose'), /certificate-api failed: .*CertificateSigningRequests/);
-  assert.match(await node.get('/statusz?json'), /does not serve CertificateSigningRequests/);
+  assert.match(await node.get('/statusz?format=json'), /does not serve CertificateSigningRequests/);
   assert.deepEqual(node.requests(), [], 'the choice is made by rules, not by what is served');
 
   node.cluster.apiServer.faults.serve('certificates.k8s.io', 'v1', 'certificatesigningrequests');

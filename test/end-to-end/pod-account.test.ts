@@ -115,7 +115,10 @@ test('after a restart a refresh waits for the kubelet’s next call, and says so
   const event = await node.event('web', 'WaitingForToken');
   assert.equal(event.type, 'Normal');
   assert.match(event.message ?? '', /kubelet hands over a token of service account default\/web with its next call/);
-  assert.match(await node.get('/statusz?json'), /the kubelet hands over a token of service account default\/web/);
+  assert.match(
+    await node.get('/statusz?format=json'),
+    /the kubelet hands over a token of service account default\/web/,
+  );
   assert.doesNotMatch(JSON.stringify(node.lines), /attempt failed/);
   const { serialNumber } = node.leaf(pod);
   const renewed = node.lines.filter(written('web', false)).length;

@@ -96,7 +96,7 @@ export async function assertNoTokens(node: PodAccountNode): Promise<void> {
       cluster.apiServer.store.list('certificaterequests.cert-manager.io'),
     ]),
     metrics: await node.metrics(),
-    status: await node.get('/statusz?json'),
+    status: await node.get('/statusz?format=json'),
     page: await node.get('/statusz'),
     flags: await node.get('/flagz'),
     files: filesBelow(cluster.kubeletRoot)

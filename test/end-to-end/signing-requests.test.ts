@@ -45,7 +45,7 @@ test('a request that nobody has approved yet is no error, and is answered once s
   assert.equal(event.type, 'Normal');
   assert.match(event.message ?? '', new RegExp(`"kubectl certificate approve ${name.replaceAll('.', '\\.')}"`));
   assert.ok(!node.reasons('web').some((reason) => reason === 'Failed' || reason === 'Denied'), 'nothing has failed');
-  assert.match(await node.get('/statusz?json'), /waits for its approval/);
+  assert.match(await node.get('/statusz?format=json'), /waits for its approval/);
   signer.setBehaviour('approve and sign');
   await node.logged(written('web', true));
 });
