@@ -28,6 +28,7 @@ interface Attempt {
 const beginning = '-----BEGIN ';
 const ending = '\n-----END ';
 const dashes = '-----';
+const [colon, lineFeed] = [0x3a, 0x0a];
 
 /**
  * What the `CERTIFICATE` blocks of a text hold, in their order, decoded and not yet looked at. Headers within blocks
@@ -35,26 +36,33 @@ const dashes = '-----';
  * @throws Error that names a block of another kind by its position from 1, and quotes nothing: it may be a private key.
  */
 export function readCertificateBlocks(text: string): Uint8Array[] {
-  return readPemBlocks(text).map(({ label, bytes }, index) => {
-    if (label !== 'CERTIFICATE') {
-      throw new Error(`block ${index + 1} is not a CERTIFICATE`);
+  return [...certificateBlockSteps(text)].filter((bytes) => bytes !== undefined);
+}
+
+/** The same in steps, so that a long text can be read over several turns: a step that meets text gives undefined. */
+export function* certificateBlockSteps(text: string): Generator<Uint8Array | undefined> {
+  let count = 0;
+  for (const block of blockSteps(text)) {
+    count += block === undefined ? 0 : 1;
+    if (block !== undefined && block.label !== 'CERTIFICATE') {
+      throw new Error(`block ${count} is not a CERTIFICATE`);
     }
-    return bytes;
-  });
+    yield block?.bytes;
+  }
 }
 
 /** The blocks of a text in their order, of every kind. */
 export function readPemBlocks(text: string): PemBlock[] {
-  const blocks: PemBlock[] = [];
+  return [...blockSteps(text)].filter((block) => block !== undefined);
+}
+
+function* blockSteps(text: string): Generator<PemBlock | undefined> {
   let position: number | undefined = 0;
   while (position !== undefined) {
-    const { block, next } = tryNext(text, position);
-    if (block !== undefined) {
-      blocks.push(block);
-    }
+    const { block, next }: Attempt = tryNext(text, position);
+    yield block;
     position = next;
   }
-  return blocks;
 }
 
 /** Looks at the first END line and the last BEGIN line before it: a BEGIN line without an END of its own is text. */
@@ -96,15 +104,21 @@ function tryNext(text: string, from: number): Attempt {
 
 /** Lines with a colon are headers: no base64 has one. @returns undefined when there is nothing else. */
 function skipHeaders(text: string, from: number): number | undefined {
-  let position = from;
-  while (position < text.length) {
-    const line = readLine(text, position);
-    if (!line.text.includes(':')) {
-      return position;
+  let lineStart = from;
+  let isHeader = false;
+  for (let index = from; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === colon) {
+      isHeader = true;
+    } else if (code === lineFeed) {
+      if (!isHeader) {
+        return lineStart;
+      }
+      lineStart = index + 1;
+      isHeader = false;
     }
-    position = line.next;
   }
-  return undefined;
+  return isHeader || lineStart >= text.length ? undefined : lineStart;
 }
 
 function readLine(text: string, from: number): Line {
@@ -119,12 +133,41 @@ function readLine(text: string, from: number): Line {
   return { text: text.slice(from, end), next: lineBreak < 0 ? text.length : lineBreak + 1 };
 }
 
-/** Base64 with its padding, and white space anywhere in it; undefined when it is anything else. */
-function decode(text: string): Uint8Array | undefined {
-  const packed = text.replaceAll(/[ \t\r\n]+/g, '');
-  const padding = packed.endsWith('==') ? 2 : Number(packed.endsWith('='));
-  if (packed.length % 4 !== 0 || /[^A-Za-z0-9+/]/.test(packed.slice(0, packed.length - padding))) {
-    return undefined;
+/** What a character is in base64; anything else than these is none. */
+const blank = 1;
+const digit = 2;
+const padding = 3;
+const kinds = new Uint8Array(128);
+for (const [characters, kind] of [
+  [' \t\r\n', blank],
+  ['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', digit],
+  ['=', padding],
+] as const) {
+  for (const character of characters) {
+    kinds[character.charCodeAt(0)] = kind;
   }
-  return new Uint8Array(Buffer.from(packed, 'base64'));
+}
+
+/**
+ * Base64 with its padding, and white space anywhere in it; undefined when it is anything else. One pass without a text for each
+ * line: a line may be as short as one character.
+ */
+function decode(text: string): Uint8Array | undefined {
+  const packed = Buffer.alloc(text.length);
+  let length = 0;
+  let padded = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    const kind = kinds[code];
+    if (kind === blank) {
+      continue;
+    }
+    padded += kind === padding ? 1 : 0;
+    if ((kind !== digit && kind !== padding) || padded > 2 || (kind === digit && padded > 0)) {
+      return undefined;
+    }
+    packed[length] = code;
+    length += 1;
+  }
+  return length % 4 === 0 ? new Uint8Array(Buffer.from(packed.toString('latin1', 0, length), 'base64')) : undefined;
 }

@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { contentOf, elementsOf } from '../base/der.ts';
-import { readCertificateBlocks } from '../base/pem.ts';
+import { certificateBlockSteps } from '../base/pem.ts';
 import { certificatesPerTurn } from './limits.ts';
 
 /**
@@ -16,19 +16,25 @@ import { certificatesPerTurn } from './limits.ts';
  * @throws Error that names the block at fault, by its position from 1, and never quotes it.
  */
 export async function readTrustBundle(pem: string): Promise<Uint8Array[]> {
-  const blocks = readCertificateBlocks(pem);
-  if (blocks.length === 0) {
-    throw new Error('it holds no certificate');
-  }
   const certificates: Uint8Array[] = [];
-  for (const [index, der] of blocks.entries()) {
-    if (index % certificatesPerTurn === 0) {
+  let steps = 0;
+  // The turn that brought the text has parsed it.
+  await nextTurn();
+  for (const der of certificateBlockSteps(pem)) {
+    steps += 1;
+    if (steps % certificatesPerTurn === 0) {
       await nextTurn();
     }
-    if (!isCertificate(der)) {
-      throw new Error(`block ${index + 1} is not an X.509 certificate`);
+    if (der === undefined) {
+      continue;
     }
     certificates.push(der);
+    if (!isCertificate(der)) {
+      throw new Error(`block ${certificates.length} is not an X.509 certificate`);
+    }
+  }
+  if (certificates.length === 0) {
+    throw new Error('it holds no certificate');
   }
   return certificates;
 }

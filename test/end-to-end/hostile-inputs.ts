@@ -114,6 +114,8 @@ const bundles: Readonly<Record<string, () => string>> = {
   'END lines': () => filled('\n-----END CERTIFICATE-----\n'),
   'empty blocks of headers': () => filled('\n-----BEGIN CERTIFICATE-----\na: b\n'),
   dashes: () => filled('-----'),
+  'lines of one character': () =>
+    `${small}-----BEGIN CERTIFICATE-----\n${repeated('A\nA\nA\nA\n', longestBundleBytes - 3 * small.length)}-----END CERTIFICATE-----x\n${small}`,
 };
 
 function put(node: HostileNode, resource: string, object: ApiObject): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readTrustBundle, uniteCertificates } from '../../../agent/trust/certificates.ts';
+import { certificatesPerTurn } from '../../../agent/trust/limits.ts';
 import { pemOf } from '../../support/certificates.ts';
 import { derOf, makeAuthority } from './authorities.ts';
 
@@ -52,4 +53,21 @@ test('the union holds each certificate once, in an order that depends on the set
   assert.equal(united.length, 3);
   assert.deepEqual(united, uniteCertificates([[c], [b, a], [b]]));
   assert.deepEqual(uniteCertificates([]), []);
+});
+
+test('a long bundle is read over several turns of the event loop', async () => {
+  const lines = 40_000;
+  let turns = 0;
+  let isRead = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isRead) {
+      setImmediate(count);
+    }
+  };
+  setImmediate(count);
+  const certificates = await readTrustBundle(`${'\n-----END CERTIFICATE-----\n'.repeat(lines)}${one}`);
+  isRead = true;
+  assert.deepEqual(certificates, [derOf(one)]);
+  assert.ok(turns >= lines / certificatesPerTurn, `${lines} lines were read in ${turns} turns`);
 });
