@@ -102,11 +102,13 @@ export function pause(
   const timeLeftMs = timeLeft(attempt.current, at);
   const nature = isPassing(failure) ? 'passing' : 'lasting';
   const retryAfterMs = failure.kind === 'error' ? (failure.error.retryAfterMs ?? 0) : 0;
-  const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }, at.random);
+  const failingSince = attempt.failingSince ?? at.now;
+  const failingForMs = at.now - failingSince;
+  const until = at.now + pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs, failingForMs }, at.random);
   const effects: Effect[] = request.resubmit === undefined ? [{ type: 'discardPending' }] : [];
   effects.push(...remember(failure, failures, at.now, until));
   effects.push(notify(newsOf(failure, request.requestName ?? '', until)));
-  const pausing: Attempt = { ...attempt, failures, lastFailure: failure, since: at.now };
+  const pausing: Attempt = { ...attempt, failures, failingSince, lastFailure: failure, since: at.now };
   return { state: { name: 'pausing', attempt: pausing, until, failure, resubmit: request.resubmit }, effects };
 }
 

@@ -59,6 +59,8 @@ export interface Attempt {
   readonly warned: Warned;
   /** Failures in a row since the last certificate. */
   readonly failures: number;
+  /** When the first of them was seen; absent while there is none, and for those of an earlier run. */
+  readonly failingSince?: number;
   /** The last of them: until there is another answer, it is what is known of the signer. */
   readonly lastFailure: Failure | undefined;
   /** When this issuance was decided on. */

@@ -111,19 +111,49 @@ export interface Setback {
   readonly timeLeftMs: number;
   /** What the other side asked for with Retry-After, or 0. */
   readonly retryAfterMs: number;
+  /** For how long this has failed. */
+  readonly failingForMs: number;
 }
+
+/** What fails for longer than this fails for the whole cluster, as far as its pace is concerned. */
+const longOutage = 10 * minutes;
 
 /**
  * How long to pause after a failure: 1 s or 10 s, doubling to 5 minutes, spread by a fifth either way. What the other side
  * asks for is a lower bound, up to 5 minutes. While a certificate is still valid, no pause, whoever asks for it, is longer
  * than a tenth of the time it has left (but a second), so attempts come faster as notAfter nears.
+ *
+ * Within that, a refresh that has failed for more than ten minutes waits about twice as long as it has failed: what a signer
+ * or the API server missed in an outage comes back over a time like that of the outage, and not within five minutes
+ * (docs/scale.md has the figures).
  */
-export function pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }: Setback, random: number): number {
+export function pauseAfterFailure(setback: Setback, random: number): number {
+  const { failures, nature, timeLeftMs, retryAfterMs, failingForMs } = setback;
   const growing = Math.min(firstPauses[nature] * 2 ** Math.min(failures - 1, 10), fiveMinutes);
-  const limit = timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : Number.POSITIVE_INFINITY;
+  const limit = longestPause(timeLeftMs);
   const own = Math.min(growing, limit) * (0.8 + 0.4 * random);
   const asked = Math.min(retryAfterMs, fiveMinutes);
-  return Math.floor(Math.min(Math.max(own, asked), limit));
+  const ageing = timeLeftMs > 0 && failingForMs > longOutage ? failingForMs * (1 + 2 * random) : 0;
+  return Math.floor(Math.min(Math.max(own, asked, ageing), limit));
+}
+
+function longestPause(timeLeftMs: number): number {
+  return timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * How long an attempt still waits once it is known that the cause of its failures has passed: not at all, but after ten
+ * minutes of failures, with a certificate that is still valid, between half and one and a half times as long as it has failed
+ * and at most a tenth of the time that is left: all others of the cluster come at the same moment.
+ */
+export function pauseAfterRelief(
+  { failingForMs, timeLeftMs }: Pick<Setback, 'failingForMs' | 'timeLeftMs'>,
+  random: number,
+): number {
+  if (timeLeftMs <= 0 || failingForMs <= longOutage) {
+    return 0;
+  }
+  return Math.floor(Math.min(failingForMs * (0.5 + random), longestPause(timeLeftMs) * (0.5 + random / 2)));
 }
 
 /**
@@ -131,7 +161,8 @@ export function pauseAfterFailure({ failures, nature, timeLeftMs, retryAfterMs }
  * what its certificate has left (but 10 s).
  */
 export function pauseBeforeRecheck(checks: number, timeLeftMs: number, random: number): number {
-  const growing = pauseAfterFailure({ failures: checks + 1, nature: 'lasting', timeLeftMs, retryAfterMs: 0 }, random);
+  const setback = { failures: checks + 1, nature: 'lasting', timeLeftMs, retryAfterMs: 0, failingForMs: 0 } as const;
+  const growing = pauseAfterFailure(setback, random);
   return Math.max(growing, firstPauses.lasting);
 }
 

@@ -183,7 +183,8 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 
   const giveNotice = (failed: readonly Failed[]): void => {
     failures += 1;
-    const setback = { failures, nature: 'passing', timeLeftMs: timeLeft(failed), retryAfterMs: 0 } as const;
+    const timeLeftMs = timeLeft(failed);
+    const setback = { failures, nature: 'passing', timeLeftMs, retryAfterMs: 0, failingForMs: 0 } as const;
     const retryAt = clock.now() + pauseAfterFailure(setback, random());
     cancelRetry = clock.at(retryAt, flush);
     for (const { batch, cause } of failed) {

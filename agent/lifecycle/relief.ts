@@ -5,7 +5,9 @@
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { AgentError, ErrorCode } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
-import type { CredentialState, Failure, Pausing } from './credential-state.ts';
+import { timeLeft } from './credential-moves.ts';
+import type { CredentialState, Failure, Moment, Pausing } from './credential-state.ts';
+import { pauseAfterRelief } from './pace.ts';
 
 export type Relief =
   /** The operator's rules have changed: who may ask which signer, through which API and with which contents. */
@@ -37,15 +39,15 @@ export function relievedAt(
   relief: Relief,
   { signerName }: PodCertificateSource,
   state: CredentialState,
-  now: number,
+  at: Moment,
 ): number | undefined {
   switch (state.name) {
     case 'pausing':
-      return pauseRelievedAt(relief, signerName, state, now);
+      return pauseRelievedAt(relief, signerName, state, at);
     case 'ended':
-      return relief.type === 'podWanted' ? now : undefined;
+      return relief.type === 'podWanted' ? at.now : undefined;
     case 'fresh':
-      return relief.type === 'operatorAsks' && state.trust.verdict === 'mismatch' ? now : undefined;
+      return relief.type === 'operatorAsks' && state.trust.verdict === 'mismatch' ? at.now : undefined;
     default:
       return undefined;
   }
@@ -55,21 +57,27 @@ function pauseRelievedAt(
   relief: Relief,
   signerName: string,
   { failure, attempt }: Pausing,
-  now: number,
+  at: Moment,
 ): number | undefined {
+  const { now } = at;
+  // What the whole cluster notices at the same moment is answered in turn.
+  const inTurn = (): number => {
+    const failingForMs = now - (attempt.failingSince ?? now);
+    return now + pauseAfterRelief({ failingForMs, timeLeftMs: timeLeft(attempt.current, at) }, at.random);
+  };
   switch (relief.type) {
     case 'operatorAsks':
       return now;
     case 'rulesChanged':
       return failure.kind === 'error' && dependsOnRules(failure.error) ? now : undefined;
     case 'apiServerHeard':
-      return isOfApiServer(failure) ? now : undefined;
+      return isOfApiServer(failure) ? inTurn() : undefined;
     case 'signerAnswered':
       return relief.signerName === signerName && isOfSigner(failure)
-        ? Math.max(now, attempt.since + refusalCountsForMs)
+        ? Math.max(inTurn(), attempt.since + refusalCountsForMs)
         : undefined;
     case 'bundleArrived':
-      return (relief.signerName ?? signerName) === signerName && isOfSigner(failure) ? now : undefined;
+      return (relief.signerName ?? signerName) === signerName && isOfSigner(failure) ? inTurn() : undefined;
     case 'tokensHandedOver':
       return failure.kind === 'error' && failure.error.code === 'TokenMissing' ? now : undefined;
     case 'podWanted':

@@ -55,7 +55,11 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const subscriptions: (() => void)[] = [];
   const listeners = new Set<() => void>();
   /** By source: ends the waiting for the time at which a relief may help. */
-  const reliefs = new Map<number, () => void>();
+  /** When a relief will end a credential's pause, and what calls that off. */
+  const reliefs = new Map<
+    number,
+    { readonly at: number; readonly retryAt: number | undefined; readonly cancel: () => void }
+  >();
 
   let anchorsAwaitedSince: number | undefined;
 
@@ -151,19 +155,24 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     const now = clock.now();
     const helped: CredentialRunner[] = [];
     for (const [index, credential] of credentials) {
-      const at = relievedAt(relief, credential.source, credential.state(), now);
+      const at = relievedAt(relief, credential.source, credential.state(), { now, random: random() });
       if (at === undefined) {
         continue;
       }
       helped.push(credential);
-      reliefs.get(index)?.();
       const retryAt = credential.retryAt();
+      const planned = reliefs.get(index);
+      // One that is said again and again moves nothing: the time that was drawn first stays.
+      if (planned?.retryAt === retryAt && planned !== undefined && planned.at <= at) {
+        continue;
+      }
+      planned?.cancel();
       // Unless another attempt has been made by then.
       const wake = (): void => void (credential.retryAt() === retryAt && credential.wake());
       if (at <= now) {
         credential.wake();
       } else {
-        reliefs.set(index, clock.at(at, wake));
+        reliefs.set(index, { at, retryAt, cancel: clock.at(at, wake) });
       }
     }
     return helped.map((credential) => credentialSnapshot(record, credential, clock.now()));
@@ -171,7 +180,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
 
   const stop = (isRemoved = false): void => {
     stopTrust();
-    for (const cancel of reliefs.values()) {
+    for (const { cancel } of reliefs.values()) {
       cancel();
     }
     trustCheck.stop();

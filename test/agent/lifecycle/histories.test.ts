@@ -108,12 +108,13 @@ test('while a certificate is valid, the pause after a failure is at most a tenth
   });
 });
 
-test('a pause is never longer than six minutes, whatever Retry-After asks for', () => {
+test('a pause is never longer than six minutes, or than a tenth of what a certificate has left, whatever Retry-After asks for', () => {
   inEveryHistory(({ now, event, after, before }) => {
     if (after.name !== 'pausing' || before.name === 'pausing') {
       return;
     }
-    assert.ok(after.until - now <= 6 * minute, `${after.until - now} is more than ${6 * minute}`);
+    const most = Math.max(6 * minute, ((currentOf(after)?.notAfter ?? now) - now) / 10);
+    assert.ok(after.until - now <= most, `${after.until - now} is more than ${most}`);
     // After a restart what is left of the pause counts.
     assert.ok(
       event === 'restart' || after.until - now >= 0.8 * second,

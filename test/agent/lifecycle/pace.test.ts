@@ -6,6 +6,7 @@ import {
   overdueTime,
   patience,
   pauseAfterFailure,
+  pauseAfterRelief,
   refreshTime,
   type Setback,
 } from '../../../agent/lifecycle/pace.ts';
@@ -86,7 +87,7 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, never before
   );
 });
 
-const setback = { failures: 1, nature: 'lasting', timeLeftMs: 0, retryAfterMs: 0 } as const;
+const setback = { failures: 1, nature: 'lasting', timeLeftMs: 0, retryAfterMs: 0, failingForMs: 0 } as const;
 const pause = (changes: Partial<Setback>, draw = 0.5): number => pauseAfterFailure({ ...setback, ...changes }, draw);
 
 test('the warning, and an alert on it that takes two minutes, come before the expiry of any lifetime', () => {
@@ -153,13 +154,37 @@ test('a pause is at most a tenth of the time that the certificate has left, what
   fc.assert(
     fc.property(left, asked, fc.integer({ min: 1, max: 1000 }), random, (timeLeftMs, retryAfterMs, failures, draw) => {
       for (const nature of ['passing', 'lasting'] as const) {
-        assert.ok(
-          pause({ timeLeftMs, retryAfterMs, failures, nature }, draw) <= timeLeftMs / 10,
-          `${pause({ timeLeftMs, retryAfterMs, failures, nature }, draw)} is more than ${timeLeftMs / 10}`,
-        );
+        const setback = { timeLeftMs, retryAfterMs, failures, nature, failingForMs: failures * minute };
+        assert.ok(pause(setback, draw) <= timeLeftMs / 10, `${pause(setback, draw)} is more than ${timeLeftMs / 10}`);
       }
     }),
   );
+});
+
+test('a refresh with time left that has failed for more than ten minutes waits about twice as long as it has failed', () => {
+  const day = { failures: 12, timeLeftMs: 24 * hour };
+  assert.equal(pause({ ...day, failingForMs: 10 * minute }), 5 * minute);
+  assert.equal(pause({ ...day, failingForMs: 30 * minute }), 60 * minute);
+  assert.deepEqual(
+    [0, 1].map((draw) => pause({ ...day, failingForMs: 30 * minute }, draw)),
+    [30 * minute, 90 * minute],
+  );
+  assert.equal(pause({ ...day, failingForMs: 6 * hour }), 2.4 * hour, 'no more than a tenth of the time left');
+  assert.equal(
+    pause({ failures: 12, failingForMs: 6 * hour }),
+    5 * minute,
+    'without a certificate nobody waits longer',
+  );
+});
+
+test('when the cause of its failures has passed, a credential goes on at once, and after a long outage in turn', () => {
+  const left = 24 * hour;
+  assert.equal(pauseAfterRelief({ failingForMs: 10 * minute, timeLeftMs: left }, 0.9), 0);
+  assert.equal(pauseAfterRelief({ failingForMs: 6 * hour, timeLeftMs: 0 }, 0.9), 0);
+  const draws = [0, 0.5, 1].map((draw) => pauseAfterRelief({ failingForMs: 20 * minute, timeLeftMs: left }, draw));
+  assert.deepEqual(draws, [10 * minute, 20 * minute, 30 * minute]);
+  const late = [0, 1].map((draw) => pauseAfterRelief({ failingForMs: 12 * hour, timeLeftMs: hour }, draw));
+  assert.deepEqual(late, [3 * minute, 6 * minute], 'at most a tenth of the time left');
 });
 
 test('pauses are spread by a fifth either way', () => {
