@@ -72,6 +72,7 @@ describe('a release', { skip: withoutHelm }, () => {
         ...(withImage ? [`${name}-image.tar`] : []),
         ...[`${name}-impersonated-node.yaml`, `${name}-kubelet.yaml`, `${name}-kustomize.tar.gz`],
         ...[`${name}-service-account.yaml`, `${name}.spdx.json`, `${name}.tgz`],
+        ...(withImage ? [`pod-certificate-trial-signer-${version}-image.tar`] : []),
       ],
     );
   });
@@ -86,7 +87,7 @@ describe('a release', { skip: withoutHelm }, () => {
     const commands = printed.slice(printed.indexOf('nothing is published')).split('\n').slice(1);
     const words = commands.map((line) => line.trim().split(' ').slice(0, 2).join(' '));
     assert.deepEqual(words, [
-      ...(withImage ? ['skopeo copy', 'cosign sign', 'cosign attest'] : []),
+      ...(withImage ? images.flatMap(() => ['skopeo copy', 'cosign sign', 'cosign attest']) : []),
       ...[`${process.env['HELM'] ?? 'helm'} push`, 'cosign sign-blob', ''],
     ]);
   });
