@@ -11,6 +11,7 @@ import type { KubernetesObject } from '../agent/kubernetes/objects.ts';
 import type { Logger } from '../agent/observe/log/log.ts';
 import { warnOnce } from '../agent/observe/log/repetition.ts';
 import type { Clock } from '../agent/time/clock.ts';
+import { sleep } from '../agent/time/sleep.ts';
 import { messageOf } from '../volumes/base/errors.ts';
 import { attend } from './api/attend.ts';
 import { bundleName, publishBundle } from './api/bundle.ts';
@@ -28,7 +29,6 @@ import {
   writeCertificate,
   writeFailure,
 } from './api/signing-requests.ts';
-import { sleep } from './api/sleep.ts';
 import type { Decision } from './decision/decision.ts';
 import { decidePodCertificateRequest } from './decision/pod-certificate-request.ts';
 import { decideSigningRequest, podOf, requesterFault } from './decision/signing-request.ts';

@@ -7,6 +7,7 @@
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
+import { sleep } from '../time/sleep.ts';
 import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
 import { createLiveCopy, type LiveCopy } from './live-copy.ts';
@@ -283,16 +284,4 @@ function typed(fault: unknown): AgentError {
   return fault instanceof AgentError
     ? fault
     : new AgentError('Internal', 'a watch failed', { actor: 'nobody', cause: fault });
-}
-
-function sleep(durationMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = (): void => {
-      cancel();
-      signal.removeEventListener('abort', wake);
-      resolve();
-    };
-    const cancel = clock.at(clock.now() + durationMs, wake);
-    signal.addEventListener('abort', wake, { once: true });
-  });
 }

@@ -10,8 +10,8 @@ import { AgentError } from '../../agent/base/errors.ts';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import type { Clock } from '../../agent/time/clock.ts';
+import { sleep } from '../../agent/time/sleep.ts';
 import { rawObject, whenFound } from './raw-object.ts';
-import { sleep } from './sleep.ts';
 
 export interface LeaseTimes {
   /** How long a Lease is good without being renewed, whole seconds. */

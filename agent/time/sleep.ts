@@ -1,5 +1,5 @@
 /** A pause that ends early when the signal fires. */
-import type { Clock } from '../../agent/time/clock.ts';
+import type { Clock } from './clock.ts';
 
 export function sleep(durationMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
