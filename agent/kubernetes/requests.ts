@@ -56,7 +56,6 @@ export function watchRequests(
   onError: (error: AgentError) => void,
   onRecovered: () => void = () => undefined,
 ): ListWatch<PodCertificateRequest> {
-  let api: PodCertificateApi | undefined;
   return createListWatch<PodCertificateRequest>({
     client,
     decode: decodePodCertificateRequest,
@@ -64,6 +63,14 @@ export function watchRequests(
     query: { fieldSelector: `spec.nodeName=${nodeName}` },
     onError,
     onRecovered,
+    ...servedRequests(discovery),
+  });
+}
+
+/** Where a watch of requests finds them, whichever version the cluster serves, and what it says when they are not there any more. */
+export function servedRequests(discovery: Discovery): { path(): Promise<string>; onNotServed(): void } {
+  let api: PodCertificateApi | undefined;
+  return {
     async path() {
       api = await discovery.podCertificateRequests();
       return resourcePath(api.pathPrefix, { resource });
@@ -73,5 +80,5 @@ export function watchRequests(
         discovery.notServed(api);
       }
     },
-  });
+  };
 }

@@ -5,10 +5,11 @@
  */
 import type { AgentError } from '../../agent/base/errors.ts';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
-import type { Discovery, PodCertificateApi } from '../../agent/kubernetes/discovery.ts';
+import type { Discovery } from '../../agent/kubernetes/discovery.ts';
 import { createListWatch, type ListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
+import { servedRequests } from '../../agent/kubernetes/requests.ts';
 import { decodePodCertificateRequest } from '../../agent/kubernetes/schemas.ts';
 import type { Decision, Refusal } from '../decision/decision.ts';
 import type { Followed } from './attend.ts';
@@ -29,21 +30,12 @@ export function watchPodCertificateRequests(
   signerName: string,
   onError: (error: AgentError) => void,
 ): ListWatch<Followed<OpenRequest>> {
-  let api: PodCertificateApi | undefined;
   return createListWatch<Followed<OpenRequest>>({
     client,
     query: { fieldSelector: `spec.signerName=${signerName}` },
     decode: followed,
     onError,
-    async path() {
-      api = await discovery.podCertificateRequests();
-      return resourcePath(api.pathPrefix, { resource });
-    },
-    onNotServed() {
-      if (api !== undefined) {
-        discovery.notServed(api);
-      }
-    },
+    ...servedRequests(discovery),
   });
 }
 
