@@ -60,3 +60,8 @@ export class AgentError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 }
+
+/** An error that is one of these already, or a fault in the program itself. @param what in its words, what failed */
+export function asAgentError(cause: unknown, what: string): AgentError {
+  return cause instanceof AgentError ? cause : new AgentError('Internal', what, { actor: 'nobody', cause });
+}

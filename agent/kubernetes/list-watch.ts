@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
-import { AgentError } from '../base/errors.ts';
+import { AgentError, asAgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { sleep } from '../time/sleep.ts';
@@ -281,7 +281,5 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 }
 
 function typed(fault: unknown): AgentError {
-  return fault instanceof AgentError
-    ? fault
-    : new AgentError('Internal', 'a watch failed', { actor: 'nobody', cause: fault });
+  return asAgentError(fault, 'a watch failed');
 }

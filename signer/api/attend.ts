@@ -2,7 +2,7 @@
  * Attends to requests that are not answered yet: each once at a time, namespaces in turn, what fails again after growing pauses. What is
  * answered is kept in outline only, and nothing is remembered of what is gone.
  */
-import { AgentError } from '../../agent/base/errors.ts';
+import { type AgentError, asAgentError } from '../../agent/base/errors.ts';
 import type { Queue } from '../../agent/base/queue.ts';
 import type { ListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { type KubernetesObject, keyOf } from '../../agent/kubernetes/objects.ts';
@@ -80,8 +80,7 @@ export function attend<T>(options: AttendOptions<T>): Attendance {
     if (signal.aborted) {
       return;
     }
-    const error =
-      cause instanceof AgentError ? cause : new AgentError('Internal', 'a request failed', { actor: 'nobody', cause });
+    const error = asAgentError(cause, 'a request failed');
     // Gone: the watch will say so. Changed meanwhile: the watch brings the newer one.
     const isExpected = error.code === 'NotFound' || error.code === 'Conflict';
     if (!isExpected) {

@@ -6,7 +6,7 @@
  * https://kubernetes.io/docs/concepts/architecture/leases/
  */
 import * as v from 'valibot';
-import { AgentError } from '../../agent/base/errors.ts';
+import { type AgentError, asAgentError } from '../../agent/base/errors.ts';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import type { Clock } from '../../agent/time/clock.ts';
@@ -203,5 +203,5 @@ export function startElection(options: ElectionOptions): Election {
 }
 
 function typed(cause: unknown): AgentError {
-  return cause instanceof AgentError ? cause : new AgentError('Internal', 'leading failed', { actor: 'nobody', cause });
+  return asAgentError(cause, 'leading failed');
 }
