@@ -5,7 +5,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
 import { fromNow } from '../time/span-text.ts';
-import { timeText, withoutMilliseconds } from '../time/time-text.ts';
+import { secondsText } from '../time/time-text.ts';
 import { nameOf } from './certificate-names.ts';
 import { type Judged, judgeOrder, judgePath } from './chain-findings.ts';
 import type { AuthorityFile, Chain, KeyFile } from './credentials.ts';
@@ -100,7 +100,7 @@ function judgeChain(chain: Chain, contents: Judged, now: number): readonly Findi
 
 function judgeDates(leaf: X509Certificate, path: string, now: number): Finding {
   const [begin, end] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
-  const told = (time: number): string => `${withoutMilliseconds(timeText(time))} (${fromNow(time, now)})`;
+  const told = (time: number): string => `${secondsText(time)} (${fromNow(time, now)})`;
   const until = told(end);
   if (now < begin) {
     return { level: 'fail', path, message: `the leaf is valid only from ${told(begin)}` };

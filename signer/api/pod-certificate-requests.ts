@@ -11,9 +11,9 @@ import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { servedRequests } from '../../agent/kubernetes/requests.ts';
 import { decodePodCertificateRequest } from '../../agent/kubernetes/schemas.ts';
+import { secondsText } from '../../agent/time/time-text.ts';
 import type { Decision, Refusal } from '../decision/decision.ts';
 import type { Followed } from './attend.ts';
-import { timeText } from './time-text.ts';
 
 const resource = 'podcertificaterequests';
 
@@ -67,7 +67,7 @@ export async function answerPodCertificateRequest(
 }
 
 function statusOf(answer: Answer, now: number): object {
-  const about = { status: 'True', lastTransitionTime: timeText(now) };
+  const about = { status: 'True', lastTransitionTime: secondsText(now) };
   if (answer.type === 'refuse') {
     const { reason, message } = answer;
     return { conditions: [{ ...about, type: 'Denied', reason, message }] };
@@ -76,8 +76,8 @@ function statusOf(answer: Answer, now: number): object {
   return {
     conditions: [{ ...about, type: 'Issued', reason: 'Issued', message: 'signed by the trial signer' }],
     certificateChain: certificate,
-    notBefore: timeText(order.notBefore),
-    notAfter: timeText(order.notAfter),
-    beginRefreshAt: timeText(beginRefreshAt),
+    notBefore: secondsText(order.notBefore),
+    notAfter: secondsText(order.notAfter),
+    beginRefreshAt: secondsText(beginRefreshAt),
   };
 }

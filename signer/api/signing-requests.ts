@@ -10,11 +10,11 @@ import { createListWatch, type ListWatch } from '../../agent/kubernetes/list-wat
 import type { Condition } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { decodeCertificateSigningRequest } from '../../agent/kubernetes/schemas.ts';
+import { secondsText } from '../../agent/time/time-text.ts';
 import type { Refusal } from '../decision/decision.ts';
 import type { SigningRequest } from '../decision/signing-request.ts';
 import type { Followed } from './attend.ts';
 import { rawObject } from './raw-object.ts';
-import { timeText } from './time-text.ts';
 
 const pathPrefix = '/apis/certificates.k8s.io/v1';
 const resource = 'certificatesigningrequests';
@@ -120,7 +120,7 @@ function putCondition(
   now: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const time = timeText(now);
+  const time = secondsText(now);
   const conditions = [
     ...(open.request.status?.conditions ?? []),
     { ...condition, status: 'True', lastUpdateTime: time, lastTransitionTime: time },
