@@ -72,9 +72,8 @@ export function createIssuer(
   const signingClaims = createClaims(certificateSigningRequests.outline);
   const certManagerClaims = createClaims(certificateRequests.outline);
   const signing = watchOwnRequests(client, signingRequestResource, labelSelector, onError, signingClaims.keep);
-  const certManager = watchOwnRequests(
-    ...([client, certificateRequestResource, labelSelector, onError, certManagerClaims.keep] as const),
-  );
+  const { keep } = certManagerClaims;
+  const certManager = watchOwnRequests(client, certificateRequestResource, labelSelector, onError, keep);
   const watches = { podCertificateRequest: requests, certificateSigningRequest: signing, certManager };
   const issuer = issuerByRule(
     {
