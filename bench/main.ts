@@ -20,5 +20,7 @@ if (bench === undefined) {
   process.stderr.write(`${wanted}npm run bench -- NAME\n${lines.join('\n')}\n`);
   process.exitCode = wanted === '' ? 0 : 1;
 } else {
+  // Each reads its own options, as if it had been started by itself.
+  process.argv.splice(2, 1);
   await import(bench.file);
 }

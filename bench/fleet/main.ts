@@ -14,7 +14,7 @@ const podsPerAgent = 20;
 const windowMinutes = 5;
 
 const { values } = parseArgs({
-  args: process.argv.slice(process.argv.indexOf('fleet') + 1),
+  args: process.argv.slice(2),
   options: { agents: { type: 'string', default: '5000' }, json: { type: 'string' }, plot: { type: 'string' } },
 });
 const agents = Number(values.agents);
