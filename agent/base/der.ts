@@ -59,3 +59,20 @@ export function contentOf(element: Element | undefined): Uint8Array {
   }
   return element.content;
 }
+
+const versionTag = 0xa0;
+
+/**
+ * The fields of an X.509 certificate's body from the serial number on, without the version that may come before: serial number,
+ * algorithm, issuer, validity, subject, public key, and what follows (RFC 5280, section 4.1). @throws RangeError
+ */
+export function certificateFields(der: Uint8Array): Element[] {
+  const [certificate] = elementsOf(der);
+  const [body] = elementsOf(contentOf(certificate));
+  return withoutVersion(elementsOf(contentOf(body)));
+}
+
+/** @param fields of a certificate's body */
+export function withoutVersion(fields: Element[]): Element[] {
+  return fields[0]?.tag === versionTag ? fields.slice(1) : fields;
+}

@@ -5,7 +5,7 @@
  * https://www.rfc-editor.org/rfc/rfc5280#section-4.1
  */
 import { X509Certificate } from 'node:crypto';
-import { contentOf, type Element, elementsOf } from '../base/der.ts';
+import { certificateFields, contentOf, type Element, elementsOf } from '../base/der.ts';
 
 export interface Certificate {
   readonly der: Uint8Array;
@@ -18,7 +18,7 @@ export interface Certificate {
   readonly x509: () => X509Certificate;
 }
 
-const tags = { integer: 0x02, utf8: 0x0c, printable: 0x13, ia5: 0x16, version: 0xa0, extensions: 0xa3 };
+const tags = { integer: 0x02, utf8: 0x0c, printable: 0x13, ia5: 0x16, extensions: 0xa3 };
 const basicConstraints = '551d13';
 
 /** @throws when the bytes are not one X.509 certificate, whole. */
@@ -32,10 +32,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
 
 /** Reads names and path length only. @throws RangeError when the bytes are not DER in the shape of a certificate */
 export function outlineCertificate(der: Uint8Array): Certificate {
-  const [certificate] = elementsOf(der);
-  const [body] = elementsOf(contentOf(certificate));
-  const fields = elementsOf(contentOf(body));
-  const [, , issuer, , subject] = fields[0]?.tag === tags.version ? fields.slice(1) : fields;
+  const fields = certificateFields(der);
+  const [, , issuer, , subject] = fields;
   let parsed: X509Certificate | undefined;
   return {
     der,

@@ -4,7 +4,7 @@
  * https://www.rfc-editor.org/rfc/rfc7468 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { contentOf, elementsOf } from '../base/der.ts';
+import { contentOf, elementsOf, withoutVersion } from '../base/der.ts';
 import { certificateBlockSteps } from '../base/pem.ts';
 import { certificatesPerTurn } from './limits.ts';
 
@@ -41,7 +41,6 @@ export async function readTrustBundle(pem: string): Promise<Uint8Array[]> {
 
 /** The fields of a certificate to its public key: serial number, algorithm, issuer, validity, subject, key. */
 const fields = [0x02, 0x30, 0x30, 0x30, 0x30, 0x30];
-const versionField = 0xa0;
 
 /**
  * True for bytes in the shape of one X.509 certificate, whole. The API server has parsed it; to parse it once more with
@@ -52,10 +51,7 @@ function isCertificate(der: Uint8Array): boolean {
   try {
     const [certificate, ...following] = elementsOf(der);
     const [body, algorithm, signature, ...rest] = elementsOf(contentOf(certificate));
-    const tags = elementsOf(contentOf(body)).map(({ tag }) => tag);
-    if (tags[0] === versionField) {
-      tags.shift();
-    }
+    const tags = withoutVersion(elementsOf(contentOf(body))).map(({ tag }) => tag);
     const shape = [certificate, body, algorithm, signature].map((element) => element?.tag);
     return (
       following.length === 0 &&

@@ -6,7 +6,7 @@
  * Validity: RFC 5280, section 4.1.2.5.
  */
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
-import { contentOf, elementsOf } from '../base/der.ts';
+import { certificateFields, contentOf, elementsOf } from '../base/der.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 
@@ -115,16 +115,11 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
 
 const utcTime = 0x17;
 const generalizedTime = 0x18;
-const versionField = 0xa0;
 
 /** A certificate's notAfter, milliseconds since the epoch; never, where it cannot be read: nothing is dropped for that. */
 export function expiryOf(der: Uint8Array): number {
   try {
-    const [certificate] = elementsOf(der);
-    const [body] = elementsOf(contentOf(certificate));
-    const fields = elementsOf(contentOf(body));
-    // Before the validity: version, where there is one, serial number, algorithm, issuer.
-    const validity = fields[fields[0]?.tag === versionField ? 4 : 3];
+    const [, , , validity] = certificateFields(der);
     const [, notAfter] = elementsOf(contentOf(validity));
     return notAfter === undefined ? Number.POSITIVE_INFINITY : timeOf(notAfter.tag, notAfter.content);
   } catch (error) {
