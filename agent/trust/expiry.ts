@@ -24,19 +24,35 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
     readonly Uint8Array[],
     { readonly until: number; readonly certificates: readonly Uint8Array[] }
   >();
+  /** Sources of which an anchor is yet to expire. */
   const watched = new Set<Watched>();
   let armedFor = Number.POSITIVE_INFINITY;
   let disarm = (): void => {};
 
-  /** One alarm for all: the earliest. */
-  const arm = (): void => {
-    const next = [...watched].reduce((earliest, entry) => Math.min(earliest, entry.next), Number.POSITIVE_INFINITY);
-    if (next === armedFor) {
-      return;
+  /** One alarm for all, no later than this. Only when it rings are all looked at: there may be thousands, told in one turn. */
+  const arm = (next: number): void => {
+    if (next < armedFor) {
+      disarm();
+      armedFor = next;
+      disarm = clock.at(next, ring);
     }
-    disarm();
-    armedFor = next;
-    disarm = Number.isFinite(next) ? clock.at(next, ring) : () => {};
+  };
+
+  const watch = (entry: Watched): void => {
+    if (Number.isFinite(entry.next)) {
+      watched.add(entry);
+      arm(entry.next);
+    } else {
+      unwatch(entry);
+    }
+  };
+
+  const unwatch = (entry: Watched): void => {
+    watched.delete(entry);
+    if (watched.size === 0) {
+      disarm();
+      armedFor = Number.POSITIVE_INFINITY;
+    }
   };
 
   const ring = (): void => {
@@ -45,7 +61,7 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
     for (const entry of [...watched].filter(({ next }) => next <= now)) {
       entry.tell();
     }
-    arm();
+    arm([...watched].reduce((earliest, entry) => Math.min(earliest, entry.next), Number.POSITIVE_INFINITY));
   };
 
   const expiriesOf = (certificates: readonly Uint8Array[]): readonly number[] => {
@@ -89,25 +105,25 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
         next: Number.POSITIVE_INFINITY,
         tell: () => {
           if (latest !== undefined) {
-            listener(judge(source, latest, entry));
+            const anchors = judge(source, latest, entry);
+            // First: whoever is told may want to hear no more.
+            watch(entry);
+            listener(anchors);
           }
         },
       };
-      watched.add(entry);
       const unsubscribe = trust.subscribe(source, (anchors) => {
         latest = anchors.type === 'found' ? anchors.certificates : undefined;
-        entry.next = Number.POSITIVE_INFINITY;
         if (latest === undefined) {
+          unwatch(entry);
           listener(anchors);
         } else {
           entry.tell();
         }
-        arm();
       });
       return () => {
         unsubscribe();
-        watched.delete(entry);
-        arm();
+        unwatch(entry);
       };
     },
   };
