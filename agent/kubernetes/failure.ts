@@ -96,7 +96,7 @@ export function isUnrelatedToNode(error: unknown): boolean {
  * that somebody could give would help.
  * https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
  */
-export function isRefusedByPolicy({ httpStatus, message }: ApiFailure): boolean {
+function isRefusedByPolicy({ httpStatus, message }: ApiFailure): boolean {
   return httpStatus >= 400 && httpStatus < 500 && policyWords.test(message);
 }
 

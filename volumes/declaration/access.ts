@@ -10,7 +10,7 @@ import type { SourceAccess } from './types.ts';
 
 export const accessFields = ['user', 'mode'] as const;
 /** Kubernetes' limit for user IDs. */
-export const maxUserId = 2 ** 31 - 1;
+const maxUserId = 2 ** 31 - 1;
 export const maxFileMode = 0o777;
 /** What everybody may do with a file. */
 const forOthers = 0o007;
