@@ -3,11 +3,12 @@
  *
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/pod-certificate-request-v1beta1/
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { Condition, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
+import { keyTypeOf } from '../../volumes/declaration/key-types.ts';
 import type { Authority } from './authority.ts';
 import type { Behaviour } from './behaviours.ts';
-import { dnsNames, keyTypeOf, requestedKey, spiffeId } from './request.ts';
+import { dnsNames, requestedKey, spiffeId } from './request.ts';
 import type { RequestStatus } from './signer-api.ts';
 
 /** How long certificates live and when they want to be refreshed. */
@@ -73,7 +74,7 @@ async function composeCertificate(
     return refusal('Denied', 'UnusableRequest', key.message, context.now);
   }
   if (behaviour.type === 'onlyKeyTypes') {
-    const keyType = keyTypeOf(key.publicKey);
+    const keyType = keyTypeOf(createPublicKey({ key: Buffer.from(key.publicKey), format: 'der', type: 'spki' }));
     if (keyType === undefined || !behaviour.supported.includes(keyType)) {
       const message = `key type ${keyType ?? 'of the request'} is not supported, use ${behaviour.supported[0]}`;
       return refusal('Denied', 'UnsupportedKeyType', message, context.now);

@@ -4,10 +4,8 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
  */
 import 'reflect-metadata';
-import { createPublicKey } from 'node:crypto';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
-import type { KeyType } from '../../volumes/declaration/key-types.ts';
 
 export type RequestedKey =
   | { readonly type: 'key' /** SubjectPublicKeyInfo, DER. */; readonly publicKey: Uint8Array }
@@ -34,29 +32,6 @@ export function requestedKey(request: PodCertificateRequest): RequestedKey {
   }
   return { type: 'key', publicKey: Buffer.from(pkixPublicKey, 'base64') };
 }
-
-/** Kubernetes' name of a public key's type (SubjectPublicKeyInfo, DER); undefined for a key that it does not know. */
-export function keyTypeOf(publicKey: Uint8Array): KeyType | undefined {
-  const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
-  const details = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case 'ed25519':
-      return 'ED25519';
-    case 'rsa':
-      return rsaTypes[details.modulusLength ?? 0];
-    case 'ec':
-      return curveTypes[details.namedCurve ?? ''];
-    default:
-      return undefined;
-  }
-}
-
-const rsaTypes: Readonly<Record<number, KeyType>> = { 3072: 'RSA3072', 4096: 'RSA4096' };
-const curveTypes: Readonly<Record<string, KeyType>> = {
-  prime256v1: 'ECDSAP256',
-  secp384r1: 'ECDSAP384',
-  secp521r1: 'ECDSAP521',
-};
 
 /**
  * The pod's SPIFFE ID: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
