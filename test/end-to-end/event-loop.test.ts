@@ -10,7 +10,7 @@ import { makeDirectory } from '../support/directory.ts';
 import { readTurns, turnLogging } from '../support/turns.ts';
 import { mountSkip } from '../volumes/support.ts';
 import { type HostileInput, type HostileNode, hostileInputs } from './hostile-inputs.ts';
-import { startRealNode } from './real-node.ts';
+import { imageEnvironment, startRealNode } from './real-node.ts';
 
 /** Fifty milliseconds on a machine on which the unit takes ten. */
 const longestTurnUnits = 5;
@@ -20,7 +20,7 @@ async function start(t: TestContext): Promise<HostileNode> {
   await bundleAgent(directory);
   const node = await startRealNode(t, {
     program: [process.execPath, ...turnLogging, join(directory, 'agent.mjs')],
-    environment: { NODE_ENV: 'production', UV_THREADPOOL_SIZE: '6' },
+    environment: imageEnvironment,
   });
   const agent = await node.startAgent();
   return { ...node, agent };
