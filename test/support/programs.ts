@@ -3,6 +3,7 @@
  * Debian packages, or lie on PATH; a test whose program is missing says so.
  */
 import { type SpawnOptions, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -52,19 +53,20 @@ export interface RunningProgram {
   end(signal: NodeJS.Signals, ms?: number): Promise<Exit>;
 }
 
-/** What ends what was started: a test's context, or a part of it. */
-interface Closing {
+/** Who ends what was started: a test's context, or a part of a test. */
+export interface Owner {
   after(close: () => Promise<void>): void;
 }
 
-/** Starts a program; it is ended with its owner at the latest. */
+/** Starts a program; it, and what it started, is ended with its owner at the latest. */
 export function runProgram(
-  t: Closing,
+  owner: Owner,
   command: readonly string[],
   options: Pick<SpawnOptions, 'env' | 'cwd' | 'uid' | 'gid'> = {},
 ): RunningProgram {
   const [program = '', ...values] = command;
-  const child = spawn(program, values, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  // With what it starts itself it is a group of processes, and ended as one.
+  const child = spawn(program, values, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let ended: Exit | undefined;
   const waiting = new Set<() => void>();
@@ -79,7 +81,13 @@ export function runProgram(
       look();
     });
   }
-  const kill = (): boolean => child.kill('SIGKILL');
+  const kill = (): void => {
+    try {
+      process.kill(-(child.pid ?? 0), 'SIGKILL');
+    } catch {
+      // There is nobody left.
+    }
+  };
   process.once('exit', kill);
   // Not 'close': what a program leaves running may keep its output open.
   const exit = once(child, 'exit').then(
@@ -121,21 +129,27 @@ export function runProgram(
       return withinBound(exit, () => `${program} to end after ${signal}; it said\n${output}`, ms);
     },
   };
-  t.after(async () => {
+  owner.after(async () => {
+    kill();
     await running.end('SIGKILL');
   });
   return running;
 }
 
-/** A port of the loopback address that nobody listens on. */
+/**
+ * A port that nobody listens on: below those that the system gives to whoever names none, so that nobody comes first who does not
+ * look for one here.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await eventOf(server, 'listening', 'a free port');
-  const address = server.address();
-  server.close();
-  await eventOf(server, 'close', 'the port to be free again');
-  if (address === null || typeof address === 'string') {
-    throw new Error('a server of TCP has a port');
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer();
+    const taken = once(server, 'error').then(() => true);
+    server.listen(port, '127.0.0.1');
+    if (!(await withinBound(Promise.race([taken, once(server, 'listening').then(() => false)]), 'a port'))) {
+      server.close();
+      await eventOf(server, 'close', 'the port to be free again');
+      return port;
+    }
   }
-  return address.port;
 }
