@@ -3,7 +3,7 @@
  * programs in them really speak mTLS with the files of real volumes.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -155,12 +155,14 @@ test('server and client of the example greet each other, and a renewed certifica
   const [serverPod, clientPod] = pods;
   assert.ok(serverPod && clientPod, 'there is no serverPod or no clientPod');
 
+  const started: ChildProcess[] = [];
   const run = (program: string, pod: typeof serverPod, env: Record<string, string>) => {
     const child = spawn(process.execPath, [join(programs, program)], {
       env: { VOLUME: node.volume(pod), ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     t.after(() => child.kill('SIGKILL'));
+    started.push(child);
     return createInterface({ input: child.stdout });
   };
   const [listening] = await eventOf(run('server.mjs', serverPod, { PORT: '0' }), 'line', 'a line of output');
@@ -182,4 +184,11 @@ test('server and client of the example greet each other, and a renewed certifica
   const before = await serving();
   await node.logged(written('server', false));
   await until(async () => (await serving()) !== before, 'the renewed certificate to be served');
+
+  // As the kubelet ends a pod. The server goes first: its client holds a connection to it, and still asks.
+  for (const child of started) {
+    const ended = eventOf(child, 'exit', `${child.spawnargs[1]} to end by itself`);
+    child.kill('SIGTERM');
+    assert.deepEqual(await ended, [0, null], 'a program of the example does not end when its pod does');
+  }
 });
