@@ -16,7 +16,7 @@ import type { Clock } from '../time/clock.ts';
 import { createAnchorPool } from './anchor-pool.ts';
 import { type FeedKey, selectorOf, type WatchBundles } from './feed.ts';
 import { createFeeds, type FeedView } from './feeds.ts';
-import { longestHeldBytes } from './limits.ts';
+import { certificatesPerTurn, longestHeldBytes } from './limits.ts';
 import { anchorsOf, isSame, isSelected, type Select } from './selection.ts';
 import { createShelf, type ShelvedBundle } from './shelf.ts';
 
@@ -41,9 +41,6 @@ export interface TrustAnchorService extends TrustAnchors {
   /** Ends every watch and subscription. */
   stop(): void;
 }
-
-/** How long a turn of the event loop is held up by telling, and one selection more. Milliseconds. */
-const tellingMs = 2;
 
 interface Subscription {
   readonly optional: boolean;
@@ -102,15 +99,15 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   }
 
   /**
-   * For a few milliseconds in each turn of the event loop, since one union may be thousands of certificates, and hundreds of
-   * selections may be due of which each takes microseconds.
+   * As many selections in a turn of the event loop as there is work for: a union may be of thousands of certificates, and
+   * hundreds of selections may be due at which there is next to nothing to look at.
    */
   async function tellAll(): Promise<void> {
-    let until = 0;
+    let lookedAt = certificatesPerTurn;
     const restWhenDue = async (): Promise<void> => {
-      if (performance.now() >= until) {
+      if (lookedAt >= certificatesPerTurn) {
         await nextTurn();
-        until = performance.now() + tellingMs;
+        lookedAt = 0;
       }
     };
     for (;;) {
@@ -122,30 +119,31 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       due.delete(selector);
       for (const name of topics.get(selector)?.selections.keys() ?? []) {
         await restWhenDue();
-        tellSelection(selector, name);
+        lookedAt += tellSelection(selector, name);
       }
     }
     isTelling = false;
   }
 
-  /** As its topic is now: others may have come and gone since the last turn. */
-  function tellSelection(selector: string, name: string): void {
+  /** As its topic is now: others may have come and gone since the last turn. @returns bundles, certificates and listeners that it looked at */
+  function tellSelection(selector: string, name: string): number {
     const topic = topics.get(selector);
     const selection = topic?.selections.get(name);
     if (topic === undefined || selection === undefined) {
-      return;
+      return 1;
     }
     const view = feeds.view(topic.key);
-    update(selection, view);
+    const united = update(selection, view);
     for (const subscription of [...selection.subscriptions]) {
       tell(selection, subscription, view);
     }
+    return view.bundles.length + united + selection.subscriptions.size;
   }
 
-  /** Makes the union anew when a bundle in it has changed and all of them are read. */
-  function update(selection: Selection, { isSynced, bundles }: FeedView): void {
+  /** Makes the union anew when a bundle in it has changed and all of them are read. @returns certificates that it is made of */
+  function update(selection: Selection, { isSynced, bundles }: FeedView): number {
     if (!isSynced) {
-      return;
+      return 0;
     }
     const selected: ShelvedBundle[] = [];
     const areAny = bundles.length > 0;
@@ -156,16 +154,17 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       }
       const bundle = shelf.get(outline.metadata.name);
       if (bundle === undefined || bundle.isPending) {
-        return;
+        return 0;
       }
       selected.push(bundle);
       stamps += `${bundle.stamp} `;
     }
     if (stamps === selection.stamps) {
-      return;
+      return 0;
     }
     selection.stamps = stamps;
     selection.anchors = anchorsOf(selection.select, selected, areAny);
+    return selected.reduce((sum, { certificates }) => sum + certificates.length, 0);
   }
 
   function tell({ anchors, subscriptions }: Selection, subscription: Subscription, view: FeedView): void {
