@@ -92,7 +92,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
   });
   const { client, skew } = api;
-  const registration = registrationOf(options);
+  const registration = registrationOf(options, () => api.startupTaint?.registered());
   let csi: CsiServer | undefined;
   const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
@@ -126,7 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     closers.add(() => watching.close());
     await csi.start();
     closers.add(async () => registration?.stop());
-    await registration?.start();
+    await (registration === undefined ? api.startupTaint?.registered() : registration.start());
     return { observeAddress: endpoint?.address, stop: closers.close };
   } catch (error) {
     await closers.close();
@@ -134,13 +134,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-function registrationOf({ configuration, log }: AgentOptions): Registration | undefined {
+function registrationOf({ configuration, log }: AgentOptions, onRegistered: () => void): Registration | undefined {
   const { registrationDir: directory, driverName, csiSocket: endpoint } = configuration;
-  return directory === undefined ? undefined : createRegistration({ directory, driverName, endpoint, log });
+  return directory === undefined
+    ? undefined
+    : createRegistration({ directory, driverName, endpoint, log, onRegistered });
 }
 
 function healthOf(
-  { requests, preflight }: ApiSide,
+  { requests, preflight, startupTaint }: ApiSide,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
@@ -155,6 +157,7 @@ function healthOf(
         watchCheck(requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
+        ...(startupTaint === undefined ? [] : [startupTaint.check()]),
       ];
     },
   };

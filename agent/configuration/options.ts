@@ -15,6 +15,7 @@ import {
   type OptionType,
   quantity,
   subdomain,
+  taintKey,
   toggle,
 } from './option-types.ts';
 
@@ -101,6 +102,13 @@ export const options = {
     type: toggle(),
     default: 'false',
     description: 'Do not register with the kubelet, for runs without one; registration-dir is then not used.',
+    reloadable: false,
+  }),
+  startupTaint: optional({
+    type: taintKey(),
+    default: '',
+    description:
+      'Key of a taint that is taken off this node once its CSINode object lists the driver, with a domain that is not of Kubernetes; empty: none.',
     reloadable: false,
   }),
   volumeMode: valued({
