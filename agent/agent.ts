@@ -212,12 +212,13 @@ async function claimNode(
   { configuration, log, version, closers }: SharedParts,
   manager: VolumeManager,
 ): Promise<CsiServer> {
-  const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
+  const { csiSocket: socketPath, driverName, nodeName, volumeCondition } = configuration;
+  const { publishTimeoutMs, shutdownGraceMs } = configuration;
   if (configuration.volumeMode === 'tmpfs') {
     assertVolumesReachPods(configuration.kubeletRoot);
   }
   const names = { socketPath, driverName, version, nodeName };
-  const csi = createCsiServer({ ...names, driver: manager, log, publishTimeoutMs });
+  const csi = createCsiServer({ ...names, driver: manager, volumeCondition, log, publishTimeoutMs });
   await csi.claim();
   closers.add(async () => {
     const drained = csi.stop(shutdownGraceMs);

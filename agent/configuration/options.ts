@@ -124,6 +124,13 @@ export const options = {
     description: 'How long a publish call waits for its files at most, if the caller sets no deadline.',
     reloadable: false,
   }),
+  volumeCondition: valued({
+    type: toggle(),
+    default: 'false',
+    description:
+      'Also tell kubelets before 1.37 whether volumes are well; every kubelet then asks for each volume, every minute or two.',
+    reloadable: false,
+  }),
   requestsPerSecond: valued({
     type: quantity({ min: 0.1, max: 1_000, whole: false }),
     default: '20',

@@ -37,6 +37,7 @@ describe('the configuration', () => {
       registrationDir: '/var/lib/kubelet/plugins_registry',
       startupTaint: undefined,
       volumeMode: 'tmpfs',
+      volumeCondition: false,
       publishTimeoutMs: 110_000,
       requestsPerSecond: 20,
       burst: 50,
@@ -78,6 +79,7 @@ describe('the configuration', () => {
         '/r/../reg',
         '--startup-taint=example.com/new',
         '--volume-mode=directory',
+        '--volume-condition',
       ],
       ...['--publish-timeout=1m30s', '--requests-per-second=0.5', '--burst=1', '--max-concurrent-requests=3'],
       ...[
@@ -102,6 +104,7 @@ describe('the configuration', () => {
       registrationDir: '/reg',
       startupTaint: 'example.com/new',
       volumeMode: 'directory',
+      volumeCondition: true,
       publishTimeoutMs: 90_000,
       requestsPerSecond: 0.5,
       burst: 1,

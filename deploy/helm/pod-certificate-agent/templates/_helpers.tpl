@@ -91,6 +91,7 @@ trustDomain: {{ .Values.trustDomain | quote }}
 startupTaint: {{ .Values.startupTaint.key | quote }}
 {{- end }}
 podMetrics: {{ .Values.metrics.perPod }}
+volumeCondition: {{ .Values.volumeCondition }}
 {{- end }}
 
 {{/* Whether a rule sends signers to the API of the given key. */}}
