@@ -42,6 +42,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'volumes/base': ['volumes/declaration'],
   'volumes/declaration': ['volumes/base/steps.ts'],
   'volumes/files': ['volumes/base', 'volumes/declaration'],
+  'volumes/keystores': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/state': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/mounts': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/csi': ['volumes/base', 'volumes/declaration', 'volumes/files', 'volumes/mounts'],
