@@ -37,7 +37,14 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'volumes/base',
     'volumes/declaration',
   ],
-  'agent/cli': ['agent/base', 'agent/time', 'volumes/base/errors.ts'],
+  // `inspect` opens keystores.
+  'agent/cli': [
+    'agent/base',
+    'agent/time',
+    'volumes/base/errors.ts',
+    'volumes/base/steps.ts',
+    'volumes/keystores/derivation.ts',
+  ],
   volumes: ['volumes'],
   'volumes/base': ['volumes/declaration'],
   'volumes/declaration': ['volumes/base/steps.ts'],

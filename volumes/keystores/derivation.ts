@@ -31,7 +31,7 @@ const macPurpose = 3;
 const hashesPerStep = 256;
 
 /** A key for HMAC-SHA-256. One block of output is all it takes. @returns memory that the caller zeroes */
-export function* macKey(password: Uint8Array, salt: Uint8Array): Steps<Uint8Array> {
+export function* macKey(password: Uint8Array, salt: Uint8Array, times = iterations): Steps<Uint8Array> {
   const secret = utf16(password);
   const saltBytes = wholeBlocks(salt.length);
   const input = new Uint8Array(new ArrayBuffer(blockBytes + saltBytes + wholeBlocks(secret.length)));
@@ -40,7 +40,7 @@ export function* macKey(password: Uint8Array, salt: Uint8Array): Steps<Uint8Arra
     repeat(salt, input.subarray(blockBytes, blockBytes + saltBytes));
     repeat(secret, input.subarray(blockBytes + saltBytes));
     let key = hash('sha256', input, 'buffer');
-    for (let count = 1; count < iterations; count += 1) {
+    for (let count = 1; count < times; count += 1) {
       if (count % hashesPerStep === 0) {
         yield;
       }
