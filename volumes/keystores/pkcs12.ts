@@ -71,7 +71,10 @@ export async function keystoreSafe(
 ): Promise<FileContent> {
   const name = attribute(friendlyName, bmpString(keyAlias));
   const ofLeaf = setOf(name, attribute(localKeyId, octets(hash('sha256', chain[0] ?? data, 'buffer'))));
-  const bags = chain.map((der, position) => Buffer.concat(certificateParts(der, position === 0 ? ofLeaf : undefined)));
+  const bags = chain.flatMap((der, position) => {
+    const attributes = position === 0 ? ofLeaf : new Uint8Array(0);
+    return [certificateHead(der.length, attributes.length), der, attributes];
+  });
   const certificates = await encrypted(sequence(...bags), password, randomness, 0);
   const key = await encrypted(privateKey, password, randomness, 2);
   const keyBag = sequence(shroudedKeyBag, explicit0(sequence(key.algorithm, octets(key.bytes))), ofLeaf);
@@ -89,19 +92,61 @@ export async function keystoreSafe(
 
 /** Trust anchors (DER), as Java trusts them: what is under the MAC of a truststore. They may be many, and are put together in pieces. */
 export function truststoreSafe(certificates: readonly Uint8Array[]): FileContent {
-  const trusted = attribute(trustedKeyUsage, anyExtendedKeyUsage);
   function* bags(): Iterable<Uint8Array> {
+    const frames = createFrames();
     for (const [index, der] of certificates.entries()) {
-      yield* certificateParts(der, setOf(attribute(friendlyName, bmpString(`ca-${index + 1}`)), trusted));
+      const alias = aliasOf(index);
+      const { before, after, at } = frames(der.length, alias.length);
+      const attributes = Buffer.from(after);
+      for (let character = 0; character < alias.length; character += 1) {
+        attributes[at + 2 * character] = alias.charCodeAt(character);
+      }
+      yield before;
+      yield der;
+      yield attributes;
     }
   }
+  const frames = createFrames();
   let length = 0;
-  for (const part of bags()) {
-    length += part.length;
+  for (const [index, der] of certificates.entries()) {
+    const { before, after } = frames(der.length, aliasOf(index).length);
+    length += before.length + der.length + after.length;
   }
   const contents = within(tag.sequence, { length, pieces: bags });
   const content = within(tag.context0, within(tag.octetString, contents));
   return within(tag.sequence, within(tag.sequence, content, data));
+}
+
+const aliasOf = (index: number): string => `ca-${index + 1}`;
+
+interface Frame {
+  readonly before: Uint8Array;
+  /** The attributes, with an alias of nothing but question marks. */
+  readonly after: Uint8Array;
+  /** Where in the attributes the alias begins: the second byte of its first character. */
+  readonly at: number;
+}
+
+/** What stands around a certificate: the same for all of one length, whose aliases have one length. Thousands are made of a few. */
+function createFrames(): (derLength: number, aliasLength: number) => Frame {
+  const trusted = attribute(trustedKeyUsage, anyExtendedKeyUsage);
+  const known = new Map<number, Frame>();
+  return (derLength, aliasLength) => {
+    const key = derLength * 64 + aliasLength;
+    const found = known.get(key);
+    if (found !== undefined) {
+      return found;
+    }
+    const name = bmpString('?'.repeat(aliasLength));
+    const attributes = Buffer.from(setOf(attribute(friendlyName, name), trusted));
+    const frame = {
+      before: certificateHead(derLength, attributes.length),
+      after: attributes,
+      at: attributes.indexOf(name) + 3,
+    };
+    known.set(key, frame);
+    return frame;
+  };
 }
 
 /** The MAC over what a file holds. */
@@ -123,16 +168,15 @@ export function pkcs12(safe: FileContent, mac: Uint8Array, randomness: Uint8Arra
   return { length, pieces: () => inLargerPieces(pieces()) };
 }
 
-/** One SafeBag with a certificate, which is not copied. */
-function certificateParts(der: Uint8Array, attributes: Uint8Array | undefined): readonly Uint8Array[] {
-  const after = attributes ?? new Uint8Array(0);
-  const octetString = header(tag.octetString, der.length);
-  const inner = header(tag.context0, octetString.length + der.length);
-  const bag = header(tag.sequence, x509Certificate.length + inner.length + octetString.length + der.length);
-  const length = bag.length + x509Certificate.length + inner.length + octetString.length + der.length;
+/** What stands before a certificate in its SafeBag; its attributes, of so many bytes, follow it. */
+function certificateHead(derLength: number, attributesLength: number): Uint8Array {
+  const octetString = header(tag.octetString, derLength);
+  const inner = header(tag.context0, octetString.length + derLength);
+  const bag = header(tag.sequence, x509Certificate.length + inner.length + octetString.length + derLength);
+  const length = bag.length + x509Certificate.length + inner.length + octetString.length + derLength;
   const value = header(tag.context0, length);
-  const all = header(tag.sequence, certificateBag.length + value.length + length + after.length);
-  return [Buffer.concat([all, certificateBag, value, bag, x509Certificate, inner, octetString]), der, after];
+  const all = header(tag.sequence, certificateBag.length + value.length + length + attributesLength);
+  return Buffer.concat([all, certificateBag, value, bag, x509Certificate, inner, octetString]);
 }
 
 function attribute(type: Uint8Array, value: Uint8Array): Uint8Array {
@@ -181,7 +225,8 @@ function within(
   return { length: start.length + inner.length + after.length, pieces };
 }
 
-const pieceBytes = 256 * 1024;
+/** Some hundred certificates, a few milliseconds. */
+const pieceBytes = 64 * 1024;
 
 /** The same bytes in fewer pieces: each is a call to the kernel. */
 function* inLargerPieces(parts: Iterable<Uint8Array>): Iterable<Uint8Array> {

@@ -146,6 +146,15 @@ test('a truststore of hundreds of certificates comes in pieces, and holds them a
   assert.equal(text.match(/BEGIN CERTIFICATE/g)?.length, many.length);
 });
 
+test('the length that is told before a truststore is made is that of its bytes, whatever the lengths of its certificates', () => {
+  for (const length of [1, 20, 70, 100, 127, 128, 200, 240, 255, 256, 300, 65_400, 65_535, 65_536, 70_000]) {
+    const certificates = Array.from({ length: 11 }, (_, index) => new Uint8Array(length + index));
+    const safe = truststoreSafe(certificates);
+    const bytes = [...safe.pieces()].reduce((sum, piece) => sum + piece.length, 0);
+    assert.equal(bytes, safe.length, `certificates of ${length} bytes`);
+  }
+});
+
 test('the same randomness gives the same bytes, and other randomness others', async () => {
   const { pkcs8, chain, randomness } = await material();
   const digest = async (random: Uint8Array): Promise<string> => {
