@@ -6,7 +6,8 @@
  *     one by one ──► more than mostSingleWatches ──► shared ──► at most half of that ──► one by one
  *
  * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later,
- * a watch of its own fetches it and then ends.
+ * a watch of its own fetches it and then ends. The same gives a first look to whoever would wait for the shared watch's
+ * first list, a few at once, the youngest first: the list answers the others.
  */
 import type { AgentError } from '../base/errors.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
@@ -23,7 +24,7 @@ import {
   versionsOf,
   type WatchBundles,
 } from './feed.ts';
-import { mostSingleWatches } from './limits.ts';
+import { mostFirstLooks, mostSingleWatches } from './limits.ts';
 import type { Shelf } from './shelf.ts';
 
 export interface FeedView {
@@ -51,6 +52,8 @@ interface Group {
   current: Feed;
   /** What will be believed once it knows as much, or a fetch of what the shared watch shows and nobody has read. */
   next: Feed | undefined;
+  /** What a first look showed, until the shared watch knows. */
+  seen: readonly BundleOutline[] | undefined;
 }
 
 /** The name under which the shared watch is told; no field selector looks like it. */
@@ -61,7 +64,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   /** Every watch there is. */
   const feeds = new Set<Feed>();
   let shared: Feed | undefined;
-  /** Those that have something to fetch, when too many are fetching. */
+  /** Those that have something to fetch, or to look at first, when too many do. */
   const hungry = new Set<Group>();
 
   function start(selector: string): Feed {
@@ -109,7 +112,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (shared === feed) {
       shared = undefined;
     }
-    const [group] = hungry;
+    const group = isListing() ? [...hungry].at(-1) : [...hungry].at(0);
     if (group === undefined) {
       return;
     }
@@ -144,7 +147,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   function forget(name: string): void {
     const shown = [...feeds].map(({ bundles }) => bundles.get(name)).find((outline) => outline !== undefined);
-    if (shown === undefined || wantedBy(shown).length === 0) {
+    const seen =
+      shown ??
+      [...groups.values()].flatMap((group) => group.seen ?? []).find((outline) => outline.metadata.name === name);
+    if (seen === undefined || wantedBy(seen).length === 0) {
       shelf.drop(name);
     }
   }
@@ -173,9 +179,17 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (group.next !== undefined) {
       takeOver(group, group.next);
     }
+    if (isSynced(group.current)) {
+      group.seen = undefined;
+    }
     if (group.next !== undefined) {
       return;
     }
+    if (group.current === shared && isListing() && !isFew()) {
+      lookFirst(group);
+      return;
+    }
+    hungry.delete(group);
     const isLacking = isSynced(group.current) && !isWhole(group, group.current);
     if (isLacking && !mayFetch()) {
       hungry.add(group);
@@ -184,10 +198,33 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     }
   }
 
+  /** True until the shared watch has its first list. */
+  function isListing(): boolean {
+    return shared !== undefined && !isSynced(shared);
+  }
+
+  function lookFirst(group: Group): void {
+    if (group.seen !== undefined) {
+      return;
+    }
+    const looking = [...groups.values()].filter(({ current, next }) => current === shared && next !== undefined);
+    if (looking.length < mostFirstLooks) {
+      group.next = start(selectorOf(group.key));
+    } else {
+      hungry.add(group);
+    }
+  }
+
   function takeOver(group: Group, next: Feed): void {
     const { current } = group;
     const isFetch = current === shared && !isFew();
-    if (isFetch && isWhole(group, current)) {
+    if (isFetch && isListing()) {
+      if (isWhole(group, next)) {
+        group.seen = bundlesOf(group.key, next);
+        group.next = undefined;
+        end(next);
+      }
+    } else if (isFetch && isWhole(group, current)) {
       group.next = undefined;
       end(next);
     } else if (!isFetch && isReplaceable(group, current, next)) {
@@ -253,7 +290,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       if (groups.size >= mostSingleWatches) {
         share();
       }
-      const group: Group = { key, current: shared ?? start(selector), next: undefined };
+      const group: Group = { key, current: shared ?? start(selector), next: undefined, seen: undefined };
       groups.set(selector, group);
       settle(group);
     },
@@ -262,7 +299,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       if (group === undefined) {
         return;
       }
-      const bundles = bundlesOf(key, group.current);
+      const bundles = group.seen ?? bundlesOf(key, group.current);
       groups.delete(selectorOf(key));
       hungry.delete(group);
       for (const feed of [group.current, group.next]) {
@@ -283,7 +320,11 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
         return { isSynced: false, fault: undefined, bundles: [] };
       }
       settle(group);
-      const { current } = group;
+      const { current, seen } = group;
+      if (seen !== undefined) {
+        const isSynced = seen.every(({ metadata }) => shelf.get(metadata.name) !== undefined);
+        return { isSynced, fault: undefined, bundles: seen };
+      }
       const fault = isSynced(current) ? undefined : current.fault;
       return { isSynced: isWhole(group, current), fault, bundles: bundlesOf(key, current) };
     },
