@@ -32,8 +32,9 @@ test('the reference names every field of a source and every key type', () => {
   const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
   const names = ['dnsNames', 'uris', 'ipAddresses', 'commonName'];
   const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'];
+  const keystores = ['keystorePath', 'truststorePath', 'passwordPath', 'password'];
   const access = ['roots', 'expired', 'user', 'mode', 'defaultUser', 'defaultMode'];
-  for (const word of [...fields, ...names, ...paths, ...access, ...keyTypes]) {
+  for (const word of [...fields, ...names, ...paths, ...keystores, ...access, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);
   }
 });

@@ -17,6 +17,7 @@ import {
   readStringMap,
 } from './fields.ts';
 import { keyTypes } from './key-types.ts';
+import { keystoreFields, readKeystoreFiles } from './keystore.ts';
 import { maxRequestedNameLength, maxRequestedNames } from './limits.ts';
 import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
@@ -42,6 +43,7 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  ...keystoreFields,
   'roots',
   ...accessFields,
 ];
@@ -69,8 +71,9 @@ export function readPodCertificate(
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
   const paths = readPaths(mapping, path, outputs, faults);
+  const keystores = readKeystoreFiles(mapping, path, ['keystorePath', 'truststorePath'], outputs, faults);
   const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop';
-  const access = readAccess(mapping, path, hasKeyFile(paths), faults);
+  const access = readAccess(mapping, path, hasKeyFile({ ...paths, ...keystores }), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
   }
@@ -83,6 +86,7 @@ export function readPodCertificate(
     userAnnotations,
     ...(names === undefined ? {} : { names }),
     ...paths,
+    ...keystores,
     ...(dropsRoots ? { roots: 'drop' as const } : {}),
     ...access,
   };
@@ -161,7 +165,8 @@ function readPaths(
   faults: Fault[],
 ): Partial<Record<(typeof pathFields)[number], string>> {
   const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
-  const given = certificatePathFields.some((name) => (mapping.get(name) ?? '') !== '');
+  const enough = [...certificatePathFields, 'keystorePath'];
+  const given = enough.some((name) => (mapping.get(name) ?? '') !== '');
   for (const name of pathFields) {
     const text = readString(mapping, name, path, faults);
     if (text === undefined) {
@@ -177,12 +182,19 @@ function readPaths(
     }
   }
   if (!given) {
-    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}` });
+    faults.push({ field: path, message: `needs at least one of ${enough.join(', ')}` });
   }
   return paths;
 }
 
-/** True when a file of the source holds the private key. */
-export function hasKeyFile(source: Pick<PodCertificateSource, 'keyPath' | 'credentialBundlePath'>): boolean {
-  return source.keyPath !== undefined || source.credentialBundlePath !== undefined;
+/** True when the trust anchors that come with the certificate have a file. */
+export function wantsAnchors({ caPath, truststorePath }: PodCertificateSource): boolean {
+  return caPath !== undefined || truststorePath !== undefined;
+}
+
+const secretFields = ['keyPath', 'credentialBundlePath', 'keystorePath', 'passwordPath'] as const;
+
+/** True when a file of the source holds the private key, or the password of a file that does. */
+export function hasKeyFile(source: Pick<PodCertificateSource, (typeof secretFields)[number]>): boolean {
+  return secretFields.some((field) => source[field] !== undefined);
 }
