@@ -53,6 +53,7 @@ export const certificates: FuzzTarget = {
     verifyAsIssued(pemOf(...parts));
     verifyAsIssued(pemOf(...parts, ...accepted));
     verifyAsIssued(pemOf(...accepted.slice(0, 1), ...parts, ...accepted.slice(1)));
+    verifyAsIssued(pemOf(...accepted.slice(0, 1), ...parts));
     verifiesAgainst(accepted, parts, now);
     verifiesAgainst(parts, accepted, now);
   },

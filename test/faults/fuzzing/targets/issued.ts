@@ -24,7 +24,11 @@ export async function acceptedCertificates(): Promise<readonly Uint8Array[]> {
 export function verifyAsIssued(certificateChain: string): void {
   try {
     const { certificates, names = '' } = verifyChain({ type: 'issued', certificateChain, ...dates }, spki, now);
-    const [leaf] = certificates.map((der) => new X509Certificate(der));
+    const read = certificates.map((der) => new X509Certificate(der));
+    for (const { validFrom, validTo } of read) {
+      assert.ok(Date.parse(validFrom) <= now && Date.parse(validTo) >= now, `valid from ${validFrom} to ${validTo}`);
+    }
+    const [leaf] = read;
     assert.deepEqual(leaf?.publicKey.export({ format: 'der', type: 'spki' }), spki, 'it holds another key');
     assert.ok(names.length <= 301, 'its names are cut');
   } catch (refusal) {
