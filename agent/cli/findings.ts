@@ -4,6 +4,7 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
+import { validityOf } from '../base/validity.ts';
 import { fromNow } from '../time/span-text.ts';
 import { secondsText } from '../time/time-text.ts';
 import { nameOf } from './certificate-names.ts';
@@ -95,13 +96,16 @@ function judgeChain(chain: Chain, contents: Judged, now: number): readonly Findi
     ...judgeOrder([leaf, ...above], say),
     ...judgePath(chain, contents),
     ...above
-      .filter(({ validToDate }) => validToDate.getTime() <= now)
+      .filter((authority) => validityOf(authority).notAfter <= now)
       .map((authority) => say('warn', `${nameOf(authority)} in the chain has expired`)),
   ];
 }
 
 function judgeDates(leaf: X509Certificate, path: string, now: number): Finding {
-  const [begin, end] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
+  const { notBefore: begin, notAfter: end } = validityOf(leaf);
+  if (Number.isNaN(begin) || Number.isNaN(end)) {
+    return { level: 'fail', path, message: 'the leaf has a date that cannot be read' };
+  }
   const told = (time: number): string => `${secondsText(time)} (${fromNow(time, now)})`;
   const until = told(end);
   if (now < begin) {
@@ -135,7 +139,7 @@ function judgeAnchors(file: AuthorityFile, now: number): readonly Finding[] {
   return [
     countOf(file, 'trust anchor'),
     ...certificates
-      .filter(({ validToDate }) => validToDate.getTime() <= now)
+      .filter((authority) => validityOf(authority).notAfter <= now)
       .map((anchor): Finding => ({ level: 'warn', path, message: `the trust anchor ${nameOf(anchor)} has expired` })),
   ];
 }
