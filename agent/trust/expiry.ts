@@ -136,7 +136,7 @@ const generalizedTime = 0x18;
 export function expiryOf(der: Uint8Array): number {
   try {
     const [, , , validity] = certificateFields(der);
-    const [, notAfter] = elementsOf(contentOf(validity));
+    const [, notAfter] = elementsOf(contentOf(validity), 2);
     return notAfter === undefined ? Number.POSITIVE_INFINITY : timeOf(notAfter.tag, notAfter.content);
   } catch (error) {
     if (error instanceof RangeError) {

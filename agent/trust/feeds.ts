@@ -20,7 +20,7 @@ import {
   isSynced,
   outlineOf,
   selectorOf,
-  versionsOf,
+  showTheSame,
   type WatchBundles,
 } from './feed.ts';
 import { mostSingleWatches } from './limits.ts';
@@ -63,6 +63,8 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   let shared: Feed | undefined;
   /** Those that have something to fetch, when too many are fetching. */
   const hungry = new Set<Group>();
+  /** Those of whose bundles something has changed in this turn of the event loop: each is looked through once, however much has. */
+  const changed = new Set<Group>();
 
   function start(selector: string): Feed {
     const touchUsers = (): void => {
@@ -143,10 +145,20 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function forget(name: string): void {
-    const shown = [...feeds].map(({ bundles }) => bundles.get(name)).find((outline) => outline !== undefined);
+    const shown = firstShown(name);
     if (shown === undefined || wantedBy(shown).length === 0) {
       shelf.drop(name);
     }
+  }
+
+  function firstShown(name: string): BundleOutline | undefined {
+    for (const { bundles } of feeds) {
+      const outline = bundles.get(name);
+      if (outline !== undefined) {
+        return outline;
+      }
+    }
+    return undefined;
   }
 
   function note(feed: Feed, outline: BundleOutline, isGone: boolean): void {
@@ -160,12 +172,23 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   /** True when it is known which bundles there are, and the shelf has each of them. */
   function isWhole({ key }: Group, feed: Feed): boolean {
-    return isSynced(feed) && bundlesOf(key, feed).every(({ metadata }) => shelf.get(metadata.name) !== undefined);
+    return isSynced(feed) && bundlesOf(key, feed).every(({ metadata }) => shelf.has(metadata.name));
   }
 
   function touch(group: Group): void {
-    settle(group);
     onChange(group.key);
+    if (changed.size === 0) {
+      setImmediate(settleChanged);
+    }
+    changed.add(group);
+  }
+
+  function settleChanged(): void {
+    const groupsChanged = [...changed].filter(isOpen);
+    changed.clear();
+    for (const group of groupsChanged) {
+      settle(group);
+    }
   }
 
   /** Puts the next watch in the place of the current one when that costs nothing, and begins what is still to be done. */
@@ -204,10 +227,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function isReplaceable(group: Group, current: Feed, next: Feed): boolean {
-    if (!isWhole(group, next)) {
+    if (!isWhole(group, next) || current.bundles.isTakingOver()) {
       return false;
     }
-    return !isWhole(group, current) || versionsOf(group.key, current) === versionsOf(group.key, next);
+    return !isWhole(group, current) || showTheSame(group.key, current, next);
   }
 
   function isFew(): boolean {
@@ -284,13 +307,14 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       }
       settle(group);
       const { current } = group;
-      const fault = isSynced(current) ? undefined : current.fault;
+      const fault = current.bundles.health().synced ? undefined : current.fault;
       return { isSynced: isWhole(group, current), fault, bundles: bundlesOf(key, current) };
     },
     health: () => new Map([...feeds].map(({ selector, bundles }) => [selector || sharedName, bundles.health()])),
     stop() {
       groups.clear();
       hungry.clear();
+      changed.clear();
       for (const feed of [...feeds]) {
         end(feed);
       }
