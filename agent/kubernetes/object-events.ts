@@ -29,6 +29,7 @@ export async function saidInEvents(
     return undefined;
   }
   const events: EventWords[] = [];
+  let seen = 0;
   await client.request({
     method: 'GET',
     path: resourcePath(corePrefix, { namespace, resource: 'events' }),
@@ -36,7 +37,8 @@ export async function saidInEvents(
     signal,
     decode: pageDecoder(decodeEvent),
     onItem(item) {
-      if (events.length < mostEvents) {
+      seen += 1;
+      if (seen <= mostEvents) {
         events.push(...readable(item));
       }
     },

@@ -221,7 +221,7 @@ export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectA
 export const decodeEvent = decoder(
   'Event',
   fields({
-    metadata: fields({ creationTimestamp: maybeText }),
+    metadata: fields({ name: text, creationTimestamp: maybeText }),
     reason: maybeText,
     message: maybeText,
     lastTimestamp: maybeText,
