@@ -16,7 +16,7 @@ import type { Clock } from '../time/clock.ts';
 import { createAnchorPool } from './anchor-pool.ts';
 import { type FeedKey, selectorOf, type WatchBundles } from './feed.ts';
 import { createFeeds, type FeedView } from './feeds.ts';
-import { longestHeldBytes } from './limits.ts';
+import { longestHeldBytes, sourcesPerTurn } from './limits.ts';
 import { anchorsOf, isSame, isSelected, type Select } from './selection.ts';
 import { createShelf, type ShelvedBundle } from './shelf.ts';
 
@@ -62,8 +62,14 @@ interface Selection {
 interface Topic {
   readonly key: FeedKey;
   readonly selections: Map<string, Selection>;
+  /** Bundles that were shown when it was last looked at, and those that have been read since. */
+  shown: number;
+  read: number;
   cancelLinger: (() => void) | undefined;
 }
+
+/** While the bundles of a signer are read one after the other, all of them are looked at so often: each look is at all of them. */
+const looksAtEach = 32;
 
 export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorService {
   const { watchBundles, clock, lingerMs = 60_000, heldBytes = longestHeldBytes } = options;
@@ -78,11 +84,17 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   });
   const feeds = createFeeds(watchBundles, shelf, (key) => tellSoon(selectorOf(key)));
 
-  /** A bundle may be selected by its name and by its signer. */
-  function onRead(bundleName: string, signerName: string | undefined): void {
+  /** A bundle may be selected by its name and by its signer. Of a signer with thousands, some are waited for. */
+  function onRead(bundleName: string, signerName: string | undefined, isLast: boolean): void {
     tellSoon(selectorOf({ by: 'name', value: bundleName }));
-    if (signerName !== undefined) {
-      tellSoon(selectorOf({ by: 'signer', value: signerName }));
+    const selector = signerName === undefined ? '' : selectorOf({ by: 'signer', value: signerName });
+    const topic = topics.get(selector);
+    if (topic === undefined) {
+      return;
+    }
+    topic.read += 1;
+    if (isLast || topic.read * looksAtEach >= topic.shown) {
+      tellSoon(selector);
     }
   }
 
@@ -108,26 +120,33 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       }
       due.delete(selector);
       const [first, ...others] = topics.get(selector)?.selections.keys() ?? [];
-      tellSelection(selector, first);
+      await tellSelection(selector, first);
       for (const name of others) {
         await nextTurn();
-        tellSelection(selector, name);
+        await tellSelection(selector, name);
       }
     }
     isTelling = false;
   }
 
   /** As its topic is now: others may have come and gone since the last turn. */
-  function tellSelection(selector: string, name: string | undefined): void {
+  async function tellSelection(selector: string, name: string | undefined): Promise<void> {
     const topic = topics.get(selector);
     const selection = topic?.selections.get(name ?? '');
     if (topic === undefined || selection === undefined) {
       return;
     }
     const view = feeds.view(topic.key);
+    topic.shown = view.bundles.length;
+    topic.read = 0;
     update(selection, view);
+    let told = 0;
     for (const subscription of [...selection.subscriptions]) {
       tell(selection, subscription, view);
+      told += 1;
+      if (told % sourcesPerTurn === 0) {
+        await nextTurn();
+      }
     }
   }
 
@@ -181,7 +200,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   }
 
   function open(selector: string, key: FeedKey): Topic {
-    const topic: Topic = { key, selections: new Map(), cancelLinger: undefined };
+    const topic: Topic = { key, selections: new Map(), shown: 0, read: 0, cancelLinger: undefined };
     topics.set(selector, topic);
     feeds.open(key);
     return topic;

@@ -39,8 +39,8 @@ export interface Shelf {
 
 export interface ShelfOptions {
   readonly pool: AnchorPool;
-  /** A version has been read, or has to be fetched once more. */
-  readonly onRead: (bundleName: string, signerName: string | undefined) => void;
+  /** A version has been read, or has to be fetched once more. @param isLast whether no other of its signer waits to be read */
+  readonly onRead: (bundleName: string, signerName: string | undefined, isLast: boolean) => void;
   /** A version cannot be read; said once. */
   readonly onMalformed: (bundleName: string, reason: string) => void;
 }
@@ -129,7 +129,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
         continue;
       }
       drop(name);
-      onRead(name, signerName);
+      onRead(name, signerName, true);
     }
   }
 
@@ -167,7 +167,16 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       onMalformed(entry.name, outcome.reason + (entry.certificates.length > 0 ? still : ''));
     }
     touch(entry);
-    onRead(entry.name, entry.signerName);
+    onRead(entry.name, entry.signerName, isLastOfSigner(entry));
+  }
+
+  function isLastOfSigner({ signerName }: Entry): boolean {
+    for (const other of waiting) {
+      if (other.signerName === signerName) {
+        return false;
+      }
+    }
+    return true;
   }
 
   function keep(entry: Entry, { certificates, keys }: Content): void {

@@ -94,7 +94,7 @@ test('a complete list that replaces one bundle by another is told as one change'
 });
 
 test('a complete list is told as one change also when it takes many turns to be taken over', async (t) => {
-  const crowd = Array.from({ length: 4_000 }, (_, index) => `other-${index}`);
+  const crowd = Array.from({ length: 1_500 }, (_, index) => `other-${index}`);
   const others = (version: number) =>
     crowd.map((name) => bundle(`${name}-${version}`, three, { signerName, labels: { stage: 'old' } }));
   const labels = { stage: 'new' };
