@@ -220,7 +220,13 @@ export const decodeTokenReview = decoder('TokenReview', tokenReview);
 export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectAccessReview);
 export const decodeEvent = decoder(
   'Event',
-  fields({ metadata, reason: maybeText, message: maybeText, lastTimestamp: maybeText, eventTime: maybeText }),
+  fields({
+    metadata: fields({ name: text, creationTimestamp: maybeText }),
+    reason: maybeText,
+    message: maybeText,
+    lastTimestamp: maybeText,
+    eventTime: maybeText,
+  }),
 );
 /** A node, as far as its taints go. */
 export const decodeTaintedNode = decoder(
