@@ -5,6 +5,8 @@
 
 /** Bytes of the `sources` attribute. It bounds everything in it, `userAnnotations` included. */
 export const maxSourcesBytes = 64 * 1024;
+/** Bytes of the `reload` attribute. */
+export const maxReloadBytes = 4 * 1024;
 /** Sources in one volume. Kubernetes' own tests project 150. */
 export const maxSources = 256;
 /** Names of one kind that a source may ask for, and characters of one of them. */

@@ -4,6 +4,7 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/
  */
 import type { KeyType } from './key-types.ts';
+import type { Reload } from './reload.ts';
 
 /** What a source says about the owner and mode of its files. */
 export interface SourceAccess {
@@ -85,4 +86,6 @@ export interface VolumeDeclaration {
   readonly defaultMode?: number;
   /** Owner of the files of sources without `user`, a user ID. */
   readonly defaultUser?: number;
+  /** How programs of the pod are told that the files have changed; absent: they are not. Not a kubelet field. */
+  readonly reload?: Reload;
 }

@@ -245,6 +245,7 @@ const wholeDeclaration: VolumeDeclaration = {
   ],
   defaultMode: 0o440,
   defaultUser: 999,
+  reload: { touch: 'generation' },
 };
 
 /** The record as parsed JSON, with every field of the declaration. */
