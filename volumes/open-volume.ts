@@ -7,7 +7,7 @@ import { toVolumeError, VolumeError } from './base/errors.ts';
 import { atOnce, type Steps, type Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import type { Source } from './declaration/types.ts';
-import { carryOut, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
+import { carryOut, currentSet, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
 import { setAccess } from './files/files.ts';
 import { touch } from './files/generation.ts';
@@ -191,6 +191,9 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     trust: ifThere(state.trust),
     // Where the request and its answer were there is room for one more of the file.
     saveTrust: ifThere(state.saveTrust),
+    generation: ifThere(() => holdVolume(root, identity, currentSet)),
+    uptake: ifThere(state.uptake),
+    saveUptake: ifThere(state.saveUptake),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));

@@ -3,8 +3,8 @@
  * them. No field of it can name anything but the pod itself.
  */
 import type { Steps } from '../base/steps.ts';
-import { type Fault, quote, readMapping, readString } from './fields.ts';
-import { maxReloadBytes } from './limits.ts';
+import { type Fault, type Mapping, quote, readInteger, readMapping, readString } from './fields.ts';
+import { maxReloadBytes, maxReloadPathLength } from './limits.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { readYamlInSteps } from './yaml.ts';
 
@@ -12,9 +12,23 @@ import { readYamlInSteps } from './yaml.ts';
 export interface Reload {
   /** A file at the volume's top that names the set of files in place, and is written anew after each change. */
   readonly touch?: string;
+  readonly http?: HttpReload;
 }
 
-const reloadFields = ['touch'] as const;
+/** A request to the pod's own address. There is no field for a host: nobody else can be asked. */
+export interface HttpReload {
+  readonly port: number;
+  /** From the slash on, query included. */
+  readonly path: string;
+  readonly method: (typeof reloadMethods)[number];
+  readonly scheme: (typeof reloadSchemes)[number];
+}
+
+/** The first of each is the default. */
+export const reloadMethods = ['POST', 'GET', 'PUT'] as const;
+export const reloadSchemes = ['http', 'https'] as const;
+const reloadFields = ['touch', 'http'] as const;
+const httpFields = ['port', 'path', 'method', 'scheme'];
 
 /** @returns nothing when the attribute is absent or has faults */
 export function* parseReload(text: string | undefined, faults: Fault[]): Steps<Reload | undefined> {
@@ -39,7 +53,8 @@ export function* parseReload(text: string | undefined, faults: Fault[]): Steps<R
     return undefined;
   }
   const touch = readTouch(readString(mapping, 'touch', 'reload', faults), faults);
-  return { ...(touch === undefined ? {} : { touch }) };
+  const http = readHttp(mapping.get('http') ?? undefined, faults);
+  return { ...(touch === undefined ? {} : { touch }), ...(http === undefined ? {} : { http }) };
 }
 
 /** What else the volume writes than the files of its sources. */
@@ -66,4 +81,58 @@ function readTouch(text: string | undefined, faults: Fault[]): string | undefine
     return undefined;
   }
   return checked.path;
+}
+
+function readHttp(value: unknown, faults: Fault[]): HttpReload | undefined {
+  const field = 'reload.http';
+  const mapping = value === undefined ? undefined : readMapping(value, field, httpFields, faults);
+  if (mapping === undefined) {
+    return undefined;
+  }
+  const port = readPort(mapping, field, faults);
+  const path = readString(mapping, 'path', field, faults);
+  if (path === undefined || !isHttpPath(path)) {
+    const message = `must be a path like "/-/reload" of at most ${maxReloadPathLength} printable ASCII characters without blanks and "#"`;
+    faults.push({ field: `${field}.path`, message });
+  }
+  const method = readOneOf(mapping, 'method', field, reloadMethods, faults);
+  const scheme = readOneOf(mapping, 'scheme', field, reloadSchemes, faults);
+  return port === undefined || path === undefined ? undefined : { port, path, method, scheme };
+}
+
+/** A TCP port of the pod; required. */
+export function readPort(mapping: Mapping, field: string, faults: Fault[]): number | undefined {
+  const port = readInteger(mapping, 'port', field, faults);
+  if (port !== undefined && isPort(port)) {
+    return port;
+  }
+  // One that is no number at all has its fault already.
+  if (port !== undefined || (mapping.get('port') ?? undefined) === undefined) {
+    faults.push({ field: `${field}.port`, message: 'must be a port of the pod, from 1 to 65535' });
+  }
+  return undefined;
+}
+
+function readOneOf<Name extends string>(
+  mapping: Mapping,
+  name: string,
+  field: string,
+  known: readonly [Name, ...Name[]],
+  faults: Fault[],
+): Name {
+  const text = readString(mapping, name, field, faults) ?? known[0];
+  const found = known.find((candidate) => candidate === text);
+  if (found === undefined) {
+    faults.push({ field: `${field}.${name}`, message: `must be one of ${known.join(', ')}, not ${quote(text)}` });
+  }
+  return found ?? known[0];
+}
+
+export function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+/** What may stand in a request line as it is: no blank or line end begins another header, and no "#" means nothing to a server. */
+export function isHttpPath(text: string): boolean {
+  return text.length <= maxReloadPathLength && /^\/[!$-~]*$/.test(text);
 }

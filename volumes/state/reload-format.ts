@@ -1,12 +1,22 @@
-/** How a volume's programs are told of new files, as its record holds it. It is checked again: a name in it is written to as root. */
+/** How a volume's programs are told of new files, as its record holds it. It is checked again: what it names is written or asked as root. */
 import { checkPath } from '../declaration/paths.ts';
-import type { Reload } from '../declaration/reload.ts';
-import type { Fields } from './json-fields.ts';
+import {
+  type HttpReload,
+  isHttpPath,
+  isPort,
+  type Reload,
+  reloadMethods,
+  reloadSchemes,
+} from '../declaration/reload.ts';
+import { type Fields, id, part, text } from './json-fields.ts';
 
 /** @throws TypeError that says what is wrong. */
 export function decodeReload(value: Fields): Reload {
-  const touch = value['touch'];
-  return touch === undefined ? {} : { touch: touchedName(touch) };
+  const { touch } = value;
+  return {
+    ...(touch === undefined ? {} : { touch: touchedName(touch) }),
+    ...(value['http'] === undefined ? {} : { http: httpReload(part(value, 'http')) }),
+  };
 }
 
 function touchedName(stored: unknown): string {
@@ -14,4 +24,33 @@ function touchedName(stored: unknown): string {
     throw new TypeError('reload.touch is not a name in the volume');
   }
   return stored;
+}
+
+function httpReload(value: Fields): HttpReload {
+  const path = text(value, 'path');
+  if (!isHttpPath(path)) {
+    throw new TypeError('reload.http.path is not a path');
+  }
+  return {
+    port: portIn(value),
+    path,
+    method: oneOf(value, 'method', reloadMethods),
+    scheme: oneOf(value, 'scheme', reloadSchemes),
+  };
+}
+
+function portIn(value: Fields): number {
+  const port = id(value, 'port');
+  if (!isPort(port)) {
+    throw new TypeError('port is not a port');
+  }
+  return port;
+}
+
+function oneOf<Name extends string>(value: Fields, name: string, known: readonly Name[]): Name {
+  const found = known.find((candidate) => candidate === value[name]);
+  if (found === undefined) {
+    throw new TypeError(`${name} is none of ${known.join(', ')}`);
+  }
+  return found;
 }

@@ -6,6 +6,7 @@
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
  *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
  *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
+ *     ..agent/uptake.json              of which change the pod's programs were told last, where they are to be told
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -32,15 +33,18 @@ import {
   decodeRecord,
   decodeSetback,
   decodeTrust,
+  decodeUptake,
   encodeCurrent,
   encodePending,
   encodeRecord,
   encodeSetback,
+  encodeUptake,
   type StoredPending,
 } from './state-format.ts';
 
 const stateDirectory = '..agent';
 const recordFile = 'volume.json';
+const uptakeFile = 'uptake.json';
 const fileAccess = { mode: 0o600 };
 const directoryAccess = { mode: 0o700 };
 /** Room for a chain of 100 KiB, or a declaration of 64 KiB, with their JSON; longer is damage. */
@@ -61,6 +65,8 @@ export interface VolumeState
     | 'trust'
     | 'setback'
     | 'saveSetback'
+    | 'uptake'
+    | 'saveUptake'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Adds the accepted answer to the stored request. */
@@ -140,6 +146,8 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
     currentChain: (index) => look((files) => files.currentChain(index)),
     trust: (index) => look((files) => files.trust(index)),
     saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
+    uptake: () => look((files) => files.uptake()),
+    saveUptake: (done) => change((files) => files.saveUptake(done)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -255,6 +263,8 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       const stored = encodeCurrent({ certificate, chain: currentChain(index), trust });
       replaceFile(issuedFile(index), stored, fileAccess);
     },
+    uptake: () => readOrReport(file(uptakeFile), decodeUptake),
+    saveUptake: (done) => replaceFile(file(uptakeFile), encodeUptake(done), fileAccess),
     repair,
   };
 }

@@ -189,6 +189,12 @@ export const metricTable = {
     help: 'Times that trust anchors selected by a source were found expired, more than before: kept in the file, or dropped from it, as the source says.',
     labels: ['outcome'],
   },
+  reloads: {
+    name: 'podcert_agent_reloads_total',
+    kind: 'counter',
+    help: 'Attempts to tell a program of new files, by way (touch, http): done, failed (and tried again), given_up (until the next change).',
+    labels: ['way', 'outcome'],
+  },
   watchRestarts: {
     name: 'podcert_agent_watch_restarts_total',
     kind: 'counter',

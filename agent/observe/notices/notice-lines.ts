@@ -181,6 +181,18 @@ function volumeLine(notice: VolumeNotice): Line {
       const fields = { volumeId, targetPath, detail: notice.reason };
       return { level: 'error', message: 'volume cannot be used, its certificates expire', fields };
     }
+    case 'reloaded': {
+      const { way, attempts, detail } = notice;
+      return { level: 'info', message: 'program told of new files', fields: { volumeId, way, attempts, detail } };
+    }
+    case 'notReloaded': {
+      const { way, attempts, detail, retryAt } = notice;
+      const [message, again] =
+        retryAt === undefined
+          ? ['program could not be told of new files', {}]
+          : ['program not told of new files yet', { retryAt: timeText(retryAt) }];
+      return { level: 'warn', message, fields: { volumeId, way, attempts, detail, ...again } };
+    }
     default:
       return unreachable(notice);
   }

@@ -97,6 +97,13 @@ function eventOf(notice: Notice): EventText | undefined {
         'Its files stay as they are, and its certificates expire. Replace the pod by a new one, which gets a new volume;',
         "if this repeats, ask the cluster operator to look into the log of this node's agent.",
       ]);
+    case 'reloaded':
+      return normal('Reloaded', [
+        `volume ${JSON.stringify(notice.volume.volumeName)}: the pod was told of the new files: ${quote(notice.detail)}`,
+        'Nothing needs to be done.',
+      ]);
+    case 'notReloaded':
+      return notReloaded(notice);
     case 'keyMade':
     case 'requested':
     case 'answered':
@@ -133,6 +140,19 @@ function mountedBySubPath({ volume, containers }: Notice & { readonly type: 'mou
     'a subPath shows the file as it was when the container started, and its certificate expires there.',
     'Mount the whole volume at a directory of its own, and have the program read its files from there.',
   ]);
+}
+
+/** Said once a change: attempts that are followed by another are in the log. */
+function notReloaded(notice: Notice & { readonly type: 'notReloaded' }): EventText | undefined {
+  const { volume, way, attempts, detail, retryAt } = notice;
+  return retryAt === undefined
+    ? warning('NotReloaded', [
+        `volume ${JSON.stringify(volume.volumeName)}: the pod could not be told of the new files in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}:`,
+        `${quote(detail)} The files are in place; a program that does not look at them goes on with those before.`,
+        `Compare reload.${way} in the volume's attributes with what the program takes, and tell it by hand for now.`,
+        'The agent tries again after the next change.',
+      ])
+    : undefined;
 }
 
 /** Never "give what the message names": what a refusal names may be the right to act as anybody. */

@@ -39,6 +39,44 @@ test('a file to touch can lie nowhere but at the top of the volume, and not wher
   assert.match(same.join(), /path: "anchors\.pem" is written by reload\.touch already/);
 });
 
+test('a request to the pod is read with its defaults', () => {
+  const whole = { port: 9090, path: '/-/reload?all=1', method: 'GET', scheme: 'https' };
+  for (const [reload, http] of [
+    [
+      { port: 8080, path: '/' },
+      { port: 8080, path: '/', method: 'POST', scheme: 'http' },
+    ],
+    [whole, whole],
+  ] as const) {
+    const parsed = parseDeclaration({ sources, reload: JSON.stringify({ http: reload }) });
+    assert.ok(parsed.ok, inspect(parsed));
+    assert.deepEqual(parsed.declaration.reload, { http });
+  }
+});
+
+test('no request can name another host, another header or what is no port', () => {
+  const cases: readonly (readonly [object, RegExp])[] = [
+    [{ port: 1, path: '/', host: 'example.com' }, /^reload\.http\.host: unknown field/],
+    [{ port: 1, path: 'http://example.com/' }, /^reload\.http\.path: must be a path like/],
+    [{ port: 1, path: '@example.com/' }, /^reload\.http\.path: must be a path like/],
+    [{ port: 1, path: '/ HTTP/1.1\r\nHost: b' }, /^reload\.http\.path: must be a path like/],
+    [{ port: 1, path: '/ä' }, /^reload\.http\.path: must be a path like/],
+    [{ port: 1, path: `/${'a'.repeat(1024)}` }, /^reload\.http\.path: must be a path like/],
+    [{ port: 1 }, /^reload\.http\.path: must be a path like/],
+    [{ path: '/' }, /^reload\.http\.port: must be a port of the pod/],
+    [{ port: 0, path: '/' }, /^reload\.http\.port: must be a port of the pod/],
+    [{ port: 65536, path: '/' }, /^reload\.http\.port: must be a port of the pod/],
+    [{ port: '80', path: '/' }, /^reload\.http\.port: must be a whole number/],
+    [{ port: 1, path: '/', method: 'DELETE' }, /^reload\.http\.method: must be one of POST, GET, PUT, not "DELETE"/],
+    [{ port: 1, path: '/', scheme: 'file' }, /^reload\.http\.scheme: must be one of http, https, not "file"/],
+  ];
+  for (const [http, expected] of cases) {
+    const [fault = '', ...more] = faultsOf({ reload: JSON.stringify({ http }) });
+    assert.match(fault, expected, inspect(http));
+    assert.deepEqual(more, [], inspect(http));
+  }
+});
+
 test('a reload that says nothing, is no mapping, too long or no YAML is refused', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['{}', /^reload: needs at least one of touch/],

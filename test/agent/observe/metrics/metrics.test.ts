@@ -214,6 +214,23 @@ describe('metrics', () => {
     ]);
   });
 
+  test('every outcome that the agent knows keeps its own series', async () => {
+    const metrics = open();
+    for (const outcome of ['issued', 'denied', 'failed', 'lost']) {
+      metrics.count('requestOutcomes', { signer_name: 'example.com/mesh', outcome, reason: 'none' });
+    }
+    for (const outcome of ['kept', 'dropped']) {
+      metrics.count('anchorsExpired', { outcome });
+    }
+    for (const outcome of ['done', 'failed', 'given_up']) {
+      metrics.count('reloads', { way: 'http', outcome });
+    }
+    for (const name of ['request_outcomes_total', 'trust_anchor_expiries_total', 'reloads_total']) {
+      const series = await samples(metrics, `podcert_agent_${name}`);
+      assert.ok(!series.some((line) => line.includes('outcome="other"')), `${name} counts under other:\n${series}`);
+    }
+  });
+
   test('leave signers that issue their own series, however many names pods make up', async () => {
     const metrics = open();
     for (let index = 0; index < 500; index += 1) {

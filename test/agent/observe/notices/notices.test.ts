@@ -446,6 +446,49 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { volume, type: 'reloaded', way: 'http', attempts: 2, detail: 'POST to port 8080 was answered with 200' },
+    line: {
+      level: 'info',
+      message: 'program told of new files',
+      volumeId: 'csi-1',
+      way: 'http',
+      attempts: 2,
+      detail: 'POST to port 8080 was answered with 200',
+    },
+    series: ['reloads_total{way="http",outcome="done"} 1'],
+    event: ['Normal', 'Reloaded', /^volume "mtls": .* answered with 200\. Nothing needs to be done\.$/],
+  },
+  {
+    notice: { volume, type: 'notReloaded', way: 'http', attempts: 2, detail: 'it failed', retryAt: later },
+    line: {
+      level: 'warn',
+      message: 'program not told of new files yet',
+      volumeId: 'csi-1',
+      way: 'http',
+      attempts: 2,
+      detail: 'it failed',
+      retryAt: '2026-11-23T10:00:00.000Z',
+    },
+    series: ['reloads_total{way="http",outcome="failed"} 1'],
+  },
+  {
+    notice: { volume, type: 'notReloaded', way: 'http', attempts: 8, detail: 'it failed' },
+    line: {
+      level: 'warn',
+      message: 'program could not be told of new files',
+      volumeId: 'csi-1',
+      way: 'http',
+      attempts: 8,
+      detail: 'it failed',
+    },
+    series: ['reloads_total{way="http",outcome="given_up"} 1'],
+    event: [
+      'Warning',
+      'NotReloaded',
+      /^volume "mtls": .* in 8 attempts: it failed\. The files are in place; .* reload\.http in/,
+    ],
+  },
+  {
     notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
     line: {
       level: 'error',
