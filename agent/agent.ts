@@ -111,6 +111,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     credentials: manager.credentials,
     volumes: manager.count,
     anchorWaits: () => manager.describe().flatMap(({ waitsForAnchorsSince }) => waitsForAnchorsSince ?? []),
+    served: () => manager.describe().flatMap(({ served }) => served?.state ?? []),
     unusableVolumes: manager.unusable,
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,

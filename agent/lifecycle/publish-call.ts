@@ -15,10 +15,14 @@ import type { VolumeStatus } from './volume-status.ts';
  */
 export function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
   const { volumeId, targetPath, volumeName, pod, declaration, seLinuxContext } = request;
-  if (declaration.reload?.http !== undefined && identity.podIPs === undefined) {
+  const byAddress = [
+    ...(declaration.reload?.http === undefined ? [] : ['reload.http']),
+    ...(declaration.probe === undefined ? [] : ['probe']),
+  ];
+  if (byAddress.length > 0 && identity.podIPs === undefined) {
     const why =
       "it can only be asked at an address of its own, and a pod on the node's network (hostNetwork: true) has none";
-    const message = `volume ${volumeName} of pod ${pod.namespace}/${pod.name}: reload.http: ${why}`;
+    const message = `volume ${volumeName} of pod ${pod.namespace}/${pod.name}: ${byAddress.join(', ')}: ${why}`;
     throw new AgentError('Rejected', message, { actor: 'pod author' });
   }
   const owner = ownerOf(request, identity);

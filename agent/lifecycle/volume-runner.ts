@@ -16,7 +16,7 @@ import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
 import { createTrustCheck } from './trust-check.ts';
-import type { Uptake } from './uptake.ts';
+import type { Served, Uptake } from './uptake.ts';
 import { credentialSnapshot, type Unready, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
@@ -38,6 +38,8 @@ export interface VolumeRunner {
   snapshot(): readonly CredentialSnapshot[];
   /** By source: how many of the anchors that it selects have expired, where any has. */
   expiredAnchors(): ReadonlyMap<number, number>;
+  /** How the certificate that the pod's program serves stands to the files; undefined: nobody looks, or nothing has changed yet. */
+  served(): Served | undefined;
   /** Since when nothing but trust anchors is missing; undefined: it is not so. */
   waitsForAnchorsSince(): number | undefined;
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
@@ -284,6 +286,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     expiredAnchors: () => expired,
+    served: () => uptake?.served(),
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
     waitsForAnchorsSince() {
       noteWaiting();

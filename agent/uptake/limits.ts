@@ -10,5 +10,8 @@ export const maxAttempts = 8;
 export const maxAttemptMs = 10_000;
 /** Least time between the beginnings of two attempts, milliseconds: a bundle that changes all the time is no flood of reloads. */
 export const attemptSpacingMs = 5_000;
+/** The thread in which handshakes are made: its heap, and how much longer than a handshake it may take to answer, milliseconds. */
+export const maxThreadMiB = 16;
+export const maxThreadGraceMs = 5_000;
 /** The head of an answer; what comes after it is not read. */
 export const maxAnswerHeadBytes = 8 * 1024;

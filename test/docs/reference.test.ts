@@ -45,6 +45,8 @@ test('the reference names every field of a source and every key type', () => {
     'port',
     'method',
     'scheme',
+    'probe',
+    'serverName',
   ];
   for (const word of [...fields, ...names, ...paths, ...access, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);

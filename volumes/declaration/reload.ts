@@ -3,10 +3,10 @@
  * them. No field of it can name anything but the pod itself.
  */
 import type { Steps } from '../base/steps.ts';
-import { type Fault, type Mapping, quote, readInteger, readMapping, readString } from './fields.ts';
-import { maxReloadBytes, maxReloadPathLength } from './limits.ts';
+import { parseMapping, readPort } from './attribute.ts';
+import { type Fault, type Mapping, quote, readMapping, readString } from './fields.ts';
+import { maxReloadPathLength } from './limits.ts';
 import { checkPath, type OutputPath } from './paths.ts';
-import { readYamlInSteps } from './yaml.ts';
 
 /** How programs of the pod are told of new files; at least one is set. */
 export interface Reload {
@@ -32,19 +32,7 @@ const httpFields = ['port', 'path', 'method', 'scheme'];
 
 /** @returns nothing when the attribute is absent or has faults */
 export function* parseReload(text: string | undefined, faults: Fault[]): Steps<Reload | undefined> {
-  if (text === undefined) {
-    return undefined;
-  }
-  if (Buffer.byteLength(text) > maxReloadBytes) {
-    faults.push({ field: 'reload', message: `must be at most ${maxReloadBytes} bytes of YAML` });
-    return undefined;
-  }
-  const yaml = yield* readYamlInSteps(text);
-  if (!yaml.ok) {
-    faults.push({ field: 'reload', message: yaml.message });
-    return undefined;
-  }
-  const mapping = readMapping(yaml.value, 'reload', reloadFields, faults);
+  const mapping = yield* parseMapping(text, 'reload', reloadFields, faults);
   if (mapping === undefined) {
     return undefined;
   }
@@ -100,19 +88,6 @@ function readHttp(value: unknown, faults: Fault[]): HttpReload | undefined {
   return port === undefined || path === undefined ? undefined : { port, path, method, scheme };
 }
 
-/** A TCP port of the pod; required. */
-export function readPort(mapping: Mapping, field: string, faults: Fault[]): number | undefined {
-  const port = readInteger(mapping, 'port', field, faults);
-  if (port !== undefined && isPort(port)) {
-    return port;
-  }
-  // One that is no number at all has its fault already.
-  if (port !== undefined || (mapping.get('port') ?? undefined) === undefined) {
-    faults.push({ field: `${field}.port`, message: 'must be a port of the pod, from 1 to 65535' });
-  }
-  return undefined;
-}
-
 function readOneOf<Name extends string>(
   mapping: Mapping,
   name: string,
@@ -126,10 +101,6 @@ function readOneOf<Name extends string>(
     faults.push({ field: `${field}.${name}`, message: `must be one of ${known.join(', ')}, not ${quote(text)}` });
   }
   return found ?? known[0];
-}
-
-export function isPort(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
 /** What may stand in a request line as it is: no blank or line end begins another header, and no "#" means nothing to a server. */

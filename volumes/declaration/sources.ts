@@ -12,6 +12,7 @@ import { type Fault, quote, readMapping } from './fields.ts';
 import { maxSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
+import { checkProbe, parseProbe } from './probe.ts';
 import { parseReload, touchedPath } from './reload.ts';
 import type { Source, VolumeDeclaration } from './types.ts';
 import { readYamlInSteps } from './yaml.ts';
@@ -24,7 +25,7 @@ export type Verdict =
 /** What the kubelet adds to the pod's own attributes (`podInfoOnMount`, token requests). */
 const kubeletAttributePrefix = 'csi.storage.k8s.io/';
 /** The attributes of a volume. */
-const attributes = ['sources', 'defaultMode', 'defaultUser', 'reload'];
+const attributes = ['sources', 'defaultMode', 'defaultUser', 'reload', 'probe'];
 
 /** `parseDeclarationInSteps` at once, where nobody waits beside it. */
 export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
@@ -33,8 +34,8 @@ export function parseDeclaration(volumeAttributes: Readonly<Record<string, strin
 
 /**
  * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text), `defaultMode` (octal with a leading 0,
- * or decimal as in JSON, 0 … 0777), `defaultUser` (a user ID) and `reload` (YAML text). Attributes that the kubelet adds are left
- * alone.
+ * or decimal as in JSON, 0 … 0777), `defaultUser` (a user ID) `reload` and `probe` (YAML text). Attributes that the
+ * kubelet adds are left alone.
  *
  * @returns the declaration, or every fault found, each with the field's path and what to write instead.
  */
@@ -49,6 +50,8 @@ export function* parseDeclarationInSteps(volumeAttributes: Readonly<Record<strin
   }
   const reload = yield* parseReload(volumeAttributes['reload'], faults);
   const sources = yield* parseSources(volumeAttributes['sources'], touchedPath(reload), faults);
+  const probe = yield* parseProbe(volumeAttributes['probe'], faults);
+  checkProbe(probe, sources, faults);
   const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
   const defaultUser = readDefaultUser(volumeAttributes['defaultUser'], faults);
   if (faults.length > 0) {
@@ -58,6 +61,7 @@ export function* parseDeclarationInSteps(volumeAttributes: Readonly<Record<strin
     ...(defaultMode === undefined ? {} : { defaultMode }),
     ...(defaultUser === undefined ? {} : { defaultUser }),
     ...(reload === undefined ? {} : { reload }),
+    ...(probe === undefined ? {} : { probe }),
   };
   return { ok: true, declaration: { sources, ...defaults } };
 }

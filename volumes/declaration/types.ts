@@ -4,6 +4,7 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/
  */
 import type { KeyType } from './key-types.ts';
+import type { Probe } from './probe.ts';
 import type { Reload } from './reload.ts';
 
 /** What a source says about the owner and mode of its files. */
@@ -88,4 +89,6 @@ export interface VolumeDeclaration {
   readonly defaultUser?: number;
   /** How programs of the pod are told that the files have changed; absent: they are not. Not a kubelet field. */
   readonly reload?: Reload;
+  /** Where it is looked whether a new certificate is served; absent: nowhere. Not a kubelet field. */
+  readonly probe?: Probe;
 }

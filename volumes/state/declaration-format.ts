@@ -16,7 +16,7 @@ import type {
   VolumeDeclaration,
 } from '../declaration/types.ts';
 import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
-import { decodeReload } from './reload-format.ts';
+import { decodeProbe, decodeReload } from './reload-format.ts';
 
 /** @throws TypeError that says what is wrong. */
 export function decodeDeclaration(value: Fields): VolumeDeclaration {
@@ -26,6 +26,7 @@ export function decodeDeclaration(value: Fields): VolumeDeclaration {
     ...(value['defaultMode'] === undefined ? {} : { defaultMode: fileMode(value, 'defaultMode') }),
     ...(value['defaultUser'] === undefined ? {} : { defaultUser: id(value, 'defaultUser') }),
     ...(value['reload'] === undefined ? {} : { reload: decodeReload(part(value, 'reload')) }),
+    ...(value['probe'] === undefined ? {} : { probe: decodeProbe(part(value, 'probe')) }),
   };
 }
 

@@ -1,13 +1,8 @@
-/** How a volume's programs are told of new files, as its record holds it. It is checked again: what it names is written or asked as root. */
+/** What comes after a change of a volume's files, as its record holds it. It is checked again: what it names is written or asked as root. */
+import { isPort } from '../declaration/attribute.ts';
 import { checkPath } from '../declaration/paths.ts';
-import {
-  type HttpReload,
-  isHttpPath,
-  isPort,
-  type Reload,
-  reloadMethods,
-  reloadSchemes,
-} from '../declaration/reload.ts';
+import { isServerName, type Probe } from '../declaration/probe.ts';
+import { type HttpReload, isHttpPath, type Reload, reloadMethods, reloadSchemes } from '../declaration/reload.ts';
 import { type Fields, id, part, text } from './json-fields.ts';
 
 /** @throws TypeError that says what is wrong. */
@@ -17,6 +12,19 @@ export function decodeReload(value: Fields): Reload {
     ...(touch === undefined ? {} : { touch: touchedName(touch) }),
     ...(value['http'] === undefined ? {} : { http: httpReload(part(value, 'http')) }),
   };
+}
+
+/** @throws TypeError that says what is wrong. */
+export function decodeProbe(value: Fields): Probe {
+  const port = portIn(value);
+  if (value['serverName'] === undefined) {
+    return { port };
+  }
+  const serverName = text(value, 'serverName');
+  if (!isServerName(serverName)) {
+    throw new TypeError('probe.serverName is not a name');
+  }
+  return { port, serverName };
 }
 
 function touchedName(stored: unknown): string {

@@ -11,7 +11,7 @@ export const labelLimits = {
   key_type: 6,
   phase: 5,
   occasion: 2,
-  state: 7,
+  state: 11,
   outcome: 8,
   reason: 50,
   cause: 4,

@@ -77,6 +77,12 @@ export const metricTable = {
     help: 'Volumes that the agent looks after.',
     labels: [],
   },
+  probedVolumes: {
+    name: 'podcert_agent_probed_volumes',
+    kind: 'gauge',
+    help: 'Volumes with a probe whose files have changed, by what their program was seen to serve: looking (less than five minutes after the change), current (the certificate in the files), other (another one, for longer), unknown (nothing could be seen, for longer).',
+    labels: ['state'],
+  },
   unusableVolumes: {
     name: 'podcert_agent_unusable_volumes',
     kind: 'gauge',

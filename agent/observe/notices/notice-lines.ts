@@ -185,6 +185,20 @@ function volumeLine(notice: VolumeNotice): Line {
       const { way, attempts, detail } = notice;
       return { level: 'info', message: 'program told of new files', fields: { volumeId, way, attempts, detail } };
     }
+    case 'servesCurrent': {
+      const message = 'program serves the certificate in its files';
+      return { level: 'info', message, fields: { volumeId, waitedMs: notice.afterMs } };
+    }
+    case 'servesOther': {
+      const { since, serialNumber: serial, notAfter } = notice;
+      const fields = { volumeId, since: timeText(since), serial, notAfter: timeText(notAfter) };
+      return { level: 'warn', message: 'program does not serve the certificate in its files', fields };
+    }
+    case 'notSeen': {
+      const { since, detail } = notice;
+      const message = 'it cannot be seen what the program serves';
+      return { level: 'warn', message, fields: { volumeId, since: timeText(since), detail } };
+    }
     case 'notReloaded': {
       const { way, attempts, detail, retryAt } = notice;
       const [message, again] =

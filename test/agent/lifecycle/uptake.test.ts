@@ -12,6 +12,7 @@ function recorder() {
   const uptake: Uptake = (volume, report) => ({
     settled: () => void told.push(`settled ${volume.generation() === undefined ? 'without' : 'with'} files`),
     stop: () => void told.push('stopped'),
+    served: () => undefined,
     report,
   });
   return { told, uptake };

@@ -8,7 +8,14 @@ import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
 import { until } from '../../support/bounded.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
-import { anchors, anchorsSource, makeRecord, makeTarget, temporaryDirectory } from '../../volumes/support.ts';
+import {
+  anchors,
+  anchorsSource,
+  certificateSource,
+  makeRecord,
+  makeTarget,
+  temporaryDirectory,
+} from '../../volumes/support.ts';
 
 export interface Setting {
   readonly clock: ManualClock;
@@ -18,8 +25,8 @@ export interface Setting {
   readonly faults: unknown[];
   /** Pods that were looked up. */
   readonly asked: PodReference[];
-  /** Changes the files, and says so. */
-  change(): Promise<void>;
+  /** Changes the files, and says so. @param leaf DER, where the volume holds a certificate */
+  change(leaf?: Uint8Array): Promise<void>;
   /** The next run of the agent, with the same volume. */
   restart(): VolumeUptake;
   /** Resolves when so many notices have come. */
@@ -27,17 +34,27 @@ export interface Setting {
 }
 
 const start = Date.UTC(2026, 10, 21);
+const certificate = {
+  requestName: 'req',
+  keyType: 'ED25519',
+  serialNumber: '01',
+  notBefore: 1,
+  notAfter: 3,
+  beginRefreshAt: 2,
+  refreshAt: 2,
+} as const;
 
 /** @param identify what the API server says of the pod; throws where it says nothing */
 export async function createSetting(
   t: TestContext,
-  asked: Pick<VolumeDeclaration, 'reload'>,
+  asked: Pick<VolumeDeclaration, 'reload' | 'probe'>,
   options: Partial<UptakeOptions> & { readonly identify?: (pod: PodReference) => Partial<PodIdentity> } = {},
 ): Promise<Setting> {
   const clock = createManualClock(start);
   const kubeletRoot = temporaryDirectory(t);
-  const store = createVolumeStore({ kubeletRoot, driverName: 'csi.test', mode: 'directory' });
-  const declaration = { sources: [{ ...anchorsSource, index: 0 }], ...asked };
+  const store = createVolumeStore({ kubeletRoot, driverName: 'csi.test', mode: 'directory', now: clock.now });
+  const sources = asked.probe === undefined ? [{ ...anchorsSource, index: 0 }] : [certificateSource];
+  const declaration = { sources, ...asked };
   const volume = await store.create(makeRecord(makeTarget(kubeletRoot), { declaration }));
   const notices: UptakeNotice[] = [];
   const faults: unknown[] = [];
@@ -73,9 +90,15 @@ export async function createSetting(
     notices,
     faults,
     asked: pods,
-    async change() {
+    async change(leaf) {
       count += 1;
-      await volume.project(new Map([[0, anchors(count)]]));
+      if (leaf === undefined) {
+        await volume.project(new Map([[0, anchors(count)]]));
+      } else {
+        const privateKey = new Uint8Array(48).fill(count);
+        await volume.project(new Map([[0, { kind: 'credential', privateKey, certificates: [leaf] }]]));
+        await volume.saveCurrent(0, certificate, [leaf]);
+      }
       setting.uptake.settled();
       // Alarms ring when the clock moves.
       clock.advance(0);

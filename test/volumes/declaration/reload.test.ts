@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { maxReloadBytes } from '../../../volumes/declaration/limits.ts';
+import { maxAttributeBytes } from '../../../volumes/declaration/limits.ts';
 import { parseDeclaration } from '../../../volumes/declaration/sources.ts';
 
 const sources = '[{ clusterTrustBundle: { name: roots, path: trust/anchors.pem } }]';
@@ -77,6 +77,35 @@ test('no request can name another host, another header or what is no port', () =
   }
 });
 
+const certificate = `[{ podCertificate: { signerName: example.com/mesh, keyType: ED25519, credentialBundlePath: tls.pem } }]`;
+
+test('a probe names a port and perhaps a server, and nothing else', () => {
+  for (const probe of [{ port: 8443 }, { port: 1, serverName: 'web.shop.svc' }]) {
+    const parsed = parseDeclaration({ sources: certificate, probe: JSON.stringify(probe) });
+    assert.ok(parsed.ok, inspect(parsed));
+    assert.deepEqual(parsed.declaration.probe, probe);
+  }
+  const cases: readonly (readonly [object, RegExp])[] = [
+    [{ port: 1, host: 'example.com' }, /^probe\.host: unknown field/],
+    [{ port: 70000 }, /^probe\.port: must be a port of the pod/],
+    [{ serverName: 'web' }, /^probe\.port: must be a port of the pod/],
+    [{ port: 1, serverName: '192.0.2.1' }, /^probe\.serverName: must be a DNS name/],
+    [{ port: 1, serverName: 'a\r\nb' }, /^probe\.serverName: must be a DNS name/],
+    [{ port: 1, serverName: 'a'.repeat(254) }, /^probe\.serverName: must be a DNS name/],
+  ];
+  for (const [probe, expected] of cases) {
+    const [fault = '', ...more] = faultsOf({ sources: certificate, probe: JSON.stringify(probe) });
+    assert.match(fault, expected, inspect(probe));
+    assert.deepEqual(more, [], inspect(probe));
+  }
+});
+
+test('a probe needs a certificate to compare with', () => {
+  assert.deepEqual(faultsOf({ probe: 'port: 8443' }), [
+    'probe: needs a podCertificate source in the volume, whose certificate is served',
+  ]);
+});
+
 test('a reload that says nothing, is no mapping, too long or no YAML is refused', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['{}', /^reload: needs at least one of touch/],
@@ -84,7 +113,7 @@ test('a reload that says nothing, is no mapping, too long or no YAML is refused'
     ['[touch]', /^reload: must be a mapping/],
     ['touch: { a: b }\nhost: example.com', /^reload\.host: unknown field "host"/],
     ['&a touch: *a', /^reload: must not use YAML/],
-    [`touch: ${'a'.repeat(maxReloadBytes)}`, /^reload: must be at most 4096 bytes/],
+    [`touch: ${'a'.repeat(maxAttributeBytes)}`, /^reload: must be at most 4096 bytes/],
   ];
   for (const [reload, expected] of cases) {
     assert.match(faultsOf({ reload }).join('\n'), expected, reload.slice(0, 50));

@@ -249,6 +249,7 @@ const wholeDeclaration: VolumeDeclaration = {
     touch: 'generation',
     http: { port: 8080, path: '/-/reload', method: 'POST', scheme: 'http' },
   },
+  probe: { port: 8443, serverName: 'web.shop.svc' },
 };
 
 /** The record as parsed JSON, with every field of the declaration. */

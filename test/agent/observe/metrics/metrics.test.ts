@@ -22,6 +22,7 @@ const sources = (given: Partial<MetricSources>): MetricSources => ({
   credentials: () => [],
   volumes: () => 0,
   unusableVolumes: () => 0,
+  served: () => [],
   anchorWaits: () => [],
   watches: () => [],
   load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
