@@ -29,6 +29,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'agent/issuance': [...common, 'agent/kubernetes'],
   'agent/trust': [...common, 'agent/kubernetes'],
   'agent/lifecycle': ['agent/base', 'agent/time', 'volumes/base', 'volumes/declaration', 'volumes/csi/driver.ts'],
+  // It hears of volumes as the lifecycle does, and reports what came of telling their programs.
+  'agent/uptake': [...common, 'agent/lifecycle/uptake.ts'],
   'agent/observe': [
     'agent/kubernetes/schemas.ts',
     'agent/base',

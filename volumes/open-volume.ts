@@ -3,14 +3,15 @@
  * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
  */
 
-import { toVolumeError } from './base/errors.ts';
+import { toVolumeError, VolumeError } from './base/errors.ts';
 import { atOnce, type Steps, type Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import { hasKeystores } from './declaration/keystore.ts';
 import type { Source } from './declaration/types.ts';
-import { carryOut, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
+import { carryOut, currentSet, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
 import { setAccess } from './files/files.ts';
+import { touch } from './files/generation.ts';
 import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
 import {
   type LayoutTools,
@@ -18,6 +19,7 @@ import {
   type MadeFile,
   type ProjectedFile,
   sourcePaths,
+  type VolumeAccess,
   volumeAccess,
 } from './files/layout.ts';
 import { keepPasswords, makeKeystores, withoutPasswords } from './keystores/make.ts';
@@ -62,7 +64,7 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
   const { identity } = options;
-  const state = await prepare(asked, access.directory, options);
+  const state = await prepare(asked, access, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
@@ -102,6 +104,13 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     const keep = others.flatMap((other) => sourcePaths(other));
     const change = { files, keep, directory: access.directory, now: options.now(), previous };
     return yield* inRoot((held) => planChange(held, change));
+  }
+
+  /** Whoever watches the file that tells of a change finds the change in place. */
+  function* writeFiles(held: string, plan: Plan): Steps<'written' | 'unchanged'> {
+    const result = yield* carryOut(held, plan);
+    touchIn(held, record, access, options.onProblem);
+    return result;
   }
 
   /** Works in the volume that was opened, and in no other that was put in its place since. */
@@ -153,7 +162,7 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
       const plan = await worker.carryOut(planInSteps(contents, tools), assertStillThere);
       const write = () =>
         worker.carryOut(
-          inRoot((held) => carryOut(held, plan)),
+          inRoot((held) => writeFiles(held, plan)),
           assertStillThere,
         );
       if (plan.isSame) {
@@ -206,6 +215,9 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     trust: ifThere(state.trust),
     // Where the request and its answer were there is room for one more of the file.
     saveTrust: ifThere(state.saveTrust),
+    generation: ifThere(() => holdVolume(root, identity, currentSet)),
+    uptake: ifThere(state.uptake),
+    saveUptake: ifThere(state.saveUptake),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));
@@ -215,7 +227,28 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
   };
 }
 
-async function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
+/** Where a privileged container keeps the file from being written, that is its own loss: the volume's files are in place. */
+function touchIn(
+  held: string,
+  { declaration, targetPath }: VolumeRecord,
+  { beside }: VolumeAccess,
+  onProblem: (problem: string) => void,
+): void {
+  const name = declaration.reload?.touch;
+  if (name === undefined) {
+    return;
+  }
+  try {
+    touch(held, name, beside);
+  } catch (error) {
+    if (!(error instanceof VolumeError && error.code === 'Tampered')) {
+      throw error;
+    }
+    onProblem(error.message.replaceAll(held, targetPath));
+  }
+}
+
+async function prepare(record: VolumeRecord, access: VolumeAccess, options: OpenOptions) {
   const root = record.targetPath;
   const { identity } = options;
   try {
@@ -228,8 +261,9 @@ async function prepare(record: VolumeRecord, directory: Parameters<typeof setAcc
     await options.worker.carryOut(
       holdVolumeInSteps(root, identity, function* (held) {
         yield* repair(held);
+        touchIn(held, record, access, options.onProblem);
         // Last: until here only the agent can enter a fresh volume.
-        setAccess(`${held}/.`, directory);
+        setAccess(`${held}/.`, access.directory);
       }),
       () => undefined,
     );

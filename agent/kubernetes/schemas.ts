@@ -145,7 +145,13 @@ const pod = fields({
       initContainers: v.exactOptional(v.array(container)),
     }),
   ),
-  status: v.exactOptional(fields({ phase: maybeText, podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))) })),
+  status: v.exactOptional(
+    fields({
+      phase: maybeText,
+      podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+      hostIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+    }),
+  ),
 });
 
 /** What the volumes of a pod are made from; read apart from the rest, which more depends on. */

@@ -5,6 +5,10 @@
 
 /** Bytes of the `sources` attribute. It bounds everything in it, `userAnnotations` included. */
 export const maxSourcesBytes = 64 * 1024;
+/** Bytes of the `reload` attribute, and of `probe`. */
+export const maxAttributeBytes = 4 * 1024;
+/** Characters of the path that a reload asks for. */
+export const maxReloadPathLength = 1024;
 /** Sources in one volume. Kubernetes' own tests project 150. */
 export const maxSources = 256;
 /** Names of one kind that a source may ask for, and characters of one of them. */

@@ -4,6 +4,8 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/
  */
 import type { KeyType } from './key-types.ts';
+import type { Probe } from './probe.ts';
+import type { Reload } from './reload.ts';
 import type { SecretText } from './secret-text.ts';
 
 /** What a source says about the owner and mode of its files. */
@@ -98,4 +100,8 @@ export interface VolumeDeclaration {
   readonly defaultMode?: number;
   /** Owner of the files of sources without `user`, a user ID. */
   readonly defaultUser?: number;
+  /** How programs of the pod are told that the files have changed; absent: they are not. Not a kubelet field. */
+  readonly reload?: Reload;
+  /** Where it is looked whether a new certificate is served; absent: nowhere. Not a kubelet field. */
+  readonly probe?: Probe;
 }

@@ -49,6 +49,8 @@ export interface VolumeAccess {
   /** Of the files of one source: those that hold a private key, and the others. */
   readonly files: (source: Source) => { readonly key: Access; readonly other: Access };
   readonly directory: Access;
+  /** Of a file that belongs to no source, and holds nothing secret. */
+  readonly beside: Access;
 }
 
 const defaultFileMode = 0o644;
@@ -82,6 +84,7 @@ export function volumeAccess(declaration: VolumeDeclaration, owner: FileOwner, s
       other: access(otherMode(source), userOf(source)),
     }),
     directory: directoryAccess(),
+    beside: access(usual.otherMode, declaration.defaultUser ?? usual.uid),
   };
 }
 

@@ -17,6 +17,7 @@ import type {
   VolumeDeclaration,
 } from '../declaration/types.ts';
 import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
+import { decodeProbe, decodeReload } from './reload-format.ts';
 
 /** @throws TypeError that says what is wrong. */
 export function decodeDeclaration(value: Fields): VolumeDeclaration {
@@ -25,6 +26,8 @@ export function decodeDeclaration(value: Fields): VolumeDeclaration {
     sources,
     ...(value['defaultMode'] === undefined ? {} : { defaultMode: fileMode(value, 'defaultMode') }),
     ...(value['defaultUser'] === undefined ? {} : { defaultUser: id(value, 'defaultUser') }),
+    ...(value['reload'] === undefined ? {} : { reload: decodeReload(part(value, 'reload')) }),
+    ...(value['probe'] === undefined ? {} : { probe: decodeProbe(part(value, 'probe')) }),
   };
 }
 

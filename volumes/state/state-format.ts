@@ -20,7 +20,7 @@ import type {
   VolumeRecord,
 } from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
-import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, time } from './json-fields.ts';
+import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, texts, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -66,6 +66,10 @@ export function encodeCurrent({ certificate, chain, trust }: StoredCurrent): Buf
 
 export function encodeSetback(setback: Setback): Buffer {
   return encode({ setback });
+}
+
+export function encodeUptake(done: Readonly<Record<string, string>>): Buffer {
+  return encode({ uptake: done });
 }
 
 function base64(der: Uint8Array): string {
@@ -140,6 +144,11 @@ export function decodeSetback(bytes: Uint8Array): Setback {
     at: time(setback, 'at'),
     until: time(setback, 'until'),
   };
+}
+
+/** @throws TypeError that says what is wrong with the bytes. */
+export function decodeUptake(bytes: Uint8Array): Readonly<Record<string, string>> {
+  return texts(document(bytes), 'uptake');
 }
 
 /** The certificate's chain, where an agent has stored it. @throws TypeError that says what is wrong with the bytes. */

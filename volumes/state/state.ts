@@ -7,6 +7,7 @@
  *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
  *     ..agent/keystore-0.…             see `keystore-state.ts`
  *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
+ *     ..agent/uptake.json              of which change the pod's programs were told last, where they are to be told
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -36,17 +37,20 @@ import {
   decodeRecord,
   decodeSetback,
   decodeTrust,
+  decodeUptake,
   document,
   encode,
   encodeCurrent,
   encodePending,
   encodeRecord,
   encodeSetback,
+  encodeUptake,
   type StoredPending,
 } from './state-format.ts';
 
 const stateDirectory = '..agent';
 const recordFile = 'volume.json';
+const uptakeFile = 'uptake.json';
 const fileAccess = { mode: 0o600 };
 const directoryAccess = { mode: 0o700 };
 const maxKeyBytes = 64 * 1024;
@@ -65,6 +69,8 @@ export interface VolumeState
     | 'trust'
     | 'setback'
     | 'saveSetback'
+    | 'uptake'
+    | 'saveUptake'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Adds the accepted answer to the stored request. */
@@ -151,6 +157,8 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
       notes: (index) => look(({ keystores }) => keystores.notes(index)),
       saveNotes: (index, notes) => change(({ keystores }) => keystores.saveNotes(index, notes)),
     },
+    uptake: () => look((files) => files.uptake()),
+    saveUptake: (done) => change((files) => files.saveUptake(done)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -267,6 +275,8 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       replaceFile(issuedFile(index), stored, fileAccess);
     },
     keystores: keystoreState(directory, device, { readOrReport, document, encode, onProblem }),
+    uptake: () => readOrReport(file(uptakeFile), decodeUptake),
+    saveUptake: (done) => replaceFile(file(uptakeFile), encodeUptake(done), fileAccess),
     repair,
   };
 }
