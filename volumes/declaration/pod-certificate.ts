@@ -17,6 +17,7 @@ import {
   readStringMap,
 } from './fields.ts';
 import { keyTypes } from './key-types.ts';
+import { type CertificateLayout, readCertificateLayout } from './layout-fields.ts';
 import { maxRequestedNameLength, maxRequestedNames } from './limits.ts';
 import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
@@ -42,6 +43,8 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  'layout',
+  'path',
   'roots',
   ...accessFields,
 ];
@@ -68,8 +71,13 @@ export function readPodCertificate(
   const expiration = readExpiration(mapping, path, signerName ?? '', faults);
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
-  const paths = readPaths(mapping, path, outputs, faults);
-  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop';
+  const given = certificatePathFields.filter((name) => (mapping.get(name) ?? '') !== '');
+  const layout = readCertificateLayout(mapping, path, given, outputs, faults);
+  const paths = { ...readPaths(mapping, path, outputs, faults), ...pathsOf(layout) };
+  if (given.length === 0 && (mapping.get('layout') ?? '') === '') {
+    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}, or layout` });
+  }
+  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop' || layout?.roots === 'drop';
   const access = readAccess(mapping, path, hasKeyFile(paths), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
@@ -161,7 +169,6 @@ function readPaths(
   faults: Fault[],
 ): Partial<Record<(typeof pathFields)[number], string>> {
   const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
-  const given = certificatePathFields.some((name) => (mapping.get(name) ?? '') !== '');
   for (const name of pathFields) {
     const text = readString(mapping, name, path, faults);
     if (text === undefined) {
@@ -176,9 +183,10 @@ function readPaths(
       faults.push({ field, message: checked.message });
     }
   }
-  if (!given) {
-    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}` });
-  }
+  return paths;
+}
+
+function pathsOf({ roots: _, ...paths }: CertificateLayout = {}): Omit<CertificateLayout, 'roots'> {
   return paths;
 }
 
