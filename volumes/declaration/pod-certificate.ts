@@ -18,6 +18,7 @@ import {
 } from './fields.ts';
 import { keyTypes } from './key-types.ts';
 import { keystoreFields, readKeystoreFiles } from './keystore.ts';
+import { type CertificateLayout, readCertificateLayout } from './layout-fields.ts';
 import { maxRequestedNameLength, maxRequestedNames } from './limits.ts';
 import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
@@ -44,6 +45,8 @@ const fields = [
   'commonName',
   ...pathFields,
   ...keystoreFields,
+  'layout',
+  'path',
   'roots',
   ...accessFields,
 ];
@@ -70,9 +73,15 @@ export function readPodCertificate(
   const expiration = readExpiration(mapping, path, signerName ?? '', faults);
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
-  const paths = readPaths(mapping, path, outputs, faults);
+  const given = certificatePathFields.filter((name) => isGiven(mapping, name));
+  const layout = readCertificateLayout(mapping, path, given, outputs, faults);
+  const paths = { ...readPaths(mapping, path, outputs, faults), ...pathsOf(layout) };
   const keystores = readKeystoreFiles(mapping, path, ['keystorePath', 'truststorePath'], outputs, faults);
-  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop';
+  if (given.length === 0 && !isGiven(mapping, 'keystorePath') && !isGiven(mapping, 'layout')) {
+    const enough = [...certificatePathFields, 'keystorePath'].join(', ');
+    faults.push({ field: path, message: `needs at least one of ${enough}, or layout` });
+  }
+  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop' || layout?.roots === 'drop';
   const access = readAccess(mapping, path, hasKeyFile({ ...paths, ...keystores }), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
@@ -165,8 +174,6 @@ function readPaths(
   faults: Fault[],
 ): Partial<Record<(typeof pathFields)[number], string>> {
   const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
-  const enough = [...certificatePathFields, 'keystorePath'];
-  const given = enough.some((name) => (mapping.get(name) ?? '') !== '');
   for (const name of pathFields) {
     const text = readString(mapping, name, path, faults);
     if (text === undefined) {
@@ -181,9 +188,15 @@ function readPaths(
       faults.push({ field, message: checked.message });
     }
   }
-  if (!given) {
-    faults.push({ field: path, message: `needs at least one of ${enough.join(', ')}` });
-  }
+  return paths;
+}
+
+/** A field that is there and not empty. */
+function isGiven(mapping: Mapping, name: string): boolean {
+  return (mapping.get(name) ?? '') !== '';
+}
+
+function pathsOf({ roots: _, ...paths }: CertificateLayout = {}): Omit<CertificateLayout, 'roots'> {
   return paths;
 }
 
