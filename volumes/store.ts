@@ -77,7 +77,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       onSpare: (clear) => room.onSpare(record, clear),
       inTurn: (work) => inTurn(record.targetPath, work),
       // One of a pod's stands in the line of all at a time, so that many of one pod's are but one ahead of another's.
-      inKeystoreLine: (work) => keystoreTurns(record.pod.uid, () => keystoreTurns('all', work)),
+      inKeystoreLine: (work) => keystoreTurns(`pod ${record.pod.uid}`, () => keystoreTurns('all', work)),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
