@@ -30,6 +30,7 @@ import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
 import { withExpiry } from './trust/expiry.ts';
+import { createUptake } from './uptake/uptake.ts';
 
 export interface AgentOptions {
   readonly configuration: AgentConfiguration;
@@ -110,6 +111,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     credentials: manager.credentials,
     volumes: manager.count,
     anchorWaits: () => manager.describe().flatMap(({ waitsForAnchorsSince }) => waitsForAnchorsSince ?? []),
+    served: () => manager.describe().flatMap(({ served }) => served?.state ?? []),
     unusableVolumes: manager.unusable,
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
@@ -187,12 +189,14 @@ function createManager(
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
   const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
+  const onFault = (error: unknown, what: string): void => log.error(what, { error });
+  const pods = createPodDirectory({ client, nodeName, clock: monotonic });
   return createVolumeManager({
     clock,
     keys,
     trust: withExpiry(trust, clock),
     leadsToAnchor: verifiesAgainst,
-    pods: createPodDirectory({ client, nodeName, clock: monotonic }),
+    pods,
     nodePods: api.nodePods,
     ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
     issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
@@ -203,7 +207,8 @@ function createManager(
     followSuggestedKeyType: () => settings.current().followSuggestedKeyType,
     ready: health.canServe,
     hindrance: issuers.hindrance,
-    onFault: (error, what) => log.error(what, { error }),
+    uptake: createUptake({ clock, random: Math.random, pods, onFault }),
+    onFault,
   });
 }
 

@@ -294,12 +294,14 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     describe: () =>
       [...running.values()].map(({ runner }) => {
         const waitsForAnchorsSince = runner.waitsForAnchorsSince();
+        const served = runner.served();
         return {
           volume: runner.record,
           status: runner.status(),
           credentials: runner.snapshot(),
           expiredAnchors: runner.expiredAnchors(),
           ...(waitsForAnchorsSince === undefined ? {} : { waitsForAnchorsSince }),
+          ...(served === undefined ? {} : { served }),
         };
       }),
     relieve,

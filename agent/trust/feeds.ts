@@ -21,7 +21,7 @@ import {
   isSynced,
   outlineOf,
   selectorOf,
-  versionsOf,
+  showTheSame,
   type WatchBundles,
 } from './feed.ts';
 import { mostFirstLooks, mostSingleWatches } from './limits.ts';
@@ -66,11 +66,13 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   let shared: Feed | undefined;
   /** Those that have something to fetch, or to look at first, when too many do. */
   const hungry = new Set<Group>();
+  /** Those of whose bundles something has changed in this turn of the event loop: each is looked through once, however much has. */
+  const changed = new Set<Group>();
 
   function start(selector: string): Feed {
     const touchUsers = (): void => {
-      for (const group of [...groups.values()]) {
-        if (isOpen(group) && uses(group, feed)) {
+      for (const group of groups.values()) {
+        if (uses(group, feed)) {
           touch(group);
         }
       }
@@ -90,6 +92,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       if (event.type === 'synced') {
         sweep();
         touchUsers();
+        // At once: what was only fetched needs no watching.
+        if (feed !== shared) {
+          settleChanged();
+        }
         return;
       }
       note(feed, event.object, event.type === 'deleted');
@@ -146,13 +152,30 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function forget(name: string): void {
-    const shown = [...feeds].map(({ bundles }) => bundles.get(name)).find((outline) => outline !== undefined);
-    const seen =
-      shown ??
-      [...groups.values()].flatMap((group) => group.seen ?? []).find((outline) => outline.metadata.name === name);
-    if (seen === undefined || wantedBy(seen).length === 0) {
+    const shown = firstShown(name) ?? seenFirst(name);
+    if (shown === undefined || wantedBy(shown).length === 0) {
       shelf.drop(name);
     }
+  }
+
+  function firstShown(name: string): BundleOutline | undefined {
+    for (const { bundles } of feeds) {
+      const outline = bundles.get(name);
+      if (outline !== undefined) {
+        return outline;
+      }
+    }
+    return undefined;
+  }
+
+  function seenFirst(name: string): BundleOutline | undefined {
+    for (const { seen = [] } of groups.values()) {
+      const outline = seen.find(({ metadata }) => metadata.name === name);
+      if (outline !== undefined) {
+        return outline;
+      }
+    }
+    return undefined;
   }
 
   function note(feed: Feed, outline: BundleOutline, isGone: boolean): void {
@@ -166,12 +189,27 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   /** True when it is known which bundles there are, and the shelf has each of them. */
   function isWhole({ key }: Group, feed: Feed): boolean {
-    return isSynced(feed) && bundlesOf(key, feed).every(({ metadata }) => shelf.get(metadata.name) !== undefined);
+    return isSynced(feed) && bundlesOf(key, feed).every(isShelved);
+  }
+
+  function isShelved({ metadata }: BundleOutline): boolean {
+    return shelf.has(metadata.name);
   }
 
   function touch(group: Group): void {
-    settle(group);
     onChange(group.key);
+    if (changed.size === 0) {
+      setImmediate(settleChanged);
+    }
+    changed.add(group);
+  }
+
+  function settleChanged(): void {
+    const groupsChanged = [...changed].filter(isOpen);
+    changed.clear();
+    for (const group of groupsChanged) {
+      settle(group);
+    }
   }
 
   /** Puts the next watch in the place of the current one when that costs nothing, and begins what is still to be done. */
@@ -200,7 +238,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   /** True until the shared watch has its first list. */
   function isListing(): boolean {
-    return shared !== undefined && !isSynced(shared);
+    return shared !== undefined && !shared.bundles.health().synced;
   }
 
   function lookFirst(group: Group): void {
@@ -241,10 +279,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function isReplaceable(group: Group, current: Feed, next: Feed): boolean {
-    if (!isWhole(group, next)) {
+    if (!isWhole(group, next) || current.bundles.isTakingOver()) {
       return false;
     }
-    return !isWhole(group, current) || versionsOf(group.key, current) === versionsOf(group.key, next);
+    return !isWhole(group, current) || showTheSame(group.key, current, next);
   }
 
   function isFew(): boolean {
@@ -322,16 +360,16 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       settle(group);
       const { current, seen } = group;
       if (seen !== undefined) {
-        const isSynced = seen.every(({ metadata }) => shelf.get(metadata.name) !== undefined);
-        return { isSynced, fault: undefined, bundles: seen };
+        return { isSynced: seen.every(isShelved), fault: undefined, bundles: seen };
       }
-      const fault = isSynced(current) ? undefined : current.fault;
+      const fault = current.bundles.health().synced ? undefined : current.fault;
       return { isSynced: isWhole(group, current), fault, bundles: bundlesOf(key, current) };
     },
     health: () => new Map([...feeds].map(({ selector, bundles }) => [selector || sharedName, bundles.health()])),
     stop() {
       groups.clear();
       hungry.clear();
+      changed.clear();
       for (const feed of [...feeds]) {
         end(feed);
       }

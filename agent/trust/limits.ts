@@ -39,3 +39,6 @@ export const longestWaitingText = 8 * 1024 * 1024;
 
 /** Certificates of a bundle that are looked at in one turn of the event loop: some 2 milliseconds. */
 export const certificatesPerTurn = 512;
+
+/** Sources that are told of their anchors in one turn of the event loop: as many as a volume may have. */
+export const sourcesPerTurn = 256;

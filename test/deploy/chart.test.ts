@@ -418,6 +418,24 @@ describe('metrics', { skip }, () => {
     );
   });
 
+  test('let each program start before the kubelet asks it for the first time, so that no pod begins with a warning', () => {
+    const objects = render({ values: { trialSigner: { enabled: true } } });
+    // Later probes of the agent wait for the one of its start.
+    const first = { DaemonSet: ['startupProbe'], Deployment: ['livenessProbe', 'readinessProbe'] };
+    for (const [kind, probes] of Object.entries(first)) {
+      const { template } = withFields<{ template: { spec: object } }>(one(objects, kind)['spec'], 'template');
+      const { containers } = withFields<{ containers: unknown }>(template.spec, 'containers');
+      const [container] = eachWithFields<Record<string, { readonly initialDelaySeconds?: number }>>(
+        containers,
+        'image',
+      );
+      for (const probe of probes) {
+        const { initialDelaySeconds = 0 } = container?.[probe] ?? {};
+        assert.ok(initialDelaySeconds >= 2, `${kind}, ${probe}: ${initialDelaySeconds} s after the start`);
+      }
+    }
+  });
+
   test('come with the alerts and the dashboard that the chart’s files hold', () => {
     const objects = render({
       values: valuesOf({ 'metrics.prometheusRule.enabled': true, 'metrics.dashboard.enabled': true }),

@@ -50,6 +50,8 @@ const logFields = {
   version: 'version of the agent',
   state: 'state of a component, in one word',
   count: 'number of things',
+  way: 'how a program is told of new files: touch, http',
+  attempts: 'number of attempts so far',
 } as const;
 
 export type LogField = keyof typeof logFields;

@@ -94,6 +94,22 @@ test('a complete list that replaces one bundle by another is told as one change'
   assert.deepEqual(told, [found(one), found(two)]);
 });
 
+test('a complete list is told as one change also when it takes many turns to be taken over', async (t) => {
+  const crowd = Array.from({ length: 1_500 }, (_, index) => `other-${index}`);
+  const others = (version: number) =>
+    crowd.map((name) => bundle(`${name}-${version}`, three, { signerName, labels: { stage: 'old' } }));
+  const labels = { stage: 'new' };
+  const { trust, watchOf, api } = await start(t, [bundle('a', one, { signerName, labels }), ...others(1)]);
+  const { listener, nth, told } = ear();
+  trust.subscribe(bySigner({ matchLabels: labels, matchExpressions: [] }), listener);
+  await nth(1);
+  const { response } = await watchOf(`spec.signerName=${signerName}`);
+  api.bundles = [...others(2), bundle('b', two, { signerName, labels })];
+  sendEvent(response, 'ERROR', { kind: 'Status', code: 410 });
+  await nth(2);
+  assert.deepEqual(told, [found(one), found(two)]);
+});
+
 test('a malformed bundle is reported once, and the rest is used', async (t) => {
   const { trust, malformed, watchOf } = await start(t, [
     bundle('bad', 'no certificate here', { signerName }),

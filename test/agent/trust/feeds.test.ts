@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { createLiveCopy } from '../../../agent/kubernetes/live-copy.ts';
 import type { ClusterTrustBundle } from '../../../agent/kubernetes/objects.ts';
-import { mostFirstLooks, mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { createAnchorPool } from '../../../agent/trust/anchor-pool.ts';
+import type { BundleOutline } from '../../../agent/trust/feed.ts';
+import { createFeeds } from '../../../agent/trust/feeds.ts';
+import { longestHeldBytes, mostFirstLooks, mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { createShelf } from '../../../agent/trust/shelf.ts';
 import { eventOf, until } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, makeAuthority } from './authorities.ts';
@@ -196,4 +202,51 @@ test('a first look is given to a few at once, and to whoever came last before th
   const position = looks.findIndex(({ query }) => query.get('fieldSelector') === 'metadata.name=mesh');
   assert.ok(position <= mostFirstLooks, `the last one came ${position} places behind`);
   await Promise.all(many.map(({ nth }) => nth(1)));
+});
+
+test('however many bundles of one signer come at once, each is looked up a few times and not once for each other', async () => {
+  const count = 3_000;
+  const copy = createLiveCopy<BundleOutline>((cause) => assert.fail(String(cause)));
+  const shelf = createShelf({
+    pool: createAnchorPool(longestHeldBytes),
+    onRead: () => undefined,
+    onMalformed: (name, reason) => assert.fail(`${name}: ${reason}`),
+  });
+  let lookUps = 0;
+  const counting = {
+    ...shelf,
+    has(name: string): boolean {
+      lookUps += 1;
+      return shelf.has(name);
+    },
+    get(name: string) {
+      lookUps += 1;
+      return shelf.get(name);
+    },
+  };
+  const health = { synced: true, lastEventAt: 0, restarts: 0, lastError: undefined, failingForMs: 0 };
+  const feeds = createFeeds(
+    (_selector, _onError, take) => {
+      for (let index = 0; index < count; index += 1) {
+        queueMicrotask(() => copy.put(take(bundle(`mesh:${index}`, one, { signerName }))));
+      }
+      return {
+        ...copy,
+        health: () => health,
+        isTakingOver: () => false,
+        lists: () => ({ begun: 1, taken: 1 }),
+        stop: copy.close,
+      };
+    },
+    counting,
+    () => undefined,
+  );
+  const key = { by: 'signer', value: signerName } as const;
+  feeds.open(key);
+  await nextTurn();
+  await nextTurn();
+  assert.equal(feeds.view(key).bundles.length, count);
+  assert.ok(lookUps <= 10 * count, `${lookUps} look-ups for ${count} bundles`);
+  feeds.stop();
+  shelf.stop();
 });
