@@ -26,6 +26,12 @@ export const longestHeldBytes = 32 * 1024 * 1024;
 export const mostSingleWatches = 8;
 
 /**
+ * Names and signers that are asked for one by one at once while the first list of all bundles is on its way, which may be
+ * a hundred MiB that others asked for.
+ */
+export const mostFirstLooks = 4;
+
+/**
  * Bytes of bundles, as text, that wait to be read before the API server is asked for more. Whoever asks then gets a page of a few
  * bundles at most.
  */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LabelSelector } from '../../../volumes/declaration/types.ts';
 import { eventOf } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
@@ -270,4 +271,22 @@ test('subscriptions that select the same, and bundles that hold the same, share 
     new Set(told.map((anchors) => anchors?.type === 'found' && anchors.certificates)).size <= names.length,
     'more lists are held than there are names',
   );
+});
+
+test('hundreds of selections that are due at once are told in a few turns of the event loop', async (t) => {
+  const { trust } = await start(t, [bundle('mesh', one, { signerName })]);
+  const first = ear();
+  trust.subscribe(bySigner(), first.listener);
+  await first.nth(1);
+  const ears = Array.from({ length: 500 }, (_, index) => {
+    const own = ear();
+    trust.subscribe(bySigner({ matchLabels: { tier: String(index) }, matchExpressions: [] }), own.listener);
+    return own;
+  });
+  let turns = 0;
+  while (turns < 1_000 && ears.some(({ told }) => told.length === 0)) {
+    turns += 1;
+    await nextTurn();
+  }
+  assert.ok(turns < 100, `${turns} turns, in each of which others wait for theirs`);
 });
