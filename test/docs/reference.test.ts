@@ -45,6 +45,8 @@ test('the reference names every field of a source and every key type', () => {
     'port',
     'method',
     'scheme',
+    'signal',
+    'process',
     'probe',
     'serverName',
   ];

@@ -83,6 +83,7 @@ localAddress: 127.0.0.1:9809
 {{- end }}
 trustDomain: {{ .Values.trustDomain | quote }}
 podMetrics: {{ .Values.metrics.perPod }}
+reloadSignals: {{ .Values.reloadSignals }}
 {{- end }}
 
 {{/* Whether a rule sends signers to the API of the given key. */}}
