@@ -94,7 +94,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
   });
   const { client, skew } = api;
-  const registration = registrationOf(options);
+  const registration = registrationOf(options, () => api.startupTaint?.registered());
   let csi: CsiServer | undefined;
   const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
@@ -129,7 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     closers.add(() => watching.close());
     await csi.start();
     closers.add(async () => registration?.stop());
-    await registration?.start();
+    await (registration === undefined ? api.startupTaint?.registered() : registration.start());
     return { observeAddress: endpoint?.address, stop: closers.close };
   } catch (error) {
     await closers.close();
@@ -137,13 +137,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-function registrationOf({ configuration, log }: AgentOptions): Registration | undefined {
+function registrationOf({ configuration, log }: AgentOptions, onRegistered: () => void): Registration | undefined {
   const { registrationDir: directory, driverName, csiSocket: endpoint } = configuration;
-  return directory === undefined ? undefined : createRegistration({ directory, driverName, endpoint, log });
+  return directory === undefined
+    ? undefined
+    : createRegistration({ directory, driverName, endpoint, log, onRegistered });
 }
 
 function healthOf(
-  { requests, preflight }: ApiSide,
+  { requests, preflight, startupTaint }: ApiSide,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
@@ -158,6 +160,7 @@ function healthOf(
         watchCheck(requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
+        ...(startupTaint === undefined ? [] : [startupTaint.check()]),
       ];
     },
   };
@@ -216,12 +219,13 @@ async function claimNode(
   { configuration, log, version, closers }: SharedParts,
   manager: VolumeManager,
 ): Promise<CsiServer> {
-  const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
+  const { csiSocket: socketPath, driverName, nodeName, volumeCondition } = configuration;
+  const { publishTimeoutMs, shutdownGraceMs } = configuration;
   if (configuration.volumeMode === 'tmpfs') {
     assertVolumesReachPods(configuration.kubeletRoot);
   }
   const names = { socketPath, driverName, version, nodeName };
-  const csi = createCsiServer({ ...names, driver: manager, log, publishTimeoutMs });
+  const csi = createCsiServer({ ...names, driver: manager, volumeCondition, log, publishTimeoutMs });
   await csi.claim();
   closers.add(async () => {
     const drained = csi.stop(shutdownGraceMs);

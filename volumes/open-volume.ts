@@ -6,6 +6,7 @@
 import { toVolumeError, VolumeError } from './base/errors.ts';
 import { atOnce, type Steps, type Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
+import { hasKeystores } from './declaration/keystore.ts';
 import type { Source } from './declaration/types.ts';
 import { carryOut, currentSet, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
@@ -15,11 +16,13 @@ import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone
 import {
   type LayoutTools,
   layOut,
+  type MadeFile,
   type ProjectedFile,
   sourcePaths,
   type VolumeAccess,
   volumeAccess,
 } from './files/layout.ts';
+import { keepPasswords, makeKeystores, withoutPasswords } from './keystores/make.ts';
 import { openState } from './state/state.ts';
 
 /** What a request takes beside the certificates of its answer. */
@@ -46,6 +49,8 @@ export interface OpenOptions {
   readonly withRoom: <Result>(bytes: number, entries: number, work: () => Promise<Result>) => Promise<Result>;
   /** Is given what clears away the set before the present one, for when its room is needed; undefined: there is none any more. */
   readonly onSpare: (clear: (() => void) | undefined) => void;
+  /** Makes keystores: a few at a time, each pod's in turn. */
+  readonly inKeystoreLine: <Result>(work: () => Promise<Result>) => Promise<Result>;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -54,11 +59,12 @@ export interface OpenOptions {
  * Opens the volume whose root directory is `record.targetPath`, finishes what an interrupted run left half done, and
  * sets the root's mode and owner. @throws VolumeError
  */
-export async function openVolume(record: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
+export async function openVolume(asked: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
+  const record = withoutPasswords(asked);
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
   const { identity } = options;
-  const state = await prepare(record, access, options);
+  const state = await prepare(asked, access, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
@@ -129,12 +135,30 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     return name === undefined || !isInPlace() ? undefined : carry(inRoot((held) => removeSet(held, name)));
   }
 
+  /** Before anything is looked at: this waits, and what is there may change meanwhile. */
+  async function keystoresOf(contents: ReadonlyMap<number, SourceContent>, secrets: Uint8Array[]) {
+    const made = new Map<number, readonly MadeFile[]>();
+    for (const [index, content] of contents) {
+      if (hasKeystores(source(index))) {
+        const carryOut = <Result>(steps: Steps<Result>) => options.worker.carryOut(steps, assertStillThere);
+        const make = (): Promise<readonly MadeFile[]> => {
+          assertStillThere();
+          return makeKeystores(source(index), content, { state: state.keystores, carryOut, secrets });
+        };
+        made.set(index, await options.inKeystoreLine(make));
+      }
+    }
+    return made;
+  }
+
   async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
     assertStillThere();
     const { worker, withRoom } = options;
     const secrets: Uint8Array[] = [];
     try {
-      const tools = { access, secrets, contentOf: createCertificatesContents() };
+      const made = await keystoresOf(contents, secrets);
+      const madeOf = (of: Source): readonly MadeFile[] => made.get(of.index) ?? [];
+      const tools = { access, secrets, contentOf: createCertificatesContents(), madeOf };
       const plan = await worker.carryOut(planInSteps(contents, tools), assertStillThere);
       const write = () =>
         worker.carryOut(
@@ -233,6 +257,7 @@ async function prepare(record: VolumeRecord, access: VolumeAccess, options: Open
       state.writeRecord(record);
     }
     state.repair();
+    keepPasswords(record, state.keystores);
     await options.worker.carryOut(
       holdVolumeInSteps(root, identity, function* (held) {
         yield* repair(held);

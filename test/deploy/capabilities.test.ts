@@ -37,14 +37,13 @@ function limited(capabilities: readonly string[]): readonly string[] {
 /** Runs what the agent does to volumes. @returns the names of the tests that failed */
 function failuresWith(capabilities: readonly string[]): readonly string[] {
   const [program = '', ...args] = limited(capabilities);
-  const { NODE_TEST_CONTEXT: _outer, NODE_V8_COVERAGE: _coverage, ...env } = process.env;
   const files = ['store', 'atomic-writer'].map((name) => `test/volumes/${name}.test.ts`);
   // The one left out takes the place of a pod's process, and changes its user for that.
   const choice = ['--test-name-pattern=/tmpfs|owner/', "--test-skip-pattern=/^a pod's process/"];
   const flags = ['--test', '--test-reporter=tap', ...choice];
   const result = spawnSync(program, [...args, process.execPath, ...flags, ...files], {
     cwd: root,
-    env,
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_V8_COVERAGE: undefined },
     encoding: 'utf8',
   });
   assert.match(result.stdout, /^# pass [1-9]/m, result.stderr);

@@ -16,6 +16,11 @@ export const maxSources = 256;
 /** Names of one kind that a source may ask for, and characters of one of them. */
 export const maxRequestedNames = 32;
 export const maxRequestedNameLength = 2048;
+/** Keystores and truststores of one volume: each takes some ten milliseconds of the main thread whenever it changes. */
+export const maxKeystores = 16;
+/** Characters of a password that a pod gives. keytool takes none that is shorter. */
+export const shortestPassword = 6;
+export const longestPassword = 128;
 /** Tokens of YAML, white space and line ends among them: what reading a text costs grows with them, not with its bytes. */
 export const maxYamlTokens = 16_384;
 /** Levels of nested lists and mappings. A source needs six. */

@@ -9,6 +9,7 @@ import { atOnce, createWorker, type Steps } from '../base/steps.ts';
 import { isForOthers, modeIn, octal, readDefaultUser } from './access.ts';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
+import { findTooManyKeystores } from './keystore.ts';
 import { maxSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
@@ -129,7 +130,7 @@ function* parseSources(
     }
     yield;
   }
-  faults.push(...findCollisions(outputs));
+  faults.push(...findCollisions(outputs), ...findTooManyKeystores(sources));
   return sources;
 }
 

@@ -76,7 +76,7 @@ function base64(der: Uint8Array): string {
   return Buffer.from(der).toString('base64');
 }
 
-function encode(content: object): Buffer {
+export function encode(content: object): Buffer {
   return Buffer.from(`${JSON.stringify({ version, ...content })}\n`);
 }
 
@@ -179,7 +179,8 @@ function mismatchIn(mismatch: Fields): TrustMismatch {
   };
 }
 
-function document(bytes: Uint8Array): Fields {
+/** @throws TypeError */
+export function document(bytes: Uint8Array): Fields {
   const content = fields(parseJson(bytes), 'the file');
   const found = content['version'];
   if (typeof found !== 'number' || !Number.isInteger(found) || found < version) {

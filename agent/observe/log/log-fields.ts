@@ -36,6 +36,7 @@ const logFields = {
   actor: 'who must act before a retry can help; absent where it is expected to pass by itself',
   stack: 'where a fault of the agent itself arose',
   node: 'name of the node',
+  taint: 'key of a taint of the node',
   driver: 'name of the CSI driver',
   apiVersion: 'group and version of a Kubernetes API',
   resource: 'resource of a Kubernetes API',

@@ -177,6 +177,9 @@ function credentialEntry(source: PodCertificateSource, credential: CredentialSna
     source.leafPath,
     source.intermediatesPath,
     source.caPath,
+    source.keystorePath,
+    source.truststorePath,
+    source.passwordPath,
   ];
   const files = paths.filter((path) => path !== undefined);
   if (credential === undefined) {
