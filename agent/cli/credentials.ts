@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
+import { placeIn, readBundleMap } from './bundle-map.ts';
 import { type PemBlock, pemBlocks } from './pem-blocks.ts';
 import type { VolumeFile } from './volume-files.ts';
 
@@ -58,6 +59,11 @@ export function readContents(files: readonly VolumeFile[]): Contents {
       empty.push(path);
       continue;
     }
+    const map = mapIn(file, (reason) => faults.push({ path, reason }));
+    if (map !== undefined) {
+      anchors.push(...map);
+      continue;
+    }
     const parts = readFile(file, (reason) => faults.push({ path, reason }));
     keys.push(...parts.keys.map((key) => ({ file, key })));
     const [first, ...above] = parts.certificates;
@@ -73,6 +79,17 @@ export function readContents(files: readonly VolumeFile[]): Contents {
     }
   }
   return { keys, chains, intermediates, anchors, seen: files.map(({ path }) => path), empty, faults };
+}
+
+/** The anchors of a bundle map, trust domain by trust domain; undefined for another file. */
+function mapIn({ path, bytes }: ReadFile, fault: (reason: string) => void): readonly AuthorityFile[] | undefined {
+  try {
+    const map = readBundleMap(bytes);
+    return map && [...map].map(([name, certificates]) => ({ path: placeIn(path, name), certificates }));
+  } catch {
+    fault('it is a SPIFFE bundle map with an entry that cannot be understood');
+    return [];
+  }
 }
 
 function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {

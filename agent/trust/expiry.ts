@@ -5,6 +5,7 @@
  *
  * Validity: RFC 5280, section 4.1.2.5.
  */
+import type { TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { certificateFields, contentOf, elementsOf } from '../base/der.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
@@ -82,10 +83,49 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
     return left;
   };
 
-  const judge = (source: ClusterTrustBundleSource, certificates: readonly Uint8Array[], entry: Watched): Anchors => {
+  /** Each trust domain by itself; one that has no anchor left is not there any more. */
+  const judgeApart = (source: ClusterTrustBundleSource, anchors: Anchors & Apart, entry: Watched): Anchors => {
+    const now = clock.now();
+    const { byTrustDomain } = anchors;
+    const expiries = byTrustDomain.flatMap(({ certificates = [] }) => expiriesOf(certificates));
+    entry.next = nextOf(expiries, now);
+    const expired = expiries.filter((time) => time <= now).length;
+    if (expired === 0 || source.expired !== 'drop') {
+      return expired === 0 ? anchors : { ...anchors, expired };
+    }
+    const left = byTrustDomain.flatMap(({ trustDomain, certificates }) => {
+      const rest = certificates && unexpired(certificates, now, nextOf(expiriesOf(certificates), now));
+      return rest?.length === 0 ? [] : [{ trustDomain, ...(rest === undefined ? {} : { certificates: rest }) }];
+    });
+    const own = left.find(({ trustDomain }) => trustDomain === source.trustDomains?.own);
+    const about = {
+      expired,
+      byTrustDomain: left,
+      ...(anchors.leftOut === undefined ? {} : { leftOut: anchors.leftOut }),
+    };
+    if (anchors.type === 'missing') {
+      return { ...anchors, ...about };
+    }
+    return own?.certificates === undefined
+      ? {
+          type: 'missing',
+          message: `all trust anchors of the pod's own trust domain have expired, and the source drops them`,
+          ...about,
+        }
+      : { type: 'found', certificates: own.certificates, ...about };
+  };
+
+  const judge = (source: ClusterTrustBundleSource, anchors: Judged, entry: Watched): Anchors => {
+    if (isApart(anchors)) {
+      return judgeApart(source, anchors, entry);
+    }
+    if (anchors.type !== 'found') {
+      return anchors;
+    }
+    const { certificates } = anchors;
     const now = clock.now();
     const expiries = expiriesOf(certificates);
-    entry.next = expiries.reduce((next, time) => (time > now && time < next ? time : next), Number.POSITIVE_INFINITY);
+    entry.next = nextOf(expiries, now);
     const expired = expiries.filter((time) => time <= now).length;
     if (expired === 0) {
       return { type: 'found', certificates };
@@ -100,7 +140,7 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
 
   return {
     subscribe(source, listener) {
-      let latest: readonly Uint8Array[] | undefined;
+      let latest: Judged | undefined;
       const entry: Watched = {
         next: Number.POSITIVE_INFINITY,
         tell: () => {
@@ -113,7 +153,7 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
         },
       };
       const unsubscribe = trust.subscribe(source, (anchors) => {
-        latest = anchors.type === 'found' ? anchors.certificates : undefined;
+        latest = anchors.type === 'found' || isApart(anchors) ? anchors : undefined;
         if (latest === undefined) {
           unwatch(entry);
           listener(anchors);
@@ -127,6 +167,19 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
       };
     },
   };
+}
+
+/** What has certificates to look at. */
+type Judged = Exclude<Anchors, { readonly type: 'refused' }>;
+type Apart = Judged & { readonly byTrustDomain: readonly TrustDomainAnchors[] };
+
+function isApart(anchors: Anchors): anchors is Apart {
+  return anchors.type !== 'refused' && anchors.byTrustDomain !== undefined;
+}
+
+/** The first of some moments that is still to come. */
+function nextOf(expiries: readonly number[], now: number): number {
+  return expiries.reduce((next, time) => (time > now && time < next ? time : next), Number.POSITIVE_INFINITY);
 }
 
 const utcTime = 0x17;

@@ -32,7 +32,17 @@ test('the reference names every field of a source and every key type', () => {
   const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
   const names = ['dnsNames', 'uris', 'ipAddresses', 'commonName'];
   const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'];
-  const access = ['layout', 'roots', 'expired', 'user', 'mode', 'defaultUser', 'defaultMode'];
+  const access = [
+    'layout',
+    'trustDomain',
+    'canarying',
+    'roots',
+    'expired',
+    'user',
+    'mode',
+    'defaultUser',
+    'defaultMode',
+  ];
   for (const word of [...fields, ...names, ...paths, ...access, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);
   }

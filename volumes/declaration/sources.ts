@@ -9,7 +9,7 @@ import { atOnce, createWorker, type Steps } from '../base/steps.ts';
 import { isForOthers, modeIn, octal, readDefaultUser } from './access.ts';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
-import { maxSources, maxVerdicts } from './limits.ts';
+import { maxSources, maxTrustDomainSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
 import type { Source, VolumeDeclaration } from './types.ts';
@@ -116,8 +116,17 @@ function* parseSources(text: string | undefined, faults: Fault[]): Steps<readonl
     }
     yield;
   }
+  refuseManyTrustDomains(sources, faults);
   faults.push(...findCollisions(outputs));
   return sources;
+}
+
+function refuseManyTrustDomains(sources: readonly Source[], faults: Fault[]): void {
+  const apart = sources.filter((source) => source.kind === 'clusterTrustBundle' && source.trustDomains !== undefined);
+  if (apart.length > maxTrustDomainSources) {
+    const message = `must hold at most ${maxTrustDomainSources} sources that keep trust domains apart, not ${apart.length}`;
+    faults.push({ field: 'sources', message });
+  }
 }
 
 function readSource(entry: unknown, index: number, outputs: OutputPath[], faults: Fault[]): Source | undefined {

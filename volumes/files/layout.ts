@@ -97,7 +97,7 @@ function hasPublicFile(source: Source): boolean {
 const keyFields = ['credentialBundlePath', 'keyPath'] as const;
 const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'] as const;
 
-/** The paths of all files that a source writes. */
+/** The paths of all files that a source writes, but for those that come and go: see `trust-domain-files.ts`. */
 export function sourcePaths(source: Source): readonly string[] {
   if (source.kind === 'clusterTrustBundle') {
     return [source.path];
@@ -125,7 +125,7 @@ export function layOut(
 ): readonly ProjectedFile[] {
   switch (source.kind) {
     case 'clusterTrustBundle': {
-      if (content.kind !== 'trustAnchors') {
+      if (content.kind !== 'trustAnchors' || content.byTrustDomain !== undefined) {
         throw new TypeError(`source ${source.index} holds trust anchors only`);
       }
       return [{ path: source.path, content: contentOf(content.certificates), ...access.files(source).other }];

@@ -124,6 +124,14 @@ const fullRecord: VolumeRecord = {
         optional: false,
         path: 'trust-anchors.pem',
       },
+      {
+        kind: 'clusterTrustBundle',
+        index: 2,
+        select: { by: 'signer', signerName: 'example.com/mesh' },
+        optional: false,
+        path: 'a.example.spiffe-trust-bundle.pem',
+        trustDomains: { own: 'a.example', canarying: 'live', as: 'filePerTrustDomain', needsOwn: false },
+      },
     ],
   },
 };
