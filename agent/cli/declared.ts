@@ -39,7 +39,11 @@ function declared(sources: readonly Fields[]): Declared {
         return undefined;
       }
       const ofSigner = bundles.filter((bundle) => isOf(signerName, fieldsOf(bundle['select'])));
-      return [source['caPath'], ...ofSigner.map(anchorsIn)].filter((each) => typeof each === 'string');
+      const anchors = [
+        ...[source, ...ofSigner].flatMap((each) => [each['caPath'], each['truststorePath']]),
+        ...ofSigner.map(anchorsIn),
+      ];
+      return anchors.filter((each) => typeof each === 'string');
     },
   };
 }

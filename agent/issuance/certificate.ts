@@ -6,6 +6,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { certificateFields, contentOf, type Element, elementsOf } from '../base/der.ts';
+import { validityOf } from '../base/validity.ts';
 
 export interface Certificate {
   readonly der: Uint8Array;
@@ -49,18 +50,21 @@ export function outlineCertificate(der: Uint8Array): Certificate {
 
 /** Why it may not issue certificates at a time (milliseconds since the epoch); undefined when it may. */
 export function whyNoIssuer(certificate: Certificate, at: number): string | undefined {
-  const { ca, validFromDate, validToDate } = certificate.x509();
-  if (!ca) {
+  const { notBefore, notAfter } = validityOf(certificate.x509());
+  if (!certificate.x509().ca) {
     return 'is no CA: it needs basicConstraints CA:TRUE and, where it has a keyUsage, keyCertSign in it';
   }
-  if (validFromDate.getTime() > at) {
-    return `is not valid before ${validFromDate.toISOString()}`;
+  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) {
+    return 'has a date that cannot be read';
   }
-  return isExpired(certificate, at) ? `expired at ${validToDate.toISOString()}` : undefined;
+  if (notBefore > at) {
+    return `is not valid before ${new Date(notBefore).toISOString()}`;
+  }
+  return isExpired(certificate, at) ? `expired at ${new Date(notAfter).toISOString()}` : undefined;
 }
 
 export function isExpired(certificate: Certificate, at: number): boolean {
-  return certificate.x509().validToDate.getTime() < at;
+  return validityOf(certificate.x509()).notAfter < at;
 }
 
 /** OpenSSL throws on a key or signature of a kind that it does not know: such a certificate proves nothing. */

@@ -23,11 +23,14 @@ import {
   createTrustDomainMemory,
   trustDomainsIn,
 } from './trust-domains.ts';
+import type { Served, Uptake } from './uptake.ts';
 import { credentialSnapshot, type Unready, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
   readonly trust: TrustAnchors;
   readonly leadsToAnchor: LeadsToAnchor;
+  /** What comes after a change of files; absent: nothing. */
+  readonly uptake?: Uptake;
   /** Takes an error that nothing depends on, such as a file that could not be removed. */
   readonly onFault: (error: unknown, what: string) => void;
 }
@@ -44,6 +47,8 @@ export interface VolumeRunner {
   expiredAnchors(): ReadonlyMap<number, number>;
   /** By source that keeps trust domains apart: those in its files. */
   trustDomains(): ReadonlyMap<number, readonly string[]>;
+  /** How the certificate that the pod's program serves stands to the files; undefined: nobody looks, or nothing has changed yet. */
+  served(): Served | undefined;
   /** Since when nothing but trust anchors is missing; undefined: it is not so. */
   waitsForAnchorsSince(): number | undefined;
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
@@ -110,6 +115,13 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     onFault: fault,
   });
 
+  const uptake = dependencies.uptake?.(volume, (notice) => report({ volume: record, ...notice }));
+  const settle = (): void => {
+    if (uptake !== undefined && sources.every(({ index }) => projection.has(index))) {
+      uptake.settled();
+    }
+  };
+
   const projection = createProjection(volume, {
     clock,
     random,
@@ -120,6 +132,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       } else {
         onAnchorsWritten(index, content, first || rewritten, first);
       }
+      settle();
       changed();
     },
     onKept: (index, requestName) => credentials.get(index)?.kept(requestName),
@@ -163,6 +176,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
 
   const podEnded = (why: EndReason): void => {
     stopTrust();
+    uptake?.stop();
     for (const credential of credentials.values()) {
       credential.end(why);
     }
@@ -174,6 +188,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     for (const credential of credentials.values()) {
       credential.revive();
     }
+    settle();
   };
 
   const relieve = (relief: Relief): readonly CredentialSnapshot[] => {
@@ -209,6 +224,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       cancel();
     }
     trustCheck.stop();
+    uptake?.stop();
     projection.stop();
     for (const credential of credentials.values()) {
       credential.stop(isRemoved);
@@ -286,6 +302,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     }
     startTrust();
     projection.start();
+    settle();
   } catch (error) {
     // What has begun must not go on without an owner.
     stop();
@@ -303,6 +320,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     expiredAnchors: () => expired,
     trustDomains: () => trustDomains,
+    served: () => uptake?.served(),
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
     waitsForAnchorsSince() {
       noteWaiting();

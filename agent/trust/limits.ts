@@ -26,6 +26,12 @@ export const longestHeldBytes = 32 * 1024 * 1024;
 export const mostSingleWatches = 8;
 
 /**
+ * Names and signers that are asked for one by one at once while the first list of all bundles is on its way, which may be
+ * a hundred MiB that others asked for.
+ */
+export const mostFirstLooks = 4;
+
+/**
  * Bytes of bundles, as text, that wait to be read before the API server is asked for more. Whoever asks then gets a page of a few
  * bundles at most.
  */
@@ -39,3 +45,5 @@ export const mostTrustDomains = 128;
 
 /** Certificates in one SPIFFE bundle map: each public key in it is taken apart by OpenSSL. */
 export const mostMapCertificates = 1024;
+/** Sources that are told of their anchors in one turn of the event loop: as many as a volume may have. */
+export const sourcesPerTurn = 256;

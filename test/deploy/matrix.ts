@@ -101,6 +101,9 @@ export const samples: readonly Sample[] = [
   { path: 'priorityClassName', value: 'high' },
   { path: 'nodeSelector', value: { 'example.com/agents': 'yes' } },
   { path: 'tolerations', value: [{ key: 'a', operator: 'Exists', effect: 'NoSchedule' }] },
+  { path: 'volumeCondition', value: true },
+  { path: 'startupTaint.enabled', value: true },
+  { path: 'startupTaint.key', value: 'example.com/no-certificates', with: { 'startupTaint.enabled': true } },
   {
     path: 'affinity',
     value: {

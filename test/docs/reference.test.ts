@@ -32,6 +32,7 @@ test('the reference names every field of a source and every key type', () => {
   const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
   const names = ['dnsNames', 'uris', 'ipAddresses', 'commonName'];
   const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'];
+  const keystores = ['keystorePath', 'truststorePath', 'passwordPath', 'password'];
   const access = [
     'layout',
     'trustDomain',
@@ -43,7 +44,8 @@ test('the reference names every field of a source and every key type', () => {
     'defaultUser',
     'defaultMode',
   ];
-  for (const word of [...fields, ...names, ...paths, ...access, ...keyTypes]) {
+  const told = ['reload', 'touch', 'http', 'port', 'method', 'scheme', 'probe', 'serverName'];
+  for (const word of [...fields, ...names, ...paths, ...keystores, ...access, ...told, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);
   }
 });

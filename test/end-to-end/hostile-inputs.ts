@@ -153,6 +153,26 @@ const bundleInputs: readonly HostileInput[] = Object.entries(bundles).map(([shap
   },
 }));
 
+/** As many keystores and truststores as a volume may have, of as many anchors as a bundle may hold. */
+const keystoreInput: HostileInput = {
+  name: 'keystores of many certificates',
+  feed: async (node, round) => {
+    const name = `keystores-${round}`;
+    put(node, bundlesResource, bundle(name, fullBundle(der, 7)));
+    const truststores = numbered(
+      15,
+      (index) =>
+        `- clusterTrustBundle: {name: ${name}, path: ${index}.pem, truststorePath: ${index}.p12, passwordPath: ${index}.password}\n`,
+    );
+    const keystore =
+      '- podCertificate: {signerName: example.com/mesh, keyType: RSA3072, keystorePath: key.p12, passwordPath: key.password}\n';
+    await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: truststores + keystore }] });
+    await node.cluster.admin.podRunning('default', name);
+    await node.cluster.admin.deletePod('default', name);
+    node.cluster.apiServer.store.remove(bundlesResource, '', name);
+  },
+};
+
 /** Labels as many as an object may have. */
 function manyLabels(): { [key: string]: string } {
   return Object.fromEntries(Array.from({ length: 120_000 }, (_, index) => [`${index.toString(36)}x`, '']));
@@ -260,6 +280,7 @@ const requestInputs: readonly HostileInput[] = [
 export const hostileInputs: readonly HostileInput[] = [
   ...declarationInputs,
   ...bundleInputs,
+  keystoreInput,
   ...objectInputs,
   ...messageInputs,
   ...requestInputs,

@@ -42,6 +42,7 @@ export function readAnchorLayout(
     return { path: addOutput(readInFolder(mapping, path, anchors.name, faults), path, outputs) };
   }
   refuseSelection(name, mapping, path, faults);
+  refuseTruststore(name, mapping, path, faults);
   const own = readTrustDomain(mapping, path, faults);
   const canarying = readCanarying(mapping, path, faults);
   // A name that is at fault is told already; the folder is looked at all the same.
@@ -71,6 +72,16 @@ function refuseSelection(layout: LayoutName, mapping: Mapping, path: string, fau
   for (const field of ['name', 'labelSelector']) {
     if ((mapping.get(field) ?? '') !== '') {
       const message = `layout ${layout} selects by signerName, trustDomain and canarying: leave this out`;
+      faults.push({ field: `${path}.${field}`, message });
+    }
+  }
+}
+
+/** A keystore has no room for the names of trust domains: readers would believe each of them about all. */
+function refuseTruststore(layout: LayoutName, mapping: Mapping, path: string, faults: Fault[]): void {
+  for (const field of ['truststorePath', 'passwordPath', 'password']) {
+    if ((mapping.get(field) ?? '') !== '') {
+      const message = `layout ${layout} keeps trust domains apart, which a keystore cannot: leave this out`;
       faults.push({ field: `${path}.${field}`, message });
     }
   }

@@ -17,6 +17,7 @@ import {
   readString,
   readStringMap,
 } from './fields.ts';
+import { readKeystoreFiles } from './keystore.ts';
 import { clusterTrustBundleNameFault, labelKeyFault, labelValueFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { readSignerName } from './signer-name.ts';
@@ -31,6 +32,9 @@ const fields = [
   'path',
   'layout',
   ...trustDomainFields,
+  'truststorePath',
+  'passwordPath',
+  'password',
   ...accessFields,
 ];
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
@@ -51,6 +55,7 @@ export function readClusterTrustBundle(
   const optional = readBoolean(mapping, 'optional', path, false, faults);
   const select = layout?.own === undefined ? readSelect(mapping, path, faults) : readSigner(mapping, path, faults);
   const file = layout === undefined ? readFilePath(mapping, path, outputs, faults) : layout.path;
+  const keystores = readKeystoreFiles(mapping, path, ['truststorePath'], outputs, faults);
   const dropsExpired = readKeepOrDrop(mapping, 'expired', path, faults) === 'drop';
   const access = readAccess(mapping, path, false, faults);
   if (select === undefined || file === undefined) {
@@ -66,6 +71,7 @@ export function readClusterTrustBundle(
     ...(dropsExpired ? { expired: 'drop' } : {}),
     path: file,
     ...(trustDomains === undefined ? {} : { trustDomains }),
+    ...keystores,
     ...access,
   };
 }

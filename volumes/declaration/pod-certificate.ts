@@ -17,6 +17,7 @@ import {
   readStringMap,
 } from './fields.ts';
 import { keyTypes } from './key-types.ts';
+import { keystoreFields, readKeystoreFiles } from './keystore.ts';
 import { type CertificateLayout, readCertificateLayout } from './layout-fields.ts';
 import { maxRequestedNameLength, maxRequestedNames } from './limits.ts';
 import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
@@ -45,6 +46,7 @@ const fields = [
   ...pathFields,
   'layout',
   'path',
+  ...keystoreFields,
   'roots',
   ...accessFields,
 ];
@@ -74,11 +76,13 @@ export function readPodCertificate(
   const given = certificatePathFields.filter((name) => (mapping.get(name) ?? '') !== '');
   const layout = readCertificateLayout(mapping, path, given, outputs, faults);
   const paths = { ...readPaths(mapping, path, outputs, faults), ...pathsOf(layout) };
-  if (given.length === 0 && (mapping.get('layout') ?? '') === '') {
-    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}, or layout` });
+  const enough = [...certificatePathFields, 'keystorePath', 'layout'];
+  if (!enough.some((name) => (mapping.get(name) ?? '') !== '')) {
+    faults.push({ field: path, message: `needs at least one of ${enough.slice(0, -1).join(', ')}, or layout` });
   }
+  const keystores = readKeystoreFiles(mapping, path, ['keystorePath', 'truststorePath'], outputs, faults);
   const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop' || layout?.roots === 'drop';
-  const access = readAccess(mapping, path, hasKeyFile(paths), faults);
+  const access = readAccess(mapping, path, hasKeyFile({ ...paths, ...keystores }), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
   }
@@ -91,6 +95,7 @@ export function readPodCertificate(
     userAnnotations,
     ...(names === undefined ? {} : { names }),
     ...paths,
+    ...keystores,
     ...(dropsRoots ? { roots: 'drop' as const } : {}),
     ...access,
   };
@@ -190,7 +195,14 @@ function pathsOf({ roots: _, ...paths }: CertificateLayout = {}): Omit<Certifica
   return paths;
 }
 
-/** True when a file of the source holds the private key. */
-export function hasKeyFile(source: Pick<PodCertificateSource, 'keyPath' | 'credentialBundlePath'>): boolean {
-  return source.keyPath !== undefined || source.credentialBundlePath !== undefined;
+/** True when the trust anchors that come with the certificate have a file. */
+export function wantsAnchors({ caPath, truststorePath }: PodCertificateSource): boolean {
+  return caPath !== undefined || truststorePath !== undefined;
+}
+
+const secretFields = ['keyPath', 'credentialBundlePath', 'keystorePath', 'passwordPath'] as const;
+
+/** True when a file of the source holds the private key, or the password of a file that does. */
+export function hasKeyFile(source: Pick<PodCertificateSource, (typeof secretFields)[number]>): boolean {
+  return secretFields.some((field) => source[field] !== undefined);
 }

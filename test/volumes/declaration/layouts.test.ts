@@ -147,6 +147,10 @@ test('what would mix trust domains, or name files by something that is none, is 
     `${field}.labelSelector: layout spiffe selects by signerName, trustDomain and canarying: leave this out`,
     `${field}.signerName: is required, like "example.com/signer-name"`,
   ]);
+  assert.deepEqual(bundleFaults({ ...bundles, truststorePath: 't.p12', password: 'changeit' }), [
+    `${field}.truststorePath: layout spiffe keeps trust domains apart, which a keystore cannot: leave this out`,
+    `${field}.password: layout spiffe keeps trust domains apart, which a keystore cannot: leave this out`,
+  ]);
   assert.deepEqual(bundleFaults({ ...bundles, canarying: 'Live' }), [
     `${field}.canarying: must be live or preview, not "Live"`,
   ]);

@@ -446,6 +446,107 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { volume, type: 'reloaded', way: 'http', attempts: 2, detail: 'POST to port 8080 was answered with 200' },
+    line: {
+      level: 'info',
+      message: 'program told of new files',
+      volumeId: 'csi-1',
+      way: 'http',
+      attempts: 2,
+      detail: 'POST to port 8080 was answered with 200',
+    },
+    series: ['reloads_total{way="http",outcome="done"} 1'],
+    event: ['Normal', 'Reloaded', /^volume "mtls": .* answered with 200\. Nothing needs to be done\.$/],
+  },
+  {
+    notice: { volume, type: 'servesCurrent', afterMs: 15_000, wasTold: false },
+    line: {
+      level: 'info',
+      message: 'program serves the certificate in its files',
+      volumeId: 'csi-1',
+      waitedMs: 15_000,
+    },
+    series: [],
+  },
+  {
+    notice: { volume, type: 'servesCurrent', afterMs: 15_000, wasTold: true },
+    line: {
+      level: 'info',
+      message: 'program serves the certificate in its files',
+      volumeId: 'csi-1',
+      waitedMs: 15_000,
+    },
+    series: [],
+    event: [
+      'Normal',
+      'NewCertificateServed',
+      /^volume "mtls": the program serves the certificate in its files now\. Nothing/,
+    ],
+  },
+  {
+    notice: { volume, type: 'servesOther', since: moment, serialNumber: '0A', notAfter: later, hasExpired: false },
+    line: {
+      level: 'warn',
+      message: 'program does not serve the certificate in its files',
+      volumeId: 'csi-1',
+      since: '2026-11-22T10:00:00.123Z',
+      serial: '0A',
+      notAfter: '2026-11-23T10:00:00.000Z',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'OldCertificateServed',
+      /^volume "mtls": its files changed at 2026-11-22T10:00:00Z, and the program still serves certificate 0A, which expires at .* by reload/,
+    ],
+  },
+  {
+    notice: { volume, type: 'notSeen', since: moment, detail: 'ECONNREFUSED' },
+    line: {
+      level: 'warn',
+      message: 'it cannot be seen what the program serves',
+      volumeId: 'csi-1',
+      since: '2026-11-22T10:00:00.123Z',
+      detail: 'ECONNREFUSED',
+    },
+    series: [],
+    event: [
+      'Warning',
+      'ProbeFailed',
+      /^volume "mtls": .* serves them: ECONNREFUSED\. Compare probe .* The agent goes on looking\.$/,
+    ],
+  },
+  {
+    notice: { volume, type: 'notReloaded', way: 'http', attempts: 2, detail: 'it failed', retryAt: later },
+    line: {
+      level: 'warn',
+      message: 'program not told of new files yet',
+      volumeId: 'csi-1',
+      way: 'http',
+      attempts: 2,
+      detail: 'it failed',
+      retryAt: '2026-11-23T10:00:00.000Z',
+    },
+    series: ['reloads_total{way="http",outcome="failed"} 1'],
+  },
+  {
+    notice: { volume, type: 'notReloaded', way: 'http', attempts: 8, detail: 'it failed' },
+    line: {
+      level: 'warn',
+      message: 'program could not be told of new files',
+      volumeId: 'csi-1',
+      way: 'http',
+      attempts: 8,
+      detail: 'it failed',
+    },
+    series: ['reloads_total{way="http",outcome="given_up"} 1'],
+    event: [
+      'Warning',
+      'NotReloaded',
+      /^volume "mtls": .* in 8 attempts: it failed\. The files are in place; .* reload\.http in/,
+    ],
+  },
+  {
     notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
     line: {
       level: 'error',
