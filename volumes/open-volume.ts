@@ -22,6 +22,7 @@ import {
   type VolumeAccess,
   volumeAccess,
 } from './files/layout.ts';
+import { isApart, isFileOf, keptFiles, layOutApart, neededFiles } from './files/trust-domain-files.ts';
 import { keepPasswords, makeKeystores, withoutPasswords } from './keystores/make.ts';
 import { openState } from './state/state.ts';
 
@@ -92,17 +93,28 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
   ): Steps<readonly ProjectedFile[]> {
     const files: ProjectedFile[] = [];
     for (const [index, content] of contents) {
-      files.push(...layOut(source(index), content, tools));
+      const of = source(index);
+      files.push(...(isApart(of) ? yield* layOutApart(of, content, tools) : layOut(of, content, tools)));
       yield;
     }
     return files;
   }
 
+  /** Files of the given sources that stay. */
+  function keptBeside(contents: ReadonlyMap<number, SourceContent>): readonly string[] {
+    return [...contents].flatMap(([index, content]) => {
+      const of = source(index);
+      return isApart(of) && content.kind === 'trustAnchors' ? keptFiles(of, content) : [];
+    });
+  }
+
   function* planInSteps(contents: ReadonlyMap<number, SourceContent>, tools: LayoutTools): Steps<Plan> {
     const files = yield* layOutAll(contents, tools);
     const others = record.declaration.sources.filter((other) => !contents.has(other.index));
-    const keep = others.flatMap((other) => sourcePaths(other));
-    const change = { files, keep, directory: access.directory, now: options.now(), previous };
+    const keep = [...others.flatMap((other) => sourcePaths(other)), ...keptBeside(contents)];
+    const apart = others.filter(isApart);
+    const keepAlso = apart.length === 0 ? undefined : (file: string) => apart.some((other) => isFileOf(other, file));
+    const change = { files, keep, keepAlso, directory: access.directory, now: options.now(), previous };
     return yield* inRoot((held) => planChange(held, change));
   }
 
@@ -220,7 +232,8 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     saveUptake: ifThere(state.saveUptake),
     isInPlace,
     isProjected: (index) => {
-      const paths = sourcePaths(source(index));
+      const of = source(index);
+      const paths = isApart(of) ? neededFiles(of) : sourcePaths(of);
       return isInPlace() && holdVolume(root, identity, (held) => isComplete(held, paths));
     },
     project: (contents) => options.inTurn(() => project(contents)),

@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
+import { placeIn, readBundleMap } from './bundle-map.ts';
 import { createOpener, type Opening, type Password, passwordIn } from './keystores.ts';
 import { type PemBlock, pemBlocks } from './pem-blocks.ts';
 import type { VolumeFile } from './volume-files.ts';
@@ -84,14 +85,14 @@ export function readContents(files: readonly VolumeFile[], known: readonly Passw
       empty.push(path);
       continue;
     }
-    if (passwordFiles.includes(path)) {
+    const fault = (reason: string) => faults.push({ path, reason });
+    if (passwordFiles.includes(path) || takeMap(file, anchors, fault)) {
       continue;
     }
     const opening = opened.get(path);
     if (opening !== undefined) {
       keystores.push({ path, opening: outcomeOf(opening) });
     }
-    const fault = (reason: string) => faults.push({ path, reason });
     const parts = opening === undefined ? readFile(file, fault) : readKeystore(opening, fault);
     keys.push(...parts.keys.map((key) => ({ file, key })));
     const [first, ...above] = parts.certificates;
@@ -143,6 +144,18 @@ function readKeystore(opening: Opening, fault: (reason: string) => void) {
     }
   }
   return { keys, certificates };
+}
+
+/** Takes the anchors of a bundle map, trust domain by trust domain. @returns false for another file */
+function takeMap({ path, bytes }: ReadFile, anchors: AuthorityFile[], fault: (reason: string) => void): boolean {
+  try {
+    const map = readBundleMap(bytes);
+    anchors.push(...[...(map ?? [])].map(([name, certificates]) => ({ path: placeIn(path, name), certificates })));
+    return map !== undefined;
+  } catch {
+    fault('it is a SPIFFE bundle map with an entry that cannot be understood');
+    return true;
+  }
 }
 
 function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { placeIn } from './bundle-map.ts';
 
 export interface Declared {
   /** Every file that is asked for. */
@@ -30,7 +31,7 @@ function declared(sources: readonly Fields[]): Declared {
   const certificates = sources.filter(({ kind }) => kind === 'podCertificate');
   const bundles = sources.filter(({ kind }) => kind === 'clusterTrustBundle');
   return {
-    paths: sources.flatMap(pathsOf),
+    paths: sources.filter(isNeeded).flatMap(pathsOf),
     ownAnchors(path) {
       const source = certificates.find((candidate) => pathsOf(candidate).includes(path));
       const signerName = source?.['signerName'];
@@ -38,10 +39,25 @@ function declared(sources: readonly Fields[]): Declared {
         return undefined;
       }
       const ofSigner = bundles.filter((bundle) => isOf(signerName, fieldsOf(bundle['select'])));
-      const anchors = [source, ...ofSigner].flatMap((each) => [each['caPath'], each['path'], each['truststorePath']]);
+      const anchors = [
+        ...[source, ...ofSigner].flatMap((each) => [each['caPath'], each['truststorePath']]),
+        ...ofSigner.map(anchorsIn),
+      ];
       return anchors.filter((each) => typeof each === 'string');
     },
   };
+}
+
+/** Where a bundle's anchors for the pod's own trust domain are. */
+function anchorsIn({ path, trustDomains }: Fields): unknown {
+  const { as, own } = fieldsOf(trustDomains);
+  return as === 'bundleMap' ? placeIn(String(path), String(own)) : path;
+}
+
+/** A source that keeps trust domains apart may go without a file of its own one. */
+function isNeeded({ trustDomains }: Fields): boolean {
+  const { as, needsOwn } = fieldsOf(trustDomains);
+  return as === 'bundleMap' || needsOwn !== false;
 }
 
 /** A bundle of the signer, or one whose name begins with the signer's, as the names of such bundles do. */

@@ -186,7 +186,7 @@ export const options = {
     type: toggle(),
     default: 'false',
     description:
-      "Let volumes have processes of their own pod signalled after a change (reload.signal). Needs the node's processes in sight (hostPID) and CAP_KILL.",
+      "Let volumes have processes of their own pod signalled after a change (reload.signal). Not without need: it takes the node's processes in sight (hostPID) and CAP_KILL.",
     reloadable: false,
   }),
   logLevel: valued({

@@ -152,6 +152,11 @@ export function abortedError(call: CallWords): AgentError {
   return new AgentError('Aborted', `${call.verb} ${call.resource} was ended by its caller`, { actor: 'nobody' });
 }
 
+/** True for a call that its caller, or the end of its client, has ended. */
+export function isAborted(error: unknown): boolean {
+  return error instanceof AgentError && error.code === 'Aborted';
+}
+
 function meaningOf(httpStatus: number): readonly [ErrorCode, Actor] {
   const meaning = meanings[httpStatus];
   if (meaning !== undefined) {

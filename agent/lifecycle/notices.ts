@@ -138,15 +138,29 @@ export type CredentialNotice = CredentialSubject &
     | { readonly type: 'podLives' }
   );
 
+/** Trust domains whose anchors have come into the files, and gone from them. */
+export interface FederationChange {
+  readonly come: readonly string[];
+  readonly gone: readonly string[];
+}
+
 /** What happened to one clusterTrustBundle source. */
 export type TrustNotice = { readonly volume: VolumeRecord; readonly source: number } & (
-  | { readonly type: 'anchorsProjected'; readonly first: boolean; readonly certificates: number }
+  | {
+      readonly type: 'anchorsProjected';
+      readonly first: boolean;
+      readonly certificates: number;
+      /** Of a source that keeps trust domains apart: those that the files have now. */
+      readonly trustDomains?: readonly string[];
+      /** Of a source that had some before, where they are not the same any more. */
+      readonly federation?: FederationChange;
+    }
   | {
       readonly type: 'anchorsMissing';
       readonly message: string;
       readonly isOperators?: true;
-      /** Set when there are anchors in the files, which stay. */
-      readonly kept?: true;
+      /** Set when there are anchors in the files, which stay: all, or those of the pod's own trust domain. */
+      readonly kept?: true | 'own';
     }
   /** There are bundles, and they go over a limit or cannot be read; the message says who can mend that. */
   | { readonly type: 'anchorsRefused'; readonly message: string }

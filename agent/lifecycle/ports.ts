@@ -4,7 +4,7 @@
  * `volumes/base/volume.ts`.)
  */
 
-import type { IssuedChain, PodReference } from '../../volumes/base/volume.ts';
+import type { IssuedChain, PodReference, TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { ClusterTrustBundleSource, RequestedNames } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
@@ -238,6 +238,10 @@ export type Anchors =
       readonly certificates: readonly Uint8Array[];
       /** How many of those that are selected have expired, where any has; the source says whether they are among these. */
       readonly expired?: number;
+      /** Of a source that keeps trust domains apart: the anchors of each. `certificates` are those of the pod's own. */
+      readonly byTrustDomain?: readonly TrustDomainAnchors[];
+      /** Why bundles that were selected are not among these, where that is so. */
+      readonly leftOut?: string;
     }
   /** Nothing matches; the message says what was looked for. */
   | {
@@ -245,6 +249,10 @@ export type Anchors =
       readonly message: string;
       /** No bundle is missing, but something that the cluster operator has to provide. */
       readonly isOperators?: true;
+      /** Of a source that keeps trust domains apart: the anchors of the others, where they are known. */
+      readonly byTrustDomain?: readonly TrustDomainAnchors[];
+      readonly leftOut?: string;
+      readonly expired?: number;
     }
   /** There are bundles and they cannot be used: what is in the files stays, and no source goes without. */
   | { readonly type: 'refused'; readonly message: string };

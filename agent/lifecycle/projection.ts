@@ -14,7 +14,7 @@ import type { KeyMaker } from './ports.ts';
 /** Content that waits to become files. A credential's private key lies in the volume, beside its request. */
 export type Staged =
   | { readonly kind: 'credential'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
-  | { readonly kind: 'trustAnchors'; readonly certificates: readonly Uint8Array[] };
+  | (SourceContent & { readonly kind: 'trustAnchors' });
 
 export interface ProjectionOptions {
   readonly clock: Clock;

@@ -300,6 +300,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
           status: runner.status(),
           credentials: runner.snapshot(),
           expiredAnchors: runner.expiredAnchors(),
+          trustDomains: runner.trustDomains(),
           ...(waitsForAnchorsSince === undefined ? {} : { waitsForAnchorsSince }),
           ...(served === undefined ? {} : { served }),
         };

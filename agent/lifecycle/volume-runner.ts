@@ -11,11 +11,18 @@ import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.t
 import { AgentError } from '../base/errors.ts';
 import type { OneATurn } from '../base/one-a-turn.ts';
 import { type CredentialDependencies, type CredentialRunner, runCredential } from './credential-runner.ts';
-import type { CredentialSnapshot, EndReason, Notice, Reporter } from './notices.ts';
+import type { CredentialSnapshot, EndReason, FederationChange, Notice, Reporter } from './notices.ts';
 import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
 import { createTrustCheck } from './trust-check.ts';
+import {
+  type AnchorContent,
+  certificatesIn,
+  changeOf,
+  createTrustDomainMemory,
+  trustDomainsIn,
+} from './trust-domains.ts';
 import type { Served, Uptake } from './uptake.ts';
 import { credentialSnapshot, type Unready, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
@@ -38,6 +45,8 @@ export interface VolumeRunner {
   snapshot(): readonly CredentialSnapshot[];
   /** By source: how many of the anchors that it selects have expired, where any has. */
   expiredAnchors(): ReadonlyMap<number, number>;
+  /** By source that keeps trust domains apart: those in its files. */
+  trustDomains(): ReadonlyMap<number, readonly string[]>;
   /** How the certificate that the pod's program serves stands to the files; undefined: nobody looks, or nothing has changed yet. */
   served(): Served | undefined;
   /** Since when nothing but trust anchors is missing; undefined: it is not so. */
@@ -57,6 +66,9 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const missing = new Map<number, string>();
   /** By source: how many of the anchors that it selects have expired. */
   const expired = new Map<number, number>();
+  /** By source that keeps trust domains apart: those in the files. */
+  const trustDomains = new Map<number, readonly string[]>();
+  const apart = createTrustDomainMemory();
   const subscriptions: (() => void)[] = [];
   const listeners = new Set<() => void>();
   /** By source: ends the waiting for the time at which a relief may help. */
@@ -118,10 +130,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
         credentials.get(index)?.written();
         trustCheck.chainWritten(index);
       } else {
-        trustCheck.anchorsWritten(index, content.certificates);
-        if (first || rewritten) {
-          report(anchorsProjected(record, index, first, content.certificates.length));
-        }
+        onAnchorsWritten(index, content, first || rewritten, first);
       }
       settle();
       changed();
@@ -133,6 +142,22 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     onUnfit: (index, why) => credentials.get(index)?.keyUnfit(why),
     onLeftover,
   });
+
+  const onAnchorsWritten = (index: number, content: AnchorContent, isNew: boolean, first: boolean): void => {
+    const { certificates, byTrustDomain } = content;
+    const names = trustDomainsIn(content);
+    const federation = changeOf(trustDomains.get(index), names);
+    if (names !== undefined) {
+      trustDomains.set(index, names);
+    }
+    // With trust domains apart, none means that those of the pod's own stay as they were.
+    if (byTrustDomain === undefined || certificates.length > 0) {
+      trustCheck.anchorsWritten(index, certificates);
+    }
+    if (isNew) {
+      report(anchorsProjected(record, index, first, certificatesIn(content), names, federation));
+    }
+  };
 
   const stopTrust = (): void => {
     for (const unsubscribe of subscriptions.splice(0)) {
@@ -225,7 +250,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   };
 
   const noteExpired = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
-    const count = anchors.type === 'found' ? (anchors.expired ?? 0) : 0;
+    const count = anchors.type === 'refused' ? 0 : (anchors.expired ?? 0);
     const known = expired.get(source.index) ?? 0;
     if (count > 0) {
       expired.set(source.index, count);
@@ -239,11 +264,19 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   };
 
   const onAnchors = (source: ClusterTrustBundleSource, anchors: Anchors): void => {
-    if (anchors.type === 'found' || (anchors.type === 'missing' && source.optional)) {
-      const wasMissing = missing.delete(source.index);
-      const certificates = anchors.type === 'found' ? anchors.certificates : [];
+    const areInFiles = projection.has(source.index);
+    const content = apart.contentFor(source, anchors, areInFiles);
+    const leftOut = apart.newlyLeftOut(source.index, anchors);
+    if (leftOut !== undefined) {
+      report({ type: 'anchorsRefused', volume: record, source: source.index, message: `left out: ${leftOut}` });
+    }
+    if (content !== undefined) {
       noteExpired(source, anchors);
-      projection.stage(source.index, { kind: 'trustAnchors', certificates });
+      projection.stage(source.index, content);
+    }
+    const mayGoWithout = source.optional || source.trustDomains?.needsOwn === false;
+    if (anchors.type === 'found' || (anchors.type === 'missing' && mayGoWithout)) {
+      const wasMissing = missing.delete(source.index);
       // Whoever has just published its anchors may have just begun to sign, too.
       const { select } = source;
       if (wasMissing) {
@@ -253,10 +286,10 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     }
     missing.set(source.index, anchors.message);
     // A pod does not start with anchors that were withdrawn while it waited for its other sources.
-    if (!projection.has(source.index)) {
+    if (!areInFiles) {
       projection.unstage(source.index);
     }
-    report(anchorsAbsent(record, source.index, anchors, projection.has(source.index)));
+    report(anchorsAbsent(record, source, anchors, areInFiles));
     changed();
   };
 
@@ -286,6 +319,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     expiredAnchors: () => expired,
+    trustDomains: () => trustDomains,
     served: () => uptake?.served(),
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
     waitsForAnchorsSince() {
@@ -306,17 +340,29 @@ function needsAnchorsOnly(unready: readonly Unready[]): boolean {
 
 function anchorsAbsent(
   volume: VolumeRecord,
-  source: number,
+  { index: source, trustDomains }: ClusterTrustBundleSource,
   anchors: Exclude<Anchors, { readonly type: 'found' }>,
   areInFiles: boolean,
 ): Notice {
-  return anchors.type === 'refused'
-    ? { volume, source, ...anchors, type: 'anchorsRefused' }
-    : { volume, source, ...anchors, type: 'anchorsMissing', ...(areInFiles ? { kept: true } : {}) };
+  const { message } = anchors;
+  if (anchors.type === 'refused') {
+    return { volume, source, type: 'anchorsRefused', message };
+  }
+  const isOperators = anchors.isOperators === true ? { isOperators: anchors.isOperators } : {};
+  const kept = trustDomains === undefined || anchors.byTrustDomain === undefined ? true : 'own';
+  return { volume, source, type: 'anchorsMissing', message, ...isOperators, ...(areInFiles ? { kept } : {}) };
 }
 
-function anchorsProjected(volume: VolumeRecord, source: number, first: boolean, certificates: number) {
-  return { type: 'anchorsProjected', volume, source, first, certificates } as const;
+function anchorsProjected(
+  volume: VolumeRecord,
+  source: number,
+  first: boolean,
+  certificates: number,
+  trustDomains: readonly string[] | undefined,
+  federation: FederationChange | undefined,
+): Notice {
+  const apart = { ...(trustDomains && { trustDomains }), ...(federation && { federation }) };
+  return { type: 'anchorsProjected', volume, source, first, certificates, ...apart };
 }
 
 function reportNotWritten(

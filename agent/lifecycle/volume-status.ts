@@ -37,6 +37,8 @@ export interface VolumeSnapshot {
   readonly credentials: readonly CredentialSnapshot[];
   /** By clusterTrustBundle source: how many of the anchors that it selects have expired, where any has. */
   readonly expiredAnchors?: ReadonlyMap<number, number>;
+  /** By clusterTrustBundle source that keeps trust domains apart: those in its files. */
+  readonly trustDomains?: ReadonlyMap<number, readonly string[]>;
   /** Since when nothing but trust anchors keeps the pod from starting, milliseconds since the epoch; absent: it is not so. */
   readonly waitsForAnchorsSince?: number;
   /** How the certificate that the pod's program serves stands to the files; absent: nobody looks, or nothing has changed yet. */

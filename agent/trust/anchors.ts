@@ -14,11 +14,12 @@ import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import { createAnchorPool } from './anchor-pool.ts';
+import { type Choice, choiceOf } from './choice.ts';
 import { type FeedKey, selectorOf, type WatchBundles } from './feed.ts';
 import { createFeeds, type FeedView } from './feeds.ts';
 import { certificatesPerTurn, longestHeldBytes, sourcesPerTurn } from './limits.ts';
-import { anchorsOf, isSame, isSelected, type Select } from './selection.ts';
-import { createShelf, type ShelvedBundle } from './shelf.ts';
+import { isSame, type Selected } from './selection.ts';
+import { createShelf } from './shelf.ts';
 
 export interface TrustAnchorOptions {
   readonly watchBundles: WatchBundles;
@@ -51,7 +52,7 @@ interface Subscription {
 
 /** All subscriptions that select the same: their union is made, and held, once. */
 interface Selection {
-  readonly select: Select;
+  readonly choice: Choice;
   readonly subscriptions: Set<Subscription>;
   /** Which versions of which bundles `anchors` was made of. */
   stamps: string | undefined;
@@ -159,26 +160,27 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     if (!isSynced) {
       return 0;
     }
-    const selected: ShelvedBundle[] = [];
+    const { choice } = selection;
+    const chosen: Selected[] = [];
     const areAny = bundles.length > 0;
     let stamps = areAny ? '' : 'none';
     for (const outline of bundles) {
-      if (!isSelected(outline, selection.select)) {
+      if (!choice.isChosen(outline)) {
         continue;
       }
       const bundle = shelf.get(outline.metadata.name);
       if (bundle === undefined || bundle.isPending) {
         return 0;
       }
-      selected.push(bundle);
-      stamps += `${bundle.stamp} `;
+      chosen.push({ outline, bundle });
+      stamps += choice.stampOf({ outline, bundle });
     }
     if (stamps === selection.stamps) {
       return 0;
     }
     selection.stamps = stamps;
-    selection.anchors = anchorsOf(selection.select, selected, areAny);
-    return selected.reduce((sum, { certificates }) => sum + certificates.length, 0);
+    selection.anchors = choice.unite(chosen, areAny);
+    return chosen.reduce((sum, { bundle }) => sum + bundle.certificates.length, 0);
   }
 
   function tell({ anchors, subscriptions }: Selection, subscription: Subscription, view: FeedView): void {
@@ -212,15 +214,17 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   }
 
   return {
-    subscribe({ select, optional }, listener) {
-      const key = keyFor(select);
+    subscribe(source, listener) {
+      const { optional } = source;
+      const key = keyFor(source.select);
       const selector = selectorOf(key);
       const topic = topics.get(selector) ?? open(selector, key);
       topic.cancelLinger?.();
       topic.cancelLinger = undefined;
-      const name = JSON.stringify(select);
+      const choice = choiceOf(source);
+      const { name } = choice;
       const selection: Selection = topic.selections.get(name) ?? {
-        select,
+        choice,
         subscriptions: new Set(),
         stamps: undefined,
         anchors: undefined,

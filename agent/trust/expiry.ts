@@ -5,6 +5,7 @@
  *
  * Validity: RFC 5280, section 4.1.2.5.
  */
+import type { TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { certificateFields, contentOf, elementsOf } from '../base/der.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
@@ -105,7 +106,40 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
     return state;
   };
 
-  const judge = (source: ClusterTrustBundleSource, certificates: readonly Uint8Array[], entry: Watched): Anchors => {
+  /** Each trust domain by itself; one that has no anchor left is not there any more. */
+  const judgeApart = (source: ClusterTrustBundleSource, anchors: Apart, entry: Watched): Anchors => {
+    const now = clock.now();
+    const judged = anchors.byTrustDomain.map(({ trustDomain, certificates }) => {
+      const state = certificates && stateOf(certificates, now);
+      const expired = (certificates?.length ?? 0) - (state?.left.length ?? 0);
+      return { trustDomain, left: state?.left, next: state?.next ?? Number.POSITIVE_INFINITY, expired };
+    });
+    entry.next = judged.reduce((least, { next }) => Math.min(least, next), Number.POSITIVE_INFINITY);
+    const expired = judged.reduce((sum, one) => sum + one.expired, 0);
+    if (expired === 0 || source.expired !== 'drop') {
+      return expired === 0 ? anchors : { ...anchors, expired };
+    }
+    const byTrustDomain = judged
+      .filter(({ left }) => left?.length !== 0)
+      .map(({ trustDomain, left }) => ({ trustDomain, ...(left && { certificates: left }) }));
+    const own = byTrustDomain.find(({ trustDomain }) => trustDomain === source.trustDomains?.own)?.certificates;
+    const { leftOut } = anchors;
+    const about = { byTrustDomain, expired, ...(leftOut === undefined ? {} : { leftOut }) };
+    if (anchors.type === 'missing') {
+      return { ...anchors, ...about };
+    }
+    const message = "all trust anchors of the pod's own trust domain have expired, and the source drops them";
+    return own === undefined ? { type: 'missing', message, ...about } : { type: 'found', certificates: own, ...about };
+  };
+
+  const judge = (source: ClusterTrustBundleSource, anchors: Judged, entry: Watched): Anchors => {
+    if (isApart(anchors)) {
+      return judgeApart(source, anchors, entry);
+    }
+    if (anchors.type !== 'found') {
+      return anchors;
+    }
+    const { certificates } = anchors;
     const { next, left } = stateOf(certificates, clock.now());
     entry.next = next;
     const expired = certificates.length - left.length;
@@ -122,7 +156,7 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
 
   return {
     subscribe(source, listener) {
-      let latest: readonly Uint8Array[] | undefined;
+      let latest: Judged | undefined;
       const entry: Watched = {
         next: Number.POSITIVE_INFINITY,
         tell: () => {
@@ -135,7 +169,7 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
         },
       };
       const unsubscribe = trust.subscribe(source, (anchors) => {
-        latest = anchors.type === 'found' ? anchors.certificates : undefined;
+        latest = anchors.type === 'found' || isApart(anchors) ? anchors : undefined;
         if (latest === undefined) {
           unwatch(entry);
           listener(anchors);
@@ -149,6 +183,14 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
       };
     },
   };
+}
+
+/** What has certificates to look at. */
+type Judged = Exclude<Anchors, { readonly type: 'refused' }>;
+type Apart = Judged & { readonly byTrustDomain: readonly TrustDomainAnchors[] };
+
+function isApart(anchors: Anchors): anchors is Apart {
+  return anchors.type !== 'refused' && anchors.byTrustDomain !== undefined;
 }
 
 const utcTime = 0x17;

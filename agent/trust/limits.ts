@@ -40,5 +40,10 @@ export const longestWaitingText = 8 * 1024 * 1024;
 /** Certificates of a bundle that are looked at in one turn of the event loop: some 2 milliseconds. */
 export const certificatesPerTurn = 512;
 
+/** Trust domains that one source keeps apart: each is a file, or an entry of a map that its readers load whole. */
+export const mostTrustDomains = 128;
+
+/** Certificates in one SPIFFE bundle map: each public key in it is taken apart by OpenSSL. */
+export const mostMapCertificates = 1024;
 /** Sources that are told of their anchors in one turn of the event loop: as many as a volume may have. */
 export const sourcesPerTurn = 256;

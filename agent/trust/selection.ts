@@ -1,4 +1,5 @@
 /** What a clusterTrustBundle source selects among the bundles that are known, within its limits. */
+import type { TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { Anchors } from '../lifecycle/ports.ts';
 import { uniteCertificates } from './certificates.ts';
@@ -8,6 +9,12 @@ import { longestHeldBytes, longestUnionBytes, mostBundlesPerSource } from './lim
 import type { ShelvedBundle } from './shelf.ts';
 
 export type Select = ClusterTrustBundleSource['select'];
+
+/** A bundle that a source selects, and what was read of it. */
+export interface Selected {
+  readonly outline: BundleOutline;
+  readonly bundle: ShelvedBundle;
+}
 
 /** Whether bundles of the watched name or signer are the source's. */
 export function isSelected({ metadata }: BundleOutline, select: Select): boolean {
@@ -23,27 +30,15 @@ export function anchorsOf(
   selected: readonly ShelvedBundle[],
   areAny: boolean = selected.length > 0,
 ): Anchors {
-  if (selected.length > mostBundlesPerSource) {
-    const count = `selects ${selected.length} ClusterTrustBundles, more than the ${mostBundlesPerSource} that one source may`;
-    return refused(`the source ${count} have: its author has to narrow the labelSelector`);
-  }
-  if (selected.some(({ isTooMuch }) => isTooMuch)) {
-    const limit = `more than the ${mebibytes(longestHeldBytes)} that the agent holds for all pods of a node`;
-    return refused(
-      `the ClusterTrustBundles in use on this node have ${limit}: the cluster operator has to make them smaller`,
-    );
+  const over = overLimit(selected);
+  if (over !== undefined) {
+    return over;
   }
   // The same certificate is the same array. Counted before it is sorted: a node may hold a hundred thousand small ones.
   const distinct = new Set(selected.flatMap((bundle) => bundle.certificates));
-  let bytes = 0;
-  for (const { length } of distinct) {
-    bytes += length;
-  }
-  if (bytes > longestUnionBytes) {
-    const size = `have ${bytes} bytes of certificates, more than the ${mebibytes(longestUnionBytes)} of one source`;
-    return refused(
-      `the ClusterTrustBundles that the source selects ${size}: select fewer, or have their signer make them smaller`,
-    );
+  const tooLong = overLength(distinct);
+  if (tooLong !== undefined) {
+    return tooLong;
   }
   if (distinct.size > 0) {
     return { type: 'found', certificates: uniteCertificates([[...distinct]]) };
@@ -55,7 +50,40 @@ export function anchorsOf(
     : { type: 'missing', message: missingMessage(select, areAny) };
 }
 
-function refused(message: string): Anchors {
+/** More bundles than a source may select, or than the node holds. `advice`: what helps against the former. */
+export function overLimit(
+  selected: readonly ShelvedBundle[],
+  advice = 'its author has to narrow the labelSelector',
+): Anchors | undefined {
+  if (selected.length > mostBundlesPerSource) {
+    const count = `selects ${selected.length} ClusterTrustBundles, more than the ${mostBundlesPerSource} that one source may`;
+    return refused(`the source ${count} have: ${advice}`);
+  }
+  if (selected.some(({ isTooMuch }) => isTooMuch)) {
+    const limit = `more than the ${mebibytes(longestHeldBytes)} that the agent holds for all pods of a node`;
+    return refused(
+      `the ClusterTrustBundles in use on this node have ${limit}: the cluster operator has to make them smaller`,
+    );
+  }
+  return undefined;
+}
+
+/** More bytes than a source may have. */
+export function overLength(certificates: Iterable<Uint8Array>): Anchors | undefined {
+  let bytes = 0;
+  for (const { length } of certificates) {
+    bytes += length;
+  }
+  if (bytes <= longestUnionBytes) {
+    return undefined;
+  }
+  const size = `have ${bytes} bytes of certificates, more than the ${mebibytes(longestUnionBytes)} of one source`;
+  return refused(
+    `the ClusterTrustBundles that the source selects ${size}: select fewer, or have their signer make them smaller`,
+  );
+}
+
+export function refused(message: string): Anchors {
   return { type: 'refused', message };
 }
 
@@ -81,12 +109,37 @@ export function isSame(one: Anchors, other: Anchors | undefined): boolean {
   if (one === other) {
     return true;
   }
-  if (one.type !== 'found' || other?.type !== 'found') {
-    return one.type !== 'found' && one.type === other?.type && one.message === other.message;
+  if (one.type === 'refused' || other === undefined || other.type === 'refused') {
+    return one.type === 'refused' && other?.type === 'refused' && one.message === other.message;
   }
   return (
-    one.certificates.length === other.certificates.length &&
-    one.certificates.every((certificate, index) => isSameBytes(certificate, other.certificates[index]))
+    one.leftOut === other.leftOut &&
+    isSameApart(one.byTrustDomain, other.byTrustDomain) &&
+    (one.type === 'found'
+      ? other.type === 'found' && isSameList(one.certificates, other.certificates)
+      : other.type === 'missing' && one.message === other.message)
+  );
+}
+
+function isSameApart(
+  one: readonly TrustDomainAnchors[] | undefined,
+  other: readonly TrustDomainAnchors[] | undefined,
+): boolean {
+  if (one === undefined || other === undefined) {
+    return one === other;
+  }
+  return (
+    one.length === other.length &&
+    one.every(({ trustDomain, certificates }, index) => {
+      const counterpart = other[index];
+      return trustDomain === counterpart?.trustDomain && isSameList(certificates, counterpart.certificates);
+    })
+  );
+}
+
+function isSameList(one: readonly Uint8Array[] | undefined, other: readonly Uint8Array[] | undefined): boolean {
+  return (
+    one?.length === other?.length && (one ?? []).every((certificate, index) => isSameBytes(certificate, other?.[index]))
   );
 }
 

@@ -1,7 +1,8 @@
 /**
  * Attends to objects one step at a time: whatever changes is looked at again, and no object is worked on twice at once.
  */
-import { AgentError } from '../../agent/base/errors.ts';
+
+import { isAborted } from '../../agent/kubernetes/failure.ts';
 import type { ListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { httpStatusOf } from '../base/client.ts';
@@ -36,8 +37,7 @@ export function attend<T extends KubernetesObject>(
     } catch (error) {
       // Gone, or changed meanwhile: then its next version comes by the watch. Or whoever attends has ended.
       const status = httpStatusOf(error);
-      const isEnd = error instanceof AgentError && error.code === 'Aborted';
-      if (status !== 404 && status !== 409 && !isEnd) {
+      if (status !== 404 && status !== 409 && !isAborted(error)) {
         onProblem(`${object.metadata.name}: ${String(error)}`);
       }
     }

@@ -121,7 +121,21 @@ export type SourceContent =
       /** The trust anchors that came with it, DER, where the source has a file for them. */
       readonly anchors?: readonly Uint8Array[];
     }
-  | { readonly kind: 'trustAnchors' /** DER, in file order. */; readonly certificates: readonly Uint8Array[] };
+  | {
+      readonly kind: 'trustAnchors';
+      /** DER, in file order. */
+      readonly certificates: readonly Uint8Array[];
+      /** Of a source that keeps trust domains apart: all of them, and then nothing else is written. */
+      readonly byTrustDomain?: readonly TrustDomainAnchors[];
+    };
+
+/** The trust anchors of one trust domain, never to be mixed with those of another. */
+export interface TrustDomainAnchors {
+  /** A name that is fit for a file. */
+  readonly trustDomain: string;
+  /** DER, in file order; absent: they are not known now, and what the files have of them stays. */
+  readonly certificates?: readonly Uint8Array[];
+}
 
 /**
  * One volume, open for work. Its state is read and written at once, since it lies in memory (tmpfs); its files, of which there may be

@@ -5,6 +5,7 @@
  */
 
 import { accessFields, readAccess } from './access.ts';
+import { readAnchorLayout, trustDomainFields } from './anchor-layout.ts';
 import {
   type Fault,
   type Mapping,
@@ -29,6 +30,8 @@ const fields = [
   'optional',
   'expired',
   'path',
+  'layout',
+  ...trustDomainFields,
   'truststorePath',
   'passwordPath',
   'password',
@@ -48,25 +51,34 @@ export function readClusterTrustBundle(
   if (mapping === undefined) {
     return undefined;
   }
-  const select = readSelect(mapping, path, faults);
+  const layout = readAnchorLayout(mapping, path, outputs, faults);
   const optional = readBoolean(mapping, 'optional', path, false, faults);
-  const file = readFilePath(mapping, path, outputs, faults);
+  const select = layout?.own === undefined ? readSelect(mapping, path, faults) : readSigner(mapping, path, faults);
+  const file = layout === undefined ? readFilePath(mapping, path, outputs, faults) : layout.path;
   const keystores = readKeystoreFiles(mapping, path, ['truststorePath'], outputs, faults);
   const dropsExpired = readKeepOrDrop(mapping, 'expired', path, faults) === 'drop';
   const access = readAccess(mapping, path, false, faults);
   if (select === undefined || file === undefined) {
     return undefined;
   }
+  const trustDomains = layout?.own === undefined ? undefined : { ...layout.own, needsOwn: !optional };
   return {
     kind: 'clusterTrustBundle',
     index,
     select,
-    optional,
+    // With trust domains an older agent must not take the source for one that may go with nothing.
+    optional: optional && trustDomains === undefined,
     ...(dropsExpired ? { expired: 'drop' } : {}),
     path: file,
+    ...(trustDomains === undefined ? {} : { trustDomains }),
     ...keystores,
     ...access,
   };
+}
+
+function readSigner(mapping: Mapping, path: string, faults: Fault[]): ClusterTrustBundleSource['select'] | undefined {
+  const signerName = readSignerName(mapping, path, faults);
+  return signerName === undefined ? undefined : { by: 'signer', signerName };
 }
 
 function readFilePath(mapping: Mapping, path: string, outputs: OutputPath[], faults: Fault[]): string | undefined {

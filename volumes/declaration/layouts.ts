@@ -16,19 +16,32 @@ interface CertificateFiles {
   readonly roots?: 'drop';
 }
 
+/** What a clusterTrustBundle source becomes in a layout's folder. */
+type AnchorFiles =
+  /** One file. */
+  | { readonly as: 'file'; readonly name: string }
+  /** A file for each trust domain, named after it. */
+  | { readonly as: 'filePerTrustDomain'; readonly ending: string }
+  /** One JSON file with the anchors of each trust domain. */
+  | { readonly as: 'bundleMap'; readonly name: string };
+
 interface Layout {
   readonly certificate: CertificateFiles;
+  readonly anchors: AnchorFiles;
 }
 
 export const layouts = {
   spiffe: {
     certificate: { credentialBundlePath: 'credential-bundle.private-key.pem', roots: 'drop' },
+    anchors: { as: 'filePerTrustDomain', ending: '.spiffe-trust-bundle.pem' },
   },
   istio: {
     certificate: { keyPath: 'key.pem', certificateChainPath: 'cert-chain.pem' },
+    anchors: { as: 'file', name: 'root-cert.pem' },
   },
   grpc: {
     certificate: { keyPath: 'private_key.pem', certificateChainPath: 'certificates.pem' },
+    anchors: { as: 'bundleMap', name: 'trust_bundles.json' },
   },
 } as const satisfies Readonly<Record<string, Layout>>;
 
@@ -41,3 +54,15 @@ export function isLayoutName(text: string): text is LayoutName {
 export function layoutOf(name: LayoutName): Layout {
   return layouts[name];
 }
+
+/** Labels of ClusterTrustBundles, as in the appendix of the draft of spiffe, by which a bundle is one of a trust domain. */
+export const trustDomainLabels = {
+  /** `live` or `preview`. */
+  canarying: 'k8s.spiffe.io/canarying',
+  /** The trust domain whose workloads use the bundle. */
+  workload: 'k8s.spiffe.io/workload-trust-domain',
+  /** The trust domain whose peers the bundle verifies. */
+  peer: 'k8s.spiffe.io/peer-trust-domain',
+} as const;
+
+export const canaryings = ['live', 'preview'] as const;

@@ -35,3 +35,5 @@ export const maxPathBytes = 3072;
 export const maxNameBytes = 255;
 /** Declarations whose verdict is remembered, so that the kubelet's retries do not read them again. */
 export const maxVerdicts = 128;
+/** Sources of one volume that each keep the anchors of many trust domains apart: a pod has one SPIFFE identity, or a few. */
+export const maxTrustDomainSources = 8;

@@ -10,6 +10,8 @@ import { maxNameBytes, maxPathBytes, maxPathParts } from './limits.ts';
 export interface OutputPath {
   readonly field: string;
   readonly path: string;
+  /** Set where files come and go: every name in the path's folder that ends like this is the field's. */
+  readonly ending?: string;
 }
 
 /** Normal form of a path in the volume, or what is wrong with it. */
@@ -75,5 +77,22 @@ export function findCollisions(outputs: readonly OutputPath[]): Fault[] {
       faults.push({ field: output.field, message });
     }
   }
+  for (const owner of outputs.filter(({ ending }) => ending !== undefined)) {
+    faults.push(...outputs.filter((output) => output !== owner && isTaken(owner, output)).map(reservedBy(owner)));
+  }
   return faults;
+}
+
+/** True when a file that may come would be the other's, or stand where it needs a directory. */
+function isTaken({ path: own, ending = '' }: OutputPath, { path: other }: OutputPath): boolean {
+  const folder = own.slice(0, own.lastIndexOf('/') + 1);
+  const [name = ''] = other.startsWith(folder) ? other.slice(folder.length).split('/', 1) : [];
+  return other !== own && name.endsWith(ending) && name !== '';
+}
+
+function reservedBy({ field, ending }: OutputPath): (other: OutputPath) => Fault {
+  return (other) => {
+    const message = `${quote(other.path)} may become a file of ${field}, which writes all names with ${quote(ending)} in its folder`;
+    return { field: other.field, message };
+  };
 }

@@ -10,7 +10,7 @@ import { isForOthers, modeIn, octal, readDefaultUser } from './access.ts';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
 import { findTooManyKeystores } from './keystore.ts';
-import { maxSources, maxVerdicts } from './limits.ts';
+import { maxSources, maxTrustDomainSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
 import { checkProbe, parseProbe } from './probe.ts';
@@ -130,8 +130,17 @@ function* parseSources(
     }
     yield;
   }
+  refuseManyTrustDomains(sources, faults);
   faults.push(...findCollisions(outputs), ...findTooManyKeystores(sources));
   return sources;
+}
+
+function refuseManyTrustDomains(sources: readonly Source[], faults: Fault[]): void {
+  const apart = sources.filter((source) => source.kind === 'clusterTrustBundle' && source.trustDomains !== undefined);
+  if (apart.length > maxTrustDomainSources) {
+    const message = `must hold at most ${maxTrustDomainSources} sources that keep trust domains apart, not ${apart.length}`;
+    faults.push({ field: 'sources', message });
+  }
 }
 
 function readSource(entry: unknown, index: number, outputs: OutputPath[], faults: Fault[]): Source | undefined {

@@ -88,7 +88,24 @@ export interface ClusterTrustBundleSource extends SourceAccess, Omit<KeystoreFil
   readonly optional: boolean;
   /** What becomes of anchors that have expired; absent: they are kept. Not a kubelet field. */
   readonly expired?: 'drop';
+  /** The file; of a source with trust domains, the file of the pod's own one, or the one for all. */
   readonly path: string;
+  /** Set where the anchors of different trust domains are kept apart: the signer's bundles are selected by this alone. */
+  readonly trustDomains?: TrustDomains;
+}
+
+/**
+ * Bundles of several trust domains, told apart by the labels of `layouts.ts`. An older agent, which leaves this out, finds a source that
+ * selects nothing: it leaves the files alone, and never writes the anchors of several trust domains into one.
+ */
+export interface TrustDomains {
+  /** The pod's own trust domain. */
+  readonly own: string;
+  readonly canarying: 'live' | 'preview';
+  /** Files beside `path`, named after their trust domains as it is after `own`; or `path` alone, a SPIFFE bundle map. */
+  readonly as: 'filePerTrustDomain' | 'bundleMap';
+  /** False: the pod may start without the anchors of its own trust domain. Says what `optional` does elsewhere. */
+  readonly needsOwn: boolean;
 }
 
 export type Source = PodCertificateSource | ClusterTrustBundleSource;

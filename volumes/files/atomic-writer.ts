@@ -26,7 +26,7 @@ import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
 import { fillSet } from './new-set.ts';
 import { removeInSteps } from './remove.ts';
-import { emptySet, surveySet } from './stored-set.ts';
+import { emptySet, type StoredSet, surveySet } from './stored-set.ts';
 
 const dataLink = '..data';
 const temporaryLink = '..data_tmp';
@@ -39,6 +39,8 @@ export interface Change {
   readonly files: readonly ProjectedFile[];
   /** Paths that stay as they are, where they exist. Every other path goes. */
   readonly keep: readonly string[];
+  /** Further paths that stay, where they exist, and of which only the form is known. */
+  readonly keepAlso?: ((path: string) => boolean) | undefined;
   /** For the directories of the new set. */
   readonly directory: Access;
   /** Milliseconds since the epoch, for the directory's name. */
@@ -72,7 +74,7 @@ export function* planChange(root: string, change: Change): Steps<Plan> {
     yield* removeLeftovers(root, [current, change.previous]);
     const device = fs.statSync(root).dev;
     const stored = current === undefined ? emptySet : yield* surveySet(path.join(root, current), device, change.files);
-    const kept = change.keep.filter((file) => stored.regular.has(file));
+    const kept = keptOf(change, stored);
     const paths = [...change.files.map((file) => file.path), ...kept];
     const isSame =
       current !== undefined &&
@@ -82,6 +84,11 @@ export function* planChange(root: string, change: Change): Steps<Plan> {
   } catch (error) {
     throw toVolumeError(error, `looking at the files of ${root}`);
   }
+}
+
+function keptOf({ keep, keepAlso }: Change, { regular }: StoredSet): readonly string[] {
+  const named = keep.filter((file) => regular.has(file));
+  return keepAlso === undefined ? named : [...new Set([...named, ...[...regular].filter(keepAlso)])];
 }
 
 /**

@@ -114,7 +114,7 @@ const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath', '
 /** Files that are made elsewhere; a truststore is public. */
 const madeFields = ['truststorePath', 'passwordPath'] as const;
 
-/** The paths of all files that a source writes. */
+/** The paths of all files that a source writes, but for those that come and go: see `trust-domain-files.ts`. */
 export function sourcePaths(source: Source): readonly string[] {
   if (source.kind === 'clusterTrustBundle') {
     return [source.path, ...madeFields.flatMap((field) => source[field] ?? [])];
@@ -152,7 +152,7 @@ export function layOut(
   }));
   switch (source.kind) {
     case 'clusterTrustBundle': {
-      if (content.kind !== 'trustAnchors') {
+      if (content.kind !== 'trustAnchors' || content.byTrustDomain !== undefined) {
         throw new TypeError(`source ${source.index} holds trust anchors only`);
       }
       return [{ path: source.path, content: contentOf(content.certificates), ...other }, ...made];

@@ -4,8 +4,10 @@
  */
 import { maxFileMode } from '../declaration/access.ts';
 import { keystorePathFields } from '../declaration/keystore.ts';
+import { canaryings } from '../declaration/layouts.ts';
 import { checkPath } from '../declaration/paths.ts';
 import { pathFields } from '../declaration/pod-certificate.ts';
+import { isTrustDomain } from '../declaration/trust-domain.ts';
 import type {
   ClusterTrustBundleSource,
   LabelRequirement,
@@ -14,6 +16,7 @@ import type {
   RequestedNames,
   Source,
   SourceAccess,
+  TrustDomains,
   VolumeDeclaration,
 } from '../declaration/types.ts';
 import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
@@ -105,9 +108,26 @@ function clusterTrustBundle(value: Fields, index: number): ClusterTrustBundleSou
     optional: flag(value, 'optional'),
     ...drops(value, 'expired'),
     path: path(value, 'path', index),
+    ...(value['trustDomains'] === undefined ? {} : { trustDomains: trustDomains(value, index) }),
     ...paths(value, keystorePathFields, index),
     ...access(value),
   };
+}
+
+/** The names of files are made of this: it is checked again, not believed. */
+function trustDomains(source: Fields, index: number): TrustDomains {
+  const value = part(source, 'trustDomains');
+  const own = text(value, 'own');
+  const canarying = canaryings.find((known) => known === value['canarying']);
+  const as = (['filePerTrustDomain', 'bundleMap'] as const).find((known) => known === value['as']);
+  if (!isTrustDomain(own) || canarying === undefined || as === undefined) {
+    throw new TypeError(`sources[${index}].trustDomains is not a description of trust domains`);
+  }
+  const name = path(source, 'path', index).split('/').at(-1) ?? '';
+  if (as === 'filePerTrustDomain' && !(name.startsWith(`${own}.`) && name.length > own.length + 1)) {
+    throw new TypeError(`sources[${index}].path is not named after its trust domain`);
+  }
+  return { own, canarying, as, needsOwn: flag(value, 'needsOwn') };
 }
 
 function selection(value: Fields): ClusterTrustBundleSource['select'] {

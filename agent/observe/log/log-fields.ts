@@ -25,6 +25,7 @@ const logFields = {
   phase: 'part of an issuance: key, request, signer, write',
   first: 'true for the first certificate or anchors of a volume, false for a renewal',
   certificates: 'number of certificates',
+  trustDomains: 'trust domains whose anchors a source has',
   tookMs: 'milliseconds',
   waitedMs: 'milliseconds',
   suggested: 'key type that the signer suggests',

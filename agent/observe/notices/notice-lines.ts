@@ -139,9 +139,9 @@ function podEndedLine({ why, notAfter, recheckAt }: CredentialNoticeOf<'podEnded
 function trustLine(notice: TrustNotice): Line {
   switch (notice.type) {
     case 'anchorsProjected': {
-      const { first, certificates } = notice;
+      const { first, certificates, trustDomains } = notice;
       const message = first ? 'trust anchors written' : 'trust anchors changed';
-      return { level: 'info', message, fields: { first, certificates } };
+      return { level: 'info', message, fields: { first, certificates, trustDomains } };
     }
     case 'anchorsMissing':
       return { level: 'warn', message: 'trust anchors missing', fields: { detail: notice.message } };

@@ -8,7 +8,7 @@
 import type { AgentError, ErrorCode } from '../../base/errors.ts';
 import { errorText, singleLine } from '../../base/redact.ts';
 import { unreachable } from '../../base/unreachable.ts';
-import type { CredentialNotice, Notice } from '../../lifecycle/notices.ts';
+import type { CredentialNotice, FederationChange, Notice } from '../../lifecycle/notices.ts';
 import { timeText } from '../../time/time-text.ts';
 
 export interface EventText {
@@ -72,6 +72,8 @@ function eventOf(notice: Notice): EventText | undefined {
         `${place(notice)}: this pod was taken for ended and is alive; its certificate from ${signerOf(notice)} is renewed again.`,
         'Ask the cluster operator to find out what gave this node a wrong answer in the name of the API server.',
       ]);
+    case 'anchorsProjected':
+      return notice.federation === undefined ? undefined : federationChanged(notice, notice.federation);
     case 'anchorsMissing':
       return trustBundleMissing(notice);
     case 'anchorsRefused':
@@ -120,7 +122,6 @@ function eventOf(notice: Notice): EventText | undefined {
     case 'answered':
     case 'adopted':
     case 'resumed':
-    case 'anchorsProjected':
     case 'publishing':
     case 'published':
     case 'unpublished':
@@ -128,6 +129,27 @@ function eventOf(notice: Notice): EventText | undefined {
     default:
       return unreachable(notice);
   }
+}
+
+function federationChanged(
+  notice: Notice & { readonly type: 'anchorsProjected' },
+  { come, gone }: FederationChange,
+): EventText {
+  const changes = [
+    ...(come.length === 0 ? [] : [`peers of ${namesText(come)} can be verified from now on`]),
+    ...(gone.length === 0
+      ? []
+      : [`peers of ${namesText(gone)} cannot be verified any more, since its bundles are gone`]),
+  ];
+  return normal('TrustDomainsChanged', [`${place(notice)}: ${changes.join('; ')}.`]);
+}
+
+const mostNames = 5;
+
+function namesText(names: readonly string[]): string {
+  const more = names.length - mostNames;
+  const shown = names.slice(0, mostNames).join(', ');
+  return more > 0 ? `${shown} and ${more} more trust domains` : `trust domain ${shown}`;
 }
 
 function anchorsExpired(notice: Notice & { readonly type: 'anchorsExpired' }): EventText {
@@ -232,7 +254,9 @@ function trustBundleMissing(notice: Notice & { readonly type: 'anchorsMissing' }
   const correct = 'Correct the source, or ask whoever runs the signer to publish the ClusterTrustBundle;';
   return warning('TrustBundleMissing', [
     `${place(notice)}: ${quote(message)}`,
-    ...(kept ? ['The trust anchors in the volume stay as they are.'] : []),
+    ...(kept === false
+      ? []
+      : [`The trust anchors ${kept === 'own' ? "of the pod's own trust domain" : 'in the volume'} stay as they are.`]),
     isOperators
       ? `Ask the cluster operator: nothing in the pod can mend this. ${byTheChart}`
       : `${correct} the files follow by themselves.`,

@@ -86,7 +86,12 @@ export interface TrustAnchorEntry {
   /** The bundle's or the signer's name. */
   readonly of: string;
   readonly optional: boolean;
+  /** Of a source that keeps trust domains apart: the file of the pod's own one, or the bundle map. */
   readonly file: string;
+  /** The pod's own trust domain, of a source that keeps trust domains apart. */
+  readonly trustDomain?: string;
+  /** Those that its files have, as far as this run of the agent has written or found them. */
+  readonly trustDomains?: readonly string[];
   /** How many of the anchors selected have expired, where any has. */
   readonly expired?: number;
   /** Set where the file goes without those. */
@@ -127,6 +132,7 @@ function* volumeEntry({
   status,
   credentials,
   expiredAnchors,
+  trustDomains,
   waitsForAnchorsSince,
   served,
 }: VolumeSnapshot): Steps<VolumeEntry> {
@@ -151,7 +157,7 @@ function* volumeEntry({
     credentials: entries,
     trustAnchors: declaration.sources
       .filter((source) => source.kind === 'clusterTrustBundle')
-      .map((source) => trustAnchorEntry(source, expiredAnchors?.get(source.index))),
+      .map((source) => trustAnchorEntry(source, expiredAnchors?.get(source.index), trustDomains?.get(source.index))),
   };
 }
 
@@ -208,14 +214,16 @@ function moment<K extends string>(key: K, time: number | undefined): { readonly 
 }
 
 function trustAnchorEntry(
-  { index, select, optional, path, expired: handling }: ClusterTrustBundleSource,
+  { index, select, optional, path, expired: handling, trustDomains: apart }: ClusterTrustBundleSource,
   expired: number | undefined,
+  trustDomains: readonly string[] | undefined,
 ): TrustAnchorEntry {
   return {
     source: index,
     of: select.by === 'name' ? select.name : select.signerName,
-    optional,
+    optional: optional || apart?.needsOwn === false,
     file: path,
+    ...(apart === undefined ? {} : { trustDomain: apart.own, trustDomains: trustDomains ?? [] }),
     ...(expired === undefined ? {} : { expired }),
     ...(handling === 'drop' ? { dropsExpired: true } : {}),
   };

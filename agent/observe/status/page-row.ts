@@ -50,8 +50,9 @@ function signerOf(volume: VolumeEntry, credential: CredentialEntry | undefined):
 function fileList(volume: VolumeEntry, credential: CredentialEntry | undefined): Html {
   const own = (credential?.files ?? []).map((file) => html`<code>${file}</code>`);
   const signer = signerOf(volume, credential);
-  const anchors = volume.trustAnchors.map(({ of, file, expired = 0 }) => {
-    const about = `${of === signer ? '' : ` of ${of}`}${expired === 0 ? '' : `, ${expired} expired`}`;
+  const anchors = volume.trustAnchors.map(({ of, file, trustDomains, expired = 0 }) => {
+    const apart = trustDomains === undefined ? '' : `, ${trustDomains.length} trust domains`;
+    const about = `${of === signer ? '' : ` of ${of}`}${apart}${expired === 0 ? '' : `, ${expired} expired`}`;
     return html`<code>${file}</code> <span class="soft">anchors${about}</span>`;
   });
   const [first, ...more] = [...own, ...anchors];

@@ -2,9 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import type { ClusterTrustBundle } from '../../../agent/kubernetes/objects.ts';
 
-/** A self-signed CA certificate, PEM with a line break at its end. */
+/** A self-signed CA certificate with a P-256 key, PEM with a line break at its end. */
 export function makeAuthority(name: string): string {
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null', '-days', '1'];
+  return makeAuthorityOf('ec', name);
+}
+
+export function makeAuthorityOf(kindOfKey: 'ec' | 'rsa' | 'ed25519', name: string): string {
+  const curve = kindOfKey === 'ec' ? ['-pkeyopt', 'ec_paramgen_curve:P-256'] : [];
+  const kind = ['-newkey', kindOfKey, ...curve, '-nodes', '-keyout', '/dev/null', '-days', '1'];
   const extensions = ['-addext', 'basicConstraints=critical,CA:TRUE'];
   const options = ['req', '-x509', ...kind, '-subj', `/CN=${name}`, ...extensions];
   return execFileSync('openssl', options, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });

@@ -57,7 +57,7 @@ test('a keystore has one password: one that the agent makes, or one that is give
     'sources[0].podCertificate.password: is the password of a keystorePath or a truststorePath, and there is none',
   ]);
   assert.deepEqual(faultsOf({ clusterTrustBundle: { ...bundle, keystorePath: 'k.p12', password: 'changeit' } }), [
-    'sources[0].clusterTrustBundle.keystorePath: unknown field "keystorePath", known are name, signerName, labelSelector, optional, expired, path, truststorePath, passwordPath, password, user, mode',
+    'sources[0].clusterTrustBundle.keystorePath: unknown field "keystorePath", known are name, signerName, labelSelector, optional, expired, path, layout, trustDomain, canarying, truststorePath, passwordPath, password, user, mode',
     'sources[0].clusterTrustBundle.password: is the password of a truststorePath, and there is none',
   ]);
 });

@@ -128,6 +128,14 @@ const fullRecord: VolumeRecord = {
         path: 'trust-anchors.pem',
         truststorePath: 'trust-anchors.p12',
       },
+      {
+        kind: 'clusterTrustBundle',
+        index: 2,
+        select: { by: 'signer', signerName: 'example.com/mesh' },
+        optional: false,
+        path: 'a.example.spiffe-trust-bundle.pem',
+        trustDomains: { own: 'a.example', canarying: 'live', as: 'filePerTrustDomain', needsOwn: false },
+      },
     ],
   },
 };

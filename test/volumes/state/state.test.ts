@@ -252,6 +252,14 @@ const wholeDeclaration: VolumeDeclaration = {
       user: 0,
       mode: 0o400,
     },
+    {
+      kind: 'clusterTrustBundle',
+      index: 4,
+      select: { by: 'signer', signerName: 'example.com/mesh' },
+      optional: false,
+      path: 'mesh/a.example.spiffe-trust-bundle.pem',
+      trustDomains: { own: 'a.example', canarying: 'preview', as: 'filePerTrustDomain', needsOwn: false },
+    },
   ],
   defaultMode: 0o440,
   defaultUser: 999,
@@ -374,6 +382,9 @@ test('every field of a record is checked when it is read', () => {
   assert.doesNotThrow(() => read({}));
   const [certificate, anchors] = record.declaration.sources;
   const sources = (...list: unknown[]) => ({ declaration: { sources: list } });
+  const trustDomains = { own: 'a', canarying: 'live', as: 'filePerTrustDomain', needsOwn: true };
+  const apart = { ...anchors, path: 'a.pem', trustDomains };
+  assert.doesNotThrow(() => read(sources(certificate, apart)));
   const wrong: [object, RegExp][] = [
     [{ volumeId: 7 }, /volumeId is not a string/],
     [{ pod: null }, /pod is not an object/],
@@ -397,6 +408,18 @@ test('every field of a record is checked when it is read', () => {
     [sources({ ...certificate, keyPath: 4 }), /keyPath is not a path in the volume/],
     [sources(certificate, { ...anchors, path: '..agent/volume.json' }), /path is not a path in the volume/],
     [sources(certificate, { ...anchors, select: 1 }), /select is not an object/],
+    ...[{ own: '../../etc' }, { own: 'A' }, { canarying: 'dead' }, { as: 'union' }].map((change): [object, RegExp] => [
+      sources(certificate, { ...apart, trustDomains: { ...apart.trustDomains, ...change } }),
+      /trustDomains is not a description of trust domains/,
+    ]),
+    ...['b.pem', 'a', 'a.', 'a/b.pem'].map((path): [object, RegExp] => [
+      sources(certificate, { ...apart, path }),
+      /path is not named after its trust domain/,
+    ]),
+    [
+      sources(certificate, { ...apart, trustDomains: { ...apart.trustDomains, needsOwn: 1 } }),
+      /neither true nor false/,
+    ],
   ];
   for (const [change, message] of wrong) {
     assert.throws(() => read(change), message);

@@ -1,0 +1,50 @@
+/**
+ * Reads a SPIFFE bundle map, JSON that holds the trust anchors of each trust domain under its name, for whoever looks at a volume.
+ *
+ * https://github.com/grpc/proposal/blob/master/A87-mtls-spiffe-support.md
+ */
+import { X509Certificate } from 'node:crypto';
+
+/** Where in a map the anchors of a trust domain are, as findings name it. */
+export function placeIn(path: string, trustDomain: string): string {
+  return `${path}[${trustDomain}]`;
+}
+
+/**
+ * @returns undefined when the bytes are something else
+ * @throws Error when they are a map with an entry that cannot be understood
+ */
+export function readBundleMap(bytes: Buffer): ReadonlyMap<string, readonly X509Certificate[]> | undefined {
+  const isObject = bytes.toString('latin1', 0, 16).trimStart().startsWith('{');
+  const trustDomains = isObject ? fieldsOf(parsed(bytes))['trust_domains'] : undefined;
+  if (typeof trustDomains !== 'object') {
+    return undefined;
+  }
+  return new Map(
+    Object.entries(fieldsOf(trustDomains)).map(([name, bundle]) => {
+      const keys = fieldsOf(bundle)['keys'];
+      return [name, (Array.isArray(keys) ? keys : []).map(certificateOf)];
+    }),
+  );
+}
+
+function certificateOf(key: unknown): X509Certificate {
+  const { use, x5c } = fieldsOf(key);
+  const [text, ...others] = Array.isArray(x5c) ? x5c : [];
+  if (use !== 'x509-svid' || typeof text !== 'string' || others.length > 0) {
+    throw new Error('an entry is not one certificate for x509-svid');
+  }
+  return new X509Certificate(Buffer.from(text, 'base64'));
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
