@@ -73,11 +73,11 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     return openVolume(record, {
       identity,
       worker,
-      withRoom: (bytes, entries, work) => withRoom(record, bytes, entries, work),
+      withRoom: (bytes, entries, work) => withRoom(record, identity, bytes, entries, work),
       onSpare: (clear) => room.onSpare(record, clear),
       inTurn: (work) => inTurn(record.targetPath, work),
       // One of a pod's stands in the line of all at a time, so that many of one pod's are but one ahead of another's.
-      inKeystoreLine: (work) => keystoreTurns(record.pod.uid, () => keystoreTurns('all', work)),
+      inKeystoreLine: (work) => keystoreTurns(`pod ${record.pod.uid}`, () => keystoreTurns('all', work)),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
@@ -89,6 +89,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   /** Lets a tmpfs grow for what is to be written, as far as its pod and the node have memory for it. A directory has no limits. */
   async function withRoom<Result>(
     record: VolumeRecord,
+    identity: Identity,
     bytes: number,
     entries: number,
     work: () => Promise<Result>,
@@ -98,7 +99,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     }
     const { sizeBytes, release } = await room.reserve(record, bytes + entries * maxEntryBytes);
     try {
-      await mounts.grow(record.targetPath, sizeBytes + stateRoomBytes(record.declaration));
+      await mounts.grow(record.targetPath, identity, sizeBytes + stateRoomBytes(record.declaration));
       return await work();
     } finally {
       release();

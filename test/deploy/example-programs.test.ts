@@ -4,20 +4,24 @@
  * ending by the signal itself is a fault here: the pod would sit out its grace period.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { signerName, startNode, type TestNode, written } from '../end-to-end/node.ts';
 import { eventOf, until } from '../support/bounded.ts';
 import { createRootAuthority } from '../support/certificates.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { withFields } from '../support/fields.ts';
+import { type Places, replaced } from '../support/places.ts';
 import { freePort, missingPrograms, programPath, type RunningProgram, runProgram } from '../support/programs.ts';
-import { objectsIn, type Rendered } from './objects.ts';
+import { filesOf } from '../workloads/recipes.ts';
+import { objectsIn, one, type Rendered } from './objects.ts';
 
 interface Container {
   readonly name: string;
@@ -33,20 +37,18 @@ interface PodSpec {
     readonly name: string;
     readonly csi?: { readonly volumeAttributes: { readonly sources: string } };
     readonly configMap?: { readonly name: string };
+    readonly emptyDir?: object;
   }[];
 }
 
-/** What stands in an example and is of its cluster: ports, and the names by which others are reached. */
-type Replacements = Readonly<Record<string, string>>;
-
 interface ExamplePod {
   readonly pod: BoundPod;
-  /** Starts a container's program. @param replacements texts that are another in this test */
-  run(container: string, replacements?: Replacements, env?: NodeJS.ProcessEnv): RunningProgram;
+  /** Starts a container's program. @param ports what the example names, and what it is in this test */
+  run(container: string, ports?: Places, env?: NodeJS.ProcessEnv): RunningProgram;
 }
 
 /** Rotations within seconds: time at the API server runs six hundred times as fast. */
-const signers = [{ signerName, lifetimeSeconds: 20, refreshAtFraction: 0.1 }];
+const signers = [{ signerName, lifetimeSeconds: 60, refreshAtFraction: 0.02 }];
 
 const bundles = '/apis/certificates.k8s.io/v1beta1';
 
@@ -79,23 +81,23 @@ async function startExample(
     const pod = await node.cluster.admin.podRunning('default', name);
     pods.set(name, {
       pod,
-      run(containerName, replacements = {}, env = {}) {
+      run(containerName, ports = {}, env = {}) {
         const container = spec.containers.find((each) => each.name === containerName);
         assert.ok(container, `${file} has no container ${containerName}`);
-        const { volumeMounts = [] } = container;
-        const places = { ...replacements };
-        for (const { name: volume, mountPath } of volumeMounts) {
-          places[mountPath] = node.volume(pod, volume);
-        }
-        for (const { name: volume, configMap } of spec.volumes.filter(({ configMap: map }) => map !== undefined)) {
-          const mount = volumeMounts.find((each) => each.name === volume);
-          if (mount !== undefined) {
-            places[mount.mountPath] = join(directory, name, volume);
-            writeConfigMap(objects, configMap?.name, join(directory, name, volume), places);
+        const own = (volume: string): string => join(directory, name, volume);
+        const mounts = (container.volumeMounts ?? []).map(({ name: volume, mountPath }) => {
+          const isOurs = volumes.some((each) => each.name === volume);
+          return [mountPath, isOurs ? node.volume(pod, volume) : own(volume)] as const;
+        });
+        const places = { ...ports, ...Object.fromEntries(mounts) };
+        for (const { name: volume, configMap, emptyDir } of spec.volumes) {
+          if (configMap !== undefined || emptyDir !== undefined) {
+            mkdirSync(own(volume), { recursive: true });
+            writeConfigMap(objects, configMap?.name, own(volume), places);
           }
         }
         const words = [...(container.command ?? []), ...(container.args ?? [])].map((word) => replaced(word, places));
-        const command = container.command === undefined ? [programOf(container.image), ...words] : inNode(words);
+        const command = container.command === undefined ? [programOf(container.image), ...words] : hereOf(words);
         return runProgram({ after: (end) => running.push(end) }, command, { env: { ...process.env, ...env } });
       },
     });
@@ -114,30 +116,22 @@ function specOf(object: Rendered): PodSpec {
     : (object['spec'] as { template: { spec: PodSpec } }).template.spec;
 }
 
-function writeConfigMap(
-  objects: readonly Rendered[],
-  name: string | undefined,
-  to: string,
-  places: Replacements,
-): void {
+/** Writes what a ConfigMap holds; nothing where none is named. */
+function writeConfigMap(objects: readonly Rendered[], name: string | undefined, to: string, places: Places): void {
   const map = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name);
-  assert.ok(map, `there is no ConfigMap ${name}`);
-  mkdirSync(to, { recursive: true });
-  for (const [file, text] of Object.entries(map['data'] as Record<string, string>)) {
-    writeFileSync(join(to, file), replaced(text, places));
+  assert.equal(map === undefined, name === undefined, `there is no ConfigMap ${name}`);
+  for (const [file, content] of Object.entries((map?.['data'] ?? {}) as Record<string, string>)) {
+    writeFileSync(join(to, file), replaced(content, places));
   }
-}
-
-function replaced(text: string, places: Replacements): string {
-  return Object.entries(places).reduce((changed, [from, to]) => changed.replaceAll(from, to), text);
 }
 
 const programOf = (image: string): string => programPath(image.split(/[/:]/)[1] ?? '');
 
-function inNode([program, ...values]: readonly string[]): readonly string[] {
-  assert.equal(program, 'node');
-  return [process.execPath, ...values];
-}
+/** A container's command with this machine's program: `node` is the one that runs the tests. */
+const hereOf = ([program = '', ...values]: readonly string[]): readonly string[] => [
+  program === 'node' ? process.execPath : programPath(program),
+  ...values,
+];
 
 /** Ends a program as the kubelet does, within the grace period that pods have unless they say otherwise. */
 async function assertEnds(program: RunningProgram): Promise<void> {
@@ -146,9 +140,7 @@ async function assertEnds(program: RunningProgram): Promise<void> {
 
 /** The serial number of the leaf that is served to a client with the pod's own credentials. */
 async function served(node: TestNode, { pod }: ExamplePod, port: number, names: Names): Promise<string> {
-  const key = node.read(pod, names.key);
-  const cert = node.read(pod, names.chain);
-  const ca = node.read(pod, 'trust-anchors.pem');
+  const [key, cert, ca] = setOf(node, pod, names.key, names.chain, 'trust-anchors.pem');
   const socket = connect({
     host: '127.0.0.1',
     port,
@@ -169,6 +161,14 @@ interface Names {
   readonly chain: string;
 }
 
+const bundle: Names = { key: 'credentials.pem', chain: 'credentials.pem' };
+
+/** Files of one set, also while they are being swapped. */
+function setOf(node: TestNode, pod: BoundPod, ...files: readonly string[]): readonly string[] {
+  const set = readlinkSync(join(node.volume(pod), '..data'));
+  return files.map((file) => node.read(pod, join(set, file)));
+}
+
 test('server and client of the example greet each other, take up renewed certificates, and end when they are told to', async (t) => {
   const { node, podOf } = await startExample(t, 'mtls-server-and-client.yaml');
   const server = podOf('server').run('server', {}, { PORT: '0' });
@@ -177,8 +177,7 @@ test('server and client of the example greet each other, take up renewed certifi
   const [, name = ''] = /DNS:([^,]+)/.exec(subjectAltName) ?? [];
   const client = podOf('client').run('client', {}, { PORT: port, SERVER: '127.0.0.1', SERVER_NAME: name });
   await client.said(/^hello, URI:/m);
-  const names = { key: 'credentials.pem', chain: 'credentials.pem' };
-  const serving = (): Promise<string> => served(node, podOf('client'), Number(port), names);
+  const serving = (): Promise<string> => served(node, podOf('client'), Number(port), bundle);
   const before = await serving();
   await node.logged(written('server', false));
   await until(async () => (await serving()) !== before, 'the renewed certificate to be served');
@@ -258,8 +257,36 @@ test('Envoy starts as the example says, ends mutual TLS, takes up a renewed cert
 
 /** What the program behind Envoy answers to a client with the pod's own certificate. */
 async function greeting(node: TestNode, { pod }: ExamplePod, port: number): Promise<string> {
-  const [key, cert, ca] = ['key.pem', 'chain.pem', 'trust-anchors.pem'].map((file) => node.read(pod, file));
+  const [key, cert, ca] = setOf(node, pod, 'key.pem', 'chain.pem', 'trust-anchors.pem');
   const asked = request({ host: '127.0.0.1', port, key, cert, ca, checkServerIdentity: () => undefined }).end();
   const [response]: IncomingMessage[] = await eventOf(asked, 'response', 'an answer through Envoy');
   return response === undefined ? '' : await text(response);
 }
+
+test('nginx starts as the example says, takes up a renewed certificate by its loop, and ends', {
+  skip: missingPrograms('nginx'),
+}, async (t) => {
+  const { node, podOf } = await startExample(t, 'nginx.yaml');
+  const port = await freePort();
+  const nginx = podOf('nginx').run('nginx', { 8443: String(port) }, { RELOAD_INTERVAL: '0.2' });
+  const serving = (): Promise<string> => served(node, podOf('nginx'), port, bundle);
+  let first: string | undefined;
+  await until(
+    async () => {
+      first = await serving().catch(() => undefined);
+      return first !== undefined;
+    },
+    () => `nginx to serve; it said\n${nginx.output()}`,
+    () => sleep(50),
+  );
+  await node.logged(written('nginx', false));
+  await until(async () => (await serving()) !== first, 'the renewed certificate to be served');
+  await assertEnds(nginx);
+});
+
+test('the loop of the example is that of docs/workloads.md', () => {
+  const { data } = withFields<{ data: Record<string, string> }>(one(objectsOf('nginx.yaml'), 'ConfigMap'), 'data');
+  const commands = (script = ''): string => script.replaceAll(/^#.*\n/gm, '');
+  assert.equal(commands(data['reload.sh']), commands(filesOf('The reload loop').get('reload.sh')));
+  assert.equal(data['start.sh'], filesOf('nginx').get('start.sh'));
+});

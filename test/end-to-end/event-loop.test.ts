@@ -9,7 +9,8 @@ import { bundleAgent } from '../../deploy/bundle.ts';
 import { makeDirectory } from '../support/directory.ts';
 import { longestTurnMs, measureUnit, turnLogging } from '../support/turns.ts';
 import { mountSkip } from '../volumes/support.ts';
-import { type HostileInput, type HostileNode, hostileInputs } from './hostile-inputs.ts';
+import { hostileInputs } from './hostile-inputs.ts';
+import type { HostileInput, HostileNode } from './hostile-means.ts';
 import { imageEnvironment, startRealNode } from './real-node.ts';
 
 /** Half of what fifty milliseconds are on a machine on which the unit takes four: one that is half as fast keeps the promise too. */

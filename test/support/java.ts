@@ -1,21 +1,12 @@
 /**
  * Java as a reader of keystores: `keytool`, and programs of one file that the `java` of a JDK runs from their source, in `java/`.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { missingPrograms } from './programs.ts';
 
 /** Why tests that need Java are skipped; false when a JDK is here. */
-export const javaIsMissing: string | false = whyNoJava();
-
-function whyNoJava(): string | false {
-  try {
-    execFileSync('javac', ['-version'], { stdio: 'ignore' });
-    execFileSync('keytool', ['-help'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    return 'there is no JDK (javac, keytool) to read keystores with';
-  }
-}
+export const javaIsMissing: string | false = missingPrograms('java', 'javac', 'keytool');
 
 /** Words in English, and no more memory than it needs. */
 export const javaOptions = ['-Duser.language=en', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];

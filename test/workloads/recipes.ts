@@ -4,12 +4,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Places, replaced } from '../support/places.ts';
 
 const path = join(import.meta.dirname, '../../docs/workloads.md');
 export const document = readFileSync(path, 'utf8');
-
-/** Texts of a recipe, and what stands there in a test. */
-export type Places = Readonly<Record<string, string>>;
 
 /** The text of a section. @throws Error when there is none of this title */
 export function section(title: string): string {
@@ -31,13 +29,6 @@ export function writeFiles(files: ReadonlyMap<string, string>, directory: string
   for (const [name, text] of files) {
     writeFileSync(join(directory, name), replaced(text, places));
   }
-}
-
-/** The text with every key of `places` exchanged for its value, the longest first, and nothing exchanged twice. */
-export function replaced(text: string, places: Places): string {
-  const keys = Object.keys(places).sort((one, other) => other.length - one.length);
-  const pattern = keys.map((key) => key.replaceAll(/\W/g, '\\$&')).join('|');
-  return text.replaceAll(new RegExp(pattern, 'g'), (key) => places[key] ?? key);
 }
 
 /** The sources of the volume that all recipes read. */

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { boundMs, eventOf } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { type Places, replaced } from '../support/places.ts';
 import { freePort, type Owner, programPath, type RunningProgram, runProgram } from '../support/programs.ts';
-import { filesOf, type Places, replaced, writeFiles } from './recipes.ts';
+import { filesOf, writeFiles } from './recipes.ts';
 import type { Ground, Served, Workload } from './workload.ts';
 
 /** Looks for other files several times a second. */

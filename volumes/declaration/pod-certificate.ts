@@ -44,9 +44,9 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  ...keystoreFields,
   'layout',
   'path',
-  ...keystoreFields,
   'roots',
   ...accessFields,
 ];
@@ -73,14 +73,14 @@ export function readPodCertificate(
   const expiration = readExpiration(mapping, path, signerName ?? '', faults);
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
-  const given = certificatePathFields.filter((name) => (mapping.get(name) ?? '') !== '');
+  const given = certificatePathFields.filter((name) => isGiven(mapping, name));
   const layout = readCertificateLayout(mapping, path, given, outputs, faults);
   const paths = { ...readPaths(mapping, path, outputs, faults), ...pathsOf(layout) };
-  const enough = [...certificatePathFields, 'keystorePath', 'layout'];
-  if (!enough.some((name) => (mapping.get(name) ?? '') !== '')) {
-    faults.push({ field: path, message: `needs at least one of ${enough.slice(0, -1).join(', ')}, or layout` });
-  }
   const keystores = readKeystoreFiles(mapping, path, ['keystorePath', 'truststorePath'], outputs, faults);
+  if (given.length === 0 && !isGiven(mapping, 'keystorePath') && !isGiven(mapping, 'layout')) {
+    const enough = [...certificatePathFields, 'keystorePath'].join(', ');
+    faults.push({ field: path, message: `needs at least one of ${enough}, or layout` });
+  }
   const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop' || layout?.roots === 'drop';
   const access = readAccess(mapping, path, hasKeyFile({ ...paths, ...keystores }), faults);
   if (signerName === undefined || keyType === undefined) {
@@ -189,6 +189,11 @@ function readPaths(
     }
   }
   return paths;
+}
+
+/** A field that is there and not empty. */
+function isGiven(mapping: Mapping, name: string): boolean {
+  return (mapping.get(name) ?? '') !== '';
 }
 
 function pathsOf({ roots: _, ...paths }: CertificateLayout = {}): Omit<CertificateLayout, 'roots'> {

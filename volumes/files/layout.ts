@@ -204,13 +204,23 @@ const credentialBytes = 64 * 1024;
 /** A request, its key, and how an earlier one failed, with each file that replaces one beside it. */
 const requestBytes = 16 * 1024;
 
-/** What stays free beside two sets of files, for the state of requests, which is written without asking for room. */
+/** A password, and how files were made, each with one beside it that replaces it. */
+const keystoreStateBytes = 16 * 1024;
+
+/** What stays free beside two sets of files, for the state of requests and keystores, which is written without asking for room. */
 export function stateRoomBytes({ sources }: VolumeDeclaration): number {
-  const withState = sources.filter((source) => source.kind === 'podCertificate' || hasKeystores(source));
-  return withState.length * requestBytes;
+  return certificatesIn(sources) * requestBytes + keystoresIn(sources) * keystoreStateBytes;
 }
 
 /** How large a volume is made. It grows with what is written. */
 export function firstSizeBytes({ sources }: VolumeDeclaration): number {
-  return baseBytes + sources.filter(({ kind }) => kind === 'podCertificate').length * credentialBytes;
+  return baseBytes + certificatesIn(sources) * credentialBytes + keystoresIn(sources) * keystoreStateBytes;
+}
+
+function certificatesIn(sources: readonly Source[]): number {
+  return sources.filter(({ kind }) => kind === 'podCertificate').length;
+}
+
+function keystoresIn(sources: readonly Source[]): number {
+  return sources.filter(hasKeystores).length;
 }

@@ -6,12 +6,13 @@
  *
  * A password is stored as a key is: in no JSON, and read into memory that is zeroed.
  */
-import fs from 'node:fs';
 import path from 'node:path';
+import { toVolumeError } from '../base/errors.ts';
 import type { KeystoreNote, KeystoreNotes, KeystoreState } from '../base/keystore.ts';
 import { longestPassword, shortestPassword } from '../declaration/limits.ts';
 import { readRegularFile, replaceFile } from '../files/files.ts';
 import { lstat } from '../files/hold.ts';
+import { removeTree } from '../files/remove.ts';
 import { der, type Fields, part, text } from './json-fields.ts';
 
 const fileAccess = { mode: 0o600 };
@@ -34,19 +35,27 @@ export function keystoreState(directory: string, device: number, tools: StateToo
     if (lstat(passwordFile(index)) === undefined) {
       return undefined;
     }
-    const bytes = readRegularFile(passwordFile(index), longestPassword, device);
-    if (bytes.length >= shortestPassword && bytes.every((byte) => byte >= 0x20 && byte <= 0x7e)) {
-      return bytes;
+    try {
+      const bytes = readRegularFile(passwordFile(index), longestPassword, device);
+      if (bytes.length >= shortestPassword && bytes.every((byte) => byte >= 0x20 && byte <= 0x7e)) {
+        return bytes;
+      }
+      bytes.fill(0);
+      tools.onProblem(`${passwordFile(index)} is unusable: it is no password`);
+    } catch (error) {
+      tools.onProblem(toVolumeError(error, `reading ${passwordFile(index)}`).message);
     }
-    bytes.fill(0);
-    tools.onProblem(`${passwordFile(index)} is unusable: it is no password`);
     return undefined;
   }
 
   return {
     password,
     savePassword(index, bytes) {
-      fs.rmSync(notesFile(index), { force: true });
+      removeTree(notesFile(index));
+      // What is no file is in the way of one.
+      if (lstat(passwordFile(index))?.isDirectory() === true) {
+        removeTree(passwordFile(index));
+      }
       replaceFile(passwordFile(index), bytes, fileAccess);
     },
     notes: (index) => tools.readOrReport(notesFile(index), (bytes) => notesIn(tools.document(bytes))) ?? {},

@@ -94,6 +94,59 @@ test('a password has 6 to 128 printable characters of ASCII, and no message repe
   }
 });
 
+test('no message about a text that is broken near a password repeats it', () => {
+  const secret = 'Zq7Zq7Zq7Zq7';
+  const around = (text: string) =>
+    `- podCertificate:\n    signerName: example.com/mesh\n    keystorePath: k.p12\n    ${text}\n`;
+  const broken = [
+    ...[
+      '"',
+      "'",
+      '@',
+      '`',
+      '%',
+      '|',
+      '>',
+      '{',
+      '[',
+      '!',
+      '&',
+      '*',
+      '? ',
+      '- ',
+      '#',
+      '"\\q',
+      ', ',
+      '}',
+      ']',
+      ': ',
+    ].flatMap((sign) => [
+      `password: ${sign}${secret}`,
+      `password: ${secret}${sign}`,
+      `password: ${secret} ${sign}x`,
+      `password: ${sign}${secret}${sign}${secret}`,
+    ]),
+    ...[
+      `password:\t${secret}`,
+      `password: "${secret}" "${secret}"`,
+      `password: {${secret}: 1}`,
+      `password: ["${secret}"]`,
+    ],
+    ...[
+      `password: "${secret}\n  ${secret}`,
+      `  password: ${secret}`,
+      `password: ${secret}\n     a: b`,
+      `password: 1${'0'.repeat(40)}`,
+    ],
+  ];
+  for (const text of broken) {
+    const verdict = parseDeclaration({ sources: around(text) });
+    assert.ok(!verdict.ok, `${text} is accepted`);
+    const told = describeFaults(verdict.faults);
+    assert.ok(!told.includes('Zq7') && !told.includes('00000'), `${text}: ${told}`);
+  }
+});
+
 test('sixteen keystores and truststores are the most that a volume may hold', () => {
   const many = (count: number) =>
     Array.from({ length: count }, (_, index) => ({

@@ -71,16 +71,13 @@ test('OpenSSL opens a keystore of every key type, and Java lists its key with th
     );
     assert.ok(!file.includes(Buffer.from(key.pkcs8.subarray(-16))), `${keyType}: the key is not encrypted`);
     if (javaIsMissing === false) {
-      const list = await keytool(
-        '-list',
-        '-v',
-        '-keystore',
-        fileOf(t, file),
-        '-storepass',
-        password.toString('latin1'),
-      );
+      const options = ['-keystore', fileOf(t, file), '-storepass', password.toString('latin1')];
+      const list = await keytool('-list', '-v', ...options);
       assert.match(list, /Alias name: certificate\n/);
       assert.match(list, /Entry type: PrivateKeyEntry\nCertificate chain length: 2\n/);
+      // It signs with the key.
+      const request = await keytool('-certreq', '-alias', 'certificate', ...options);
+      assert.match(request, /^-----BEGIN NEW CERTIFICATE REQUEST-----$/m, keyType);
     }
     key.destroy();
   }

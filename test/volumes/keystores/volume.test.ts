@@ -12,7 +12,7 @@ import { describeFaults, parseDeclaration } from '../../../volumes/declaration/s
 import { createVolumeStore } from '../../../volumes/store.ts';
 import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
 import { createOpenSsl } from '../../support/openssl.ts';
-import { makeRecord, makeTarget, modeOf, mountSkip, rootSkip, temporaryDirectory } from '../support.ts';
+import { makeRecord, makeTarget, modeOf, mountSkip, podUID, rootSkip, temporaryDirectory } from '../support.ts';
 
 type Mode = 'tmpfs' | 'directory';
 const openSsl = createOpenSsl();
@@ -183,16 +183,31 @@ test('a lost password is made anew where the agent makes it, and asked of the po
   assert.notDeepEqual(read('java/keystore.password'), before);
   const { key } = await opened(read('java/keystore.p12'), read('java/keystore.password'));
   assert.ok(key !== undefined, 'the keystore has another password than its file');
-  fs.writeFileSync(path.join(targetPath, '..agent/keystore-1.password'), 'tiny');
-  const { volumes, unusable } = await store().recover();
-  assert.deepEqual(volumes, []);
-  assert.match(
-    unusable[0]?.reason ?? '',
-    /the volume's state has lost the password of sources\[1\]\.clusterTrustBundle/,
-  );
-  const healed = await store().create(record);
-  assert.equal(await healed.project(contents(credential, anchorsOf(authority))), 'written');
-  await opened(read('truststore.p12'), 'changeit');
+  const isAskedOfThePod = async (): Promise<void> => {
+    const { volumes, unusable } = await store().recover();
+    assert.deepEqual(volumes, []);
+    assert.match(
+      unusable[0]?.reason ?? '',
+      /the volume's state has lost the password of sources\[1\]\.clusterTrustBundle/,
+    );
+    const healed = await store().create(record);
+    assert.equal(await healed.project(contents(credential, anchorsOf(authority))), 'written');
+    await opened(read('truststore.p12'), 'changeit');
+  };
+  const stored = path.join(targetPath, '..agent/keystore-1.password');
+  const damages = [
+    () => fs.writeFileSync(stored, 'tiny'),
+    () => fs.writeFileSync(stored, 'x'.repeat(129)),
+    () => fs.writeFileSync(stored, 'line\nfeed'),
+    () => fs.symlinkSync('/etc/hostname', stored),
+    () => fs.mkdirSync(path.join(stored, 'deeper'), { recursive: true }),
+    () => undefined,
+  ];
+  for (const damage of damages) {
+    fs.rmSync(stored, { recursive: true, force: true });
+    damage();
+    await isAskedOfThePod();
+  }
 });
 
 test('keystores and passwords have the mode and owner of keys, truststores those of certificates', {
@@ -229,6 +244,70 @@ test('the anchors that come with a certificate are in the truststore of its sour
   assert.deepEqual((await opened(read('truststore.p12'), password)).certificates.map(String), [
     String(new X509Certificate(authority.pem)),
   ]);
+});
+
+test('a crash between what is noted of a keystore and its place in the files is made good with the same bytes', async (t) => {
+  const { record, store, at, read } = setUp(t, 'directory');
+  const authority = await createRootAuthority();
+  const [old, next] = [await issued(authority), await issued(authority)];
+  const volume = await store().create(record);
+  await volume.project(contents(old, anchorsOf(authority)));
+  const set = fs.readlinkSync(at('..data'));
+  await volume.project(contents(next));
+  const made = read('java/keystore.p12');
+  fs.unlinkSync(at('..data'));
+  fs.symlinkSync(set, at('..data'));
+  assert.notDeepEqual(read('java/keystore.p12'), made);
+  const [again] = (await store().recover()).volumes;
+  assert.equal(await again?.project(contents(next)), 'written');
+  assert.deepEqual(read('java/keystore.p12'), made);
+});
+
+test('a volume of as many keystores as may be has room for their renewals', { skip: mountSkip }, async (t) => {
+  const truststores = Array.from({ length: 15 }, (_, index) => ({
+    clusterTrustBundle: {
+      name: 'roots',
+      path: `${index}.pem`,
+      truststorePath: `${index}.p12`,
+      passwordPath: `${index}`,
+    },
+  }));
+  const { record, store, read } = setUp(t, 'tmpfs', [{ podCertificate: certificate }, ...truststores]);
+  const authority = await createRootAuthority();
+  const volume = await store().create(record);
+  for (let round = 0; round < 3; round += 1) {
+    const anchors = Array.from({ length: 1_000 }, (_, index) => new Uint8Array(500 + round).fill(index));
+    const all = truststores.map((): SourceContent => ({ kind: 'trustAnchors', certificates: anchors }));
+    assert.equal(await volume.project(contents(await issued(authority), ...all)), 'written');
+  }
+  assert.ok(read('14.p12').length > 500_000, 'the truststore is short');
+});
+
+test('one pod with many keystores is but one ahead of another pod', async (t) => {
+  const root = temporaryDirectory(t);
+  const truststore = { name: 'roots', path: 'roots.pem', truststorePath: 'truststore.p12', password: 'changeit' };
+  const verdict = parseDeclaration({ sources: JSON.stringify([{ clusterTrustBundle: truststore }]) });
+  assert.ok(verdict.ok, 'the declaration is refused');
+  const { declaration } = verdict;
+  const store = createVolumeStore({ kubeletRoot: root, driverName: 'csi.test', mode: 'directory' });
+  const authority = await createRootAuthority();
+  const open = (volumeName: string, uid: string): Promise<OpenVolume> => {
+    const pod = { ...makeRecord('/x').pod, uid };
+    return store.create(
+      makeRecord(makeTarget(root, volumeName, uid), { declaration, volumeName, pod, volumeId: volumeName }),
+    );
+  };
+  const many = await Promise.all(Array.from({ length: 24 }, (_, index) => open(`many-${index}`, podUID)));
+  const other = await open('other', podUID.replace('0b7a', '1b7a'));
+  let done = 0;
+  const writing = many.map(async (volume) => {
+    await volume.project(contents(anchorsOf(authority)));
+    done += 1;
+  });
+  await other.project(contents(anchorsOf(authority)));
+  const before = done;
+  await Promise.all(writing);
+  assert.ok(before < many.length / 2, `${before} of ${many.length} came first`);
 });
 
 test('a volume that is removed while its keystore waits gives up its place in the line', async (t) => {
