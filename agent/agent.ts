@@ -30,6 +30,7 @@ import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
 import { withExpiry } from './trust/expiry.ts';
+import { createSignaller } from './uptake/processes.ts';
 import { createUptake } from './uptake/uptake.ts';
 
 export interface AgentOptions {
@@ -191,6 +192,7 @@ function createManager(
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
+  const signals = configuration.reloadSignals ? { signaller: createSignaller() } : {};
   return createVolumeManager({
     clock,
     keys,
@@ -207,7 +209,7 @@ function createManager(
     followSuggestedKeyType: () => settings.current().followSuggestedKeyType,
     ready: health.canServe,
     hindrance: issuers.hindrance,
-    uptake: createUptake({ clock, random: Math.random, pods, onFault }),
+    uptake: createUptake({ clock, random: Math.random, pods, onFault, ...signals }),
     onFault,
   });
 }

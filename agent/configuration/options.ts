@@ -182,6 +182,13 @@ export const options = {
     description: 'When a signer denies a key type and suggests another, ask again with the suggested one.',
     reloadable: true,
   }),
+  reloadSignals: valued({
+    type: toggle(),
+    default: 'false',
+    description:
+      "Let volumes have processes of their own pod signalled after a change (reload.signal). Needs the node's processes in sight (hostPID) and CAP_KILL.",
+    reloadable: false,
+  }),
   logLevel: valued({
     type: choice(logLevels),
     default: 'info',

@@ -40,7 +40,7 @@ export interface WorkSubject {
   /** Ends the work. */
   readonly signal: AbortSignal;
   /** The request cannot be made before something comes that nobody here can hasten. */
-  heldUp(waitsFor: string): void;
+  heldUp(requestName: string, waitsFor: string): void;
   /** The pod has ended, with all its credentials. */
   podEnded(why: EndReason): void;
 }
@@ -90,6 +90,13 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     }
   };
 
+  /** The pod may have ended, and come back with another key, while it was looked for: a key is used for one request. */
+  const assertStillPending = (requestName: string): void => {
+    if (volume.pending(index)?.requestName !== requestName) {
+      throw new AgentError('Internal', 'the request was given up before it was made', { actor: 'nobody' });
+    }
+  };
+
   const pendingKey = (call: CallOptions): PrivateKey => {
     const { keyType, publicKey: spki } = volume.pending(index) ?? {};
     const known = keyType === undefined || spki === undefined ? undefined : { keyType, spki };
@@ -101,13 +108,14 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     try {
       const call = { ...callOptions(), priority };
       // Before the pod is looked up and the key is read: this may take until the kubelet calls again.
-      await issuer.prepare?.({ ...owner, requestName }, signal, (waitsFor) => subject.heldUp(waitsFor));
+      await issuer.prepare?.({ ...owner, requestName }, signal, (waitsFor) => subject.heldUp(requestName, waitsFor));
       const identity = await find(priority);
       if (typeof identity === 'string') {
         subject.podEnded(identity);
         return { type: 'podEnded', why: identity };
       }
       signal.throwIfAborted();
+      assertStillPending(requestName);
       noteAddresses(requestName, identity);
       key = pendingKey(call);
       const { maxExpirationSeconds, userAnnotations, names } = source;
@@ -118,9 +126,9 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
         ...(wantsAnchors(source) ? { wantsAnchors: true } : {}),
       };
       await issuer.submit({ ...order, ...wish }, key, signal);
-      return { type: 'submitted' };
+      return { type: 'submitted', requestName };
     } catch (error) {
-      return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
+      return { type: 'submitFailed', requestName, error: asAgentError(error, 'the request could not be made') };
     } finally {
       key?.destroy();
     }

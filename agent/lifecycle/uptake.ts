@@ -5,7 +5,7 @@
 import type { OpenVolume } from '../../volumes/base/volume.ts';
 
 /** How a program is told. */
-export type Way = 'touch' | 'http';
+export type Way = 'touch' | 'http' | 'signal';
 
 /** How the certificate that a program serves stands to the one in its files. */
 export interface Served {

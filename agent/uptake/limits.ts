@@ -10,6 +10,9 @@ export const maxAttempts = 8;
 export const maxAttemptMs = 10_000;
 /** Least time between the beginnings of two attempts, milliseconds: a bundle that changes all the time is no flood of reloads. */
 export const attemptSpacingMs = 5_000;
+/** Processes of the node that are looked through for those of a pod, and of a pod that are signalled. */
+export const maxProcessesSeen = 65_536;
+export const maxProcessesTold = 32;
 /** The thread in which handshakes are made: its heap, and how much longer than a handshake it may take to answer, milliseconds. */
 export const maxThreadMiB = 16;
 export const maxThreadGraceMs = 5_000;

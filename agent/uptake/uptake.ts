@@ -7,7 +7,7 @@
 import { messageOf } from '../../volumes/base/errors.ts';
 import type { OpenVolume } from '../../volumes/base/volume.ts';
 import type { Probe } from '../../volumes/declaration/probe.ts';
-import type { HttpReload } from '../../volumes/declaration/reload.ts';
+import type { HttpReload, SignalReload } from '../../volumes/declaration/reload.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue } from '../base/queue.ts';
 import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
@@ -18,6 +18,7 @@ import { ask } from './ask.ts';
 import type { Sight } from './handshake.ts';
 import { maxAttemptMs, maxAttemptsUnderWay, maxAttemptsWaiting, maxAttemptsWaitingOfPod } from './limits.ts';
 import { createLooker } from './looker.ts';
+import type { Signaller } from './processes.ts';
 import { createServedWatch, type Finding, type ServedWatch } from './served.ts';
 import { type Attempt, createTeller, type Teller } from './teller.ts';
 
@@ -29,6 +30,8 @@ export interface UptakeOptions {
   readonly pods: PodDirectory;
   /** Takes an error of the volume's: nobody is told then. */
   readonly onFault: (error: unknown, what: string) => void;
+  /** Sends signals to processes of pods; absent: nobody may have that done. */
+  readonly signaller?: Signaller;
   /** How long one attempt may take. Default `maxAttemptMs`. */
   readonly attemptMs?: number;
   /** Whether a pod may be asked at its address. Default `addressOf`. */
@@ -48,7 +51,7 @@ const untold: Excuses<Attempt> = { gone: { type: 'gone' }, failed: (detail) => (
 const unseen: Excuses<Finding> = { gone: { type: 'gone' }, failed: (detail) => ({ type: 'unknown', detail }) };
 
 export function createUptake(options: UptakeOptions): Uptake {
-  const { clock, random, pods, onFault, attemptMs = maxAttemptMs, addressOf: address = addressOf } = options;
+  const { clock, random, pods, signaller, onFault, attemptMs = maxAttemptMs, addressOf: address = addressOf } = options;
   const queue = createQueue({
     name: 'attempts to tell programs of new files',
     concurrency: maxAttemptsUnderWay,
@@ -92,6 +95,11 @@ export function createUptake(options: UptakeOptions): Uptake {
           return where satisfies never;
       }
     };
+
+  const bySignal =
+    (reload: SignalReload, send: Signaller): Job<Attempt> =>
+    async ({ pod }, signal) =>
+      await send(pod.uid, reload, signal);
 
   const overTls =
     (volume: OpenVolume, { port, serverName }: Probe): Job<Finding> =>
@@ -158,7 +166,11 @@ export function createUptake(options: UptakeOptions): Uptake {
         report,
       });
 
-    const tellers = reload?.http === undefined ? [] : [['http', teller('http', overHttp(reload.http))] as const];
+    const send = reload?.signal === undefined ? undefined : signaller && bySignal(reload.signal, signaller);
+    const tellers = [
+      ...(reload?.http === undefined ? [] : [['http', teller('http', overHttp(reload.http))] as const]),
+      ...(reload?.signal === undefined ? [] : [['signal', teller('signal', send ?? switchedOff)] as const]),
+    ];
     const steps: ReadonlyMap<Step, (generation: string) => void> = new Map([
       ...(reload?.touch === undefined ? [] : [['touch', touched] as const]),
       ...tellers.map(([way, { due }]) => [way, due] as const),
@@ -174,6 +186,10 @@ export function createUptake(options: UptakeOptions): Uptake {
       const known = [...steps].filter(([step]) => done[step] !== undefined);
       if (known.length < steps.size) {
         volume.saveUptake({ ...Object.fromEntries([...steps.keys()].map((step) => [step, present])), ...done });
+        // At once, and not when the first certificate is renewed.
+        if (reload?.signal !== undefined && done['signal'] === undefined && send === undefined) {
+          report(notReloaded('signal', 0, signalsAreOff, undefined));
+        }
       }
       for (const [step, carryOut] of known) {
         if (done[step] !== present) {
@@ -194,6 +210,9 @@ export function createUptake(options: UptakeOptions): Uptake {
     };
   };
 }
+
+const signalsAreOff = "the cluster's operator has not switched signals to pods on (reload-signals)";
+const switchedOff: Job<Attempt> = async () => ({ type: 'refused', detail: signalsAreOff });
 
 /** What is noted as done: a way of telling, or the look at what is served. */
 type Step = Way | 'probe';

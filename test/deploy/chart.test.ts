@@ -471,9 +471,12 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     }
   }
   const spec = podSpec(objects);
-  for (const field of ['hostPID', 'hostIPC', 'shareProcessNamespace']) {
+  for (const field of ['hostIPC', 'shareProcessNamespace']) {
     assert.equal(spec[field], undefined);
   }
+  // For signals to pods, and only where these are switched on.
+  const { reloadSignals } = configurationOf(objects).configuration;
+  assert.equal(spec['hostPID'], reloadSignals ? true : undefined);
   assert.equal(spec['automountServiceAccountToken'], false);
   assert.deepEqual(spec['securityContext'], {
     runAsUser: 0,
@@ -485,7 +488,10 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
   assert.deepEqual(agent.securityContext, {
     privileged: true,
     readOnlyRootFilesystem: true,
-    capabilities: { drop: ['ALL'], add: ['SYS_ADMIN', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'] },
+    capabilities: {
+      drop: ['ALL'],
+      add: ['SYS_ADMIN', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE', ...(reloadSignals ? ['KILL'] : [])],
+    },
   });
   // Privileged for this one, and for nothing else.
   assert.deepEqual(

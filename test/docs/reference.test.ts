@@ -34,7 +34,7 @@ test('the reference names every field of a source and every key type', () => {
   const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'];
   const keystores = ['keystorePath', 'truststorePath', 'passwordPath', 'password'];
   const access = ['layout', 'roots', 'expired', 'user', 'mode', 'defaultUser', 'defaultMode'];
-  const told = ['reload', 'touch', 'http', 'port', 'method', 'scheme', 'probe', 'serverName'];
+  const told = ['reload', 'touch', 'http', 'port', 'method', 'scheme', 'signal', 'process', 'probe', 'serverName'];
   for (const word of [...fields, ...names, ...paths, ...keystores, ...access, ...told, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);
   }

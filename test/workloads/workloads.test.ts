@@ -3,7 +3,7 @@
  * a handshake that fails in between; and each key type is taken, or refused, as the table says.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
@@ -15,11 +15,12 @@ import { makeDirectory } from '../support/directory.ts';
 import { type Exit, missingPrograms, type Owner, runProgram } from '../support/programs.ts';
 import { handshake, startPeer } from './counterpart.ts';
 import { createListings } from './languages.ts';
-import { columns, filesOf, rowOf, volumeSources, writeFiles } from './recipes.ts';
+import { columns, document, filesOf, rowOf, volumeSources, writeFiles } from './recipes.ts';
 import { createPostgresql, databaseUser, envoy, haproxy, nginx, redis } from './servers.ts';
 import { listening, type Served, type Sides, takes, type Workload } from './workload.ts';
 
-const workloads: readonly Workload[] = [nginx, haproxy, envoy, createPostgresql(), redis, ...createListings()];
+const servers: readonly Workload[] = [nginx, haproxy, envoy, createPostgresql(), redis];
+const workloads: readonly Workload[] = [...servers, ...createListings()];
 
 /** A signer whose certificates are due for a refresh within a minute, which it answers when the test wants it. */
 const turning = 'example.com/turning';
@@ -78,8 +79,13 @@ describe('docs/workloads.md', { timeout: 600_000 }, () => {
     onRefusal: (message) => void refusals.push(message),
   };
 
-  test('names the key types of Kubernetes in its table', () => {
+  test('names the key types of Kubernetes in its table, and each recipe at its beginning', () => {
     assert.deepEqual([...columns()].sort(), [...keyTypes].sort());
+    const titles = [...document.matchAll(/^\| \[([^\]]+)\]\(#/gm)].map(([, title]) => title);
+    assert.deepEqual(
+      titles,
+      workloads.map(({ title }) => title),
+    );
   });
 
   for (const workload of workloads) {
@@ -152,24 +158,77 @@ describe('docs/workloads.md', { timeout: 600_000 }, () => {
       Object.fromEntries(titles.map((title) => [title, byRuntime[title] ?? { code: 0, signal: null }])),
     );
   });
+
+  test('servers refuse a key that is another certificate’s, go on with what they had, and take the next set', async () => {
+    const directory = makeDirectory();
+    chmodSync(directory, 0o755);
+    const [first, other] = [sides.volumeOf('ECDSAP256'), sides.volumeOf('ECDSAP384')];
+    writeSet(directory, '..first', { key: first, chain: first });
+    writeSet(directory, '..mixed', { key: other, chain: first });
+    writeSet(directory, '..other', { key: other, chain: other });
+    swap(directory, '..first');
+    for (const file of ['credentials.pem', 'key.pem', 'chain.pem', 'trust-anchors.pem']) {
+      symlinkSync(join('..data', file), join(directory, file));
+    }
+    const running: { readonly title: string; readonly served: Served }[] = [];
+    for (const workload of servers.filter(({ needs }) => missingPrograms(...needs) === false)) {
+      const served = await workload.serve(owner, { volume: directory, directory: makeDirectory(), peerPort: 9 });
+      await listening(served, first);
+      running.push({ title: workload.title, served });
+    }
+    const serials = async (): Promise<readonly string[]> =>
+      await Promise.all(running.map(({ served: { port, protocol } }) => handshake(port, first, protocol)));
+    const before = new Set(await serials());
+    swap(directory, '..mixed');
+    for (const { served } of running) {
+      await served.program.said(/mismatch|inconsisten|unable to update TLS/i);
+    }
+    assert.deepEqual(new Set(await serials()), before);
+    swap(directory, '..other');
+    await until(
+      async () => (await serials()).every((serial) => !before.has(serial)),
+      'the other certificate to be served by all',
+    );
+  });
 });
+
+/** A set of files as the agent writes it, of the key of one volume and the chain of another. */
+function writeSet(
+  directory: string,
+  name: string,
+  { key, chain }: { readonly key: string; readonly chain: string },
+): void {
+  const [keyText, chainText] = [readFileSync(join(key, 'key.pem')), readFileSync(join(chain, 'chain.pem'))];
+  const set = join(directory, name);
+  mkdirSync(set);
+  const files = {
+    'key.pem': keyText,
+    'chain.pem': chainText,
+    'credentials.pem': Buffer.concat([keyText, chainText]),
+    'trust-anchors.pem': readFileSync(join(chain, 'trust-anchors.pem')),
+  };
+  for (const [file, bytes] of Object.entries(files)) {
+    writeFileSync(join(set, file), bytes, { mode: 0o640 });
+  }
+}
+
+function swap(directory: string, set: string): void {
+  symlinkSync(set, join(directory, '..data_tmp'));
+  renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+}
 
 test('the reload loop runs its command once a swap, and again when it fails', async (t) => {
   const directory = makeDirectory(t);
   writeFiles(filesOf('The reload loop'), directory, {});
-  const swap = (set: string): void => {
-    symlinkSync(set, join(directory, '..data_tmp'));
-    renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
-  };
   const tries = (): number => readFileSync(join(directory, 'tries'), 'utf8').length;
   writeFileSync(join(directory, 'tries'), '');
-  swap('..one');
+  swap(directory, '..one');
   // Says when it has looked for the first time: only then is a swap a swap.
   const command = `printf x >> ${directory}/tries && test "$(wc -c < ${directory}/tries)" -ge 3`;
   const loop = ['sh', '-x', join(directory, 'reload.sh'), directory, 'sh', '-c', command];
   const program = runProgram(t, loop, { env: { ...process.env, RELOAD_INTERVAL: '0.02' } });
   await program.said(/seen=\.\.one/);
-  swap('..two');
+  swap(directory, '..two');
   await program.said(/seen=\.\.two/);
   assert.equal(tries(), 3);
   // A few looks later nothing more has been run.

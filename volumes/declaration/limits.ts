@@ -7,6 +7,8 @@
 export const maxSourcesBytes = 64 * 1024;
 /** Bytes of the `reload` attribute, and of `probe`. */
 export const maxAttributeBytes = 4 * 1024;
+/** Characters of a process' name: Linux' TASK_COMM_LEN, without its end. */
+export const maxProcessNameLength = 15;
 /** Characters of the path that a reload asks for. */
 export const maxReloadPathLength = 1024;
 /** Sources in one volume. Kubernetes' own tests project 150. */

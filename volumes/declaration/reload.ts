@@ -5,7 +5,7 @@
 import type { Steps } from '../base/steps.ts';
 import { parseMapping, readPort } from './attribute.ts';
 import { type Fault, type Mapping, quote, readMapping, readString } from './fields.ts';
-import { maxReloadPathLength } from './limits.ts';
+import { maxProcessNameLength, maxReloadPathLength } from './limits.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 
 /** How programs of the pod are told of new files; at least one is set. */
@@ -13,7 +13,18 @@ export interface Reload {
   /** A file at the volume's top that names the set of files in place, and is written anew after each change. */
   readonly touch?: string;
   readonly http?: HttpReload;
+  readonly signal?: SignalReload;
 }
+
+/** A signal to processes of the pod, wherever in it they run. */
+export interface SignalReload {
+  /** The name that the kernel knows the process by (`ps -o comm`), 15 bytes at most. */
+  readonly process: string;
+  readonly signal: (typeof reloadSignals)[number];
+}
+
+/** Those by which programs are told to read their files again, and none that is meant to end one. The first is the default. */
+export const reloadSignals = ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** A request to the pod's own address. There is no field for a host: nobody else can be asked. */
 export interface HttpReload {
@@ -27,7 +38,7 @@ export interface HttpReload {
 /** The first of each is the default. */
 export const reloadMethods = ['POST', 'GET', 'PUT'] as const;
 export const reloadSchemes = ['http', 'https'] as const;
-const reloadFields = ['touch', 'http'] as const;
+const reloadFields = ['touch', 'http', 'signal'] as const;
 const httpFields = ['port', 'path', 'method', 'scheme'];
 
 /** @returns nothing when the attribute is absent or has faults */
@@ -42,7 +53,12 @@ export function* parseReload(text: string | undefined, faults: Fault[]): Steps<R
   }
   const touch = readTouch(readString(mapping, 'touch', 'reload', faults), faults);
   const http = readHttp(mapping.get('http') ?? undefined, faults);
-  return { ...(touch === undefined ? {} : { touch }), ...(http === undefined ? {} : { http }) };
+  const signal = readSignal(mapping.get('signal') ?? undefined, faults);
+  return {
+    ...(touch === undefined ? {} : { touch }),
+    ...(http === undefined ? {} : { http }),
+    ...(signal === undefined ? {} : { signal }),
+  };
 }
 
 /** What else the volume writes than the files of its sources. */
@@ -88,6 +104,21 @@ function readHttp(value: unknown, faults: Fault[]): HttpReload | undefined {
   return port === undefined || path === undefined ? undefined : { port, path, method, scheme };
 }
 
+function readSignal(value: unknown, faults: Fault[]): SignalReload | undefined {
+  const field = 'reload.signal';
+  const mapping = value === undefined ? undefined : readMapping(value, field, ['process', 'signal'], faults);
+  if (mapping === undefined) {
+    return undefined;
+  }
+  const process = readString(mapping, 'process', field, faults);
+  if (process === undefined || !isProcessName(process)) {
+    const message = `must be a process' name as \`ps -o comm\` shows it, like "nginx": at most ${maxProcessNameLength} printable ASCII characters without "/" and blanks`;
+    faults.push({ field: `${field}.process`, message });
+  }
+  const signal = readOneOf(mapping, 'signal', field, reloadSignals, faults);
+  return process === undefined ? undefined : { process, signal };
+}
+
 function readOneOf<Name extends string>(
   mapping: Mapping,
   name: string,
@@ -106,4 +137,9 @@ function readOneOf<Name extends string>(
 /** What may stand in a request line as it is: no blank or line end begins another header, and no "#" means nothing to a server. */
 export function isHttpPath(text: string): boolean {
   return text.length <= maxReloadPathLength && /^\/[!$-~]*$/.test(text);
+}
+
+/** What the kernel keeps of a program's name. A path is no name: a file of the pod's is not read for its process ID. */
+export function isProcessName(text: string): boolean {
+  return text.length <= maxProcessNameLength && /^[!-.0-~]+$/.test(text);
 }

@@ -2,7 +2,16 @@
 import { isPort } from '../declaration/attribute.ts';
 import { checkPath } from '../declaration/paths.ts';
 import { isServerName, type Probe } from '../declaration/probe.ts';
-import { type HttpReload, isHttpPath, type Reload, reloadMethods, reloadSchemes } from '../declaration/reload.ts';
+import {
+  type HttpReload,
+  isHttpPath,
+  isProcessName,
+  type Reload,
+  reloadMethods,
+  reloadSchemes,
+  reloadSignals,
+  type SignalReload,
+} from '../declaration/reload.ts';
 import { type Fields, id, part, text } from './json-fields.ts';
 
 /** @throws TypeError that says what is wrong. */
@@ -11,6 +20,7 @@ export function decodeReload(value: Fields): Reload {
   return {
     ...(touch === undefined ? {} : { touch: touchedName(touch) }),
     ...(value['http'] === undefined ? {} : { http: httpReload(part(value, 'http')) }),
+    ...(value['signal'] === undefined ? {} : { signal: signalReload(part(value, 'signal')) }),
   };
 }
 
@@ -45,6 +55,14 @@ function httpReload(value: Fields): HttpReload {
     method: oneOf(value, 'method', reloadMethods),
     scheme: oneOf(value, 'scheme', reloadSchemes),
   };
+}
+
+function signalReload(value: Fields): SignalReload {
+  const process = text(value, 'process');
+  if (!isProcessName(process)) {
+    throw new TypeError("reload.signal.process is no process' name");
+  }
+  return { process, signal: oneOf(value, 'signal', reloadSignals) };
 }
 
 function portIn(value: Fields): number {

@@ -50,7 +50,7 @@ const logFields = {
   version: 'version of the agent',
   state: 'state of a component, in one word',
   count: 'number of things',
-  way: 'how a program is told of new files: touch, http',
+  way: 'how a program is told of new files: touch, http, signal',
   attempts: 'number of attempts so far',
 } as const;
 

@@ -198,7 +198,7 @@ export const metricTable = {
   reloads: {
     name: 'podcert_agent_reloads_total',
     kind: 'counter',
-    help: 'Attempts to tell a program of new files, by way (touch, http): done, failed (and tried again), given_up (until the next change).',
+    help: 'Attempts to tell a program of new files, by way (touch, http, signal): done, failed (and tried again), given_up (until the next change).',
     labels: ['way', 'outcome'],
   },
   watchRestarts: {

@@ -177,7 +177,7 @@ function notReloaded(notice: Notice & { readonly type: 'notReloaded' }): EventTe
   const { volume, way, attempts, detail, retryAt } = notice;
   return retryAt === undefined
     ? warning('NotReloaded', [
-        `volume ${JSON.stringify(volume.volumeName)}: the pod could not be told of the new files in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}:`,
+        `volume ${JSON.stringify(volume.volumeName)}: ${attempts === 0 ? 'the pod cannot be told of new files' : `the pod could not be told of the new files in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}`}:`,
         `${quote(detail)} The files are in place; a program that does not look at them goes on with those before.`,
         `Compare reload.${way} in the volume's attributes with what the program takes, and tell it by hand for now.`,
         'The agent tries again after the next change.',

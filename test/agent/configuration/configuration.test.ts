@@ -47,6 +47,7 @@ describe('the configuration', () => {
       issuers: [],
       trustDomain: 'cluster.local',
       followSuggestedKeyType: false,
+      reloadSignals: false,
       logLevel: 'info',
       logFormat: 'auto',
       metricsAddress: { host: '127.0.0.1', port: 9808 },
@@ -85,6 +86,7 @@ describe('the configuration', () => {
       ...[
         '--max-concurrent-rsa=2',
         '--follow-suggested-key-type',
+        '--reload-signals',
         '--trust-domain=mesh.example',
         '--log-level=debug',
         '--log-format=text',
@@ -114,6 +116,7 @@ describe('the configuration', () => {
       issuers: [],
       trustDomain: 'mesh.example',
       followSuggestedKeyType: true,
+      reloadSignals: true,
       logLevel: 'debug',
       logFormat: 'text',
       metricsAddress: { host: '::1', port: 0 },

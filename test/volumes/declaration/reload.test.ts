@@ -77,6 +77,28 @@ test('no request can name another host, another header or what is no port', () =
   }
 });
 
+test('a signal is for a process by its name, and none ends one', () => {
+  const named = parseDeclaration({ sources, reload: '{ signal: { process: nginx } }' });
+  assert.ok(named.ok, inspect(named));
+  assert.deepEqual(named.declaration.reload, { signal: { process: 'nginx', signal: 'SIGHUP' } });
+  const cases: readonly (readonly [object, RegExp])[] = [
+    [{}, /^reload\.signal\.process: must be a process' name/],
+    [{ process: '/run/nginx.pid' }, /^reload\.signal\.process: must be a process' name/],
+    [{ process: '' }, /^reload\.signal\.process: must be a process' name/],
+    [{ process: 'a b' }, /^reload\.signal\.process: must be a process' name/],
+    [{ process: 'a'.repeat(16) }, /^reload\.signal\.process: must be .* at most 15/],
+    [{ process: 4711 }, /^reload\.signal\.process: must be a string/],
+    [
+      { process: 'a', signal: 'SIGKILL' },
+      /^reload\.signal\.signal: must be one of SIGHUP, SIGUSR1, SIGUSR2, not "SIGKILL"/,
+    ],
+    [{ process: 'a', pod: 'b' }, /^reload\.signal\.pod: unknown field/],
+  ];
+  for (const [signal, expected] of cases) {
+    assert.match(faultsOf({ reload: JSON.stringify({ signal }) })[0] ?? '', expected, inspect(signal));
+  }
+});
+
 const certificate = `[{ podCertificate: { signerName: example.com/mesh, keyType: ED25519, credentialBundlePath: tls.pem } }]`;
 
 test('a probe names a port and perhaps a server, and nothing else', () => {

@@ -258,6 +258,7 @@ const wholeDeclaration: VolumeDeclaration = {
   reload: {
     touch: 'generation',
     http: { port: 8080, path: '/-/reload', method: 'POST', scheme: 'http' },
+    signal: { process: 'nginx', signal: 'SIGHUP' },
   },
   probe: { port: 8443, serverName: 'web.shop.svc' },
 };

@@ -91,6 +91,7 @@ trustDomain: {{ .Values.trustDomain | quote }}
 startupTaint: {{ .Values.startupTaint.key | quote }}
 {{- end }}
 podMetrics: {{ .Values.metrics.perPod }}
+reloadSignals: {{ .Values.reloadSignals }}
 volumeCondition: {{ .Values.volumeCondition }}
 {{- end }}
 

@@ -547,6 +547,23 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    notice: { volume, type: 'notReloaded', way: 'signal', attempts: 0, detail: 'switched off' },
+    line: {
+      level: 'warn',
+      message: 'program could not be told of new files',
+      volumeId: 'csi-1',
+      way: 'signal',
+      attempts: 0,
+      detail: 'switched off',
+    },
+    series: ['reloads_total{way="signal",outcome="given_up"} 1'],
+    event: [
+      'Warning',
+      'NotReloaded',
+      /^volume "mtls": the pod cannot be told of new files: switched off\. The files are/,
+    ],
+  },
+  {
     notice: { volume, type: 'unusable', reason: 'volume.json is unusable' },
     line: {
       level: 'error',
