@@ -148,6 +148,22 @@ describe('a chain leads to an anchor', () => {
     assert.equal(verifiesAgainst([leaf, low], strangers(mostAnchorsCompared + 1), now), undefined);
   });
 
+  it('of a name of any length, and not to one of another long name', async () => {
+    const long = (end: string): string => `CN=${'long '.repeat(200)}${end}`;
+    const [root, other] = await Promise.all([makeHolder(long('one')), makeHolder(long('two'))]);
+    const below = await certify(holders.low, root);
+    assert.equal(
+      verifiesAgainst([leaf, below], [await certify(root, root)], now),
+      true,
+      'the chain leads to no anchor',
+    );
+    assert.equal(
+      verifiesAgainst([leaf, below], [await certify(other, other)], now),
+      false,
+      'the chain leads to an anchor',
+    );
+  });
+
   it('not to a namesake with another key', async () => {
     const namesake = await makeHolder('CN=one');
     assert.equal(
