@@ -11,20 +11,22 @@ import { nameOf } from './certificate-names.ts';
 import { type Judged, judgeOrder, judgePath } from './chain-findings.ts';
 import type { AuthorityFile, Chain, KeyFile } from './credentials.ts';
 import type { Finding, Say } from './finding.ts';
+import { judgeKeystores } from './keystore-findings.ts';
 
 /** A refresh begins ten minutes before notAfter at the latest, by the API's rule, and takes seconds. */
 const lateMs = 5 * 60_000;
 
 /** @param now milliseconds since the epoch */
 export function judge(contents: Judged, now: number): readonly Finding[] {
-  const { keys, chains, intermediates, anchors, empty, faults } = contents;
+  const { keys, chains, intermediates, anchors, keystores, empty, faults } = contents;
   const unread = faults.map(({ path, reason }): Finding => ({ level: 'fail', path, message: reason }));
-  if (keys.length === 0 && chains.length === 0 && anchors.length === 0) {
+  if (keys.length === 0 && chains.length === 0 && anchors.length === 0 && keystores.length === 0) {
     return [...unread, { level: 'fail', message: 'no key, no certificate and no trust anchor was found' }];
   }
   return [
     ...unread,
     ...judgeMissing(contents),
+    ...judgeKeystores(contents),
     ...keys.flatMap((key) => judgeKey(key, chains)),
     ...distinctChains(chains).flatMap((chain) => judgeChain(chain, contents, now)),
     ...judgeCopies(chains),

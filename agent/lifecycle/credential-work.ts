@@ -8,6 +8,7 @@
 import { messageOf } from '../../volumes/base/errors.ts';
 import type { OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
+import { wantsAnchors } from '../../volumes/declaration/pod-certificate.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
@@ -117,12 +118,12 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
       assertStillPending(requestName);
       noteAddresses(requestName, identity);
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
+      const { maxExpirationSeconds, userAnnotations, names } = source;
       const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
-        ...(caPath === undefined ? {} : { wantsAnchors: true }),
+        ...(wantsAnchors(source) ? { wantsAnchors: true } : {}),
       };
       await issuer.submit({ ...order, ...wish }, key, signal);
       return { type: 'submitted', requestName };
@@ -193,7 +194,7 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     let key: PrivateKey | undefined;
     try {
       key = pendingKey(callOptions());
-      const answer = issuer.verify(outcome, key.spki, clock.now(), source.caPath !== undefined);
+      const answer = issuer.verify(outcome, key.spki, clock.now(), wantsAnchors(source));
       return { type: 'accepted', answer: { ...answer, ...addressesAsked() } };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };

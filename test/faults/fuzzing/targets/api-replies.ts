@@ -165,7 +165,10 @@ function sift(bytes: Buffer, shape: Shape, pieceBytes = bytes.length) {
   let fault: string | undefined;
   try {
     for (let from = 0; from < bytes.length; from += pieceBytes) {
-      sieve.take(bytes.subarray(from, from + pieceBytes));
+      const piece = bytes.subarray(from, from + pieceBytes);
+      for (let taken = 0; taken < piece.length; ) {
+        taken = sieve.take(piece, taken);
+      }
     }
     sieve.end();
   } catch (error) {
