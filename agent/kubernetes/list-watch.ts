@@ -14,6 +14,7 @@ import { apiFailureOf, frameError } from './failure.ts';
 import { createLiveCopy, type LiveCopy } from './live-copy.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
 import { describeCall } from './paths.ts';
+import { isOlder } from './resource-version.ts';
 import { type Decoder, decodeWatchEvent, frameShape, outlineOf, pageDecoder, readStatus } from './schemas.ts';
 import { longestPauseMs } from './throttle.ts';
 import { TimeLimitError } from './transport.ts';
@@ -84,6 +85,12 @@ export interface ListWatchOptions<T> {
 /** Watches shorter than this that brought nothing count as failures: a server that hangs up at once is not asked in a loop. */
 const shortestWatchMs = 1_000;
 
+/**
+ * A list that is older than what was seen comes from a server that is behind: it lacks what was made since, which would count as
+ * deleted. After so many, over some ten seconds, the server is believed: its data may have been restored from a backup.
+ */
+const mostStaleLists = 6;
+
 /** A first issuance waits for its watch. */
 const priority = 'first';
 
@@ -104,6 +111,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   });
   /** Where the next watch begins; undefined: list first. */
   let resourceVersion: string | undefined;
+  /** The newest state that was seen, and how many lists in a row were older. */
+  let newest = '';
+  let staleLists = 0;
   /** False for one list after a continue token has expired. */
   let inPages = true;
   /** Failures in a row. */
@@ -171,6 +181,13 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
+    if (isOlder(version, newest) && staleLists < mostStaleLists) {
+      staleLists += 1;
+      const message = `the list at resourceVersion ${version} is older than what was seen, ${newest}: the server is behind`;
+      throw new AgentError('Unavailable', message, { actor: 'nobody' });
+    }
+    staleLists = 0;
+    newest = version;
     resourceVersion = version;
     isTakingOver = true;
     await worker.carryOut(copy.replace(found), () => signal.throwIfAborted());
@@ -217,6 +234,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   function accept(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', sent: unknown): void {
     resourceVersion = outlineOf(sent).resourceVersion ?? resourceVersion;
+    newest = resourceVersion ?? newest;
     if (type === 'BOOKMARK') {
       return;
     }

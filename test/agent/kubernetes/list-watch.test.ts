@@ -5,6 +5,7 @@ import type { FinishedCall } from '../../../agent/base/call.ts';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from '../../../agent/kubernetes/list-watch.ts';
 import type { ListWatchEvent } from '../../../agent/kubernetes/live-copy.ts';
+import { isOlder } from '../../../agent/kubernetes/resource-version.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
 import { eventOf, until, withinBound } from '../../support/bounded.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -227,6 +228,53 @@ test('a 410 in a watch leads to a new list that tells only the differences', asy
     'added replaced',
     'synced',
   ]);
+});
+
+test('a list that is older than what was seen takes nothing away, until the server stays with it', async (t) => {
+  let lists = 0;
+  const stale = { count: 2 };
+  const subject = await start(t, ({ query, response }) => {
+    if (query.get('watch')) {
+      openWatch(response);
+      if (query.get('resourceVersion') === '9') {
+        sendEvent(response, 'ADDED', thing('made', 10));
+      }
+      sendEvent(response, 'ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' });
+      return;
+    }
+    lists += 1;
+    const isStale = lists > 1 && lists <= 1 + stale.count;
+    sendList(response, isStale ? 9 : 8 + lists, [
+      thing('old', 1),
+      ...(lists === 1 || isStale ? [] : [thing('made', 10)]),
+    ]);
+  });
+  await until(() => lists > 4, 'lists after the stale ones');
+  assert.deepEqual(subject.events.slice(0, 3), ['added old', 'synced', 'added made']);
+  assert.ok(!subject.events.includes('deleted made'), 'a list from before it was made takes it away');
+  assert.ok(
+    subject.errors.some(({ message }) => /9 is older than what was seen, 10/.test(message)),
+    'nobody is told',
+  );
+  // From a backup: this server will never know of what was made since.
+  stale.count = Number.POSITIVE_INFINITY;
+  await subject.told('deleted made');
+});
+
+test('which resourceVersion is older is said of numbers of any length, and of nothing else', () => {
+  assert.deepEqual(
+    [
+      isOlder('9', '10'),
+      isOlder('10', '9'),
+      isOlder('10', '10'),
+      isOlder('99999999999999999998', '99999999999999999999'),
+    ],
+    [true, false, false, true],
+  );
+  assert.deepEqual(
+    [isOlder('', '10'), isOlder('9', ''), isOlder('0', '5'), isOlder('abc', 'abd')],
+    [false, false, false, false],
+  );
 });
 
 test('a 410 as the answer to a watch leads to a new list', async (t) => {
