@@ -30,6 +30,8 @@ import type { Clock } from './time/clock.ts';
 import { createMonotonicClock } from './time/monotonic-clock.ts';
 import { createSystemClock } from './time/system-clock.ts';
 import { withExpiry } from './trust/expiry.ts';
+import { createSignaller } from './uptake/processes.ts';
+import { createUptake } from './uptake/uptake.ts';
 
 export interface AgentOptions {
   readonly configuration: AgentConfiguration;
@@ -92,7 +94,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
   });
   const { client, skew } = api;
-  const registration = registrationOf(options);
+  const registration = registrationOf(options, () => api.startupTaint?.registered());
   let csi: CsiServer | undefined;
   const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
@@ -110,6 +112,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     credentials: manager.credentials,
     volumes: manager.count,
     anchorWaits: () => manager.describe().flatMap(({ waitsForAnchorsSince }) => waitsForAnchorsSince ?? []),
+    served: () => manager.describe().flatMap(({ served }) => served?.state ?? []),
     unusableVolumes: manager.unusable,
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
@@ -126,7 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     closers.add(() => watching.close());
     await csi.start();
     closers.add(async () => registration?.stop());
-    await registration?.start();
+    await (registration === undefined ? api.startupTaint?.registered() : registration.start());
     return { observeAddress: endpoint?.address, stop: closers.close };
   } catch (error) {
     await closers.close();
@@ -134,13 +137,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-function registrationOf({ configuration, log }: AgentOptions): Registration | undefined {
+function registrationOf({ configuration, log }: AgentOptions, onRegistered: () => void): Registration | undefined {
   const { registrationDir: directory, driverName, csiSocket: endpoint } = configuration;
-  return directory === undefined ? undefined : createRegistration({ directory, driverName, endpoint, log });
+  return directory === undefined
+    ? undefined
+    : createRegistration({ directory, driverName, endpoint, log, onRegistered });
 }
 
 function healthOf(
-  { requests, preflight }: ApiSide,
+  { requests, preflight, startupTaint }: ApiSide,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
@@ -155,6 +160,7 @@ function healthOf(
         watchCheck(requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
+        ...(startupTaint === undefined ? [] : [startupTaint.check()]),
       ];
     },
   };
@@ -184,12 +190,15 @@ function createManager(
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
   const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
+  const onFault = (error: unknown, what: string): void => log.error(what, { error });
+  const pods = createPodDirectory({ client, nodeName, clock: monotonic });
+  const signals = configuration.reloadSignals ? { signaller: createSignaller() } : {};
   return createVolumeManager({
     clock,
     keys,
     trust: withExpiry(trust, clock),
     leadsToAnchor: verifiesAgainst,
-    pods: createPodDirectory({ client, nodeName, clock: monotonic }),
+    pods,
     nodePods: api.nodePods,
     ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
     issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
@@ -200,7 +209,8 @@ function createManager(
     followSuggestedKeyType: () => settings.current().followSuggestedKeyType,
     ready: health.canServe,
     hindrance: issuers.hindrance,
-    onFault: (error, what) => log.error(what, { error }),
+    uptake: createUptake({ clock, random: Math.random, pods, onFault, ...signals }),
+    onFault,
   });
 }
 
@@ -209,12 +219,13 @@ async function claimNode(
   { configuration, log, version, closers }: SharedParts,
   manager: VolumeManager,
 ): Promise<CsiServer> {
-  const { csiSocket: socketPath, driverName, nodeName, publishTimeoutMs, shutdownGraceMs } = configuration;
+  const { csiSocket: socketPath, driverName, nodeName, volumeCondition } = configuration;
+  const { publishTimeoutMs, shutdownGraceMs } = configuration;
   if (configuration.volumeMode === 'tmpfs') {
     assertVolumesReachPods(configuration.kubeletRoot);
   }
   const names = { socketPath, driverName, version, nodeName };
-  const csi = createCsiServer({ ...names, driver: manager, log, publishTimeoutMs });
+  const csi = createCsiServer({ ...names, driver: manager, volumeCondition, log, publishTimeoutMs });
   await csi.claim();
   closers.add(async () => {
     const drained = csi.stop(shutdownGraceMs);

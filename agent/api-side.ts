@@ -31,6 +31,7 @@ import { createSkewMeter, type SkewMeter } from './observe/metrics/clock-skew.ts
 import type { Metrics } from './observe/metrics/metrics.ts';
 import { type Preflight, startPreflight } from './preflight.ts';
 import { raisesDoubt } from './readiness.ts';
+import { createStartupTaint, type StartupTaint } from './startup-taint.ts';
 import type { Clock } from './time/clock.ts';
 import { createTrustAnchors, type TrustAnchorService } from './trust/anchors.ts';
 
@@ -58,6 +59,8 @@ export interface ApiSide {
   readonly trust: TrustAnchorService;
   readonly events: EventRecorder;
   readonly preflight: Preflight;
+  /** Undefined where the agent has no taint to take off. */
+  readonly startupTaint: StartupTaint | undefined;
   readonly skew: SkewMeter;
   watches(): readonly WatchSnapshot[];
 }
@@ -101,6 +104,10 @@ export function openApiSide({
   };
   const preflight = startChecks(client, checkApis, nodeName, log, clock);
   closers.add(() => preflight.stop());
+  const { startupTaint: key } = configuration;
+  const startupTaint =
+    key === undefined ? undefined : createStartupTaint({ client, clock, nodeName, driverName, key, log });
+  closers.add(() => startupTaint?.stop());
   const onBlind = warnOnce(
     log,
     'the pods of this node cannot be watched; one that waits and is deleted may take minutes',
@@ -124,7 +131,10 @@ export function openApiSide({
     ),
     ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
   ];
-  return { client, discovery, requests, certificateApis, nodePods, trust, events, preflight, skew, watches };
+  return {
+    ...{ client, discovery, requests, certificateApis, nodePods, trust, events },
+    ...{ preflight, startupTaint, skew, watches },
+  };
 }
 
 function createClient(

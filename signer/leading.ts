@@ -170,7 +170,7 @@ async function answerRequest(
   const decision: Decision =
     authority === undefined
       ? noAuthority
-      : decidePodCertificateRequest(open.request, evidence, settings.policy, authority.notAfter, now());
+      : decidePodCertificateRequest(open.request, evidence, settings.policy, authority.lastLeafEnd, now());
   const fields = { namespace, request, pod: spec.podName, podUID: spec.podUID, signerName: spec.signerName };
   if (decision.type === 'wait' || authority === undefined) {
     return 'later';
@@ -207,7 +207,7 @@ async function answerSigningRequest(
   if (authority === undefined) {
     return 'later';
   }
-  const decision = decideSigningRequest(request, evidence, settings.policy, authority.notAfter, now());
+  const decision = decideSigningRequest(request, evidence, settings.policy, authority.lastLeafEnd, now());
   const fields = { namespace: about?.namespace, pod: about?.name, request: request.metadata.name };
   if (decision.type === 'wait') {
     return 'later';

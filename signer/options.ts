@@ -78,7 +78,8 @@ export const rows = {
   caLifetime: row({
     type: duration({ min: '24h', max: '87600h' }),
     default: '8760h',
-    description: 'Lifetime of a CA. Its successor is made and published after half of it, and signs after two thirds.',
+    description:
+      'Lifetime of a CA. Its successor is made and published after half of it, and signs after seven twelfths.',
   }),
   signingRequests: row({
     type: choice(['none', 'sign', 'approve']),

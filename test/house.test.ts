@@ -29,6 +29,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'agent/issuance': [...common, 'agent/kubernetes'],
   'agent/trust': [...common, 'agent/kubernetes'],
   'agent/lifecycle': ['agent/base', 'agent/time', 'volumes/base', 'volumes/declaration', 'volumes/csi/driver.ts'],
+  // It hears of volumes as the lifecycle does, and reports what came of telling their programs.
+  'agent/uptake': [...common, 'agent/lifecycle/uptake.ts'],
   'agent/observe': [
     'agent/kubernetes/schemas.ts',
     'agent/base',
@@ -37,11 +39,19 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'volumes/base',
     'volumes/declaration',
   ],
-  'agent/cli': ['agent/base', 'agent/time', 'volumes/base/errors.ts'],
+  // `inspect` opens keystores.
+  'agent/cli': [
+    'agent/base',
+    'agent/time',
+    'volumes/base/errors.ts',
+    'volumes/base/steps.ts',
+    'volumes/keystores/derivation.ts',
+  ],
   volumes: ['volumes'],
   'volumes/base': ['volumes/declaration'],
   'volumes/declaration': ['volumes/base/steps.ts'],
   'volumes/files': ['volumes/base', 'volumes/declaration'],
+  'volumes/keystores': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/state': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/mounts': ['volumes/base', 'volumes/declaration', 'volumes/files'],
   'volumes/csi': ['volumes/base', 'volumes/declaration', 'volumes/files', 'volumes/mounts'],

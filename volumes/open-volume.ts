@@ -3,15 +3,26 @@
  * every change, so that nothing is written where a volume used to be: below an unmounted tmpfs lies a disk.
  */
 
-import { toVolumeError } from './base/errors.ts';
+import { toVolumeError, VolumeError } from './base/errors.ts';
 import { atOnce, type Steps, type Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
+import { hasKeystores } from './declaration/keystore.ts';
 import type { Source } from './declaration/types.ts';
-import { carryOut, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
+import { carryOut, currentSet, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
 import { setAccess } from './files/files.ts';
+import { touch } from './files/generation.ts';
 import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
-import { type LayoutTools, layOut, type ProjectedFile, sourcePaths, volumeAccess } from './files/layout.ts';
+import {
+  type LayoutTools,
+  layOut,
+  type MadeFile,
+  type ProjectedFile,
+  sourcePaths,
+  type VolumeAccess,
+  volumeAccess,
+} from './files/layout.ts';
+import { keepPasswords, makeKeystores, withoutPasswords } from './keystores/make.ts';
 import { openState } from './state/state.ts';
 
 /** What a request takes beside the certificates of its answer. */
@@ -38,6 +49,8 @@ export interface OpenOptions {
   readonly withRoom: <Result>(bytes: number, entries: number, work: () => Promise<Result>) => Promise<Result>;
   /** Is given what clears away the set before the present one, for when its room is needed; undefined: there is none any more. */
   readonly onSpare: (clear: (() => void) | undefined) => void;
+  /** Makes keystores: a few at a time, each pod's in turn. */
+  readonly inKeystoreLine: <Result>(work: () => Promise<Result>) => Promise<Result>;
   /** Store the record, also where one is stored already. */
   readonly writeRecord: boolean;
 }
@@ -46,11 +59,12 @@ export interface OpenOptions {
  * Opens the volume whose root directory is `record.targetPath`, finishes what an interrupted run left half done, and
  * sets the root's mode and owner. @throws VolumeError
  */
-export async function openVolume(record: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
+export async function openVolume(asked: VolumeRecord, options: OpenOptions): Promise<OpenVolume> {
+  const record = withoutPasswords(asked);
   const root = record.targetPath;
   const access = volumeAccess(record.declaration, record.owner, options.setOwners);
   const { identity } = options;
-  const state = await prepare(record, access.directory, options);
+  const state = await prepare(asked, access, options);
 
   /** Every mounted tmpfs has its own device number, so a path that was unmounted or mounted over is another directory. */
   function isInPlace(): boolean {
@@ -92,6 +106,13 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     return yield* inRoot((held) => planChange(held, change));
   }
 
+  /** Whoever watches the file that tells of a change finds the change in place. */
+  function* writeFiles(held: string, plan: Plan): Steps<'written' | 'unchanged'> {
+    const result = yield* carryOut(held, plan);
+    touchIn(held, record, access, options.onProblem);
+    return result;
+  }
+
   /** Works in the volume that was opened, and in no other that was put in its place since. */
   const inRoot = <Result>(work: (held: string) => Steps<Result>): Steps<Result> =>
     holdVolumeInSteps(root, identity, work);
@@ -114,16 +135,34 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     return name === undefined || !isInPlace() ? undefined : carry(inRoot((held) => removeSet(held, name)));
   }
 
+  /** Before anything is looked at: this waits, and what is there may change meanwhile. */
+  async function keystoresOf(contents: ReadonlyMap<number, SourceContent>, secrets: Uint8Array[]) {
+    const made = new Map<number, readonly MadeFile[]>();
+    for (const [index, content] of contents) {
+      if (hasKeystores(source(index))) {
+        const carryOut = <Result>(steps: Steps<Result>) => options.worker.carryOut(steps, assertStillThere);
+        const make = (): Promise<readonly MadeFile[]> => {
+          assertStillThere();
+          return makeKeystores(source(index), content, { state: state.keystores, carryOut, secrets });
+        };
+        made.set(index, await options.inKeystoreLine(make));
+      }
+    }
+    return made;
+  }
+
   async function project(contents: ReadonlyMap<number, SourceContent>): Promise<'written' | 'unchanged'> {
     assertStillThere();
     const { worker, withRoom } = options;
     const secrets: Uint8Array[] = [];
     try {
-      const tools = { access, secrets, contentOf: createCertificatesContents() };
+      const made = await keystoresOf(contents, secrets);
+      const madeOf = (of: Source): readonly MadeFile[] => made.get(of.index) ?? [];
+      const tools = { access, secrets, contentOf: createCertificatesContents(), madeOf };
       const plan = await worker.carryOut(planInSteps(contents, tools), assertStillThere);
       const write = () =>
         worker.carryOut(
-          inRoot((held) => carryOut(held, plan)),
+          inRoot((held) => writeFiles(held, plan)),
           assertStillThere,
         );
       if (plan.isSame) {
@@ -176,6 +215,9 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
     trust: ifThere(state.trust),
     // Where the request and its answer were there is room for one more of the file.
     saveTrust: ifThere(state.saveTrust),
+    generation: ifThere(() => holdVolume(root, identity, currentSet)),
+    uptake: ifThere(state.uptake),
+    saveUptake: ifThere(state.saveUptake),
     isInPlace,
     isProjected: (index) => {
       const paths = sourcePaths(source(index));
@@ -185,7 +227,28 @@ export async function openVolume(record: VolumeRecord, options: OpenOptions): Pr
   };
 }
 
-async function prepare(record: VolumeRecord, directory: Parameters<typeof setAccess>[1], options: OpenOptions) {
+/** Where a privileged container keeps the file from being written, that is its own loss: the volume's files are in place. */
+function touchIn(
+  held: string,
+  { declaration, targetPath }: VolumeRecord,
+  { beside }: VolumeAccess,
+  onProblem: (problem: string) => void,
+): void {
+  const name = declaration.reload?.touch;
+  if (name === undefined) {
+    return;
+  }
+  try {
+    touch(held, name, beside);
+  } catch (error) {
+    if (!(error instanceof VolumeError && error.code === 'Tampered')) {
+      throw error;
+    }
+    onProblem(error.message.replaceAll(held, targetPath));
+  }
+}
+
+async function prepare(record: VolumeRecord, access: VolumeAccess, options: OpenOptions) {
   const root = record.targetPath;
   const { identity } = options;
   try {
@@ -194,11 +257,13 @@ async function prepare(record: VolumeRecord, directory: Parameters<typeof setAcc
       state.writeRecord(record);
     }
     state.repair();
+    keepPasswords(record, state.keystores);
     await options.worker.carryOut(
       holdVolumeInSteps(root, identity, function* (held) {
         yield* repair(held);
+        touchIn(held, record, access, options.onProblem);
         // Last: until here only the agent can enter a fresh volume.
-        setAccess(`${held}/.`, directory);
+        setAccess(`${held}/.`, access.directory);
       }),
       () => undefined,
     );

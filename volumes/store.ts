@@ -16,6 +16,7 @@ import { makeDirectory } from './files/files.ts';
 import { type Identity, lstat } from './files/hold.ts';
 import { firstSizeBytes, stateRoomBytes } from './files/layout.ts';
 import { removeTree } from './files/remove.ts';
+import { withoutPasswords } from './keystores/make.ts';
 import { createBudget, sharesOf } from './mounts/budget.ts';
 import { maxEntryBytes } from './mounts/limits.ts';
 import { createMounts, type Mounts } from './mounts/mounts.ts';
@@ -48,6 +49,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
   const inTurn = createTurns();
   const worker = createWorker();
+  const keystoreTurns = createTurns();
   const budget = createBudget(sharesOf(options.memoryBytes ?? process.constrainedMemory()));
   const room = createRoom(budget, onProblem);
   let saidSwappable = false;
@@ -71,9 +73,11 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     return openVolume(record, {
       identity,
       worker,
-      withRoom: (bytes, entries, work) => withRoom(record, bytes, entries, work),
+      withRoom: (bytes, entries, work) => withRoom(record, identity, bytes, entries, work),
       onSpare: (clear) => room.onSpare(record, clear),
       inTurn: (work) => inTurn(record.targetPath, work),
+      // One of a pod's stands in the line of all at a time, so that many of one pod's are but one ahead of another's.
+      inKeystoreLine: (work) => keystoreTurns(`pod ${record.pod.uid}`, () => keystoreTurns('all', work)),
       isRemoved: () => mark.removed,
       setOwners: mounts !== undefined,
       now: options.now ?? Date.now,
@@ -85,6 +89,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   /** Lets a tmpfs grow for what is to be written, as far as its pod and the node have memory for it. A directory has no limits. */
   async function withRoom<Result>(
     record: VolumeRecord,
+    identity: Identity,
     bytes: number,
     entries: number,
     work: () => Promise<Result>,
@@ -94,7 +99,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     }
     const { sizeBytes, release } = await room.reserve(record, bytes + entries * maxEntryBytes);
     try {
-      await mounts.grow(record.targetPath, sizeBytes + stateRoomBytes(record.declaration));
+      await mounts.grow(record.targetPath, identity, sizeBytes + stateRoomBytes(record.declaration));
       return await work();
     } finally {
       release();
@@ -106,7 +111,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
     if (found.type === 'volume') {
-      return await open(record, found.identity, !isDeepStrictEqual(found.record, record));
+      return await open(record, found.identity, !isDeepStrictEqual(found.record, withoutPasswords(record)));
     }
     invalidate(record.targetPath);
     try {

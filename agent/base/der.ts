@@ -11,11 +11,15 @@ export interface Element {
   readonly content: Uint8Array;
 }
 
-/** The elements that follow each other in some bytes. @throws RangeError when that is not what the bytes are */
-export function elementsOf(bytes: Uint8Array): Element[] {
+/**
+ * The elements that follow each other in some bytes.
+ * @param most so many are read and no more: a megabyte holds half a million
+ * @throws RangeError when that is not what the bytes are
+ */
+export function elementsOf(bytes: Uint8Array, most = Number.POSITIVE_INFINITY): Element[] {
   const elements: Element[] = [];
   let position = 0;
-  while (position < bytes.length) {
+  while (position < bytes.length && elements.length < most) {
     const tag = byteAt(bytes, position);
     const { length, start } = lengthAt(bytes, position + 1);
     position = start + length;
@@ -62,14 +66,22 @@ export function contentOf(element: Element | undefined): Uint8Array {
 
 const versionTag = 0xa0;
 
+/** A version, the fields from the serial number to the public key, two unique identifiers and the extensions. */
+const mostFields = 10;
+
+/** The fields of a certificate's body, the version among them; what follows the extensions is left out. @throws RangeError */
+export function bodyFields(body: Uint8Array): Element[] {
+  return elementsOf(body, mostFields);
+}
+
 /**
  * The fields of an X.509 certificate's body from the serial number on, without the version that may come before: serial number,
  * algorithm, issuer, validity, subject, public key, and what follows (RFC 5280, section 4.1). @throws RangeError
  */
 export function certificateFields(der: Uint8Array): Element[] {
-  const [certificate] = elementsOf(der);
-  const [body] = elementsOf(contentOf(certificate));
-  return withoutVersion(elementsOf(contentOf(body)));
+  const [certificate] = elementsOf(der, 1);
+  const [body] = elementsOf(contentOf(certificate), 1);
+  return withoutVersion(bodyFields(contentOf(body)));
 }
 
 /** @param fields of a certificate's body */

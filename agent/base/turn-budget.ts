@@ -3,24 +3,33 @@
  * milliseconds waits for the next turn, in order.
  */
 
-/** Does work now, or in a later turn. Work that may throw deals with that itself. */
-export type TurnBudget = (work: () => void) => void;
+/**
+ * Does work now, or in a later turn. Work that comes in pieces returns true while there is more of it; no other is begun before it is
+ * done. Work that may throw deals with that itself.
+ */
+export type TurnBudget = (work: () => boolean) => void;
 
 /** What all work together may take of a turn, milliseconds; the last piece may exceed it. */
 const turnMs = 4;
 
 export function createTurnBudget(): TurnBudget {
-  const waiting: (() => void)[] = [];
+  const waiting: (() => boolean)[] = [];
   let spentMs = 0;
   let isTurnKnown = false;
 
-  function perform(work: () => void): void {
-    const startedAt = performance.now();
-    work();
-    spentMs += performance.now() - startedAt;
-    if (!isTurnKnown) {
-      isTurnKnown = true;
-      setImmediate(beginTurn);
+  /** @returns true when there is more of it than the turn has time for */
+  function perform(work: () => boolean): boolean {
+    for (;;) {
+      const startedAt = performance.now();
+      const isMore = work();
+      spentMs += performance.now() - startedAt;
+      if (!isTurnKnown) {
+        isTurnKnown = true;
+        setImmediate(beginTurn);
+      }
+      if (!isMore || spentMs >= turnMs) {
+        return isMore;
+      }
     }
   }
 
@@ -28,18 +37,18 @@ export function createTurnBudget(): TurnBudget {
     isTurnKnown = false;
     spentMs = 0;
     while (spentMs < turnMs) {
-      const work = waiting.shift();
+      const [work] = waiting;
       if (work === undefined) {
         return;
       }
-      perform(work);
+      if (!perform(work)) {
+        waiting.shift();
+      }
     }
   }
 
   return (work) => {
-    if (spentMs < turnMs && waiting.length === 0) {
-      perform(work);
-    } else {
+    if (spentMs >= turnMs || waiting.length > 0 || perform(work)) {
       waiting.push(work);
     }
   };

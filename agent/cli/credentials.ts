@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
+import { createOpener, type Opening, type Password, passwordIn } from './keystores.ts';
 import { type PemBlock, pemBlocks } from './pem-blocks.ts';
 import type { VolumeFile } from './volume-files.ts';
 
@@ -21,6 +22,14 @@ export interface Chain {
   readonly above: readonly X509Certificate[];
 }
 
+export interface Keystore {
+  readonly path: string;
+  /** How it was opened, and how many keys and certificates are in it. */
+  readonly opening:
+    | Exclude<Opening, { readonly type: 'opened' }>
+    | { readonly type: 'opened'; readonly passwordName: string; readonly keys: number; readonly certificates: number };
+}
+
 export interface Contents {
   readonly keys: readonly KeyFile[];
   readonly chains: readonly Chain[];
@@ -28,6 +37,10 @@ export interface Contents {
   readonly intermediates: readonly AuthorityFile[];
   /** Files with at least one self-signed authority: trust anchors. */
   readonly anchors: readonly AuthorityFile[];
+  /** PKCS#12 files. The keys and certificates of those that could be opened are among the others. */
+  readonly keystores: readonly Keystore[];
+  /** Files of one line beside keystores, which may be their passwords. */
+  readonly passwordFiles: readonly string[];
   /** Every file that was found. */
   readonly seen: readonly string[];
   /** Files that hold nothing at all, as that of an optional trust bundle that does not exist. */
@@ -41,13 +54,26 @@ export interface AuthorityFile {
   readonly certificates: readonly X509Certificate[];
 }
 
-export function readContents(files: readonly VolumeFile[]): Contents {
+/** @param known passwords that are in no file of the volume's */
+export function readContents(files: readonly VolumeFile[], known: readonly Password[] = []): Contents {
   const keys: KeyFile[] = [];
   const chains: Chain[] = [];
   const intermediates: AuthorityFile[] = [];
   const anchors: AuthorityFile[] = [];
   const empty: string[] = [];
   const faults: { path: string; reason: string }[] = [];
+  const keystores: Keystore[] = [];
+  const lines = files.flatMap((file) => {
+    const bytes = file.type === 'read' ? passwordIn(file.bytes) : undefined;
+    return bytes === undefined ? [] : [{ name: file.path, bytes }];
+  });
+  const open = createOpener([...lines, ...known]);
+  const opened = new Map(
+    files.flatMap((file) => (file.type === 'read' ? [[file.path, open(file.bytes)] as const] : [])),
+  );
+  const passwordFiles = [...opened.values()].some((opening) => opening !== undefined)
+    ? lines.map(({ name }) => name)
+    : [];
   for (const file of files) {
     if (file.type === 'unreadable') {
       faults.push({ path: file.path, reason: `cannot be read: ${file.reason}` });
@@ -58,7 +84,15 @@ export function readContents(files: readonly VolumeFile[]): Contents {
       empty.push(path);
       continue;
     }
-    const parts = readFile(file, (reason) => faults.push({ path, reason }));
+    if (passwordFiles.includes(path)) {
+      continue;
+    }
+    const opening = opened.get(path);
+    if (opening !== undefined) {
+      keystores.push({ path, opening: outcomeOf(opening) });
+    }
+    const fault = (reason: string) => faults.push({ path, reason });
+    const parts = opening === undefined ? readFile(file, fault) : readKeystore(opening, fault);
     keys.push(...parts.keys.map((key) => ({ file, key })));
     const [first, ...above] = parts.certificates;
     if (first === undefined) {
@@ -72,7 +106,43 @@ export function readContents(files: readonly VolumeFile[]): Contents {
       intermediates.push({ path, certificates: parts.certificates });
     }
   }
-  return { keys, chains, intermediates, anchors, seen: files.map(({ path }) => path), empty, faults };
+  return {
+    keys,
+    chains,
+    intermediates,
+    anchors,
+    keystores,
+    passwordFiles,
+    seen: files.map(({ path }) => path),
+    empty,
+    faults,
+  };
+}
+
+function outcomeOf(opening: Opening): Keystore['opening'] {
+  if (opening.type !== 'opened') {
+    return opening;
+  }
+  const { passwordName, contents } = opening;
+  return { type: 'opened', passwordName, keys: contents.keys.length, certificates: contents.certificates.length };
+}
+
+function readKeystore(opening: Opening, fault: (reason: string) => void) {
+  const keys: KeyObject[] = [];
+  const certificates: X509Certificate[] = [];
+  if (opening.type === 'opened') {
+    try {
+      certificates.push(...opening.contents.certificates.map((der) => new X509Certificate(der)));
+      keys.push(...opening.contents.keys.map((key) => createPrivateKey({ key, format: 'der', type: 'pkcs8' })));
+    } catch {
+      fault('a key or certificate in it cannot be understood');
+    } finally {
+      for (const key of opening.contents.keys) {
+        key.fill(0);
+      }
+    }
+  }
+  return { keys, certificates };
 }
 
 function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {

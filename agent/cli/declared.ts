@@ -38,7 +38,8 @@ function declared(sources: readonly Fields[]): Declared {
         return undefined;
       }
       const ofSigner = bundles.filter((bundle) => isOf(signerName, fieldsOf(bundle['select'])));
-      return [source['caPath'], ...ofSigner.map((bundle) => bundle['path'])].filter((each) => typeof each === 'string');
+      const anchors = [source, ...ofSigner].flatMap((each) => [each['caPath'], each['path'], each['truststorePath']]);
+      return anchors.filter((each) => typeof each === 'string');
     },
   };
 }

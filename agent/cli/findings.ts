@@ -4,26 +4,29 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { singleLine } from '../base/redact.ts';
+import { validityOf } from '../base/validity.ts';
 import { fromNow } from '../time/span-text.ts';
 import { secondsText } from '../time/time-text.ts';
 import { nameOf } from './certificate-names.ts';
 import { type Judged, judgeOrder, judgePath } from './chain-findings.ts';
 import type { AuthorityFile, Chain, KeyFile } from './credentials.ts';
 import type { Finding, Say } from './finding.ts';
+import { judgeKeystores } from './keystore-findings.ts';
 
 /** A refresh begins ten minutes before notAfter at the latest, by the API's rule, and takes seconds. */
 const lateMs = 5 * 60_000;
 
 /** @param now milliseconds since the epoch */
 export function judge(contents: Judged, now: number): readonly Finding[] {
-  const { keys, chains, intermediates, anchors, empty, faults } = contents;
+  const { keys, chains, intermediates, anchors, keystores, empty, faults } = contents;
   const unread = faults.map(({ path, reason }): Finding => ({ level: 'fail', path, message: reason }));
-  if (keys.length === 0 && chains.length === 0 && anchors.length === 0) {
+  if (keys.length === 0 && chains.length === 0 && anchors.length === 0 && keystores.length === 0) {
     return [...unread, { level: 'fail', message: 'no key, no certificate and no trust anchor was found' }];
   }
   return [
     ...unread,
     ...judgeMissing(contents),
+    ...judgeKeystores(contents),
     ...keys.flatMap((key) => judgeKey(key, chains)),
     ...distinctChains(chains).flatMap((chain) => judgeChain(chain, contents, now)),
     ...judgeCopies(chains),
@@ -93,13 +96,16 @@ function judgeChain(chain: Chain, contents: Judged, now: number): readonly Findi
     ...judgeOrder([leaf, ...above], say),
     ...judgePath(chain, contents),
     ...above
-      .filter(({ validToDate }) => validToDate.getTime() <= now)
+      .filter((authority) => validityOf(authority).notAfter <= now)
       .map((authority) => say('warn', `${nameOf(authority)} in the chain has expired`)),
   ];
 }
 
 function judgeDates(leaf: X509Certificate, path: string, now: number): Finding {
-  const [begin, end] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
+  const { notBefore: begin, notAfter: end } = validityOf(leaf);
+  if (Number.isNaN(begin) || Number.isNaN(end)) {
+    return { level: 'fail', path, message: 'the leaf has a date that cannot be read' };
+  }
   const told = (time: number): string => `${secondsText(time)} (${fromNow(time, now)})`;
   const until = told(end);
   if (now < begin) {
@@ -133,7 +139,7 @@ function judgeAnchors(file: AuthorityFile, now: number): readonly Finding[] {
   return [
     countOf(file, 'trust anchor'),
     ...certificates
-      .filter(({ validToDate }) => validToDate.getTime() <= now)
+      .filter((authority) => validityOf(authority).notAfter <= now)
       .map((anchor): Finding => ({ level: 'warn', path, message: `the trust anchor ${nameOf(anchor)} has expired` })),
   ];
 }

@@ -10,6 +10,7 @@ import { readContents } from './credentials.ts';
 import { readDeclared } from './declared.ts';
 import type { Finding } from './finding.ts';
 import { judge } from './findings.ts';
+import { statePasswords } from './keystores.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 import { readVolumeFiles } from './volume-files.ts';
 
@@ -45,8 +46,9 @@ function look(directory: string, anchorsPath: string | undefined, now: number): 
       ? undefined
       : readCertificateBlocks(readFileSync(anchorsPath, 'utf8')).map((der) => new X509Certificate(der));
   const files = readVolumeFiles(directory);
+  const passwords = statePasswords(directory);
   try {
-    const contents = readContents(files);
+    const contents = readContents(files, passwords);
     return judge(
       given === undefined
         ? { ...contents, declared: readDeclared(directory) }
@@ -58,6 +60,9 @@ function look(directory: string, anchorsPath: string | undefined, now: number): 
       if (file.type === 'read') {
         file.bytes.fill(0);
       }
+    }
+    for (const { bytes } of passwords) {
+      bytes.fill(0);
     }
   }
 }

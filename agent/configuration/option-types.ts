@@ -166,6 +166,29 @@ export function subdomain(options: { readonly maxLength: number }): OptionType<s
   });
 }
 
+const domain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+const taintKeyPattern = new RegExp(`^(?=.{1,253}/)${domain}/[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$`);
+/** Taints of Kubernetes' own say that a node must not be used, and are not the agent's to take off. */
+const kubernetesDomain = /(^|\.)(kubernetes|k8s)\.io\//;
+
+/** The key of a taint, with the domain of whoever uses it, or nothing. */
+export function taintKey(): OptionType<string | undefined> {
+  return textType({
+    placeholder: 'KEY',
+    accepts: 'a key with a domain that is not of Kubernetes, such as podcert.io/agent-not-ready, or nothing',
+    parse: (text) => {
+      if (text === '') {
+        return read(undefined);
+      }
+      return taintKeyPattern.test(text) && !kubernetesDomain.test(text)
+        ? read(text)
+        : fault(
+            `must be a key with a domain that is not of Kubernetes, such as podcert.io/agent-not-ready, not ${quoted(text)}`,
+          );
+    },
+  });
+}
+
 /** Rules that say which namespaces may ask which signers: a YAML list, on the command line as text. */
 export function allowList(): OptionType<AllowList> {
   return {

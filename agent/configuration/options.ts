@@ -15,6 +15,7 @@ import {
   type OptionType,
   quantity,
   subdomain,
+  taintKey,
   toggle,
 } from './option-types.ts';
 
@@ -103,6 +104,13 @@ export const options = {
     description: 'Do not register with the kubelet, for runs without one; registration-dir is then not used.',
     reloadable: false,
   }),
+  startupTaint: optional({
+    type: taintKey(),
+    default: '',
+    description:
+      'Key of a taint that is taken off this node once its CSINode object lists the driver, with a domain that is not of Kubernetes; empty: none.',
+    reloadable: false,
+  }),
   volumeMode: valued({
     type: choice(['tmpfs', 'directory']),
     default: 'tmpfs',
@@ -114,6 +122,13 @@ export const options = {
     type: duration({ min: '1s', max: '1h' }),
     default: '110s',
     description: 'How long a publish call waits for its files at most, if the caller sets no deadline.',
+    reloadable: false,
+  }),
+  volumeCondition: valued({
+    type: toggle(),
+    default: 'false',
+    description:
+      'Also tell kubelets before 1.37 whether volumes are well; every kubelet then asks for each volume, every minute or two.',
     reloadable: false,
   }),
   requestsPerSecond: valued({
@@ -166,6 +181,13 @@ export const options = {
     default: 'false',
     description: 'When a signer denies a key type and suggests another, ask again with the suggested one.',
     reloadable: true,
+  }),
+  reloadSignals: valued({
+    type: toggle(),
+    default: 'false',
+    description:
+      "Let volumes have processes of their own pod signalled after a change (reload.signal). Needs the node's processes in sight (hostPID) and CAP_KILL.",
+    reloadable: false,
   }),
   logLevel: valued({
     type: choice(logLevels),

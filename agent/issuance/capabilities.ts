@@ -13,7 +13,7 @@ export interface Capabilities {
   readonly keyTypes: readonly KeyType[];
   /** Whether the request carries names: those of the rule's template, and those that a pod asks for. */
   readonly names: boolean;
-  /** Whether trust anchors come with a certificate, for a source with a `caPath`. */
+  /** Whether trust anchors come with a certificate, for a source with a `caPath` or a `truststorePath`. */
   readonly anchors: boolean;
   /** Whether `userAnnotations` reach whoever issues. Elsewhere they are left out, since nobody is meant to read them. */
   readonly userAnnotations: boolean;
@@ -68,7 +68,7 @@ export function refuseWhatCannotBe(api: CertificateApi, { signerName, names, wan
   const { title, names: carriesNames, anchors } = capabilities[api];
   if (wantsAnchors === true && !anchors) {
     throw refusal(
-      `caPath: signer ${signerName} is asked by ${title}, which gives no trust anchors; take a clusterTrustBundle source`,
+      `caPath and truststorePath: signer ${signerName} is asked by ${title}, which gives no trust anchors; take a clusterTrustBundle source`,
     );
   }
   if (names !== undefined && !carriesNames) {

@@ -4,8 +4,9 @@
  *
  * https://www.rfc-editor.org/rfc/rfc5280#section-4.1
  */
-import { X509Certificate } from 'node:crypto';
+import { hash, X509Certificate } from 'node:crypto';
 import { certificateFields, contentOf, type Element, elementsOf } from '../base/der.ts';
+import { validityOf } from '../base/validity.ts';
 
 export interface Certificate {
   readonly der: Uint8Array;
@@ -14,7 +15,7 @@ export interface Certificate {
   readonly issuer: string;
   /** How many intermediates that are not self-issued may stand between this CA and the leaf (`pathLenConstraint`). */
   readonly longestPath: number;
-  /** Parsed when first asked for: of many trust anchors few are looked at. @throws when it is not X.509 */
+  /** Parsed when first asked for. @throws when it is not X.509 */
   readonly x509: () => X509Certificate;
 }
 
@@ -27,40 +28,60 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (certificate.x509().raw.length !== der.length) {
     throw new RangeError('bytes follow the certificate');
   }
-  return certificate;
+  // What cannot be read is found now.
+  const { issuer, longestPath } = certificate;
+  return { ...certificate, issuer, longestPath };
 }
 
-/** Reads names and path length only. @throws RangeError when the bytes are not DER in the shape of a certificate */
+/**
+ * Reads names and path length only, each when it is first asked for: of many trust anchors little is looked at.
+ * @throws RangeError when the bytes are not DER in the shape of a certificate, now or then
+ */
 export function outlineCertificate(der: Uint8Array): Certificate {
   const fields = certificateFields(der);
   const [, , issuer, , subject] = fields;
-  let parsed: X509Certificate | undefined;
+  const extensions = fields.find(({ tag }) => tag === tags.extensions);
+  const subjectKey = nameKey(contentOf(subject));
+  const issuerKey = once(() => nameKey(contentOf(issuer)));
+  const longestPath = once(() => longestPathIn(extensions));
   return {
     der,
-    issuer: nameKey(contentOf(issuer)),
-    subject: nameKey(contentOf(subject)),
-    longestPath: longestPathIn(fields.find(({ tag }) => tag === tags.extensions)),
-    x509: () => {
-      parsed ??= new X509Certificate(der);
-      return parsed;
+    subject: subjectKey,
+    get issuer() {
+      return issuerKey();
     },
+    get longestPath() {
+      return longestPath();
+    },
+    x509: once(() => new X509Certificate(der)),
+  };
+}
+
+function once<Result>(read: () => Result): () => Result {
+  let found: { readonly result: Result } | undefined;
+  return () => {
+    found ??= { result: read() };
+    return found.result;
   };
 }
 
 /** Why it may not issue certificates at a time (milliseconds since the epoch); undefined when it may. */
 export function whyNoIssuer(certificate: Certificate, at: number): string | undefined {
-  const { ca, validFromDate, validToDate } = certificate.x509();
-  if (!ca) {
+  const { notBefore, notAfter } = validityOf(certificate.x509());
+  if (!certificate.x509().ca) {
     return 'is no CA: it needs basicConstraints CA:TRUE and, where it has a keyUsage, keyCertSign in it';
   }
-  if (validFromDate.getTime() > at) {
-    return `is not valid before ${validFromDate.toISOString()}`;
+  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) {
+    return 'has a date that cannot be read';
   }
-  return isExpired(certificate, at) ? `expired at ${validToDate.toISOString()}` : undefined;
+  if (notBefore > at) {
+    return `is not valid before ${new Date(notBefore).toISOString()}`;
+  }
+  return isExpired(certificate, at) ? `expired at ${new Date(notAfter).toISOString()}` : undefined;
 }
 
 export function isExpired(certificate: Certificate, at: number): boolean {
-  return certificate.x509().validToDate.getTime() < at;
+  return validityOf(certificate.x509()).notAfter < at;
 }
 
 /** OpenSSL throws on a key or signature of a kind that it does not know: such a certificate proves nothing. */
@@ -80,7 +101,7 @@ function longestPathIn(extensions: Element | undefined): number {
   if (extensions === undefined) {
     return Number.POSITIVE_INFINITY;
   }
-  const [list] = elementsOf(extensions.content);
+  const [list] = elementsOf(extensions.content, 1);
   for (const extension of elementsOf(contentOf(list))) {
     const parts = elementsOf(extension.content);
     const value = parts.at(-1);
@@ -96,8 +117,14 @@ function longestPathIn(extensions: Element | undefined): number {
   return Number.POSITIVE_INFINITY;
 }
 
+/** Names that are longer, as nobody has, are compared byte by byte: a certificate may have tens of thousands of parts in its name. */
+const longestNameInParts = 512;
+
 /** The kinds of string that may spell one name differently are taken for one, and so are letter case and runs of spaces. */
 function nameKey(name: Uint8Array): string {
+  if (name.length > longestNameInParts) {
+    return hash('sha256', name);
+  }
   const sets = elementsOf(name).map(({ content }) =>
     elementsOf(content)
       .map((attribute) => {

@@ -11,6 +11,7 @@ import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
+import { validityOf } from '../base/validity.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
 import { type Certificate, isSignedBy, parseCertificate } from './certificate.ts';
 import { type Ascent, ascend, TooManySignatures } from './path.ts';
@@ -42,15 +43,14 @@ export function verifyChain(
     throw refusal('it holds no certificate');
   }
   checkKey(leaf, spki, sent.length);
-  const { serialNumber, subjectAltName = '', validFromDate, validToDate } = leaf.x509();
+  const { serialNumber, subjectAltName = '' } = leaf.x509();
   const certificates = checkPath(leaf, others, now);
   checkTimes(leaf, outcome, now);
   return {
     certificates: certificates.map(({ der }) => der),
     serialNumber: serialNumber.toUpperCase(),
     names: cut(subjectAltName, longestNames),
-    notBefore: validFromDate.getTime(),
-    notAfter: validToDate.getTime(),
+    ...validityOf(leaf.x509()),
     beginRefreshAt: outcome.beginRefreshAt,
   };
 }
@@ -133,8 +133,7 @@ function climb(leaf: Certificate, others: readonly Certificate[], now: number): 
 
 function checkTimes(leaf: Certificate, outcome: Outcome & { readonly type: 'issued' }, now: number): void {
   const { beginRefreshAt } = outcome;
-  const notBefore = leaf.x509().validFromDate.getTime();
-  const notAfter = leaf.x509().validToDate.getTime();
+  const { notBefore, notAfter } = validityOf(leaf.x509());
   checkAgreement('notBefore', outcome.notBefore, notBefore);
   checkAgreement('notAfter', outcome.notAfter, notAfter);
   if (!(notBefore < beginRefreshAt && beginRefreshAt < notAfter)) {

@@ -9,6 +9,7 @@ import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
+import { type Validity, validityOf } from '../base/validity.ts';
 import type { Condition, ObjectMeta } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { certificationRequestInfo } from './certification-request.ts';
@@ -119,16 +120,15 @@ export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdl
  */
 export function issuedOutcome(certificate: string, refreshAfter: number, ca?: string): Outcome {
   const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
-  const { notBefore, notAfter } = validityOf(certificateChain);
+  const { notBefore, notAfter } = leafValidity(certificateChain);
   const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
   const anchors = ca === undefined ? {} : { anchors: Buffer.from(ca, 'base64').toString('utf8') };
   return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt, ...anchors };
 }
 
-function validityOf(chain: string): { readonly notBefore: number; readonly notAfter: number } {
+function leafValidity(chain: string): Validity {
   try {
-    const { validFromDate, validToDate } = new X509Certificate(chain);
-    return { notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
+    return validityOf(new X509Certificate(chain));
   } catch {
     return { notBefore: Number.NaN, notAfter: Number.NaN };
   }

@@ -23,7 +23,9 @@ export function readIssuedAnchors(pem = ''): readonly Uint8Array[] {
   }
   const blocks = blocksOf(pem);
   if (blocks.length === 0) {
-    throw refusal('the issuer gives none (status.ca is empty), so a source for it cannot have a caPath');
+    throw refusal(
+      'the issuer gives none (status.ca is empty), so a source for it cannot have a caPath or a truststorePath',
+    );
   }
   if (blocks.length > mostAnchors) {
     throw refusal(`they are ${blocks.length} certificates, more than ${mostAnchors}`);

@@ -9,6 +9,7 @@
  * https://www.rfc-editor.org/rfc/rfc5280#section-6.1 https://www.rfc-editor.org/rfc/rfc8446#section-4.4.2
  */
 import type { KeyObject } from 'node:crypto';
+import { validityOf } from '../base/validity.ts';
 import {
   type Certificate,
   isExpired,
@@ -136,7 +137,8 @@ export function ascend(
   anchors: readonly Certificate[] = [],
 ): Ascent {
   const search: Search = {
-    at: Math.max(now, leaf.x509().validFromDate.getTime()),
+    // Of a leaf whose notBefore cannot be read others say what is wrong.
+    at: Math.max(now, validityOf(leaf.x509()).notBefore || now),
     sent: Map.groupBy(distinct(others, leaf), ({ subject }) => subject),
     anchors: Map.groupBy(anchors, ({ subject }) => subject),
     isSigned: createSignatureCheck(),

@@ -66,21 +66,26 @@ export function readFrames(
       });
     };
     watchIdle();
-    takeInTurns(reply, budget, (chunk) => {
+    takeInTurns(reply, budget, (chunk, from) => {
       lastByteAt = clock.now();
       try {
-        sieve.take(chunk);
-        return rest();
+        const end = sieve.take(chunk, from);
+        return { end, pause: rest() };
       } catch (fault) {
         // The parser's own message would quote the frame.
         reject(fault instanceof SyntaxError ? new Error('a frame of the watch is not JSON') : fault);
         reply.message.removeAllListeners('data');
         reply.destroy(new Error('the watch was given up'));
-        return undefined;
+        return { end: chunk.length };
       }
     });
     // In its turn: the last chunk may still wait for its own.
-    reply.message.on('end', () => budget(resolve));
+    reply.message.on('end', () =>
+      budget(() => {
+        resolve();
+        return false;
+      }),
+    );
     reply.message.on('error', reject);
     reply.message.on('close', () => {
       cancelIdle();

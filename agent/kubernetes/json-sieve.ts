@@ -3,10 +3,13 @@
  * becomes a value. Whoever may write an object may fill it with a hundred thousand labels or managed fields: to parse such an
  * object of 1.5 MiB as a whole holds the event loop up for more than a tenth of a second, and a page of them for a minute.
  *
- * It does not judge JSON: what is kept is handed to `JSON.parse`, which does; what is passed over need only be nested in order.
+ * Values are made as their bytes come, so that none is ever read as a whole: a text of 1 MiB may be 6 MiB of escapes. What is kept is
+ * held to the grammar of JSON; what is passed over need only be nested in order.
  *
  * https://www.rfc-editor.org/rfc/rfc8259
  */
+import { createSkipper, isBehindWord } from './json-skip.ts';
+import { createTextReader } from './json-text.ts';
 
 /** What is kept of a value: all of it; of an object the named members, of an array the same of each item. */
 export type Shape =
@@ -28,8 +31,12 @@ export interface SieveOptions {
 }
 
 export interface Sieve {
-  /** @throws RangeError for a value that is too long, SyntaxError for what is not JSON, and what the listeners throw */
-  take(chunk: Uint8Array): void;
+  /**
+   * Reads on until a value or an item was handed over: thousands of small ones may be in one chunk.
+   * @returns where it has to be gone on, or where the chunk ends
+   * @throws RangeError for a value that is too long, SyntaxError for what is not JSON, and what the listeners throw
+   */
+  take(chunk: Buffer, from: number): number;
   /** No more comes. @throws SyntaxError in the middle of a value */
   end(): void;
 }
@@ -40,38 +47,21 @@ export interface Sieve {
  */
 export const mostKeptValues = 16_384;
 
-/** A name that is longer is none that is kept. */
-const longestName = 128;
-
-const [quoteMark, backslash, comma, colon, lineFeed] = [0x22, 0x5c, 0x2c, 0x3a, 0x0a];
+const [quoteMark, comma, colon] = [0x22, 0x2c, 0x3a];
 const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
 const isBlank = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-
-type Kind = 'open' | 'close' | 'comma' | 'quote' | 'blank';
-
-/** Bytes that mean something outside of strings. */
-const kinds: readonly (Kind | undefined)[] = Array.from({ length: 256 }, (_, byte) =>
-  byte === openObject || byte === openArray
-    ? 'open'
-    : byte === closeObject || byte === closeArray
-      ? 'close'
-      : byte === comma
-        ? 'comma'
-        : byte === quoteMark
-          ? 'quote'
-          : isBlank(byte)
-            ? 'blank'
-            : undefined,
-);
+const isOpening = (byte: number): boolean => byte === openObject || byte === openArray;
+const isClosing = (byte: number): boolean => byte === closeObject || byte === closeArray;
 
 /** An object or array that is looked into. */
 interface Container {
-  readonly shape: Exclude<Shape, 'all'>;
-  /** Nothing of it is kept so far. */
-  isEmpty: boolean;
+  readonly shape: Shape;
+  readonly value: Record<string, unknown> | unknown[];
+  /** Of the member that is being read. */
+  name: string;
 }
 
-type Place = 'value' | 'name' | 'in name' | 'colon' | 'next' | 'kept' | 'passed over';
+type Place = 'value' | 'name' | 'in name' | 'colon' | 'next' | 'in text' | 'in word' | 'passed over';
 
 /** What a byte between values leads to; after a comma in a list it is a value. */
 const followers: Readonly<Partial<Record<Place, Readonly<Record<number, Place>>>>> = {
@@ -80,25 +70,15 @@ const followers: Readonly<Partial<Record<Place, Readonly<Record<number, Place>>>
   next: { [comma]: 'name' },
 };
 
-/** What has been kept so far, to be gone back to. */
-interface Mark {
-  readonly depth: number;
-  readonly parts: number;
-  readonly bytes: number;
-  readonly values: number;
-  readonly wasEmpty: boolean;
-}
-
 /** What is kept of a value at the top, or of an item apart. */
 interface Kept {
-  parts: Uint8Array[];
   bytes: number;
   values: number;
-  /** Where the outermost list or map begins that is being read. */
-  mark: Mark | undefined;
+  /** Where the outermost list or map begins that is being read, and what was kept before it. */
+  mark: { readonly depth: number; readonly bytes: number; readonly values: number } | undefined;
 }
 
-const nothing = (): Kept => ({ parts: [], bytes: 0, values: 0, mark: undefined });
+const nothing = (): Kept => ({ bytes: 0, values: 0, mark: undefined });
 
 export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions): Sieve {
   const stack: Container[] = [];
@@ -106,127 +86,114 @@ export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions):
   /** What is kept of the value around the item that is being read. */
   let around: Kept | undefined;
   let at: Place = 'value';
-  /** Within a value that is kept or passed over as it is: its depth, and whether a string is open in it. */
-  let depth = 0;
-  let isInString = false;
-  let isEscaped = false;
-  let name: number[] = [];
+  /** Whether the object or array may end here: not after a comma. */
+  let mayEnd = false;
+  let isHandedOver = false;
+  const text = createTextReader();
+  let word = '';
+  const skipper = createSkipper();
+  /** What takes the place of what is passed over. */
+  let substitute: unknown;
 
-  function keep(part: Uint8Array): void {
-    kept.parts.push(part);
-    kept.bytes += part.length;
+  function keep(bytes: number): void {
+    kept.bytes += bytes;
     if (kept.bytes > maxBytes) {
       throw new RangeError(`a value is longer than ${maxBytes} bytes`);
     }
   }
 
-  /** Counts values; too many are left out with the list or map that they are in. @returns false when that was done */
-  function count(more: number): boolean {
-    kept.values += more;
-    if (kept.values <= mostKeptValues) {
-      return true;
-    }
-    const { mark } = kept;
-    if (mark === undefined) {
-      // A value that no decoder has named the parts of.
-      return true;
-    }
-    depth += stack.length - mark.depth;
-    stack.length = mark.depth;
-    kept.parts.length = mark.parts;
-    kept = { parts: kept.parts, bytes: mark.bytes, values: mark.values, mark: undefined };
-    const container = stack.at(-1);
-    if (container !== undefined) {
-      container.isEmpty = mark.wasEmpty;
-    }
+  function passOver(depth: number, instead?: unknown): void {
     at = 'passed over';
+    substitute = instead;
+    skipper.begin(depth);
+  }
+
+  /** Counts a value; too many are left out with the list or map that they are in. @returns false when that was done */
+  function count(): boolean {
+    const { mark } = kept;
+    if (kept.values < mostKeptValues || mark === undefined) {
+      // Without a mark it is a value that no decoder has named the parts of.
+      kept.values += 1;
+      keep(1);
+      return true;
+    }
+    passOver(stack.length - mark.depth);
+    stack.length = mark.depth;
+    kept = { bytes: mark.bytes, values: mark.values, mark: undefined };
     return false;
   }
 
-  function isApart(container: Container | undefined): boolean {
-    return container !== undefined && 'items' in container.shape && container.shape.apart === true;
-  }
-
   /** What is to be kept of the value that begins here. */
-  function shapeHere(): Shape | undefined {
-    const container = stack.at(-1);
-    if (container === undefined) {
-      return shape;
-    }
-    return 'items' in container.shape
-      ? container.shape.items
-      : container.shape.members.get(String.fromCharCode(...name));
+  function shapeIn({ shape: around, name }: Container): Shape | undefined {
+    return around === 'all' ? around : 'items' in around ? around.items : around.members.get(name);
   }
 
-  /** @returns true when the byte opens something that is looked into */
+  /** @returns false when the byte belongs to what comes next */
   function begin(byte: number): boolean {
     const container = stack.at(-1);
-    const wanted = shapeHere();
-    depth = 0;
+    const wanted = container === undefined ? shape : shapeIn(container);
     if (wanted === undefined) {
-      at = 'passed over';
+      passOver(0);
       return false;
     }
     if (isApart(container)) {
       around = kept;
       kept = nothing();
-    } else if (container !== undefined) {
-      const isList = wanted === 'all' || 'items' in wanted;
-      if (isList && kept.mark === undefined && !(wanted !== 'all' && wanted.apart)) {
-        const { parts, bytes, values } = kept;
-        kept.mark = { depth: stack.length, parts: parts.length, bytes, values, wasEmpty: container.isEmpty };
-      }
-      const before = container.isEmpty ? '' : ',';
-      container.isEmpty = false;
-      keep(Buffer.from('items' in container.shape ? before : `${before}"${String.fromCharCode(...name)}":`, 'latin1'));
+    } else if (container !== undefined && kept.mark === undefined && isList(wanted)) {
+      kept.mark = { depth: stack.length, bytes: kept.bytes, values: kept.values };
     }
-    return enter(wanted, byte);
+    return count() && enter(wanted, byte);
   }
 
   function enter(wanted: Shape, byte: number): boolean {
-    const isContainer = byte === openObject || byte === openArray;
-    if (wanted === 'all' || !isContainer) {
-      at = 'kept';
-    } else if ('members' in wanted === (byte === openObject)) {
-      stack.push({ shape: wanted, isEmpty: true });
-      keep(Buffer.of(byte));
-      at = byte === openObject ? 'name' : 'value';
+    const isObject = byte === openObject;
+    if (byte === quoteMark) {
+      at = 'in text';
       return true;
-    } else {
-      // Of the wrong kind, which its decoder refuses.
-      keep(Buffer.from(byte === openObject ? '{}' : '[]'));
-      at = 'passed over';
     }
-    return false;
+    if (!isOpening(byte)) {
+      at = 'in word';
+      return false;
+    }
+    if (wanted !== 'all' && 'members' in wanted !== isObject) {
+      // Of the wrong kind, which its decoder refuses.
+      passOver(0, isObject ? {} : []);
+      return false;
+    }
+    stack.push({ shape: wanted, value: isObject ? {} : [], name: '' });
+    at = isObject ? 'name' : 'value';
+    mayEnd = true;
+    return true;
   }
 
-  /** A value has ended. */
-  function leave(): void {
-    at = 'next';
+  /** A value has ended; there is none when it was passed over. */
+  function leave(value: unknown): void {
     const container = stack.at(-1);
+    at = container === undefined ? 'value' : 'next';
+    mayEnd = true;
     if (kept.mark?.depth === stack.length) {
       kept.mark = undefined;
     }
     if (container === undefined) {
-      const whole = kept;
       kept = nothing();
-      at = 'value';
-      onValue(parsed(whole));
+      isHandedOver = true;
+      onValue(value);
     } else if (around !== undefined && isApart(container)) {
-      const item = kept;
       kept = around;
       around = undefined;
-      onItem?.(parsed(item));
+      isHandedOver = true;
+      onItem?.(value);
+    } else if (value !== undefined) {
+      put(container, value);
     }
   }
 
   function close(byte: number): void {
     const container = stack.pop();
-    if (container === undefined || 'members' in container.shape !== (byte === closeObject)) {
+    if (container === undefined || Array.isArray(container.value) !== (byte === closeArray)) {
       throw new SyntaxError('a bracket closes what was not opened');
     }
-    keep(Buffer.of(byte));
-    leave();
+    leave(container.value);
   }
 
   /** Looks at a byte between values. @returns false when it belongs to what comes next */
@@ -234,114 +201,90 @@ export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions):
     if (isBlank(byte)) {
       return true;
     }
-    const isEnd = byte === closeObject || byte === closeArray;
-    if (isEnd && stack.length > 0 && at !== 'colon') {
+    if (isClosing(byte) && mayEnd) {
       close(byte);
       return true;
     }
-    if (at === 'value' && !isEnd && byte !== comma && byte !== colon) {
-      return count(1) && begin(byte);
+    mayEnd = false;
+    if (at === 'value' && !isClosing(byte) && byte !== comma && byte !== colon) {
+      return begin(byte);
     }
     const next = followers[at]?.[byte];
     if (next === undefined) {
       throw new SyntaxError('a value, a name or a comma is missing');
     }
-    at = next;
-    if (next === 'in name') {
-      isInString = true;
-      name = [];
-    } else if (byte === comma && 'items' in (stack.at(-1)?.shape ?? {})) {
-      at = 'value';
-    }
+    at = byte === comma && Array.isArray(stack.at(-1)?.value) ? 'value' : next;
     return true;
   }
 
-  /** Reads on in a string. @returns behind its closing quotation mark, or where the chunk ends @throws SyntaxError */
-  function readString(chunk: Uint8Array, from: number): number {
-    for (let index = from; index < chunk.length; index += 1) {
-      const byte = chunk[index];
-      if (isEscaped) {
-        isEscaped = false;
-      } else if (byte === quoteMark) {
-        isInString = false;
-        return index + 1;
-      } else if (byte === backslash) {
-        isEscaped = true;
-      } else if (byte === lineFeed) {
-        // No string has one, and a frame of a watch that was cut off ends in one.
-        throw new SyntaxError('a string ends with its line');
-      }
-    }
-    return chunk.length;
-  }
-
-  function readName(chunk: Uint8Array, from: number): number {
-    const end = readString(chunk, from);
-    for (const byte of chunk.subarray(from, isInString ? end : end - 1)) {
-      if (name.length > longestName) {
-        break;
-      }
-      name.push(byte);
-    }
-    at = isInString ? 'in name' : 'colon';
-    return end;
-  }
-
-  /** Reads on in a value that is kept or passed over as it is. @returns where it ends, or the chunk does */
-  function readSpan(chunk: Uint8Array, from: number): number {
-    const { end, values, isWhole } = scan(chunk, from);
-    if (at === 'kept') {
-      keep(chunk.subarray(from, end));
-      // When it is left out, what is left of it, or of what it is in, is passed over.
-      if (!count(values) && depth > 0) {
-        return end;
-      }
-    }
-    if (isWhole) {
-      leave();
+  /** Reads on in a string. @returns where it ends, or the chunk does */
+  function readText(chunk: Buffer, from: number): number {
+    const end = text.take(chunk, from);
+    keep(end - from);
+    const whole = text.whole();
+    const container = stack.at(-1);
+    if (whole !== undefined && at === 'in name' && container !== undefined) {
+      container.name = whole;
+      at = 'colon';
+    } else if (whole !== undefined) {
+      leave(whole);
     }
     return end;
   }
 
-  function scan(chunk: Uint8Array, from: number): { end: number; values: number; isWhole: boolean } {
-    let values = 0;
-    for (let index = from; index < chunk.length; ) {
-      const wasInString = isInString;
-      const kind = wasInString ? undefined : kinds[chunk[index] ?? 0];
-      if (depth === 0 && (kind === 'close' || kind === 'comma' || kind === 'blank')) {
-        return { end: index, values, isWhole: true };
-      }
-      index = wasInString ? readString(chunk, index) : index + 1;
-      values += pass(kind);
-      if (depth === 0 && !isInString && (wasInString || kind === 'close')) {
-        return { end: index, values, isWhole: true };
-      }
+  function readWord(chunk: Buffer, from: number): number {
+    let end = from;
+    while (end < chunk.length && !isBehindWord(chunk[end] ?? 0)) {
+      end += 1;
     }
-    return { end: chunk.length, values, isWhole: false };
+    keep(end - from);
+    word += chunk.toString('latin1', from, end);
+    if (end < chunk.length) {
+      endWord();
+    }
+    return end;
   }
 
-  /** @returns how many values more there are */
-  function pass(kind: Kind | undefined): number {
-    isInString ||= kind === 'quote';
-    depth += kind === 'open' ? 1 : kind === 'close' ? -1 : 0;
-    return kind === 'open' || kind === 'comma' ? 1 : 0;
+  function endWord(): void {
+    const value: unknown = JSON.parse(word);
+    word = '';
+    leave(value);
+  }
+
+  function skip(chunk: Buffer, from: number): number {
+    const end = skipper.take(chunk, from);
+    if (skipper.isDone()) {
+      leave(substitute);
+    }
+    return end;
+  }
+
+  function read(chunk: Buffer, from: number): number {
+    switch (at) {
+      case 'passed over':
+        return skip(chunk, from);
+      case 'in text':
+      case 'in name':
+        return readText(chunk, from);
+      case 'in word':
+        return readWord(chunk, from);
+      default:
+        return step(chunk[from] ?? 0) ? from + 1 : from;
+    }
   }
 
   return {
-    take(chunk) {
-      for (let index = 0; index < chunk.length; ) {
-        if (at === 'kept' || at === 'passed over') {
-          index = readSpan(chunk, index);
-        } else if (at === 'in name') {
-          index = readName(chunk, index);
-        } else {
-          index += step(chunk[index] ?? 0) ? 1 : 0;
-        }
+    take(chunk, from) {
+      let index = from;
+      isHandedOver = false;
+      while (index < chunk.length && !isHandedOver) {
+        index = read(chunk, index);
       }
+      return index;
     },
     end() {
-      if (at === 'kept' && stack.length === 0 && depth === 0 && !isInString) {
-        leave();
+      if (at === 'in word' && stack.length === 0) {
+        endWord();
       }
       if (at !== 'value' || stack.length > 0) {
         throw new SyntaxError('the text ends in the middle of a value');
@@ -350,6 +293,26 @@ export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions):
   };
 }
 
-function parsed({ parts }: Kept): unknown {
-  return JSON.parse(Buffer.concat(parts).toString('utf8'));
+/** Whether the items are handed over by themselves. */
+function isApart(container: Container | undefined): boolean {
+  return container !== undefined && isListOfItemsApart(container.shape);
+}
+
+function isListOfItemsApart(shape: Shape): boolean {
+  return shape !== 'all' && 'items' in shape && shape.apart === true;
+}
+
+/** A list or map of any length, which may be left out. */
+function isList(shape: Shape): boolean {
+  return (shape === 'all' || 'items' in shape) && !isListOfItemsApart(shape);
+}
+
+function put({ value: around, name }: Container, value: unknown): void {
+  if (Array.isArray(around)) {
+    around.push(value);
+  } else if (name === '__proto__') {
+    Object.defineProperty(around, name, { value, configurable: true, enumerable: true, writable: true });
+  } else {
+    around[name] = value;
+  }
 }

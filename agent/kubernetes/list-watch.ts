@@ -4,6 +4,7 @@
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
+import { createWorker } from '../../volumes/base/steps.ts';
 import { AgentError, asAgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
@@ -34,6 +35,8 @@ export interface ListWatch<T extends KubernetesObject> extends Pick<LiveCopy<T>,
   /** Ends everything; no listener is called afterwards. */
   stop(): void;
   health(): ListWatchHealth;
+  /** True while a list is taken over, in steps: what is known is of two times then, until `synced` is told. */
+  isTakingOver(): boolean;
   /**
    * Lists numbered from 1: the one that began last, and the last one that was taken over; 0 for none. What existed when
    * list n began is in it, so what is absent once n is taken over has been deleted.
@@ -84,6 +87,9 @@ const shortestWatchMs = 1_000;
 /** A first issuance waits for its watch. */
 const priority = 'first';
 
+/** Takes lists over, of all collections together: thousands of objects may be told of. */
+const worker = createWorker();
+
 export function createListWatch<T extends KubernetesObject>(options: ListWatchOptions<T>): ListWatch<T> {
   const { client, path, decode, as = 'self', pageSize = 250, idleTimeoutMs = 70_000 } = options;
   const { keep: keepOf = (object: T): T | undefined => object } = options;
@@ -104,6 +110,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let failures = 0;
   let listsBegun = 0;
   let listTaken = 0;
+  let isTakingOver = false;
   let lastEventAt: number | undefined;
   let restarts = 0;
   let lastError: AgentError | undefined;
@@ -165,7 +172,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
     resourceVersion = version;
-    copy.replace(found);
+    isTakingOver = true;
+    await worker.carryOut(copy.replace(found), () => signal.throwIfAborted());
+    isTakingOver = false;
     listTaken = listsBegun;
     copy.synced();
   }
@@ -276,6 +285,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       const failingForMs = failingSince === undefined ? 0 : clock.now() - failingSince;
       return { synced: listTaken > 0, lastEventAt, restarts, lastError, failingForMs };
     },
+    isTakingOver: () => isTakingOver,
     lists: () => ({ begun: listsBegun, taken: listTaken }),
   };
 }

@@ -3,6 +3,7 @@
  * are told the differences only. An object that was deleted and created again under its name is told as a deletion and
  * an addition.
  */
+import type { Steps } from '../../volumes/base/steps.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
 
 export type ListWatchEvent<T> =
@@ -19,8 +20,8 @@ export interface LiveCopy<T> {
   subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
   put(object: T): void;
   remove(object: T): void;
-  /** Takes over a complete list. @param found its objects by key */
-  replace(found: ReadonlyMap<string, T>): void;
+  /** Takes over a complete list, in steps: each difference is told of. @param found its objects by key */
+  replace(found: ReadonlyMap<string, T>): Steps<void>;
   /** Tells that a complete list has been taken over. */
   synced(): void;
   /** Ends all subscriptions. */
@@ -74,12 +75,16 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     },
     put,
     remove,
-    replace(found) {
-      for (const object of [...objects.values()].filter((known) => !found.has(keyOf(known)))) {
-        remove(object);
+    *replace(found) {
+      for (const [key, object] of objects) {
+        if (!found.has(key)) {
+          remove(object);
+        }
+        yield;
       }
       for (const object of found.values()) {
         put(object);
+        yield;
       }
     },
     synced: () => emit({ type: 'synced' }),

@@ -102,6 +102,7 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
   const list = async (call: CallOptions): Promise<ReadonlyMap<string, ListedPod>> => {
     const path = resourcePath(corePrefix, { resource });
     const query = { fieldSelector: `spec.nodeName=${nodeName}` };
+    const pods = new Map<string, ListedPod>();
     const page = await client.request({
       method: 'GET',
       path,
@@ -109,12 +110,18 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
       as: 'node',
       ...call,
       decode: pageDecoder(decodePodVolumes),
+      // As they come: hundreds of large ones in one turn of the event loop would hold it up.
+      onItem(item) {
+        const { uids, listed } = listedPod(item);
+        for (const uid of uids) {
+          pods.set(uid, listed);
+        }
+      },
     });
     if (page.kind !== 'PodList' || page.items === undefined || page.metadata?.continue) {
       throw new AgentError('Unavailable', 'the list of the pods of this node is incomplete', { actor: 'nobody' });
     }
-    const pods = page.items.map((item) => listedPod(item));
-    return new Map(pods.flatMap(({ uids, listed }) => uids.map((uid) => [uid, listed])));
+    return pods;
   };
 
   const follow = (follower: Follower): (() => void) => {

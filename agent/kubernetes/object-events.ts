@@ -28,15 +28,22 @@ export async function saidInEvents(
   if (uid === undefined) {
     return undefined;
   }
-  const { items = [] } = await client.request({
+  const events: EventWords[] = [];
+  let seen = 0;
+  await client.request({
     method: 'GET',
     path: resourcePath(corePrefix, { namespace, resource: 'events' }),
     query: { fieldSelector: `involvedObject.uid=${uid}`, limit: String(mostEvents) },
     signal,
     decode: pageDecoder(decodeEvent),
+    onItem(item) {
+      seen += 1;
+      if (seen <= mostEvents) {
+        events.push(...readable(item));
+      }
+    },
   });
   const newestByReason = new Map<string, string>();
-  const events = items.slice(0, mostEvents).flatMap(readable);
   for (const { reason, message } of events.toSorted((one, other) => other.at - one.at)) {
     if (newestByReason.size < mostQuoted && !newestByReason.has(reason)) {
       newestByReason.set(reason, message);
@@ -46,8 +53,14 @@ export async function saidInEvents(
   return quoted.length === 0 ? undefined : quoted.join('; ');
 }
 
+interface EventWords {
+  readonly at: number;
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** One that cannot be read says nothing, and hides no other. */
-function readable(item: unknown): { readonly at: number; readonly reason: string; readonly message: string }[] {
+function readable(item: unknown): EventWords[] {
   try {
     const { metadata, reason = '', message = '', lastTimestamp, eventTime } = decodeEvent(item);
     const at = Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '');

@@ -116,7 +116,12 @@ export interface Pod extends KubernetesObject {
     readonly containers?: readonly Container[];
     readonly initContainers?: readonly Container[];
   };
-  readonly status?: { readonly phase?: string; readonly podIPs?: readonly { readonly ip?: string }[] };
+  readonly status?: {
+    readonly phase?: string;
+    readonly podIPs?: readonly { readonly ip?: string }[];
+    /** Of its node. */
+    readonly hostIPs?: readonly { readonly ip?: string }[];
+  };
 }
 
 export interface Container {

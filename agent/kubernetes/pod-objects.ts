@@ -5,9 +5,14 @@ import type { Pod } from './objects.ts';
 /** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
-/** The pod's own addresses, in their order; undefined for a pod on the node's network, whose addresses are everybody's there. */
+/**
+ * The pod's own addresses, in their order; undefined for a pod on the node's network, whose addresses are everybody's there. One of the
+ * node's is none of the pod's, whatever its status says.
+ */
 export function addressesOf({ spec, status }: Pod): readonly string[] | undefined {
-  return spec?.hostNetwork === true
-    ? undefined
-    : (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 ? [ip] : []));
+  if (spec?.hostNetwork === true) {
+    return undefined;
+  }
+  const ofNode = new Set((status?.hostIPs ?? []).map(({ ip }) => ip));
+  return (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 && !ofNode.has(ip) ? [ip] : []));
 }

@@ -43,9 +43,12 @@ export function readJson(reply: Reply, options: ReadingOptions): Promise<unknown
         reply.destroy(new Error('the reply was given up'));
       }
     };
-    takeInTurns(reply, budget, (chunk) => {
-      guarded(() => sieve.take(chunk));
-      return undefined;
+    takeInTurns(reply, budget, (chunk, from) => {
+      let end = chunk.length;
+      guarded(() => {
+        end = sieve.take(chunk, from);
+      });
+      return { end };
     });
     const end = (): void => {
       sieve.end();
@@ -55,7 +58,12 @@ export function readJson(reply: Reply, options: ReadingOptions): Promise<unknown
       resolve(values[0]);
     };
     // In its turn: the last chunk may still wait for its own.
-    reply.message.on('end', () => budget(() => guarded(end)));
+    reply.message.on('end', () =>
+      budget(() => {
+        guarded(end);
+        return false;
+      }),
+    );
     reply.message.on('error', reject);
     reply.message.on('close', () => {
       cancelLimit();
@@ -66,28 +74,37 @@ export function readJson(reply: Reply, options: ReadingOptions): Promise<unknown
   });
 }
 
+/** How far a chunk was taken, and what has to be settled before it is gone on with. */
+export interface Taken {
+  readonly end: number;
+  readonly pause?: Promise<void> | undefined;
+}
+
 /**
- * Hands chunks over as they come. No more is read from the connection while one waits for its turn, nor before what `take` returns
- * is settled.
+ * Hands chunks over as they come, piece by piece. No more is read from the connection while a piece waits for its turn, nor before
+ * what `take` is to wait for is settled.
  */
 export function takeInTurns(
   { message }: Reply,
   budget: TurnBudget,
-  take: (chunk: Buffer) => Promise<void> | undefined,
+  take: (chunk: Buffer, from: number) => Taken,
 ): void {
   message.on('data', (chunk: Buffer) => {
+    let from = 0;
     let isTaken = false;
-    budget(() => {
-      isTaken = true;
-      const goOn = (): void => void message.resume();
-      const pause = take(chunk);
-      if (pause === undefined) {
-        goOn();
-      } else {
-        message.pause();
-        pause.then(goOn, goOn);
+    const takeOn = (): boolean => {
+      if (from === chunk.length) {
+        isTaken = true;
+        message.resume();
+        return false;
       }
-    });
+      const { end, pause } = take(chunk, from);
+      from = end;
+      pause?.then(goOn, goOn);
+      return pause === undefined;
+    };
+    const goOn = (): void => budget(takeOn);
+    goOn();
     if (!isTaken) {
       message.pause();
     }

@@ -145,7 +145,13 @@ const pod = fields({
       initContainers: v.exactOptional(v.array(container)),
     }),
   ),
-  status: v.exactOptional(fields({ phase: maybeText, podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))) })),
+  status: v.exactOptional(
+    fields({
+      phase: maybeText,
+      podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+      hostIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+    }),
+  ),
 });
 
 /** What the volumes of a pod are made from; read apart from the rest, which more depends on. */
@@ -220,7 +226,26 @@ export const decodeTokenReview = decoder('TokenReview', tokenReview);
 export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectAccessReview);
 export const decodeEvent = decoder(
   'Event',
-  fields({ metadata, reason: maybeText, message: maybeText, lastTimestamp: maybeText, eventTime: maybeText }),
+  fields({
+    metadata: fields({ name: text, creationTimestamp: maybeText }),
+    reason: maybeText,
+    message: maybeText,
+    lastTimestamp: maybeText,
+    eventTime: maybeText,
+  }),
+);
+/** A node, as far as its taints go. */
+export const decodeTaintedNode = decoder(
+  'Node',
+  fields({
+    ...object,
+    spec: v.exactOptional(fields({ taints: v.exactOptional(v.array(fields({ key: maybeText }))) })),
+  }),
+);
+/** The CSI drivers that a kubelet has registered. */
+export const decodeCsiNode = decoder(
+  'CSINode',
+  fields({ ...object, spec: fields({ drivers: v.exactOptional(v.array(fields({ name: text }))) }) }),
 );
 export const decodeTokenRequest = decoder(
   'TokenRequest',

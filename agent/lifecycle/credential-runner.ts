@@ -92,7 +92,7 @@ export function runCredential(
       source,
       state: () => state,
       signal: stopping.signal,
-      heldUp: (waitsFor) => dispatch({ type: 'heldUp', waitsFor }),
+      heldUp: (requestName, waitsFor) => dispatch({ type: 'heldUp', requestName, waitsFor }),
       podEnded: (why) => host.podEnded(why),
     },
     dependencies,

@@ -165,10 +165,10 @@ export type CredentialEvent =
   | { readonly type: 'keyMade'; readonly requestName: string }
   | { readonly type: 'keyFailed'; readonly error: AgentError }
   /** The request cannot be made before something else has come. */
-  | { readonly type: 'heldUp'; readonly waitsFor: string }
+  | { readonly type: 'heldUp'; readonly requestName: string; readonly waitsFor: string }
   /** The API server has the request. */
-  | { readonly type: 'submitted' }
-  | { readonly type: 'submitFailed'; readonly error: AgentError }
+  | { readonly type: 'submitted'; readonly requestName: string }
+  | { readonly type: 'submitFailed'; readonly requestName: string; readonly error: AgentError }
   /** The signer's certificate passed every check. */
   | { readonly type: 'accepted'; readonly answer: IssuedChain }
   /** The signer's certificate failed a check. */

@@ -8,6 +8,7 @@
 import { messageOf } from '../../volumes/base/errors.ts';
 import type { OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
+import { wantsAnchors } from '../../volumes/declaration/pod-certificate.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
@@ -39,7 +40,7 @@ export interface WorkSubject {
   /** Ends the work. */
   readonly signal: AbortSignal;
   /** The request cannot be made before something comes that nobody here can hasten. */
-  heldUp(waitsFor: string): void;
+  heldUp(requestName: string, waitsFor: string): void;
   /** The pod has ended, with all its credentials. */
   podEnded(why: EndReason): void;
 }
@@ -89,6 +90,13 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     }
   };
 
+  /** The pod may have ended, and come back with another key, while it was looked for: a key is used for one request. */
+  const assertStillPending = (requestName: string): void => {
+    if (volume.pending(index)?.requestName !== requestName) {
+      throw new AgentError('Internal', 'the request was given up before it was made', { actor: 'nobody' });
+    }
+  };
+
   const pendingKey = (call: CallOptions): PrivateKey => {
     const { keyType, publicKey: spki } = volume.pending(index) ?? {};
     const known = keyType === undefined || spki === undefined ? undefined : { keyType, spki };
@@ -100,26 +108,27 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     try {
       const call = { ...callOptions(), priority };
       // Before the pod is looked up and the key is read: this may take until the kubelet calls again.
-      await issuer.prepare?.({ ...owner, requestName }, signal, (waitsFor) => subject.heldUp(waitsFor));
+      await issuer.prepare?.({ ...owner, requestName }, signal, (waitsFor) => subject.heldUp(requestName, waitsFor));
       const identity = await find(priority);
       if (typeof identity === 'string') {
         subject.podEnded(identity);
         return { type: 'podEnded', why: identity };
       }
       signal.throwIfAborted();
+      assertStillPending(requestName);
       noteAddresses(requestName, identity);
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations, names, caPath } = source;
+      const { maxExpirationSeconds, userAnnotations, names } = source;
       const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
       const wish = {
         ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
         ...(names === undefined ? {} : { names }),
-        ...(caPath === undefined ? {} : { wantsAnchors: true }),
+        ...(wantsAnchors(source) ? { wantsAnchors: true } : {}),
       };
       await issuer.submit({ ...order, ...wish }, key, signal);
-      return { type: 'submitted' };
+      return { type: 'submitted', requestName };
     } catch (error) {
-      return { type: 'submitFailed', error: asAgentError(error, 'the request could not be made') };
+      return { type: 'submitFailed', requestName, error: asAgentError(error, 'the request could not be made') };
     } finally {
       key?.destroy();
     }
@@ -185,7 +194,7 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     let key: PrivateKey | undefined;
     try {
       key = pendingKey(callOptions());
-      const answer = issuer.verify(outcome, key.spki, clock.now(), source.caPath !== undefined);
+      const answer = issuer.verify(outcome, key.spki, clock.now(), wantsAnchors(source));
       return { type: 'accepted', answer: { ...answer, ...addressesAsked() } };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };

@@ -201,6 +201,10 @@ function whileGenerating(state: Generating, event: CredentialEvent, at: Moment):
 
 function whileSubmitting(state: Submitting, event: CredentialEvent, at: Moment): Transition {
   const { attempt, requestName } = state;
+  // A pod that counted as ended and lives may have left one on its way: what becomes of that says nothing of this one.
+  if ('requestName' in event && event.requestName !== requestName) {
+    return unchanged(state);
+  }
   if (event.type === 'submitted') {
     return beginWaiting(attempt, requestName, at);
   }

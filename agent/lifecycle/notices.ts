@@ -7,6 +7,7 @@ import type { VolumeRecord } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { AgentError } from '../base/errors.ts';
 import type { Hurdle } from './ports.ts';
+import type { UptakeNotice } from './uptake.ts';
 
 /** The parts of an issuance that take time, in their order. */
 export type Phase =
@@ -165,6 +166,7 @@ export type VolumeNotice = { readonly volume: VolumeRecord } & (
   | { readonly type: 'healed'; readonly reason: string }
   /** It cannot be taken up or made anew: its certificates expire. Said once a reason. */
   | { readonly type: 'unusable'; readonly reason: string }
+  | UptakeNotice
 );
 
 export type Notice = CredentialNotice | TrustNotice | VolumeNotice;

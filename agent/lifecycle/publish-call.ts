@@ -4,13 +4,27 @@
 
 import type { FileOwner, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
+import { AgentError } from '../base/errors.ts';
 import type { PodIdentity } from './ports.ts';
 import type { VolumeRunner } from './volume-runner.ts';
 import type { VolumeStatus } from './volume-status.ts';
 
-/** What is noted of a new volume: what the kubelet's call says, and whose the files are. */
+/**
+ * What is noted of a new volume: what the kubelet's call says, and whose the files are.
+ * @throws AgentError Rejected when the pod cannot have what the declaration asks for
+ */
 export function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
   const { volumeId, targetPath, volumeName, pod, declaration, seLinuxContext } = request;
+  const byAddress = [
+    ...(declaration.reload?.http === undefined ? [] : ['reload.http']),
+    ...(declaration.probe === undefined ? [] : ['probe']),
+  ];
+  if (byAddress.length > 0 && identity.podIPs === undefined) {
+    const why =
+      "it can only be asked at an address of its own, and a pod on the node's network (hostNetwork: true) has none";
+    const message = `volume ${volumeName} of pod ${pod.namespace}/${pod.name}: ${byAddress.join(', ')}: ${why}`;
+    throw new AgentError('Rejected', message, { actor: 'pod author' });
+  }
   const owner = ownerOf(request, identity);
   const label = seLinuxContext === undefined ? {} : { seLinuxContext };
   return { volumeId, targetPath, volumeName, pod, declaration, owner, ...label };

@@ -3,6 +3,7 @@
  * each signer, the watches, the calls to the API server.
  */
 import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
+import type { Served } from './uptake.ts';
 
 /** One value of a gauge. */
 export interface Sample {
@@ -105,6 +106,13 @@ export function sampleExpiries(credentials: readonly CredentialSnapshot[]): read
 /** The values of the gauges about calls to the API server, by their key in the metric table. */
 export function sampleLoad(load: ApiLoad): Readonly<Record<'apiQueue' | 'apiActive' | 'apiPause', number>> {
   return { apiQueue: load.waiting, apiActive: load.active, apiPause: load.pausedForMs / 1_000 };
+}
+
+const servedStates: readonly Served['state'][] = ['looking', 'current', 'other', 'unknown'];
+
+/** Counts volumes by what their programs were seen to serve; every state has a sample. */
+export function sampleServed(served: readonly Served['state'][]): readonly Sample[] {
+  return servedStates.map((state) => ({ labels: { state }, value: served.filter((each) => each === state).length }));
 }
 
 function totalsOf(signers: Map<string, SignerTotals>, labels: BoundLabels): SignerTotals {

@@ -16,6 +16,7 @@ import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { createStrayVolumes } from './stray-volumes.ts';
+import { findingsOf, unusable } from './volume-health.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
 import type { VolumeSnapshot } from './volume-status.ts';
 
@@ -259,6 +260,16 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   return {
     publish,
     holds: (targetPath) => running.has(targetPath) || strays.has(targetPath),
+    health(volumeId, targetPath) {
+      const entry =
+        targetPath === undefined
+          ? [...running.values()].find(({ runner }) => runner.record.volumeId === volumeId)
+          : running.get(targetPath);
+      if (entry !== undefined) {
+        return entry.runner.record.volumeId === volumeId ? findingsOf(entry.runner.snapshot()) : undefined;
+      }
+      return targetPath !== undefined && strays.has(targetPath) ? unusable : undefined;
+    },
     unpublish: (_volumeId, targetPath) => inTurn(targetPath, () => unpublish(targetPath)),
     ready,
     async recover() {
@@ -283,12 +294,14 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     describe: () =>
       [...running.values()].map(({ runner }) => {
         const waitsForAnchorsSince = runner.waitsForAnchorsSince();
+        const served = runner.served();
         return {
           volume: runner.record,
           status: runner.status(),
           credentials: runner.snapshot(),
           expiredAnchors: runner.expiredAnchors(),
           ...(waitsForAnchorsSince === undefined ? {} : { waitsForAnchorsSince }),
+          ...(served === undefined ? {} : { served }),
         };
       }),
     relieve,

@@ -16,11 +16,14 @@ import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
 import { type Relief, relievedAt } from './relief.ts';
 import { createTrustCheck } from './trust-check.ts';
+import type { Served, Uptake } from './uptake.ts';
 import { credentialSnapshot, type Unready, type VolumeStatus, volumeStatus } from './volume-status.ts';
 
 export interface VolumeDependencies extends CredentialDependencies {
   readonly trust: TrustAnchors;
   readonly leadsToAnchor: LeadsToAnchor;
+  /** What comes after a change of files; absent: nothing. */
+  readonly uptake?: Uptake;
   /** Takes an error that nothing depends on, such as a file that could not be removed. */
   readonly onFault: (error: unknown, what: string) => void;
 }
@@ -35,6 +38,8 @@ export interface VolumeRunner {
   snapshot(): readonly CredentialSnapshot[];
   /** By source: how many of the anchors that it selects have expired, where any has. */
   expiredAnchors(): ReadonlyMap<number, number>;
+  /** How the certificate that the pod's program serves stands to the files; undefined: nobody looks, or nothing has changed yet. */
+  served(): Served | undefined;
   /** Since when nothing but trust anchors is missing; undefined: it is not so. */
   waitsForAnchorsSince(): number | undefined;
   /** Something has changed for the better: credentials that it may help try again. @returns those, as they stand now */
@@ -98,6 +103,13 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     onFault: fault,
   });
 
+  const uptake = dependencies.uptake?.(volume, (notice) => report({ volume: record, ...notice }));
+  const settle = (): void => {
+    if (uptake !== undefined && sources.every(({ index }) => projection.has(index))) {
+      uptake.settled();
+    }
+  };
+
   const projection = createProjection(volume, {
     clock,
     random,
@@ -111,6 +123,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
           report(anchorsProjected(record, index, first, content.certificates.length));
         }
       }
+      settle();
       changed();
     },
     onKept: (index, requestName) => credentials.get(index)?.kept(requestName),
@@ -138,6 +151,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
 
   const podEnded = (why: EndReason): void => {
     stopTrust();
+    uptake?.stop();
     for (const credential of credentials.values()) {
       credential.end(why);
     }
@@ -149,6 +163,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     for (const credential of credentials.values()) {
       credential.revive();
     }
+    settle();
   };
 
   const relieve = (relief: Relief): readonly CredentialSnapshot[] => {
@@ -184,6 +199,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       cancel();
     }
     trustCheck.stop();
+    uptake?.stop();
     projection.stop();
     for (const credential of credentials.values()) {
       credential.stop(isRemoved);
@@ -253,6 +269,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     }
     startTrust();
     projection.start();
+    settle();
   } catch (error) {
     // What has begun must not go on without an owner.
     stop();
@@ -269,6 +286,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
     isIntact: () =>
       volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
     expiredAnchors: () => expired,
+    served: () => uptake?.served(),
     snapshot: () => [...credentials.values()].map((credential) => credentialSnapshot(record, credential, clock.now())),
     waitsForAnchorsSince() {
       noteWaiting();

@@ -13,6 +13,7 @@ import type { CredentialSnapshot, CredentialStateName } from './notices.ts';
 import { overdueTime } from './pace.ts';
 import type { Hurdle } from './ports.ts';
 import { steadyText } from './steady-text.ts';
+import type { Served } from './uptake.ts';
 
 /** How a volume stands towards the pod that waits for it. */
 export type VolumeStatus =
@@ -38,6 +39,8 @@ export interface VolumeSnapshot {
   readonly expiredAnchors?: ReadonlyMap<number, number>;
   /** Since when nothing but trust anchors keeps the pod from starting, milliseconds since the epoch; absent: it is not so. */
   readonly waitsForAnchorsSince?: number;
+  /** How the certificate that the pod's program serves stands to the files; absent: nobody looks, or nothing has changed yet. */
+  readonly served?: Served;
 }
 
 /** One source that is not in the files yet: what it waits for. */

@@ -7,9 +7,11 @@ import { hash } from 'node:crypto';
 export interface AnchorPool {
   /**
    * Takes certificates, each once.
+   * @param keys `anchorKeyOf` of each: of thousands they are made beforehand, in steps
    * @returns the same array of bytes for the same certificate, or undefined, and nothing is taken, when they do not fit.
    */
-  take(certificates: readonly Uint8Array[]): readonly Uint8Array[] | undefined;
+  take(certificates: readonly Uint8Array[], keys?: readonly string[]): readonly Uint8Array[] | undefined;
+  /** @param certificates arrays that were taken */
   giveBack(certificates: readonly Uint8Array[]): void;
   /** Bytes of DER held. */
   bytes(): number;
@@ -18,6 +20,7 @@ export interface AnchorPool {
 }
 
 interface Entry {
+  readonly key: string;
   readonly der: Uint8Array;
   holders: number;
 }
@@ -25,11 +28,13 @@ interface Entry {
 /** @param longestBytes most bytes of DER held at once. */
 export function createAnchorPool(longestBytes: number): AnchorPool {
   const entries = new Map<string, Entry>();
+  /** The same by the array that is handed out. */
+  const byArray = new Map<Uint8Array, Entry>();
   let bytes = 0;
 
   return {
-    take(certificates) {
-      const wanted = new Map(certificates.map((der) => [keyOf(der), der]));
+    take(certificates, keys = certificates.map(anchorKeyOf)) {
+      const wanted = new Map(certificates.map((der, index) => [keys[index] ?? '', der]));
       let added = 0;
       for (const [key, der] of wanted) {
         if (!entries.has(key)) {
@@ -41,16 +46,16 @@ export function createAnchorPool(longestBytes: number): AnchorPool {
       }
       bytes += added;
       return [...wanted].map(([key, der]) => {
-        const entry = entries.get(key) ?? { der, holders: 0 };
+        const entry = entries.get(key) ?? { key, der, holders: 0 };
         entry.holders += 1;
         entries.set(key, entry);
+        byArray.set(entry.der, entry);
         return entry.der;
       });
     },
     giveBack(certificates) {
       for (const der of certificates) {
-        const key = keyOf(der);
-        const entry = entries.get(key);
+        const entry = byArray.get(der);
         if (entry === undefined) {
           continue;
         }
@@ -58,7 +63,8 @@ export function createAnchorPool(longestBytes: number): AnchorPool {
         if (entry.holders > 0) {
           continue;
         }
-        entries.delete(key);
+        entries.delete(entry.key);
+        byArray.delete(entry.der);
         bytes -= entry.der.length;
       }
     },
@@ -67,6 +73,7 @@ export function createAnchorPool(longestBytes: number): AnchorPool {
   };
 }
 
-function keyOf(der: Uint8Array): string {
+/** What a certificate is known by: the same for the same bytes. */
+export function anchorKeyOf(der: Uint8Array): string {
   return hash('sha256', der, 'base64');
 }

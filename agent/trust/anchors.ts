@@ -16,7 +16,7 @@ import type { Clock } from '../time/clock.ts';
 import { createAnchorPool } from './anchor-pool.ts';
 import { type FeedKey, selectorOf, type WatchBundles } from './feed.ts';
 import { createFeeds, type FeedView } from './feeds.ts';
-import { longestHeldBytes } from './limits.ts';
+import { certificatesPerTurn, longestHeldBytes, sourcesPerTurn } from './limits.ts';
 import { anchorsOf, isSame, isSelected, type Select } from './selection.ts';
 import { createShelf, type ShelvedBundle } from './shelf.ts';
 
@@ -62,14 +62,22 @@ interface Selection {
 interface Topic {
   readonly key: FeedKey;
   readonly selections: Map<string, Selection>;
+  /** Bundles that were shown when it was last looked at, and those that have been read since. */
+  shown: number;
+  read: number;
   cancelLinger: (() => void) | undefined;
 }
+
+/** While the bundles of a signer are read one after the other, all of them are looked at so often: each look is at all of them. */
+const looksAtEach = 32;
 
 export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorService {
   const { watchBundles, clock, lingerMs = 60_000, heldBytes = longestHeldBytes } = options;
   const topics = new Map<string, Topic>();
   const due = new Set<string>();
   let isTelling = false;
+  /** What was looked at in this turn of the event loop, in certificates. */
+  let lookedAt = 0;
   const pool = createAnchorPool(heldBytes);
   const shelf = createShelf({
     pool,
@@ -78,11 +86,17 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   });
   const feeds = createFeeds(watchBundles, shelf, (key) => tellSoon(selectorOf(key)));
 
-  /** A bundle may be selected by its name and by its signer. */
-  function onRead(bundleName: string, signerName: string | undefined): void {
+  /** A bundle may be selected by its name and by its signer. Of a signer with thousands, some are waited for. */
+  function onRead(bundleName: string, signerName: string | undefined, isLast: boolean): void {
     tellSoon(selectorOf({ by: 'name', value: bundleName }));
-    if (signerName !== undefined) {
-      tellSoon(selectorOf({ by: 'signer', value: signerName }));
+    const selector = signerName === undefined ? '' : selectorOf({ by: 'signer', value: signerName });
+    const topic = topics.get(selector);
+    if (topic === undefined) {
+      return;
+    }
+    topic.read += 1;
+    if (isLast || topic.read * looksAtEach >= topic.shown) {
+      tellSoon(selector);
     }
   }
 
@@ -98,43 +112,52 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     }
   }
 
-  /** One selection a turn of the event loop: its union may be thousands of certificates. */
+  /**
+   * As many selections in a turn of the event loop as there is work for: a union may be of thousands of certificates, told
+   * to thousands of sources, and hundreds of selections may be due at which there is next to nothing to look at.
+   */
   async function tellAll(): Promise<void> {
-    for (;;) {
-      await nextTurn();
-      const [selector] = due;
-      if (selector === undefined) {
-        break;
-      }
+    await nextTurn();
+    lookedAt = 0;
+    for (let [selector] = due; selector !== undefined; [selector] = due) {
       due.delete(selector);
-      const [first, ...others] = topics.get(selector)?.selections.keys() ?? [];
-      tellSelection(selector, first);
-      for (const name of others) {
-        await nextTurn();
-        tellSelection(selector, name);
+      for (const name of topics.get(selector)?.selections.keys() ?? []) {
+        await tellSelection(selector, name);
       }
     }
     isTelling = false;
   }
 
+  /** @param count bundles or certificates, or as much work */
+  async function looked(count: number): Promise<void> {
+    lookedAt += count;
+    if (lookedAt >= certificatesPerTurn) {
+      await nextTurn();
+      lookedAt = 0;
+    }
+  }
+
   /** As its topic is now: others may have come and gone since the last turn. */
-  function tellSelection(selector: string, name: string | undefined): void {
+  async function tellSelection(selector: string, name: string): Promise<void> {
     const topic = topics.get(selector);
-    const selection = topic?.selections.get(name ?? '');
+    const selection = topic?.selections.get(name);
     if (topic === undefined || selection === undefined) {
       return;
     }
     const view = feeds.view(topic.key);
-    update(selection, view);
+    topic.shown = view.bundles.length;
+    topic.read = 0;
+    await looked(topic.shown + update(selection, view));
     for (const subscription of [...selection.subscriptions]) {
       tell(selection, subscription, view);
+      await looked(certificatesPerTurn / sourcesPerTurn);
     }
   }
 
-  /** Makes the union anew when a bundle in it has changed and all of them are read. */
-  function update(selection: Selection, { isSynced, bundles }: FeedView): void {
+  /** Makes the union anew when a bundle in it has changed and all of them are read. @returns certificates that it is made of */
+  function update(selection: Selection, { isSynced, bundles }: FeedView): number {
     if (!isSynced) {
-      return;
+      return 0;
     }
     const selected: ShelvedBundle[] = [];
     const areAny = bundles.length > 0;
@@ -145,16 +168,17 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       }
       const bundle = shelf.get(outline.metadata.name);
       if (bundle === undefined || bundle.isPending) {
-        return;
+        return 0;
       }
       selected.push(bundle);
       stamps += `${bundle.stamp} `;
     }
     if (stamps === selection.stamps) {
-      return;
+      return 0;
     }
     selection.stamps = stamps;
     selection.anchors = anchorsOf(selection.select, selected, areAny);
+    return selected.reduce((sum, { certificates }) => sum + certificates.length, 0);
   }
 
   function tell({ anchors, subscriptions }: Selection, subscription: Subscription, view: FeedView): void {
@@ -181,7 +205,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   }
 
   function open(selector: string, key: FeedKey): Topic {
-    const topic: Topic = { key, selections: new Map(), cancelLinger: undefined };
+    const topic: Topic = { key, selections: new Map(), shown: 0, read: 0, cancelLinger: undefined };
     topics.set(selector, topic);
     feeds.open(key);
     return topic;

@@ -4,7 +4,7 @@
  * https://www.rfc-editor.org/rfc/rfc7468 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { contentOf, elementsOf, withoutVersion } from '../base/der.ts';
+import { bodyFields, contentOf, elementsOf, withoutVersion } from '../base/der.ts';
 import { certificateBlockSteps } from '../base/pem.ts';
 import { certificatesPerTurn } from './limits.ts';
 
@@ -49,9 +49,9 @@ const fields = [0x02, 0x30, 0x30, 0x30, 0x30, 0x30];
  */
 function isCertificate(der: Uint8Array): boolean {
   try {
-    const [certificate, ...following] = elementsOf(der);
-    const [body, algorithm, signature, ...rest] = elementsOf(contentOf(certificate));
-    const tags = withoutVersion(elementsOf(contentOf(body))).map(({ tag }) => tag);
+    const [certificate, ...following] = elementsOf(der, 2);
+    const [body, algorithm, signature, ...rest] = elementsOf(contentOf(certificate), 4);
+    const tags = withoutVersion(bodyFields(contentOf(body))).map(({ tag }) => tag);
     const shape = [certificate, body, algorithm, signature].map((element) => element?.tag);
     return (
       following.length === 0 &&

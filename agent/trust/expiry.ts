@@ -9,6 +9,7 @@ import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.t
 import { certificateFields, contentOf, elementsOf } from '../base/der.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
+import { sourcesPerTurn } from './limits.ts';
 
 interface Watched {
   readonly tell: () => void;
@@ -16,14 +17,20 @@ interface Watched {
   next: number;
 }
 
+/** Of anchors, from a moment on until the next of them expires; a clock may be set back. */
+interface State {
+  readonly since: number;
+  readonly next: number;
+  /** The same array for the same ones, so that sources with the same content share its bytes. */
+  readonly left: readonly Uint8Array[];
+}
+
 /** The same anchors, with what has expired of them. */
 export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
   /** Sources of one selection are told of the same array: it is read once. */
   const known = new WeakMap<readonly Uint8Array[], readonly number[]>();
-  const kept = new WeakMap<
-    readonly Uint8Array[],
-    { readonly until: number; readonly certificates: readonly Uint8Array[] }
-  >();
+  /** What has expired of it, and what is left; the same for all of them until the next one expires. */
+  const states = new WeakMap<readonly Uint8Array[], State>();
   /** Sources of which an anchor is yet to expire. */
   const watched = new Set<Watched>();
   let armedFor = Number.POSITIVE_INFINITY;
@@ -58,8 +65,20 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
   const ring = (): void => {
     armedFor = Number.POSITIVE_INFINITY;
     const now = clock.now();
-    for (const entry of [...watched].filter(({ next }) => next <= now)) {
-      entry.tell();
+    tellInTurns([...watched].filter(({ next }) => next <= now));
+  };
+
+  /** Thousands may select one bundle, and each is told of what has become of its anchors. */
+  const tellInTurns = (due: readonly Watched[]): void => {
+    for (const entry of due.slice(0, sourcesPerTurn)) {
+      // It may have been given up, or told of other anchors, meanwhile.
+      if (watched.has(entry) && entry.next <= clock.now()) {
+        entry.tell();
+      }
+    }
+    if (due.length > sourcesPerTurn) {
+      setImmediate(() => tellInTurns(due.slice(sourcesPerTurn)));
+      return;
     }
     arm([...watched].reduce((earliest, entry) => Math.min(earliest, entry.next), Number.POSITIVE_INFINITY));
   };
@@ -70,31 +89,34 @@ export function withExpiry(trust: TrustAnchors, clock: Clock): TrustAnchors {
     return expiries;
   };
 
-  /** What is left of them: the same array for the same ones, so that sources with the same content share its bytes. */
-  const unexpired = (certificates: readonly Uint8Array[], now: number, next: number): readonly Uint8Array[] => {
-    const before = kept.get(certificates);
-    if (before?.until === next) {
-      return before.certificates;
+  const stateOf = (certificates: readonly Uint8Array[], now: number): State => {
+    const before = states.get(certificates);
+    if (before !== undefined && before.since <= now && now < before.next) {
+      return before;
     }
     const expiries = expiriesOf(certificates);
-    const left = certificates.filter((_, index) => (expiries[index] ?? next) > now);
-    kept.set(certificates, { until: next, certificates: left });
-    return left;
+    const left = certificates.filter((_, index) => (expiries[index] ?? now) > now);
+    const next = expiries.reduce(
+      (least, time) => (time > now && time < least ? time : least),
+      Number.POSITIVE_INFINITY,
+    );
+    const state: State = { since: now, next, left: left.length < certificates.length ? left : certificates };
+    states.set(certificates, state);
+    return state;
   };
 
   const judge = (source: ClusterTrustBundleSource, certificates: readonly Uint8Array[], entry: Watched): Anchors => {
-    const now = clock.now();
-    const expiries = expiriesOf(certificates);
-    entry.next = expiries.reduce((next, time) => (time > now && time < next ? time : next), Number.POSITIVE_INFINITY);
-    const expired = expiries.filter((time) => time <= now).length;
+    const { next, left } = stateOf(certificates, clock.now());
+    entry.next = next;
+    const expired = certificates.length - left.length;
     if (expired === 0) {
       return { type: 'found', certificates };
     }
     if (source.expired !== 'drop') {
       return { type: 'found', certificates, expired };
     }
-    return expired < certificates.length
-      ? { type: 'found', certificates: unexpired(certificates, now, entry.next), expired }
+    return left.length > 0
+      ? { type: 'found', certificates: left, expired }
       : { type: 'missing', message: `all ${expired} trust anchors selected have expired, and the source drops them` };
   };
 
@@ -136,7 +158,7 @@ const generalizedTime = 0x18;
 export function expiryOf(der: Uint8Array): number {
   try {
     const [, , , validity] = certificateFields(der);
-    const [, notAfter] = elementsOf(contentOf(validity));
+    const [, notAfter] = elementsOf(contentOf(validity), 2);
     return notAfter === undefined ? Number.POSITIVE_INFINITY : timeOf(notAfter.tag, notAfter.content);
   } catch (error) {
     if (error instanceof RangeError) {

@@ -54,9 +54,9 @@ export function outlineOf({ metadata, spec }: ClusterTrustBundle): BundleOutline
   };
 }
 
-/** True once a complete list has come. */
-export function isSynced(feed: Feed): boolean {
-  return feed.bundles.health().synced;
+/** True once a complete list has come, and while none is being taken over. */
+export function isSynced({ bundles }: Feed): boolean {
+  return bundles.health().synced && !bundles.isTakingOver();
 }
 
 /** Notes which signer's a bundle is. @param isGone the bundle was deleted */
@@ -86,8 +86,14 @@ export function bundlesOf({ by, value }: FeedKey, { bundles, bySigner }: Feed): 
   return bundle === undefined ? [] : [bundle];
 }
 
-/** Equal for two watches that know the same bundles in the same versions. */
-export function versionsOf(key: FeedKey, feed: Feed): string {
-  const versions = bundlesOf(key, feed).map(({ metadata }) => [metadata.name, metadata.uid, metadata.resourceVersion]);
-  return JSON.stringify(versions.sort(([one = ''], [other = '']) => (one < other ? -1 : 1)));
+/** True for two watches that know the same bundles in the same versions. */
+export function showTheSame(key: FeedKey, one: Feed, other: Feed): boolean {
+  const bundles = bundlesOf(key, one);
+  return (
+    bundles.length === bundlesOf(key, other).length &&
+    bundles.every(({ metadata: { name, uid, resourceVersion } }) => {
+      const twin = other.bundles.get(name)?.metadata;
+      return twin !== undefined && twin.uid === uid && twin.resourceVersion === resourceVersion;
+    })
+  );
 }

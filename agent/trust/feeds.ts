@@ -6,7 +6,8 @@
  *     one by one ──► more than mostSingleWatches ──► shared ──► at most half of that ──► one by one
  *
  * Of the bundles that the shared watch shows, only those that somebody asks for are read. When one is asked for later,
- * a watch of its own fetches it and then ends.
+ * a watch of its own fetches it and then ends. The same gives a first look to whoever would wait for the shared watch's
+ * first list, a few at once, the youngest first: the list answers the others.
  */
 import type { AgentError } from '../base/errors.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
@@ -20,10 +21,10 @@ import {
   isSynced,
   outlineOf,
   selectorOf,
-  versionsOf,
+  showTheSame,
   type WatchBundles,
 } from './feed.ts';
-import { mostSingleWatches } from './limits.ts';
+import { mostFirstLooks, mostSingleWatches } from './limits.ts';
 import type { Shelf } from './shelf.ts';
 
 export interface FeedView {
@@ -51,6 +52,8 @@ interface Group {
   current: Feed;
   /** What will be believed once it knows as much, or a fetch of what the shared watch shows and nobody has read. */
   next: Feed | undefined;
+  /** What a first look showed, until the shared watch knows. */
+  seen: readonly BundleOutline[] | undefined;
 }
 
 /** The name under which the shared watch is told; no field selector looks like it. */
@@ -61,13 +64,15 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   /** Every watch there is. */
   const feeds = new Set<Feed>();
   let shared: Feed | undefined;
-  /** Those that have something to fetch, when too many are fetching. */
+  /** Those that have something to fetch, or to look at first, when too many do. */
   const hungry = new Set<Group>();
+  /** Those of whose bundles something has changed in this turn of the event loop: each is looked through once, however much has. */
+  const changed = new Set<Group>();
 
   function start(selector: string): Feed {
     const touchUsers = (): void => {
-      for (const group of [...groups.values()]) {
-        if (isOpen(group) && uses(group, feed)) {
+      for (const group of groups.values()) {
+        if (uses(group, feed)) {
           touch(group);
         }
       }
@@ -87,6 +92,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       if (event.type === 'synced') {
         sweep();
         touchUsers();
+        // At once: what was only fetched needs no watching.
+        if (feed !== shared) {
+          settleChanged();
+        }
         return;
       }
       note(feed, event.object, event.type === 'deleted');
@@ -109,7 +118,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (shared === feed) {
       shared = undefined;
     }
-    const [group] = hungry;
+    const group = isListing() ? [...hungry].at(-1) : [...hungry].at(0);
     if (group === undefined) {
       return;
     }
@@ -143,10 +152,30 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function forget(name: string): void {
-    const shown = [...feeds].map(({ bundles }) => bundles.get(name)).find((outline) => outline !== undefined);
+    const shown = firstShown(name) ?? seenFirst(name);
     if (shown === undefined || wantedBy(shown).length === 0) {
       shelf.drop(name);
     }
+  }
+
+  function firstShown(name: string): BundleOutline | undefined {
+    for (const { bundles } of feeds) {
+      const outline = bundles.get(name);
+      if (outline !== undefined) {
+        return outline;
+      }
+    }
+    return undefined;
+  }
+
+  function seenFirst(name: string): BundleOutline | undefined {
+    for (const { seen = [] } of groups.values()) {
+      const outline = seen.find(({ metadata }) => metadata.name === name);
+      if (outline !== undefined) {
+        return outline;
+      }
+    }
+    return undefined;
   }
 
   function note(feed: Feed, outline: BundleOutline, isGone: boolean): void {
@@ -160,12 +189,27 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   /** True when it is known which bundles there are, and the shelf has each of them. */
   function isWhole({ key }: Group, feed: Feed): boolean {
-    return isSynced(feed) && bundlesOf(key, feed).every(({ metadata }) => shelf.get(metadata.name) !== undefined);
+    return isSynced(feed) && bundlesOf(key, feed).every(isShelved);
+  }
+
+  function isShelved({ metadata }: BundleOutline): boolean {
+    return shelf.has(metadata.name);
   }
 
   function touch(group: Group): void {
-    settle(group);
     onChange(group.key);
+    if (changed.size === 0) {
+      setImmediate(settleChanged);
+    }
+    changed.add(group);
+  }
+
+  function settleChanged(): void {
+    const groupsChanged = [...changed].filter(isOpen);
+    changed.clear();
+    for (const group of groupsChanged) {
+      settle(group);
+    }
   }
 
   /** Puts the next watch in the place of the current one when that costs nothing, and begins what is still to be done. */
@@ -173,9 +217,17 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (group.next !== undefined) {
       takeOver(group, group.next);
     }
+    if (isSynced(group.current)) {
+      group.seen = undefined;
+    }
     if (group.next !== undefined) {
       return;
     }
+    if (group.current === shared && isListing() && !isFew()) {
+      lookFirst(group);
+      return;
+    }
+    hungry.delete(group);
     const isLacking = isSynced(group.current) && !isWhole(group, group.current);
     if (isLacking && !mayFetch()) {
       hungry.add(group);
@@ -184,10 +236,33 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     }
   }
 
+  /** True until the shared watch has its first list. */
+  function isListing(): boolean {
+    return shared !== undefined && !shared.bundles.health().synced;
+  }
+
+  function lookFirst(group: Group): void {
+    if (group.seen !== undefined) {
+      return;
+    }
+    const looking = [...groups.values()].filter(({ current, next }) => current === shared && next !== undefined);
+    if (looking.length < mostFirstLooks) {
+      group.next = start(selectorOf(group.key));
+    } else {
+      hungry.add(group);
+    }
+  }
+
   function takeOver(group: Group, next: Feed): void {
     const { current } = group;
     const isFetch = current === shared && !isFew();
-    if (isFetch && isWhole(group, current)) {
+    if (isFetch && isListing()) {
+      if (isWhole(group, next)) {
+        group.seen = bundlesOf(group.key, next);
+        group.next = undefined;
+        end(next);
+      }
+    } else if (isFetch && isWhole(group, current)) {
       group.next = undefined;
       end(next);
     } else if (!isFetch && isReplaceable(group, current, next)) {
@@ -204,10 +279,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function isReplaceable(group: Group, current: Feed, next: Feed): boolean {
-    if (!isWhole(group, next)) {
+    if (!isWhole(group, next) || current.bundles.isTakingOver()) {
       return false;
     }
-    return !isWhole(group, current) || versionsOf(group.key, current) === versionsOf(group.key, next);
+    return !isWhole(group, current) || showTheSame(group.key, current, next);
   }
 
   function isFew(): boolean {
@@ -253,7 +328,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       if (groups.size >= mostSingleWatches) {
         share();
       }
-      const group: Group = { key, current: shared ?? start(selector), next: undefined };
+      const group: Group = { key, current: shared ?? start(selector), next: undefined, seen: undefined };
       groups.set(selector, group);
       settle(group);
     },
@@ -262,7 +337,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       if (group === undefined) {
         return;
       }
-      const bundles = bundlesOf(key, group.current);
+      const bundles = group.seen ?? bundlesOf(key, group.current);
       groups.delete(selectorOf(key));
       hungry.delete(group);
       for (const feed of [group.current, group.next]) {
@@ -283,14 +358,18 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
         return { isSynced: false, fault: undefined, bundles: [] };
       }
       settle(group);
-      const { current } = group;
-      const fault = isSynced(current) ? undefined : current.fault;
+      const { current, seen } = group;
+      if (seen !== undefined) {
+        return { isSynced: seen.every(isShelved), fault: undefined, bundles: seen };
+      }
+      const fault = current.bundles.health().synced ? undefined : current.fault;
       return { isSynced: isWhole(group, current), fault, bundles: bundlesOf(key, current) };
     },
     health: () => new Map([...feeds].map(({ selector, bundles }) => [selector || sharedName, bundles.health()])),
     stop() {
       groups.clear();
       hungry.clear();
+      changed.clear();
       for (const feed of [...feeds]) {
         end(feed);
       }

@@ -26,6 +26,12 @@ export const longestHeldBytes = 32 * 1024 * 1024;
 export const mostSingleWatches = 8;
 
 /**
+ * Names and signers that are asked for one by one at once while the first list of all bundles is on its way, which may be
+ * a hundred MiB that others asked for.
+ */
+export const mostFirstLooks = 4;
+
+/**
  * Bytes of bundles, as text, that wait to be read before the API server is asked for more. Whoever asks then gets a page of a few
  * bundles at most.
  */
@@ -33,3 +39,6 @@ export const longestWaitingText = 8 * 1024 * 1024;
 
 /** Certificates of a bundle that are looked at in one turn of the event loop: some 2 milliseconds. */
 export const certificatesPerTurn = 512;
+
+/** Sources that are told of their anchors in one turn of the event loop: as many as a volume may have. */
+export const sourcesPerTurn = 256;

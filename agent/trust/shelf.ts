@@ -8,9 +8,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf } from '../../volumes/base/errors.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
-import type { AnchorPool } from './anchor-pool.ts';
+import { type AnchorPool, anchorKeyOf } from './anchor-pool.ts';
 import { readTrustBundle } from './certificates.ts';
-import { longestWaitingText } from './limits.ts';
+import { certificatesPerTurn, longestWaitingText } from './limits.ts';
 
 export interface ShelvedBundle {
   readonly uid: string | undefined;
@@ -26,6 +26,7 @@ export interface ShelvedBundle {
 
 export interface Shelf {
   get(bundleName: string): ShelvedBundle | undefined;
+  has(bundleName: string): boolean;
   /** Reads a version of a bundle unless a newer one, or this one, is known. */
   offer(bundle: ClusterTrustBundle): void;
   /** The bundle is gone, or nobody asks for it any more. */
@@ -38,8 +39,8 @@ export interface Shelf {
 
 export interface ShelfOptions {
   readonly pool: AnchorPool;
-  /** A version has been read, or has to be fetched once more. */
-  readonly onRead: (bundleName: string, signerName: string | undefined) => void;
+  /** A version has been read, or has to be fetched once more. @param isLast whether no other of its signer waits to be read */
+  readonly onRead: (bundleName: string, signerName: string | undefined, isLast: boolean) => void;
   /** A version cannot be read; said once. */
   readonly onMalformed: (bundleName: string, reason: string) => void;
 }
@@ -57,20 +58,41 @@ interface Entry {
   stamp: number;
 }
 
+/** What was read of a bundle. */
+interface Content {
+  readonly certificates: readonly Uint8Array[];
+  readonly keys: readonly string[];
+}
+
 export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf {
   const entries = new Map<string, Entry>();
   const waiting = new Set<Entry>();
+  /** What is still to be read, all together. */
+  let waitingLength = 0;
+  /** Those that do not fit. */
+  const tooLarge = new Set<Entry>();
   let isReading = false;
   let stamps = 0;
   /** Resolves when there is room again; nothing while nobody waits for that. */
   let room: PromiseWithResolvers<void> | undefined;
 
+  /** Asked with each bundle that comes. */
   function isFull(): boolean {
-    let length = 0;
-    for (const { pem = '' } of entries.values()) {
-      length += pem.length;
+    return waitingLength >= longestWaitingText;
+  }
+
+  function setText(entry: Entry, pem: string | undefined): void {
+    waitingLength += (pem?.length ?? 0) - (entry.pem?.length ?? 0);
+    entry.pem = pem;
+  }
+
+  function setTooMuch(entry: Entry, bytes: number | undefined): void {
+    entry.tooMuch = bytes;
+    if (bytes === undefined) {
+      tooLarge.delete(entry);
+    } else {
+      tooLarge.add(entry);
     }
-    return length >= longestWaitingText;
   }
 
   function tellOfRoom(): void {
@@ -92,6 +114,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     }
     entries.delete(name);
     waiting.delete(entry);
+    setText(entry, undefined);
+    setTooMuch(entry, undefined);
     pool.giveBack(entry.certificates);
     if (entry.certificates.length > 0) {
       fetchWhatFits();
@@ -100,12 +124,12 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
 
   /** The text of what did not fit is gone: it is forgotten as a whole, so that whoever asks for it has it fetched. */
   function fetchWhatFits(): void {
-    for (const { name, signerName, tooMuch, pem } of [...entries.values()]) {
+    for (const { name, signerName, tooMuch, pem } of [...tooLarge]) {
       if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room()) {
         continue;
       }
       drop(name);
-      onRead(name, signerName);
+      onRead(name, signerName, true);
     }
   }
 
@@ -135,30 +159,43 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     if (entries.get(entry.name) !== entry || entry.pem !== pem) {
       return;
     }
-    entry.pem = undefined;
-    entry.tooMuch = undefined;
+    setText(entry, undefined);
+    setTooMuch(entry, undefined);
     if ('certificates' in outcome) {
-      keep(entry, outcome.certificates);
+      keep(entry, outcome);
     } else {
       onMalformed(entry.name, outcome.reason + (entry.certificates.length > 0 ? still : ''));
     }
     touch(entry);
-    onRead(entry.name, entry.signerName);
+    onRead(entry.name, entry.signerName, isLastOfSigner(entry));
   }
 
-  function keep(entry: Entry, certificates: readonly Uint8Array[]): void {
-    const taken = pool.take(certificates);
+  function isLastOfSigner({ signerName }: Entry): boolean {
+    for (const other of waiting) {
+      if (other.signerName === signerName) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  function keep(entry: Entry, { certificates, keys }: Content): void {
+    const taken = pool.take(certificates, keys);
     if (taken === undefined) {
-      entry.tooMuch = certificates.reduce((sum, { length }) => sum + length, 0);
+      setTooMuch(
+        entry,
+        certificates.reduce((sum, { length }) => sum + length, 0),
+      );
       return;
     }
     pool.giveBack(entry.certificates);
     entry.certificates = taken;
   }
 
-  async function attempt(pem: string): Promise<{ certificates: readonly Uint8Array[] } | { reason: string }> {
+  async function attempt(pem: string): Promise<Content | { reason: string }> {
     try {
-      return { certificates: await readTrustBundle(pem) };
+      const certificates = await readTrustBundle(pem);
+      return { certificates, keys: await keysOf(certificates) };
     } catch (fault) {
       return { reason: messageOf(fault, 'unreadable') };
     }
@@ -189,13 +226,14 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       }
       const entry = entries.get(name) ?? open(bundle);
       entry.version = resourceVersion;
-      entry.pem = bundle.spec.trustBundle;
+      setText(entry, bundle.spec.trustBundle);
       touch(entry);
       waiting.add(entry);
       if (!isReading) {
         void readAll();
       }
     },
+    has: (name) => entries.has(name),
     drop,
     untilRoom() {
       if (!isFull()) {
@@ -215,6 +253,17 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
 }
 
 const still = '; the certificates of its last readable version stay in use';
+
+async function keysOf(certificates: readonly Uint8Array[]): Promise<string[]> {
+  const keys: string[] = [];
+  for (const der of certificates) {
+    if (keys.length % certificatesPerTurn === 0) {
+      await nextTurn();
+    }
+    keys.push(anchorKeyOf(der));
+  }
+  return keys;
+}
 
 /** Short ones first: nobody's bundle waits for a stranger's hundred full ones. */
 function smallest(waiting: ReadonlySet<Entry>): Entry | undefined {

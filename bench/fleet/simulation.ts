@@ -144,16 +144,16 @@ export function simulate(scenario: Scenario): Outcome {
     tell(id, { type: 'trustJudged', verdict, anchors: 1 });
   };
 
-  const submit = (id: number): void => {
+  const submit = (id: number, requestName: string): void => {
     if (has('apiServerAway')) {
       unheard += 1;
       const error = new AgentError('Unavailable', 'connection refused', { actor: 'nobody' });
-      later(callMs, () => tell(id, { type: 'submitFailed', error }));
+      later(callMs, () => tell(id, { type: 'submitFailed', requestName, error }));
       return;
     }
     const minute = Math.floor(now / minutes);
     requests[minute] = (requests[minute] ?? 0) + 1;
-    later(callMs, () => tell(id, { type: 'submitted' }));
+    later(callMs, () => tell(id, { type: 'submitted', requestName }));
   };
 
   const follow = (id: number, requestName: string): void => {
@@ -174,7 +174,7 @@ export function simulate(scenario: Scenario): Outcome {
         later(keyMs, () => tell(id, { type: 'keyMade', requestName: `request-${named}` }));
         return;
       case 'submit':
-        submit(id);
+        submit(id, effect.requestName);
         return;
       case 'follow':
         follow(id, effect.requestName);

@@ -32,7 +32,7 @@ export const images: readonly Image[] = [
   {
     name: 'pod-certificate-agent',
     target: 'agent',
-    programs: ['agent.mjs', 'probe.mjs'],
+    programs: ['agent.mjs', 'probe.mjs', 'handshake.mjs'],
     chartValue: ['image'],
   },
 ];

@@ -47,6 +47,8 @@ export interface ClusterOptions {
   readonly signers?: readonly ClusterSigner[];
   /** Default `node-1`. */
   readonly nodeName?: string;
+  /** Taints that the node has from the start. Default none. Pods that tests bind to it need not tolerate them. */
+  readonly nodeTaints?: readonly object[];
   /** Default `csi.podcert.io`. */
   readonly driverName?: string;
   /** Absent: a kubelet that calls the driver's socket with a real kubelet's pauses. `none`: no kubelet. */
@@ -119,6 +121,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     agentObjects = [...agentPermissions(agentIdentity), ...nodePermissions()],
     authorizer,
     certManager = false,
+    nodeTaints = [],
   } = options;
   await mkdir(places.registrationDirectory, { recursive: true });
   const apiServer = await startApiServer({
@@ -152,7 +155,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const adminConfig = await access.user('admin', 'admin', ['system:masters']);
     const admin = createAdmin(access.client(adminConfig, 'sandbox-admin'), nodeName, driverName, closing.signal);
     const kubelet = await access.user('kubelet', `system:node:${nodeName}`, ['system:nodes']);
-    const account = await access.save('agent', await furnish(admin, apiServer, { nodeName, driverName, agentObjects }));
+    const account = await access.save(
+      'agent',
+      await furnish(admin, apiServer, { nodeName, driverName, nodeTaints, agentObjects }),
+    );
     const kubeconfigs: Kubeconfigs = {
       admin: adminConfig,
       agent: agentIdentity === 'kubelet' ? kubelet : account,

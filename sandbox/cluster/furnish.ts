@@ -21,17 +21,22 @@ const agentTokenSeconds = 30 * 86400;
 export interface Furniture {
   readonly nodeName: string;
   readonly driverName: string;
+  /** Taints that the node has from the start. */
+  readonly nodeTaints: readonly object[];
   /** What gives the agent its permissions, or limits them. */
   readonly agentObjects: readonly ClusterObject[];
 }
 
 /** Makes the objects. @returns a kubeconfig (YAML) of the agent, whose token is bound to its pod on the node. */
 export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Furniture): Promise<string> {
-  const { nodeName, driverName, agentObjects } = furniture;
+  const { nodeName, driverName, nodeTaints, agentObjects } = furniture;
   const node = await admin.create<KubernetesObject>(
     corePrefix,
     { resource: 'nodes' },
-    { metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': nodeName } } },
+    {
+      metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': nodeName } },
+      ...(nodeTaints.length === 0 ? {} : { spec: { taints: nodeTaints } }),
+    },
   );
   const storage = '/apis/storage.k8s.io/v1';
   await admin.create(storage, { resource: 'csidrivers' }, csiDriverObject(driverName));

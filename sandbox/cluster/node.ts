@@ -4,6 +4,7 @@
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createKubeletApi } from '../kubelet/api.ts';
 import { createCsiDriver } from '../kubelet/csi.ts';
+import { createCsiNodeBook } from '../kubelet/csi-node.ts';
 import { startKubelet } from '../kubelet/kubelet.ts';
 import { watchPlugins } from '../kubelet/registration.ts';
 import { scaledBackoff } from '../kubelet/retry.ts';
@@ -38,7 +39,10 @@ export interface RunningNode {
 /** Starts the kubelet. */
 export function runNode(client: ApiClient, places: NodePlaces, settings: KubeletSettings): RunningNode {
   const { nodeName, driverName, kubeletRoot, registrationDirectory, csiSocket } = places;
-  const plugins = settings.registration ? watchPlugins({ directory: registrationDirectory, driverName }) : undefined;
+  const book = createCsiNodeBook(client, nodeName);
+  const plugins = settings.registration
+    ? watchPlugins({ directory: registrationDirectory, driverName, book })
+    : undefined;
   const kubelet = startKubelet({
     nodeName,
     root: kubeletRoot,

@@ -7,7 +7,9 @@
 import { watch } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { registrationService } from '../../volumes/csi/protocol.ts';
+import { nodeService, registrationService } from '../../volumes/csi/protocol.ts';
+import { messageOf } from '../base/errors.ts';
+import type { CsiNodeBook } from './csi-node.ts';
 import { callUnary } from './grpc.ts';
 
 export interface PluginWatcherOptions {
@@ -16,6 +18,8 @@ export interface PluginWatcherOptions {
   readonly driverName: string;
   /** How long until a plugin that could not be registered is asked again. Default 1000. */
   readonly retryMs?: number;
+  /** Where the driver is written down; absent: nowhere. */
+  readonly book?: CsiNodeBook | undefined;
   /** Told when the driver is registered (its endpoint) and when it is no more (undefined). */
   readonly onChange?: (endpoint: string | undefined) => void;
 }
@@ -36,7 +40,7 @@ interface PluginInfo {
 const callDeadlineMs = 10_000;
 
 export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
-  const { directory, driverName, retryMs = 1000, onChange = () => {} } = options;
+  const { directory, driverName, retryMs = 1000, book, onChange = () => {} } = options;
   const closing = new AbortController();
   /** Socket that registered the driver; a socket made anew registers anew. */
   let registered: { readonly socket: string; readonly endpoint: string } | undefined;
@@ -63,10 +67,33 @@ export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
     if (info.type !== 'CSIPlugin' || info.name !== driverName || !info.endpoint) {
       return undefined;
     }
-    const good = info.supported_versions?.includes('1.0.0') === true;
-    const error = good ? '' : `unsupported versions ${info.supported_versions?.join()}`;
-    await callUnary(registrationService, 'NotifyRegistrationStatus', { plugin_registered: good, error }, callOptions);
-    return good ? info.endpoint : undefined;
+    const error =
+      info.supported_versions?.includes('1.0.0') === true
+        ? await writeDown(info.endpoint)
+        : `unsupported versions ${info.supported_versions?.join()}`;
+    const verdict = { plugin_registered: error === '', error };
+    await callUnary(registrationService, 'NotifyRegistrationStatus', verdict, callOptions);
+    if (error !== '') {
+      throw new Error(error);
+    }
+    return info.endpoint;
+  };
+
+  /** Asks the driver what it calls the node, and writes both down. @returns what is wrong; nothing when it is done. */
+  const writeDown = async (socket: string): Promise<string> => {
+    if (book === undefined) {
+      return '';
+    }
+    const callOptions = { socket, deadlineMs: callDeadlineMs, signal: closing.signal };
+    const answer = await callUnary(nodeService, 'NodeGetInfo', {}, callOptions);
+    if (answer.type === 'error') {
+      return `error getting node info: ${answer.message}`;
+    }
+    const { node_id: nodeId = '' }: { readonly node_id?: string } = answer.reply;
+    return await book.install(driverName, nodeId).then(
+      () => '',
+      (error: unknown) => `error updating CSINode object: ${messageOf(error)}`,
+    );
   };
 
   /** One look at the directory. @returns false when a plugin has to be asked again. */
@@ -75,6 +102,7 @@ export function watchPlugins(options: PluginWatcherOptions): PluginWatcher {
     const sockets = await socketsIn(directory);
     if (registered !== undefined && !sockets.has(registered.socket)) {
       change(undefined);
+      await book?.uninstall(driverName).catch(() => {});
     }
     for (const [socket, path] of sockets) {
       if (registered !== undefined) {

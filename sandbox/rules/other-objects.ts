@@ -12,9 +12,11 @@ import { dnsLabel, dnsSubdomain, pathSegment } from '../base/names.ts';
 import type { ApiObject, JsonObject } from '../base/objects.ts';
 import { bindingsResource, policiesResource, policyBindingFaults, policyFaults } from './admission-policy-faults.ts';
 import { invalids, type MetadataRules, metadataFaults, mutableMetadataFaults } from './metadata.ts';
+import { driverFaults, driverUpdateFaults, taintFaults } from './node-objects.ts';
 import { apiServerAudience } from './node-restriction.ts';
 
 const rbacGroup = 'rbac.authorization.k8s.io';
+const csiNodesResource = 'csinodes.storage.k8s.io';
 const reviewGroups = ['authentication.k8s.io', 'authorization.k8s.io'];
 const shortestTokenSeconds = 600;
 const longestTokenSeconds = 2 ** 32;
@@ -25,6 +27,7 @@ const clusterScoped = [
   `clusterroles.${rbacGroup}`,
   `clusterrolebindings.${rbacGroup}`,
   'csidrivers.storage.k8s.io',
+  csiNodesResource,
   'clusterissuers.cert-manager.io',
   policiesResource,
   bindingsResource,
@@ -87,6 +90,7 @@ export function updateFaults({ resource, object }: ValidationRequest, old: ApiOb
     ...mutableMetadataFaults(object.metadata),
     ...specificFaults(resource, object),
     ...(resource === 'secrets' ? secretUpdateFaults(object, old) : []),
+    ...(resource === csiNodesResource ? driverUpdateFaults(object, old) : []),
   ];
   const [roleRef, oldRoleRef] = [objectAt(object, 'roleRef'), objectAt(old, 'roleRef')];
   const isMoved = ['apiGroup', 'kind', 'name'].some((part) => stringAt(roleRef, part) !== stringAt(oldRoleRef, part));
@@ -97,6 +101,10 @@ function specificFaults(resource: string, object: ApiObject): FieldError[] {
   switch (resource) {
     case 'pods':
       return podFaults(objectAt(object, 'spec'));
+    case 'nodes':
+      return taintFaults(object);
+    case csiNodesResource:
+      return driverFaults(object);
     case 'events':
       return eventFaults(object);
     case 'secrets':

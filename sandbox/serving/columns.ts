@@ -229,6 +229,14 @@ const columnsByResource: Readonly<Record<string, readonly Column[]>> = {
     }),
     ageColumn,
   ],
+  'csinodes.storage.k8s.io': [
+    nameColumn,
+    column('Drivers', (csiNode) => {
+      const drivers = csiNode.spec?.drivers;
+      return String(Array.isArray(drivers) ? drivers.length : 0);
+    }),
+    ageColumn,
+  ],
 };
 
 const defaultColumns: readonly Column[] = [nameColumn, ageColumn];

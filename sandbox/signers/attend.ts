@@ -1,6 +1,7 @@
 /**
  * Attends to objects one step at a time: whatever changes is looked at again, and no object is worked on twice at once.
  */
+import { AgentError } from '../../agent/base/errors.ts';
 import type { ListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { KubernetesObject } from '../../agent/kubernetes/objects.ts';
 import { httpStatusOf } from '../base/client.ts';
@@ -12,7 +13,7 @@ export interface Attendance {
 
 /**
  * @param act does what is next for an object, and nothing when nothing is
- * @param onProblem hears of everything but that an object is gone, or has changed meanwhile
+ * @param onProblem hears of everything but that an object is gone or has changed meanwhile, and that calls were ended
  */
 export function attend<T extends KubernetesObject>(
   watch: Pick<ListWatch<T>, 'list' | 'subscribe'>,
@@ -33,9 +34,10 @@ export function attend<T extends KubernetesObject>(
     try {
       await act(object);
     } catch (error) {
-      // Gone, or changed meanwhile: then its next version comes by the watch.
+      // Gone, or changed meanwhile: then its next version comes by the watch. Or whoever attends has ended.
       const status = httpStatusOf(error);
-      if (status !== 404 && status !== 409) {
+      const isEnd = error instanceof AgentError && error.code === 'Aborted';
+      if (status !== 404 && status !== 409 && !isEnd) {
         onProblem(`${object.metadata.name}: ${String(error)}`);
       }
     }

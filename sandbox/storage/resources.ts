@@ -273,6 +273,16 @@ export const resourceTypes: readonly ResourceType[] = [
     unconditionalUpdate: false,
     deleteReturns: 'object',
   }),
+  resource({
+    group: 'storage.k8s.io',
+    resource: 'csinodes',
+    singular: 'csinode',
+    kind: 'CSINode',
+    namespaced: false,
+    schema: () => core.csiNode,
+    unconditionalUpdate: false,
+    deleteReturns: 'object',
+  }),
 ];
 
 function review(group: string, kind: string, schema: StructSchema, namespaced = false): ReviewType {

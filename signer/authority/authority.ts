@@ -22,7 +22,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { AgentError } from '../../agent/base/errors.ts';
-import type { Generation } from './succession.ts';
+import { type Generation, lastLeafEnd } from './succession.ts';
 
 /** What a certificate may be used for, by the names of the CertificateSigningRequest API. */
 export const leafUsages = ['digital signature', 'key encipherment', 'server auth', 'client auth'] as const;
@@ -40,8 +40,10 @@ export interface LeafOrder {
 }
 
 export interface Authority {
-  /** No certificate of it ends later, milliseconds since the epoch. */
+  /** Milliseconds since the epoch. */
   readonly notAfter: number;
+  /** No certificate of it ends later. */
+  readonly lastLeafEnd: number;
   /** @returns the certificate, PEM. @throws AgentError Internal when its signature does not verify */
   issue(order: LeafOrder): Promise<string>;
 }
@@ -86,13 +88,15 @@ export async function makeGeneration(
 }
 
 /** Makes the CA ready to sign. @throws AgentError Internal when its key is no such key */
-export async function openAuthority({ certificate, privateKey }: Generation): Promise<Authority> {
+export async function openAuthority(generation: Generation): Promise<Authority> {
+  const { certificate, privateKey } = generation;
   const issuer = new PeculiarCertificate(certificate);
   const own = new X509Certificate(certificate);
   const signingKey = await importKey(privateKey ?? '');
   const authorityKeyId = await AuthorityKeyIdentifierExtension.create(issuer.publicKey);
   return {
     notAfter: own.validToDate.getTime(),
+    lastLeafEnd: lastLeafEnd(generation),
     async issue(order) {
       const publicKey = new PublicKey(order.publicKey);
       const names: { type: GeneralNameType; value: string }[] = [

@@ -1,7 +1,7 @@
 /**
  * How one CA follows another without a certificate that nobody trusts: the next one is made and published long before it
- * signs, and the anchor of the old one stays until the last certificate of it has run out. All of it is arithmetic over what
- * the Secret holds, so a restart goes on where it stood.
+ * signs, and the anchor of the old one stays until the last certificate of it has run out, but not until it runs out itself: of an
+ * expired anchor every pod would be told. All of it is arithmetic over what the Secret holds, so a restart goes on where it stood.
  *
  *     made ──► published ──► signs ──► retired (its key is thrown away) ──► dropped
  */
@@ -33,16 +33,23 @@ export interface Lifetimes {
 /** How much of its life a CA has left when the next one is made. */
 const nextMadeAt = 1 / 2;
 /** For how much of a CA's life the next one is published before it signs: by then every reader has loaded it. */
-const publishedAhead = 1 / 6;
+const publishedAhead = 1 / 12;
+/** How much of a CA's life no certificate of it reaches into, so that its anchor goes before it expires. */
+const unused = 1 / 12;
 /**
  * A certificate may last for this much of its CA's life at most: what is left when the next one takes over, so that no certificate is
  * cut short.
  */
-export const longestLeafShare = 1 - nextMadeAt - publishedAhead;
+export const longestLeafShare = 1 - nextMadeAt - publishedAhead - unused;
 /** Another replica that has not noticed yet that it no longer leads may sign for this long. */
 const handOverMs = 60_000;
 
 const lifeOf = ({ notBefore, notAfter }: Generation): number => notAfter - notBefore;
+
+/** No certificate of a CA ends later, milliseconds since the epoch. */
+export function lastLeafEnd(generation: Generation): number {
+  return generation.notAfter - lifeOf(generation) * unused;
+}
 
 /** True when there is no CA whose life is still long. */
 export function isNextDue(generations: readonly Generation[], now: number): boolean {
@@ -58,12 +65,12 @@ export function currentOf(
 ): Generation | undefined {
   let current: Generation | undefined;
   for (const generation of generations) {
-    const { publishedAt, privateKey, notAfter } = generation;
-    if (publishedAt === undefined || privateKey === undefined || notAfter <= now) {
+    const { publishedAt, privateKey } = generation;
+    if (publishedAt === undefined || privateKey === undefined || lastLeafEnd(generation) <= now) {
       continue;
     }
     // One that cannot sign for long enough any more is followed at once: nobody can wait for its successor.
-    const isSpent = current === undefined || current.notAfter - now < shortestLeafMs;
+    const isSpent = current === undefined || lastLeafEnd(current) - now < shortestLeafMs;
     if (isSpent || publishedAt + lifeOf(generation) * publishedAhead <= now) {
       current = generation;
     }
@@ -88,7 +95,7 @@ export function settle(generations: readonly Generation[], now: number, lifetime
         ? { ...generation, longestLeafMs: lifetimes.leafMs }
         : generation;
     })
-    .filter(({ notAfter, neededUntil = Number.POSITIVE_INFINITY }) => Math.min(notAfter, neededUntil) > now);
+    .filter((generation) => (generation.neededUntil ?? lastLeafEnd(generation)) > now);
   const isSame = settled.length === generations.length && settled.every((each, index) => each === generations[index]);
   return isSame ? generations : settled;
 }
@@ -97,7 +104,7 @@ export function settle(generations: readonly Generation[], now: number, lifetime
 function retired(generation: Generation, now: number): Generation {
   const { privateKey: _, ...rest } = generation;
   const lastMs = generation.publishedAt === undefined ? 0 : generation.longestLeafMs + handOverMs;
-  return { ...rest, neededUntil: Math.min(generation.notAfter, now + lastMs) };
+  return { ...rest, neededUntil: Math.min(lastLeafEnd(generation), now + lastMs) };
 }
 
 /** Notes that all anchors are where pods find them. @returns the same array when that was known */

@@ -13,7 +13,7 @@ import type { Policy } from './policy.ts';
 import { keyFault } from './public-key.ts';
 import { timesOf } from './times.ts';
 
-/** @param authorityEnd when the CA's own life ends. Times are milliseconds since the epoch. */
+/** @param authorityEnd no certificate of the CA ends later. Times are milliseconds since the epoch. */
 export function decidePodCertificateRequest(
   { metadata, spec }: PodCertificateRequest,
   evidence: Evidence,

@@ -46,7 +46,7 @@ export function podOf({ metadata }: SigningRequest): { readonly namespace: strin
   return namespace === undefined || name === undefined ? undefined : { namespace, name };
 }
 
-/** Whether a request may be signed. @param authorityEnd when the CA's own life ends. Times are milliseconds since the epoch. */
+/** Whether a request may be signed. @param authorityEnd no certificate of the CA ends later. Times are milliseconds since the epoch. */
 export function decideSigningRequest(
   request: SigningRequest,
   evidence: Evidence,

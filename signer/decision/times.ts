@@ -9,7 +9,7 @@ export interface Times {
 
 /**
  * @param longestMs what the request allows at most
- * @param end when the CA's own life ends: what it signs ends no later
+ * @param end what the CA signs ends no later
  * @returns nothing when too little is left
  */
 export function timesOf({ leafMs, timing }: Policy, longestMs: number, end: number, now: number): Times | undefined {

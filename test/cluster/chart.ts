@@ -37,20 +37,22 @@ const collections: Readonly<Record<string, Omit<ClusterObject, 'object'>>> = {
  * The release's name is that of the agent's service account, its namespace kube-system: those of the sandbox, too.
  * @param nodeSigners signers that nodes may ask, which they need a permission for from Kubernetes 1.37 on
  * @param issuers rules for issuers
+ * @param more other values
  */
 export function chartObjects(
   mode: AgentIdentity,
   nodeSigners: readonly string[] = [],
   issuers: readonly object[] = [],
+  more: Readonly<Record<string, unknown>> = {},
 ): ChartObjects {
-  const rendering = renderChart({ values: { identity: { mode, nodeSigners }, issuers } });
+  const rendering = renderChart({ values: { identity: { mode, nodeSigners }, issuers, ...more } });
   switch (rendering.type) {
     case 'rendered':
       return { type: 'objects', objects: permissionsIn(rendering.yaml) };
     case 'refused':
       throw new Error(rendering.message);
     case 'missing': {
-      if (mode !== 'impersonatedNode' || nodeSigners.length + issuers.length > 0) {
+      if (mode !== 'impersonatedNode' || nodeSigners.length + issuers.length + Object.keys(more).length > 0) {
         return { type: 'missing', reason: 'helm is not here to render this' };
       }
       const manifest = readFileSync(join(chartDirectory, '../../manifest.yaml'), 'utf8');

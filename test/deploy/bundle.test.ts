@@ -98,7 +98,16 @@ describe('the bundle', () => {
   test('comes with the licences of what is in it', () => {
     assert.deepEqual(readdirSync(output).toSorted(), [
       'THIRD-PARTY-LICENSES.txt',
-      ...['agent.mjs', 'agent.mjs.map', 'probe.mjs', 'probe.mjs.map', 'signer.mjs', 'signer.mjs.map'],
+      ...[
+        'agent.mjs',
+        'agent.mjs.map',
+        'handshake.mjs',
+        'handshake.mjs.map',
+        'probe.mjs',
+        'probe.mjs.map',
+        'signer.mjs',
+        'signer.mjs.map',
+      ],
     ]);
     const licenses = readFileSync(join(output, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
     for (const name of ['@grpc/grpc-js', '@noble/curves', 'pino']) {

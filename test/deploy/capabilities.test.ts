@@ -3,11 +3,12 @@
  * tests are run by a root that has only these.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { manifestFile } from '../../deploy/manifest.ts';
+import { eventOf } from '../support/bounded.ts';
 import { objectsIn, one } from './objects.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -36,19 +37,40 @@ function limited(capabilities: readonly string[]): readonly string[] {
 /** Runs what the agent does to volumes. @returns the names of the tests that failed */
 function failuresWith(capabilities: readonly string[]): readonly string[] {
   const [program = '', ...args] = limited(capabilities);
-  const { NODE_TEST_CONTEXT: _outer, NODE_V8_COVERAGE: _coverage, ...env } = process.env;
   const files = ['store', 'atomic-writer'].map((name) => `test/volumes/${name}.test.ts`);
   // The one left out takes the place of a pod's process, and changes its user for that.
   const choice = ['--test-name-pattern=/tmpfs|owner/', "--test-skip-pattern=/^a pod's process/"];
   const flags = ['--test', '--test-reporter=tap', ...choice];
   const result = spawnSync(program, [...args, process.execPath, ...flags, ...files], {
     cwd: root,
-    env,
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_V8_COVERAGE: undefined },
     encoding: 'utf8',
   });
   assert.match(result.stdout, /^# pass [1-9]/m, result.stderr);
   return [...result.stdout.matchAll(/^ *not ok \d+ - (.*)$/gm)].map(([, name = '']) => name);
 }
+
+describe('signals to processes of pods', { skip }, () => {
+  /** Signals a process of another user, as the agent would. @returns what it says */
+  function signalWith(capabilities: readonly string[], pid: number): string {
+    const [program = '', ...args] = limited(capabilities);
+    const script = `try { process.kill(${pid}, 'SIGHUP'); console.log('told'); } catch ({ code }) { console.log(code); }`;
+    return spawnSync(program, [...args, process.execPath, '-e', script], { encoding: 'utf8' }).stdout.trim();
+  }
+
+  test('take KILL, which is why the chart gives it with reloadSignals only', async (t) => {
+    const child = spawn('sleep', ['600'], { uid: 1000, gid: 1000, stdio: 'ignore' });
+    t.after(() => child.kill('SIGKILL'));
+    await eventOf(child, 'spawn', 'the process of a pod');
+    const { pid = 0 } = child;
+    assert.ok(pid > 1, 'it runs');
+    assert.ok(!granted.includes('KILL'), 'the default has no KILL');
+    assert.equal(signalWith(granted, pid), 'EPERM');
+    const ended = eventOf(child, 'exit', 'the process to end');
+    assert.equal(signalWith([...granted, 'KILL'], pid), 'told');
+    assert.deepEqual(await ended, [null, 'SIGHUP']);
+  });
+});
 
 describe('the capabilities in the chart', { skip }, () => {
   test('are enough to mount, write, hand over and remove volumes', () => {

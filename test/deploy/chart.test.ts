@@ -140,10 +140,15 @@ describe('the chart', { skip }, () => {
       extraArgs: ['log-level=debug'],
       'serviceAccount.create': false,
       'metrics.podMonitor': { enabled: true, createToken: false },
+      startupTaint: { enabled: true, key: 'node.kubernetes.io/not-ready' },
+      'startupTaint.key': 'agent-not-ready',
     };
     for (const [path, value] of Object.entries(wrong)) {
       assert.equal(renderChart({ values: valuesOf({ [path]: value }) }).type, 'refused', path);
     }
+    // No kubelet may change the taints of its node.
+    const kubelet = valuesOf({ 'identity.mode': 'kubelet', 'startupTaint.enabled': true });
+    assert.equal(renderChart({ values: kubelet }).type, 'refused');
     // Without the node's network nobody would reach it.
     assert.equal(renderChart({ values: valuesOf({ 'endpoint.host': '127.0.0.1' }) }).type, 'refused');
   });
@@ -266,6 +271,33 @@ describe('the identity mode', { skip }, () => {
       assert.doesNotMatch(JSON.stringify(inMode(mode)), /request-podcertificate-signer/);
     }
     assert.doesNotMatch(JSON.stringify(withSigner('serviceAccount')), /request-podcertificate-signer/);
+  });
+
+  test('may take a taint off nodes only where that is switched on, which comes with a policy and is tolerated', () => {
+    const taintRules = [
+      { apiGroups: [''], resources: ['nodes'], verbs: ['patch'] },
+      { apiGroups: ['storage.k8s.io'], resources: ['csinodes'], verbs: ['get'] },
+    ];
+    for (const mode of ['impersonatedNode', 'serviceAccount']) {
+      const plain = inMode(mode);
+      assert.doesNotMatch(JSON.stringify(agentRules(plain)), /csinodes|"nodes"\],"verbs":\["patch"/);
+      const key = 'example.com/no-certificates';
+      const tolerations = [{ key: 'a', operator: 'Exists' }];
+      const taint = { 'identity.mode': mode, 'startupTaint.enabled': true, 'startupTaint.key': key };
+      const objects = render({ values: valuesOf({ ...taint, tolerations }) });
+      const added = agentRules(objects).filter(
+        (rule) => !agentRules(plain).some((one) => isDeepStrictEqual(one, rule)),
+      );
+      assert.deepEqual(added, taintRules);
+      assert.equal(configurationOf(objects).configuration.startupTaint, key);
+      assert.deepEqual(podSpec(objects)['tolerations'], [...tolerations, { key, operator: 'Exists' }]);
+      const name = 'pod-certificate-agent-startup-taint';
+      assert.match(JSON.stringify(one(objects, 'ValidatingAdmissionPolicy', name)['spec']), new RegExp(key));
+      assert.deepEqual(one(objects, 'ValidatingAdmissionPolicyBinding', name)['spec'], {
+        policyName: name,
+        validationActions: ['Deny'],
+      });
+    }
   });
 
   test('lets nobody ask about tokens when metrics are off', () => {
@@ -439,9 +471,12 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
     }
   }
   const spec = podSpec(objects);
-  for (const field of ['hostPID', 'hostIPC', 'shareProcessNamespace']) {
+  for (const field of ['hostIPC', 'shareProcessNamespace']) {
     assert.equal(spec[field], undefined);
   }
+  // For signals to pods, and only where these are switched on.
+  const { reloadSignals } = configurationOf(objects).configuration;
+  assert.equal(spec['hostPID'], reloadSignals ? true : undefined);
   assert.equal(spec['automountServiceAccountToken'], false);
   assert.deepEqual(spec['securityContext'], {
     runAsUser: 0,
@@ -453,7 +488,10 @@ function keepsItsPromises(objects: readonly Rendered[]): void {
   assert.deepEqual(agent.securityContext, {
     privileged: true,
     readOnlyRootFilesystem: true,
-    capabilities: { drop: ['ALL'], add: ['SYS_ADMIN', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE'] },
+    capabilities: {
+      drop: ['ALL'],
+      add: ['SYS_ADMIN', 'CHOWN', 'FOWNER', 'DAC_OVERRIDE', ...(reloadSignals ? ['KILL'] : [])],
+    },
   });
   // Privileged for this one, and for nothing else.
   assert.deepEqual(

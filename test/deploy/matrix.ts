@@ -47,6 +47,7 @@ export const samples: readonly Sample[] = [
   },
   { path: 'trustDomain', value: 'mesh.example' },
   { path: 'followSuggestedKeyType', value: true },
+  { path: 'reloadSignals', value: true, with: { 'openshift.enabled': true } },
   { path: 'logging.level', value: 'debug' },
   { path: 'logging.format', value: 'text' },
   { path: 'rateLimits.requestsPerSecond', value: 0.5 },
@@ -101,6 +102,9 @@ export const samples: readonly Sample[] = [
   { path: 'priorityClassName', value: 'high' },
   { path: 'nodeSelector', value: { 'example.com/agents': 'yes' } },
   { path: 'tolerations', value: [{ key: 'a', operator: 'Exists', effect: 'NoSchedule' }] },
+  { path: 'volumeCondition', value: true },
+  { path: 'startupTaint.enabled', value: true },
+  { path: 'startupTaint.key', value: 'example.com/no-certificates', with: { 'startupTaint.enabled': true } },
   {
     path: 'affinity',
     value: {

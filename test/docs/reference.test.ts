@@ -32,8 +32,10 @@ test('the reference names every field of a source and every key type', () => {
   const fields = ['signerName', 'maxExpirationSeconds', 'userAnnotations', 'labelSelector', 'optional', 'name', 'path'];
   const names = ['dnsNames', 'uris', 'ipAddresses', 'commonName'];
   const paths = ['credentialBundlePath', 'keyPath', 'certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'];
-  const access = ['roots', 'expired', 'user', 'mode', 'defaultUser', 'defaultMode'];
-  for (const word of [...fields, ...names, ...paths, ...access, ...keyTypes]) {
+  const keystores = ['keystorePath', 'truststorePath', 'passwordPath', 'password'];
+  const access = ['layout', 'roots', 'expired', 'user', 'mode', 'defaultUser', 'defaultMode'];
+  const told = ['reload', 'touch', 'http', 'port', 'method', 'scheme', 'signal', 'process', 'probe', 'serverName'];
+  for (const word of [...fields, ...names, ...paths, ...keystores, ...access, ...told, ...keyTypes]) {
     assert.ok(reference.includes(`\`${word}\``), word);
   }
 });

@@ -214,6 +214,18 @@ test('pods whose certificates lead to none of their signer’s anchors are an al
   );
 });
 
+test('programs that do not serve the certificates in their files are an alert', { skip: noPromtool }, async (t) => {
+  const node = await startNode(t);
+  const alert = 'PodCertificateOldCertificateServed';
+  const { text, ...when } = await scrape(node, 20);
+  const none = 'podcert_agent_probed_volumes{state="other"} 0';
+  assert.ok(text.includes(none), `${none} is not in:\n${text}`);
+  const stale = { ...when, text: text.replace(none, none.replace(/0$/, '2')) };
+  judge([{ ...when, text }], [silence(alert, 10)]);
+  const labels = { instance, state: 'other' };
+  judge([stale], [silence(alert, 0), { alert, atMinute: 3, fires: [{ labels, value: '2' }] }]);
+});
+
 test('a volume that an agent cannot take up is an alert', { skip: noPromtool }, async (t) => {
   const node = await startNode(t);
   await node.cluster.admin.createPod({ name: 'web', volumes });

@@ -1,26 +1,23 @@
 /** Inputs by which a pod's author, a signer or whoever else may write to the API server could keep an agent busy, one by one. */
-import type { ApiObject, JsonObject } from '../../sandbox/base/objects.ts';
+import type { JsonObject } from '../../sandbox/base/objects.ts';
 import { derOf, makeAuthority } from '../agent/trust/authorities.ts';
-import { until, withinBound } from '../support/bounded.ts';
 import { fullBundle, longestBundleBytes } from '../support/full-bundles.ts';
-import type { AgentProcess, RealNode } from './real-node.ts';
-
-export interface HostileNode extends RealNode {
-  readonly agent: AgentProcess;
-}
-
-export interface HostileInput {
-  readonly name: string;
-  /** Brings the input to the agent, and waits until it has dealt with it. @param round makes names that are new */
-  feed(node: HostileNode, round: string): Promise<void>;
-}
+import { chainInputs, oddBundleInputs } from './hostile-certificates.ts';
+import { crowdInputs } from './hostile-crowds.ts';
+import {
+  anchorsOf,
+  answerInput,
+  bundle,
+  bundlesResource,
+  deal,
+  type HostileInput,
+  type HostileNode,
+  put,
+  repeated,
+} from './hostile-means.ts';
 
 /** What is left of 64 KiB beside a comment that makes a text another one: verdicts are remembered. */
 const longestDeclaration = 64 * 1024 - 4;
-const requestsResource = 'podcertificaterequests.certificates.k8s.io';
-const bundlesResource = 'clustertrustbundles.certificates.k8s.io';
-
-const repeated = (text: string, length: number): string => text.repeat(Math.floor(length / text.length));
 const numbered = (count: number, text: (index: number) => string): string =>
   Array.from({ length: count }, (_, index) => text(index)).join('');
 
@@ -65,31 +62,6 @@ const declarations: Readonly<Record<string, string>> = {
   'equal paths': numbered(256, () => `- clusterTrustBundle: {name: nobody, optional: true, path: ca.pem}\n`),
 };
 
-async function deal(
-  node: HostileNode,
-  name: string,
-  volumes: readonly { name: string; sources: string }[],
-): Promise<void> {
-  const told = eventOn(node, name);
-  await node.cluster.admin.createPod({ name, volumes });
-  await withinBound(
-    Promise.race([told, node.agent.logged((line) => line['pod'] === name)]),
-    `pod ${name} to be dealt with`,
-  );
-}
-
-/** Resolves with the first event on a pod: the kubelet's, for a volume that is refused. */
-function eventOn(node: HostileNode, pod: string): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const unsubscribe = node.cluster.apiServer.store.subscribe(({ resource, object }) => {
-    if (resource === 'events' && (object['involvedObject'] as JsonObject | undefined)?.['name'] === pod) {
-      unsubscribe();
-      resolve();
-    }
-  });
-  return promise;
-}
-
 const declarationInputs: readonly HostileInput[] = Object.entries(declarations).map(([shape, sources]) => ({
   name: `declaration of ${shape}`,
   feed: async (node, round) => {
@@ -108,6 +80,7 @@ const bundles: Readonly<Record<string, () => string>> = {
   'many certificates': () => fullBundle(der, 7),
   'one certificate again and again': () => repeated(small, longestBundleBytes),
   text: () => filled('x'),
+  'control characters': () => filled('\u0001'),
   'angle brackets': () => filled('<'),
   'line ends': () => filled('\r\n'),
   'BEGIN lines': () => filled('\n-----BEGIN CERTIFICATE-----\n'),
@@ -117,30 +90,6 @@ const bundles: Readonly<Record<string, () => string>> = {
   'lines of one character': () =>
     `${small}-----BEGIN CERTIFICATE-----\n${repeated('A\nA\nA\nA\n', longestBundleBytes - 3 * small.length)}-----END CERTIFICATE-----x\n${small}`,
 };
-
-function put(node: HostileNode, resource: string, object: ApiObject): void {
-  const { store } = node.cluster.apiServer;
-  const { namespace = '', name = '' } = object.metadata;
-  if (store.get(resource, namespace, name) === undefined) {
-    store.create(resource, {
-      ...object,
-      metadata: { uid: `${resource}-${name}`, creationTimestamp: new Date().toISOString(), ...object.metadata },
-    });
-  } else {
-    store.update(resource, object);
-  }
-}
-
-function bundle(name: string, trustBundle: string, more: JsonObject = {}, signerName?: string): ApiObject {
-  return {
-    apiVersion: 'certificates.k8s.io/v1beta1',
-    kind: 'ClusterTrustBundle',
-    metadata: { name, ...more },
-    spec: { ...(signerName === undefined ? {} : { signerName }), trustBundle },
-  };
-}
-
-const anchorsOf = (name: string): string => `- clusterTrustBundle: {name: ${name}, path: ca.pem}\n`;
 
 const bundleInputs: readonly HostileInput[] = Object.entries(bundles).map(([shape, text]) => ({
   name: `bundle of ${shape}`,
@@ -153,9 +102,29 @@ const bundleInputs: readonly HostileInput[] = Object.entries(bundles).map(([shap
   },
 }));
 
-/** Labels as many as an object may have. */
-function manyLabels(): { [key: string]: string } {
-  return Object.fromEntries(Array.from({ length: 120_000 }, (_, index) => [`${index.toString(36)}x`, '']));
+/** As many keystores and truststores as a volume may have, of as many anchors as a bundle may hold. */
+const keystoreInput: HostileInput = {
+  name: 'keystores of many certificates',
+  feed: async (node, round) => {
+    const name = `keystores-${round}`;
+    put(node, bundlesResource, bundle(name, fullBundle(der, 7)));
+    const truststores = numbered(
+      15,
+      (index) =>
+        `- clusterTrustBundle: {name: ${name}, path: ${index}.pem, truststorePath: ${index}.p12, passwordPath: ${index}.password}\n`,
+    );
+    const keystore =
+      '- podCertificate: {signerName: example.com/mesh, keyType: RSA3072, keystorePath: key.p12, passwordPath: key.password}\n';
+    await node.cluster.admin.createPod({ name, volumes: [{ name: 'mtls', sources: truststores + keystore }] });
+    await node.cluster.admin.podRunning('default', name);
+    await node.cluster.admin.deletePod('default', name);
+    node.cluster.apiServer.store.remove(bundlesResource, '', name);
+  },
+};
+
+/** As many labels as an object has room for. */
+function manyLabels(count = 120_000): { [key: string]: string } {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index.toString(36)}x`, '']));
 }
 
 const manyFields = (): JsonObject => ({
@@ -168,63 +137,46 @@ const manyFields = (): JsonObject => ({
   ],
 });
 
-const objectInputs: readonly HostileInput[] = [
-  ...Object.entries({ labels: () => ({ labels: manyLabels() }), 'managed fields': manyFields }).map(
-    ([kind, metadata]) => ({
-      name: `bundle with many ${kind}`,
-      feed: async (node: HostileNode, round: string) => {
-        const name = `fields-${round}-${kind.replace(' ', '-')}`;
-        put(node, bundlesResource, bundle(name, small, metadata()));
-        await deal(node, name, [{ name: 'mtls', sources: anchorsOf(name) }]);
-        await node.cluster.admin.deletePod('default', name);
-        node.cluster.apiServer.store.remove(bundlesResource, '', name);
-      },
-    }),
-  ),
-  ...Object.entries({ labels: () => ({ labels: manyLabels() }), 'managed fields': manyFields }).map(
-    ([kind, metadata]) => ({
-      name: `pod with many ${kind}`,
-      feed: async (node: HostileNode, round: string) => {
-        const name = `pod-${round}-${kind.replace(' ', '-')}`;
-        const { store } = node.cluster.apiServer;
-        const unsubscribe = store.subscribe(({ resource, type, object }) => {
-          if (resource === 'pods' && type === 'ADDED' && object.metadata.name === name) {
-            unsubscribe();
-            store.update('pods', { ...object, metadata: { ...object.metadata, ...metadata() } });
-          }
-        });
-        await deal(node, name, [
-          {
-            name: 'mtls',
-            sources: '- podCertificate: {signerName: example.com/mesh, keyType: ED25519, credentialBundlePath: t}\n',
-          },
-        ]);
-        await node.cluster.admin.deletePod('default', name);
-      },
-    }),
-  ),
-];
+const metadataOf: Readonly<Record<string, () => JsonObject>> = {
+  'many labels': () => ({ labels: manyLabels() }),
+  // The most that the agent keeps.
+  '16,000 labels': () => ({ labels: manyLabels(16_000) }),
+  'many managed fields': manyFields,
+  'a long annotation': () => ({ annotations: { a: repeated('\u0001', 1024 * 1024) } }),
+};
 
-/** Has a pod ask a signer that nobody attends, and gives the answer. */
-function answerInput(name: string, statusOf: (round: string) => JsonObject): HostileInput {
-  return {
-    name,
-    feed: async (node, round) => {
-      const pod = `answer-${round}-${name.toLowerCase().replaceAll(' ', '-')}`;
-      const { store } = node.cluster.apiServer;
-      const sources = '- podCertificate: {signerName: example.com/nobody, keyType: ED25519, credentialBundlePath: t}\n';
-      await node.cluster.admin.createPod({ name: pod, volumes: [{ name: 'mtls', sources }] });
-      const mine = () => store.list(requestsResource).find(({ spec }) => spec?.['podName'] === pod);
-      await until(() => mine() !== undefined, 'the request');
-      const request = mine();
-      if (request !== undefined) {
-        store.update(requestsResource, { ...request, status: statusOf(round) });
-      }
-      await node.agent.logged((line) => line['pod'] === pod && (line.level === 'warn' || line.level === 'error'));
-      await withinBound(node.cluster.admin.deletePod('default', pod), 'the pod to go');
+const objectInputs: readonly HostileInput[] = [
+  ...Object.entries(metadataOf).map(([kind, metadata]) => ({
+    name: `bundle with ${kind}`,
+    feed: async (node: HostileNode, round: string) => {
+      const name = `fields-${round}-${kind.replaceAll(/[ ,]/g, '-')}`;
+      put(node, bundlesResource, bundle(name, small, metadata()));
+      await deal(node, name, [{ name: 'mtls', sources: anchorsOf(name) }]);
+      await node.cluster.admin.deletePod('default', name);
+      node.cluster.apiServer.store.remove(bundlesResource, '', name);
     },
-  };
-}
+  })),
+  ...Object.entries(metadataOf).map(([kind, metadata]) => ({
+    name: `pod with ${kind}`,
+    feed: async (node: HostileNode, round: string) => {
+      const name = `pod-${round}-${kind.replaceAll(/[ ,]/g, '-')}`;
+      const { store } = node.cluster.apiServer;
+      const unsubscribe = store.subscribe(({ resource, type, object }) => {
+        if (resource === 'pods' && type === 'ADDED' && object.metadata.name === name) {
+          unsubscribe();
+          store.update('pods', { ...object, metadata: { ...object.metadata, ...metadata() } });
+        }
+      });
+      await deal(node, name, [
+        {
+          name: 'mtls',
+          sources: '- podCertificate: {signerName: example.com/mesh, keyType: ED25519, credentialBundlePath: t}\n',
+        },
+      ]);
+      await node.cluster.admin.deletePod('default', name);
+    },
+  })),
+];
 
 const messages: Readonly<Record<string, string>> = {
   'control characters': '\u0001',
@@ -260,7 +212,11 @@ const requestInputs: readonly HostileInput[] = [
 export const hostileInputs: readonly HostileInput[] = [
   ...declarationInputs,
   ...bundleInputs,
+  keystoreInput,
   ...objectInputs,
   ...messageInputs,
   ...requestInputs,
+  ...oddBundleInputs,
+  ...chainInputs,
+  ...crowdInputs,
 ];

@@ -16,7 +16,7 @@ import { fullBundle } from '../support/full-bundles.ts';
 import { limitMemory, memoryLimitSkip } from '../support/memory-limit.ts';
 import { mountSkip } from '../volumes/support.ts';
 import { usualSources } from './node.ts';
-import { type AgentProcess, type RealNode, startRealNode } from './real-node.ts';
+import { type AgentProcess, imageEnvironment, type RealNode, startRealNode } from './real-node.ts';
 
 const root = join(import.meta.dirname, '../..');
 const megabyte = 1024 * 1024;
@@ -41,7 +41,7 @@ async function startLimited(t: TestContext) {
   const limit = limitMemory(chartLimit());
   const node = await startRealNode(t, {
     program: [process.execPath, ...imageFlags(), join(directory, 'agent.mjs')],
-    environment: { NODE_ENV: 'production', UV_THREADPOOL_SIZE: '6' },
+    environment: imageEnvironment,
     group: limit.procs,
   });
   // Hooks run in the order in which they were registered: by now the node's own has ended the agent.
@@ -73,12 +73,19 @@ async function ordinaryPods(node: RealNode, agent: AgentProcess, prefix: string,
     const startedAt = performance.now();
     await admin.createPod({ name, volumes: [{ name: 'mtls', sources: usualSources }] });
     const ended = agent.exit.then(() => assert.fail(`the agent ended:\n${agent.output().slice(-2000)}`));
-    const pod = await withinBound(Promise.race([admin.podRunning('default', name), ended]), `pod ${name} to run`);
+    const running = Promise.race([admin.podRunning('default', name), ended]);
+    const pod = await withinBound(running, () => `pod ${name} to run, while the agent says\n${lastWords(agent, name)}`);
     assert.match(node.read(pod, 'tls.pem'), /BEGIN CERTIFICATE/);
     await withinBound(admin.deletePod('default', name), `pod ${name} to go`);
     times.push(performance.now() - startedAt);
   }
   return Math.min(...times);
+}
+
+/** What the agent said of a pod and what went wrong, with its last lines of any kind. */
+function lastWords(agent: AgentProcess, name: string): string {
+  const own = agent.lines.filter((line) => line['pod'] === name || line['level'] === 'error');
+  return [...own.map((line) => JSON.stringify(line)), agent.output().slice(-4000)].join('\n');
 }
 
 /** What the agent says to a pod that it refuses something. */

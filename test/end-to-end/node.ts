@@ -48,6 +48,8 @@ export interface TestNode {
 
 export interface NodeOptions extends Omit<Partial<ClusterOptions>, 'directory'> {
   readonly flags?: readonly string[];
+  /** True: the agent registers its driver, in the directory where the cluster's kubelet looks. Default false. */
+  readonly registration?: boolean;
 }
 
 /** The sources that most tests use: a credential bundle and the signer's anchors. */
@@ -62,7 +64,7 @@ export interface Closing {
 }
 
 export async function startNode(t: Closing, options: NodeOptions = {}): Promise<TestNode> {
-  const { flags = [], ...clusterOptions } = options;
+  const { flags = [], registration = false, ...clusterOptions } = options;
   const removals: (() => void)[] = [];
   const directory = makeDirectory({ after: (remove) => void removals.push(remove) });
   const cluster = await startCluster({ signers: [{ signerName }], ...clusterOptions, directory });
@@ -117,7 +119,8 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
       agent = undefined;
     },
     async startAgent() {
-      const parse = () => parseConfiguration(argvFor(cluster, flags), {}, (path) => readFileSync(path, 'utf8'));
+      const parse = () =>
+        parseConfiguration(argvFor(cluster, flags, registration), {}, (path) => readFileSync(path, 'utf8'));
       agent = await startAgent({ configuration: configured(parse()), parse, log, version: '0.0.0-test' });
     },
     requests: () => stored<PodCertificateRequest>(cluster, 'podcertificaterequests.certificates.k8s.io'),
@@ -164,11 +167,12 @@ function stored<T extends { readonly metadata: object }>(cluster: Cluster, resou
   return eachWithFields<T>(cluster.apiServer.store.list(resource), 'metadata');
 }
 
-function argvFor(cluster: Cluster, flags: readonly string[]): string[] {
+function argvFor(cluster: Cluster, flags: readonly string[], registration: boolean): string[] {
   return [
     ...['--kubeconfig', cluster.kubeconfigs.agent, '--node-name', cluster.nodeName],
     ...['--volume-mode', 'directory', '--kubelet-root', cluster.kubeletRoot],
-    ...['--csi-socket', cluster.csiSocket, '--no-registration', '--metrics-address', '127.0.0.1:0'],
+    ...['--csi-socket', cluster.csiSocket, '--metrics-address', '127.0.0.1:0'],
+    ...(registration ? [] : ['--no-registration']),
     ...(cluster.impersonateNode ? ['--impersonate-node'] : []),
     ...flags,
   ];

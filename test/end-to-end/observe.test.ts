@@ -12,9 +12,11 @@ import { runCommand } from '../../agent/cli/commands.ts';
 import type { CredentialEntry, StatusDocument } from '../../agent/observe/status/document.ts';
 import { asSent } from '../../sandbox/base/client.ts';
 import { agentAccount, agentNamespace } from '../../sandbox/cluster/permissions.ts';
+import { podVolume } from '../../sandbox/kubelet/pod.ts';
 import type { Behaviour } from '../../sandbox/signers/behaviours.ts';
 import { until } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
+import { call } from '../volumes/csi/support.ts';
 import { signerName, startNode, type TestNode, usualSources, written } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
@@ -207,6 +209,13 @@ test('a credential that is rotated, then overdue, then expired shows it in event
   await has('credentials{S,state="expired"} 1');
   assert.equal((await entry(node)).state, 'expired');
   assert.equal((await status(node)).states.expired, 1);
+  const { volumeId, targetPath } = podVolume(node.cluster.kubeletRoot, pod.metadata.uid ?? '', 'mtls');
+  const asked = { volume_id: volumeId, volume_publish_path: targetPath };
+  const { response } = await call(t, node.cluster.csiSocket, 'Node', 'NodeGetVolumeHealth', asked);
+  assert.match(
+    JSON.stringify(response),
+    /"status":"DEGRADED","reason":"CertificateExpired","message":"sources\[0\] \(/,
+  );
 });
 
 test('a request that is deleted unanswered is lost in event, log, metrics and status', async (t) => {

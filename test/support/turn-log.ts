@@ -1,7 +1,7 @@
 /**
  * Preloaded into a process (`--import`), notes how long each long turn of its event loop took: the processor time that its main
- * thread used, so that neither a busy machine nor another thread counts. Before anything else it measures a unit: work that takes
- * some 10 milliseconds on an idle machine of today.
+ * thread used, so that neither a busy machine nor another thread counts. It measures a unit too, before anything else and whenever it is
+ * asked to: work that takes some 4 milliseconds on an idle machine of today, and longer where neighbours empty the processor's caches.
  *
  * A timer of a millisecond is asked for again each time it rings, so what is measured between two rings is a turn, or some short
  * ones. `turns.ts` reads what it writes to standard error.
@@ -31,19 +31,22 @@ function work(): number {
   return read.reduce((sum, { name, list }) => sum + name.length + list.length, 0);
 }
 
-/** The fastest of many: whatever else happens makes one slower. */
+/** The median of some: as slow as this machine is now, but for a garbage collection. */
 function measureUnit(): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 40; round += 1) {
+  const times = Array.from({ length: 9 }, () => {
     const before = usedMs();
     work();
-    best = Math.min(best, usedMs() - before);
-  }
-  return best;
+    return usedMs() - before;
+  });
+  return times.toSorted((one, other) => one - other)[4] ?? Number.NaN;
 }
 
 function watchTurns(): void {
   let last = usedMs();
+  process.on('SIGUSR2', () => {
+    tell('unit', measureUnit());
+    last = usedMs();
+  });
   const look = (): void => {
     const now = usedMs();
     if (now - last >= shortestToldMs) {
@@ -55,5 +58,8 @@ function watchTurns(): void {
   look();
 }
 
+for (let warming = 0; warming < 30; warming += 1) {
+  work();
+}
 tell('unit', measureUnit());
 watchTurns();

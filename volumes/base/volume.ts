@@ -154,6 +154,11 @@ export interface OpenVolume {
   saveSetback(index: number, setback: Setback | undefined): void;
   /** False once the volume was unmounted, removed or replaced; every change to it then fails. */
   isInPlace(): boolean;
+  /** Name of the set of files in place; it is another after each change. Nothing before the first. */
+  generation(): string | undefined;
+  /** By what was to be done once files have changed: the generation for which it was done last. Nothing where none was noted. */
+  uptake(): Readonly<Record<string, string>> | undefined;
+  saveUptake(done: Readonly<Record<string, string>>): void;
   /** True when every file of the source is in place. */
   isProjected(index: number): boolean;
   /**

@@ -37,6 +37,13 @@ export type PublishOutcome =
   /** Something is down or missing; the kubelet asks again. */
   | { readonly type: 'unavailable'; readonly message: string };
 
+/** Something that is wrong with a volume that is there. */
+export interface VolumeFinding {
+  /** The reason of the event that tells the pod of it. */
+  readonly reason: 'CertificateExpired' | 'CertificateOverdueForRefresh' | 'TrustMismatch' | 'VolumeUnusable';
+  readonly message: string;
+}
+
 export interface VolumeDriver {
   /**
    * Makes the volume ready, or says before `deadline` (milliseconds since the epoch) why it is not yet. `signal` fires when the
@@ -45,6 +52,11 @@ export interface VolumeDriver {
   publish(request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome>;
   /** True when a volume is at the target path, in whatever state it is: its pod may run. */
   holds(targetPath: string): boolean;
+  /**
+   * What is wrong with a volume, each reason once; undefined when there is no such volume. Answered from memory.
+   * @param targetPath absent: wherever it is
+   */
+  health(volumeId: string, targetPath: string | undefined): readonly VolumeFinding[] | undefined;
   /** Ends everything of the volume. Idempotent. @throws VolumeError */
   unpublish(volumeId: string, targetPath: string): Promise<void>;
   /** True when volumes can be published; what Probe answers. */

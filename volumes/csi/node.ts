@@ -14,6 +14,7 @@ import { createDeclarationReader, describeFaults, parseDeclaration, type Verdict
 import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-path.ts';
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
+import { createHealthCalls } from './health.ts';
 import { CallError, statusOfOutcome, tentative } from './status.ts';
 
 export interface NodePublishVolumeRequest {
@@ -45,8 +46,19 @@ const maxVolumeIdLength = 128;
 /** Linux' gid_t without its last value, which means "unchanged". */
 const maxGroupId = 0xffff_fffe;
 
+export interface NodeServiceOptions {
+  readonly driver: VolumeDriver;
+  readonly nodeName: string;
+  /** Whether kubelets before 1.37 can ask how volumes are. */
+  readonly volumeCondition: boolean;
+  readonly calls: Calls;
+}
+
 /** The implementation for `csi.v1.Node`; what it does not list answers UNIMPLEMENTED. */
-export function createNodeService(driver: VolumeDriver, nodeName: string, calls: Calls): UntypedServiceImplementation {
+export function createNodeService(options: NodeServiceOptions): UntypedServiceImplementation {
+  const { driver, nodeName, volumeCondition, calls } = options;
+  const condition = volumeCondition ? ['GET_VOLUME_STATS', 'VOLUME_CONDITION'] : [];
+  const capabilities = ['VOLUME_MOUNT_GROUP', 'GET_VOLUME_HEALTH', ...condition].map((type) => ({ rpc: { type } }));
   const readDeclaration = createDeclarationReader();
   return {
     NodePublishVolume: calls.handle('NodePublishVolume', async (request: NodePublishVolumeRequest, context) => {
@@ -72,9 +84,8 @@ export function createNodeService(driver: VolumeDriver, nodeName: string, calls:
       await driver.unpublish(request.volume_id, request.target_path);
       return {};
     }),
-    NodeGetCapabilities: calls.handle('NodeGetCapabilities', async () => ({
-      capabilities: [{ rpc: { type: 'VOLUME_MOUNT_GROUP' } }],
-    })),
+    ...createHealthCalls(driver, calls, volumeCondition),
+    NodeGetCapabilities: calls.handle('NodeGetCapabilities', async () => ({ capabilities })),
     NodeGetInfo: calls.handle('NodeGetInfo', async () => ({ node_id: nodeName })),
   };
 }

@@ -35,12 +35,24 @@ function csiService(names: readonly string[]): Nested[string] {
 const repeated = { rule: 'repeated' } as const;
 const stringMap = { keyType: 'string' } as const;
 /** Calls that this driver does not serve need a name to be answered with UNIMPLEMENTED, and no fields. */
-const unserved = ['NodeStageVolume', 'NodeUnstageVolume', 'NodeGetVolumeStats', 'NodeExpandVolume'] as const;
+const unserved = ['NodeStageVolume', 'NodeUnstageVolume', 'NodeExpandVolume'] as const;
 const emptyMessages = unserved.flatMap((name) => [`${name}Request`, `${name}Response`]);
+
+/** VOLUME_CONDITION is not in CSI any more from 1.13 on; its number stays reserved. */
+const capabilities = {
+  UNKNOWN: 0,
+  GET_VOLUME_STATS: 2,
+  VOLUME_CONDITION: 4,
+  VOLUME_MOUNT_GROUP: 6,
+  GET_VOLUME_HEALTH: 7,
+};
 
 const csi: Nested = {
   Identity: csiService(['GetPluginInfo', 'GetPluginCapabilities', 'Probe']),
-  Node: csiService(['NodePublishVolume', 'NodeUnpublishVolume', 'NodeGetCapabilities', 'NodeGetInfo', ...unserved]),
+  Node: csiService([
+    ...['NodePublishVolume', 'NodeUnpublishVolume', 'NodeGetCapabilities', 'NodeGetInfo'],
+    ...['NodeGetVolumeHealth', 'NodeGetVolumeStats', ...unserved],
+  ]),
 
   GetPluginInfoRequest: message({}),
   GetPluginInfoResponse: message({
@@ -86,10 +98,35 @@ const csi: Nested = {
     {
       oneofs: { type: { oneof: ['rpc'] } },
       nested: {
-        RPC: message({ type: ['Type', 1] }, { nested: { Type: { values: { UNKNOWN: 0, VOLUME_MOUNT_GROUP: 6 } } } }),
+        RPC: message({ type: ['Type', 1] }, { nested: { Type: { values: capabilities } } }),
       },
     },
   ),
+  NodeGetVolumeHealthRequest: message({ volume_id: ['string', 1], volume_publish_path: ['string', 2] }),
+  NodeGetVolumeHealthResponse: message({ volume_health: ['VolumeHealth', 1] }),
+  VolumeHealth: message(
+    { volume_id: ['string', 1], health_statuses: ['VolumeHealthEntry', 2, repeated] },
+    {
+      nested: {
+        VolumeHealthEntry: message({
+          status: ['VolumeHealthErrorType', 1],
+          reason: ['string', 2],
+          message: ['string', 3],
+        }),
+      },
+    },
+  ),
+  VolumeHealthErrorType: { values: { UNKNOWN_VOLUME_HEALTH_TYPE: 0, DEGRADED: 1, INACCESSIBLE: 2, DATA_LOSS: 3 } },
+  NodeGetVolumeStatsRequest: message({ volume_id: ['string', 1], volume_path: ['string', 2] }),
+  NodeGetVolumeStatsResponse: message({
+    usage: ['VolumeUsage', 1, repeated],
+    volume_condition: ['VolumeCondition', 2],
+  }),
+  VolumeUsage: message(
+    { available: ['int64', 1], total: ['int64', 2], used: ['int64', 3], unit: ['Unit', 4] },
+    { nested: { Unit: { values: { UNKNOWN: 0, BYTES: 1, INODES: 2 } } } },
+  ),
+  VolumeCondition: message({ abnormal: ['bool', 1], message: ['string', 2] }),
   NodeGetInfoRequest: message({}),
   NodeGetInfoResponse: message({ node_id: ['string', 1], max_volumes_per_node: ['int64', 2] }),
   ...Object.fromEntries(emptyMessages.map((name) => [name, message({})])),

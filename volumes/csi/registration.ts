@@ -26,6 +26,8 @@ export interface RegistrationOptions {
   /** The CSI socket as the kubelet finds it on the host. */
   readonly endpoint: string;
   readonly log: Log;
+  /** The kubelet has registered the driver; also when it does so again, as after a restart of its own. */
+  readonly onRegistered?: () => void;
   /** Default: the system's timer. */
   readonly later?: Later;
 }
@@ -76,6 +78,9 @@ export function createRegistration(options: RegistrationOptions): Registration {
             log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
           }
           state = status.plugin_registered ? { type: 'registered' } : { type: 'rejected', error: status.error };
+          if (status.plugin_registered) {
+            options.onRegistered?.();
+          }
           return {};
         },
       ),

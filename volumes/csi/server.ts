@@ -19,6 +19,8 @@ export interface CsiServerOptions {
   readonly version: string;
   readonly nodeName: string;
   readonly driver: VolumeDriver;
+  /** Whether kubelets before 1.37 can ask how volumes are; they then ask for each volume, every minute or two. Default false. */
+  readonly volumeCondition?: boolean;
   readonly log: Log;
   /** How long a call may take whose caller sets no deadline, milliseconds. */
   readonly publishTimeoutMs: number;
@@ -51,14 +53,14 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   // A shutdown before the start rejects it, perhaps with nobody waiting.
   opened.promise.catch(() => undefined);
   const calls = createCalls(options.log, options.publishTimeoutMs, opened.promise);
-  const { socketPath, log, later } = options;
+  const { socketPath, log, later, driver, nodeName, volumeCondition = false } = options;
   const timer = later === undefined ? {} : { later };
   const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log, ...timer });
 
   function makeServer(): Server {
     const server = new Server();
     server.addService(identityService, createIdentityService(options, calls));
-    server.addService(nodeService, createNodeService(options.driver, options.nodeName, calls));
+    server.addService(nodeService, createNodeService({ driver, nodeName, volumeCondition, calls }));
     return server;
   }
 

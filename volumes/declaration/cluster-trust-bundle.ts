@@ -16,12 +16,24 @@ import {
   readString,
   readStringMap,
 } from './fields.ts';
+import { readKeystoreFiles } from './keystore.ts';
 import { clusterTrustBundleNameFault, labelKeyFault, labelValueFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { readSignerName } from './signer-name.ts';
 import type { ClusterTrustBundleSource, LabelRequirement, LabelSelector } from './types.ts';
 
-const fields = ['name', 'signerName', 'labelSelector', 'optional', 'expired', 'path', ...accessFields];
+const fields = [
+  'name',
+  'signerName',
+  'labelSelector',
+  'optional',
+  'expired',
+  'path',
+  'truststorePath',
+  'passwordPath',
+  'password',
+  ...accessFields,
+];
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 
 /** @returns the source, usable only if no fault was added. Its path is added to `outputs`. */
@@ -39,6 +51,7 @@ export function readClusterTrustBundle(
   const select = readSelect(mapping, path, faults);
   const optional = readBoolean(mapping, 'optional', path, false, faults);
   const file = readFilePath(mapping, path, outputs, faults);
+  const keystores = readKeystoreFiles(mapping, path, ['truststorePath'], outputs, faults);
   const dropsExpired = readKeepOrDrop(mapping, 'expired', path, faults) === 'drop';
   const access = readAccess(mapping, path, false, faults);
   if (select === undefined || file === undefined) {
@@ -51,6 +64,7 @@ export function readClusterTrustBundle(
     optional,
     ...(dropsExpired ? { expired: 'drop' } : {}),
     path: file,
+    ...keystores,
     ...access,
   };
 }

@@ -5,11 +5,22 @@
 
 /** Bytes of the `sources` attribute. It bounds everything in it, `userAnnotations` included. */
 export const maxSourcesBytes = 64 * 1024;
+/** Bytes of the `reload` attribute, and of `probe`. */
+export const maxAttributeBytes = 4 * 1024;
+/** Characters of a process' name: Linux' TASK_COMM_LEN, without its end. */
+export const maxProcessNameLength = 15;
+/** Characters of the path that a reload asks for. */
+export const maxReloadPathLength = 1024;
 /** Sources in one volume. Kubernetes' own tests project 150. */
 export const maxSources = 256;
 /** Names of one kind that a source may ask for, and characters of one of them. */
 export const maxRequestedNames = 32;
 export const maxRequestedNameLength = 2048;
+/** Keystores and truststores of one volume: each takes some ten milliseconds of the main thread whenever it changes. */
+export const maxKeystores = 16;
+/** Characters of a password that a pod gives. keytool takes none that is shorter. */
+export const shortestPassword = 6;
+export const longestPassword = 128;
 /** Tokens of YAML, white space and line ends among them: what reading a text costs grows with them, not with its bytes. */
 export const maxYamlTokens = 16_384;
 /** Levels of nested lists and mappings. A source needs six. */

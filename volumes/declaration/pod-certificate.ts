@@ -17,6 +17,8 @@ import {
   readStringMap,
 } from './fields.ts';
 import { keyTypes } from './key-types.ts';
+import { keystoreFields, readKeystoreFiles } from './keystore.ts';
+import { type CertificateLayout, readCertificateLayout } from './layout-fields.ts';
 import { maxRequestedNameLength, maxRequestedNames } from './limits.ts';
 import { isKubernetesSigner, userAnnotationKeyFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
@@ -42,6 +44,9 @@ const fields = [
   ...nameFields,
   'commonName',
   ...pathFields,
+  ...keystoreFields,
+  'layout',
+  'path',
   'roots',
   ...accessFields,
 ];
@@ -68,9 +73,16 @@ export function readPodCertificate(
   const expiration = readExpiration(mapping, path, signerName ?? '', faults);
   const userAnnotations = readAnnotations(mapping, path, faults);
   const names = readNames(mapping, path, faults);
-  const paths = readPaths(mapping, path, outputs, faults);
-  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop';
-  const access = readAccess(mapping, path, hasKeyFile(paths), faults);
+  const given = certificatePathFields.filter((name) => isGiven(mapping, name));
+  const layout = readCertificateLayout(mapping, path, given, outputs, faults);
+  const paths = { ...readPaths(mapping, path, outputs, faults), ...pathsOf(layout) };
+  const keystores = readKeystoreFiles(mapping, path, ['keystorePath', 'truststorePath'], outputs, faults);
+  if (given.length === 0 && !isGiven(mapping, 'keystorePath') && !isGiven(mapping, 'layout')) {
+    const enough = [...certificatePathFields, 'keystorePath'].join(', ');
+    faults.push({ field: path, message: `needs at least one of ${enough}, or layout` });
+  }
+  const dropsRoots = readKeepOrDrop(mapping, 'roots', path, faults) === 'drop' || layout?.roots === 'drop';
+  const access = readAccess(mapping, path, hasKeyFile({ ...paths, ...keystores }), faults);
   if (signerName === undefined || keyType === undefined) {
     return undefined;
   }
@@ -83,6 +95,7 @@ export function readPodCertificate(
     userAnnotations,
     ...(names === undefined ? {} : { names }),
     ...paths,
+    ...keystores,
     ...(dropsRoots ? { roots: 'drop' as const } : {}),
     ...access,
   };
@@ -161,7 +174,6 @@ function readPaths(
   faults: Fault[],
 ): Partial<Record<(typeof pathFields)[number], string>> {
   const paths: Partial<Record<(typeof pathFields)[number], string>> = {};
-  const given = certificatePathFields.some((name) => (mapping.get(name) ?? '') !== '');
   for (const name of pathFields) {
     const text = readString(mapping, name, path, faults);
     if (text === undefined) {
@@ -176,13 +188,26 @@ function readPaths(
       faults.push({ field, message: checked.message });
     }
   }
-  if (!given) {
-    faults.push({ field: path, message: `needs at least one of ${certificatePathFields.join(', ')}` });
-  }
   return paths;
 }
 
-/** True when a file of the source holds the private key. */
-export function hasKeyFile(source: Pick<PodCertificateSource, 'keyPath' | 'credentialBundlePath'>): boolean {
-  return source.keyPath !== undefined || source.credentialBundlePath !== undefined;
+/** A field that is there and not empty. */
+function isGiven(mapping: Mapping, name: string): boolean {
+  return (mapping.get(name) ?? '') !== '';
+}
+
+function pathsOf({ roots: _, ...paths }: CertificateLayout = {}): Omit<CertificateLayout, 'roots'> {
+  return paths;
+}
+
+/** True when the trust anchors that come with the certificate have a file. */
+export function wantsAnchors({ caPath, truststorePath }: PodCertificateSource): boolean {
+  return caPath !== undefined || truststorePath !== undefined;
+}
+
+const secretFields = ['keyPath', 'credentialBundlePath', 'keystorePath', 'passwordPath'] as const;
+
+/** True when a file of the source holds the private key, or the password of a file that does. */
+export function hasKeyFile(source: Pick<PodCertificateSource, (typeof secretFields)[number]>): boolean {
+  return secretFields.some((field) => source[field] !== undefined);
 }

@@ -9,9 +9,12 @@ import { atOnce, createWorker, type Steps } from '../base/steps.ts';
 import { isForOthers, modeIn, octal, readDefaultUser } from './access.ts';
 import { readClusterTrustBundle } from './cluster-trust-bundle.ts';
 import { type Fault, quote, readMapping } from './fields.ts';
+import { findTooManyKeystores } from './keystore.ts';
 import { maxSources, maxVerdicts } from './limits.ts';
 import { findCollisions, type OutputPath } from './paths.ts';
 import { hasKeyFile, readPodCertificate } from './pod-certificate.ts';
+import { checkProbe, parseProbe } from './probe.ts';
+import { parseReload, touchedPath } from './reload.ts';
 import type { Source, VolumeDeclaration } from './types.ts';
 import { readYamlInSteps } from './yaml.ts';
 
@@ -23,7 +26,7 @@ export type Verdict =
 /** What the kubelet adds to the pod's own attributes (`podInfoOnMount`, token requests). */
 const kubeletAttributePrefix = 'csi.storage.k8s.io/';
 /** The attributes of a volume. */
-const attributes = ['sources', 'defaultMode', 'defaultUser'];
+const attributes = ['sources', 'defaultMode', 'defaultUser', 'reload', 'probe'];
 
 /** `parseDeclarationInSteps` at once, where nobody waits beside it. */
 export function parseDeclaration(volumeAttributes: Readonly<Record<string, string>>): Verdict {
@@ -32,7 +35,8 @@ export function parseDeclaration(volumeAttributes: Readonly<Record<string, strin
 
 /**
  * Reads the `volumeAttributes` of a pod's `csi` volume: `sources` (YAML text), `defaultMode` (octal with a leading 0,
- * or decimal as in JSON, 0 … 0777) and `defaultUser` (a user ID). Attributes that the kubelet adds are left alone.
+ * or decimal as in JSON, 0 … 0777), `defaultUser` (a user ID) `reload` and `probe` (YAML text). Attributes that the
+ * kubelet adds are left alone.
  *
  * @returns the declaration, or every fault found, each with the field's path and what to write instead.
  */
@@ -45,7 +49,10 @@ export function* parseDeclarationInSteps(volumeAttributes: Readonly<Record<strin
     const message = `unknown attribute ${quote(name)}, known are ${attributes.join(', ')}`;
     faults.push({ field: 'volumeAttributes', message });
   }
-  const sources = yield* parseSources(volumeAttributes['sources'], faults);
+  const reload = yield* parseReload(volumeAttributes['reload'], faults);
+  const sources = yield* parseSources(volumeAttributes['sources'], touchedPath(reload), faults);
+  const probe = yield* parseProbe(volumeAttributes['probe'], faults);
+  checkProbe(probe, sources, faults);
   const defaultMode = parseMode(volumeAttributes['defaultMode'], sources, faults);
   const defaultUser = readDefaultUser(volumeAttributes['defaultUser'], faults);
   if (faults.length > 0) {
@@ -54,6 +61,8 @@ export function* parseDeclarationInSteps(volumeAttributes: Readonly<Record<strin
   const defaults = {
     ...(defaultMode === undefined ? {} : { defaultMode }),
     ...(defaultUser === undefined ? {} : { defaultUser }),
+    ...(reload === undefined ? {} : { reload }),
+    ...(probe === undefined ? {} : { probe }),
   };
   return { ok: true, declaration: { sources, ...defaults } };
 }
@@ -86,7 +95,12 @@ export function describeFaults(faults: readonly Fault[]): string {
   return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
-function* parseSources(text: string | undefined, faults: Fault[]): Steps<readonly Source[]> {
+/** @param taken paths that something else of the volume writes */
+function* parseSources(
+  text: string | undefined,
+  taken: readonly OutputPath[],
+  faults: Fault[],
+): Steps<readonly Source[]> {
   const refuse = (message: string): readonly Source[] => {
     faults.push({ field: 'sources', message });
     return [];
@@ -107,7 +121,7 @@ function* parseSources(text: string | undefined, faults: Fault[]): Steps<readonl
   if (yaml.value.length > maxSources) {
     return refuse(`must hold at most ${maxSources} sources, not ${yaml.value.length}`);
   }
-  const outputs: OutputPath[] = [];
+  const outputs: OutputPath[] = [...taken];
   const sources: Source[] = [];
   for (const [index, entry] of yaml.value.entries()) {
     const source = readSource(entry, index, outputs, faults);
@@ -116,7 +130,7 @@ function* parseSources(text: string | undefined, faults: Fault[]): Steps<readonl
     }
     yield;
   }
-  faults.push(...findCollisions(outputs));
+  faults.push(...findCollisions(outputs), ...findTooManyKeystores(sources));
   return sources;
 }
 

@@ -4,6 +4,9 @@
  * https://kubernetes.io/docs/concepts/storage/projected-volumes/
  */
 import type { KeyType } from './key-types.ts';
+import type { Probe } from './probe.ts';
+import type { Reload } from './reload.ts';
+import type { SecretText } from './secret-text.ts';
 
 /** What a source says about the owner and mode of its files. */
 export interface SourceAccess {
@@ -13,8 +16,20 @@ export interface SourceAccess {
   readonly mode?: number;
 }
 
-/** A private key and its certificate chain, to be issued by a signer. At least one of the five paths is set. */
-export interface PodCertificateSource extends SourceAccess {
+/** PKCS#12 files of a source, and where their password comes from. Not kubelet fields. */
+export interface KeystoreFiles {
+  /** Key and chain; of podCertificate sources only. */
+  readonly keystorePath?: string;
+  /** Trust anchors: those that come with the certificate, or those of the bundle. */
+  readonly truststorePath?: string;
+  /** File that the agent writes a random password to; absent: the pod has given one. */
+  readonly passwordPath?: string;
+  /** The password that the pod has given, in a declaration that was just read. The volume's state keeps it apart from the declaration. */
+  readonly password?: SecretText;
+}
+
+/** A private key and its certificate chain, to be issued by a signer. At least one of the five paths, or a `keystorePath`, is set. */
+export interface PodCertificateSource extends SourceAccess, KeystoreFiles {
   readonly kind: 'podCertificate';
   /** Position in the `sources` list, from 0: the source's name in messages and in the volume's state. */
   readonly index: number;
@@ -62,7 +77,7 @@ export interface LabelSelector {
 }
 
 /** The trust anchors of one ClusterTrustBundle, or of all bundles of a signer whose labels match. */
-export interface ClusterTrustBundleSource extends SourceAccess {
+export interface ClusterTrustBundleSource extends SourceAccess, Omit<KeystoreFiles, 'keystorePath'> {
   readonly kind: 'clusterTrustBundle';
   readonly index: number;
   readonly select:
@@ -85,4 +100,8 @@ export interface VolumeDeclaration {
   readonly defaultMode?: number;
   /** Owner of the files of sources without `user`, a user ID. */
   readonly defaultUser?: number;
+  /** How programs of the pod are told that the files have changed; absent: they are not. Not a kubelet field. */
+  readonly reload?: Reload;
+  /** Where it is looked whether a new certificate is served; absent: nowhere. Not a kubelet field. */
+  readonly probe?: Probe;
 }

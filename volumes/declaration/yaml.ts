@@ -34,7 +34,10 @@ export function* readYamlInSteps(text: string): Steps<Reading> {
     const tokens = yield* parseTokens(lexemes);
     return yield* readTokens(text, tokens);
   } catch (error) {
-    return { ok: false, message: `cannot be read as YAML: ${firstLine(String(error))}` };
+    return {
+      ok: false,
+      message: `cannot be read as YAML: ${told(error instanceof Error ? error.message : String(error), text)}`,
+    };
   }
 }
 
@@ -64,7 +67,7 @@ function* readTokens(text: string, tokens: readonly CST.Token[]): Steps<Reading>
       ? oneDocument
       : problem === undefined
         ? document && findDuplicate(document)
-        : `is not valid YAML: ${firstLine(problem.message)}${lineOf(text, problem.pos[0])}`;
+        : `is not valid YAML: ${told(problem.message, text)}${lineOf(text, problem.pos[0])}`;
   if (message !== undefined) {
     return { ok: false, message };
   }
@@ -172,6 +175,12 @@ function findDuplicate(document: Document.Parsed): string | undefined {
 /** Where a fault lies, for people. */
 function lineOf(text: string, position: number): string {
   return ` at line ${text.slice(0, position).split('\n').length}`;
+}
+
+/** What the library says, which may end with a piece of the text, after a colon: of a text with a password in it that stays out. */
+function told(message: string, text: string): string {
+  const line = firstLine(message);
+  return text.includes('password') ? (line.split(':', 1)[0] ?? '') : line;
 }
 
 function firstLine(text: string): string {

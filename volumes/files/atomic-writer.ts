@@ -68,7 +68,7 @@ export interface Plan {
  */
 export function* planChange(root: string, change: Change): Steps<Plan> {
   try {
-    const current = currentName(root);
+    const current = currentSet(root);
     yield* removeLeftovers(root, [current, change.previous]);
     const device = fs.statSync(root).dev;
     const stored = current === undefined ? emptySet : yield* surveySet(path.join(root, current), device, change.files);
@@ -112,7 +112,7 @@ function needsOf({ files }: Change, paths: readonly string[]): Plan['needs'] {
 
 /** True when the volume shows all these files to its pod. */
 export function isComplete(root: string, paths: readonly string[]): boolean {
-  const current = currentName(root);
+  const current = currentSet(root);
   if (current === undefined) {
     return false;
   }
@@ -127,7 +127,7 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
 
 /** Removes a set that is not the present one. */
 export function* removeSet(root: string, name: string): Steps<void> {
-  if (name !== currentName(root)) {
+  if (name !== currentSet(root)) {
     yield* removeInSteps(path.join(root, name), fs.statSync(root).dev);
   }
 }
@@ -135,14 +135,14 @@ export function* removeSet(root: string, name: string): Steps<void> {
 /** Clears away what an interrupted write left, and the set before the present one. */
 export function* repair(root: string): Steps<void> {
   try {
-    yield* removeLeftovers(root, [currentName(root)]);
+    yield* removeLeftovers(root, [currentSet(root)]);
   } catch (error) {
     throw toVolumeError(error, `clearing ${root}`);
   }
 }
 
 /** The name of the directory that `..data` points to; nothing when there is none, or when the link leads anywhere else. */
-function currentName(root: string): string | undefined {
+export function currentSet(root: string): string | undefined {
   const name = readSymlink(path.join(root, dataLink));
   const isOwn = name !== undefined && timestampDirectory.test(name);
   return isOwn && lstat(path.join(root, name))?.isDirectory() ? name : undefined;

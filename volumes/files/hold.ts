@@ -141,6 +141,23 @@ export function holdVolume<Result>(root: string, volume: Identity, work: (held: 
   });
 }
 
+/** The same for work that waits for another process, which has no way to the directory but through this one's. */
+export async function holdVolumeFor<Result>(
+  root: string,
+  volume: Identity,
+  work: (held: string) => Promise<Result>,
+): Promise<Result> {
+  const descriptor = openDirectory(root);
+  try {
+    if (!isSame(fs.fstatSync(descriptor), volume)) {
+      throw volumeGone(root);
+    }
+    return await work(`/proc/${process.pid}/fd/${descriptor}`);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
 /** The same for work that pauses. */
 export function holdVolumeInSteps<Result>(
   root: string,

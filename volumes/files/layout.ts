@@ -22,6 +22,7 @@
 
 import type { FileOwner, SourceContent } from '../base/volume.ts';
 import { isForOthers } from '../declaration/access.ts';
+import { hasKeystores } from '../declaration/keystore.ts';
 import type { Source, VolumeDeclaration } from '../declaration/types.ts';
 import { type FileContent, wholeContent } from './content.ts';
 import type { Access } from './files.ts';
@@ -35,11 +36,21 @@ export interface ProjectedFile extends Access {
   readonly content: FileContent;
 }
 
+/** A file that is made elsewhere, from the same content as the others of its source. */
+export interface MadeFile {
+  readonly path: string;
+  readonly content: FileContent;
+  /** True when it holds a private key, or the password of a file that does. */
+  readonly isSecret: boolean;
+}
+
 /** The modes and owner of a volume's files and directories. */
 export interface VolumeAccess {
   /** Of the files of one source: those that hold a private key, and the others. */
   readonly files: (source: Source) => { readonly key: Access; readonly other: Access };
   readonly directory: Access;
+  /** Of a file that belongs to no source, and holds nothing secret. */
+  readonly beside: Access;
 }
 
 const defaultFileMode = 0o644;
@@ -73,6 +84,7 @@ export function volumeAccess(declaration: VolumeDeclaration, owner: FileOwner, s
       other: access(otherMode(source), userOf(source)),
     }),
     directory: directoryAccess(),
+    beside: access(usual.otherMode, declaration.defaultUser ?? usual.uid),
   };
 }
 
@@ -91,18 +103,25 @@ function usualAccess({ defaultMode }: VolumeDeclaration, owner: FileOwner) {
 }
 
 function hasPublicFile(source: Source): boolean {
-  return source.kind === 'clusterTrustBundle' || publicFields.some((field) => source[field] !== undefined);
+  return (
+    source.kind === 'clusterTrustBundle' ||
+    [...publicFields, 'truststorePath' as const].some((field) => source[field] !== undefined)
+  );
 }
 
 const keyFields = ['credentialBundlePath', 'keyPath'] as const;
 const publicFields = ['certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath'] as const;
+/** Files that are made elsewhere; a truststore is public. */
+const madeFields = ['truststorePath', 'passwordPath'] as const;
 
 /** The paths of all files that a source writes. */
 export function sourcePaths(source: Source): readonly string[] {
   if (source.kind === 'clusterTrustBundle') {
-    return [source.path];
+    return [source.path, ...madeFields.flatMap((field) => source[field] ?? [])];
   }
-  return [...keyFields, ...publicFields].flatMap((field) => source[field] ?? []);
+  return [...keyFields, ...publicFields, 'keystorePath' as const, ...madeFields].flatMap(
+    (field) => source[field] ?? [],
+  );
 }
 
 /** What the files of several sources are made with. */
@@ -112,6 +131,8 @@ export interface LayoutTools {
   readonly contentOf: (certificates: readonly Uint8Array[]) => FileContent;
   /** Takes each buffer that holds a key, for whoever overwrites them. */
   readonly secrets: Uint8Array[];
+  /** Further files of a source; absent: none has any. */
+  readonly madeOf?: (source: Source) => readonly MadeFile[];
 }
 
 /**
@@ -121,20 +142,25 @@ export interface LayoutTools {
 export function layOut(
   source: Source,
   content: SourceContent,
-  { access, contentOf, secrets }: LayoutTools,
+  { access, contentOf, secrets, madeOf }: LayoutTools,
 ): readonly ProjectedFile[] {
+  const { key, other } = access.files(source);
+  const made = (madeOf?.(source) ?? []).map(({ path, content, isSecret }) => ({
+    path,
+    content,
+    ...(isSecret ? key : other),
+  }));
   switch (source.kind) {
     case 'clusterTrustBundle': {
       if (content.kind !== 'trustAnchors') {
         throw new TypeError(`source ${source.index} holds trust anchors only`);
       }
-      return [{ path: source.path, content: contentOf(content.certificates), ...access.files(source).other }];
+      return [{ path: source.path, content: contentOf(content.certificates), ...other }, ...made];
     }
     case 'podCertificate': {
       if (content.kind !== 'credential') {
         throw new TypeError(`source ${source.index} holds a credential only`);
       }
-      const { key, other } = access.files(source);
       const keyBlock: PemBlock = { label: 'PRIVATE KEY', bytes: content.privateKey };
       const { certificates } = content;
       const chain = certificateBlocks(source.roots === 'drop' ? withoutRoots(certificates) : certificates);
@@ -158,6 +184,7 @@ export function layOut(
       return [
         ...keyFields.flatMap((field) => file(field, key)),
         ...publicFields.flatMap((field) => file(field, other)),
+        ...made,
       ];
     }
     default:
@@ -177,12 +204,23 @@ const credentialBytes = 64 * 1024;
 /** A request, its key, and how an earlier one failed, with each file that replaces one beside it. */
 const requestBytes = 16 * 1024;
 
-/** What stays free beside two sets of files, for the state of requests, which is written without asking for room. */
+/** A password, and how files were made, each with one beside it that replaces it. */
+const keystoreStateBytes = 16 * 1024;
+
+/** What stays free beside two sets of files, for the state of requests and keystores, which is written without asking for room. */
 export function stateRoomBytes({ sources }: VolumeDeclaration): number {
-  return sources.filter(({ kind }) => kind === 'podCertificate').length * requestBytes;
+  return certificatesIn(sources) * requestBytes + keystoresIn(sources) * keystoreStateBytes;
 }
 
 /** How large a volume is made. It grows with what is written. */
 export function firstSizeBytes({ sources }: VolumeDeclaration): number {
-  return baseBytes + sources.filter(({ kind }) => kind === 'podCertificate').length * credentialBytes;
+  return baseBytes + certificatesIn(sources) * credentialBytes + keystoresIn(sources) * keystoreStateBytes;
+}
+
+function certificatesIn(sources: readonly Source[]): number {
+  return sources.filter(({ kind }) => kind === 'podCertificate').length;
+}
+
+function keystoresIn(sources: readonly Source[]): number {
+  return sources.filter(hasKeystores).length;
 }

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VolumeError } from '../base/errors.ts';
 import { contextOption } from '../base/selinux.ts';
-import { lstat } from '../files/hold.ts';
+import { holdVolumeFor, type Identity, lstat } from '../files/hold.ts';
 import { removeContents } from '../files/remove.ts';
 import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
@@ -34,8 +34,11 @@ export interface Mounts {
    * @throws VolumeError MountFailed
    */
   mount(target: string, sizeBytes: number, context?: string): Promise<'noswap' | 'swappable'>;
-  /** Lets a tmpfs hold so many bytes; one that may hold more stays as it is. @throws VolumeError MountFailed */
-  grow(target: string, sizeBytes: number): Promise<void>;
+  /**
+   * Lets a volume's tmpfs hold so many bytes; one that may hold more stays as it is. No other file system, whatever is mounted at its
+   * path meanwhile. @throws VolumeError MountFailed, Gone
+   */
+  grow(target: string, volume: Identity, sizeBytes: number): Promise<void>;
   /** Takes off the visible mount. @throws VolumeError UnmountFailed */
   unmount(target: string): Promise<void>;
   /** Takes off every mount at this path. @throws VolumeError UnmountFailed */
@@ -67,16 +70,19 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
     return first.ok ? 'noswap' : 'swappable';
   }
 
-  async function grow(target: string, sizeBytes: number): Promise<void> {
-    const { blocks, bsize } = fs.statfsSync(target);
-    if (blocks * bsize >= sizeBytes) {
-      return;
-    }
-    const options = `remount,size=${kibibytes(sizeBytes + slackBytes)},nosuid,nodev,noexec`;
-    const result = await run(programs.mount, ['-o', options, target]);
-    if (!result.ok) {
-      throw new VolumeError('MountFailed', `making the tmpfs at ${target} larger: ${result.message}`);
-    }
+  async function grow(target: string, volume: Identity, sizeBytes: number): Promise<void> {
+    await holdVolumeFor(target, volume, async (held) => {
+      const { blocks, bsize } = fs.statfsSync(held);
+      if (blocks * bsize >= sizeBytes) {
+        return;
+      }
+      const options = `remount,size=${kibibytes(sizeBytes + slackBytes)},nosuid,nodev,noexec`;
+      // Not canonical: the path of the directory that is held is what leads to it, and not the name that it had.
+      const result = await run(programs.mount, ['--no-canonicalize', '-o', options, held]);
+      if (!result.ok) {
+        throw new VolumeError('MountFailed', `making the tmpfs at ${target} larger: ${result.message}`);
+      }
+    });
   }
 
   async function unmount(target: string): Promise<void> {

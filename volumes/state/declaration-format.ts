@@ -3,6 +3,7 @@
  * by field, that it still is what the rest of the agent takes it for.
  */
 import { maxFileMode } from '../declaration/access.ts';
+import { keystorePathFields } from '../declaration/keystore.ts';
 import { checkPath } from '../declaration/paths.ts';
 import { pathFields } from '../declaration/pod-certificate.ts';
 import type {
@@ -16,6 +17,7 @@ import type {
   VolumeDeclaration,
 } from '../declaration/types.ts';
 import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
+import { decodeProbe, decodeReload } from './reload-format.ts';
 
 /** @throws TypeError that says what is wrong. */
 export function decodeDeclaration(value: Fields): VolumeDeclaration {
@@ -24,6 +26,8 @@ export function decodeDeclaration(value: Fields): VolumeDeclaration {
     sources,
     ...(value['defaultMode'] === undefined ? {} : { defaultMode: fileMode(value, 'defaultMode') }),
     ...(value['defaultUser'] === undefined ? {} : { defaultUser: id(value, 'defaultUser') }),
+    ...(value['reload'] === undefined ? {} : { reload: decodeReload(part(value, 'reload')) }),
+    ...(value['probe'] === undefined ? {} : { probe: decodeProbe(part(value, 'probe')) }),
   };
 }
 
@@ -57,7 +61,6 @@ function source(value: Fields, index: number): Source {
 }
 
 function podCertificate(value: Fields, index: number): PodCertificateSource {
-  const named = pathFields.filter((name) => value[name] !== undefined);
   const lifetime = value['maxExpirationSeconds'] === undefined ? undefined : id(value, 'maxExpirationSeconds');
   return {
     kind: 'podCertificate',
@@ -67,7 +70,8 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
     userAnnotations: texts(value, 'userAnnotations'),
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
     ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
-    ...Object.fromEntries(named.map((name) => [name, path(value, name, index)])),
+    ...paths(value, pathFields, index),
+    ...paths(value, keystorePathFields, index),
     ...drops(value, 'roots'),
     ...access(value),
   };
@@ -101,6 +105,7 @@ function clusterTrustBundle(value: Fields, index: number): ClusterTrustBundleSou
     optional: flag(value, 'optional'),
     ...drops(value, 'expired'),
     path: path(value, 'path', index),
+    ...paths(value, keystorePathFields, index),
     ...access(value),
   };
 }
@@ -138,6 +143,15 @@ function requirement(value: Fields): LabelRequirement {
     throw new TypeError('operator is of no known kind');
   }
   return { key: text(value, 'key'), operator, values: textList(value, 'values') };
+}
+
+function paths<Name extends string>(
+  value: Fields,
+  names: readonly Name[],
+  index: number,
+): { readonly [N in Name]?: string } {
+  const named = names.filter((name) => value[name] !== undefined);
+  return Object.fromEntries(named.map((name) => [name, path(value, name, index)])) as { readonly [N in Name]?: string };
 }
 
 /** A stored path is used to write files as root: it is checked again, not believed. */

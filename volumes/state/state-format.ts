@@ -20,7 +20,7 @@ import type {
   VolumeRecord,
 } from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
-import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, time } from './json-fields.ts';
+import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, texts, time } from './json-fields.ts';
 
 const version = 1;
 
@@ -68,11 +68,15 @@ export function encodeSetback(setback: Setback): Buffer {
   return encode({ setback });
 }
 
+export function encodeUptake(done: Readonly<Record<string, string>>): Buffer {
+  return encode({ uptake: done });
+}
+
 function base64(der: Uint8Array): string {
   return Buffer.from(der).toString('base64');
 }
 
-function encode(content: object): Buffer {
+export function encode(content: object): Buffer {
   return Buffer.from(`${JSON.stringify({ version, ...content })}\n`);
 }
 
@@ -142,6 +146,11 @@ export function decodeSetback(bytes: Uint8Array): Setback {
   };
 }
 
+/** @throws TypeError that says what is wrong with the bytes. */
+export function decodeUptake(bytes: Uint8Array): Readonly<Record<string, string>> {
+  return texts(document(bytes), 'uptake');
+}
+
 /** The certificate's chain, where an agent has stored it. @throws TypeError that says what is wrong with the bytes. */
 export function decodeCurrentChain(bytes: Uint8Array): readonly Uint8Array[] | undefined {
   const content = document(bytes);
@@ -170,7 +179,8 @@ function mismatchIn(mismatch: Fields): TrustMismatch {
   };
 }
 
-function document(bytes: Uint8Array): Fields {
+/** @throws TypeError */
+export function document(bytes: Uint8Array): Fields {
   const content = fields(parseJson(bytes), 'the file');
   const found = content['version'];
   if (typeof found !== 'number' || !Number.isInteger(found) || found < version) {

@@ -5,7 +5,9 @@
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
  *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
+ *     ..agent/keystore-0.…             see `keystore-state.ts`
  *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
+ *     ..agent/uptake.json              of which change the pod's programs were told last, where they are to be told
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
  * and removed after, so a key without a name is a leftover, and is cleared away.
@@ -14,6 +16,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
+import type { KeystoreState } from '../base/keystore.ts';
 import type {
   CertificateRecord,
   IssuedChain,
@@ -25,6 +28,8 @@ import type {
 import { makeDirectory, readRegularFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
 import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
 import { removeTree } from '../files/remove.ts';
+import { keystoreState } from './keystore-state.ts';
+import { readJson } from './read-json.ts';
 import {
   decodeCurrent,
   decodeCurrentChain,
@@ -32,19 +37,22 @@ import {
   decodeRecord,
   decodeSetback,
   decodeTrust,
+  decodeUptake,
+  document,
+  encode,
   encodeCurrent,
   encodePending,
   encodeRecord,
   encodeSetback,
+  encodeUptake,
   type StoredPending,
 } from './state-format.ts';
 
 const stateDirectory = '..agent';
 const recordFile = 'volume.json';
+const uptakeFile = 'uptake.json';
 const fileAccess = { mode: 0o600 };
 const directoryAccess = { mode: 0o700 };
-/** Room for a chain of 100 KiB, or a declaration of 64 KiB, with their JSON; longer is damage. */
-const maxJsonBytes = 2 * 1024 * 1024;
 const maxKeyBytes = 64 * 1024;
 const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 
@@ -61,6 +69,8 @@ export interface VolumeState
     | 'trust'
     | 'setback'
     | 'saveSetback'
+    | 'uptake'
+    | 'saveUptake'
   > {
   writeRecord(record: VolumeRecord): void;
   /** Adds the accepted answer to the stored request. */
@@ -69,6 +79,7 @@ export interface VolumeState
   saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
   /** Keeps how the chain in the files stands to its signer's anchors, beside the certificate, of which there must be one. */
   saveTrust(index: number, trust: TrustRecord): void;
+  readonly keystores: KeystoreState;
   /** Clears away what an interrupted change left. */
   repair(): void;
 }
@@ -140,6 +151,14 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
     currentChain: (index) => look((files) => files.currentChain(index)),
     trust: (index) => look((files) => files.trust(index)),
     saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
+    keystores: {
+      password: (index) => use(`reading a password in ${root}`, ({ keystores }) => keystores.password(index)),
+      savePassword: (index, password) => change(({ keystores }) => keystores.savePassword(index, password)),
+      notes: (index) => look(({ keystores }) => keystores.notes(index)),
+      saveNotes: (index, notes) => change(({ keystores }) => keystores.saveNotes(index, notes)),
+    },
+    uptake: () => look((files) => files.uptake()),
+    saveUptake: (done) => change((files) => files.saveUptake(done)),
     repair: () => change((files) => files.repair()),
   };
 }
@@ -255,6 +274,9 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       const stored = encodeCurrent({ certificate, chain: currentChain(index), trust });
       replaceFile(issuedFile(index), stored, fileAccess);
     },
+    keystores: keystoreState(directory, device, { readOrReport, document, encode, onProblem }),
+    uptake: () => readOrReport(file(uptakeFile), decodeUptake),
+    saveUptake: (done) => replaceFile(file(uptakeFile), encodeUptake(done), fileAccess),
     repair,
   };
 }
@@ -280,19 +302,4 @@ function holdState<Result>(root: string, volume: Identity, work: (held: string, 
     }
     return work(held, stats);
   });
-}
-
-function readJson<Content>(name: string, device: number, decode: (bytes: Uint8Array) => Content): Content | undefined {
-  if (lstat(name) === undefined) {
-    return undefined;
-  }
-  const bytes = readRegularFile(name, maxJsonBytes, device);
-  try {
-    return decode(bytes);
-  } catch (error) {
-    if (error instanceof TypeError) {
-      throw new VolumeError('Corrupt', `${name} is unusable: ${error.message}`, error);
-    }
-    throw error;
-  }
 }

@@ -36,6 +36,7 @@ const logFields = {
   actor: 'who must act before a retry can help; absent where it is expected to pass by itself',
   stack: 'where a fault of the agent itself arose',
   node: 'name of the node',
+  taint: 'key of a taint of the node',
   driver: 'name of the CSI driver',
   apiVersion: 'group and version of a Kubernetes API',
   resource: 'resource of a Kubernetes API',
@@ -49,6 +50,8 @@ const logFields = {
   version: 'version of the agent',
   state: 'state of a component, in one word',
   count: 'number of things',
+  way: 'how a program is told of new files: touch, http, signal',
+  attempts: 'number of attempts so far',
 } as const;
 
 export type LogField = keyof typeof logFields;

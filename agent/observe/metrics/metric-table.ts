@@ -77,6 +77,12 @@ export const metricTable = {
     help: 'Volumes that the agent looks after.',
     labels: [],
   },
+  probedVolumes: {
+    name: 'podcert_agent_probed_volumes',
+    kind: 'gauge',
+    help: 'Volumes with a probe whose files have changed, by what their program was seen to serve: looking (less than five minutes after the change), current (the certificate in the files), other (another one, for longer), unknown (nothing could be seen, for longer).',
+    labels: ['state'],
+  },
   unusableVolumes: {
     name: 'podcert_agent_unusable_volumes',
     kind: 'gauge',
@@ -188,6 +194,12 @@ export const metricTable = {
     kind: 'counter',
     help: 'Times that trust anchors selected by a source were found expired, more than before: kept in the file, or dropped from it, as the source says.',
     labels: ['outcome'],
+  },
+  reloads: {
+    name: 'podcert_agent_reloads_total',
+    kind: 'counter',
+    help: 'Attempts to tell a program of new files, by way (touch, http, signal): done, failed (and tried again), given_up (until the next change).',
+    labels: ['way', 'outcome'],
   },
   watchRestarts: {
     name: 'podcert_agent_watch_restarts_total',

@@ -13,8 +13,10 @@ import {
   sampleCredentials,
   sampleExpiries,
   sampleLoad,
+  sampleServed,
   type WatchSnapshot,
 } from '../../lifecycle/snapshots.ts';
+import type { Served } from '../../lifecycle/uptake.ts';
 import { type LabelName, labelLimits, strangerSigners } from './metric-labels.ts';
 import { type KeyOf, type Labels, type MetricKey, metricTable } from './metric-table.ts';
 
@@ -26,6 +28,8 @@ export interface MetricSources {
   volumes(): number;
   /** Since when each volume that waits for nothing but trust anchors does so, milliseconds since the epoch. */
   anchorWaits(): readonly number[];
+  /** How what their programs serve stands to the files, of each volume where that is looked at. */
+  served(): readonly Served['state'][];
   /** Number of volumes of an earlier run that nobody looks after. */
   unusableVolumes(): number;
   /** Every list and watch. */
@@ -112,6 +116,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
     const waits = given.anchorWaits();
     replaceAll('anchorWaits', [{ labels: {}, value: waits.length }]);
     replaceAll('oldestAnchorWait', waits.length === 0 ? [] : [{ labels: {}, value: Math.min(...waits) / 1_000 }]);
+    replaceAll('probedVolumes', sampleServed(given.served()));
     replaceAll('unusableVolumes', [{ labels: {}, value: given.unusableVolumes() }]);
     // What names pods is made anew at each scrape, so that no pod is remembered here.
     if (options.podMetrics) {

@@ -181,6 +181,32 @@ function volumeLine(notice: VolumeNotice): Line {
       const fields = { volumeId, targetPath, detail: notice.reason };
       return { level: 'error', message: 'volume cannot be used, its certificates expire', fields };
     }
+    case 'reloaded': {
+      const { way, attempts, detail } = notice;
+      return { level: 'info', message: 'program told of new files', fields: { volumeId, way, attempts, detail } };
+    }
+    case 'servesCurrent': {
+      const message = 'program serves the certificate in its files';
+      return { level: 'info', message, fields: { volumeId, waitedMs: notice.afterMs } };
+    }
+    case 'servesOther': {
+      const { since, serialNumber: serial, notAfter } = notice;
+      const fields = { volumeId, since: timeText(since), serial, notAfter: timeText(notAfter) };
+      return { level: 'warn', message: 'program does not serve the certificate in its files', fields };
+    }
+    case 'notSeen': {
+      const { since, detail } = notice;
+      const message = 'it cannot be seen what the program serves';
+      return { level: 'warn', message, fields: { volumeId, since: timeText(since), detail } };
+    }
+    case 'notReloaded': {
+      const { way, attempts, detail, retryAt } = notice;
+      const [message, again] =
+        retryAt === undefined
+          ? ['program could not be told of new files', {}]
+          : ['program not told of new files yet', { retryAt: timeText(retryAt) }];
+      return { level: 'warn', message, fields: { volumeId, way, attempts, detail, ...again } };
+    }
     default:
       return unreachable(notice);
   }

@@ -138,6 +138,12 @@ export function createNoticeCounter(metrics: Metrics): (notice: Notice) => void 
     if (notice.type === 'healed') {
       metrics.count('volumesHealed', {});
     }
+    if (notice.type === 'reloaded') {
+      metrics.count('reloads', { way: notice.way, outcome: 'done' });
+    }
+    if (notice.type === 'notReloaded') {
+      metrics.count('reloads', { way: notice.way, outcome: notice.retryAt === undefined ? 'given_up' : 'failed' });
+    }
     if (notice.type !== 'unpublished') {
       return;
     }

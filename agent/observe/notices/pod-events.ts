@@ -97,6 +97,24 @@ function eventOf(notice: Notice): EventText | undefined {
         'Its files stay as they are, and its certificates expire. Replace the pod by a new one, which gets a new volume;',
         "if this repeats, ask the cluster operator to look into the log of this node's agent.",
       ]);
+    case 'reloaded':
+      return normal('Reloaded', [
+        `volume ${JSON.stringify(notice.volume.volumeName)}: the pod was told of the new files: ${quote(notice.detail)}`,
+        'Nothing needs to be done.',
+      ]);
+    case 'notReloaded':
+      return notReloaded(notice);
+    case 'servesCurrent':
+      return notice.wasTold
+        ? normal('NewCertificateServed', [
+            `volume ${JSON.stringify(notice.volume.volumeName)}: the program serves the certificate in its files now.`,
+            'Nothing needs to be done.',
+          ])
+        : undefined;
+    case 'servesOther':
+      return servesOther(notice);
+    case 'notSeen':
+      return notSeen(notice);
     case 'keyMade':
     case 'requested':
     case 'answered':
@@ -133,6 +151,38 @@ function mountedBySubPath({ volume, containers }: Notice & { readonly type: 'mou
     'a subPath shows the file as it was when the container started, and its certificate expires there.',
     'Mount the whole volume at a directory of its own, and have the program read its files from there.',
   ]);
+}
+
+function servesOther(notice: Notice & { readonly type: 'servesOther' }): EventText {
+  const { volume, since, serialNumber, notAfter, hasExpired } = notice;
+  return warning('OldCertificateServed', [
+    `volume ${JSON.stringify(volume.volumeName)}: its files changed at ${moment(since)}, and the program still serves certificate ${serialNumber},`,
+    `which ${hasExpired ? 'expired' : 'expires'} at ${moment(notAfter)} and is not the one in the files.`,
+    'Have the program read its files again, now by hand or by a restart of the pod, and from now on by reload in the volume’s attributes,',
+    'if it does not watch them. If it is meant to serve another certificate at that port, correct probe.',
+  ]);
+}
+
+function notSeen(notice: Notice & { readonly type: 'notSeen' }): EventText {
+  const { volume, since, detail, isFinal = false } = notice;
+  return warning('ProbeFailed', [
+    `volume ${JSON.stringify(volume.volumeName)}: its files changed at ${moment(since)}, and it cannot be seen whether the program serves them: ${quote(detail)}`,
+    'Compare probe in the volume’s attributes with what the program serves, and let the agent reach that port (a NetworkPolicy may keep it away).',
+    isFinal ? 'It is not looked at again before the next change.' : 'The agent goes on looking.',
+  ]);
+}
+
+/** Said once a change: attempts that are followed by another are in the log. */
+function notReloaded(notice: Notice & { readonly type: 'notReloaded' }): EventText | undefined {
+  const { volume, way, attempts, detail, retryAt } = notice;
+  return retryAt === undefined
+    ? warning('NotReloaded', [
+        `volume ${JSON.stringify(volume.volumeName)}: ${attempts === 0 ? 'the pod cannot be told of new files' : `the pod could not be told of the new files in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}`}:`,
+        `${quote(detail)} The files are in place; a program that does not look at them goes on with those before.`,
+        `Compare reload.${way} in the volume's attributes with what the program takes, and tell it by hand for now.`,
+        'The agent tries again after the next change.',
+      ])
+    : undefined;
 }
 
 /** Never "give what the message names": what a refusal names may be the right to act as anybody. */

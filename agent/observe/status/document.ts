@@ -9,6 +9,7 @@ import type { Steps } from '../../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource, PodCertificateSource } from '../../../volumes/declaration/types.ts';
 import { singleLine } from '../../base/redact.ts';
 import type { CredentialSnapshot, CredentialStateName } from '../../lifecycle/notices.ts';
+import type { Served } from '../../lifecycle/uptake.ts';
 import type { VolumeSnapshot } from '../../lifecycle/volume-status.ts';
 import { timeText } from '../../time/time-text.ts';
 import type { HealthCheck } from '../health.ts';
@@ -50,6 +51,13 @@ export interface VolumeEntry {
   readonly message?: string;
   /** Since when nothing but trust anchors is missing. */
   readonly waitsForAnchorsSince?: string;
+  /** What the pod's program was seen to serve, where its volume has a `probe`. */
+  readonly served?: {
+    readonly state: 'looking' | 'current' | 'other' | 'unknown';
+    readonly since: string;
+    /** Where somebody has to act. */
+    readonly message?: string;
+  };
   readonly credentials: readonly CredentialEntry[];
   readonly trustAnchors: readonly TrustAnchorEntry[];
 }
@@ -120,6 +128,7 @@ function* volumeEntry({
   credentials,
   expiredAnchors,
   waitsForAnchorsSince,
+  served,
 }: VolumeSnapshot): Steps<VolumeEntry> {
   const { pod, volumeName, declaration } = volume;
   const known = new Map(credentials.map((credential) => [credential.source, credential]));
@@ -138,12 +147,26 @@ function* volumeEntry({
     status: status.type,
     ...(status.type === 'ready' ? {} : { message: singleLine(status.message, maxTextLength) }),
     ...moment('waitsForAnchorsSince', waitsForAnchorsSince),
+    ...(served === undefined ? {} : { served: servedEntry(served) }),
     credentials: entries,
     trustAnchors: declaration.sources
       .filter((source) => source.kind === 'clusterTrustBundle')
       .map((source) => trustAnchorEntry(source, expiredAnchors?.get(source.index))),
   };
 }
+
+function servedEntry({ state, since }: Served): NonNullable<VolumeEntry['served']> {
+  const at = timeText(since);
+  const message = servedTrouble[state];
+  return { state, since: at, ...(message === undefined ? {} : { message: `${message}; its files changed at ${at}` }) };
+}
+
+const servedTrouble: Readonly<Record<Served['state'], string | undefined>> = {
+  looking: undefined,
+  current: undefined,
+  other: 'the program does not serve the certificate in its files',
+  unknown: 'it cannot be seen whether the program serves the certificate in its files',
+};
 
 function credentialEntry(source: PodCertificateSource, credential: CredentialSnapshot | undefined): CredentialEntry {
   const { index, signerName, keyType } = source;
@@ -154,6 +177,9 @@ function credentialEntry(source: PodCertificateSource, credential: CredentialSna
     source.leafPath,
     source.intermediatesPath,
     source.caPath,
+    source.keystorePath,
+    source.truststorePath,
+    source.passwordPath,
   ];
   const files = paths.filter((path) => path !== undefined);
   if (credential === undefined) {

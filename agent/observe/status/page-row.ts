@@ -36,9 +36,9 @@ ${
 }`;
 }
 
-/** What keeps the line from being well: its credential's last error, else what its volume waits for. */
+/** What keeps the line from being well: its credential's last error, else what its volume waits for, else what its program serves. */
 function troubleOf(volume: VolumeEntry, credential: CredentialEntry | undefined): string | undefined {
-  const text = credential?.lastError ?? volume.message;
+  const text = credential?.lastError ?? volume.message ?? volume.served?.message;
   return text === undefined ? undefined : cut(text, maxShownText);
 }
 

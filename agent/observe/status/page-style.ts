@@ -1,7 +1,7 @@
 /**
  * The status page's style sheet. It stands in the page itself; the page's security policy names its hash.
  *
- * On a window too narrow for the columns the cells of a line stand in two rows, on a phone in four, and the head of the table
+ * On a window too narrow for the columns the cells of a line stand in three rows, on a phone in four, and the head of the table
  * becomes a row of links that sort.
  */
 export const pageStyle = `
@@ -66,7 +66,7 @@ svg { display: block; width: 190px; height: 14px; margin: 0.2rem 0; }
   thead a { text-decoration: underline; }
   th[aria-sort] a { font-weight: 600; }
   tbody tr { display: grid; gap: 0 0.8rem; padding: 0.4rem 0.7rem; border-top: 1px solid var(--line);
-    grid: "pod volume state key" "signer signer validity next" / 1.4fr 1.2fr 190px 8rem; }
+    grid: "pod volume state key" "pod volume validity key" "signer signer validity next" / 1.4fr 1.2fr 190px 11rem; }
   tbody tr.trouble { display: block; padding-top: 0; border-top: 0; }
   td, td.name:first-child { min-width: 0; padding: 0; border: 0; }
   td:nth-child(1) { grid-area: pod; } td:nth-child(2) { grid-area: volume; } td:nth-child(3) { grid-area: signer; }
@@ -74,14 +74,14 @@ svg { display: block; width: 190px; height: 14px; margin: 0.2rem 0; }
   td:nth-child(7) { grid-area: next; }
   tr:not(.trouble) > td:nth-child(1) { font-weight: 600; } td:nth-child(1) .soft { font-weight: 400; }
   td:nth-child(3):not(:empty)::before { content: "signer "; color: var(--soft); }
+  td:nth-child(7) br { display: none; } td:nth-child(7) .soft { margin-left: 0.4em; }
 }
-@media (max-width: 40em) {
+@media (max-width: 46em) {
   tbody tr { grid: "pod state" "volume key" "signer next" "validity validity" / 1fr auto; }
   td:nth-child(4), td:nth-child(5), td:nth-child(7) { max-width: 9.5rem; text-align: right; }
   td:nth-child(6) svg { width: 150px; }
   td:nth-child(6):not(:empty) { display: flex; flex-wrap: wrap; gap: 0 0.6rem; }
-  td:nth-child(1) br, td:nth-child(7) br { display: none; }
-  td:nth-child(1) br + .soft, td:nth-child(7) .soft { margin-left: 0.4em; }
+  td:nth-child(1) br { display: none; } td:nth-child(1) br + .soft { margin-left: 0.4em; }
   td:nth-child(7).tight { white-space: normal; }
   td:nth-child(3):not(:empty)::before { content: none; }
 }

@@ -47,7 +47,7 @@ function table(rows: readonly Row[], now: number, wide: boolean): readonly strin
   return [
     aligned(head, widths),
     ...rows.flatMap((row, index) => {
-      const trouble = row.credential?.lastError ?? row.volume.message;
+      const trouble = row.credential?.lastError ?? row.volume.message ?? row.volume.served?.message;
       return [
         aligned(cells[index] ?? [], widths),
         ...(trouble === undefined ? [] : wide ? [`    ${trouble}`] : wrapped(trouble, 4)),

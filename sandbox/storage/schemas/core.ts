@@ -212,6 +212,32 @@ export const csiDriver = kindOf(
   ['spec'],
 );
 
+export const csiNode = kindOf(
+  'io.k8s.api.storage.v1.CSINode',
+  'The CSI drivers that are registered on a node.',
+  {
+    spec: struct('io.k8s.api.storage.v1.CSINodeSpec', 'The drivers.', {
+      drivers: list(
+        struct(
+          'io.k8s.api.storage.v1.CSINodeDriver',
+          'A driver, and what it calls the node.',
+          {
+            name: text('Name of the driver.'),
+            nodeID: text('What the driver calls the node.'),
+            topologyKeys: list(text(), 'Labels of the node by which the driver places volumes.'),
+            allocatable: any('How many volumes the node takes.'),
+          },
+          ['name', 'nodeID'],
+          { topologyKeys: null },
+        ),
+        'The drivers.',
+      ),
+    }),
+  },
+  ['spec'],
+  { spec: { drivers: null } },
+);
+
 /** metav1.DeleteOptions. */
 export const deleteOptions = struct('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', 'How to delete.', {
   apiVersion: text(),

@@ -12,6 +12,7 @@ import {
   type OptionType,
   quantity,
   subdomain,
+  taintKey,
   toggle,
 } from '../../../agent/configuration/option-types.ts';
 
@@ -32,6 +33,28 @@ function refuses(type: OptionType<unknown>, written: readonly unknown[], fault: 
 }
 
 describe('a value', () => {
+  test('of a taint has a domain, which is not one of Kubernetes', () => {
+    const type = taintKey();
+    accepts(type, [
+      ['', undefined],
+      ['podcert.io/agent-not-ready', 'podcert.io/agent-not-ready'],
+      ['a.example/B_c.d', 'a.example/B_c.d'],
+      [`a.example/${'a'.repeat(63)}`, `a.example/${'a'.repeat(63)}`],
+      ['notkubernetes.io/x', 'notkubernetes.io/x'],
+    ]);
+    const faulty = [
+      'agent-not-ready',
+      'a.example/',
+      '/a',
+      'a.example/b/c',
+      'A.example/b',
+      `a.example/${'a'.repeat(64)}`,
+    ];
+    refuses(type, [...faulty, `${'a.'.repeat(127)}a/b`, 'a.example/-b', 7], /must be/);
+    const foreign = ['node.kubernetes.io/not-ready', 'kubernetes.io/x', 'node-role.k8s.io/x', 'k8s.io/x'];
+    refuses(type, foreign, /that is not of Kubernetes/);
+  });
+
   test('of a duration has a unit and lies within its bounds', () => {
     const type = duration({ min: '1s', max: '1h' });
     accepts(type, [

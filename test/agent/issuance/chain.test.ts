@@ -56,6 +56,14 @@ function refuses(outcome: Issued, why: RegExp, at = now): void {
   );
 }
 
+/** Both dates of a certificate have the form YYMMDDhhmmssZ: the month of one becomes 99. */
+function withoutDate(certificate: Uint8Array, date: number): Buffer {
+  const der = Buffer.from(certificate);
+  const [at] = [...der.toString('latin1').matchAll(/\d{12}Z/g)].map(({ index }) => index).slice(date);
+  der.write('99', (at ?? assert.fail('there is no date')) + 2, 'latin1');
+  return der;
+}
+
 describe('a chain that is accepted', () => {
   it('gives its certificates as DER, leaf first, with serial number and times', () => {
     const chain = verifyChain(issued(leaf + intermediate.pem), spki, now);
@@ -191,6 +199,31 @@ describe('a chain is refused when', () => {
       issued(below + pemOf(await certify(low, high), await certify(high, one, { pathLength: 0 }))),
       /certificate 3 of 3 \(CN=high\), which signed certificate 2 of 3 \(CN=low\), allows 0 CA\(s\) .* and 1 are there/,
     );
+  });
+
+  it('what signed its leaf has dates that nobody can read', async () => {
+    const [low, high] = await Promise.all(['CN=low', 'CN=high'].map(makeHolder));
+    assert.ok(low && high, 'there is no low or no high');
+    const below = pemOf(await certifyKey(spki, low, times));
+    for (const date of [0, 1]) {
+      const der = withoutDate(await certify(low, high), date);
+      refuses(
+        issued(below + pemOf(der)),
+        /certificate 2 of 2 \(CN=low\), which signed .*, has a date that cannot be read/,
+      );
+    }
+  });
+
+  it('its leaf has a date that nobody can read, whatever the status says', async () => {
+    const [low] = await Promise.all(['CN=low'].map(makeHolder));
+    assert.ok(low, 'there is no low');
+    for (const date of [0, 1]) {
+      const leafless = pemOf(withoutDate(await certifyKey(spki, low, times), date));
+      refuses(issued(leafless), /\(missing\)/);
+      for (const missing of [Number.NaN, 0]) {
+        refuses(issued(leafless, { [['notBefore', 'notAfter'][date] ?? '']: missing }), /\(missing\)/);
+      }
+    }
   });
 
   it('it holds more certificates than a chain needs, or of one name more than can be checked', async () => {

@@ -21,7 +21,7 @@ test('certificates of authorities are taken, each once', () => {
 
 test('whatever else came is refused, with its reason', () => {
   const cases: readonly (readonly [string | undefined, RegExp])[] = [
-    [undefined, /gives none \(status\.ca is empty\), so a source for it cannot have a caPath/],
+    [undefined, /gives none \(status\.ca is empty\), so a source for it cannot have a caPath or a truststorePath/],
     ['', /gives none/],
     ['no PEM', /gives none/],
     [leaf, /certificate 1 of 1 is not a certificate of an authority/],

@@ -1,6 +1,6 @@
 /**
  * The life of keys in one process, for `key-memory.test.ts`: keys of all types go the agent's way, from their making to the
- * files that a pod reads, once from memory and once as a restarted agent finds them. Then the process says `settled` and stays
+ * files that a pod reads, a keystore among them, once from memory and once as a restarted agent finds them. Then the process says `settled` and stays
  * until its input ends.
  *
  *     node --expose-gc key-memory-child.ts <directory> <keys of each type>
@@ -43,6 +43,7 @@ async function live(keyType: KeyType, targetPath: string): Promise<void> {
     withRoom: (_bytes, _entries, work) => work(),
     onSpare: () => undefined,
     inTurn: (work) => work(),
+    inKeystoreLine: (work) => work(),
     setOwners: false,
     now: Date.now,
     onProblem: (problem) => {
@@ -79,13 +80,19 @@ async function live(keyType: KeyType, targetPath: string): Promise<void> {
 }
 
 function record(keyType: KeyType, targetPath: string): VolumeRecord {
+  const paths = {
+    keyPath: 'key.pem',
+    credentialBundlePath: 'bundle.pem',
+    keystorePath: 'key.p12',
+    passwordPath: 'password',
+  };
   const source = { kind: 'podCertificate', index: 0, signerName: 'a.example/b', keyType, userAnnotations: {} } as const;
   return {
     volumeId: 'volume',
     targetPath,
     volumeName: 'mtls',
     pod: { namespace: 'default', name: 'pod', uid: 'uid', serviceAccountName: 'default' },
-    declaration: { sources: [{ ...source, keyPath: 'key.pem', credentialBundlePath: 'bundle.pem' }] },
+    declaration: { sources: [{ ...source, ...paths }] },
     owner: { kind: 'none' },
   };
 }

@@ -42,7 +42,10 @@ test('no private key, nor eight bytes of one, is found in the memory of a proces
       ([form, bytes]) => [`${form} of ${name}`, bytes] as const,
     ),
   );
-  const { found, bytes } = findInMemory(pid, patterns);
+  const passwords = names.flatMap((name) =>
+    passwordPatterns(`the password of ${name}`, readFileSync(path.join(directory, name, 'password'))),
+  );
+  const { found, bytes } = findInMemory(pid, [...patterns, ...passwords]);
   assert.ok(bytes > 50 * 1024 * 1024, `${bytes} bytes were searched`);
   assert.deepEqual(found, []);
 });
@@ -103,6 +106,17 @@ function windowsOf(name: string, number: Uint8Array, step = 1): Patterns {
     (_, index) => index * step,
   );
   return starts.map((start) => [name, number.subarray(start, start + windowBytes)] as const);
+}
+
+/** A password as it is, and as PKCS#12 derives keys from it. Eight of its digits are four bytes, and would be found by chance. */
+function passwordPatterns(name: string, password: Buffer): Patterns {
+  const wide = Buffer.from(password.toString('latin1'), 'utf16le').swap16();
+  return [password, wide].flatMap((bytes) =>
+    Array.from(
+      { length: bytes.length / 16 },
+      (_, index) => [name, bytes.subarray(index * 16, (index + 1) * 16)] as const,
+    ),
+  );
 }
 
 /** How a key may lie in memory. Numbers are big-endian as in files, and little-endian as OpenSSL computes with them. */

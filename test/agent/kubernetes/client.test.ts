@@ -260,6 +260,34 @@ test('a reply beyond the size limit is not read to its end', async (t) => {
   await assert.rejects(client.request({ method: 'GET', path: pods }), /longer than 5000 bytes/);
 });
 
+test('16 MiB of a reply or of a frame are read, and not a byte more', async (t) => {
+  const most = 16 * 1024 * 1024;
+  /** A JSON text of so many bytes. */
+  const text = (bytes: number): string => `"${'x'.repeat(bytes - 2)}"`;
+  const server = await startLoopback(t, ({ response, query }) => {
+    const bytes = Number(query.get('bytes'));
+    if (query.get('watch') === 'true') {
+      openWatch(response);
+      response.end(`${text(bytes)}\n`);
+    } else {
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.end(text(bytes));
+    }
+  });
+  const client = clientOf(t, server);
+  const read = (bytes: number) => client.request({ method: 'GET', path: pods, query: { bytes: String(bytes) } });
+  assert.equal(String(await read(most)).length, most - 2);
+  await assert.rejects(read(most + 1), { code: 'Unavailable', message: /longer than 16777216 bytes/ });
+  const frames: number[] = [];
+  const watch = (bytes: number) =>
+    client.watch({ path: pods, query: { watch: 'true', bytes: String(bytes) }, idleTimeoutMs: 60_000 }, (frame) => {
+      frames.push(String(frame).length);
+    });
+  await watch(most);
+  await assert.rejects(watch(most + 1), { code: 'Unavailable', message: /longer than 16777216 bytes/ });
+  assert.deepEqual(frames, [most - 2]);
+});
+
 test('a broken connection is Unavailable, in the middle of a reply too', async (t) => {
   const server = await startLoopback(t, ({ response, reset, query }) => {
     if (query.get('half')) {

@@ -13,7 +13,10 @@ function sift(text: string, shape: Shape, pieceBytes = 7, maxBytes = 1_000_000) 
   const sieve = createSieve({ shape, maxBytes, onValue, onItem: (item) => void items.push(item) });
   const bytes = Buffer.from(text);
   for (let from = 0; from < bytes.length; from += pieceBytes) {
-    sieve.take(bytes.subarray(from, from + pieceBytes));
+    const piece = bytes.subarray(from, from + pieceBytes);
+    for (let end = 0; end < piece.length; ) {
+      end = sieve.take(piece, end);
+    }
   }
   sieve.end();
   return { values, items };
@@ -77,6 +80,70 @@ test('of any JSON, in pieces of any length, what the shape names is kept and not
   );
 });
 
+test('escapes and characters of many bytes may be cut anywhere', () => {
+  const character = fc.oneof(
+    fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+    fc.constantFrom('\\', '"', '\n', 'é', '😀'),
+  );
+  const written = fc.tuple(character, fc.boolean()).map(([one, isEscaped]) => ({
+    one,
+    text: isEscaped
+      ? Array.from(
+          { length: one.length },
+          (_, index) => `\\u${one.charCodeAt(index).toString(16).padStart(4, '0')}`,
+        ).join('')
+      : JSON.stringify(one).slice(1, -1),
+  }));
+  fc.assert(
+    fc.property(fc.array(written, { maxLength: 30 }), fc.integer({ min: 1, max: 13 }), (all, piece) => {
+      const text = all.map((each) => each.text).join('');
+      const whole = all.map(({ one }) => one).join('');
+      const { values } = sift(`{"a":"${text}","${text}":1}`, 'all', piece);
+      assert.deepEqual(
+        values,
+        [{ a: whole, [whole]: 1 }].map((value) => JSON.parse(JSON.stringify(value))),
+      );
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('a text of megabytes of escapes is decoded as it comes, never in one go', (t) => {
+  const whole = '\u0001'.repeat(1_000_000);
+  const text = JSON.stringify({ spec: { trustBundle: whole } });
+  const parse = t.mock.method(JSON, 'parse');
+  const { values } = sift(text, members({ spec: members({ trustBundle: 'all' }) }), 65_536, 10_000_000);
+  parse.mock.restore();
+  assert.deepEqual(values, [{ spec: { trustBundle: whole } }]);
+  const longest = Math.max(...parse.mock.calls.map((call) => String(call.arguments[0]).length));
+  assert.ok(longest <= 65_536 + 10, `${longest} characters in one go`);
+});
+
+test('after each value, and each item apart, the reader may rest', () => {
+  const shape: Shape = { items: 'all', apart: true };
+  const items: unknown[] = [];
+  const values: unknown[] = [];
+  const sieve = createSieve({
+    shape,
+    maxBytes: 100,
+    onValue: (value) => values.push(value),
+    onItem: (item) => items.push(item),
+  });
+  const chunk = Buffer.from('[1,"b",{"c":[]}] []');
+  const told: unknown[] = [];
+  for (let end = 0; end < chunk.length; ) {
+    end = sieve.take(chunk, end);
+    told.push([items.length, values.length]);
+  }
+  assert.deepEqual(told, [
+    [1, 0],
+    [2, 0],
+    [3, 0],
+    [3, 1],
+    [3, 2],
+  ]);
+});
+
 test('items that are handed over apart come one by one, and the list is left empty', () => {
   const shape = members({ kind: 'all', items: { items: members({ a: 'all' }), apart: true } });
   const text = JSON.stringify({ kind: 'List', items: [{ a: 1, b: 2 }, { b: [{ a: 3 }] }, 4, null], more: [1] });
@@ -111,9 +178,34 @@ test('what is passed over may be of any length, and what is kept has a limit', (
   assert.throws(() => sift(JSON.stringify({ a: long }), shape, 100, 1_000), RangeError);
 });
 
+test('a member of any name is a member', () => {
+  const text = '{"__proto__":{"a":1},"constructor":2}';
+  assert.equal(JSON.stringify(sift(text, 'all').values), `[${text}]`);
+});
+
 test('text that is no JSON is refused', () => {
   const shape = members({ a: 'all' });
-  for (const text of ['<html>', '}', '{"a"', '{"a" 1}', '{]', '{"a":tru}', '{"a":"x', '{"a\n":1}', '{"a":1 2}', ',']) {
+  for (const text of [
+    '<html>',
+    '}',
+    '{"a"',
+    '{"a" 1}',
+    '{]',
+    '{"a":tru}',
+    '{"a":"x',
+    '{"a\n":1}',
+    '{"a":1 2}',
+    ',',
+    '{"a":1,}',
+    '{"a":[1,]}',
+    '{"a":[1}',
+    '{"a":"\\u12"}',
+    '{"a":"\\x"}',
+    '{"a":"\u0001"}',
+    '{"a":}',
+    '{,}',
+    '"a" :',
+  ]) {
     assert.throws(() => sift(text, shape, 3), SyntaxError, text);
   }
 });

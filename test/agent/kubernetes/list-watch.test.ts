@@ -589,3 +589,41 @@ test('neither a page nor an event is taken while there is no room for more', asy
   makeRoom();
   await until(() => watch.get('shop/second') !== undefined, 'the second event');
 });
+
+test('a list of many objects is taken over in steps, a few milliseconds in each turn of the event loop', async (t) => {
+  const names = Array.from({ length: 60 }, (_, index) => `thing-${index}`);
+  const { watch, told } = await start(t, ({ query, response }) =>
+    query.get('watch')
+      ? openWatch(response)
+      : sendList(
+          response,
+          1,
+          names.map((name) => thing(name, 1)),
+        ),
+  );
+  let turn = 0;
+  let isOver = false;
+  const countTurns = (): void => {
+    turn += 1;
+    if (!isOver) {
+      setImmediate(countTurns);
+    }
+  };
+  countTurns();
+  const inTurn = new Map<number, number>();
+  watch.subscribe((event) => {
+    const until = performance.now() + 1;
+    while (performance.now() < until) {
+      // As long as thousands of listeners take.
+    }
+    if (event.type === 'added') {
+      inTurn.set(turn, (inTurn.get(turn) ?? 0) + 1);
+    }
+  });
+  await told('synced').finally(() => {
+    isOver = true;
+  });
+  assert.equal(watch.list().length, names.length);
+  const most = Math.max(...inTurn.values());
+  assert.ok(most <= 5, `${most} objects in one turn`);
+});

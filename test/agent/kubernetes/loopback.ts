@@ -139,6 +139,10 @@ export async function startLoopback(t: TestContext, handle: Handler, pair?: KeyP
       // First no new connections: a client whose call was broken off at once makes another.
       server.close();
       breakConnections();
+      // Those whose handshake is not over yet, too.
+      for (const socket of tcpSockets.values()) {
+        socket.destroy();
+      }
       await closed;
     },
   };

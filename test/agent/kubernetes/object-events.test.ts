@@ -17,7 +17,10 @@ function serverWith(items: readonly unknown[]) {
   const calls: ApiRequest[] = [];
   const request = async <T>(call: DecodedRequest<T>): Promise<T> => {
     calls.push(call);
-    return call.decode({ kind: 'EventList', items });
+    for (const item of items) {
+      call.onItem?.(item);
+    }
+    return call.decode({ kind: 'EventList', items: [] });
   };
   return { client: { request } satisfies Pick<ApiClient, 'request'>, calls };
 }

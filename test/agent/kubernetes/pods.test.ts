@@ -108,6 +108,12 @@ test("a pod on the node's network has no addresses of its own", async (t) => {
   assert.equal((await identify()).podIPs, undefined);
 });
 
+test('an address of the node is none of the pod, whatever its status says', async (t) => {
+  const status = { podIPs: [{ ip: '192.0.2.1' }, { ip: '10.0.0.7' }], hostIPs: [{ ip: '192.0.2.1' }] };
+  const { identify } = await start(t, { [podPath]: pod({ status }) });
+  assert.deepEqual((await identify()).podIPs, ['10.0.0.7']);
+});
+
 test('service accounts are read as the node where that is configured', async (t) => {
   const { identify, server } = await start(t, { [podPath]: pod() }, { readServiceAccountsAs: 'node' });
   await identify();

@@ -72,7 +72,11 @@ test('a request that the API server judged invalid is woken every ten seconds at
     const error = new AgentError(code, 'no', { actor: 'cluster operator' });
     const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
     return [1, 2, 3].reduce((state) => {
-      const { state: paused } = step(state, { type: 'submitFailed', error }, { now, random: 0.5 });
+      const { state: paused } = step(
+        state,
+        { type: 'submitFailed', requestName: undecided.requestName, error },
+        { now, random: 0.5 },
+      );
       const { state: next } = step(paused, { type: 'timer' }, { now: retryTime(paused) ?? now, random: 0.5 });
       return next;
     }, submitting);
@@ -82,7 +86,11 @@ test('a request that the API server judged invalid is woken every ten seconds at
     ['Forbidden', 1000],
   ] as const) {
     const error = new AgentError(code, 'no', { actor: 'cluster operator' });
-    const { state: paused } = step(failed(code), { type: 'submitFailed', error }, { now, random: 0.5 });
+    const { state: paused } = step(
+      failed(code),
+      { type: 'submitFailed', requestName: undecided.requestName, error },
+      { now, random: 0.5 },
+    );
     const { state: woken } = step(paused, { type: 'retryNow' }, { now: now + 100, random: 0.5 });
     assert.equal(retryTime(woken), now + earliest, code);
   }
@@ -96,7 +104,7 @@ test('a refresh time beyond notAfter that an earlier run left is brought forward
 
 test('what a request waits for is told once it has lasted, again when it changes, and ever more seldom', () => {
   const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
-  let state = step(submitting, { type: 'submitted' }, { now, random: 0.5 }).state;
+  let state = step(submitting, { type: 'submitted', requestName: undecided.requestName }, { now, random: 0.5 }).state;
   const told: string[] = [];
   const happen = (event: CredentialEvent, afterMs: number): void => {
     const { state: next, effects } = step(state, event, { now: now + afterMs, random: 0.5 });
@@ -131,7 +139,7 @@ test('what a request waits for is told once it has lasted, again when it changes
 test('a request that somebody has to approve keeps its name for a day, and its signer then has the usual time', () => {
   const submitting = begin('ED25519', { current: undefined, pending: undecided }, { now, random: 0.5 }).state;
   const at = (ms: number): Moment => ({ now: now + ms, random: 0.5 });
-  let { state } = step(submitting, { type: 'submitted' }, at(0));
+  let { state } = step(submitting, { type: 'submitted', requestName: undecided.requestName }, at(0));
   const giveUpAt = (): number => (state.name === 'awaiting' ? state.giveUpAt - now : Number.NaN);
   assert.equal(giveUpAt(), hour / 3);
   for (const [ms, text] of [

@@ -19,18 +19,22 @@ test('a request that is held up is told once, and its certificate is warned of a
   const { state: fresh } = begin('ED25519', { current, pending: undefined }, at(now));
   const { state: generating } = step(fresh, { type: 'timer' }, at(now + hour));
   const { state: submitting } = step(generating, { type: 'keyMade', requestName: 'req-2' }, at(now + hour));
-  const first = step(submitting, { type: 'heldUp', waitsFor }, at(now + hour));
+  const first = step(submitting, { type: 'heldUp', requestName: 'req-2', waitsFor }, at(now + hour));
   assert.deepEqual(first.effects, [
     { type: 'notify', news: { type: 'requestHeldUp', requestName: 'req-2', waitsFor } },
   ]);
-  const second = step(first.state, { type: 'heldUp', waitsFor: 'it still does' }, at(now + hour));
+  const second = step(first.state, { type: 'heldUp', requestName: 'req-2', waitsFor: 'it still does' }, at(now + hour));
   assert.deepEqual(second.effects, []);
   assert.deepEqual([second.state.name, Reflect.get(second.state, 'waitsFor')], ['submitting', 'it still does']);
   const { effects } = step(second.state, { type: 'timer' }, at(now + 2 * hour));
   assert.deepEqual(effects, [{ type: 'notify', news: { type: 'expired', notAfter: current.notAfter } }]);
-  const { state: awaiting } = step(second.state, { type: 'submitted' }, at(now + hour));
+  const { state: awaiting } = step(second.state, { type: 'submitted', requestName: 'req-2' }, at(now + hour));
   assert.equal(awaiting.name, 'awaiting');
-  assert.deepEqual(step(awaiting, { type: 'heldUp', waitsFor }, at(now + hour)).effects, [], 'it comes too late');
+  assert.deepEqual(
+    step(awaiting, { type: 'heldUp', requestName: 'req-2', waitsFor }, at(now + hour)).effects,
+    [],
+    'it comes too late',
+  );
 });
 
 test('while a request is held up its key is not in memory, and its pod is told what it waits for', async (t) => {

@@ -146,7 +146,7 @@ function eventOf(world: World, turn: Turn): CredentialEvent | undefined {
     case 'the pod turns out to live':
       return { type: 'podLives' };
     case 'a late event':
-      return world.state.name === 'projecting' ? { type: 'submitted' } : { type: 'written' };
+      return world.state.name === 'projecting' ? { type: 'submitted', requestName: 'request-0' } : { type: 'written' };
     case 'the agent restarts':
       return undefined;
     default:
@@ -165,7 +165,9 @@ function answer(world: World, turn: Turn, how: Answer): CredentialEvent | undefi
         ? { type: 'keyMade', requestName: `request-${world.requests}` }
         : { type: 'keyFailed', error };
     case 'submit':
-      return how === 'succeeds' ? { type: 'submitted' } : { type: 'submitFailed', error };
+      return how === 'succeeds'
+        ? { type: 'submitted', requestName: open.requestName }
+        : { type: 'submitFailed', requestName: open.requestName, error };
     case 'follow':
       if (how === 'succeeds') {
         return { type: 'accepted', answer: certificate(world, turn) };

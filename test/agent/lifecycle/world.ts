@@ -23,6 +23,7 @@ import type {
   PrivateKey,
   TokenDesk,
 } from '../../../agent/lifecycle/ports.ts';
+import type { Uptake } from '../../../agent/lifecycle/uptake.ts';
 import { createVolumeManager, type VolumeManager } from '../../../agent/lifecycle/volume-manager.ts';
 import type { OpenVolume, VolumeStore } from '../../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest } from '../../../volumes/csi/driver.ts';
@@ -98,6 +99,8 @@ export interface WorldOptions {
   readonly listed?: () => ReadonlyMap<string, ListedPod>;
   /** Stands between the agent and its volumes. */
   readonly store?: (store: VolumeStore) => VolumeStore;
+  /** What comes after a change of files. Default: nothing. */
+  readonly uptake?: Uptake;
   /** The issuer of each run of the agent. Default: one that the test answers for. */
   readonly issuer?: () => Issuer;
   /** Default: one that begins at `worldBegins`. */
@@ -247,6 +250,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       clock,
       pods: { identify },
       ...(options.tokens === undefined ? {} : { tokens: options.tokens }),
+      ...(options.uptake === undefined ? {} : { uptake: options.uptake }),
       nodePods: {
         list: async () => options.listed?.() ?? new Map(),
         onEnding(_pod, listener) {

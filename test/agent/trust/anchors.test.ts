@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LabelSelector } from '../../../volumes/declaration/types.ts';
 import { eventOf } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
@@ -88,6 +89,22 @@ test('a complete list that replaces one bundle by another is told as one change'
   await nth(1);
   const { response } = await watchOf(`spec.signerName=${signerName}`);
   api.bundles = [bundle('b', two, { signerName })];
+  sendEvent(response, 'ERROR', { kind: 'Status', code: 410 });
+  await nth(2);
+  assert.deepEqual(told, [found(one), found(two)]);
+});
+
+test('a complete list is told as one change also when it takes many turns to be taken over', async (t) => {
+  const crowd = Array.from({ length: 1_500 }, (_, index) => `other-${index}`);
+  const others = (version: number) =>
+    crowd.map((name) => bundle(`${name}-${version}`, three, { signerName, labels: { stage: 'old' } }));
+  const labels = { stage: 'new' };
+  const { trust, watchOf, api } = await start(t, [bundle('a', one, { signerName, labels }), ...others(1)]);
+  const { listener, nth, told } = ear();
+  trust.subscribe(bySigner({ matchLabels: labels, matchExpressions: [] }), listener);
+  await nth(1);
+  const { response } = await watchOf(`spec.signerName=${signerName}`);
+  api.bundles = [...others(2), bundle('b', two, { signerName, labels })];
   sendEvent(response, 'ERROR', { kind: 'Status', code: 410 });
   await nth(2);
   assert.deepEqual(told, [found(one), found(two)]);
@@ -254,4 +271,22 @@ test('subscriptions that select the same, and bundles that hold the same, share 
     new Set(told.map((anchors) => anchors?.type === 'found' && anchors.certificates)).size <= names.length,
     'more lists are held than there are names',
   );
+});
+
+test('hundreds of selections that are due at once are told in a few turns of the event loop', async (t) => {
+  const { trust } = await start(t, [bundle('mesh', one, { signerName })]);
+  const first = ear();
+  trust.subscribe(bySigner(), first.listener);
+  await first.nth(1);
+  const ears = Array.from({ length: 500 }, (_, index) => {
+    const own = ear();
+    trust.subscribe(bySigner({ matchLabels: { tier: String(index) }, matchExpressions: [] }), own.listener);
+    return own;
+  });
+  let turns = 0;
+  while (turns < 1_000 && ears.some(({ told }) => told.length === 0)) {
+    turns += 1;
+    await nextTurn();
+  }
+  assert.ok(turns < 100, `${turns} turns, in each of which others wait for theirs`);
 });

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Anchors, TrustAnchors } from '../../../agent/lifecycle/ports.ts';
 import { expiryOf, withExpiry } from '../../../agent/trust/expiry.ts';
+import { sourcesPerTurn } from '../../../agent/trust/limits.ts';
 import type { ClusterTrustBundleSource } from '../../../volumes/declaration/types.ts';
 import { certify, makeHolder } from '../../support/certificates.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -117,4 +119,37 @@ test('a source that is given up leaves no alarm', async () => {
   assert.deepEqual([clock.alarms(), listeners.size], [0, 0]);
   clock.advance(2 * hour);
   assert.equal(told.length, 1);
+});
+
+test('thousands of sources are told of what expires in many turns of the event loop, so many in each, and one alarm is left', async () => {
+  const { clock, subscribe, announce } = setUp();
+  const certificates = await anchorsUntil(start + hour, start + 2 * hour);
+  const sources = Array.from({ length: 4_096 }, (_, index) => subscribe({ ...keeping, index }));
+  announce({ type: 'found', certificates });
+  const toldTwice = (): number => sources.filter(({ told }) => told.length === 2).length;
+  clock.advance(hour);
+  const afterTurns = [toldTwice()];
+  while (toldTwice() < sources.length && afterTurns.length < 100) {
+    await nextTurn();
+    afterTurns.push(toldTwice());
+  }
+  assert.equal(toldTwice(), sources.length, `after ${afterTurns} turns`);
+  const most = Math.max(...afterTurns.map((count, turn) => count - (afterTurns[turn - 1] ?? 0)));
+  assert.equal(most, sourcesPerTurn);
+  assert.deepEqual(sources.at(-1)?.told.at(-1), { type: 'found', certificates, expired: 1 });
+  assert.equal(clock.alarms(), 1, 'for those that expire next');
+});
+
+test('who is given up while thousands are told hears no more', async () => {
+  const { clock, subscribe, announce } = setUp();
+  const sources = Array.from({ length: sourcesPerTurn + 1 }, (_, index) => subscribe({ ...keeping, index }));
+  announce({ type: 'found', certificates: await anchorsUntil(start + hour) });
+  clock.advance(hour);
+  const last = sources.at(-1);
+  assert.equal(last?.told.length, 1, 'its turn is the next');
+  last?.stop();
+  await nextTurn();
+  await nextTurn();
+  assert.equal(last?.told.length, 1);
+  assert.equal(clock.alarms(), 0);
 });

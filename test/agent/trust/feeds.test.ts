@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { createLiveCopy } from '../../../agent/kubernetes/live-copy.ts';
+import type { ClusterTrustBundle } from '../../../agent/kubernetes/objects.ts';
+import { createAnchorPool } from '../../../agent/trust/anchor-pool.ts';
+import type { BundleOutline } from '../../../agent/trust/feed.ts';
+import { createFeeds } from '../../../agent/trust/feeds.ts';
+import { longestHeldBytes, mostFirstLooks, mostSingleWatches } from '../../../agent/trust/limits.ts';
+import { createShelf } from '../../../agent/trust/shelf.ts';
 import { eventOf, until } from '../../support/bounded.ts';
 import { isWatch, sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, makeAuthority } from './authorities.ts';
-import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
+import { byName, bySigner, type Ear, ear, everything, found, signerName, start } from './service.ts';
 
 const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
 const shared = '(all)';
@@ -149,4 +156,97 @@ test('with few names left each has its own watch again, and the shared one ends'
   sendEvent(response, 'MODIFIED', bundle('roots-1', two, { resourceVersion: 2 }));
   assert.deepEqual(await ears[1]?.nth(2), found(two));
   assert.deepEqual(ears[0]?.told, [found(one)]);
+});
+
+/** More names than are watched one by one, while the list of all bundles is on its way until `answer` is called. */
+async function whileListing(t: TestContext, bundles: ClusterTrustBundle[]) {
+  const service = await start(t, bundles);
+  const { promise, resolve: answer } = Promise.withResolvers<void>();
+  service.api.sharedList = promise;
+  t.after(() => answer());
+  for (const name of few) {
+    service.trust.subscribe(byName(name, true), ear().listener);
+  }
+  const subscribe = (name: string, optional = false): Ear => {
+    const own = ear();
+    service.trust.subscribe(byName(name, optional), own.listener);
+    return own;
+  };
+  return { ...service, subscribe, answer };
+}
+
+test('nobody waits for the first list of all bundles, which others have made long', async (t) => {
+  const { trust, watchOf, api, subscribe, answer } = await whileListing(t, [bundle('mesh', one)]);
+  const own = subscribe('mesh');
+  const absent = subscribe('absent', true);
+  assert.deepEqual(await own.nth(1), found(one));
+  assert.deepEqual(await absent.nth(1), { type: 'missing', message: 'there is no ClusterTrustBundle "absent"' });
+  assert.equal(trust.health().get(shared)?.synced, false);
+  // What has changed since the first look comes with the list, and what changes later with its watch.
+  api.bundles = [bundle('mesh', two, { resourceVersion: 2 }), bundle('absent', three, { resourceVersion: 3 })];
+  answer();
+  assert.deepEqual(await own.nth(2), found(two));
+  assert.deepEqual(await absent.nth(2), found(three));
+  const { response } = await watchOf('');
+  sendEvent(response, 'MODIFIED', bundle('mesh', three, { resourceVersion: 4 }));
+  assert.deepEqual(await own.nth(3), found(three));
+  await until(() => trust.health().size === 1, 'the shared watch alone is left');
+});
+
+test('a first look is given to a few at once, and to whoever came last before those that wait longer', async (t) => {
+  const { server, subscribe } = await whileListing(t, [bundle('mesh', one)]);
+  const many = Array.from({ length: 100 }, (_, index) => subscribe(`crowd-${index}`, true));
+  const own = subscribe('mesh');
+  assert.deepEqual(await own.nth(1), found(one));
+  const looks = server.received.filter(({ query }) => /=(crowd-|mesh)/.test(query.get('fieldSelector') ?? ''));
+  const position = looks.findIndex(({ query }) => query.get('fieldSelector') === 'metadata.name=mesh');
+  assert.ok(position <= mostFirstLooks, `the last one came ${position} places behind`);
+  await Promise.all(many.map(({ nth }) => nth(1)));
+});
+
+test('however many bundles of one signer come at once, each is looked up a few times and not once for each other', async () => {
+  const count = 3_000;
+  const copy = createLiveCopy<BundleOutline>((cause) => assert.fail(String(cause)));
+  const shelf = createShelf({
+    pool: createAnchorPool(longestHeldBytes),
+    onRead: () => undefined,
+    onMalformed: (name, reason) => assert.fail(`${name}: ${reason}`),
+  });
+  let lookUps = 0;
+  const counting = {
+    ...shelf,
+    has(name: string): boolean {
+      lookUps += 1;
+      return shelf.has(name);
+    },
+    get(name: string) {
+      lookUps += 1;
+      return shelf.get(name);
+    },
+  };
+  const health = { synced: true, lastEventAt: 0, restarts: 0, lastError: undefined, failingForMs: 0 };
+  const feeds = createFeeds(
+    (_selector, _onError, take) => {
+      for (let index = 0; index < count; index += 1) {
+        queueMicrotask(() => copy.put(take(bundle(`mesh:${index}`, one, { signerName }))));
+      }
+      return {
+        ...copy,
+        health: () => health,
+        isTakingOver: () => false,
+        lists: () => ({ begun: 1, taken: 1 }),
+        stop: copy.close,
+      };
+    },
+    counting,
+    () => undefined,
+  );
+  const key = { by: 'signer', value: signerName } as const;
+  feeds.open(key);
+  await nextTurn();
+  await nextTurn();
+  assert.equal(feeds.view(key).bundles.length, count);
+  assert.ok(lookUps <= 10 * count, `${lookUps} look-ups for ${count} bundles`);
+  feeds.stop();
+  shelf.stop();
 });

@@ -170,8 +170,9 @@ test('while so much text waits to be read there is no room for more, until enoug
   await withinBound(again, 'room once everything is dropped');
 });
 
-test('of many selections among the bundles of one signer no two are put together in one turn of the event loop', async (t) => {
-  const { trust } = await start(t, [bundle('roots', one, { signerName, labels: { a: 'b' } })]);
+test('of many selections among full bundles of one signer a few are put together in one turn of the event loop', async (t) => {
+  const authorities = Array.from({ length: 100 }, (_, index) => makeAuthority(`authority ${index}`));
+  const { trust } = await start(t, [bundle('roots', authorities.join(''), { signerName, labels: { a: 'b' } })]);
   let turn = 0;
   let isOver = false;
   const counting = (async () => {
@@ -190,5 +191,7 @@ test('of many selections among the bundles of one signer no two are put together
   );
   isOver = true;
   await counting;
-  assert.equal(new Set(turns).size, 30, `they are told in the turns ${turns}`);
+  const most = Math.ceil(certificatesPerTurn / authorities.length);
+  const inOneTurn = [...Map.groupBy(turns, (each) => each).values()].map(({ length }) => length);
+  assert.ok(Math.max(...inOneTurn) <= most, `they are told in the turns ${turns}`);
 });

@@ -89,12 +89,10 @@ export async function start(t: TestContext, bundles: ClusterTrustBundle[], heldB
         selector === '' ||
         selector === `metadata.name=${metadata.name}` ||
         selector === `spec.signerName=${spec.signerName}`;
-      const found = api.bundles.filter(fits);
-      const { revision } = api;
       if (selector === '') {
         await api.sharedList;
       }
-      sendList(response, revision, found);
+      sendList(response, api.revision, api.bundles.filter(fits));
     }
   });
   const alarms: { time: number; callback: () => void; cancelled: boolean }[] = [];

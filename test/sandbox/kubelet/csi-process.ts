@@ -45,6 +45,7 @@ function say(method: string, request: object): void {
 await serve(socket, nodeService, {
   NodeGetCapabilities: (_call: Call, reply: Reply) =>
     reply(null, { capabilities: [{ rpc: { type: 'VOLUME_MOUNT_GROUP' } }] }),
+  NodeGetInfo: (_call: Call, reply: Reply) => reply(null, { node_id: 'node-a' }),
   NodePublishVolume: ({ request }: Call, reply: Reply) => {
     say('NodePublishVolume', request);
     const answer = request.volume_context?.['answer'];

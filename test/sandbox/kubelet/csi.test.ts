@@ -7,6 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { createCsiDriver } from '../../../sandbox/kubelet/csi.ts';
+import type { CsiNodeBook } from '../../../sandbox/kubelet/csi-node.ts';
 import { type PluginWatcher, watchPlugins } from '../../../sandbox/kubelet/registration.ts';
 import { eventOf, withinBound } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
@@ -119,13 +120,14 @@ test('a driver that is not there is unavailable, one that is not registered is u
 });
 
 /** Watches the registry; `change` resolves with the next endpoint. */
-function startWatcher() {
+function startWatcher(book?: CsiNodeBook) {
   const changes: (string | undefined)[] = [];
   const waiting: (() => void)[] = [];
   watcher = watchPlugins({
     directory: registry,
     driverName,
     retryMs: 20,
+    book,
     onChange: (endpoint) => {
       changes.push(endpoint);
       for (const wake of waiting.splice(0)) {
@@ -158,6 +160,38 @@ test('a driver is registered when its socket appears, and forgotten when it disa
   assert.equal(await change(), undefined);
   assert.equal(watcher.endpoint(), undefined);
 });
+
+test(
+  'a driver is written down before it is told that it is registered, and struck out once its socket has gone',
+  limit,
+  async () => {
+    const done: string[] = [];
+    const { promise: struckOut, resolve } = Promise.withResolvers<void>();
+    const { change } = startWatcher({
+      install: async (name, nodeId) => {
+        done.push(`install ${name} on ${nodeId}`);
+        if (done.length === 1) {
+          throw new Error('no answer');
+        }
+      },
+      uninstall: async (name) => {
+        done.push(`uninstall ${name}`);
+        resolve();
+      },
+    });
+    const socket = join(registry, 'driver.sock');
+    const process = await startDriver(socket, driverName, '1.0.0');
+    const { request: refused } = await process.next();
+    assert.deepEqual(refused, { plugin_registered: false, error: 'error updating CSINode object: no answer' });
+    assert.equal(await change(), csiSocket);
+    assert.deepEqual((await process.next()).request, { plugin_registered: true, error: '' });
+    rmSync(socket);
+    assert.equal(await change(), undefined);
+    await withinBound(struckOut, 'the driver to be struck out');
+    const installed = `install ${driverName} on node-a`;
+    assert.deepEqual(done, [installed, installed, `uninstall ${driverName}`]);
+  },
+);
 
 test('a driver that is there already is registered, plugins of other names are left alone', limit, async () => {
   await startDriver(join(registry, 'driver.sock'), driverName, '1.0.0');

@@ -7,6 +7,7 @@ import {
   currentOf,
   type Generation,
   isNextDue,
+  lastLeafEnd,
   longestLeafShare,
   published,
   settle,
@@ -21,23 +22,23 @@ function generation(name: string, from: number, more: Partial<Generation> = {}):
   return { ...own, longestLeafMs: leafMs, ...more };
 }
 
-test('the next CA is made half way, signs after it has been published for a sixth of its life, and then the old key is gone', () => {
+test('the next CA is made half way, signs after it has been published for a twelfth of its life, and then the old key is gone', () => {
   const first = generation('a', 0, { publishedAt: 0 });
   assert.equal(isNextDue([first], 179 * hour), false);
   assert.equal(isNextDue([first], 181 * hour), true);
   const second = generation('b', 181 * hour, { publishedAt: 182 * hour });
-  assert.equal(currentOf([first, second], 241 * hour, hour), first);
-  assert.equal(currentOf([first, second], 242 * hour, hour), second);
-  const [old, current] = settle([first, second], 242 * hour, lifetimes);
+  assert.equal(currentOf([first, second], 211 * hour, hour), first);
+  assert.equal(currentOf([first, second], 212 * hour, hour), second);
+  const [old, current] = settle([first, second], 212 * hour, lifetimes);
   assert.equal(old?.privateKey, undefined, 'the old key can sign no more');
-  assert.equal(old?.neededUntil, 242 * hour + lifetimes.leafMs + 60_000);
+  assert.equal(old?.neededUntil, 212 * hour + lifetimes.leafMs + 60_000);
   assert.equal(current, second);
-  const later = settle([old ?? first, second], 267 * hour, lifetimes);
+  const later = settle([old ?? first, second], 237 * hour, lifetimes);
   assert.deepEqual(later, [second], 'the anchor goes when no certificate needs it');
 });
 
 test('a CA that is not published does not sign, and one that has run out is followed at once', () => {
-  const spent = generation('a', -359.5 * hour, { publishedAt: -359 * hour });
+  const spent = generation('a', -329.5 * hour, { publishedAt: -329 * hour });
   const next = generation('b', 0);
   assert.equal(currentOf([spent, next], 0, hour), spent);
   const [, out = next] = published([spent, next], 1000);
@@ -93,13 +94,16 @@ test('every certificate has its anchor published until it has run out, in any li
         }
         const current = currentOf(generations, now, lifetimes.shortestLeafMs);
         if (current !== undefined) {
-          leaves.push({ issuer: current.certificate, notAfter: Math.min(now + leafMs, current.notAfter) });
+          leaves.push({ issuer: current.certificate, notAfter: Math.min(now + leafMs, lastLeafEnd(current)) });
         }
         leaves = leaves.filter(({ notAfter }) => notAfter > now);
         for (const { issuer } of leaves) {
           assert.ok(anchors.includes(issuer), `${issuer} is still in use at ${now / hour} h`);
         }
         assert.ok(generations.length <= 4, 'old ones go');
+        for (const { certificate, notAfter } of generations) {
+          assert.ok(notAfter - now > 29 * hour, `${certificate} is still published shortly before it expires`);
+        }
       }
     }),
     { numRuns: 5_000 },

@@ -51,7 +51,7 @@ test('a kubelet learns who the plugin is, what it can do, and when it is ready',
   assert.deepEqual(await ask('Identity', 'GetPluginCapabilities'), {});
   assert.deepEqual(await ask('Identity', 'Probe'), { ready: { value: false } });
   assert.deepEqual(await ask('Node', 'NodeGetCapabilities'), {
-    capabilities: [{ rpc: { type: 'VOLUME_MOUNT_GROUP' } }],
+    capabilities: [{ rpc: { type: 'VOLUME_MOUNT_GROUP' } }, { rpc: { type: 'GET_VOLUME_HEALTH' } }],
   });
   assert.deepEqual(await ask('Node', 'NodeGetInfo'), { node_id: 'node-1', max_volumes_per_node: 0 });
   await call(t, socketPath, 'Node', 'NodePublishVolume', publishRequest());
@@ -375,6 +375,7 @@ for (const mode of ['directory', 'tmpfs'] as const) {
         return { type: 'ready' };
       },
       holds: () => false,
+      health: () => undefined,
       unpublish: (_volumeId, targetPathOfCall) => store.remove(targetPathOfCall),
       ready: () => true,
     };

@@ -72,7 +72,10 @@ export function publishRequest(more: object = {}, context: Record<string, string
 }
 
 /** A driver that answers what it is told to, and remembers what it was asked. */
-export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => ({ type: 'ready' })) {
+export function makeDriver(
+  outcome: () => Promise<PublishOutcome> = async () => ({ type: 'ready' }),
+  health: VolumeDriver['health'] = () => [],
+) {
   const published: { readonly request: PublishRequest; readonly deadline: number; readonly signal: AbortSignal }[] = [];
   const unpublished: string[] = [];
   /** Target paths of volumes that are there already. */
@@ -86,6 +89,7 @@ export function makeDriver(outcome: () => Promise<PublishOutcome> = async () => 
       unpublished.push(`${volumeId} ${target}`);
     },
     holds: (target) => held.has(target),
+    health: (volumeId, target) => health(volumeId, target),
     ready: () => published.length > 0,
   };
   return { driver, published, unpublished, held };

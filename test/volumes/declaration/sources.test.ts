@@ -306,7 +306,7 @@ test('names that a pod asks for are kept as they are written, and their number a
 
 test('a podCertificate without any output path is refused', () => {
   assert.deepEqual(certificateFaults({ keyPath: '' }), [
-    'sources[0].podCertificate: needs at least one of credentialBundlePath, keyPath, certificateChainPath, leafPath, intermediatesPath',
+    'sources[0].podCertificate: needs at least one of credentialBundlePath, keyPath, certificateChainPath, leafPath, intermediatesPath, keystorePath, or layout',
   ]);
   assert.deepEqual(certificateFaults({ keyPath: 5 }), [
     'sources[0].podCertificate.keyPath: must be a string: put "5" in quotes',

@@ -55,6 +55,26 @@ test('a volume is a small private tmpfs without suid, devices, programs and swap
   assert.deepEqual(mounts.at(target), []);
 });
 
+test('a volume grows, and nothing else, whatever is mounted at its path between the look and the change', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  const sizes = () =>
+    fs
+      .readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(` ${target.replaceAll(' ', '\\040')} `))
+      .map((line) => `${line.split(' ')[0]} ${/size=\d+k/.exec(line)?.[0]}`);
+  await mounts.mount(target, 100 * 1024);
+  const { dev, ino } = fs.statSync(target);
+  const slow = makeProgram(t, `mount -t tmpfs -o size=64k other '${target}' && exec mount "$@"`);
+  await createMounts('csi.test', { mount: slow, umount: 'umount' }).grow(target, { dev, ino }, 1024 * 1024);
+  assert.deepEqual(sizes(), ['csi.test size=1280k', 'other size=64k']);
+  await assert.rejects(mounts.grow(target, { dev, ino }, 4 * 1024 * 1024), { code: 'Gone' });
+  assert.deepEqual(sizes(), ['csi.test size=1280k', 'other size=64k']);
+  await mounts.unmountAll(target);
+});
+
 test('a kernel without noswap gets a tmpfs that says so', { skip: mountSkip }, async (t) => {
   const target = makeMountPoint(t);
   const mount = makeProgram(t, 'case "$*" in *noswap*) echo "bad option" >&2; exit 32;; esac; exec mount "$@"');

@@ -116,6 +116,9 @@ const fullRecord: VolumeRecord = {
         names: { dnsNames: ['a'], uris: [], ipAddresses: [] },
         credentialBundlePath: 'credentials.pem',
         caPath: 'ca.pem',
+        keystorePath: 'keystore.p12',
+        truststorePath: 'truststore.p12',
+        passwordPath: 'password',
       },
       {
         kind: 'clusterTrustBundle',
@@ -123,6 +126,7 @@ const fullRecord: VolumeRecord = {
         select: { by: 'signer', signerName: 'example.com/mesh' },
         optional: false,
         path: 'trust-anchors.pem',
+        truststorePath: 'trust-anchors.p12',
       },
     ],
   },

@@ -217,8 +217,18 @@ const wholeDeclaration: VolumeDeclaration = {
       leafPath: 'leaf.pem',
       intermediatesPath: 'between.pem',
       caPath: 'ca.pem',
+      keystorePath: 'key.p12',
+      truststorePath: 'ca.p12',
+      passwordPath: 'password',
     },
-    { kind: 'clusterTrustBundle', index: 1, select: { by: 'name', name: 'roots' }, optional: true, path: 'a.pem' },
+    {
+      kind: 'clusterTrustBundle',
+      index: 1,
+      select: { by: 'name', name: 'roots' },
+      optional: true,
+      path: 'a.pem',
+      truststorePath: 'a.p12',
+    },
     {
       kind: 'clusterTrustBundle',
       index: 2,
@@ -245,6 +255,12 @@ const wholeDeclaration: VolumeDeclaration = {
   ],
   defaultMode: 0o440,
   defaultUser: 999,
+  reload: {
+    touch: 'generation',
+    http: { port: 8080, path: '/-/reload', method: 'POST', scheme: 'http' },
+    signal: { process: 'nginx', signal: 'SIGHUP' },
+  },
+  probe: { port: 8443, serverName: 'web.shop.svc' },
 };
 
 /** The record as parsed JSON, with every field of the declaration. */
@@ -294,6 +310,15 @@ test('a declaration with any field of another type is refused, not believed', ()
     }
   }
   tryEach(json.record.declaration, 'declaration');
+});
+
+test('what was told of a change is kept, and refused where it is something else', (t) => {
+  const { agent, state } = open(t);
+  assert.equal(state().uptake(), undefined);
+  state().saveUptake({ http: '2026_11_21_10_00_00.123456789' });
+  assert.deepEqual(state().uptake(), { http: '2026_11_21_10_00_00.123456789' });
+  fs.writeFileSync(path.join(agent, 'uptake.json'), '{"version":1,"uptake":{"http":7}}');
+  assert.equal(state().uptake(), undefined);
 });
 
 test('leftovers of interrupted changes are cleared, and nothing else', (t) => {

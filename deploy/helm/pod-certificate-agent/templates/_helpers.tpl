@@ -43,6 +43,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "pca.serviceAccountName" .) }}
 {{- end }}
 
+{{/* What holds the agent to the start-up taint of its own node. */}}
+{{- define "pca.startupTaintPolicy" -}}
+{{- printf "%s-startup-taint" (include "pca.fullname" . | trunc 49 | trimSuffix "-") }}
+{{- end }}
+
 {{/* Whether the agent speaks to the API server with its service account's token. */}}
 {{- define "pca.usesToken" -}}
 {{- if ne .Values.identity.mode "kubelet" }}true{{ end }}
@@ -82,7 +87,12 @@ tlsKeyFile: /etc/pod-certificate-agent/tls/tls.key
 localAddress: 127.0.0.1:9809
 {{- end }}
 trustDomain: {{ .Values.trustDomain | quote }}
+{{- if .Values.startupTaint.enabled }}
+startupTaint: {{ .Values.startupTaint.key | quote }}
+{{- end }}
 podMetrics: {{ .Values.metrics.perPod }}
+reloadSignals: {{ .Values.reloadSignals }}
+volumeCondition: {{ .Values.volumeCondition }}
 {{- end }}
 
 {{/* Whether a rule sends signers to the API of the given key. */}}

@@ -22,6 +22,7 @@ const sources = (given: Partial<MetricSources>): MetricSources => ({
   credentials: () => [],
   volumes: () => 0,
   unusableVolumes: () => 0,
+  served: () => [],
   anchorWaits: () => [],
   watches: () => [],
   load: () => ({ waiting: 0, active: 0, pausedForMs: 0 }),
@@ -212,6 +213,23 @@ describe('metrics', () => {
     assert.deepEqual(await samples(metrics, 'podcert_agent_expired_total'), [
       'podcert_agent_expired_total{signer_name="other"} 1',
     ]);
+  });
+
+  test('every outcome that the agent knows keeps its own series', async () => {
+    const metrics = open();
+    for (const outcome of ['issued', 'denied', 'failed', 'lost']) {
+      metrics.count('requestOutcomes', { signer_name: 'example.com/mesh', outcome, reason: 'none' });
+    }
+    for (const outcome of ['kept', 'dropped']) {
+      metrics.count('anchorsExpired', { outcome });
+    }
+    for (const outcome of ['done', 'failed', 'given_up']) {
+      metrics.count('reloads', { way: 'http', outcome });
+    }
+    for (const name of ['request_outcomes_total', 'trust_anchor_expiries_total', 'reloads_total']) {
+      const series = await samples(metrics, `podcert_agent_${name}`);
+      assert.ok(!series.some((line) => line.includes('outcome="other"')), `${name} counts under other:\n${series}`);
+    }
   });
 
   test('leave signers that issue their own series, however many names pods make up', async () => {

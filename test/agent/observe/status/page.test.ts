@@ -191,7 +191,7 @@ test('a line of the status page is two lines of text high on a desk, an error be
     await page.setSize(width, height);
     await page.open(opened.url);
     const heights = await page.evaluate<number[]>(`[...${lines}].map((line) => line.offsetHeight)`);
-    const limit = width === 390 ? 160 : width === 820 ? 100 : 52;
+    const limit = width === 390 ? 160 : width === 820 ? 80 : 52;
     assert.ok(Math.max(...heights) <= limit, `a line is ${Math.max(...heights)} pixels high in a window of ${width}`);
     const error = await page.evaluate<number>(
       `document.querySelector('tr.trouble td').offsetWidth / document.querySelector('table').clientWidth`,

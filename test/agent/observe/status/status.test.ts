@@ -244,6 +244,28 @@ describe('the status page', () => {
   });
 });
 
+test('a program that does not serve the certificate in its files is told in every form, one that does in none that people read', () => {
+  const since = now - 600_000;
+  for (const state of ['other', 'unknown', 'looking', 'current'] as const) {
+    const volumes = [{ ...podWith('web-1', fresh), served: { state, since } }];
+    const trouble = {
+      other: 'the program does not serve the certificate in its files; its files changed at 2026-11-22T09:50:00.000Z',
+      unknown:
+        'it cannot be seen whether the program serves the certificate in its files; its files changed at 2026-11-22T09:50:00.000Z',
+      looking: undefined,
+      current: undefined,
+    }[state];
+    const message = trouble === undefined ? {} : { message: trouble };
+    const [volume] = JSON.parse(ask(volumes, 'format=json').body).volumes;
+    assert.deepEqual(volume.served, { state, since: '2026-11-22T09:50:00.000Z', ...message });
+    for (const format of ['text', 'html']) {
+      const body = ask(volumes, `format=${format}`).body.replaceAll(/\s+/g, ' ');
+      const isTold = body.includes(trouble ?? 'the certificate in its files');
+      assert.equal(isTold, trouble !== undefined, `${state} as ${format}: ${body}`);
+    }
+  }
+});
+
 test('spans of time are told in their two largest units', () => {
   const cases: readonly (readonly [number, string])[] = [
     [0, '0 s'],

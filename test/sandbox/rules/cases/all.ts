@@ -6,6 +6,7 @@ import type { RuleCase } from './case.ts';
 import { creationCases } from './creation.ts';
 import { keyCases } from './creation-keys.ts';
 import { impersonationCases } from './impersonation.ts';
+import { nodeObjectCases } from './node-objects.ts';
 import { nodeCases } from './nodes.ts';
 import { otherCases } from './others.ts';
 import { restrictionCases } from './restriction.ts';
@@ -19,5 +20,6 @@ export const allCases: Readonly<Record<string, readonly RuleCase[]>> = {
   'Access of nodes': nodeCases,
   'Restriction of nodes': restrictionCases,
   Impersonation: impersonationCases,
+  'Objects of nodes': nodeObjectCases,
   'Other objects': otherCases,
 };

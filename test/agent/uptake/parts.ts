@@ -1,0 +1,114 @@
+/** A volume with real files in a directory, and what looks after it, for the tests of this room; the clock is the test's. */
+import type { TestContext } from 'node:test';
+import type { PodIdentity } from '../../../agent/lifecycle/ports.ts';
+import type { UptakeNotice, VolumeUptake } from '../../../agent/lifecycle/uptake.ts';
+import { createUptake, type UptakeOptions } from '../../../agent/uptake/uptake.ts';
+import type { OpenVolume, PodReference } from '../../../volumes/base/volume.ts';
+import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
+import { createVolumeStore } from '../../../volumes/store.ts';
+import { until } from '../../support/bounded.ts';
+import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+import {
+  anchors,
+  anchorsSource,
+  certificateSource,
+  makeRecord,
+  makeTarget,
+  temporaryDirectory,
+} from '../../volumes/support.ts';
+
+export interface Setting {
+  readonly clock: ManualClock;
+  readonly volume: OpenVolume;
+  readonly uptake: VolumeUptake;
+  readonly notices: UptakeNotice[];
+  readonly faults: unknown[];
+  /** Pods that were looked up. */
+  readonly asked: PodReference[];
+  /** Changes the files, and says so. @param leaf DER, where the volume holds a certificate */
+  change(leaf?: Uint8Array): Promise<void>;
+  /** The next run of the agent, with the same volume. */
+  restart(): VolumeUptake;
+  /** Resolves when so many notices have come. */
+  noticed(count: number): Promise<void>;
+}
+
+const start = Date.UTC(2026, 10, 21);
+const certificate = {
+  requestName: 'req',
+  keyType: 'ED25519',
+  serialNumber: '01',
+  notBefore: 1,
+  notAfter: 3,
+  beginRefreshAt: 2,
+  refreshAt: 2,
+} as const;
+
+/** @param identify what the API server says of the pod; throws where it says nothing */
+export async function createSetting(
+  t: TestContext,
+  asked: Pick<VolumeDeclaration, 'reload' | 'probe'>,
+  options: Partial<UptakeOptions> & { readonly identify?: (pod: PodReference) => Partial<PodIdentity> } = {},
+): Promise<Setting> {
+  const clock = createManualClock(start);
+  const kubeletRoot = temporaryDirectory(t);
+  const store = createVolumeStore({ kubeletRoot, driverName: 'csi.test', mode: 'directory', now: clock.now });
+  const sources = asked.probe === undefined ? [{ ...anchorsSource, index: 0 }] : [certificateSource];
+  const declaration = { sources, ...asked };
+  const volume = await store.create(makeRecord(makeTarget(kubeletRoot), { declaration }));
+  const notices: UptakeNotice[] = [];
+  const faults: unknown[] = [];
+  const pods: PodReference[] = [];
+  let count = 0;
+
+  const restart = (): VolumeUptake => {
+    const uptake = createUptake({
+      clock,
+      random: () => 0.5,
+      onFault: (fault) => void faults.push(fault),
+      addressOf: ({ podIPs: [ip = '127.0.0.1'] = [] }) => ({ type: 'known', ip }),
+      pods: {
+        async identify(pod) {
+          pods.push(pod);
+          const known = { pod, serviceAccountUID: 'sa', nodeName: 'node-a', nodeUID: 'node', ended: false };
+          return { ...known, podIPs: ['127.0.0.1'], ...options.identify?.(pod) };
+        },
+      },
+      ...options,
+    })(volume, (notice) => void notices.push(notice));
+    if (uptake === undefined) {
+      throw new TypeError('nothing is asked for');
+    }
+    t.after(() => uptake.stop());
+    return uptake;
+  };
+
+  const setting: Setting = {
+    clock,
+    volume,
+    uptake: restart(),
+    notices,
+    faults,
+    asked: pods,
+    async change(leaf) {
+      count += 1;
+      if (leaf === undefined) {
+        await volume.project(new Map([[0, anchors(count)]]));
+      } else {
+        const privateKey = new Uint8Array(48).fill(count);
+        await volume.project(new Map([[0, { kind: 'credential', privateKey, certificates: [leaf] }]]));
+        await volume.saveCurrent(0, certificate, [leaf]);
+      }
+      setting.uptake.settled();
+      // Alarms ring when the clock moves.
+      clock.advance(0);
+    },
+    restart,
+    noticed: (wanted) =>
+      until(
+        () => notices.length >= wanted,
+        () => `${wanted} notices; there are ${notices.map(({ type }) => type).join(', ')}`,
+      ),
+  };
+  return setting;
+}

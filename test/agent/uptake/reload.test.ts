@@ -1,0 +1,416 @@
+/** A program is told of new files: once a change, after they are in place, at its own pod's address and nowhere else. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { inspect, promisify } from 'node:util';
+import { AgentError } from '../../../agent/base/errors.ts';
+import type { PodIdentity } from '../../../agent/lifecycle/ports.ts';
+import { addressOf } from '../../../agent/uptake/address.ts';
+import { attemptSpacingMs, maxAttempts, maxAttemptsUnderWay } from '../../../agent/uptake/limits.ts';
+import { createUptake } from '../../../agent/uptake/uptake.ts';
+import type { HttpReload } from '../../../volumes/declaration/reload.ts';
+import { boundMs, eventOf, until } from '../../support/bounded.ts';
+import { createRootAuthority } from '../../support/certificates.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+import { anchors, makeRecord } from '../../volumes/support.ts';
+import { createSetting, type Setting } from './parts.ts';
+
+const minute = 60_000;
+
+async function listen(t: TestContext, onRequest: RequestListener): Promise<number> {
+  const server = createServer(onRequest);
+  server.listen(0, '127.0.0.1');
+  await eventOf(server, 'listening', 'the server');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** A server that says what it likes. */
+async function listenRaw(t: TestContext, onConnection: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    onConnection(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await eventOf(server, 'listening', 'the server');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function asking(port: number, more: Partial<HttpReload> = {}) {
+  return { reload: { http: { port, path: '/-/reload', method: 'POST', scheme: 'http', ...more } as const } };
+}
+
+/** Lets attempt after attempt be made until no other is planned. */
+async function exhaust({ clock, noticed, notices }: Setting): Promise<void> {
+  for (let count = 1; count <= maxAttempts; count += 1) {
+    await noticed(count);
+    const last = notices.at(-1);
+    if (last?.type !== 'notReloaded' || last.retryAt === undefined) {
+      return;
+    }
+    clock.advance(2 * minute);
+  }
+}
+
+test("the first set of files is nobody's news, and each change after it is told once", async (t) => {
+  const requests: string[] = [];
+  const port = await listen(t, (request, response) => {
+    requests.push(
+      `${request.method} ${request.url} ${request.headers.host} ${request.headers['content-length'] ?? ''}`,
+    );
+    response.writeHead(204).end();
+  });
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  setting.clock.advance(minute);
+  assert.deepEqual(setting.asked, [], 'nothing is asked for the first set');
+  await setting.change();
+  await setting.noticed(1);
+  assert.deepEqual(setting.notices, [
+    { type: 'reloaded', way: 'http', attempts: 1, detail: `POST to port ${port} of the pod was answered with 204` },
+  ]);
+  assert.deepEqual(requests, [`POST /-/reload 127.0.0.1:${port} 0`]);
+  setting.uptake.settled();
+  setting.clock.advance(minute);
+  assert.equal(setting.clock.alarms(), 0, 'nothing is planned when nothing has changed');
+  await setting.change();
+  await setting.noticed(2);
+  assert.equal(requests.length, 2);
+  assert.deepEqual(setting.faults, []);
+});
+
+test('a restart of the agent tells nobody twice, and leaves out nothing that was due', async (t) => {
+  let requests = 0;
+  const port = await listen(t, (_request, response) => {
+    requests += 1;
+    response.writeHead(200).end();
+  });
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  await setting.change();
+  await setting.noticed(1);
+  setting.uptake.stop();
+  const second = setting.restart();
+  second.settled();
+  setting.clock.advance(minute);
+  assert.equal(setting.asked.length, 1, 'what was told before the restart is not told again');
+  second.stop();
+  // A change of which this run of the agent hears nothing: it dies over it.
+  await setting.volume.project(new Map([[0, anchors(77)]]));
+  setting.restart().settled();
+  setting.clock.advance(0);
+  await setting.noticed(2);
+  assert.equal(requests, 2);
+});
+
+test('a program that refuses is asked again with growing pauses, and given up until the next change', async (t) => {
+  let status = 503;
+  const port = await listen(t, (_request, response) => void response.writeHead(status).end());
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  await setting.change();
+  await exhaust(setting);
+  const detail = `POST to port ${port} of the pod was answered with 503`;
+  const pauses = setting.notices.map((notice, index) => {
+    assert.deepEqual(
+      { ...notice, retryAt: 0 },
+      { type: 'notReloaded', way: 'http', attempts: index + 1, detail, retryAt: 0 },
+    );
+    return 'retryAt' in notice ? 'again' : 'given up';
+  });
+  assert.deepEqual(pauses, [...Array.from({ length: maxAttempts - 1 }, () => 'again'), 'given up']);
+  assert.equal(setting.clock.alarms(), 0, 'nothing more is planned');
+  const restarted = setting.restart();
+  restarted.settled();
+  assert.equal(setting.clock.alarms(), 0, 'nor by the next run of the agent');
+  status = 200;
+  setting.clock.advance(attemptSpacingMs);
+  await setting.change();
+  await setting.noticed(maxAttempts + 1);
+  assert.equal(setting.notices.at(-1)?.type, 'reloaded');
+});
+
+test('changes that follow each other fast are told of together', async (t) => {
+  let requests = 0;
+  const port = await listen(t, (_request, response) => {
+    requests += 1;
+    response.writeHead(200).end();
+  });
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  await setting.change();
+  await setting.noticed(1);
+  for (let count = 0; count < 20; count += 1) {
+    await setting.change();
+    setting.clock.advance(100);
+  }
+  assert.equal(requests, 1, 'the next one waits');
+  setting.clock.advance(attemptSpacingMs);
+  await setting.noticed(2);
+  setting.clock.advance(minute);
+  assert.equal(requests, 2);
+  assert.equal(setting.clock.alarms(), 0, 'nothing is left to be told');
+});
+
+test('a redirect is not followed, wherever it leads', async (t) => {
+  let elsewhere = 0;
+  const other = await listen(t, (_request, response) => {
+    elsewhere += 1;
+    response.writeHead(200).end();
+  });
+  for (const status of [301, 302, 307, 308]) {
+    const location = `http://127.0.0.1:${other}/`;
+    const port = await listen(t, (_request, response) => void response.writeHead(status, { location }).end());
+    const setting = await createSetting(t, asking(port));
+    await setting.change();
+    await setting.change();
+    await setting.noticed(1);
+    const [notice] = setting.notices;
+    assert.ok(notice?.type === 'notReloaded', inspect(notice));
+    assert.equal(
+      notice.detail,
+      `POST to port ${port} of the pod was answered with ${status}, and no redirect is followed`,
+    );
+  }
+  assert.equal(elsewhere, 0);
+});
+
+test('a proxy that the environment names is not asked', async (t) => {
+  let proxied = 0;
+  const proxy = await listen(t, (_request, response) => {
+    proxied += 1;
+    response.writeHead(200).end();
+  });
+  const port = await listen(t, (_request, response) => void response.writeHead(204).end());
+  const program = `
+    import { ask } from ${JSON.stringify(join(import.meta.dirname, '../../../agent/uptake/ask.ts'))};
+    const reload = { port: ${port}, path: '/', method: 'POST', scheme: 'http' };
+    const result = await ask({ ip: '127.0.0.1', reload, timeoutMs: 30_000, signal: new AbortController().signal });
+    console.log(result.type, result.detail);`;
+  const environment = {
+    NODE_USE_ENV_PROXY: '1',
+    HTTP_PROXY: `http://127.0.0.1:${proxy}`,
+    http_proxy: `http://127.0.0.1:${proxy}`,
+  };
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+    env: { ...process.env, ...environment },
+    timeout: boundMs,
+  });
+  assert.equal(stdout, `done POST to port ${port} of the pod was answered with 204\n`);
+  assert.equal(proxied, 0);
+});
+
+test('no answer of a hostile pod is read, kept or waited for', async (t) => {
+  const flood = Buffer.alloc(64 * 1024, 'x');
+  const pour = (socket: Socket, chunk: Buffer): void => {
+    while (!socket.destroyed && socket.write(chunk)) {
+      // On, until the other side is slower.
+    }
+    socket.once('drain', () => pour(socket, chunk));
+  };
+  const cases: Readonly<Record<string, readonly [(socket: Socket) => void, RegExp]>> = {
+    'it never answers': [() => undefined, /was not answered within 0\.5 s$/],
+    'its answer comes a byte at a time': [
+      (socket) => {
+        socket.write('HTTP/1.1 200 OK\r\nX: ');
+        const timer = setInterval(() => socket.write('a'), 100);
+        socket.on('close', () => clearInterval(timer));
+      },
+      /was not answered within 0\.5 s$/,
+    ],
+    'its head has no end': [
+      (socket) => {
+        socket.write('HTTP/1.1 200 OK\r\nX: ');
+        pour(socket, flood);
+      },
+      /failed: HPE_HEADER_OVERFLOW$/,
+    ],
+    'it speaks no HTTP': [(socket) => pour(socket, flood), /failed: HPE_/],
+    'it asks for patience for ever': [
+      (socket) => pour(socket, Buffer.from('HTTP/1.1 102 Processing\r\n\r\n'.repeat(2_000))),
+      /answered with something else than a response$/,
+    ],
+    'it wants to speak another protocol': [
+      (socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'),
+      /answered with something else than a response$/,
+    ],
+    'it says something that would be a log line': [
+      (socket) => socket.end('HTTP/1.1 500 root: password=hunter2\r\n\r\n'),
+      /was answered with 500$/,
+    ],
+    'it hangs up': [(socket) => socket.destroy(), /failed: ECONNRESET$/],
+  };
+  for (const [name, [onConnection, expected]] of Object.entries(cases)) {
+    const port = await listenRaw(t, onConnection);
+    const setting = await createSetting(t, asking(port), {
+      attemptMs: /not answered/.test(expected.source) ? 500 : boundMs,
+    });
+    await setting.change();
+    await setting.change();
+    await setting.noticed(1);
+    const [notice] = setting.notices;
+    assert.ok(notice?.type === 'notReloaded', `${name}: ${inspect(notice)}`);
+    assert.match(notice.detail, expected, name);
+    setting.uptake.stop();
+  }
+});
+
+test('an answer without an end has told the program, and its body is not read', async (t) => {
+  let poured = 0;
+  const port = await listenRaw(t, (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n');
+    const pour = (): void => {
+      poured += 1;
+      if (!socket.destroyed && socket.write(Buffer.alloc(64 * 1024))) {
+        setImmediate(pour);
+      }
+    };
+    pour();
+  });
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  await setting.change();
+  await setting.noticed(1);
+  assert.equal(setting.notices[0]?.type, 'reloaded');
+  assert.ok(poured < 1_000, `${poured} pieces of 64 KiB were taken`);
+});
+
+test('a program that serves TLS is told whatever certificate it shows', async (t) => {
+  const authority = await createRootAuthority('CN=nobody');
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
+  const cert = await authority.issueLeaf({
+    spki,
+    notAfter: Date.parse('2020-01-02'),
+    notBefore: Date.parse('2020-01-01'),
+  });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const server = createTlsServer({ key, cert }, (_request, response) => void response.writeHead(200).end());
+  server.listen(0, '127.0.0.1');
+  await eventOf(server, 'listening', 'the server');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  const setting = await createSetting(t, asking(port, { scheme: 'https' }));
+  await setting.change();
+  await setting.change();
+  await setting.noticed(1);
+  assert.equal(setting.notices[0]?.type, 'reloaded', inspect(setting.notices));
+});
+
+test('a pod without an address of its own is not asked anywhere else', async (t) => {
+  const cases: readonly (readonly [Partial<PodIdentity>, boolean, RegExp])[] = [
+    [{ podIPs: [] }, true, /the pod has no address yet$/],
+    [{ podIPs: ['127.0.0.1'] }, false, /127\.0\.0\.1, is none that a pod has/],
+    [{ podIPs: ['169.254.169.254'] }, false, /169\.254\.169\.254, is none that a pod has/],
+  ];
+  for (const [identity, isRetried, expected] of cases) {
+    const setting = await createSetting(t, asking(1), { identify: () => identity, addressOf });
+    await setting.change();
+    await setting.change();
+    await setting.noticed(1);
+    const [notice] = setting.notices;
+    assert.ok(notice?.type === 'notReloaded', inspect(notice));
+    assert.match(notice.detail, expected);
+    assert.equal(notice.retryAt !== undefined, isRetried, notice.detail);
+    setting.uptake.stop();
+  }
+});
+
+test('nobody is asked for a pod that has ended or is gone', async (t) => {
+  const gone = (): never => {
+    throw new AgentError('PodGone', 'it does not exist', { actor: 'nobody' });
+  };
+  for (const identify of [gone, () => ({ ended: true })]) {
+    const setting = await createSetting(t, asking(1), { identify });
+    await setting.change();
+    await setting.change();
+    await until(() => setting.asked.length === 1, 'the pod to be looked up');
+    await nextTurn();
+    setting.clock.advance(60 * minute);
+    assert.deepEqual(setting.notices, []);
+    assert.equal(setting.asked.length, 1);
+  }
+});
+
+test('an attempt that is under way when the volume goes is called off', async (t) => {
+  const port = await listenRaw(t, () => undefined);
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  await setting.change();
+  await until(() => setting.asked.length === 1, 'an attempt');
+  setting.uptake.stop();
+  await nextTurn();
+  setting.clock.advance(60 * minute);
+  assert.deepEqual(setting.notices, []);
+  assert.equal(setting.clock.alarms(), 0, 'nothing is left of it');
+});
+
+test('many pods that hang hold up another for no longer than their turns', async (t) => {
+  const hanging = await listenRaw(t, (socket) => void setTimeout(() => socket.destroy(), 300));
+  const port = await listen(t, (_request, response) => void response.writeHead(200).end());
+  const clock = createManualClock();
+  const uptake = createUptake({
+    clock,
+    random: () => 0.5,
+    attemptMs: boundMs,
+    onFault: (fault) => assert.fail(inspect(fault)),
+    addressOf: () => ({ type: 'known', ip: '127.0.0.1' }),
+    pods: {
+      identify: async (pod) => ({
+        pod,
+        serviceAccountUID: 'sa',
+        nodeName: 'n',
+        nodeUID: 'n',
+        ended: false,
+        podIPs: ['127.0.0.1'],
+      }),
+    },
+  });
+  const told: string[] = [];
+  const order = (uid: string, targetPort: number): void => {
+    let marks: Readonly<Record<string, string>> = { http: 'one' };
+    const record = makeRecord('/x', {
+      pod: { namespace: 'n', name: uid, uid, serviceAccountName: 'd' },
+      declaration: { sources: [], ...asking(targetPort) },
+    });
+    const volume = {
+      record,
+      generation: () => 'two',
+      isInPlace: () => true,
+      uptake: () => marks,
+      saveUptake(done: typeof marks) {
+        marks = done;
+      },
+    };
+    const one = uptake(Object.assign(Object.create(null), volume), ({ type }) => void told.push(`${uid} ${type}`));
+    one?.settled();
+    t.after(() => one?.stop());
+  };
+  for (let count = 0; count < 3 * maxAttemptsUnderWay; count += 1) {
+    order('hostile', hanging);
+  }
+  order('victim', port);
+  clock.advance(0);
+  await until(() => told.includes('victim reloaded'), 'the victim to be told');
+  assert.ok(told.length <= maxAttemptsUnderWay + 1, `${told.length - 1} attempts of another pod came first`);
+});
