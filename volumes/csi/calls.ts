@@ -21,6 +21,8 @@ export interface Calls {
   ): handleUnaryCall<Request, Response>;
   /** Fires the signals of all calls in flight, and of those that begin later. */
   abort(): void;
+  /** Resolves when every call that has begun is answered. */
+  answered(): Promise<void>;
 }
 
 /**
@@ -29,13 +31,17 @@ export interface Calls {
  */
 export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<void>): Calls {
   const shutdown = new AbortController();
+  const inFlight = new Set<Promise<void>>();
 
   function handle<Request, Response>(
     method: string,
     handler: (request: Request, context: CallContext) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
-      answer(method, handler, call, callback).catch((error) => log.error('a call was not answered', { method, error }));
+      const answering = answer(method, handler, call, callback)
+        .catch((error) => log.error('a call was not answered', { method, error }))
+        .finally(() => inFlight.delete(answering));
+      inFlight.add(answering);
     };
   }
 
@@ -72,7 +78,13 @@ export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<
     }
   }
 
-  return { handle, abort: () => shutdown.abort() };
+  async function answered(): Promise<void> {
+    while (inFlight.size > 0) {
+      await Promise.all(inFlight);
+    }
+  }
+
+  return { handle, abort: () => shutdown.abort(), answered };
 }
 
 function deadlineOf(deadline: Date | number, otherwise: number): number {

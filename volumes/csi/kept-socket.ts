@@ -33,8 +33,11 @@ export interface KeptSocketOptions {
 export interface KeptSocket {
   /** Puts the socket in place unless it is. @throws VolumeError SocketUnusable when another agent serves it. */
   start(): Promise<void>;
-  /** Removes the socket, so that no new connection comes, and lets calls end for `graceMs`. Idempotent. */
-  stop(graceMs: number): Promise<void>;
+  /**
+   * Removes the socket, so that no new connection comes, and lets calls end for `graceMs`. Idempotent.
+   * @param answered when all calls are answered; what is left then is cut off soon
+   */
+  stop(graceMs: number, answered?: Promise<void>): Promise<void>;
   /** Why nobody can connect; undefined when all is well. */
   problem(): string | undefined;
 }
@@ -125,13 +128,13 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
 
   return {
     start,
-    stop: async (graceMs) => {
+    stop: async (graceMs, answered) => {
       stopped = true;
       cancelLook();
       watch.close();
       served?.socket.release();
       await looking;
-      await Promise.all([...servers].map((server) => shutDown(server, graceMs)));
+      await Promise.all([...servers].map((server) => shutDown(server, graceMs, answered)));
     },
     problem() {
       if (failure !== undefined) {
@@ -142,15 +145,28 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
   };
 }
 
-/** Ends a server: gracefully while `graceMs` last, then at once. */
-function shutDown(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const force = setTimeout(() => server.forceShutdown(), graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(force);
-      resolve();
-    });
+/** How long answers may take to leave once all calls have one, milliseconds. */
+const leavingMs = 500;
+
+/**
+ * Ends a server: gracefully while `graceMs` last, then at once. The library's word that all is over may never come, when
+ * connections came and went in that moment; then the end of the calls is the end of the server.
+ */
+async function shutDown(server: Server, graceMs: number, answered?: Promise<void>): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  let last = setTimeout(over.resolve, graceMs);
+  let isOver = false;
+  void answered?.then(() => {
+    if (!isOver) {
+      clearTimeout(last);
+      last = setTimeout(over.resolve, Math.min(graceMs, leavingMs));
+    }
   });
+  server.tryShutdown(() => over.resolve());
+  await over.promise;
+  isOver = true;
+  clearTimeout(last);
+  server.forceShutdown();
 }
 
 /** Watches the directory that lies at a path when the watch is opened. */

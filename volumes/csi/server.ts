@@ -72,7 +72,7 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
       log.info('serving CSI', { address: socketPath });
     },
     stop: async (graceMs) => {
-      const drained = socket.stop(graceMs);
+      const drained = socket.stop(graceMs, calls.answered());
       opened.reject(new CallError(status.UNAVAILABLE, 'the agent is shutting down'));
       const abort = setTimeout(() => calls.abort(), Math.max(0, graceMs - answerMs));
       await drained;

@@ -1,11 +1,16 @@
 /** Sockets that are removed under the agent, and what calls notice of it. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http2 from 'node:http2';
+import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Server } from '@grpc/grpc-js';
 import type { PublishOutcome } from '../../../volumes/csi/driver.ts';
+import { createKeptSocket } from '../../../volumes/csi/kept-socket.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
-import { withinBound } from '../../support/bounded.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
+import { withFields } from '../../support/fields.ts';
 import { temporaryDirectory } from '../support.ts';
 import { call, makeDriver, makeLog, makeTimers, publishRequest, startCall } from './support.ts';
 
@@ -84,4 +89,33 @@ test('a call under way when the socket is removed is answered', async (t) => {
   await logged('is put back');
   release.resolve({ type: 'ready' });
   assert.deepEqual(await answer, { response: {} });
+});
+
+test('connections that end in the moment of the stop do not hold it up', async (t) => {
+  const socketPath = path.join(temporaryDirectory(t), 'csi.sock');
+  const { log } = makeLog();
+  const makeServer = (): Server => {
+    const server = new Server();
+    const { tryShutdown } = server;
+    // As when a kubelet has just gone: the session is destroyed, and has not told anybody yet.
+    server.tryShutdown = (callback) => {
+      const sessions: unknown = Reflect.get(server, 'sessions');
+      assert.ok(sessions instanceof Map && sessions.size === 1, 'gRPC keeps its connections elsewhere by now');
+      for (const session of sessions.keys()) {
+        withFields<{ destroy(): void }>(session, 'destroy').destroy();
+      }
+      tryShutdown.call(server, callback);
+    };
+    return server;
+  };
+  for (const answered of [Promise.resolve(), undefined]) {
+    const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log });
+    await socket.start();
+    const client = http2.connect('http://localhost', { createConnection: () => net.connect(socketPath) });
+    client.on('error', () => undefined);
+    t.after(() => client.destroy());
+    await eventOf(client, 'remoteSettings', 'the connection');
+    // Where nobody tells when the calls are answered, the grace period is what ends the wait.
+    await withinBound(socket.stop(answered === undefined ? 10 : 600_000, answered), 'the stop to end');
+  }
 });
