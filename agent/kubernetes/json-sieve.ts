@@ -139,7 +139,7 @@ export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions):
     if (isApart(container)) {
       around = kept;
       kept = nothing();
-    } else if (container !== undefined && kept.mark === undefined && isList(wanted)) {
+    } else if (container !== undefined && container.shape !== 'all' && kept.mark === undefined && isList(wanted)) {
       kept.mark = { depth: stack.length, bytes: kept.bytes, values: kept.values };
     }
     return count() && enter(wanted, byte);

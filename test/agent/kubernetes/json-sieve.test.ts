@@ -171,6 +171,17 @@ test('a list or map of an object that holds too many values is left out, and wha
   ]);
 });
 
+test('a value of which no decoder has named the parts is kept whole, however many values are in it', () => {
+  const many = Object.fromEntries(Array.from({ length: mostKeptValues + 1 }, (_, index) => [`l${index}`, '']));
+  const frame = { type: 'ADDED', object: { metadata: { labels: many, name: 'a' }, spec: {} } };
+  assert.deepEqual(sift(JSON.stringify(frame), 'all', 1000).values, [frame]);
+  const page = { items: [frame.object, frame.object] };
+  assert.deepEqual(
+    sift(JSON.stringify(page), members({ items: { items: 'all', apart: true } }), 1000).items,
+    page.items,
+  );
+});
+
 test('what is passed over may be of any length, and what is kept has a limit', () => {
   const shape = members({ a: 'all' });
   const long = 'x'.repeat(2_000);
