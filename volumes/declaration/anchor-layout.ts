@@ -2,7 +2,7 @@
  * Reads the layout of a clusterTrustBundle source: one file of a fixed name, or the anchors of many trust domains, kept apart. The latter
  * selects bundles by its own fields, `trustDomain` and `canarying`, since what a label says also becomes the name of a file.
  */
-import { type Fault, type Mapping, quote, readString } from './fields.ts';
+import { type Fault, isGiven, type Mapping, quote, readString } from './fields.ts';
 import { readInFolder, readLayoutName } from './layout-fields.ts';
 import { canaryings, type LayoutName, layoutOf, layouts } from './layouts.ts';
 import type { OutputPath } from './paths.ts';
@@ -62,7 +62,7 @@ function addOutput(file: string | undefined, path: string, outputs: OutputPath[]
 
 function refuseTrustDomain(mapping: Mapping, path: string, faults: Fault[]): void {
   for (const field of trustDomainFields) {
-    if ((mapping.get(field) ?? '') !== '') {
+    if (isGiven(mapping, field)) {
       faults.push({ field: `${path}.${field}`, message: `goes with layout ${withTrustDomains}` });
     }
   }
@@ -70,7 +70,7 @@ function refuseTrustDomain(mapping: Mapping, path: string, faults: Fault[]): voi
 
 function refuseSelection(layout: LayoutName, mapping: Mapping, path: string, faults: Fault[]): void {
   for (const field of ['name', 'labelSelector']) {
-    if ((mapping.get(field) ?? '') !== '') {
+    if (isGiven(mapping, field)) {
       const message = `layout ${layout} selects by signerName, trustDomain and canarying: leave this out`;
       faults.push({ field: `${path}.${field}`, message });
     }
@@ -80,7 +80,7 @@ function refuseSelection(layout: LayoutName, mapping: Mapping, path: string, fau
 /** A keystore has no room for the names of trust domains: readers would believe each of them about all. */
 function refuseTruststore(layout: LayoutName, mapping: Mapping, path: string, faults: Fault[]): void {
   for (const field of ['truststorePath', 'passwordPath', 'password']) {
-    if ((mapping.get(field) ?? '') !== '') {
+    if (isGiven(mapping, field)) {
       const message = `layout ${layout} keeps trust domains apart, which a keystore cannot: leave this out`;
       faults.push({ field: `${path}.${field}`, message });
     }

@@ -8,6 +8,7 @@ import { accessFields, readAccess } from './access.ts';
 import { readAnchorLayout, trustDomainFields } from './anchor-layout.ts';
 import {
   type Fault,
+  isGiven,
   type Mapping,
   quote,
   readBoolean,
@@ -102,7 +103,7 @@ function readFilePath(mapping: Mapping, path: string, outputs: OutputPath[], fau
 }
 
 function readSelect(mapping: Mapping, path: string, faults: Fault[]): ClusterTrustBundleSource['select'] | undefined {
-  const given = (name: string) => (mapping.get(name) ?? '') !== '';
+  const given = (name: string): boolean => isGiven(mapping, name);
   if (given('name') === given('signerName')) {
     const message = given('name') ? 'has both name and signerName, keep one' : 'needs either name or signerName';
     faults.push({ field: path, message });

@@ -65,6 +65,11 @@ export function readList(mapping: Mapping, name: string, path: string, faults: F
   return [];
 }
 
+/** A field that is there and not empty. */
+export function isGiven(mapping: Mapping, name: string): boolean {
+  return (mapping.get(name) ?? '') !== '';
+}
+
 /** A field's value as a string; absent, null and empty are the same, as in Kubernetes' own optional strings. */
 export function readString(mapping: Mapping, name: string, path: string, faults: Fault[]): string | undefined {
   const value = mapping.get(name) ?? '';

@@ -3,7 +3,7 @@
  * comes from, `passwordPath` or `password`. They are fields of the source whose key and anchors they hold, so that a keystore and a
  * PEM file of one source always hold the same key, of one request.
  */
-import { type Fault, type Mapping, readString } from './fields.ts';
+import { type Fault, isGiven, type Mapping, readString } from './fields.ts';
 import { longestPassword, maxKeystores, shortestPassword } from './limits.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { secretText } from './secret-text.ts';
@@ -32,7 +32,7 @@ export function readKeystoreFiles(
     }
   }
   const password = readPassword(mapping, path, faults);
-  const given = (name: string): boolean => (mapping.get(name) ?? '') !== '';
+  const given = (name: string): boolean => isGiven(mapping, name);
   const wanted = kinds.find(given);
   if (wanted === undefined && (given('passwordPath') || given('password'))) {
     const field = `${path}.${given('passwordPath') ? 'passwordPath' : 'password'}`;

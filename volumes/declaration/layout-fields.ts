@@ -1,5 +1,5 @@
 /** Reads the fields `layout` and `path` of a source, which stand for the paths of its files: see `layouts.ts`. */
-import { type Fault, type Mapping, quote, readString } from './fields.ts';
+import { type Fault, isGiven, type Mapping, quote, readString } from './fields.ts';
 import { isLayoutName, type LayoutName, layoutOf, layouts } from './layouts.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 
@@ -63,7 +63,7 @@ export function readCertificateLayout(
 
 /** `path` is a folder where there is a layout; elsewhere a podCertificate source has none. */
 function refuseFolder(mapping: Mapping, path: string, faults: Fault[]): void {
-  if ((mapping.get('path') ?? '') !== '') {
+  if (isGiven(mapping, 'path')) {
     const message = 'goes with layout, whose folder it names: name the files by fields like credentialBundlePath';
     faults.push({ field: `${path}.path`, message });
   }

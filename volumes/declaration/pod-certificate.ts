@@ -7,6 +7,7 @@
 import { accessFields, readAccess } from './access.ts';
 import {
   type Fault,
+  isGiven,
   type Mapping,
   quote,
   readInteger,
@@ -189,11 +190,6 @@ function readPaths(
     }
   }
   return paths;
-}
-
-/** A field that is there and not empty. */
-function isGiven(mapping: Mapping, name: string): boolean {
-  return (mapping.get(name) ?? '') !== '';
 }
 
 function pathsOf({ roots: _, ...paths }: CertificateLayout = {}): Omit<CertificateLayout, 'roots'> {
