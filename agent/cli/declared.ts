@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { placeIn } from './bundle-map.ts';
+import { fieldsOf, placeIn } from './bundle-map.ts';
 
 export interface Declared {
   /** Every file that is asked for. */
@@ -69,8 +69,4 @@ function pathsOf(source: Fields): readonly string[] {
   return Object.entries(source).flatMap(([name, value]) =>
     (name === 'path' || name.endsWith('Path')) && typeof value === 'string' ? [value] : [],
   );
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }
