@@ -8,6 +8,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf } from '../../volumes/base/errors.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
+import { isOlder } from '../kubernetes/resource-version.ts';
 import { type AnchorPool, anchorKeyOf } from './anchor-pool.ts';
 import { readTrustBundle } from './certificates.ts';
 import { certificatesPerTurn, longestWaitingText } from './limits.ts';
@@ -213,7 +214,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     offer(bundle) {
       const { name, uid, resourceVersion } = bundle.metadata;
       const known = entries.get(name);
-      if (known !== undefined && isOlder(resourceVersion, known.version)) {
+      // Two watches may bring the versions of a bundle in different order.
+      if (known !== undefined && isOlder(resourceVersion ?? '', known.version ?? '')) {
         return;
       }
       const isSame = known?.uid === uid && known?.version === resourceVersion;
@@ -274,13 +276,4 @@ function smallest(waiting: ReadonlySet<Entry>): Entry | undefined {
     }
   }
   return found;
-}
-
-/**
- * Two watches may bring the versions of a bundle in different order.
- * https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
- */
-function isOlder(version: string | undefined, known: string | undefined): boolean {
-  const isNumber = (text: string | undefined): text is string => text !== undefined && /^[0-9]{1,20}$/.test(text);
-  return isNumber(version) && isNumber(known) && BigInt(version) < BigInt(known);
 }
