@@ -43,7 +43,7 @@ function failuresWith(capabilities: readonly string[]): readonly string[] {
   const flags = ['--test', '--test-reporter=tap', ...choice];
   const result = spawnSync(program, [...args, process.execPath, ...flags, ...files], {
     cwd: root,
-    env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_V8_COVERAGE: undefined },
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
     encoding: 'utf8',
   });
   assert.match(result.stdout, /^# pass [1-9]/m, result.stderr);

@@ -16,6 +16,7 @@ import type { BoundPod } from '../../sandbox/kubelet/pod.ts';
 import { boundMs, withinBound } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 import { eachWithFields, withFields } from '../support/fields.ts';
+import { inGroup } from '../support/pod-surroundings.ts';
 import { mountPointsBelow } from '../volumes/support.ts';
 import { type Line, lastOf, signerName } from './node.ts';
 
@@ -63,21 +64,17 @@ export interface RealNode {
   mounts(): readonly string[];
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string>>;
 
-/** The environment in the image. A program that is measured must not record which of its code runs, which would slow it down. */
-export const imageEnvironment: Environment = {
-  NODE_ENV: 'production',
-  UV_THREADPOOL_SIZE: '6',
-  NODE_V8_COVERAGE: undefined,
-};
+/** The environment in the image. */
+export const imageEnvironment: Environment = { NODE_ENV: 'production', UV_THREADPOOL_SIZE: '6' };
 
 export interface RealNodeOptions extends Omit<Partial<ClusterOptions>, 'directory'> {
   /** Default true. */
   readonly shared?: boolean;
   /** The program and its first arguments. Default: the agent's own source. */
   readonly program?: readonly string[];
-  /** More of the agent's environment; what is undefined is left out of it. */
+  /** More of the agent's environment. */
   readonly environment?: Environment;
   /** `cgroup.procs` of the group that agents join before they start. */
   readonly group?: string;
@@ -181,19 +178,16 @@ function argvFor(cluster: Cluster): string[] {
 /** What the chart's container may do. */
 const capabilities = '-all,+sys_admin,+chown,+fowner,+dac_override';
 const contain = `mount -o remount,bind,ro / && exec setpriv --bounding-set ${capabilities} "$@"`;
-/** First of all, so that whatever is kept for the program counts in its group. */
-const joinGroup = 'echo $$ > "$GROUP" && exec "$@"';
-
 /**
  * Runs the agent's program as in the chart's container: in a mount namespace of its own, so that what it mounts reaches the node
  * by propagation only and the namespace ends with it; on a root that is read-only; and with those few capabilities.
  */
 function spawnAgent(command: readonly string[], environment: Environment = {}, group?: string): AgentProcess {
   const contained = ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', contain, 'sh', ...command];
-  const [program = '', ...values] = group === undefined ? contained : ['sh', '-c', joinGroup, 'sh', ...contained];
+  const [program = '', ...values] = group === undefined ? contained : inGroup(group, contained);
   const child = spawn(program, values, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment, GROUP: group },
+    env: { ...process.env, ...environment },
   });
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);

@@ -9,13 +9,11 @@ import { test } from 'node:test';
 import { corePrefix, resourcePath } from '../../agent/kubernetes/paths.ts';
 import { asSent } from '../../sandbox/base/client.ts';
 import { until, withinBound } from '../support/bounded.ts';
-import { makePodGroups, makePodNetwork, surroundingsSkip } from '../support/pod-surroundings.ts';
+import { inGroup, makePodGroups, makePodNetwork, surroundingsSkip } from '../support/pod-surroundings.ts';
 import { runProgram } from '../support/programs.ts';
 import { mountSkip } from '../volumes/support.ts';
 import { signerName, usualSources } from './node.ts';
 import { startRealNode } from './real-node.ts';
-
-const joinGroup = 'echo $$ > "$0" && exec "$@"';
 
 test("a pod's program is told of a renewed certificate by request, signal and file, and is seen to serve it", {
   skip: mountSkip || surroundingsSkip(),
@@ -43,18 +41,20 @@ test("a pod's program is told of a renewed certificate by request, signal and fi
   const pod = await withinBound(admin.podRunning('default', 'web'), 'the pod to run');
   const group = groupOf(pod.metadata.uid ?? '');
   const server = [...network.prefix, process.execPath, join(import.meta.dirname, 'told-program.ts'), node.volume(pod)];
-  const program = runProgram(owner, ['sh', '-c', joinGroup, group, ...server]);
+  const program = runProgram(owner, inGroup(group, server));
   // One of the same name that is not the pod's: a signal would end it.
   const stranger = runProgram(owner, ['sh', '-c', 'echo told-program > /proc/self/comm; sleep 600 & wait']);
   await program.said(/listening/);
-  const status = { podIP: network.ip, podIPs: [{ ip: network.ip }] };
-  await admin.client.request({
-    method: 'PATCH',
-    path: `${resourcePath(corePrefix, { namespace: 'default', resource: 'pods', name: 'web' })}/status`,
-    body: { status },
-    contentType: 'application/merge-patch+json',
-    decode: asSent,
-  });
+  const setAddress = async (ip: string): Promise<void> => {
+    await admin.client.request({
+      method: 'PATCH',
+      path: `${resourcePath(corePrefix, { namespace: 'default', resource: 'pods', name: 'web' })}/status`,
+      body: { status: { podIP: ip, podIPs: [{ ip }] } },
+      contentType: 'application/merge-patch+json',
+      decode: asSent,
+    });
+  };
+  await setAddress(network.ip);
   const touched = node.read(pod, 'changed');
 
   await program.said(/asked: POST \/reload/);
@@ -71,12 +71,6 @@ test("a pod's program is told of a renewed certificate by request, signal and fi
   assert.equal(await Promise.race([stranger.exit, 'runs']), 'runs', 'a process of nobody’s pod is left alone');
 
   // Where the status names an address of the node itself, nobody is asked there.
-  await admin.client.request({
-    method: 'PATCH',
-    path: `${resourcePath(corePrefix, { namespace: 'default', resource: 'pods', name: 'web' })}/status`,
-    body: { status: { podIP: '127.0.0.1', podIPs: [{ ip: '127.0.0.1' }] } },
-    contentType: 'application/merge-patch+json',
-    decode: asSent,
-  });
+  await setAddress('127.0.0.1');
   await agent.logged((line) => line['way'] === 'http' && /none that a pod has/.test(JSON.stringify(line)));
 });

@@ -51,6 +51,14 @@ export function makePodGroups(owner: Owner): (podUID: string) => string {
   return (podUID) => join(make(join(make(join(root, `pod${podUID}`)), 'container')), 'cgroup.procs');
 }
 
+/**
+ * The command as a process of a control group. It joins first of all, so that whatever is kept for it counts there.
+ * @param procs `cgroup.procs` of the group
+ */
+export function inGroup(procs: string, command: readonly string[]): readonly string[] {
+  return ['sh', '-c', 'echo $$ > "$0" && exec "$@"', procs, ...command];
+}
+
 export interface PodNetwork {
   /** The pod's address. */
   readonly ip: string;
