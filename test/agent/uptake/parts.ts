@@ -1,4 +1,5 @@
 /** A volume with real files in a directory, and what looks after it, for the tests of this room; the clock is the test's. */
+import type { AddressInfo, Server, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { PodIdentity } from '../../../agent/lifecycle/ports.ts';
 import type { UptakeNotice, VolumeUptake } from '../../../agent/lifecycle/uptake.ts';
@@ -6,7 +7,7 @@ import { createUptake, type UptakeOptions } from '../../../agent/uptake/uptake.t
 import type { OpenVolume, PodReference } from '../../../volumes/base/volume.ts';
 import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
-import { until } from '../../support/bounded.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import {
   anchors,
@@ -111,4 +112,22 @@ export async function createSetting(
       ),
   };
   return setting;
+}
+
+/** A port of this machine at which the server listens until the test ends, with all its connections. */
+export async function listening(t: TestContext, server: Server): Promise<number> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  server.listen(0, '127.0.0.1');
+  await eventOf(server, 'listening', 'the server');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+  });
+  return (server.address() as AddressInfo).port;
 }

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -15,42 +15,24 @@ import { addressOf } from '../../../agent/uptake/address.ts';
 import { attemptSpacingMs, maxAttempts, maxAttemptsUnderWay } from '../../../agent/uptake/limits.ts';
 import { createUptake } from '../../../agent/uptake/uptake.ts';
 import type { HttpReload } from '../../../volumes/declaration/reload.ts';
-import { boundMs, eventOf, until } from '../../support/bounded.ts';
+import { boundMs, until } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { anchors, makeRecord } from '../../volumes/support.ts';
-import { createSetting, type Setting } from './parts.ts';
+import { createSetting, listening, type Setting } from './parts.ts';
 
 const minute = 60_000;
 
-async function listen(t: TestContext, onRequest: RequestListener): Promise<number> {
-  const server = createServer(onRequest);
-  server.listen(0, '127.0.0.1');
-  await eventOf(server, 'listening', 'the server');
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return (server.address() as AddressInfo).port;
-}
+const listen = (t: TestContext, onRequest: RequestListener): Promise<number> => listening(t, createServer(onRequest));
 
-/** A server that says what it likes. */
-async function listenRaw(t: TestContext, onConnection: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    onConnection(socket);
+/** A server that counts what it is asked, and answers well. */
+async function listenCounting(t: TestContext) {
+  const asked = { port: 0, times: 0 };
+  asked.port = await listen(t, (_request, response) => {
+    asked.times += 1;
+    response.writeHead(200).end();
   });
-  server.listen(0, '127.0.0.1');
-  await eventOf(server, 'listening', 'the server');
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) {
-      socket.destroy();
-    }
-  });
-  return (server.address() as AddressInfo).port;
+  return asked;
 }
 
 function asking(port: number, more: Partial<HttpReload> = {}) {
@@ -97,12 +79,8 @@ test("the first set of files is nobody's news, and each change after it is told 
 });
 
 test('a restart of the agent tells nobody twice, and leaves out nothing that was due', async (t) => {
-  let requests = 0;
-  const port = await listen(t, (_request, response) => {
-    requests += 1;
-    response.writeHead(200).end();
-  });
-  const setting = await createSetting(t, asking(port));
+  const asked = await listenCounting(t);
+  const setting = await createSetting(t, asking(asked.port));
   await setting.change();
   await setting.change();
   await setting.noticed(1);
@@ -117,7 +95,7 @@ test('a restart of the agent tells nobody twice, and leaves out nothing that was
   setting.restart().settled();
   setting.clock.advance(0);
   await setting.noticed(2);
-  assert.equal(requests, 2);
+  assert.equal(asked.times, 2);
 });
 
 test('a program that refuses is asked again with growing pauses, and given up until the next change', async (t) => {
@@ -148,12 +126,8 @@ test('a program that refuses is asked again with growing pauses, and given up un
 });
 
 test('changes that follow each other fast are told of together', async (t) => {
-  let requests = 0;
-  const port = await listen(t, (_request, response) => {
-    requests += 1;
-    response.writeHead(200).end();
-  });
-  const setting = await createSetting(t, asking(port));
+  const asked = await listenCounting(t);
+  const setting = await createSetting(t, asking(asked.port));
   await setting.change();
   await setting.change();
   await setting.noticed(1);
@@ -161,11 +135,11 @@ test('changes that follow each other fast are told of together', async (t) => {
     await setting.change();
     setting.clock.advance(100);
   }
-  assert.equal(requests, 1, 'the next one waits');
+  assert.equal(asked.times, 1, 'the next one waits');
   setting.clock.advance(attemptSpacingMs);
   await setting.noticed(2);
   setting.clock.advance(minute);
-  assert.equal(requests, 2);
+  assert.equal(asked.times, 2);
   assert.equal(setting.clock.alarms(), 0, 'nothing is left to be told');
 });
 
@@ -258,7 +232,7 @@ test('no answer of a hostile pod is read, kept or waited for', async (t) => {
     'it hangs up': [(socket) => socket.destroy(), /failed: ECONNRESET$/],
   };
   for (const [name, [onConnection, expected]] of Object.entries(cases)) {
-    const port = await listenRaw(t, onConnection);
+    const port = await listening(t, createTcpServer(onConnection));
     const setting = await createSetting(t, asking(port), {
       attemptMs: /not answered/.test(expected.source) ? 500 : boundMs,
     });
@@ -274,16 +248,19 @@ test('no answer of a hostile pod is read, kept or waited for', async (t) => {
 
 test('an answer without an end has told the program, and its body is not read', async (t) => {
   let poured = 0;
-  const port = await listenRaw(t, (socket) => {
-    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n');
-    const pour = (): void => {
-      poured += 1;
-      if (!socket.destroyed && socket.write(Buffer.alloc(64 * 1024))) {
-        setImmediate(pour);
-      }
-    };
-    pour();
-  });
+  const port = await listening(
+    t,
+    createTcpServer((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n');
+      const pour = (): void => {
+        poured += 1;
+        if (!socket.destroyed && socket.write(Buffer.alloc(64 * 1024))) {
+          setImmediate(pour);
+        }
+      };
+      pour();
+    }),
+  );
   const setting = await createSetting(t, asking(port));
   await setting.change();
   await setting.change();
@@ -303,13 +280,7 @@ test('a program that serves TLS is told whatever certificate it shows', async (t
   });
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
   const server = createTlsServer({ key, cert }, (_request, response) => void response.writeHead(200).end());
-  server.listen(0, '127.0.0.1');
-  await eventOf(server, 'listening', 'the server');
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(t, server);
   const setting = await createSetting(t, asking(port, { scheme: 'https' }));
   await setting.change();
   await setting.change();
@@ -353,7 +324,10 @@ test('nobody is asked for a pod that has ended or is gone', async (t) => {
 });
 
 test('an attempt that is under way when the volume goes is called off', async (t) => {
-  const port = await listenRaw(t, () => undefined);
+  const port = await listening(
+    t,
+    createTcpServer(() => undefined),
+  );
   const setting = await createSetting(t, asking(port));
   await setting.change();
   await setting.change();
@@ -366,7 +340,10 @@ test('an attempt that is under way when the volume goes is called off', async (t
 });
 
 test('many pods that hang hold up another for no longer than their turns', async (t) => {
-  const hanging = await listenRaw(t, (socket) => void setTimeout(() => socket.destroy(), 300));
+  const hanging = await listening(
+    t,
+    createTcpServer((socket) => void setTimeout(() => socket.destroy(), 300)),
+  );
   const port = await listen(t, (_request, response) => void response.writeHead(200).end());
   const clock = createManualClock();
   const uptake = createUptake({

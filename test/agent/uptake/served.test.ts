@@ -1,15 +1,15 @@
 /** Whether a program serves the certificate in its files: seen from outside, over TLS, whatever the program does to whoever looks. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import tls from 'node:tls';
 import { inspect } from 'node:util';
 import type { UptakeNotice } from '../../../agent/lifecycle/uptake.ts';
 import { createLooker } from '../../../agent/uptake/looker.ts';
-import { eventOf, until } from '../../support/bounded.ts';
+import { until } from '../../support/bounded.ts';
 import { certify, createRootAuthority, makeHolder, pemOf } from '../../support/certificates.ts';
-import { createSetting, type Setting } from './parts.ts';
+import { createSetting, listening, type Setting } from './parts.ts';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -35,23 +35,6 @@ async function identities(count: number): Promise<readonly Identity[]> {
       };
     }),
   );
-}
-
-async function listening(t: TestContext, server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-  });
-  server.listen(0, '127.0.0.1');
-  await eventOf(server, 'listening', 'the server');
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) {
-      socket.destroy();
-    }
-  });
-  return (server.address() as AddressInfo).port;
 }
 
 interface Program {
