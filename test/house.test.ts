@@ -39,12 +39,13 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'volumes/base',
     'volumes/declaration',
   ],
-  // `inspect` opens keystores.
+  // `inspect` opens keystores, with passwords within the limits of those that a pod may give.
   'agent/cli': [
     'agent/base',
     'agent/time',
     'volumes/base/errors.ts',
     'volumes/base/steps.ts',
+    'volumes/declaration/limits.ts',
     'volumes/keystores/derivation.ts',
   ],
   volumes: ['volumes'],

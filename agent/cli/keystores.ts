@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { longestPassword } from '../../volumes/declaration/limits.ts';
 import { isPkcs12, openPkcs12, type Pkcs12 } from './pkcs12.ts';
 
 /** A password, and what it is called in what is said of it. */
@@ -21,7 +22,6 @@ export type Opening =
 /** Each file is tried with each password, at some ten milliseconds: a volume of the agent's has 16 keystores at most. */
 const mostKeystores = 32;
 const mostPasswords = 32;
-const longestPassword = 128;
 
 /** @returns opens a file with one of the passwords; undefined where it is no keystore */
 export function createOpener(passwords: readonly Password[]): (bytes: Buffer) => Opening | undefined {
