@@ -22,6 +22,7 @@ import {
   mountPointsBelow,
   mountSkip,
   podUID,
+  someCertificate,
   temporaryDirectory,
 } from './support.ts';
 
@@ -64,16 +65,6 @@ async function fill(volume: OpenVolume, generation = 1): Promise<void> {
     ]),
   );
 }
-
-const status = {
-  requestName: 'req',
-  keyType: 'ED25519',
-  serialNumber: '01',
-  notBefore: 1,
-  notAfter: 3,
-  beginRefreshAt: 2,
-  refreshAt: 2,
-} as const;
 
 inBothModes('a volume is made, filled, and removed without a trace', async (t, mode) => {
   const { targetPath, record, store, mounted } = setUp(t, mode);
@@ -125,13 +116,13 @@ inBothModes('a restart finds its volumes, with everything that was pending', asy
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   await fill(volume);
-  await volume.saveCurrent(0, status, [Uint8Array.of(1)]);
+  await volume.saveCurrent(0, someCertificate, [Uint8Array.of(1)]);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { volumes, unusable } = await restart().recover();
   assert.deepEqual(unusable, []);
   const [found] = volumes;
   assert.deepEqual(found?.record, record);
-  assert.deepEqual(found?.current(0), status);
+  assert.deepEqual(found?.current(0), someCertificate);
   assert.equal(found?.pending(0)?.requestName, 'next');
   assert.deepEqual([...(found?.readPendingKey(0) ?? [])], [7]);
   assert.equal(found?.isProjected(0), true, 'source 0 is not projected');
@@ -162,7 +153,7 @@ inBothModes('a restart clears what an interrupted write left', async (t, mode) =
 inBothModes('an answer is kept until it is projected', async (t, mode) => {
   const { record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
-  const issued = { ...status, certificates: [Uint8Array.of(1)] };
+  const issued = { ...someCertificate, certificates: [Uint8Array.of(1)] };
   volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { requestName: _name, keyType: _type, refreshAt: _at, ...chain } = issued;
   await volume.saveAnswer(0, chain);
@@ -197,11 +188,11 @@ inBothModes('a volume whose record is broken is taken over with its files', asyn
   const { targetPath, record, store, restart } = setUp(t, mode);
   const volume = await store.create(record);
   await fill(volume);
-  await volume.saveCurrent(0, status, [Uint8Array.of(1)]);
+  await volume.saveCurrent(0, someCertificate, [Uint8Array.of(1)]);
   fs.writeFileSync(path.join(targetPath, '..agent', 'volume.json'), '');
   const again = await restart().create(record);
   assert.equal(again.isProjected(0), true, 'source 0 is not projected');
-  assert.deepEqual(again.current(0), status);
+  assert.deepEqual(again.current(0), someCertificate);
   assert.deepEqual((await restart().recover()).volumes[0]?.record, record);
 });
 

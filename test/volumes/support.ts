@@ -91,6 +91,17 @@ export function makeRecord(targetPath: string, more: Partial<VolumeRecord> = {})
   };
 }
 
+/** What is noted of a certificate, where nothing depends on what it says. */
+export const someCertificate = {
+  requestName: 'req',
+  keyType: 'ED25519',
+  serialNumber: '01',
+  notBefore: 1,
+  notAfter: 3,
+  beginRefreshAt: 2,
+  refreshAt: 2,
+} as const;
+
 /** A credential whose bytes all follow from one number, so that mixed sets can be told apart. */
 export function credential(generation: number): SourceContent {
   const key = new Uint8Array(48).fill(generation);

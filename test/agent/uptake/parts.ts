@@ -15,6 +15,7 @@ import {
   certificateSource,
   makeRecord,
   makeTarget,
+  someCertificate,
   temporaryDirectory,
 } from '../../volumes/support.ts';
 
@@ -35,16 +36,6 @@ export interface Setting {
 }
 
 const start = Date.UTC(2026, 10, 21);
-const certificate = {
-  requestName: 'req',
-  keyType: 'ED25519',
-  serialNumber: '01',
-  notBefore: 1,
-  notAfter: 3,
-  beginRefreshAt: 2,
-  refreshAt: 2,
-} as const;
-
 /** @param identify what the API server says of the pod; throws where it says nothing */
 export async function createSetting(
   t: TestContext,
@@ -98,7 +89,7 @@ export async function createSetting(
       } else {
         const privateKey = new Uint8Array(48).fill(count);
         await volume.project(new Map([[0, { kind: 'credential', privateKey, certificates: [leaf] }]]));
-        await volume.saveCurrent(0, certificate, [leaf]);
+        await volume.saveCurrent(0, someCertificate, [leaf]);
       }
       setting.uptake.settled();
       // Alarms ring when the clock moves.
