@@ -2,7 +2,7 @@
  * Reads the layout of a clusterTrustBundle source: one file of a fixed name, or the anchors of many trust domains, kept apart. The latter
  * selects bundles by its own fields, `trustDomain` and `canarying`, since what a label says also becomes the name of a file.
  */
-import { type Fault, isGiven, type Mapping, quote, readString } from './fields.ts';
+import { type Fault, isGiven, type Mapping, readOneOf } from './fields.ts';
 import { readInFolder, readLayoutName } from './layout-fields.ts';
 import { canaryings, type LayoutName, layoutOf, layouts } from './layouts.ts';
 import type { OutputPath } from './paths.ts';
@@ -44,7 +44,7 @@ export function readAnchorLayout(
   refuseSelection(name, mapping, path, faults);
   refuseTruststore(name, mapping, path, faults);
   const own = readTrustDomain(mapping, path, faults);
-  const canarying = readCanarying(mapping, path, faults);
+  const canarying = readOneOf(mapping, 'canarying', path, canaryings, faults, canaryings.join(' or '));
   // A name that is at fault is told already; the folder is looked at all the same.
   const of = own ?? 'trust-domain';
   const isMap = anchors.as === 'bundleMap';
@@ -85,13 +85,4 @@ function refuseTruststore(layout: LayoutName, mapping: Mapping, path: string, fa
       faults.push({ field: `${path}.${field}`, message });
     }
   }
-}
-
-function readCanarying(mapping: Mapping, path: string, faults: Fault[]): TrustDomains['canarying'] {
-  const text = readString(mapping, 'canarying', path, faults) ?? 'live';
-  const known = canaryings.find((name) => name === text);
-  if (known === undefined) {
-    faults.push({ field: `${path}.canarying`, message: `must be ${canaryings.join(' or ')}, not ${quote(text)}` });
-  }
-  return known ?? 'live';
 }

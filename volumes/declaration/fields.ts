@@ -130,12 +130,27 @@ export function readStringMap(
   return result;
 }
 
+/**
+ * A field that takes one of some words; absent, the first of them. @param words what the fault says of them
+ * @returns the first, too, where another word is at fault
+ */
+export function readOneOf<Name extends string>(
+  mapping: Mapping,
+  name: string,
+  path: string,
+  known: readonly [Name, ...Name[]],
+  faults: Fault[],
+  words = `one of ${known.join(', ')}`,
+): Name {
+  const text = readString(mapping, name, path, faults) ?? known[0];
+  const found = known.find((candidate) => candidate === text);
+  if (found === undefined) {
+    faults.push({ field: `${path}.${name}`, message: `must be ${words}, not ${quote(text)}` });
+  }
+  return found ?? known[0];
+}
+
 /** A field that says whether something stays: `keep`, which it also means when it is absent, or `drop`. */
 export function readKeepOrDrop(mapping: Mapping, name: string, path: string, faults: Fault[]): 'keep' | 'drop' {
-  const text = readString(mapping, name, path, faults) ?? 'keep';
-  if (text === 'keep' || text === 'drop') {
-    return text;
-  }
-  faults.push({ field: `${path}.${name}`, message: `must be keep or drop, not ${quote(text)}` });
-  return 'keep';
+  return readOneOf(mapping, name, path, ['keep', 'drop'], faults, 'keep or drop');
 }

@@ -4,7 +4,7 @@
  */
 import type { Steps } from '../base/steps.ts';
 import { parseMapping, readPort } from './attribute.ts';
-import { type Fault, type Mapping, quote, readMapping, readString } from './fields.ts';
+import { type Fault, quote, readMapping, readOneOf, readString } from './fields.ts';
 import { maxProcessNameLength, maxReloadPathLength } from './limits.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 
@@ -117,21 +117,6 @@ function readSignal(value: unknown, faults: Fault[]): SignalReload | undefined {
   }
   const signal = readOneOf(mapping, 'signal', field, reloadSignals, faults);
   return process === undefined ? undefined : { process, signal };
-}
-
-function readOneOf<Name extends string>(
-  mapping: Mapping,
-  name: string,
-  field: string,
-  known: readonly [Name, ...Name[]],
-  faults: Fault[],
-): Name {
-  const text = readString(mapping, name, field, faults) ?? known[0];
-  const found = known.find((candidate) => candidate === text);
-  if (found === undefined) {
-    faults.push({ field: `${field}.${name}`, message: `must be one of ${known.join(', ')}, not ${quote(text)}` });
-  }
-  return found ?? known[0];
 }
 
 /** What may stand in a request line as it is: no blank or line end begins another header, and no "#" means nothing to a server. */
