@@ -217,7 +217,7 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     return { type: 'nothing' };
   }
   for (;;) {
-    const layers = mounts.at(mountPoint);
+    const layers = mounts.isMounted(mountPoint) ? mounts.at(mountPoint) : [];
     const visible = layers.at(-1);
     if (visible === undefined) {
       return { type: 'nothing' };

@@ -10,6 +10,7 @@ import { VolumeError } from '../base/errors.ts';
 import { contextOption } from '../base/selinux.ts';
 import { holdVolumeFor, type Identity, lstat } from '../files/hold.ts';
 import { removeContents } from '../files/remove.ts';
+import { lookAtMountPoint } from './mount-point.ts';
 import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
 const tmpfsMagic = 0x0102_1994;
@@ -22,6 +23,8 @@ const maxLayers = 32;
 const slackBytes = 256 * 1024;
 
 export interface Mounts {
+  /** True when something is mounted at this path. */
+  isMounted(target: string): boolean;
   /** The mounts at this path, the visible one last. */
   at(target: string): readonly MountEntry[];
   /** All mounts that carry this driver's name. */
@@ -55,6 +58,10 @@ export interface MountPrograms {
 export function createMounts(source: string, programs: MountPrograms = { mount: 'mount', umount: 'umount' }): Mounts {
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
+  const isMounted = (target: string): boolean => {
+    const found = lookAtMountPoint(target);
+    return found === 'unclear' ? at(target).length > 0 : found === 'mounted';
+  };
 
   async function mount(target: string, sizeBytes: number, context?: string): Promise<'noswap' | 'swappable'> {
     const options = `size=${kibibytes(sizeBytes)},mode=0700,nosuid,nodev,noexec${contextOption(context)}`;
@@ -86,16 +93,16 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   }
 
   async function unmount(target: string): Promise<void> {
-    // The table names mounts by their real paths: what is not in it may be a link, which `umount` would follow.
-    if (at(target).length === 0) {
+    // Mounts have real paths: what is none of them may be a link, which `umount` would follow.
+    if (!isMounted(target)) {
       return;
     }
     let result = await run(programs.umount, [target]);
-    for (let attempt = 1; !result.ok && attempt < busyRetries && at(target).length > 0; attempt += 1) {
+    for (let attempt = 1; !result.ok && attempt < busyRetries && isMounted(target); attempt += 1) {
       await delay(busyPauseMs);
       result = await run(programs.umount, [target]);
     }
-    if (result.ok || at(target).length === 0) {
+    if (result.ok || !isMounted(target)) {
       return;
     }
     await detach(target, result.message);
@@ -116,13 +123,13 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
       removeContents(target, root.dev);
     }
     const result = await run(programs.umount, ['-l', target]);
-    if (!result.ok && at(target).length > 0) {
+    if (!result.ok && isMounted(target)) {
       throw new VolumeError('UnmountFailed', `unmounting ${target}: ${reason}; detaching it: ${result.message}`);
     }
   }
 
   async function unmountAll(target: string): Promise<void> {
-    for (let layer = 0; at(target).length > 0; layer += 1) {
+    for (let layer = 0; isMounted(target); layer += 1) {
       if (layer === maxLayers) {
         throw new VolumeError('UnmountFailed', `${target} is mounted again and again`);
       }
@@ -132,7 +139,7 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
 
   const isElsewhere = (entry: MountEntry) => isMountedElsewhere(readMountTable(), entry);
   const own = () => readMountTable().filter(isOwn);
-  return { at, own, isOwn, isElsewhere, mount, grow, unmount, unmountAll };
+  return { isMounted, at, own, isOwn, isElsewhere, mount, grow, unmount, unmountAll };
 }
 
 /** As mount(8) takes sizes. */
