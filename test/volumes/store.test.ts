@@ -391,6 +391,36 @@ test('a volume mounted twice, the second time by accident, is found and comes of
   assert.equal(mounted(), 0);
 });
 
+test('the table of all mounts is read neither to make a volume nor to remove it, however many mounts there are', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  const { readFileSync } = fs;
+  const tables: string[] = [];
+  const mock = t.mock.method(fs, 'readFileSync', (...values: Parameters<typeof readFileSync>) => {
+    if (/^\/proc\/.*mount/.test(String(values[0]))) {
+      tables.push(String(values[0]));
+    }
+    return readFileSync(...values);
+  });
+  await fill(await store.create(record));
+  await store.remove(targetPath);
+  mock.mock.restore();
+  assert.deepEqual(tables, []);
+  assert.equal(mounted(), 0);
+});
+
+test('a volume that another mount hides is not taken for one that is gone', { skip: mountSkip }, async (t) => {
+  const { root, targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  await fill(await store.create(record));
+  const above = path.dirname(targetPath);
+  execFileSync('mount', ['-t', 'tmpfs', 'cover', above]);
+  await assert.rejects(store.remove(targetPath), { code: 'UnmountFailed' });
+  execFileSync('umount', [above]);
+  await store.remove(targetPath);
+  assert.equal(mounted(), 0, `mounts are left below ${root}`);
+});
+
 test('a mount that was made and never filled is used', { skip: mountSkip }, async (t) => {
   const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
   fs.mkdirSync(targetPath);
