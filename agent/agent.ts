@@ -2,6 +2,7 @@
  * Puts the agent together from its parts. They start in the order in which they depend on each other (the API server,
  * the volumes that an earlier run left, the kubelet's calls) and stop in the reverse order.
  */
+import { createForesight } from '../volumes/csi/foresight.ts';
 import { createRegistration, type Registration } from '../volumes/csi/registration.ts';
 import { type CsiServer, createCsiServer } from '../volumes/csi/server.ts';
 import { assertVolumesReachPods } from '../volumes/mounts/mount-table.ts';
@@ -17,6 +18,7 @@ import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
+import { createAhead } from './lifecycle/ahead.ts';
 import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
 import { openEndpoint } from './observe/endpoint/endpoint.ts';
 import type { ObserveServer } from './observe/endpoint/http.ts';
@@ -192,6 +194,12 @@ function createManager(
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
+  const issuer = withAllowList(issuers.issuer, () => settings.current().allowedSigners);
+  const foresee = createForesight(kubeletRoot);
+  const { boundPods } = api;
+  const ahead = configuration.issueAhead
+    ? { ahead: createAhead({ clock, keys, issuer, boundPods, identify: pods.identifyBound, foresee, onFault }) }
+    : {};
   const signals = configuration.reloadSignals ? { signaller: createSignaller() } : {};
   return createVolumeManager({
     clock,
@@ -200,8 +208,9 @@ function createManager(
     leadsToAnchor: verifiesAgainst,
     pods,
     nodePods: api.nodePods,
+    ...ahead,
     ...(issuers.tokenDesk === undefined ? {} : { tokens: issuers.tokenDesk }),
-    issuer: withAllowList(issuers.issuer, () => settings.current().allowedSigners),
+    issuer,
     store: createVolumeStore({ kubeletRoot, driverName, mode, onProblem }),
     random: Math.random,
     report: createReporter({ log, metrics, events: events.record }),

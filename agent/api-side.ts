@@ -7,6 +7,7 @@ import { unreachable } from './base/unreachable.ts';
 import { type CertificateApis, createCertificateApis } from './certificate-apis.ts';
 import type { AgentConfiguration } from './configuration/configuration.ts';
 import { apisNamed, type CertificateApi, type IssuerRules } from './issuance/issuer-rules.ts';
+import { createBoundPods } from './kubernetes/bound-pods.ts';
 import { watchClusterTrustBundles } from './kubernetes/bundles.ts';
 import {
   assertServed,
@@ -22,7 +23,7 @@ import { createNodePods } from './kubernetes/node-pods.ts';
 import type { PodCertificateRequest } from './kubernetes/objects.ts';
 import { corePrefix, resourcePath } from './kubernetes/paths.ts';
 import { watchRequests } from './kubernetes/requests.ts';
-import type { NodePods } from './lifecycle/ports.ts';
+import type { BoundPods, NodePods } from './lifecycle/ports.ts';
 import type { WatchSnapshot } from './lifecycle/snapshots.ts';
 import type { Logger } from './observe/log/log.ts';
 import { warnOnce } from './observe/log/repetition.ts';
@@ -56,6 +57,7 @@ export interface ApiSide {
   readonly requests: FollowedWatch<PodCertificateRequest>;
   readonly certificateApis: CertificateApis;
   readonly nodePods: NodePods;
+  readonly boundPods: BoundPods;
   readonly trust: TrustAnchorService;
   readonly events: EventRecorder;
   readonly preflight: Preflight;
@@ -114,6 +116,9 @@ export function openApiSide({
   );
   const nodePods = createNodePods({ client, nodeName, clock, onError: onBlind });
   closers.add(() => nodePods.stop());
+  const onUnseen = warnOnce(log, 'the pods of this node cannot be watched; nothing is issued ahead of publish calls');
+  const boundPods = createBoundPods({ client, nodeName, driverName, clock, onError: onUnseen });
+  closers.add(() => boundPods.stop());
   const trust = createTrustAnchors({
     clock,
     watchBundles: (selector, onError, take, untilRoom) =>
@@ -126,13 +131,14 @@ export function openApiSide({
   const events = createEventRecorder({ client, driverName, nodeName, clock });
   closers.add(() => events.stop(Math.min(lastEventsMs, shutdownGraceMs)));
   const watches = (): readonly WatchSnapshot[] => [
-    ...[requests.health()].flatMap((health) =>
-      health === undefined ? [] : [{ name: 'podcertificaterequests', ...health }],
-    ),
+    ...[
+      { name: 'podcertificaterequests', health: requests.health() },
+      { name: 'pods', health: boundPods.health() },
+    ].flatMap(({ name, health }) => (health === undefined ? [] : [{ name, ...health }])),
     ...[...trust.health()].map(([selector, health]) => ({ name: `clustertrustbundles ${selector}`, ...health })),
   ];
   return {
-    ...{ client, discovery, requests, certificateApis, nodePods, trust, events },
+    ...{ client, discovery, requests, certificateApis, nodePods, boundPods, trust, events },
     ...{ preflight, startupTaint, skew, watches },
   };
 }

@@ -17,9 +17,8 @@ export interface SharedRank extends Rank {
   readonly alsoFor?: readonly Rank[] | undefined;
 }
 
-/** What a call to the API server is made for, and what ends it. */
-export interface CallOptions extends Rank {
-  readonly priority: Priority;
+/** What a call to the API server, or work on a key, is made for, and what ends it. */
+export interface CallOptions extends SharedRank {
   readonly signal: AbortSignal;
 }
 

@@ -3,12 +3,12 @@
  * elliptic-curve jobs would block the event loop. Its order is fair (`fair-line.ts`): owners take turns job by job, and
  * a job for a certificate that is about to expire goes first.
  */
-import type { Rank } from './call.ts';
+import type { SharedRank } from './call.ts';
 import { AgentError } from './errors.ts';
 import { createFairLine } from './fair-line.ts';
 
 /** Where a job stands, and what ends its waiting: nothing is done for a pod that has gone meanwhile. */
-export interface JobOptions extends Rank {
+export interface JobOptions extends SharedRank {
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -182,6 +182,13 @@ export const options = {
     description: 'When a signer denies a key type and suggests another, ask again with the suggested one.',
     reloadable: true,
   }),
+  issueAhead: valued({
+    type: toggle(),
+    default: 'false',
+    description:
+      "Begin to issue when a pod is bound to the node, before the kubelet publishes its volumes; takes the right to list the node's pods.",
+    reloadable: false,
+  }),
   reloadSignals: valued({
     type: toggle(),
     default: 'false',

@@ -109,5 +109,7 @@ export function withAllowList(issuer: Issuer, rules: () => AllowList): Issuer {
       assertAllowed(order.identity.pod, order.signerName);
       await issuer.submit(order, key, signal);
     },
+    beginsAhead: (namespace, signerName) =>
+      isAllowed(rules(), namespace, signerName) && issuer.beginsAhead?.(namespace, signerName) === true,
   };
 }

@@ -60,18 +60,26 @@ export function issuerByRule(
       return withAnchors ? { ...chain, anchors: readIssuedAnchors(outcome.anchors) } : chain;
     },
     abandon: (request) => issuers[apiOf(request.requestName)].abandon?.(request),
-    namesAddresses(namespace, signerName) {
-      try {
+    beginsAhead: (namespace, signerName) =>
+      isSo(() => issuers[chosen(namespace, signerName).api].beginsAhead?.(namespace, signerName) === true),
+    namesAddresses: (namespace, signerName) =>
+      isSo(() => {
         const choice = chosen(namespace, signerName);
         return choice.api !== 'podCertificateRequest' && choice.template.ipAddresses.includes(podIPs);
-      } catch (error) {
-        if (error instanceof AgentError) {
-          return false;
-        }
-        throw error;
-      }
-    },
+      }),
   };
+}
+
+/** False also where the rules name no API for this signer. */
+function isSo(look: () => boolean): boolean {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof AgentError) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** The API that a request of this name was made through. */

@@ -47,8 +47,8 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
     key: PrivateKey,
     signal: AbortSignal,
   ): Promise<void> {
-    const { priority, expiresAt, identity } = order;
-    const call = { priority, expiresAt, owner: identity.pod.uid, signal };
+    const { priority, expiresAt, alsoFor, identity } = order;
+    const call = { priority, expiresAt, ...(alsoFor && { alsoFor }), owner: identity.pod.uid, signal };
     const body = await requestBody(order, key, served);
     try {
       await api.create(served, body, call);
@@ -88,6 +88,7 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
   return {
     requestName: ({ pod, volumeName, sourceIndex }, spki) => requestNameFor(pod.uid, volumeName, sourceIndex, spki),
     submit,
+    beginsAhead: () => true,
     follow: ({ namespace, requestName }, listener) => following.follow(keyOf(namespace, requestName), listener),
     verify: verifyChain,
   };

@@ -39,7 +39,12 @@ export interface PodDirectoryOptions {
 /** Objects remembered of each kind. */
 const cacheSize = 512;
 
-export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
+export interface PodAndAccountDirectory extends PodDirectory {
+  /** The identity of a pod that the API server has just shown: it is not read again, only its account and node are looked up. */
+  identifyBound(pod: PodReference, call: CallOptions): Promise<PodIdentity>;
+}
+
+export function createPodDirectory(options: PodDirectoryOptions): PodAndAccountDirectory {
   const { client, nodeName, readServiceAccountsAs = 'self', clock = createMonotonicClock() } = options;
   const keepMs = options.keepMs ?? { pod: 2_000, serviceAccount: 30_000, node: 60_000 };
 
@@ -138,28 +143,39 @@ export function createPodDirectory(options: PodDirectoryOptions): PodDirectory {
     throw goneError(reference, `has been replaced by one with UID ${other.metadata.uid}`);
   }
 
+  const readSurroundings = async ({ namespace, serviceAccountName }: PodReference, call: CallOptions) => {
+    const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
+    const [serviceAccount, node] = await Promise.all([
+      serviceAccounts.get(core(account), call),
+      nodes.get(core({ resource: 'nodes', name: nodeName }), call),
+    ]);
+    const identity = {
+      serviceAccountUID: uidOf(serviceAccount, `service account ${namespace}/${serviceAccountName}`),
+      nodeName,
+      nodeUID: uidOf(node, `node ${nodeName}`),
+    };
+    return { identity, about: { node: labelled(node), serviceAccount: labelled(serviceAccount) } };
+  };
+
   return {
+    async identifyBound(pod, options) {
+      const { identity } = await readSurroundings(pod, { ...options, owner: pod.uid });
+      return { pod, ...identity, ended: false };
+    },
     async identify(reference, options, withAddresses = false): Promise<PodIdentity> {
       const call = { ...options, owner: reference.uid };
       const pod = await getPod(reference, call, withAddresses);
-      const { namespace } = reference;
-      const serviceAccountName = pod.spec?.serviceAccountName ?? 'default';
-      const account = { namespace, resource: 'serviceaccounts', name: serviceAccountName };
-      const [serviceAccount, node] = await Promise.all([
-        serviceAccounts.get(core(account), call),
-        nodes.get(core({ resource: 'nodes', name: nodeName }), call),
-      ]);
+      const named = { ...reference, serviceAccountName: pod.spec?.serviceAccountName ?? 'default' };
+      const { identity, about } = await readSurroundings(named, call);
       const podIPs = addressesOf(pod);
       const fsGroup = pod.spec?.securityContext?.fsGroup;
       const runAsUser = commonRunAsUser(pod);
       const subPathMounts = mountsBySubPath(pod);
       return {
-        pod: { ...reference, serviceAccountName },
-        serviceAccountUID: uidOf(serviceAccount, `service account ${namespace}/${serviceAccountName}`),
-        nodeName,
-        nodeUID: uidOf(node, `node ${nodeName}`),
+        pod: named,
+        ...identity,
         ended: pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed',
-        about: { pod: labelled(pod), node: labelled(node), serviceAccount: labelled(serviceAccount) },
+        about: { pod: labelled(pod), ...about },
         ...(podIPs === undefined ? {} : { podIPs }),
         ...(fsGroup === undefined ? {} : { fsGroup }),
         ...(runAsUser === undefined ? {} : { runAsUser }),

@@ -18,6 +18,7 @@ import {
   type PodCertificateRequest,
   type Status,
 } from './objects.ts';
+import { mirrorAnnotation } from './pod-objects.ts';
 
 /** @throws AgentError Unavailable, naming the field that cannot be read */
 export interface Decoder<T> {
@@ -167,6 +168,41 @@ const podVolumes = fields({
   ),
 });
 
+/** What is read of a pod before its volumes are published; of its annotations just the one that marks a static pod. */
+const boundPod = fields({
+  metadata: fields({
+    name: text,
+    namespace: maybeText,
+    uid: maybeText,
+    resourceVersion: maybeText,
+    deletionTimestamp: maybeText,
+    annotations: v.exactOptional(fields({ [mirrorAnnotation]: maybeText })),
+  }),
+  spec: v.exactOptional(
+    fields({
+      nodeName: maybeText,
+      serviceAccountName: maybeText,
+      hostNetwork: maybeFlag,
+      volumes: v.exactOptional(
+        v.array(
+          fields({
+            name: text,
+            csi: v.exactOptional(
+              fields({
+                driver: text,
+                readOnly: maybeFlag,
+                volumeAttributes: maybeStrings,
+                nodePublishSecretRef: v.exactOptional(fields({ name: maybeText })),
+              }),
+            ),
+          }),
+        ),
+      ),
+    }),
+  ),
+  status: v.exactOptional(fields({ phase: maybeText })),
+});
+
 const status = fields({
   kind: v.literal('Status'),
   status: maybeText,
@@ -212,6 +248,7 @@ const openApiDocument = fields({
 export const decodeObject: Decoder<KubernetesObject> = decoder('object', fields(object));
 export const decodePod: Decoder<Pod> = decoder('Pod', pod);
 export const decodePodVolumes = decoder('Pod', podVolumes);
+export const decodeBoundPod = decoder('Pod', boundPod);
 export const decodePodCertificateRequest: Decoder<PodCertificateRequest> = decoder(
   'PodCertificateRequest',
   podCertificateRequest,

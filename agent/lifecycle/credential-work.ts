@@ -14,9 +14,11 @@ import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
+import type { Ahead, Begun } from './ahead.ts';
 import { currentOf, keyTypeOf, lacksAddresses } from './credential.ts';
 import type { CredentialEvent, CredentialState } from './credential-state.ts';
 import type { EndReason } from './notices.ts';
+import { orderFor } from './order.ts';
 import type { Issuer, KeyMaker, Outcome, PodDirectory, PodIdentity, PrivateKey } from './ports.ts';
 
 /** What the work needs from the rest of the agent. */
@@ -25,6 +27,8 @@ export interface WorkDependencies {
   readonly pods: PodDirectory;
   readonly issuer: Issuer;
   readonly clock: Clock;
+  /** What was begun before the kubelet called; absent: nothing is. */
+  readonly ahead?: Pick<Ahead, 'take'>;
   /** The key type that a signer's refusal suggests, if it does. */
   readonly suggestedKeyType: (reason: string, message: string, refused: KeyType) => KeyType | undefined;
   /** Whether a suggested key type is used from now on; asked at every suggestion. */
@@ -55,12 +59,14 @@ export interface CredentialWork {
 
 export function createCredentialWork(subject: WorkSubject, dependencies: WorkDependencies): CredentialWork {
   const { volume, source, signal } = subject;
-  const { keys, pods, issuer, clock } = dependencies;
+  const { keys, pods, issuer, clock, ahead } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
   const owner = { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName };
   /** The last request whose key this run of the agent has made. */
   let madeHere: string | undefined;
+  /** What was begun for the last key before the kubelet called, where it was. */
+  let begun: Begun | undefined;
   /** The addresses that this run of the agent has asked for, and with which request. */
   let asked: { readonly requestName: string; readonly podIPs: readonly string[] | undefined } | undefined;
 
@@ -74,8 +80,9 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
   const makeKey = async (keyType: KeyType): Promise<CredentialEvent> => {
     let key: PrivateKey | undefined;
     try {
-      key = await keys.generate(keyType, callOptions());
-      const requestName = issuer.requestName(owner, key.spki);
+      begun = await ahead?.take({ pod: record.pod, volumeName: record.volumeName, source, keyType }, callOptions());
+      key = begun?.key ?? (await keys.generate(keyType, callOptions()));
+      const requestName = begun?.requestName ?? issuer.requestName(owner, key.spki);
       // The volume may have been unpublished while the key was made.
       if (!signal.aborted && subject.state().name === 'generating') {
         const pending = { requestName, keyType, publicKey: key.spki, createdAt: clock.now() };
@@ -117,15 +124,12 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
       signal.throwIfAborted();
       assertStillPending(requestName);
       noteAddresses(requestName, identity);
+      if (begun?.requestName === requestName && (await begun.submitted())) {
+        return { type: 'submitted', requestName };
+      }
       key = pendingKey(call);
-      const { maxExpirationSeconds, userAnnotations, names } = source;
-      const order = { requestName, identity, signerName, userAnnotations, priority, expiresAt: call.expiresAt };
-      const wish = {
-        ...(maxExpirationSeconds === undefined ? {} : { maxExpirationSeconds }),
-        ...(names === undefined ? {} : { names }),
-        ...(wantsAnchors(source) ? { wantsAnchors: true } : {}),
-      };
-      await issuer.submit({ ...order, ...wish }, key, signal);
+      const order = { ...orderFor(source, { requestName, identity }), priority, expiresAt: call.expiresAt };
+      await issuer.submit(order, key, signal);
       return { type: 'submitted', requestName };
     } catch (error) {
       return { type: 'submitFailed', requestName, error: asAgentError(error, 'the request could not be made') };

@@ -7,7 +7,7 @@
 import type { IssuedChain, PodReference, TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { ClusterTrustBundleSource, RequestedNames } from '../../volumes/declaration/types.ts';
-import type { CallOptions, Priority } from '../base/call.ts';
+import type { CallOptions, Rank } from '../base/call.ts';
 
 export type { RequestedNames };
 
@@ -104,6 +104,30 @@ export interface NodePods {
   onAddresses(pod: PodReference, listener: () => void): () => void;
 }
 
+/** An inline volume of this driver, as the pod's spec has it. */
+export interface InlineVolume {
+  readonly readOnly: boolean;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** A pod that is bound to this node and has not started. */
+export interface BoundPod {
+  readonly pod: PodReference;
+  /** True for a pod on the node's network: it has no addresses of its own. */
+  readonly hostNetwork: boolean;
+  /** Those of its volumes that a publish call may be foreseen for, by their names in the pod's spec. */
+  readonly volumes: ReadonlyMap<string, InlineVolume>;
+}
+
+/** Pods that have just been bound to this node, as far as the agent may watch them. */
+export interface BoundPods {
+  /**
+   * Tells of each once, if it was bound after the following began, and when it is over with it: the pod has started, has
+   * ended or is being deleted. @returns ends that
+   */
+  follow(listener: { bound(pod: BoundPod): void; over(podUID: string): void }): () => void;
+}
+
 /** Takes the tokens of a pod's service account that the kubelet hands over with a publish call. */
 export interface TokenDesk {
   /**
@@ -127,7 +151,9 @@ export interface CertificateOrder {
   readonly names?: RequestedNames;
   /** True when the pod wants the trust anchors that come with the certificate. */
   readonly wantsAnchors?: boolean;
-  readonly priority: Priority;
+  readonly priority: Rank['priority'];
+  /** Others who wait for it; they may join while it waits. */
+  readonly alsoFor?: readonly Rank[] | undefined;
   /** End of the certificate that a refresh replaces, milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
 }
@@ -226,6 +252,11 @@ export interface Issuer {
    * Absent: whoever made the API sees to it.
    */
   abandon?(request: RequestReference): void;
+  /**
+   * Whether a request to this signer may be made before the kubelet has published the volume: it needs nothing that only
+   * the publish call brings, and the operator's rules let the pod ask. Absent: never.
+   */
+  beginsAhead?(namespace: string, signerName: string): boolean;
   /** Whether a certificate by the rules in force names the pod's addresses. Absent: none does. */
   namesAddresses?(namespace: string, signerName: string): boolean;
 }

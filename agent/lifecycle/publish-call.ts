@@ -5,6 +5,7 @@
 import type { FileOwner, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
+import { whyNotReachable } from './order.ts';
 import type { PodIdentity } from './ports.ts';
 import type { VolumeRunner } from './volume-runner.ts';
 import type { VolumeStatus } from './volume-status.ts';
@@ -15,14 +16,9 @@ import type { VolumeStatus } from './volume-status.ts';
  */
 export function recordOf(request: PublishRequest, identity: PodIdentity): VolumeRecord {
   const { volumeId, targetPath, volumeName, pod, declaration, seLinuxContext } = request;
-  const byAddress = [
-    ...(declaration.reload?.http === undefined ? [] : ['reload.http']),
-    ...(declaration.probe === undefined ? [] : ['probe']),
-  ];
-  if (byAddress.length > 0 && identity.podIPs === undefined) {
-    const why =
-      "it can only be asked at an address of its own, and a pod on the node's network (hostNetwork: true) has none";
-    const message = `volume ${volumeName} of pod ${pod.namespace}/${pod.name}: ${byAddress.join(', ')}: ${why}`;
+  const why = whyNotReachable(request, identity.podIPs !== undefined);
+  if (why !== undefined) {
+    const message = `volume ${volumeName} of pod ${pod.namespace}/${pod.name}: ${why}`;
     throw new AgentError('Rejected', message, { actor: 'pod author' });
   }
   const owner = ownerOf(request, identity);

@@ -11,6 +11,7 @@ import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../.
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import { createOneATurn } from '../base/one-a-turn.ts';
+import type { Ahead } from './ahead.ts';
 import type { CredentialSnapshot, Notice } from './notices.ts';
 import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
@@ -30,6 +31,8 @@ export interface VolumeManagerOptions extends VolumeDependencies {
   readonly store: VolumeStore;
   readonly pods: PodDirectory;
   readonly nodePods: NodePods;
+  /** Issuance ahead of publish calls; absent: there is none. */
+  readonly ahead?: Ahead;
   /** Where tokens go that the kubelet hands over; absent: nobody wants them. */
   readonly tokens?: TokenDesk;
   /** Whether the agent can serve: its watches are synced. */
@@ -97,6 +100,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const run = (volume: OpenVolume): Running => {
     const entry = { runner: runVolume(volume, { ...options, report }, oneATurn), over: new AbortController() };
     running.set(volume.record.targetPath, entry);
+    options.ahead?.called(volume.record.pod);
     strays.forget(volume.record.targetPath);
     return entry;
   };
@@ -165,6 +169,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const publish = async (request: PublishRequest, deadline: number, signal: AbortSignal): Promise<PublishOutcome> => {
     const startedAt = clock.now();
     const timeUp = new AbortController();
+    options.ahead?.called(request.pod);
     options.tokens?.take(request.pod, signersOf(request), request.tokens);
     const answerAt = deadline - answerMarginMs;
     const cancelAlarm = clock.at(answerAt, () => timeUp.abort());
@@ -286,6 +291,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
         }
       }
       strays.look();
+      options.ahead?.start();
       return { adopted: volumes.length - broken.length, unusable: left };
     },
     count: () => running.size,
@@ -308,6 +314,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     relieve,
     stop() {
       stopped = true;
+      options.ahead?.stop();
       strays.stop();
       for (const entry of running.values()) {
         halt(entry);

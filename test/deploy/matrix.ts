@@ -47,6 +47,7 @@ export const samples: readonly Sample[] = [
   },
   { path: 'trustDomain', value: 'mesh.example' },
   { path: 'followSuggestedKeyType', value: true },
+  { path: 'issueAhead', value: true },
   { path: 'reloadSignals', value: true, with: { 'openshift.enabled': true } },
   { path: 'logging.level', value: 'debug' },
   { path: 'logging.format', value: 'text' },

@@ -90,6 +90,17 @@ export function createNodeService(options: NodeServiceOptions): UntypedServiceIm
   };
 }
 
+/** What the kubelet adds to a volume's attributes (`podInfoOnMount`). */
+export function podInfo({ namespace, name, uid, serviceAccountName: account }: PodReference): Record<string, string> {
+  return {
+    [podName]: name,
+    [podNamespace]: namespace,
+    [podUID]: uid,
+    [serviceAccountName]: account,
+    [ephemeral]: 'true',
+  };
+}
+
 /**
  * The call as the driver wants it.
  * @param declared what its declaration says

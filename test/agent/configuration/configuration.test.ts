@@ -47,6 +47,7 @@ describe('the configuration', () => {
       issuers: [],
       trustDomain: 'cluster.local',
       followSuggestedKeyType: false,
+      issueAhead: false,
       reloadSignals: false,
       logLevel: 'info',
       logFormat: 'auto',
@@ -86,6 +87,7 @@ describe('the configuration', () => {
       ...[
         '--max-concurrent-rsa=2',
         '--follow-suggested-key-type',
+        '--issue-ahead',
         '--reload-signals',
         '--trust-domain=mesh.example',
         '--log-level=debug',
@@ -116,6 +118,7 @@ describe('the configuration', () => {
       issuers: [],
       trustDomain: 'mesh.example',
       followSuggestedKeyType: true,
+      issueAhead: true,
       reloadSignals: true,
       logLevel: 'debug',
       logFormat: 'text',

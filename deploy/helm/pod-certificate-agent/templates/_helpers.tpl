@@ -91,6 +91,7 @@ trustDomain: {{ .Values.trustDomain | quote }}
 startupTaint: {{ .Values.startupTaint.key | quote }}
 {{- end }}
 podMetrics: {{ .Values.metrics.perPod }}
+issueAhead: {{ .Values.issueAhead }}
 reloadSignals: {{ .Values.reloadSignals }}
 volumeCondition: {{ .Values.volumeCondition }}
 {{- end }}
