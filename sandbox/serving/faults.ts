@@ -2,6 +2,7 @@
  * Faults on demand: what a network, an overloaded server or a restart can do to a client, for the requests that a test
  * chooses.
  */
+import type { StatusDetails } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { RequestInfo } from '../storage/request-info.ts';
 
@@ -32,6 +33,7 @@ export type Fault = {
       readonly message?: string;
       /** Sent as the `Retry-After` header and in the details. */
       readonly retryAfterSeconds?: number;
+      readonly causes?: StatusDetails['causes'];
     }
   /** The connection is closed without an answer; the request is not carried out. */
   | { readonly kind: 'drop' }

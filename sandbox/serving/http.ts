@@ -7,7 +7,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
-import { ApiError, badRequest, forbidden, internalError, messageOf, unauthorized } from '../base/errors.ts';
+import {
+  ApiError,
+  badRequest,
+  forbidden,
+  internalError,
+  messageOf,
+  type StatusDetails,
+  unauthorized,
+} from '../base/errors.ts';
 import { asJson, type Json } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
@@ -162,6 +170,15 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   return { bytes: Buffer.concat(chunks), mediaType: mediaType.trim().toLowerCase() };
 }
 
+function detailsOf({ retryAfterSeconds, causes }: Fault & { readonly kind: 'error' }): StatusDetails | undefined {
+  return retryAfterSeconds === undefined && causes === undefined
+    ? undefined
+    : {
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+        ...(causes === undefined ? {} : { causes }),
+      };
+}
+
 /** Lets the faults happen that come before the request is looked at. @returns true when there will be no answer */
 async function suffer(met: readonly Fault[], request: IncomingMessage, closing: AbortSignal): Promise<boolean> {
   for (const fault of met) {
@@ -174,7 +191,7 @@ async function suffer(met: readonly Fault[], request: IncomingMessage, closing: 
           fault.code,
           fault.reason ?? '',
           fault.message ?? 'a fault was ordered for this request',
-          fault.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: fault.retryAfterSeconds },
+          detailsOf(fault),
         );
       case 'drop':
         request.socket.destroy();
