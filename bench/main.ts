@@ -14,6 +14,9 @@ import { resultsPage, tableText } from './support/report.ts';
 /** In the order in which they run. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   publish: () => import('./publish.ts'),
+  burst: () => import('./burst.ts'),
+  refresh: () => import('./refresh.ts'),
+  first: () => import('./first.ts'),
 };
 
 const studies: Readonly<Record<string, { readonly file: string; readonly what: string }>> = {
@@ -36,6 +39,11 @@ if (study !== undefined) {
   process.exitCode = await runBenches();
 }
 
+/** What a bench has started and mounted goes with it, on the event `exit`. */
+function endInOrder(): void {
+  process.exit(1);
+}
+
 async function runBenches(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -52,6 +60,8 @@ async function runBenches(): Promise<number> {
     process.stderr.write(`${unknown.map((each) => `there is no benchmark ${each}\n`).join('')}${await help()}`);
     return values.help ? 0 : 1;
   }
+  process.once('SIGINT', endInOrder);
+  process.once('SIGTERM', endInOrder);
   const machine = describeMachine();
   progress(machineText(machine));
   progress('building the bundle');

@@ -72,7 +72,8 @@ export async function startAgent(options: AgentOptions): Promise<AgentUnderBench
     env: { PATH: process.env['PATH'], ...image.environment },
   });
   const kill = (): boolean => child.kill('SIGKILL');
-  process.once('exit', kill);
+  // Before the directory goes that it works in.
+  process.prependOnceListener('exit', kill);
   const ended = once(child, 'exit').finally(() => process.off('exit', kill));
   const address = await addressOf(child);
   const get = async (path: string): Promise<string> => (await fetch(`http://${address}${path}`)).text();
