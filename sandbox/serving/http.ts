@@ -12,6 +12,7 @@ import { asJson, type Json } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
 import type { Body } from '../storage/body.ts';
+import { asOf } from '../storage/past.ts';
 import { isTrue, type RequestInfo, requestInfo } from '../storage/request-info.ts';
 import { command, type Fault, type Faults } from './faults.ts';
 import { negotiate } from './negotiate.ts';
@@ -60,7 +61,7 @@ export async function handleRequest(
     const reply =
       url.pathname === faultsPath
         ? controlFaults(context.faults, actor, info, body)
-        : route(context.api, { info, user: actor, query: url.searchParams, body });
+        : route(seenBy(context.api, info, met), { info, user: actor, query: url.searchParams, body });
     if (met.some(({ kind }) => kind === 'loseReply')) {
       request.socket.destroy();
       return;
@@ -162,6 +163,13 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   return { bytes: Buffer.concat(chunks), mediaType: mediaType.trim().toLowerCase() };
 }
 
+/** What there is to read, for a replica that has fallen behind. */
+function seenBy(api: Api, { verb }: RequestInfo, met: readonly Fault[]): Api {
+  const behind = met.find((fault) => fault.kind === 'stale');
+  const isReading = verb === 'get' || verb === 'list';
+  return behind === undefined || !isReading ? api : { ...api, store: asOf(api.store, behind.revision) };
+}
+
 /** Lets the faults happen that come before the request is looked at. @returns true when there will be no answer */
 async function suffer(met: readonly Fault[], request: IncomingMessage, closing: AbortSignal): Promise<boolean> {
   for (const fault of met) {
@@ -183,6 +191,7 @@ async function suffer(met: readonly Fault[], request: IncomingMessage, closing: 
         return true;
       case 'loseReply':
       case 'dropWatchEvents':
+      case 'stale':
         break;
       default:
         fault satisfies never;

@@ -136,7 +136,7 @@ test('a volume that is mounted over another one is not taken for it at any step 
   skip: mountSkip,
 }, async (t) => {
   const { openSync } = fs;
-  for (let step = 1; step <= 14; step += 1) {
+  for (let step = 1; step <= 15; step += 1) {
     const { restart, own, victim, at, untouched } = await setUp(t);
     let opened = 0;
     const mock = t.mock.method(fs, 'openSync', (...values: Parameters<typeof openSync>) => {

@@ -391,6 +391,70 @@ test('a volume mounted twice, the second time by accident, is found and comes of
   assert.equal(mounted(), 0);
 });
 
+test('the table of all mounts is read neither to make a volume nor to remove it, however many mounts there are', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  const { readFileSync } = fs;
+  const tables: string[] = [];
+  const mock = t.mock.method(fs, 'readFileSync', (...values: Parameters<typeof readFileSync>) => {
+    if (/^\/proc\/.*mount/.test(String(values[0]))) {
+      tables.push(String(values[0]));
+    }
+    return readFileSync(...values);
+  });
+  await fill(await store.create(record));
+  await store.remove(targetPath);
+  mock.mock.restore();
+  assert.deepEqual(tables, []);
+  assert.equal(mounted(), 0);
+});
+
+test('a change of one volume asks about no other pod’s, until memory may become scarce', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, restart } = setUp(t, 'tmpfs');
+  const uids = Array.from({ length: 4 }, (_, index) => `pod-${index}`);
+  const records = uids.map((uid) => {
+    const record = makeRecord(makeTarget(root, 'mtls', uid));
+    return { ...record, pod: { ...record.pod, uid } };
+  });
+  const others = (asked: readonly string[]) => new Set(asked.filter((path) => /pod-[123]/.test(path))).size;
+  const { statfsSync } = fs;
+  let asked: string[] = [];
+  t.mock.method(fs, 'statfsSync', (path: string) => {
+    asked.push(path);
+    return statfsSync(path);
+  });
+  for (const [generation, memoryBytes, looksAtOthers] of [
+    [1, 512 * megabyte, 0],
+    // A quarter is for files, and much of it may be in use without having been seen.
+    [2, megabyte / 4, 3],
+  ] as const) {
+    const store = restart(root, memoryBytes);
+    const volumes: OpenVolume[] = [];
+    for (const record of records) {
+      volumes.push(await store.create(record));
+    }
+    asked = [];
+    const [volume] = volumes;
+    assert.ok(volume, 'there is a volume');
+    await fill(volume, generation).catch((error: unknown) => assert.match(String(error), /MiB/));
+    assert.equal(others(asked), looksAtOthers, `${memoryBytes} bytes`);
+  }
+});
+
+test('a volume that another mount hides is not taken for one that is gone', { skip: mountSkip }, async (t) => {
+  const { root, targetPath, record, store, mounted } = setUp(t, 'tmpfs');
+  await fill(await store.create(record));
+  const above = path.dirname(targetPath);
+  execFileSync('mount', ['-t', 'tmpfs', 'cover', above]);
+  await assert.rejects(store.remove(targetPath), { code: 'UnmountFailed' });
+  execFileSync('umount', [above]);
+  await store.remove(targetPath);
+  assert.equal(mounted(), 0, `mounts are left below ${root}`);
+});
+
 test('a mount that was made and never filled is used', { skip: mountSkip }, async (t) => {
   const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
   fs.mkdirSync(targetPath);

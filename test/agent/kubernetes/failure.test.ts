@@ -106,3 +106,16 @@ test('anchors that the cluster does not serve are not asked of the pod’s autho
   assert.doesNotMatch(event?.message ?? '', /Correct the source/);
   assert.match(describeForPod(missing)?.message ?? '', /Correct the source/);
 });
+
+test('of a message 1024 characters are kept', () => {
+  const kept = (length: number): string => {
+    const { message } = replyError(
+      call,
+      400,
+      JSON.stringify({ kind: 'Status', message: 'x'.repeat(length), code: 400 }),
+    );
+    return /x+(?: …)?/.exec(message)?.[0] ?? '';
+  };
+  assert.equal(kept(1024), 'x'.repeat(1024));
+  assert.equal(kept(1025), `${'x'.repeat(1024)} …`);
+});
