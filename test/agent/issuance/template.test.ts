@@ -111,6 +111,68 @@ test('a text that looks like a variable within a value is no variable', () => {
   assert.throws(() => namesFor(template, { ...identity, about }, 'td'), { code: 'Rejected' });
 });
 
+test('a value with dots stands in a URI, and in a DNS name only where no author of pods chooses it', () => {
+  const dotted = { ...identity, pod: { ...identity.pod, name: 'a.b', namespace: 'x' } };
+  const uris = [`spiffe://td/\${namespace}/\${podName}`];
+  assert.deepEqual(namesFor({ ...none, uris }, dotted, 'td').uris, ['spiffe://td/x/a.b']);
+  const dnsNames = [`\${namespace}.\${nodeName}`, `x.\${trustDomain}`];
+  assert.deepEqual(namesFor({ ...none, dnsNames }, dotted, 'mesh.example').dnsNames, [
+    'x.node-a.example',
+    'x.mesh.example',
+  ]);
+});
+
+test('the addresses of the pod are in a certificate only where the template names them', () => {
+  const withAddress = { ...identity, podIPs: ['10.0.0.7'] };
+  const addresses = (ipAddresses: readonly string[]) =>
+    namesFor({ ...none, ipAddresses }, withAddress, 'td').ipAddresses;
+  assert.deepEqual(addresses(['192.0.2.1']), ['192.0.2.1']);
+  assert.deepEqual(addresses(['192.0.2.1', `\${podIPs}`]), ['192.0.2.1', '10.0.0.7']);
+  assert.deepEqual(namesFor(none, withAddress, 'td'), { uris: [], dnsNames: [], ipAddresses: [], organizations: [] });
+});
+
+test('what cannot be filled in says which value it was, and what it should have been', () => {
+  const messageOf = (template: Partial<Template>, changes: Partial<PodIdentity> = {}): string => {
+    try {
+      namesFor({ ...none, ...template }, { ...identity, ...changes }, 'td');
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    return 'accepted';
+  };
+  const mend = "; the issuers in the agent's configuration say what it should be";
+  const pod = { ...identity.pod, name: 'a_.b', namespace: '-' };
+  assert.equal(
+    messageOf({ dnsNames: [`\${podName}.svc`] }, { pod }),
+    `the pod's podName cannot stand in a certificate: it is not one DNS label${mend}`,
+  );
+  assert.equal(
+    messageOf({ uris: [`spiffe://td/\${namespace}`] }, { pod }),
+    `the pod's namespace cannot stand in a certificate: it is not a plain name${mend}`,
+  );
+  assert.equal(
+    messageOf({ organizations: [`\${unknown}`] }),
+    `the template's variable \${unknown} does not exist${mend}`,
+  );
+  for (const [template, made, what] of [
+    [{ uris: ['x'] }, 'x', 'a URI, or no SPIFFE ID'],
+    [{ dnsNames: ['A'] }, 'A', 'a DNS name'],
+    [{ ipAddresses: ['1'] }, '1', 'an IP address'],
+    [{ commonName: 'x'.repeat(300) }, 'x'.repeat(256), 'a common name or organization'],
+  ] as const) {
+    assert.equal(messageOf(template), `the template makes ${JSON.stringify(made)}, which is not ${what}${mend}`);
+  }
+  const absent = "which the operator's rule puts into the certificate";
+  for (const [variable, words] of [
+    [`serviceAccount.annotations['role']`, 'service account has no annotation role'],
+    [`node.labels['zone']`, 'node has no label zone'],
+    [`pod.labels['app']`, 'pod has no label app'],
+  ] as const) {
+    const about = { pod: {}, node: {}, serviceAccount: {} };
+    assert.equal(messageOf({ organizations: [`\${${variable}}`] }, { about }), `the ${words}, ${absent}`);
+  }
+});
+
 describe('names that a pod asks for itself', () => {
   const asked = (names: Partial<RequestedNames>): RequestedNames => ({
     dnsNames: [],
