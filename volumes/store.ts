@@ -70,7 +70,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
-    budget.add(record.targetPath, record.pod.uid);
+    budget.add(record.targetPath, record.pod.uid, stateRoomBytes(record.declaration));
     return openVolume(record, {
       identity,
       worker,
