@@ -15,6 +15,8 @@ const root = join(import.meta.dirname, '../..');
 
 export interface AgentUnderBench {
   readonly pid: number;
+  /** When its process was started, by `performance.now`. */
+  readonly startedAt: number;
   /** From the start of the process until it said that it was ready, milliseconds. */
   readonly readyAfterMs: number;
   /** Its answer to a GET at its endpoint. */
@@ -72,7 +74,8 @@ export async function startAgent(options: AgentOptions): Promise<AgentUnderBench
     env: { PATH: process.env['PATH'], ...image.environment },
   });
   const kill = (): boolean => child.kill('SIGKILL');
-  process.once('exit', kill);
+  // Before the directory goes that it works in.
+  process.prependOnceListener('exit', kill);
   const ended = once(child, 'exit').finally(() => process.off('exit', kill));
   const address = await addressOf(child);
   const get = async (path: string): Promise<string> => (await fetch(`http://${address}${path}`)).text();
@@ -80,6 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<AgentUnderBench
   const { pid = 0 } = child;
   return {
     pid,
+    startedAt,
     readyAfterMs: performance.now() - startedAt,
     get,
     processorMs: () => processorMs(pid),

@@ -15,8 +15,8 @@ export interface PodOfBench {
 
 /** How the signer answers from now on. */
 export interface Signing {
-  /** Requests stay unanswered until they are released. */
-  readonly hold: boolean;
+  /** Requests for pods that have had a certificate stay unanswered until they are released. */
+  readonly holdsRenewals: boolean;
   /** Seconds from now to notAfter of what is issued. */
   readonly lifetimeSeconds: number;
   /** Seconds from now to beginRefreshAt. */
@@ -43,9 +43,9 @@ export interface ApiServerCalls {
   signing(signing: Signing): undefined;
   /** Names of the pods whose requests wait. */
   held(): readonly string[];
-  /** Answers the request that waits for the pod of this name. @returns when the answer was written to the watches */
+  /** Answers the request that waits for the pod of this name. @returns when the answer was about to be written to the watches */
   release(podName: string): number;
-  /** Puts bundles in place. @returns when the last was written to the watches */
+  /** Puts bundles in place. @returns when the first was about to be written to the watches */
   bundles(bundles: readonly BundleOfBench[]): number;
   counts(): Counts;
   /** Processor time of the stand-in until now, milliseconds. */

@@ -26,8 +26,8 @@ export interface BenchNodeOptions extends Omit<AgentOptions, 'places'> {
   readonly furnish?: (apiServer: ApiServer) => Promise<unknown>;
 }
 
-/** Label of the trust bundle that is there from the start. */
-const bundleName = 'example.com:mesh:one';
+/** Name of the trust bundle that is there from the start. */
+export const bundleName = 'example.com:mesh:one';
 
 export async function startBenchNode({ furnish, ...options }: BenchNodeOptions = {}): Promise<BenchNode> {
   const places = makePlaces();
@@ -93,4 +93,18 @@ export async function startPod(node: BenchNode, pod: PodOfBench, leadMs = 0): Pr
 export async function endPod(node: BenchNode, pod: PodOfBench): Promise<void> {
   await node.kubelet.unpublish(pod);
   await node.apiServer.call('remove', [pod.uid]);
+}
+
+/** Some pods at a time. */
+const atOnce = 8;
+
+/** Does something with each pod, a few at a time, as a kubelet that is not in a hurry. */
+export async function eachOf(pods: readonly PodOfBench[], work: (pod: PodOfBench) => Promise<unknown>): Promise<void> {
+  const left = pods.toReversed();
+  const worker = async (): Promise<void> => {
+    for (let pod = left.pop(); pod !== undefined; pod = left.pop()) {
+      await work(pod);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
 }

@@ -26,18 +26,21 @@ export function makePlaces(): Places {
   mkdirSync(pods, { recursive: true });
   mkdirSync(join(kubeletRoot, 'plugins'), { recursive: true });
   const volumeMode = mountShared(pods) ? 'tmpfs' : 'directory';
+  const remove = (): void => {
+    process.off('exit', remove);
+    for (const mountPoint of mountPointsBelow(directory).toReversed()) {
+      execFileSync('umount', ['-l', mountPoint]);
+    }
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', remove);
   return {
     directory,
     kubeletRoot,
     csiSocket: join(directory, 'csi.sock'),
     kubeconfig: join(directory, 'kubeconfig'),
     volumeMode,
-    remove() {
-      for (const mountPoint of mountPointsBelow(directory).toReversed()) {
-        execFileSync('umount', ['-l', mountPoint]);
-      }
-      rmSync(directory, { recursive: true, force: true });
-    },
+    remove,
   };
 }
 

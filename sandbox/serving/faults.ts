@@ -2,6 +2,8 @@
  * Faults on demand: what a network, an overloaded server or a restart can do to a client, for the requests that a test
  * chooses.
  */
+import { type KubernetesVersion, kubernetesVersions } from '../base/cluster-rules.ts';
+import type { StatusDetails } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { RequestInfo } from '../storage/request-info.ts';
 
@@ -32,6 +34,7 @@ export type Fault = {
       readonly message?: string;
       /** Sent as the `Retry-After` header and in the details. */
       readonly retryAfterSeconds?: number;
+      readonly causes?: StatusDetails['causes'];
     }
   /** The connection is closed without an answer; the request is not carried out. */
   | { readonly kind: 'drop' }
@@ -41,6 +44,8 @@ export type Fault = {
   | { readonly kind: 'hang' }
   /** Watches that match miss the next events. */
   | { readonly kind: 'dropWatchEvents' }
+  /** Lists and reads show the state of a revision, as from a replica behind a load balancer that has fallen behind. */
+  | { readonly kind: 'stale'; readonly revision: number }
 );
 
 /** What is switched on the server as a whole. */
@@ -57,6 +62,8 @@ export interface ServerSwitches {
   unserve(group: string, version: string, resource?: string | undefined): void;
   /** Serves it again. */
   serve(group: string, version: string, resource?: string | undefined): void;
+  /** Turns the server into one of another version, over the same data: it is upgraded, or goes back. */
+  setKubernetes(version: KubernetesVersion): void;
 }
 
 export interface Faults extends ServerSwitches {
@@ -127,7 +134,7 @@ export function command(faults: Faults, body: Json): void {
     faults.add(readFault(body));
     return;
   }
-  const { action, offsetMs, group, version, resource } = body;
+  const { action, offsetMs, group, version, resource, kubernetes } = body;
   const served = [String(group ?? ''), String(version ?? ''), optionalText(resource)] as const;
   switch (action) {
     case 'dropConnections':
@@ -143,6 +150,9 @@ export function command(faults: Faults, body: Json): void {
     case 'serve':
       faults[action](...served);
       break;
+    case 'setKubernetes':
+      faults.setKubernetes(readVersion(kubernetes));
+      break;
     default:
       throw new TypeError(`unknown action ${JSON.stringify(action)}`);
   }
@@ -152,12 +162,20 @@ function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+function readVersion(value: unknown): KubernetesVersion {
+  const version = kubernetesVersions.find((each) => each === value);
+  if (version === undefined) {
+    throw new TypeError(`"kubernetes" has to be one of ${kubernetesVersions.join(', ')}`);
+  }
+  return version;
+}
+
 function readFault(body: JsonObject): Fault {
   const common = {
     ...(isObject(body.match) ? { match: body.match as FaultMatch } : {}),
     ...(typeof body.count === 'number' ? { count: body.count } : {}),
   };
-  const { kind, code, reason, message, retryAfterSeconds, delayMs } = body;
+  const { kind, code, reason, message, retryAfterSeconds, delayMs, revision } = body;
   switch (kind) {
     case 'latency':
       return { ...common, kind, delayMs: Number(delayMs ?? 1000) };
@@ -170,6 +188,8 @@ function readFault(body: JsonObject): Fault {
         ...(typeof message === 'string' ? { message } : {}),
         ...(typeof retryAfterSeconds === 'number' ? { retryAfterSeconds } : {}),
       };
+    case 'stale':
+      return { ...common, kind, revision: Number(revision ?? 0) };
     case 'drop':
     case 'loseReply':
     case 'hang':

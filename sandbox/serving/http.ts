@@ -7,11 +7,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
-import { ApiError, badRequest, forbidden, internalError, messageOf, unauthorized } from '../base/errors.ts';
+import {
+  ApiError,
+  badRequest,
+  forbidden,
+  internalError,
+  messageOf,
+  type StatusDetails,
+  unauthorized,
+} from '../base/errors.ts';
 import { asJson, type Json } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
 import type { Body } from '../storage/body.ts';
+import { asOf } from '../storage/past.ts';
 import { isTrue, type RequestInfo, requestInfo } from '../storage/request-info.ts';
 import { command, type Fault, type Faults } from './faults.ts';
 import { negotiate } from './negotiate.ts';
@@ -60,7 +69,7 @@ export async function handleRequest(
     const reply =
       url.pathname === faultsPath
         ? controlFaults(context.faults, actor, info, body)
-        : route(context.api, { info, user: actor, query: url.searchParams, body });
+        : route(seenBy(context.api, info, met), { info, user: actor, query: url.searchParams, body });
     if (met.some(({ kind }) => kind === 'loseReply')) {
       request.socket.destroy();
       return;
@@ -162,6 +171,22 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   return { bytes: Buffer.concat(chunks), mediaType: mediaType.trim().toLowerCase() };
 }
 
+/** What there is to read, for a replica that has fallen behind. */
+function seenBy(api: Api, { verb }: RequestInfo, met: readonly Fault[]): Api {
+  const behind = met.find((fault) => fault.kind === 'stale');
+  const isReading = verb === 'get' || verb === 'list';
+  return behind === undefined || !isReading ? api : { ...api, store: asOf(api.store, behind.revision) };
+}
+
+function detailsOf({ retryAfterSeconds, causes }: Fault & { readonly kind: 'error' }): StatusDetails | undefined {
+  return retryAfterSeconds === undefined && causes === undefined
+    ? undefined
+    : {
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+        ...(causes === undefined ? {} : { causes }),
+      };
+}
+
 /** Lets the faults happen that come before the request is looked at. @returns true when there will be no answer */
 async function suffer(met: readonly Fault[], request: IncomingMessage, closing: AbortSignal): Promise<boolean> {
   for (const fault of met) {
@@ -174,7 +199,7 @@ async function suffer(met: readonly Fault[], request: IncomingMessage, closing: 
           fault.code,
           fault.reason ?? '',
           fault.message ?? 'a fault was ordered for this request',
-          fault.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: fault.retryAfterSeconds },
+          detailsOf(fault),
         );
       case 'drop':
         request.socket.destroy();
@@ -183,6 +208,7 @@ async function suffer(met: readonly Fault[], request: IncomingMessage, closing: 
         return true;
       case 'loseReply':
       case 'dropWatchEvents':
+      case 'stale':
         break;
       default:
         fault satisfies never;

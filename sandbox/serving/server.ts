@@ -80,7 +80,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const connections = trackConnections();
   const switchboard = createSwitchboard(kubernetes, store, connections);
   const now = (): number => clock() + switchboard.clockOffsetMs();
-  const api: Api = { store, rules, tokens, kubernetes, timeScale, now, served: switchboard.served };
+  const api: Api = {
+    ...{ store, rules, tokens, timeScale, now, served: switchboard.served },
+    get kubernetes() {
+      return switchboard.kubernetes();
+    },
+  };
   const faults = createFaults(switchboard.switches);
   const installCertManager = (): void => faults.serve(certManagerGroup, 'v1');
   if (!certManager) {
@@ -121,7 +126,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     url,
     port,
     caPem: credentials.caPem,
-    kubernetes,
+    get kubernetes() {
+      return switchboard.kubernetes();
+    },
     store,
     faults,
     installCertManager,
@@ -161,12 +168,14 @@ function createNamespace(store: Store, name: string, now: number): ApiObject {
 interface Switchboard {
   readonly switches: ServerSwitches;
   clockOffsetMs(): number;
+  kubernetes(): KubernetesVersion;
   served(): readonly ServedType[];
 }
 
-function createSwitchboard(kubernetes: KubernetesVersion, store: Store, connections: Connections): Switchboard {
+function createSwitchboard(first: KubernetesVersion, store: Store, connections: Connections): Switchboard {
   const unserved = new Set<string>();
   let offset = 0;
+  let kubernetes = first;
   const name = (group: string, version: string, resource = '*'): string => `${group}/${version}/${resource}`;
   return {
     switches: {
@@ -182,8 +191,12 @@ function createSwitchboard(kubernetes: KubernetesVersion, store: Store, connecti
       serve: (group, version, resource) => {
         unserved.delete(name(group, version, resource));
       },
+      setKubernetes: (version) => {
+        kubernetes = version;
+      },
     },
     clockOffsetMs: () => offset,
+    kubernetes: () => kubernetes,
     served: () =>
       resourceTypes.flatMap((type) => {
         const { group, resource } = type;

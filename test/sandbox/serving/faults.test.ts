@@ -3,6 +3,7 @@ import { Agent } from 'node:https';
 import { test } from 'node:test';
 import type { JsonObject } from '../../../sandbox/base/objects.ts';
 import { eventOf, until } from '../../support/bounded.ts';
+import { eachWithFields, withFields } from '../../support/fields.ts';
 import { call, watch } from './client.ts';
 import { startSandbox } from './sandbox-target.ts';
 
@@ -109,6 +110,42 @@ test('a version can be taken away and given back while the server runs', async (
   assert.equal((await call(target, `${path}/podcertificaterequests`)).status, 200);
 });
 
+test('a replica that has fallen behind shows what there was, and takes what is written', async (t) => {
+  const { server, target } = await startSandbox(t);
+  await call(target, accounts, create('old'));
+  const revision = server.store.revision();
+  await call(target, accounts, create('new'));
+  await call(target, `${accounts}/old`, { method: 'DELETE' });
+  const recover = server.faults.add({ kind: 'stale', revision, match: { resource: 'serviceaccounts' } });
+  const list = (await call(target, accounts)).body;
+  assert.deepEqual(namesIn(list), ['default', 'old']);
+  assert.equal(withFields<{ readonly resourceVersion: string }>(list.metadata).resourceVersion, String(revision));
+  assert.equal((await call(target, `${accounts}/new`)).status, 404);
+  assert.equal((await call(target, `${accounts}/old`)).status, 200);
+  assert.equal((await call(target, accounts, create('newer'))).status, 201);
+  recover();
+  assert.deepEqual(namesIn((await call(target, accounts)).body), ['default', 'new', 'newer']);
+});
+
+test('a server is upgraded and goes back over the same data', async (t) => {
+  const { server, target } = await startSandbox(t);
+  const served = async () => (await call(target, '/apis/certificates.k8s.io/v1/podcertificaterequests')).status;
+  await call(target, accounts, create('kept'));
+  server.faults.setKubernetes('1.37');
+  assert.equal(await served(), 200);
+  assert.equal((await call(target, '/version')).body['minor'], '37');
+  server.faults.setKubernetes('1.35');
+  assert.equal(await served(), 404);
+  assert.equal(server.kubernetes, '1.35');
+  assert.equal((await call(target, `${accounts}/kept`)).status, 200);
+});
+
+function namesIn(list: JsonObject): readonly unknown[] {
+  return eachWithFields<{ readonly metadata: { readonly name?: string } }>(list['items'], 'metadata').map(
+    ({ metadata }) => metadata.name,
+  );
+}
+
 test('administrators order faults over HTTP, and nobody else does', async (t) => {
   const { server, target } = await startSandbox(t);
   const faults = '/sandbox/faults';
@@ -122,6 +159,7 @@ test('administrators order faults over HTTP, and nobody else does', async (t) =>
     { kind: 'loseReply', match: { path: '/never' } },
     { kind: 'hang', match: { path: '/never' } },
     { kind: 'dropWatchEvents', match: { path: '/never' } },
+    { kind: 'stale', revision: 7, match: { path: '/never' } },
   ];
   for (const fault of all) {
     assert.equal(await order(fault), 200);
@@ -129,6 +167,8 @@ test('administrators order faults over HTTP, and nobody else does', async (t) =>
   assert.deepEqual((await call(target, faults)).body.faults, all);
   assert.equal(await order({ kind: 'earthquake' }), 400);
   assert.equal(await order({ action: 'explode' }), 400);
+  assert.equal(await order({ action: 'setKubernetes', kubernetes: '0.1' }), 400);
+  assert.equal(await order({ action: 'setKubernetes', kubernetes: '1.37' }), 200);
   assert.equal(await order([]), 400);
   assert.equal(await order({ action: 'setClockOffset', offsetMs: 5000 }), 200);
   assert.ok(server.now() >= Date.now() + 4000, `the server's clock says ${server.now()}`);
