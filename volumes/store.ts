@@ -53,6 +53,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const budget = createBudget(sharesOf(options.memoryBytes ?? process.constrainedMemory()));
   const room = createRoom(budget, onProblem);
   let saidSwappable = false;
+  let saidHandicap = false;
   /** One mark for all open handles on a volume; its kernel's numbers may be given to the next volume at the same path. */
   const marks = new Map<string, { removed: boolean }>();
 
@@ -69,7 +70,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
-    budget.add(record.targetPath, record.pod.uid);
+    budget.add(record.targetPath, record.pod.uid, stateRoomBytes(record.declaration));
     return openVolume(record, {
       identity,
       worker,
@@ -120,6 +121,10 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
       }
       if (mounts !== undefined) {
         const size = firstSizeBytes(record.declaration);
+        if (mounts.handicap !== undefined && !saidHandicap) {
+          saidHandicap = true;
+          onProblem(record.targetPath, mounts.handicap);
+        }
         const memory = await mounts.mount(record.targetPath, size, record.seLinuxContext);
         if (memory === 'swappable' && !saidSwappable) {
           saidSwappable = true;

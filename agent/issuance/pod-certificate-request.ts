@@ -48,7 +48,7 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
     signal: AbortSignal,
   ): Promise<void> {
     const { priority, expiresAt, alsoFor, identity } = order;
-    const call = { priority, expiresAt, alsoFor, owner: identity.pod.uid, signal };
+    const call = { priority, expiresAt, ...(alsoFor && { alsoFor }), owner: identity.pod.uid, signal };
     const body = await requestBody(order, key, served);
     try {
       await api.create(served, body, call);

@@ -1,11 +1,12 @@
 /**
  * The files that images are made of, laid out as `docker build` and `buildah build` copy them: `system-<architecture>/` with
- * Node.js and what the system must give, and a directory for each image with its programs.
+ * Node.js and what the system must give, a directory for each image with its programs, and one for each processor with what the agent
+ * mounts by.
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Architecture, architectures, type Image, images } from './images.ts';
-import { placeNode } from './node-program.ts';
+import { placeKoffi, placeNode } from './node-program.ts';
 import { run } from './programs.ts';
 import { fetchPackage, filesOf, lockedPackages, type SystemPackage } from './system-packages.ts';
 
@@ -41,6 +42,11 @@ export function layOut(directory: string, bundle: string, cache: string): void {
   }
   for (const image of images) {
     layOutPrograms(join(directory, image.target), image, bundle);
+  }
+  for (const image of images.filter(({ mounts }) => mounts)) {
+    for (const architecture of architectures) {
+      layOutKoffi(join(directory, `${image.target}-${architecture}`), image, architecture, cache);
+    }
   }
 }
 
@@ -92,6 +98,13 @@ function layOutPrograms(root: string, image: Image, bundle: string): void {
   cpSync(join(bundle, 'THIRD-PARTY-LICENSES.txt'), join(root, programs, 'THIRD-PARTY-LICENSES.txt'));
   mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
   symlinkSync(`/${programs}/${image.programs[0]}`, join(root, 'usr/local/bin', image.name));
+}
+
+/** The package brings no text of its licence. */
+function layOutKoffi(root: string, image: Image, architecture: Architecture, cache: string): void {
+  const directory = `usr/local/lib/${image.name}`;
+  placeKoffi(join(root, directory), architecture, cache);
+  place(root, `${directory}/koffi-license.txt`, readFileSync(join(import.meta.dirname, 'koffi-license.txt')), 0o644);
 }
 
 function place(root: string, name: string, content: Buffer, mode: number): void {

@@ -17,6 +17,8 @@ export interface Image {
   readonly target: string;
   /** Which of the bundle's files it holds. The first is what the command runs. */
   readonly programs: readonly [string, ...string[]];
+  /** Whether it mounts, for which it holds koffi, another one for each processor. */
+  readonly mounts: boolean;
   /** Where the chart's values name it: the path of a mapping with `repository` and `digest`. */
   readonly chartValue: readonly string[];
 }
@@ -27,12 +29,14 @@ export const images: readonly Image[] = [
     name: 'pod-certificate-trial-signer',
     target: 'signer',
     programs: ['signer.mjs'],
+    mounts: false,
     chartValue: ['trialSigner', 'image'],
   },
   {
     name: 'pod-certificate-agent',
     target: 'agent',
     programs: ['agent.mjs', 'probe.mjs', 'handshake.mjs'],
+    mounts: true,
     chartValue: ['image'],
   },
 ];

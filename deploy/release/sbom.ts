@@ -1,5 +1,5 @@
 /**
- * What is in a release, as an SPDX document: the packages that the bundle holds code of, and for the images Node.js and Debian's
+ * What is in a release, as an SPDX document: the packages that the bundle holds code of, and for the images Node.js, koffi and Debian's
  * packages. Packages that only tests or the build need are not in it.
  *
  * https://spdx.github.io/spdx-spec/v2.3/
@@ -8,7 +8,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import lock from '../../package-lock.json' with { type: 'json' };
 import { type Architecture, architectures } from './images.ts';
-import { nodePackage } from './node-program.ts';
+import { koffiPackage, nodePackage } from './node-program.ts';
+import type { NpmPackage } from './npm-packages.ts';
 import { lockedPackages, suite } from './system-packages.ts';
 import type { Version } from './version.ts';
 
@@ -85,6 +86,11 @@ function npmEntry(directory: string): Entry {
 /** What an image holds beside the bundle. */
 function imageEntries(architecture: Architecture): readonly Entry[] {
   const node = nodePackage(architecture);
+  const cpe = {
+    referenceCategory: 'SECURITY',
+    referenceType: 'cpe23Type',
+    referenceLocator: `cpe:2.3:a:nodejs:node.js:${node.version}:*:*:*:*:*:*:*`,
+  };
   const debian = lockedPackages(architecture).map((entry) => ({
     SPDXID: idOf('deb', entry.name, `${entry.version}-${architecture}`),
     name: entry.name,
@@ -97,24 +103,20 @@ function imageEntries(architecture: Architecture): readonly Entry[] {
       ),
     ],
   }));
-  return [
-    {
-      SPDXID: idOf('npm', node.name, node.version),
-      name: node.name,
-      versionInfo: node.version,
-      licenseDeclared: 'MIT',
-      checksums: [sha512Of(node.integrity)],
-      externalRefs: [
-        purl(`pkg:npm/${node.name}@${node.version}`),
-        {
-          referenceCategory: 'SECURITY',
-          referenceType: 'cpe23Type',
-          referenceLocator: `cpe:2.3:a:nodejs:node.js:${node.version}:*:*:*:*:*:*:*`,
-        },
-      ],
-    },
-    ...debian,
-  ];
+  return [prebuiltEntry(node, [cpe]), prebuiltEntry(koffiPackage(architecture), []), ...debian];
+}
+
+/** A package of npm's that is for one processor, and of which no code is in the bundle. */
+function prebuiltEntry(entry: NpmPackage, references: Entry['externalRefs']): Entry {
+  const { name: module, version, license, integrity } = entry;
+  return {
+    SPDXID: idOf('npm', module, version),
+    name: module,
+    versionInfo: version,
+    licenseDeclared: license,
+    checksums: [sha512Of(integrity)],
+    externalRefs: [purl(`pkg:npm/${module.replace('@', '%40')}@${version}`), ...references],
+  };
 }
 
 /** SPDX allows letters, digits, dots and hyphens. */

@@ -28,8 +28,11 @@ const sources = [{ podCertificate: { signerName, keyType: 'ECDSAP384', credentia
 describe('the bundle', () => {
   const directory = makeDirectory({ after });
   const output = join(directory, 'dist');
+  /** What a program says at its end: each module of Node.js itself that it has loaded. */
+  const tell = "process.once('exit', () => process.stderr.write(process.moduleLoadList.join('\\n')))";
+  const telling = ['--import', `data:text/javascript,${encodeURIComponent(tell)}`];
   const run = (args: readonly string[]) =>
-    spawn(process.execPath, [join(output, 'agent.mjs'), ...args], {
+    spawn(process.execPath, [...telling, join(output, 'agent.mjs'), ...args], {
       // Nothing of the clone is in reach: neither its packages nor its package.json.
       cwd: directory,
       env: {},
@@ -37,9 +40,12 @@ describe('the bundle', () => {
     });
 
   /** As the kubelet asks. @returns the exit code */
-  const probe = (what: string, socket: string): number | null =>
-    spawnSync(process.execPath, [join(output, 'probe.mjs'), what, `--socket=${socket}`], { cwd: directory, env: {} })
-      .status;
+  const probe = (what: string, socket: string): number | null => {
+    const words = [...telling, join(output, 'probe.mjs'), what, `--socket=${socket}`];
+    const { status, stderr } = spawnSync(process.execPath, words, { cwd: directory, env: {}, encoding: 'utf8' });
+    assertLoadsNoUndici(stderr);
+    return status;
+  };
 
   before(() => bundleAgent(output));
 
@@ -74,6 +80,7 @@ describe('the bundle', () => {
     const ended = once(child, 'exit');
     t.after(() => child.kill('SIGKILL'));
     const log = text(child.stdout);
+    const loaded = text(child.stderr);
     await cluster.admin.createPod({ name: 'web', volumes: [{ name: 'mtls', sources }] });
     const pod = await cluster.admin.podRunning('default', 'web');
     const volume = join(cluster.kubeletRoot, 'pods', pod.metadata.uid ?? '', 'volumes/kubernetes.io~csi/mtls/mount');
@@ -93,6 +100,7 @@ describe('the bundle', () => {
     assert.deepEqual(await withinBound(ended, 'the agent to end'), [0, null]);
     assert.equal(probe('live', `${cluster.csiSocket}.probe`), 1);
     assert.match(await withinBound(log, 'the end of the log'), /"message":"the agent stops/);
+    assertLoadsNoUndici(await withinBound(loaded, 'what the agent has loaded'));
   });
 
   test('comes with the licences of what is in it', () => {
@@ -116,6 +124,12 @@ describe('the bundle', () => {
     assert.doesNotMatch(licenses, /^(typescript|esbuild|fast-check) /m);
   });
 });
+
+/** An import statement of `node:http` loads it: 10 MiB and a tenth of a second, of the agent and of each of the kubelet's probes. */
+function assertLoadsNoUndici(modules: string): void {
+  assert.match(modules, /^NativeModule http$/m);
+  assert.doesNotMatch(modules, /undici/);
+}
 
 async function statusOf(port: number, path: string): Promise<number | undefined> {
   const call = get({ host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false });

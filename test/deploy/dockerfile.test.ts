@@ -42,7 +42,11 @@ describe('the Dockerfile', () => {
     for (const word of ['RUN', 'ADD', 'SHELL', 'ONBUILD']) {
       assert.deepEqual(all(word), [], word);
     }
-    assert.deepEqual(all('COPY'), [`system-${'$'}{TARGETARCH}/ /`, ...images.map(({ target }) => `${target}/ /`)]);
+    const ofProcessor = (name: string) => `${name}-${'$'}{TARGETARCH}/ /`;
+    assert.deepEqual(all('COPY'), [
+      ofProcessor('system'),
+      ...images.flatMap(({ target, mounts }) => [`${target}/ /`, ...(mounts ? [ofProcessor(target)] : [])]),
+    ]);
   });
 
   test('starts the bundle without a shell, as root, with room for file operations', () => {

@@ -183,6 +183,10 @@ describe('a release', { skip: withoutHelm }, () => {
         'there is no mount',
       );
       assert.ok(
+        entries.some((line) => / usr\/local\/lib\/pod-certificate-agent\/koffi\.node$/.test(line)),
+        'there is no koffi',
+      );
+      assert.ok(
         entries.some((line) => / usr\/local\/bin\/node$/.test(line)),
         'there is no node',
       );

@@ -30,6 +30,25 @@ const changes = [
   ...(['unlinkSync', 'rmSync', 'rmdirSync'] as const),
 ];
 
+/** What koffi's library gives. */
+interface Foreign {
+  readonly load: (file: null) => ForeignLibrary;
+}
+
+interface ForeignLibrary {
+  func(declaration: string): { async(...values: unknown[]): void };
+}
+
+/** The system calls of a process that may be dead: then they are not made, and do not return. */
+function mortalLibrary(library: ForeignLibrary, diesNow: () => boolean): ForeignLibrary {
+  return {
+    func(declaration) {
+      const call = library.func(declaration);
+      return { async: (...values) => (diesNow() ? undefined : call.async(...values)) };
+    },
+  };
+}
+
 export function makeMortal(t: TestContext): Death {
   let left = Number.POSITIVE_INFINITY;
   let dead = false;
@@ -71,6 +90,14 @@ export function makeMortal(t: TestContext): Death {
   const run = (...values: Parameters<typeof execFile>) => (diesNow() ? undefined : execFile(...values));
   Object.assign(childProcess, { execFile: run });
   syncBuiltinESMExports();
+  const { dlopen } = process;
+  process.dlopen = (library: { exports: Partial<Foreign> }, ...values) => {
+    dlopen(library, ...values);
+    const { load } = library.exports;
+    if (load !== undefined) {
+      library.exports = { ...library.exports, load: (file) => mortalLibrary(load(file), diesNow) };
+    }
+  };
   const live = (): void => {
     left = Number.POSITIVE_INFINITY;
     dead = false;
@@ -79,6 +106,7 @@ export function makeMortal(t: TestContext): Death {
     Object.assign(fs, originals, { openSync: open, writeSync: write });
     Object.assign(childProcess, { execFile });
     syncBuiltinESMExports();
+    process.dlopen = dlopen;
   });
   return {
     comeBefore(call) {

@@ -410,6 +410,40 @@ test('the table of all mounts is read neither to make a volume nor to remove it,
   assert.equal(mounted(), 0);
 });
 
+test('a change of one volume asks about no other pod’s, until memory may become scarce', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, restart } = setUp(t, 'tmpfs');
+  const uids = Array.from({ length: 4 }, (_, index) => `pod-${index}`);
+  const records = uids.map((uid) => {
+    const record = makeRecord(makeTarget(root, 'mtls', uid));
+    return { ...record, pod: { ...record.pod, uid } };
+  });
+  const others = (asked: readonly string[]) => new Set(asked.filter((path) => /pod-[123]/.test(path))).size;
+  const { statfsSync } = fs;
+  let asked: string[] = [];
+  t.mock.method(fs, 'statfsSync', (path: string) => {
+    asked.push(path);
+    return statfsSync(path);
+  });
+  for (const [generation, memoryBytes, looksAtOthers] of [
+    [1, 512 * megabyte, 0],
+    // A quarter is for files, and much of it may be in use without having been seen.
+    [2, megabyte / 4, 3],
+  ] as const) {
+    const store = restart(root, memoryBytes);
+    const volumes: OpenVolume[] = [];
+    for (const record of records) {
+      volumes.push(await store.create(record));
+    }
+    asked = [];
+    const [volume] = volumes;
+    assert.ok(volume, 'there is a volume');
+    await fill(volume, generation).catch((error: unknown) => assert.match(String(error), /MiB/));
+    assert.equal(others(asked), looksAtOthers, `${memoryBytes} bytes`);
+  }
+});
+
 test('a volume that another mount hides is not taken for one that is gone', { skip: mountSkip }, async (t) => {
   const { root, targetPath, record, store, mounted } = setUp(t, 'tmpfs');
   await fill(await store.create(record));

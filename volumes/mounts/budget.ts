@@ -1,8 +1,9 @@
 /**
  * Keeps the files of all volumes within what the node can give, and those of each pod within its share.
  *
- * What counts is what is used, as the kernel says at the moment, and what has been set aside for a write that is under way: a new set of
- * files lies beside the old one, which stays until the next change.
+ * What counts is what is used, as the kernel says, and what has been set aside for a write that is under way: a new set of
+ * files lies beside the old one, which stays until the next change. Of the volumes of other pods it counts what was seen after their last
+ * change of files, as long as that leaves no doubt: asking about all of them at each change would cost the more the more there are.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -10,8 +11,11 @@ import { VolumeError } from '../base/errors.ts';
 import { maxEntryBytes, maxMemoryBytes, maxPodParts, maxProcessBytes } from './limits.ts';
 
 export interface Budget {
-  /** From now on the volume counts. */
-  add(targetPath: string, podUID: string): void;
+  /**
+   * From now on the volume counts.
+   * @param unaskedBytes what may be written into it without a reservation, at most
+   */
+  add(targetPath: string, podUID: string, unaskedBytes: number): void;
   forget(targetPath: string): void;
   /**
    * Sets so many bytes aside, beyond what the volume uses now.
@@ -41,12 +45,53 @@ export function sharesOf(limit: number): Shares {
   return { node, pod: Math.floor(node / maxPodParts) };
 }
 
+/** A volume that counts. */
+interface Counted {
+  readonly podUID: string;
+  readonly unaskedBytes: number;
+  /** Bytes that it uses once its write is done; 0 while nothing is written. */
+  reserved: number;
+  /** Bytes that it was seen to use last. */
+  used: number;
+}
+
 export function createBudget({ node, pod }: Shares): Budget {
-  const volumes = new Map<string, { readonly podUID: string; reserved: number }>();
+  const volumes = new Map<string, Counted>();
+
+  /** What the volumes take that are accepted, those of one pod or all. */
+  const taken = (accept: (volume: Counted) => boolean): number => {
+    let sum = 0;
+    for (const volume of volumes.values()) {
+      sum += accept(volume) ? Math.max(volume.used, volume.reserved) : 0;
+    }
+    return sum;
+  };
+
+  const measure = (accept: (volume: Counted) => boolean): void => {
+    for (const [path, volume] of volumes) {
+      if (accept(volume)) {
+        volume.used = usedBytes(path);
+      }
+    }
+  };
+
+  /** All volumes are looked at only where what they were seen to use last leaves it open whether there is room. */
+  const takenOfNode = (bytes: number): number => {
+    const all = (): boolean => true;
+    let unseen = 0;
+    for (const { unaskedBytes } of volumes.values()) {
+      unseen += unaskedBytes;
+    }
+    if (taken(all) + unseen + bytes > node) {
+      measure(all);
+    }
+    return taken(all);
+  };
 
   return {
-    add(targetPath, podUID) {
-      volumes.set(targetPath, { podUID, reserved: volumes.get(targetPath)?.reserved ?? 0 });
+    add(targetPath, podUID, unaskedBytes) {
+      const { reserved = 0, used = usedBytes(targetPath) } = volumes.get(targetPath) ?? {};
+      volumes.set(targetPath, { podUID, unaskedBytes, reserved, used });
     },
     forget(targetPath) {
       volumes.delete(targetPath);
@@ -56,13 +101,10 @@ export function createBudget({ node, pod }: Shares): Budget {
       if (volume === undefined) {
         throw new VolumeError('Gone', `the volume at ${targetPath} is not there any more`);
       }
-      let ofNode = bytes;
-      let ofPod = bytes;
-      for (const [path, { podUID, reserved }] of volumes) {
-        const taken = Math.max(usedBytes(path), reserved);
-        ofNode += taken;
-        ofPod += podUID === volume.podUID ? taken : 0;
-      }
+      const isOfPod = ({ podUID }: Counted): boolean => podUID === volume.podUID;
+      measure(isOfPod);
+      const ofPod = taken(isOfPod) + bytes;
+      const ofNode = takenOfNode(bytes) + bytes;
       if (ofPod > pod) {
         const have = `the files of the pod's volumes would take ${mebibytes(ofPod)} of memory while they are exchanged`;
         const mend = 'its author has to project fewer or smaller trust bundles';
@@ -73,13 +115,14 @@ export function createBudget({ node, pod }: Shares): Budget {
         const limit = `more than the ${mebibytes(node)} that the agent's memory limit leaves for them`;
         throw new VolumeError('NoSpace', `${have}, ${limit}: the cluster operator has to raise it`);
       }
-      volume.reserved = usedBytes(targetPath) + bytes;
+      volume.reserved = volume.used + bytes;
       const { blocks, bfree, bsize } = fs.statfsSync(targetPath);
       const sizeBytes = (blocks - bfree) * bsize + bytes;
       return {
         sizeBytes,
         release() {
           volume.reserved = 0;
+          volume.used = usedBytes(targetPath);
         },
       };
     },

@@ -1,20 +1,20 @@
 /**
- * Mounts and unmounts the tmpfs of a volume, with the system's own `mount` and `umount`.
+ * Mounts and unmounts the tmpfs of a volume.
  *
  * https://www.kernel.org/doc/html/latest/filesystems/tmpfs.html
  */
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VolumeError } from '../base/errors.ts';
-import { contextOption } from '../base/selinux.ts';
+import { messageOf, VolumeError } from '../base/errors.ts';
 import { holdVolumeFor, type Identity, lstat } from '../files/hold.ts';
 import { removeContents } from '../files/remove.ts';
+import { withSystemCalls } from './mount-calls.ts';
+import type { MountMeans } from './mount-means.ts';
 import { lookAtMountPoint } from './mount-point.ts';
+import { type MountPrograms, systemPrograms, withPrograms } from './mount-programs.ts';
 import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
 const tmpfsMagic = 0x0102_1994;
-const commandTimeoutMs = 30_000;
 const busyRetries = 3;
 const busyPauseMs = 100;
 /** More mounts than this on one path are no accident, and unmounting them is no cure. */
@@ -23,6 +23,8 @@ const maxLayers = 32;
 const slackBytes = 256 * 1024;
 
 export interface Mounts {
+  /** Why mounting takes longer than it need, where it does. */
+  readonly handicap?: string;
   /** True when something is mounted at this path. */
   isMounted(target: string): boolean;
   /** The mounts at this path, the visible one last. */
@@ -48,14 +50,12 @@ export interface Mounts {
   unmountAll(target: string): Promise<void>;
 }
 
-/** The programs that mount and unmount, by name or absolute path. */
-export interface MountPrograms {
-  readonly mount: string;
-  readonly umount: string;
-}
-
-/** @param source the name that the mounts carry in the mount table: the driver's. */
-export function createMounts(source: string, programs: MountPrograms = { mount: 'mount', umount: 'umount' }): Mounts {
+/**
+ * @param source the name that the mounts carry in the mount table: the driver's.
+ * @param programs what mounts and unmounts; absent: system calls, and the system's programs only where there is nothing to make them with
+ */
+export function createMounts(source: string, programs?: MountPrograms): Mounts {
+  const { means, handicap } = programs === undefined ? usualMeans() : { means: withPrograms(programs) };
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
   const isMounted = (target: string): boolean => {
@@ -64,10 +64,9 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
   };
 
   async function mount(target: string, sizeBytes: number, context?: string): Promise<'noswap' | 'swappable'> {
-    const options = `size=${kibibytes(sizeBytes)},mode=0700,nosuid,nodev,noexec${contextOption(context)}`;
-    const attempt = (extra: string) => run(programs.mount, ['-t', 'tmpfs', '-o', `${options}${extra}`, source, target]);
-    const first = await attempt(',noswap');
-    const last = first.ok ? first : await attempt('');
+    const options = `size=${kibibytes(sizeBytes)},mode=0700`;
+    const first = await means.mount(source, target, `${options},noswap`, context);
+    const last = first.ok ? first : await means.mount(source, target, options, context);
     if (!last.ok) {
       throw new VolumeError('MountFailed', `mounting a tmpfs at ${target}: ${last.message}`);
     }
@@ -83,9 +82,10 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
       if (blocks * bsize >= sizeBytes) {
         return;
       }
-      const options = `remount,size=${kibibytes(sizeBytes + slackBytes)},nosuid,nodev,noexec`;
-      // Not canonical: the path of the directory that is held is what leads to it, and not the name that it had.
-      const result = await run(programs.mount, ['--no-canonicalize', '-o', options, held]);
+      const options = `size=${kibibytes(sizeBytes + slackBytes)}`;
+      // Kernels that know `noswap` want to be told of it again.
+      const first = await means.change(held, `${options},noswap`);
+      const result = first.ok ? first : await means.change(held, options);
       if (!result.ok) {
         throw new VolumeError('MountFailed', `making the tmpfs at ${target} larger: ${result.message}`);
       }
@@ -97,10 +97,10 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
     if (!isMounted(target)) {
       return;
     }
-    let result = await run(programs.umount, [target]);
+    let result = await means.unmount(target);
     for (let attempt = 1; !result.ok && attempt < busyRetries && isMounted(target); attempt += 1) {
       await delay(busyPauseMs);
-      result = await run(programs.umount, [target]);
+      result = await means.unmount(target);
     }
     if (result.ok || !isMounted(target)) {
       return;
@@ -122,7 +122,7 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
     if (isWhole && root?.isDirectory()) {
       removeContents(target, root.dev);
     }
-    const result = await run(programs.umount, ['-l', target]);
+    const result = await means.detach(target);
     if (!result.ok && isMounted(target)) {
       throw new VolumeError('UnmountFailed', `unmounting ${target}: ${reason}; detaching it: ${result.message}`);
     }
@@ -139,7 +139,18 @@ export function createMounts(source: string, programs: MountPrograms = { mount: 
 
   const isElsewhere = (entry: MountEntry) => isMountedElsewhere(readMountTable(), entry);
   const own = () => readMountTable().filter(isOwn);
-  return { isMounted, at, own, isOwn, isElsewhere, mount, grow, unmount, unmountAll };
+  return {
+    ...(handicap === undefined ? {} : { handicap }),
+    isMounted,
+    at,
+    own,
+    isOwn,
+    isElsewhere,
+    mount,
+    grow,
+    unmount,
+    unmountAll,
+  };
 }
 
 /** As mount(8) takes sizes. */
@@ -147,15 +158,11 @@ function kibibytes(bytes: number): string {
   return `${Math.ceil(bytes / 1024)}k`;
 }
 
-type Result = { readonly ok: true } | { readonly ok: false; readonly message: string };
-
-/** Runs a program without a shell, in the C locale. */
-function run(program: string, values: readonly string[]): Promise<Result> {
-  const options = { timeout: commandTimeoutMs, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } };
-  return new Promise((resolve) => {
-    execFile(program, values, options, (error, _stdout, stderr) => {
-      const message = stderr.trim().split('\n', 1)[0];
-      resolve(error === null ? { ok: true } : { ok: false, message: message || error.message });
-    });
-  });
+function usualMeans(): { readonly means: MountMeans; readonly handicap?: string } {
+  try {
+    return { means: withSystemCalls() };
+  } catch (error) {
+    const handicap = `what calls mount(2) cannot be loaded, so that a program is started for every mount: ${messageOf(error)}`;
+    return { means: withPrograms(systemPrograms), handicap };
+  }
 }

@@ -204,4 +204,15 @@ it('certificates of one name with keys that take long cost no more work than the
   const tooMany = await others(most + 1);
   assert.ok(tooMany.length < mostSignatureChecks, 'they are fewer than the signatures of any kind');
   assert.throws(() => ascend(below, tooMany, now), TooManySignatures);
+  const short = await makeHolder('CN=low');
+  const withOneMore = [parseCertificate(await certify(short, high)), ...(await others(most))];
+  assert.throws(() => ascend(below, withOneMore, now), TooManySignatures);
+});
+
+it('24 signatures are checked for one chain, and not one more', async () => {
+  const below = parseCertificate(await certify(holders.leaf, holders.low, { ca: false }));
+  const others = await Promise.all(Array.from({ length: 25 }, () => certify(holders.low, holders.high)));
+  const candidates = others.map(parseCertificate);
+  assert.equal(ascend(below, candidates.slice(1), now).certificates.length, 25);
+  assert.throws(() => ascend(below, candidates, now), TooManySignatures);
 });

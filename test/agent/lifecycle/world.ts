@@ -10,9 +10,11 @@ import type { CallOptions, Rank } from '../../../agent/base/call.ts';
 import { AgentError } from '../../../agent/base/errors.ts';
 import { signsFor } from '../../../agent/keys/belonging.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
+import { createAhead } from '../../../agent/lifecycle/ahead.ts';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
 import type {
   Anchors,
+  BoundPods,
   CertificateOrder,
   Issuer,
   KeyMaker,
@@ -62,13 +64,20 @@ export interface World {
   readonly asking: Set<() => void>;
   /** Who waits for the pod's addresses. */
   readonly awaitingAddresses: Set<() => void>;
+  /** Tells of pods that are bound to the node; undefined while nobody listens. */
+  boundPods: Parameters<BoundPods['follow']>[0] | undefined;
+  /** Binds the pod of these calls, which are those that are foreseen. */
+  bind(requests: readonly PublishRequest[], hostNetwork?: boolean): void;
+  /** Whether requests may be made ahead of publish calls. */
+  beginsAhead: boolean;
   /** Requests that were given up. */
   readonly abandoned: string[];
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
   restart(): Promise<void>;
-  request(volumeName: string, sources: readonly Source[]): PublishRequest;
+  /** @param uid default `podUID` */
+  request(volumeName: string, sources: readonly Source[], uid?: string): PublishRequest;
   publish(request: PublishRequest, timeoutMs?: number): Promise<PublishOutcome>;
   /** Resolves when nothing has been written for a while of turns, and nothing is being written: what was told of is in the files. */
   written(): Promise<void>;
@@ -85,8 +94,10 @@ export interface World {
 }
 
 export interface WorldOptions {
-  /** What the API server does with a request; throws to refuse. */
-  readonly onSubmit?: (order: CertificateOrder) => void;
+  /** What the API server does with a request, waited for; throws to refuse. */
+  readonly onSubmit?: (order: CertificateOrder) => unknown;
+  /** True: issuance begins when a pod is bound. */
+  readonly ahead?: boolean;
   /** What has to come before a request. */
   readonly prepare?: NonNullable<Issuer['prepare']>;
   /** Where tokens go that the kubelet hands over. */
@@ -118,6 +129,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
   const mode = options.mountedBelow === undefined ? 'directory' : 'tmpfs';
   const clock = options.clock ?? createManualClock(worldBegins);
   const listeners = new Map<(anchors: Anchors) => void, number>();
+  const foreseen = new Map<string, PublishRequest>();
   let writing = 0;
   const world: World = {
     clock,
@@ -141,10 +153,23 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
       world.manager = createManager();
       await world.manager.recover();
     },
-    request(volumeName, sources) {
-      const targetPath = join(kubeletRoot, `pods/${podUID}/volumes/kubernetes.io~csi/${volumeName}/mount`);
+    boundPods: undefined,
+    bind(requests, hostNetwork = false) {
+      const [first] = requests;
+      if (first === undefined || world.boundPods === undefined) {
+        throw new Error('nobody listens');
+      }
+      const volumes = requests.map((request) => {
+        foreseen.set(`${request.pod.uid}/${request.volumeName}`, request);
+        return [request.volumeName, { readOnly: true, attributes: {} }] as const;
+      });
+      world.boundPods.bound({ pod: first.pod, hostNetwork, volumes: new Map(volumes) });
+    },
+    beginsAhead: true,
+    request(volumeName, sources, uid = podUID) {
+      const targetPath = join(kubeletRoot, `pods/${uid}/volumes/kubernetes.io~csi/${volumeName}/mount`);
       mkdirSync(dirname(targetPath), { recursive: true });
-      const pod = { namespace: 'shop', name: 'web', uid: podUID, serviceAccountName: 'web' };
+      const pod = { namespace: 'shop', name: 'web', uid, serviceAccountName: 'web' };
       return { volumeId: `csi-${volumeName}`, targetPath, volumeName, pod, declaration: { sources } };
     },
     publish: (request, timeoutMs = 110_000) =>
@@ -218,8 +243,10 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     async submit(order, key, signal) {
       signal.throwIfAborted();
       world.submitted.push({ order, spki: Uint8Array.from(key.spki) });
-      options.onSubmit?.(order);
+      await options.onSubmit?.(order);
+      signal.throwIfAborted();
     },
+    beginsAhead: () => world.beginsAhead,
     follow({ requestName }, listener) {
       world.followed.set(requestName, listener);
       return () => world.followed.delete(requestName);
@@ -244,9 +271,24 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
 
   const createManager = (): VolumeManager => {
     const store = createVolumeStore({ kubeletRoot, driverName: 'csi.example', mode, now: clock.now });
+    const served = options.issuer?.() ?? issuer;
+    const ahead = createAhead({
+      ...{ clock, keys, issuer: served, identify },
+      boundPods: {
+        follow(listener) {
+          world.boundPods = listener;
+          return () => {
+            world.boundPods = undefined;
+          };
+        },
+      },
+      foresee: async ({ uid }, name) => foreseen.get(`${uid}/${name}`),
+      onFault: (fault) => world.faults.push(fault),
+    });
     return createVolumeManager({
       keys,
-      issuer: options.issuer?.() ?? issuer,
+      issuer: served,
+      ...(options.ahead === true ? { ahead } : {}),
       clock,
       pods: { identify },
       ...(options.tokens === undefined ? {} : { tokens: options.tokens }),

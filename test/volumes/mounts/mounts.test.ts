@@ -1,15 +1,18 @@
 /** Real tmpfs mounts: how they are mounted, and that they always come off. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import childProcess, { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
+import { withSystemCalls } from '../../../volumes/mounts/mount-calls.ts';
 import { createMounts } from '../../../volumes/mounts/mounts.ts';
 import { eventOf } from '../../support/bounded.ts';
 import { modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
 
 const mounts = createMounts('csi.test');
+const byPrograms = createMounts('csi.test', { mount: 'mount', umount: 'umount' });
 
 function makeMountPoint(t: TestContext): string {
   const target = path.join(temporaryDirectory(t), 'a b');
@@ -33,26 +36,108 @@ async function occupy(t: TestContext, directory: string) {
   return child;
 }
 
-test('a volume is a small private tmpfs without suid, devices, programs and swap', { skip: mountSkip }, async (t) => {
+for (const [how, made] of [
+  ['system calls', mounts],
+  ['programs', byPrograms],
+] as const) {
+  test(`a volume is a small private tmpfs without suid, devices, programs and swap, mounted by ${how}`, {
+    skip: mountSkip,
+  }, async (t) => {
+    const target = makeMountPoint(t);
+    const memory = await made.mount(target, 100 * 1024);
+    const line = fs
+      .readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .find((each) => each.startsWith(`csi.test ${target.replaceAll(' ', '\\040')} `));
+    const options = line?.split(' ')[3]?.split(',') ?? [];
+    for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) {
+      assert(options.includes(option), option);
+    }
+    assert.equal(options.includes('noswap'), memory === 'noswap');
+    assert.equal(modeOf(target), '700');
+    assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]);
+    assert.ok(
+      mounts.own().some((entry) => entry.mountPoint === target),
+      `${target} is not among ${inspect(mounts.own())}`,
+    );
+    await grows(target, made);
+    await made.unmountAll(target);
+    assert.deepEqual(made.at(target), []);
+  });
+}
+
+/** A larger tmpfs is the same one, with what else it was mounted with. */
+async function grows(target: string, made: typeof mounts): Promise<void> {
+  const options = () =>
+    fs
+      .readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(` ${target.replaceAll(' ', '\\040')} `));
+  const [before = ''] = options();
+  const { dev, ino } = fs.statSync(target);
+  await made.grow(target, { dev, ino }, 1024 * 1024);
+  assert.deepEqual(options(), [before.replace('size=100k', 'size=1280k')]);
+}
+
+test('no program is started to mount and unmount, and all the same work goes by programs where koffi cannot be loaded', {
+  skip: mountSkip,
+}, async (t) => {
   const target = makeMountPoint(t);
-  const memory = await mounts.mount(target, 100 * 1024);
-  const line = fs
-    .readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .find((each) => each.startsWith(`csi.test ${target.replaceAll(' ', '\\040')} `));
-  const options = line?.split(' ')[3]?.split(',') ?? [];
-  for (const option of ['nosuid', 'nodev', 'noexec', 'size=100k', 'mode=700']) {
-    assert(options.includes(option), option);
-  }
-  assert.equal(options.includes('noswap'), memory === 'noswap');
-  assert.equal(modeOf(target), '700');
-  assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]);
-  assert.ok(
-    mounts.own().some((entry) => entry.mountPoint === target),
-    `${target} is not among ${inspect(mounts.own())}`,
-  );
+  assert.equal(mounts.handicap, undefined);
+  const { execFile } = childProcess;
+  let started = 0;
+  const stub = (...values: Parameters<typeof execFile>) => {
+    started += 1;
+    return execFile(...values);
+  };
+  Object.assign(childProcess, { execFile: stub });
+  syncBuiltinESMExports();
+  t.after(() => {
+    Object.assign(childProcess, { execFile });
+    syncBuiltinESMExports();
+  });
+  await mounts.mount(target, 4096);
   await mounts.unmountAll(target);
-  assert.deepEqual(mounts.at(target), []);
+  assert.equal(started, 0);
+  const mock = t.mock.method(process, 'dlopen', () => {
+    throw new Error('another C library');
+  });
+  const slow = createMounts('csi.test');
+  mock.mock.restore();
+  assert.match(slow.handicap ?? '', /program is started for every mount: another C library/);
+  await slow.mount(target, 4096);
+  assert.equal(mounts.at(target).length, 1);
+  await slow.unmountAll(target);
+  assert.ok(started >= 2, `${started} programs were started`);
+});
+
+test('a link at the end of a path is not followed to what is mounted behind it, nor is a path cut off at a NUL', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  await mounts.mount(target, 4096);
+  const calls = withSystemCalls();
+  fs.symlinkSync(target, `${target}-link`);
+  for (const path of [`${target}-link`, `${target}\0`]) {
+    assert.equal((await calls.unmount(path)).ok, false, inspect(path));
+    assert.equal((await calls.detach(path)).ok, false, inspect(path));
+  }
+  assert.equal(mounts.at(target).length, 1);
+  await mounts.unmountAll(target);
+});
+
+test('as many mounts as a node has pods, asked for at once, are all made and all come off', {
+  skip: mountSkip,
+}, async (t) => {
+  const directory = temporaryDirectory(t);
+  const targets = Array.from({ length: 110 }, (_, index) => path.join(directory, 'a/b/c/d', String(index), 'mount'));
+  for (const target of targets) {
+    fs.mkdirSync(target, { recursive: true });
+  }
+  await Promise.all(targets.map((target) => mounts.mount(target, 4096)));
+  assert.equal(mountPointsBelow(directory).length, 110);
+  await Promise.all(targets.map((target) => mounts.unmountAll(target)));
+  assert.deepEqual(mountPointsBelow(directory), []);
 });
 
 test('a volume grows, and nothing else, whatever is mounted at its path between the look and the change', {
@@ -91,28 +176,31 @@ test('a volume of a pod with an SELinux context is mounted with it, as one optio
   const mount = makeProgram(t, `printf '%s\\n' "$4" >> '${seen}'; exec mount -t tmpfs -o size=64k csi.test "$6"`);
   const context = 'system_u:object_r:container_file_t:s0:c10,c20';
   await createMounts('csi.test', { mount, umount: 'umount' }).mount(target, 64 * 1024, context);
-  assert.equal(fs.readFileSync(seen, 'utf8'), `size=64k,mode=0700,nosuid,nodev,noexec,context="${context}",noswap\n`);
+  assert.equal(fs.readFileSync(seen, 'utf8'), `nosuid,nodev,noexec,size=64k,mode=0700,noswap,context="${context}"\n`);
   await mounts.unmountAll(target);
   await createMounts('csi.test', { mount, umount: 'umount' }).mount(target, 64 * 1024);
   assert.doesNotMatch(fs.readFileSync(seen, 'utf8').split('\n')[1] ?? 'context', /context/);
   await mounts.unmountAll(target);
 });
 
-test('mount(8) itself takes a context with commas for one option', { skip: mountSkip }, async (t) => {
+test('a context with commas is taken for one option', { skip: mountSkip }, async (t) => {
   const target = makeMountPoint(t);
-  // Without SELinux mount(8) leaves the context out; with it, an unknown one is refused by the kernel, by its name.
-  const made = createMounts('csi.test').mount(target, 64 * 1024, 'system_u:object_r:container_file_t:s0:c10,c20');
-  await made.then(
-    () => assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]),
-    (error) => assert.match(String(error), /SELinux|context|Invalid argument|wrong fs type/),
-  );
-  await mounts.unmountAll(target);
+  for (const each of [mounts, byPrograms]) {
+    // Without SELinux the context is left out; with it, an unknown one is refused by the kernel, by its name.
+    const made = each.mount(target, 64 * 1024, 'system_u:object_r:container_file_t:s0:c10,c20');
+    await made.then(
+      () => assert.deepEqual(mounts.at(target).map(mounts.isOwn), [true]),
+      (error) => assert.match(String(error), /SELinux|context|[Ii]nvalid argument|wrong fs type/),
+    );
+    await mounts.unmountAll(target);
+  }
 });
 
-test('a mount that fails says what mount said', { skip: mountSkip }, async (t) => {
+test('a mount that fails says what the system said', { skip: mountSkip }, async (t) => {
   const target = makeMountPoint(t);
-  const missing = { code: 'MountFailed', message: /mounting a tmpfs at .*absent: .*does not exist/ };
+  const missing = { code: 'MountFailed', message: /mounting a tmpfs at .*absent: .*(does not exist|no such file)/ };
   await assert.rejects(mounts.mount(path.join(target, 'absent'), 4096), missing);
+  await assert.rejects(byPrograms.mount(path.join(target, 'absent'), 4096), missing);
 });
 
 test('a mount that is said to have worked and cannot be seen is an error', { skip: mountSkip }, async (t) => {
