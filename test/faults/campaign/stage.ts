@@ -139,7 +139,7 @@ function subjectOf(reader: VolumeReader, signer: PlayedSigner, directory: string
  * Looks for requests that are made while another one of the same pod is still to be answered. One that was given up is none: who gave
  * it up has said so in the log by the time that this is asked.
  */
-function watchForDuplicates({ cluster }: RealNode): (agent: AgentProcess) => readonly string[] {
+export function watchForDuplicates({ cluster }: RealNode): (agent: Pick<AgentProcess, 'lines'>) => readonly string[] {
   const { store } = cluster.apiServer;
   const seen: { readonly name: string; readonly beside: string }[] = [];
   store.subscribe(({ type, resource, object }) => {
@@ -162,7 +162,7 @@ function watchForDuplicates({ cluster }: RealNode): (agent: AgentProcess) => rea
   };
 }
 
-function takenBy(pid: number): Taken {
+export function takenBy(pid: number): Taken {
   const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return { files: readdirSync(`/proc/${pid}/fd`).length, memoryMiB: Math.round(Number(resident) / 1024) };
 }
