@@ -13,6 +13,7 @@ import type { AgentConfiguration, ParsedConfiguration } from './configuration/co
 import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
+import { createCertificateReader } from './issuance/certificate.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
@@ -193,6 +194,7 @@ function createManager(
   const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
+  const cas = createCertificateReader();
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
   const issuer = withAllowList(issuers.issuer, () => settings.current().allowedSigners);
   const foresee = createForesight(kubeletRoot);
@@ -205,7 +207,7 @@ function createManager(
     clock,
     keys,
     trust: withExpiry(trust, clock),
-    leadsToAnchor: verifiesAgainst,
+    leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, cas),
     pods,
     nodePods: api.nodePods,
     ...ahead,

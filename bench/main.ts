@@ -14,6 +14,7 @@ import { resultsPage, tableText } from './support/report.ts';
 /** In the order in which they run. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   publish: () => import('./publish.ts'),
+  ahead: () => import('./ahead.ts'),
   burst: () => import('./burst.ts'),
   refresh: () => import('./refresh.ts'),
   first: () => import('./first.ts'),

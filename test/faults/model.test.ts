@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isLongForm } from './form.ts';
 import { actionsIn, keyOf, searchAll } from './model/search.ts';
-import { start, type World } from './model/world.ts';
+import { isRenewed, start, type World } from './model/world.ts';
 
 const mostFaults = isLongForm ? 3 : 2;
 /** More steps than it takes to come right from anywhere. */
@@ -38,11 +38,6 @@ test('in every state that so many faults can lead to, all that is promised holds
   t.diagnostic(`${states} states with ${mostFaults} faults at most`);
   assert.ok(states > 10_000, `there are ${states} states only: the search does not go where it should`);
 });
-
-/** The renewal is in the files, and nothing is left to do. */
-function isRenewed({ agent, written }: World): boolean {
-  return agent?.state.name === 'fresh' && agent.work.length === 0 && written >= 2;
-}
 
 /** Files are replaced by those of a certificate that was issued later, written with its own key, and by nothing else. */
 function keepsWhatItHas(before: World, after: World): void {

@@ -290,3 +290,8 @@ export function fail(world: World, index: number): World {
   const keys = world.disk.keys.filter((key) => key !== ('id' in item ? item.id : ''));
   return dispatch({ ...rest, disk: { ...world.disk, keys } }, { type: 'keyFailed', error });
 }
+
+/** The renewal is in the files, and nothing is left to do. */
+export function isRenewed({ agent, written }: World): boolean {
+  return agent?.state.name === 'fresh' && agent.work.length === 0 && written >= 2;
+}

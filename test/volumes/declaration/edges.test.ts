@@ -185,6 +185,24 @@ test('lists and mappings alike may be 32 levels deep, and no level more', () => 
   assert.match(faultsOf(indented(33))[0] ?? '', /nested deeper than 32 levels$/);
 });
 
+test('a path that leads out of the volume, names no file or hides what it is, is refused with its reason', () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['/etc/passwd', 'must be relative to the volume'],
+    ['a/../b', 'must not hold ".." as a part'],
+    ['..data/a', 'must not start with ".."'],
+    ['./..agent', 'must not start with ".."'],
+    ['a/', 'must name a file'],
+    ['.', 'must name a file'],
+    ['a\u0001b', 'must not hold control characters or invisible ones'],
+    ['a\u202eb', 'must not hold control characters or invisible ones'],
+  ];
+  for (const [keyPath, message] of cases) {
+    const [fault = '', ...more] = faultsOf(withCertificate({ keyPath }));
+    assert.ok(fault.startsWith(`sources[0].podCertificate.keyPath: ${message}, not `), `${keyPath}: ${fault}`);
+    assert.deepEqual(more, [], keyPath);
+  }
+});
+
 test('the last 128 verdicts are remembered, and not one more', () => {
   const own = withSources([anchors]);
   const afterOthers = (others: number): boolean => {
