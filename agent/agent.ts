@@ -13,6 +13,7 @@ import type { AgentConfiguration, ParsedConfiguration } from './configuration/co
 import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
+import { createCertificateReader } from './issuance/certificate.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
@@ -124,9 +125,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   try {
     csi = await claimNode(parts, manager);
-    await keys.warmUp();
-    await takeUpVolumes(manager, log);
-    const endpoint = await openEndpoints(parts, api, manager, settings, health, startedAt);
+    const judged = keys.warmUp();
+    const opened = takeUpVolumes(manager, log).then(() =>
+      openEndpoints(parts, api, manager, settings, health, startedAt),
+    );
+    // Both have ended before anything is closed.
+    await Promise.allSettled([judged, opened]);
+    await judged;
+    const endpoint = await opened;
     const watching = await settings.watch();
     closers.add(() => watching.close());
     await csi.start();
@@ -193,6 +199,7 @@ function createManager(
   const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
+  const cas = createCertificateReader();
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
   const issuer = withAllowList(issuers.issuer, () => settings.current().allowedSigners);
   const foresee = createForesight(kubeletRoot);
@@ -205,7 +212,7 @@ function createManager(
     clock,
     keys,
     trust: withExpiry(trust, clock),
-    leadsToAnchor: verifiesAgainst,
+    leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, cas),
     pods,
     nodePods: api.nodePods,
     ...ahead,

@@ -2,16 +2,13 @@
  * What a pod costs: processor time of the agent for its start and its end, and the calls that its first certificate makes to
  * the API server. Pods come one after the other; the floor does its steps, and takes them back, as often.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Counts } from './support/api-server-calls.ts';
+import { costOfPods, type PodCost } from './support/costs.ts';
 import type { Bench, Figure } from './support/figures.ts';
-import { type Floor, startFloor } from './support/floor.ts';
-import { type BenchNode, endPod, podOf, startBenchNode, startPod } from './support/node.ts';
+import { startFloor } from './support/floor.ts';
+import { startBenchNode } from './support/node.ts';
 
 const podCount = 60;
 const warmUps = 20;
-/** For what comes after the calls: events, and what is put off. */
-const settleMs = 1500;
 
 export const bench: Bench = {
   what: 'processor time and API calls for one pod',
@@ -30,46 +27,13 @@ export const bench: Bench = {
   },
 };
 
-/** Of one pod, in the mean. */
-export interface PodCost {
-  readonly agentMs: number;
-  readonly floorMs: number;
-  readonly calls: Counts;
-}
-
-/** @param prefix of the pods' names */
-export async function costOfPods(node: BenchNode, floor: Floor, count: number, prefix: string): Promise<PodCost> {
-  await sleep(settleMs);
-  const before = {
-    agent: node.agent.processorMs(),
-    floor: await floor.call('processorMs'),
-    calls: await node.apiServer.call('counts'),
-  };
-  for (let index = 0; index < count; index += 1) {
-    const pod = podOf(`${prefix}-${index}`);
-    await startPod(node, pod);
-    await node.kubelet.volumeHealth(pod);
-    await floor.call('run', ['ECDSAP256']);
-    await endPod(node, pod);
-    await floor.call('clean');
-  }
-  await sleep(settleMs);
-  const calls = await node.apiServer.call('counts');
-  const differences = Object.entries(calls).map(([name, after]) => [name, (after - (before.calls[name] ?? 0)) / count]);
-  return {
-    agentMs: (node.agent.processorMs() - before.agent) / count,
-    floorMs: ((await floor.call('processorMs')) - before.floor) / count,
-    calls: Object.fromEntries(differences),
-  };
-}
-
 function figures({ agentMs, floorMs, calls }: PodCost): readonly Figure[] {
   const sumOf = (accept: (name: string) => boolean): number =>
     Object.entries(calls)
       .filter(([name]) => accept(name))
       .reduce((sum, [, value]) => sum + value, 0);
+  // What the floor asks for, one certificate for each pod, is in it.
   const known = /^bytes|^create podcertificaterequests$| events$| pods$/;
-  // The floor asks for certificates of the same stand-in, one for each pod.
   const created = sumOf((name) => name === 'create podcertificaterequests') - 1;
   const call = (name: string, what: string, value: number, limit: number): Figure => ({
     name: `first/${name}`,

@@ -14,9 +14,15 @@ import { resultsPage, tableText } from './support/report.ts';
 /** In the order in which they run. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   publish: () => import('./publish.ts'),
+  ahead: () => import('./ahead.ts'),
   burst: () => import('./burst.ts'),
   refresh: () => import('./refresh.ts'),
   first: () => import('./first.ts'),
+  start: () => import('./start.ts'),
+  restart: () => import('./restart.ts'),
+  rest: () => import('./rest.ts'),
+  renewals: () => import('./renewals.ts'),
+  bundles: () => import('./bundles.ts'),
 };
 
 const studies: Readonly<Record<string, { readonly file: string; readonly what: string }>> = {
@@ -53,6 +59,7 @@ async function runBenches(): Promise<number> {
       plot: { type: 'string' },
       results: { type: 'string' },
       remark: { type: 'string' },
+      renewals: { type: 'string', default: '3000' },
     },
   });
   const unknown = positionals.filter((each) => benches[each] === undefined);
@@ -62,6 +69,7 @@ async function runBenches(): Promise<number> {
   }
   process.once('SIGINT', endInOrder);
   process.once('SIGTERM', endInOrder);
+  const renewals = Number(values.renewals);
   const machine = describeMachine();
   progress(machineText(machine));
   progress('building the bundle');
@@ -70,7 +78,7 @@ async function runBenches(): Promise<number> {
   for (const [each, load] of Object.entries(benches)) {
     if (positionals.length === 0 || positionals.includes(each)) {
       const { bench } = await load();
-      figures.push(...(await bench.measure({ progress: (text) => progress(`${each}: ${text}`) })));
+      figures.push(...(await bench.measure({ progress: (text) => progress(`${each}: ${text}`), renewals })));
     }
   }
   process.stdout.write(tableText(figures));
@@ -96,9 +104,10 @@ async function help(): Promise<string> {
     Object.entries(benches).map(async ([each, load]) => `  ${each.padEnd(10)}${(await load()).bench.what}`),
   );
   const more = Object.entries(studies).map(([each, { what }]) => `  ${each.padEnd(10)}${what}`);
-  return `npm run bench [-- [NAME …] [--json FILE] [--plot FILE] [--results FILE] [--remark TEXT]]
+  return `npm run bench [-- [NAME …] [--json FILE] [--plot FILE] [--results FILE] [--remark TEXT] [--renewals N]]
 Measures the bundle against floors taken in the same run, and says which targets are met. At most ten minutes on two cores.
 --results writes the page bench/RESULTS.md is, --remark says there under which conditions.
+--renewals says how often certificates are renewed in the bench of that name; 3,000 if not said, 100,000 take most of an hour.
 ${lines.join('\n')}
 Studies, one at a time, with options of their own:
 ${more.join('\n')}

@@ -66,19 +66,24 @@ export interface Pairs {
   readonly floor: readonly number[];
 }
 
-/** One pod and one run of the floor, again and again. @param prefix of the pods' names @returns milliseconds of each */
+/**
+ * One pod and one run of the floor, again and again.
+ * @param prefix of the pods' names @param leadMs from when the pod is bound to the node to its publish call
+ * @returns milliseconds of each
+ */
 export async function pairs(
   node: BenchNode,
   floor: Floor,
   keyType: KeyType,
   count: number,
   prefix: string,
+  leadMs = 0,
 ): Promise<Pairs> {
   const samples: { readonly agent: number[]; readonly floor: number[] } = { agent: [], floor: [] };
   for (let index = 0; index < count; index += 1) {
     const pod = podOf(`${prefix}-${keyType.toLowerCase()}-${index}`, { keyType });
     samples.floor.push(...(await floor.call('run', [keyType])));
-    samples.agent.push(await startPod(node, pod));
+    samples.agent.push(await startPod(node, pod, leadMs));
     await floor.call('clean');
     await endPod(node, pod);
   }

@@ -5,6 +5,7 @@
  * https://www.rfc-editor.org/rfc/rfc5280#section-4.1
  */
 import { hash, X509Certificate } from 'node:crypto';
+import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
 import { certificateFields, contentOf, type Element, elementsOf } from '../base/der.ts';
 import { validityOf } from '../base/validity.ts';
 
@@ -24,8 +25,11 @@ const basicConstraints = '551d13';
 
 /** @throws when the bytes are not one X.509 certificate, whole. */
 export function parseCertificate(der: Uint8Array): Certificate {
-  const certificate = outlineCertificate(der);
-  if (certificate.x509().raw.length !== der.length) {
+  return asWhole(outlineCertificate(der));
+}
+
+function asWhole(certificate: Certificate): Certificate {
+  if (certificate.x509().raw.length !== certificate.der.length) {
     throw new RangeError('bytes follow the certificate');
   }
   // What cannot be read is found now.
@@ -55,6 +59,35 @@ export function outlineCertificate(der: Uint8Array): Certificate {
     },
     x509: once(() => new X509Certificate(der)),
   };
+}
+
+/** Reads certificates, and knows those that come again and again. */
+export interface CertificateReader {
+  readonly outline: typeof outlineCertificate;
+  readonly parse: typeof parseCertificate;
+}
+
+export const plainReader: CertificateReader = { outline: outlineCertificate, parse: parseCertificate };
+
+/** Certificates that are remembered: a node's pods have a few signers, each with a few CAs. */
+const mostRemembered = 64;
+/** Longer ones are read anew each time; those of CAs have a quarter of it. */
+const longestRemembered = 4_096;
+
+/** What is remembered is what the bytes say, and never whether they are trusted. */
+export function createCertificateReader(): CertificateReader {
+  const known: BoundedMap<string, Certificate> = createBoundedMap(mostRemembered);
+  const outline = (der: Uint8Array): Certificate => {
+    if (der.length > longestRemembered) {
+      return outlineCertificate(der);
+    }
+    const name = hash('sha256', der);
+    // A copy: the bytes may be a part of many others, which would stay with them.
+    const certificate = known.get(name) ?? outlineCertificate(new Uint8Array(der));
+    known.set(name, certificate);
+    return certificate;
+  };
+  return { outline, parse: (der) => asWhole(outline(der)) };
 }
 
 function once<Result>(read: () => Result): () => Result {

@@ -17,7 +17,7 @@ import { type Certificate, isSignedBy, parseCertificate } from './certificate.ts
 import { type Ascent, ascend, TooManySignatures } from './path.ts';
 
 /** The API server's bound on `status.certificateChain`. */
-const longestChainBytes = 100 * 1024;
+export const longestChainBytes = 100 * 1024;
 /** Certificates in a chain, those that are in it twice counted twice. Real ones have up to five. */
 const mostCertificates = 32;
 const longestName = 120;

@@ -13,7 +13,7 @@ import { type Validity, validityOf } from '../base/validity.ts';
 import type { Condition, ObjectMeta } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { certificationRequestInfo } from './certification-request.ts';
-import { verifyChain } from './chain.ts';
+import { longestChainBytes, verifyChain } from './chain.ts';
 import { type Claims, type ContentsRequest, createClaims, isOutline } from './claims.ts';
 import { createFollowing } from './following.ts';
 import { type HurdleEvents, tellWithEvents } from './hurdle-events.ts';
@@ -120,17 +120,21 @@ export function hurdleOf(turn: Hurdle['turn'], text: string, detail = ''): Hurdl
  */
 export function issuedOutcome(certificate: string, refreshAfter: number, ca?: string): Outcome {
   const certificateChain = Buffer.from(certificate, 'base64').toString('utf8');
-  const { notBefore, notAfter } = leafValidity(certificateChain);
+  // What is refused for its length is not read: these APIs let a signer write a megabyte, and OpenSSL takes long over some.
+  const isTooLong = Buffer.byteLength(certificateChain) > longestChainBytes;
+  const { notBefore, notAfter } = isTooLong ? unknownValidity : leafValidity(certificateChain);
   const beginRefreshAt = notBefore + Math.round((notAfter - notBefore) * refreshAfter);
   const anchors = ca === undefined ? {} : { anchors: Buffer.from(ca, 'base64').toString('utf8') };
   return { type: 'issued', certificateChain, notBefore, notAfter, beginRefreshAt, ...anchors };
 }
 
+const unknownValidity: Validity = { notBefore: Number.NaN, notAfter: Number.NaN };
+
 function leafValidity(chain: string): Validity {
   try {
     return validityOf(new X509Certificate(chain));
   } catch {
-    return { notBefore: Number.NaN, notAfter: Number.NaN };
+    return unknownValidity;
   }
 }
 

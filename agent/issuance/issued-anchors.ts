@@ -18,8 +18,9 @@ const mostAnchors = 32;
  * @throws AgentError InvalidChain
  */
 export function readIssuedAnchors(pem = ''): readonly Uint8Array[] {
-  if (pem.length > longestBytes) {
-    throw refusal(`they have ${pem.length} bytes, more than ${longestBytes}`);
+  const size = Buffer.byteLength(pem);
+  if (size > longestBytes) {
+    throw refusal(`they have ${size} bytes, more than ${longestBytes}`);
   }
   const blocks = blocksOf(pem);
   if (blocks.length === 0) {

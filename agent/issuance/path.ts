@@ -12,11 +12,13 @@ import type { KeyObject } from 'node:crypto';
 import { validityOf } from '../base/validity.ts';
 import {
   type Certificate,
+  type CertificateReader,
   isExpired,
   isSelfIssued,
   isSignedBy,
   outlineCertificate,
   parseCertificate,
+  plainReader,
   whyNoIssuer,
 } from './certificate.ts';
 
@@ -83,6 +85,7 @@ export class TooManySignatures extends Error {
  * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
  * @param leafAndChain DER, leaf first. @param anchors DER.
  * @param now milliseconds since the epoch.
+ * @param cas reads the certificates above the leaf
  * @returns undefined where that cannot be said: without anchors, or with too many; where something that cannot be read, or a
  * key of an unknown kind, may be what is missing; or where it takes too many signatures to find out.
  */
@@ -90,13 +93,14 @@ export function verifiesAgainst(
   leafAndChain: readonly Uint8Array[],
   anchors: readonly Uint8Array[],
   now: number,
+  cas: CertificateReader = plainReader,
 ): boolean | undefined {
   if (anchors.length === 0 || anchors.length > mostAnchorsCompared) {
     return undefined;
   }
-  const readable = anchors.flatMap((der) => attempt(() => outlineCertificate(der)) ?? []);
+  const readable = anchors.flatMap((der) => attempt(() => cas.outline(der)) ?? []);
   const isTrusted = attempt(() => {
-    const [leaf, ...others] = leafAndChain.map(parseCertificate);
+    const [leaf, ...others] = leafAndChain.map((der, index) => (index === 0 ? parseCertificate : cas.parse)(der));
     return leaf && ascend(leaf, others, now, readable).isTrusted;
   });
   if (isTrusted !== false) {

@@ -21,6 +21,7 @@ import type { Shape } from './json-sieve.ts';
 import { type CallWords, describeCall } from './paths.ts';
 import { readJson } from './read-json.ts';
 import type { Decoder } from './schemas.ts';
+import { statusIn } from './status-text.ts';
 import { type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
 import {
   createTransport,
@@ -165,7 +166,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     if (retryAfterMs !== undefined && (status === 429 || status >= 500)) {
       throttle.pause(retryAfterMs);
     }
-    throw replyError(call, status, await readBody(reply, maxErrorBytes, clock, timeoutMs), retryAfterMs);
+    const text = await readBody(reply, maxErrorBytes, clock, timeoutMs);
+    throw replyError(call, status, (await statusIn(text, budget)) ?? text, retryAfterMs);
   }
 
   /** Sends, and once more where the fault lay in our credentials or in a kept connection. */

@@ -9,7 +9,6 @@ import { messageOf } from '../../volumes/base/errors.ts';
 import { type Actor, AgentError, type ErrorCode } from '../base/errors.ts';
 import type { Status } from './objects.ts';
 import type { CallWords } from './paths.ts';
-import { readStatus } from './schemas.ts';
 
 /** An error reply of the API server; the `cause` of the AgentError made of it. */
 export interface ApiFailure {
@@ -107,16 +106,21 @@ export function isTlsFault(error: unknown): boolean {
 
 /**
  * An error reply.
- * @param body the reply's text, a metav1.Status or whatever a proxy wrote.
+ * @param said a metav1.Status, or the text that a proxy wrote instead
  * @param retryAfterMs from the Retry-After header, where there was one.
  */
-export function replyError(call: CallWords, httpStatus: number, body: string, retryAfterMs?: number): AgentError {
-  const status = readStatus(parsed(body));
+export function replyError(
+  call: CallWords,
+  httpStatus: number,
+  said: Status | string,
+  retryAfterMs?: number,
+): AgentError {
+  const [status, text] = typeof said === 'string' ? [undefined, said.trim()] : [said, ''];
   const failure: ApiFailure = {
     kind: 'ApiFailure',
     httpStatus,
     ...(status?.reason === undefined ? {} : { reason: status.reason }),
-    message: shorten(status?.message ?? (body.trim() || 'no message')),
+    message: shorten(status?.message ?? (text || 'no message')),
     ...aboutOf(status),
     causes: status?.details?.causes ?? [],
   };
@@ -134,7 +138,7 @@ export function replyError(call: CallWords, httpStatus: number, body: string, re
 
 /** The error that an `ERROR` frame of a watch carries: a metav1.Status without an HTTP reply around it. */
 export function frameError(call: CallWords, status: Status | undefined): AgentError {
-  return replyError(call, status?.code ?? 500, JSON.stringify(status ?? null));
+  return replyError(call, status?.code ?? 500, status ?? '');
 }
 
 /** No usable reply at all: connection refused or broken, time limit reached, reply unreadable. */
@@ -204,15 +208,6 @@ function isImpersonationOfUsers(call: CallWords, { about }: ApiFailure): boolean
 function aboutOf(status: Status | undefined): Pick<ApiFailure, 'about'> {
   const { kind, name } = status?.details ?? {};
   return kind === undefined || name === undefined ? {} : { about: { kind, name } };
-}
-
-/** A proxy's reply may be anything; then it is no Status. */
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }
 
 function isApiFailure(value: unknown): value is ApiFailure {

@@ -203,6 +203,11 @@ const boundPod = fields({
   status: v.exactOptional(fields({ phase: maybeText })),
 });
 
+/** Causes that are read of an error: a handful says all that a person or the agent can do something about. */
+const mostCauses = 32;
+
+const cause = fields({ reason: maybeText, message: maybeText, field: maybeText });
+
 const status = fields({
   kind: v.literal('Status'),
   status: maybeText,
@@ -214,7 +219,13 @@ const status = fields({
       name: maybeText,
       kind: maybeText,
       retryAfterSeconds: maybeInteger,
-      causes: v.exactOptional(v.array(fields({ reason: maybeText, message: maybeText, field: maybeText }))),
+      causes: v.exactOptional(
+        v.pipe(
+          v.unknown(),
+          v.transform((value) => (Array.isArray(value) ? value.slice(0, mostCauses) : value)),
+          v.array(cause),
+        ),
+      ),
     }),
   ),
 });
@@ -358,6 +369,8 @@ export function outlineOf(value: unknown): { readonly key?: string; readonly res
   };
 }
 
+export const statusShape: Shape = shapeOf(status);
+
 /** A metav1.Status; undefined for anything else. */
 export function readStatus(value: unknown): Status | undefined {
   const result = v.safeParse(status, value, firstFault);
@@ -377,9 +390,11 @@ function shapeOf(schema: unknown): Shape {
   if ('item' in schema) {
     return { items: shapeOf(schema.item) };
   }
-  const last = 'pipe' in schema && Array.isArray(schema.pipe) ? schema.pipe.at(-1) : schema;
-  return typeof last === 'object' && last !== null && 'entries' in last
-    ? { members: new Map(Object.entries(last.entries).map(([name, entry]) => [name, shapeOf(entry)])) }
+  if ('pipe' in schema && Array.isArray(schema.pipe) && schema.pipe.at(-1) !== schema) {
+    return shapeOf(schema.pipe.at(-1));
+  }
+  return 'entries' in schema && typeof schema.entries === 'object' && schema.entries !== null
+    ? { members: new Map(Object.entries(schema.entries).map(([name, entry]) => [name, shapeOf(entry)])) }
     : 'all';
 }
 

@@ -9,6 +9,7 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Steps } from '../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
@@ -68,6 +69,9 @@ interface Topic {
   read: number;
   cancelLinger: (() => void) | undefined;
 }
+
+/** The steps in which a union is made take so much of a turn of the event loop, milliseconds, and one step more. */
+const stepsMs = 2;
 
 /** While the bundles of a signer are read one after the other, all of them are looked at so often: each look is at all of them. */
 const looksAtEach = 32;
@@ -138,6 +142,21 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     }
   }
 
+  /** Short work in this turn of the event loop, long work in several. */
+  async function inTurns<Result>(steps: Steps<Result>): Promise<Result> {
+    for (let until = performance.now() + stepsMs; ; ) {
+      const last = steps.next();
+      if (last.done === true) {
+        return last.value;
+      }
+      if (performance.now() >= until) {
+        await nextTurn();
+        lookedAt = 0;
+        until = performance.now() + stepsMs;
+      }
+    }
+  }
+
   /** As its topic is now: others may have come and gone since the last turn. */
   async function tellSelection(selector: string, name: string): Promise<void> {
     const topic = topics.get(selector);
@@ -148,7 +167,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     const view = feeds.view(topic.key);
     topic.shown = view.bundles.length;
     topic.read = 0;
-    await looked(topic.shown + update(selection, view));
+    await looked(topic.shown + (await update(selection, view)));
     for (const subscription of [...selection.subscriptions]) {
       tell(selection, subscription, view);
       await looked(certificatesPerTurn / sourcesPerTurn);
@@ -156,7 +175,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   }
 
   /** Makes the union anew when a bundle in it has changed and all of them are read. @returns certificates that it is made of */
-  function update(selection: Selection, { isSynced, bundles }: FeedView): number {
+  async function update(selection: Selection, { isSynced, bundles }: FeedView): Promise<number> {
     if (!isSynced) {
       return 0;
     }
@@ -179,7 +198,11 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
       return 0;
     }
     selection.stamps = stamps;
-    selection.anchors = choice.unite(chosen, areAny);
+    const anchors = await inTurns(choice.unite(chosen, areAny));
+    // What is the same is not compared once more for each of thousands of sources.
+    if (!isSame(anchors, selection.anchors)) {
+      selection.anchors = anchors;
+    }
     return chosen.reduce((sum, { bundle }) => sum + bundle.certificates.length, 0);
   }
 

@@ -4,6 +4,7 @@
  * https://www.rfc-editor.org/rfc/rfc7468 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#cluster-trust-bundles
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Steps } from '../../volumes/base/steps.ts';
 import { bodyFields, contentOf, elementsOf, withoutVersion } from '../base/der.ts';
 import { certificateBlockSteps } from '../base/pem.ts';
 import { certificatesPerTurn } from './limits.ts';
@@ -67,9 +68,53 @@ function isCertificate(der: Uint8Array): boolean {
   }
 }
 
-/** The union of several bundles: each certificate once, ordered by its bytes, so that the same set gives the same file. */
-export function uniteCertificates(bundles: readonly (readonly Uint8Array[])[]): Uint8Array[] {
-  const sorted = [...new Set(bundles.flat())].sort(Buffer.compare);
+/** Certificates that are sorted or merged in one step: a fraction of a millisecond. */
+const certificatesPerStep = 128;
+
+/**
+ * Certificates each once, ordered by their bytes, so that the same set gives the same file. In steps: of small ones twenty thousand fit
+ * into what one source may have, and sorting them at once would hold the event loop up.
+ */
+export function* sortCertificates(certificates: ReadonlySet<Uint8Array>): Steps<Uint8Array[]> {
+  let runs: Uint8Array[][] = [];
+  const all = [...certificates];
+  for (let from = 0; from < all.length; from += certificatesPerStep) {
+    runs.push(all.slice(from, from + certificatesPerStep).sort(Buffer.compare));
+    yield;
+  }
+  while (runs.length > 1) {
+    const longer: Uint8Array[][] = [];
+    for (let index = 0; index < runs.length; index += 2) {
+      longer.push(yield* merge(runs[index] ?? [], runs[index + 1] ?? []));
+    }
+    runs = longer;
+  }
+  return withoutRepetitions(runs[0] ?? []);
+}
+
+function* merge(one: readonly Uint8Array[], other: readonly Uint8Array[]): Steps<Uint8Array[]> {
+  const merged: Uint8Array[] = [];
+  let [ofOne, ofOther] = [0, 0];
+  for (;;) {
+    const [first, second] = [one[ofOne], other[ofOther]];
+    if (first === undefined || second === undefined) {
+      return merged.concat(one.slice(ofOne), other.slice(ofOther));
+    }
+    if (Buffer.compare(first, second) <= 0) {
+      merged.push(first);
+      ofOne += 1;
+    } else {
+      merged.push(second);
+      ofOther += 1;
+    }
+    if (merged.length % certificatesPerStep === 0) {
+      yield;
+    }
+  }
+}
+
+/** Different arrays may hold the same bytes. */
+function withoutRepetitions(sorted: readonly Uint8Array[]): Uint8Array[] {
   return sorted.filter((certificate, index) => {
     const before = sorted[index - 1];
     return before === undefined || Buffer.compare(before, certificate) !== 0;

@@ -1,4 +1,5 @@
 /** Which bundles a source chooses, and what becomes of them: one file's worth of anchors, or the anchors of trust domains, kept apart. */
+import type { Steps } from '../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { Anchors } from '../lifecycle/ports.ts';
 import type { BundleOutline } from './feed.ts';
@@ -11,8 +12,8 @@ export interface Choice {
   isChosen(outline: BundleOutline): boolean;
   /** Equal only where the bundle has the same part in the whole. */
   stampOf(chosen: Selected): string;
-  /** @param areAny whether there are bundles of its name or signer, chosen or not */
-  unite(chosen: readonly Selected[], areAny: boolean): Anchors;
+  /** In steps. @param areAny whether there are bundles of its name or signer, chosen or not */
+  unite(chosen: readonly Selected[], areAny: boolean): Steps<Anchors>;
 }
 
 export function choiceOf({ select, trustDomains }: Pick<ClusterTrustBundleSource, 'select' | 'trustDomains'>): Choice {

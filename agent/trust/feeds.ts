@@ -64,6 +64,8 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   /** Every watch there is. */
   const feeds = new Set<Feed>();
   let shared: Feed | undefined;
+  /** Those for which a watch of their own fetches what the shared one shows, or looks first. */
+  const fetching = new Set<Group>();
   /** Those that have something to fetch, or to look at first, when too many do. */
   const hungry = new Set<Group>();
   /** Those of whose bundles something has changed in this turn of the event loop: each is looked through once, however much has. */
@@ -232,7 +234,14 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (isLacking && !mayFetch()) {
       hungry.add(group);
     } else if (isLacking || (group.current === shared && isFew())) {
-      group.next = start(selectorOf(group.key));
+      fetch(group);
+    }
+  }
+
+  function fetch(group: Group): void {
+    group.next = start(selectorOf(group.key));
+    if (group.current === shared) {
+      fetching.add(group);
     }
   }
 
@@ -245,9 +254,8 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (group.seen !== undefined) {
       return;
     }
-    const looking = [...groups.values()].filter(({ current, next }) => current === shared && next !== undefined);
-    if (looking.length < mostFirstLooks) {
-      group.next = start(selectorOf(group.key));
+    if (fetching.size < mostFirstLooks) {
+      fetch(group);
     } else {
       hungry.add(group);
     }
@@ -259,17 +267,22 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (isFetch && isListing()) {
       if (isWhole(group, next)) {
         group.seen = bundlesOf(group.key, next);
-        group.next = undefined;
+        endFetch(group);
         end(next);
       }
     } else if (isFetch && isWhole(group, current)) {
-      group.next = undefined;
+      endFetch(group);
       end(next);
     } else if (!isFetch && isReplaceable(group, current, next)) {
       group.current = next;
-      group.next = undefined;
+      endFetch(group);
       endUnused(current);
     }
+  }
+
+  function endFetch(group: Group): void {
+    group.next = undefined;
+    fetching.delete(group);
   }
 
   function endUnused(feed: Feed): void {
@@ -340,6 +353,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       const bundles = group.seen ?? bundlesOf(key, group.current);
       groups.delete(selectorOf(key));
       hungry.delete(group);
+      fetching.delete(group);
       for (const feed of [group.current, group.next]) {
         if (feed !== shared) {
           end(feed);
@@ -369,6 +383,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     stop() {
       groups.clear();
       hungry.clear();
+      fetching.clear();
       changed.clear();
       for (const feed of [...feeds]) {
         end(feed);

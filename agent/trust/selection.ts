@@ -1,8 +1,9 @@
 /** What a clusterTrustBundle source selects among the bundles that are known, within its limits. */
+import type { Steps } from '../../volumes/base/steps.ts';
 import type { TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { Anchors } from '../lifecycle/ports.ts';
-import { uniteCertificates } from './certificates.ts';
+import { sortCertificates } from './certificates.ts';
 import type { BundleOutline } from './feed.ts';
 import { matchesLabels } from './label-selector.ts';
 import { longestHeldBytes, longestUnionBytes, mostBundlesPerSource } from './limits.ts';
@@ -22,26 +23,32 @@ export function isSelected({ metadata }: BundleOutline, select: Select): boolean
 }
 
 /**
- * The union of the bundles that a source selects, as far as it keeps to the limits.
+ * The union of the bundles that a source selects, as far as it keeps to the limits, in steps.
  * @param areAny whether its signer has bundles, selected or not
  */
-export function anchorsOf(
+export function* anchorsOf(
   select: Select,
   selected: readonly ShelvedBundle[],
   areAny: boolean = selected.length > 0,
-): Anchors {
+): Steps<Anchors> {
   const over = overLimit(selected);
   if (over !== undefined) {
     return over;
   }
   // The same certificate is the same array. Counted before it is sorted: a node may hold a hundred thousand small ones.
-  const distinct = new Set(selected.flatMap((bundle) => bundle.certificates));
-  const tooLong = overLength(distinct);
+  const distinct = new Set<Uint8Array>();
+  for (const { certificates } of selected) {
+    for (const certificate of certificates) {
+      distinct.add(certificate);
+    }
+    yield;
+  }
+  const tooLong = overLength([distinct]);
   if (tooLong !== undefined) {
     return tooLong;
   }
   if (distinct.size > 0) {
-    return { type: 'found', certificates: uniteCertificates([[...distinct]]) };
+    return { type: 'found', certificates: yield* sortCertificates(distinct) };
   }
   return selected.length > 0
     ? refused(
@@ -69,10 +76,12 @@ export function overLimit(
 }
 
 /** More bytes than a source may have. */
-export function overLength(certificates: Iterable<Uint8Array>): Anchors | undefined {
+export function overLength(certificates: Iterable<Iterable<Uint8Array>>): Anchors | undefined {
   let bytes = 0;
-  for (const { length } of certificates) {
-    bytes += length;
+  for (const some of certificates) {
+    for (const { length } of some) {
+      bytes += length;
+    }
   }
   if (bytes <= longestUnionBytes) {
     return undefined;

@@ -74,6 +74,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   const tooLarge = new Set<Entry>();
   let isReading = false;
   let stamps = 0;
+  const returns = createReturns(pool, fetchWhatFits);
   /** Resolves when there is room again; nothing while nobody waits for that. */
   let room: PromiseWithResolvers<void> | undefined;
 
@@ -117,10 +118,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
     waiting.delete(entry);
     setText(entry, undefined);
     setTooMuch(entry, undefined);
-    pool.giveBack(entry.certificates);
-    if (entry.certificates.length > 0) {
-      fetchWhatFits();
-    }
+    returns.give(entry.certificates);
   }
 
   /** The text of what did not fit is gone: it is forgotten as a whole, so that whoever asks for it has it fetched. */
@@ -156,6 +154,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   async function read(entry: Entry): Promise<void> {
     const { pem = '' } = entry;
     const outcome = await attempt(pem);
+    // What still waits to be given back is no reason to have no room.
+    await returns.under();
     // Dropped, or replaced by a newer version, while it was read.
     if (entries.get(entry.name) !== entry || entry.pem !== pem) {
       return;
@@ -252,6 +252,60 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       tellOfRoom();
     },
   };
+}
+
+/**
+ * Gives certificates back, so many in a turn of the event loop: the bundles of a signer may hold a hundred thousand, and go together.
+ * @param onReturned there may be more room
+ */
+function createReturns(pool: AnchorPool, onReturned: () => void) {
+  const waiting: (readonly Uint8Array[])[] = [];
+  let givenInTurn = 0;
+  let all: PromiseWithResolvers<void> | undefined;
+
+  function go(): void {
+    for (let [first] = waiting; first !== undefined && givenInTurn < certificatesPerTurn; [first] = waiting) {
+      const part = first.slice(0, certificatesPerTurn - givenInTurn);
+      pool.giveBack(part);
+      givenInTurn += part.length;
+      if (part.length < first.length) {
+        waiting[0] = first.slice(part.length);
+      } else {
+        waiting.shift();
+      }
+    }
+    if (waiting.length === 0) {
+      all?.resolve();
+      all = undefined;
+      onReturned();
+    }
+  }
+
+  return {
+    give(certificates: readonly Uint8Array[]): void {
+      if (certificates.length === 0) {
+        return;
+      }
+      waiting.push(certificates);
+      all ??= Promise.withResolvers<void>();
+      if (givenInTurn === 0) {
+        setImmediate(nextPart);
+      }
+      if (givenInTurn < certificatesPerTurn) {
+        go();
+      }
+    },
+    /** What is to be waited for until all are back. */
+    under: (): Promise<void> | undefined => all?.promise,
+  };
+
+  function nextPart(): void {
+    givenInTurn = 0;
+    if (waiting.length > 0) {
+      setImmediate(nextPart);
+      go();
+    }
+  }
 }
 
 const still = '; the certificates of its last readable version stay in use';

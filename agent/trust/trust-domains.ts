@@ -5,13 +5,14 @@
  *
  * https://github.com/spiffe/spiffe/pull/376 (a draft; its labels are in volumes/declaration/layouts.ts)
  */
+import type { Steps } from '../../volumes/base/steps.ts';
 import type { TrustDomainAnchors } from '../../volumes/base/volume.ts';
 import { trustDomainLabels } from '../../volumes/declaration/layouts.ts';
 import { isTrustDomain, trustDomainForm } from '../../volumes/declaration/trust-domain.ts';
 import type { TrustDomains } from '../../volumes/declaration/types.ts';
 import { certificateFields, contentOf, elementsOf } from '../base/der.ts';
 import type { Anchors } from '../lifecycle/ports.ts';
-import { uniteCertificates } from './certificates.ts';
+import { sortCertificates } from './certificates.ts';
 import type { BundleOutline } from './feed.ts';
 import { mostMapCertificates, mostTrustDomains } from './limits.ts';
 import { overLength, overLimit, refused, type Selected } from './selection.ts';
@@ -31,22 +32,29 @@ export function peerOf({ metadata }: BundleOutline): string | undefined {
   return new Map(Object.entries(metadata.labels ?? {})).get(trustDomainLabels.peer);
 }
 
-export function anchorsApart(trustDomains: TrustDomains, signerName: string, selected: readonly Selected[]): Anchors {
+/** In steps. */
+export function* anchorsApart(
+  trustDomains: TrustDomains,
+  signerName: string,
+  selected: readonly Selected[],
+): Steps<Anchors> {
   const bundles = selected.map(({ bundle }) => bundle);
   const over = overLimit(bundles, `the signer ${signerName} has to publish fewer for its workloads`);
   if (over !== undefined) {
     return over;
   }
   const leftOut: string[] = [];
-  const byTrustDomain = group(selected, leftOut);
+  const byTrustDomain = yield* group(selected, leftOut);
   const tooMuch = overSize(trustDomains, signerName, byTrustDomain);
   if (tooMuch !== undefined) {
     return tooMuch;
   }
   const { own } = trustDomains;
-  const anchors = [...byTrustDomain]
-    .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([trustDomain, certificates]) => unite(trustDomains, trustDomain, [...certificates], leftOut));
+  const anchors: TrustDomainAnchors[] = [];
+  for (const [trustDomain, certificates] of [...byTrustDomain].sort(([one], [other]) => (one < other ? -1 : 1))) {
+    anchors.push(yield* unite(trustDomains, trustDomain, certificates, leftOut));
+    yield;
+  }
   const about = { byTrustDomain: anchors, ...(leftOut.length === 0 ? {} : { leftOut: exampleText(leftOut) }) };
   const found = anchors.find(({ trustDomain }) => trustDomain === own);
   if (found?.certificates !== undefined) {
@@ -55,7 +63,7 @@ export function anchorsApart(trustDomains: TrustDomains, signerName: string, sel
   return { type: 'missing', message: missingMessage(trustDomains, signerName, found !== undefined), ...about };
 }
 
-function group(selected: readonly Selected[], leftOut: string[]): ReadonlyMap<string, ReadonlySet<Uint8Array>> {
+function* group(selected: readonly Selected[], leftOut: string[]): Steps<ReadonlyMap<string, ReadonlySet<Uint8Array>>> {
   const byTrustDomain = new Map<string, Set<Uint8Array>>();
   for (const { outline, bundle } of selected) {
     const peer = peerOf(outline);
@@ -73,6 +81,7 @@ function group(selected: readonly Selected[], leftOut: string[]): ReadonlyMap<st
     for (const certificate of bundle.certificates) {
       certificates.add(certificate);
     }
+    yield;
   }
   return byTrustDomain;
 }
@@ -87,30 +96,30 @@ function overSize(
     const message = `the ClusterTrustBundles selected are of ${count} trust domains, more than the ${mostTrustDomains} that one source may have`;
     return refused(`${message}: the signer ${signerName} has to publish fewer for its workloads`);
   }
-  const all = [...byTrustDomain.values()].flatMap((certificates) => [...certificates]);
-  if (as === 'bundleMap' && all.length > mostMapCertificates) {
-    const message = `the ClusterTrustBundles selected have ${all.length} certificates, more than the ${mostMapCertificates} of one bundle map`;
+  const all = [...byTrustDomain.values()].reduce((sum, { size }) => sum + size, 0);
+  if (as === 'bundleMap' && all > mostMapCertificates) {
+    const message = `the ClusterTrustBundles selected have ${all} certificates, more than the ${mostMapCertificates} of one bundle map`;
     return refused(`${message}: the signer ${signerName} has to publish fewer for its workloads`);
   }
-  return overLength(all);
+  return overLength(byTrustDomain.values());
 }
 
-function unite(
+function* unite(
   { as }: TrustDomains,
   trustDomain: string,
-  certificates: readonly Uint8Array[],
+  certificates: ReadonlySet<Uint8Array>,
   leftOut: string[],
-): TrustDomainAnchors {
-  const usable = as === 'bundleMap' ? certificates.filter(isFitForMap) : certificates;
-  if (usable.length < certificates.length) {
-    const count = certificates.length - usable.length;
+): Steps<TrustDomainAnchors> {
+  const usable = as === 'bundleMap' ? new Set([...certificates].filter(isFitForMap)) : certificates;
+  if (usable.size < certificates.size) {
+    const count = certificates.size - usable.size;
     leftOut.push(`${count} certificate(s) of trust domain ${trustDomain} with keys that are neither RSA nor ECDSA`);
   }
-  if (certificates.length === 0) {
+  if (certificates.size === 0) {
     leftOut.push(`no certificate can be read from the ClusterTrustBundles of trust domain ${trustDomain}`);
     return { trustDomain };
   }
-  return { trustDomain, certificates: uniteCertificates([usable]) };
+  return { trustDomain, certificates: yield* sortCertificates(usable) };
 }
 
 function missingMessage({ own, canarying }: TrustDomains, signerName: string, isThere: boolean): string {

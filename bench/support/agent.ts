@@ -15,6 +15,8 @@ const root = join(import.meta.dirname, '../..');
 
 export interface AgentUnderBench {
   readonly pid: number;
+  /** When its process was started, by `performance.now`. */
+  readonly startedAt: number;
   /** From the start of the process until it said that it was ready, milliseconds. */
   readonly readyAfterMs: number;
   /** Its answer to a GET at its endpoint. */
@@ -81,6 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<AgentUnderBench
   const { pid = 0 } = child;
   return {
     pid,
+    startedAt,
     readyAfterMs: performance.now() - startedAt,
     get,
     processorMs: () => processorMs(pid),

@@ -36,6 +36,8 @@ export interface Bench {
 export interface BenchTools {
   /** Says how far it is, on stderr. */
   progress(text: string): void;
+  /** How many renewals the bench of them is to see. */
+  readonly renewals: number;
 }
 
 /** How many times the floor a figure is. More is worse: of what is better when it is more, the floor is divided by it. */

@@ -3,7 +3,6 @@
  * connection, the watch event that brings the answer, one tmpfs mount, one atomic write; in this order, with nothing checked,
  * kept, logged or told. Started by `floor.ts`, with the URL of the API server's stand-in, its CA and a directory.
  */
-import { execFile } from 'node:child_process';
 import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
@@ -11,19 +10,37 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
+import { withSystemCalls } from '../../volumes/mounts/mount-calls.ts';
+import type { MountMeans } from '../../volumes/mounts/mount-means.ts';
+import { systemPrograms, withPrograms } from '../../volumes/mounts/mount-programs.ts';
 import { signerName } from './api-server-calls.ts';
 import { type FloorCalls, floorNode } from './floor-calls.ts';
 import { processorMs } from './processes.ts';
 import { answerCalls } from './program.ts';
 
 const [url = '', ca = '', directory = '', volumeMode = ''] = process.argv.slice(2);
-const run = promisify(execFile);
+const means = mountMeans();
 const makeKeyPair = promisify(generateKeyPair);
 const collection = `/apis/certificates.k8s.io/v1`;
 const connections = new Agent({ keepAlive: true, maxSockets: 16, ca });
 const issued = new Map<string, (chain: string) => void>();
 const mounted: string[] = [];
 let made = 0;
+
+/** The cheapest there is, as for the agent. */
+function mountMeans(): MountMeans {
+  try {
+    return withSystemCalls();
+  } catch {
+    return withPrograms(systemPrograms);
+  }
+}
+
+function assertDone(result: Awaited<ReturnType<MountMeans['mount']>>): void {
+  if (!result.ok) {
+    throw new Error(result.message);
+  }
+}
 
 function generate(keyType: KeyType): Promise<{ readonly privateKey: KeyObject; readonly publicKey: KeyObject }> {
   switch (keyType) {
@@ -95,7 +112,7 @@ async function one(keyType: KeyType): Promise<number> {
   issued.delete(name);
   await mkdir(volume);
   if (volumeMode === 'tmpfs') {
-    await run('/bin/mount', ['-n', '-t', 'tmpfs', '-o', 'mode=0755,size=1m', 'tmpfs', volume]);
+    assertDone(await means.mount('tmpfs', volume, 'mode=0755,size=1m'));
     mounted.push(volume);
   }
   await mkdir(join(volume, '..1'));
@@ -109,7 +126,7 @@ async function one(keyType: KeyType): Promise<number> {
 
 async function clean(): Promise<undefined> {
   for (const volume of mounted.splice(0)) {
-    await run('/bin/umount', ['-n', volume]);
+    assertDone(await means.unmount(volume));
     await rm(volume, { recursive: true });
   }
 }

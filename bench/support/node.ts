@@ -7,7 +7,7 @@ import { type AgentOptions, type AgentUnderBench, startAgent } from './agent.ts'
 import { type ApiServer, startApiServer } from './api-server.ts';
 import { type PodOfBench, signerName } from './api-server-calls.ts';
 import { createKubelet, type Kubelet } from './kubelet.ts';
-import { makePlaces, type Places } from './places.ts';
+import { makePlaces, type Places, type VolumeMode } from './places.ts';
 
 export interface BenchNode {
   readonly apiServer: ApiServer;
@@ -22,6 +22,8 @@ export interface BenchNode {
 }
 
 export interface BenchNodeOptions extends Omit<AgentOptions, 'places'> {
+  /** Default: tmpfs where it can be had. */
+  readonly volumeMode?: VolumeMode;
   /** Before the agent starts: bundles, pods. */
   readonly furnish?: (apiServer: ApiServer) => Promise<unknown>;
 }
@@ -29,8 +31,8 @@ export interface BenchNodeOptions extends Omit<AgentOptions, 'places'> {
 /** Name of the trust bundle that is there from the start. */
 export const bundleName = 'example.com:mesh:one';
 
-export async function startBenchNode({ furnish, ...options }: BenchNodeOptions = {}): Promise<BenchNode> {
-  const places = makePlaces();
+export async function startBenchNode({ furnish, volumeMode, ...options }: BenchNodeOptions = {}): Promise<BenchNode> {
+  const places = makePlaces(volumeMode);
   let apiServer: ApiServer | undefined;
   try {
     apiServer = await startApiServer();

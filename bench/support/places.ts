@@ -19,13 +19,14 @@ export interface Places {
   remove(): void;
 }
 
-export function makePlaces(): Places {
+/** @param wanted default: tmpfs where it can be had */
+export function makePlaces(wanted: VolumeMode = 'tmpfs'): Places {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'));
   const kubeletRoot = join(directory, 'kubelet');
   const pods = join(kubeletRoot, 'pods');
   mkdirSync(pods, { recursive: true });
   mkdirSync(join(kubeletRoot, 'plugins'), { recursive: true });
-  const volumeMode = mountShared(pods) ? 'tmpfs' : 'directory';
+  const volumeMode = wanted === 'tmpfs' && mountShared(pods) ? 'tmpfs' : 'directory';
   const remove = (): void => {
     process.off('exit', remove);
     for (const mountPoint of mountPointsBelow(directory).toReversed()) {

@@ -54,7 +54,15 @@ export function memoryOf(pid: number): Memory {
   };
 }
 
-/** Bytes that it has handed to write calls, to files and sockets alike. */
-export function bytesWritten(pid: number): number {
-  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+/** What it has read and written so far, files and sockets alike. */
+export interface Transfers {
+  readonly bytesWritten: number;
+  readonly reads: number;
+  readonly writes: number;
+}
+
+export function transfersOf(pid: number): Transfers {
+  const text = readFileSync(`/proc/${pid}/io`, 'utf8');
+  const value = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1]);
+  return { bytesWritten: value('wchar'), reads: value('syscr'), writes: value('syscw') };
 }

@@ -3,6 +3,7 @@
  * chooses.
  */
 import { type KubernetesVersion, kubernetesVersions } from '../base/cluster-rules.ts';
+import type { StatusDetails } from '../base/errors.ts';
 import { isObject, type Json, type JsonObject } from '../base/objects.ts';
 import type { RequestInfo } from '../storage/request-info.ts';
 
@@ -33,6 +34,7 @@ export type Fault = {
       readonly message?: string;
       /** Sent as the `Retry-After` header and in the details. */
       readonly retryAfterSeconds?: number;
+      readonly causes?: StatusDetails['causes'];
     }
   /** The connection is closed without an answer; the request is not carried out. */
   | { readonly kind: 'drop' }

@@ -7,7 +7,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestAttributes, UserInfo } from '../base/cluster-rules.ts';
-import { ApiError, badRequest, forbidden, internalError, messageOf, unauthorized } from '../base/errors.ts';
+import {
+  ApiError,
+  badRequest,
+  forbidden,
+  internalError,
+  messageOf,
+  type StatusDetails,
+  unauthorized,
+} from '../base/errors.ts';
 import { asJson, type Json } from '../base/objects.ts';
 import { apiAudience } from '../identity/tokens.ts';
 import { type Api, attributesOf, rulesContext } from '../storage/api.ts';
@@ -170,6 +178,15 @@ function seenBy(api: Api, { verb }: RequestInfo, met: readonly Fault[]): Api {
   return behind === undefined || !isReading ? api : { ...api, store: asOf(api.store, behind.revision) };
 }
 
+function detailsOf({ retryAfterSeconds, causes }: Fault & { readonly kind: 'error' }): StatusDetails | undefined {
+  return retryAfterSeconds === undefined && causes === undefined
+    ? undefined
+    : {
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+        ...(causes === undefined ? {} : { causes }),
+      };
+}
+
 /** Lets the faults happen that come before the request is looked at. @returns true when there will be no answer */
 async function suffer(met: readonly Fault[], request: IncomingMessage, closing: AbortSignal): Promise<boolean> {
   for (const fault of met) {
@@ -182,7 +199,7 @@ async function suffer(met: readonly Fault[], request: IncomingMessage, closing: 
           fault.code,
           fault.reason ?? '',
           fault.message ?? 'a fault was ordered for this request',
-          fault.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: fault.retryAfterSeconds },
+          detailsOf(fault),
         );
       case 'drop':
         request.socket.destroy();

@@ -103,19 +103,22 @@ const bundleCrowds: readonly HostileInput[] = [
   },
 ];
 
-/** What a server may say, as long as the agent reads it. */
-const replies: Readonly<Record<string, string>> = {
-  'control characters': '\u0001'.repeat(170_000),
-  words: 'no '.repeat(340_000),
-};
+/** What a server, or a webhook, may say, as long as the agent reads it. */
+const replies: Readonly<Record<string, { readonly message: string; readonly causes?: readonly { field?: string }[] }>> =
+  {
+    'control characters': { message: '\u0001'.repeat(170_000) },
+    words: { message: 'no '.repeat(340_000) },
+    causes: { message: 'no', causes: Array.from({ length: 340_000 }, () => ({})) },
+    'fewer causes': { message: 'no', causes: Array.from({ length: 8_000 }, () => ({ field: 'spec' })) },
+  };
 
-const replyInputs: readonly HostileInput[] = Object.entries(replies).map(([kind, message]) => ({
+const replyInputs: readonly HostileInput[] = Object.entries(replies).map(([kind, said]) => ({
   name: `an error of a megabyte of ${kind}`,
   feed: async (node, round) => {
     const remove = node.cluster.apiServer.faults.add({
       kind: 'error',
       code: 403,
-      message,
+      ...said,
       match: { verb: 'create', resource: 'podcertificaterequests' },
     });
     await ordinaryPod(node, `reply-${round}-${kind.replace(' ', '-')}`);

@@ -5,18 +5,24 @@
 import { test } from 'node:test';
 import { endureAll } from './campaign/endure.ts';
 import { longOnly } from './campaign/long-only.ts';
-import { serverFaults, silentFaults, upgrades } from './campaign/server-faults.ts';
+import { becoming, serverFaults, silentFaults } from './campaign/server-faults.ts';
 
 const short = { lifetimeMs: 90_000, refreshAfter: 0.05 };
 
 test('whatever the API server does, pods keep what is valid and have new certificates in time', longOnly, (t) =>
-  endureAll(t, serverFaults(12_000), short),
+  endureAll(t, serverFaults(12_000, short.lifetimeMs), short),
 );
 
 test('an API server that is only silent is found out, and pods keep what is valid', longOnly, (t) =>
   endureAll(t, silentFaults, { lifetimeMs: 400_000, refreshAfter: 0.02 }),
 );
 
-test('an API server that is upgraded, and goes back, renews what it renewed before', longOnly, (t) =>
-  endureAll(t, upgrades, { ...short, kubernetes: '1.35', agentIdentity: 'serviceAccount' }),
-);
+for (const [first, ...next] of [
+  ['1.35', '1.36', '1.37', '1.36', '1.35'],
+  ['1.37', '1.36', '1.35', '1.36', '1.37'],
+] as const) {
+  const title = `an API server that is ${first}, then ${next.join(', ')}, renews what it renewed before`;
+  test(title, longOnly, (t) =>
+    endureAll(t, becoming(...next), { ...short, kubernetes: first, agentIdentity: 'serviceAccount' }),
+  );
+}

@@ -58,6 +58,7 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log, ...timer });
 
   function makeServer(): Server {
+    // Its channelz stays on, though nobody reads it: without it a forced shutdown leaves calls unanswered.
     const server = new Server();
     server.addService(identityService, createIdentityService(options, calls));
     server.addService(nodeService, createNodeService({ driver, nodeName, volumeCondition, calls }));

@@ -8,7 +8,7 @@
  *
  * https://yaml.org/spec/1.2.2/
  */
-import { Composer, CST, type Document, isScalar, Lexer, Parser, visit } from 'yaml';
+import { Composer, CST, type Document, isCollection, isScalar, Lexer, Parser, visit } from 'yaml';
 import type { Steps } from '../base/steps.ts';
 import { maxSourcesBytes, maxYamlBackslashes, maxYamlDepth, maxYamlTokens } from './limits.ts';
 
@@ -153,9 +153,9 @@ function findDuplicate(document: Document.Parsed): string | undefined {
     return visit.BREAK;
   };
   visit(document, {
-    Collection: (_key, _node, ancestors) => (ancestors.length > maxYamlDepth ? stop(tooDeep) : undefined),
+    Collection: (_key, _node, ancestors) => (isTooDeep(ancestors) ? stop(tooDeep) : undefined),
     Map: (_key, node, ancestors) => {
-      if (ancestors.length > maxYamlDepth) {
+      if (isTooDeep(ancestors)) {
         return stop(tooDeep);
       }
       const seen = new Set<unknown>();
@@ -170,6 +170,11 @@ function findDuplicate(document: Document.Parsed): string | undefined {
     },
   });
   return message;
+}
+
+/** True below the greatest depth. The document, and the pairs of mappings, are ancestors too, and no levels. */
+function isTooDeep(ancestors: readonly unknown[]): boolean {
+  return ancestors.filter(isCollection).length >= maxYamlDepth;
 }
 
 /** Where a fault lies, for people. */

@@ -2,7 +2,6 @@
  * One line of the status page: a credential with its volume, with a bar from notBefore to notAfter on which the refresh and
  * now are marked. What is wrong with it stands below, as wide as the table.
  */
-import { cut } from '../../base/cut.ts';
 import { fromNow } from '../../time/span-text.ts';
 import { withoutMilliseconds } from '../../time/time-text.ts';
 import type { CredentialEntry, VolumeEntry } from './document.ts';
@@ -10,8 +9,6 @@ import { type Html, html } from './html.ts';
 import { type Row, stateOf } from './selection.ts';
 import { lineStates } from './state-words.ts';
 
-/** Characters of a signer's or server's text that a line shows; `/statusz` as JSON and text has all that the agent keeps. */
-const maxShownText = 500;
 const columnCount = 7;
 
 /** @param now milliseconds since the epoch */
@@ -38,8 +35,7 @@ ${
 
 /** What keeps the line from being well: its credential's last error, else what its volume waits for, else what its program serves. */
 function troubleOf(volume: VolumeEntry, credential: CredentialEntry | undefined): string | undefined {
-  const text = credential?.lastError ?? volume.message ?? volume.served?.message;
-  return text === undefined ? undefined : cut(text, maxShownText);
+  return credential?.lastError ?? volume.message ?? volume.served?.message;
 }
 
 function signerOf(volume: VolumeEntry, credential: CredentialEntry | undefined): string | undefined {

@@ -41,6 +41,11 @@ describe('redact', () => {
     assert.equal(redact('Authorization: Bearer abcdefghijklmnop1234'), 'Authorization: Bearer [redacted]');
   });
 
+  test('looks at 8192 characters and keeps no more', () => {
+    assert.equal(redact('x'.repeat(8_192)), 'x'.repeat(8_192));
+    assert.equal(redact(`${'x'.repeat(8_192)}y`), `${'x'.repeat(8_192)}…`);
+  });
+
   test('leaves ordinary words alone', () => {
     const text = 'basic constraints are missing; the bearer of bad news; MIME types; request ns/req-0a1b2c';
     assert.equal(redact(text), text);

@@ -6,6 +6,7 @@ import { AgentError } from '../../../agent/base/errors.ts';
 import { apiOf, issuerByRule } from '../../../agent/issuance/by-rule.ts';
 import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
 import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
+import { verifyChain } from '../../../agent/issuance/chain.ts';
 import { createContentsIssuer, nodeLabelValue } from '../../../agent/issuance/contents-request.ts';
 import { type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
 import type { PodTokens } from '../../../agent/issuance/pod-account.ts';
@@ -58,6 +59,21 @@ describe("a CertificateRequest's answer", () => {
       notAfter: now + 6 * hour,
       beginRefreshAt: now + 3 * hour,
     });
+  });
+
+  it('is not taken apart where it is longer than a chain may be: OpenSSL takes long over some certificates', () => {
+    const long = Buffer.from(leaf + '#'.repeat(100 * 1024)).toString('base64');
+    for (const outcome of [
+      outcomeOf({ conditions: [condition('Ready', 'True', 'Issued')], certificate: long }),
+      certificateSigningRequests.outcome(
+        { metadata: { name: 'a' }, spec: { request: '', signerName: 'a/b' }, status: { certificate: long } },
+        0.5,
+      ),
+    ]) {
+      assert.ok(outcome?.type === 'issued', 'what was issued is refused with the checks on the chain');
+      assert.deepEqual([outcome.notBefore, outcome.notAfter], [Number.NaN, Number.NaN]);
+      assert.throws(() => verifyChain(outcome, key.spki, now), /more than 102400/);
+    }
   });
 
   it('is a refusal when it was denied, is invalid or has failed', () => {

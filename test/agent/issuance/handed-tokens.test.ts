@@ -65,6 +65,16 @@ describe('a token that was handed over', () => {
     await assert.rejects(bearer(''), { code: 'TokenMissing' });
   });
 
+  it('may come with 128 Ki characters, and with none more', async () => {
+    const { tokens, bearer } = open();
+    const token = tokenOf(start);
+    const handed = handOver(start, { '': token })();
+    tokens.take(pod, signers, () => handed.padEnd(131_072, ' '));
+    assert.equal(await bearer(), token);
+    tokens.take(pod, signers, () => handed.padEnd(131_073, ' '));
+    await assert.rejects(bearer(), /is not in the form of tokenRequests/);
+  });
+
   it('is not even looked at where no rule wants one', () => {
     const { tokens, clock } = open([]);
     tokens.take(pod, signers, () => assert.fail('nobody wants it'));

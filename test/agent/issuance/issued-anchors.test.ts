@@ -19,7 +19,13 @@ test('certificates of authorities are taken, each once', () => {
   );
 });
 
+test('as many certificates, and as long a text, as the limits let in are taken', () => {
+  assert.equal(readIssuedAnchors(authority.pem.repeat(32)).length, 1);
+  assert.equal(readIssuedAnchors(authority.pem.padEnd(102_400, '\n')).length, 1);
+});
+
 test('whatever else came is refused, with its reason', () => {
+  const room = 102_400 - authority.pem.length;
   const cases: readonly (readonly [string | undefined, RegExp])[] = [
     [undefined, /gives none \(status\.ca is empty\), so a source for it cannot have a caPath or a truststorePath/],
     ['', /gives none/],
@@ -29,7 +35,8 @@ test('whatever else came is refused, with its reason', () => {
     [authority.pem.replaceAll('CERTIFICATE', 'PRIVATE KEY'), /block 1 is not a CERTIFICATE/],
     ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', /is not a certificate of an authority/],
     [authority.pem.repeat(33), /33 certificates, more than 32/],
-    ['x'.repeat(200_000), /200000 bytes, more than/],
+    [authority.pem + '\n'.repeat(room + 1), /102401 bytes, more than 102400/],
+    [`# ä${authority.pem}${'\n'.repeat(room - 3)}`, /102401 bytes, more than 102400/],
   ];
   for (const [pem, message] of cases) {
     assert.throws(() => readIssuedAnchors(pem), { code: 'InvalidChain', actor: 'signer', message });

@@ -25,6 +25,13 @@ const suggestions: readonly (readonly [message: string, refused: KeyType, sugges
 ];
 
 describe('the key type that a signer suggests', () => {
+  it('is looked for in the first 2048 characters', () => {
+    const words = 'use ED25519';
+    const endsAt = (length: number): string => `${'- '.repeat(1024)}`.slice(0, length - words.length) + words;
+    assert.equal(suggestedKeyType('UnsupportedKeyType', endsAt(2048), 'RSA3072'), 'ED25519');
+    assert.equal(suggestedKeyType('UnsupportedKeyType', endsAt(2049), 'RSA3072'), undefined);
+  });
+
   for (const [message, refused, suggested] of suggestions) {
     it(`in ${JSON.stringify(message)} is ${suggested ?? 'none'}`, () => {
       assert.equal(suggestedKeyType('UnsupportedKeyType', message, refused), suggested);

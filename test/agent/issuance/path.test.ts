@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
 import { before, describe, it } from 'node:test';
-import { parseCertificate } from '../../../agent/issuance/certificate.ts';
+import { createCertificateReader, parseCertificate } from '../../../agent/issuance/certificate.ts';
 import {
   ascend,
   mostAnchorsCompared,
@@ -204,4 +204,54 @@ it('certificates of one name with keys that take long cost no more work than the
   const tooMany = await others(most + 1);
   assert.ok(tooMany.length < mostSignatureChecks, 'they are fewer than the signatures of any kind');
   assert.throws(() => ascend(below, tooMany, now), TooManySignatures);
+  const short = await makeHolder('CN=low');
+  const withOneMore = [parseCertificate(await certify(short, high)), ...(await others(most))];
+  assert.throws(() => ascend(below, withOneMore, now), TooManySignatures);
+});
+
+it('24 signatures are checked for one chain, and not one more', async () => {
+  const below = parseCertificate(await certify(holders.leaf, holders.low, { ca: false }));
+  const others = await Promise.all(Array.from({ length: 25 }, () => certify(holders.low, holders.high)));
+  const candidates = others.map(parseCertificate);
+  assert.equal(ascend(below, candidates.slice(1), now).certificates.length, 25);
+  assert.throws(() => ascend(below, candidates, now), TooManySignatures);
+});
+
+describe('CAs that are remembered', () => {
+  it('lead wherever they do when they are read anew, in any order of chains, anchors and times', async () => {
+    const low = await cert('low', 'one');
+    const [one, two, past] = [await cert('one', 'one'), await cert('two', 'two'), await cert('low', 'two')];
+    const broken = new Uint8Array([...low, 0]);
+    const cas = createCertificateReader();
+    for (const round of [1, 2]) {
+      for (const chain of [[leaf, low], [leaf], [leaf, broken], [leaf, low, past], [low, low], [leaf, leaf, low], []]) {
+        for (const anchors of [[one], [two], [low], [one, two, one], [broken], [leaf], []]) {
+          for (const at of anchors.length === 1 ? [now, now + 400 * 24 * hourMs] : [now]) {
+            assert.equal(
+              verifiesAgainst(chain, anchors, at, cas),
+              verifiesAgainst(chain, anchors, at),
+              `round ${round}`,
+            );
+          }
+        }
+      }
+    }
+  });
+
+  it('are parsed once for all pods, and hold on to no more bytes than their own', async () => {
+    const low = await cert('low', 'one');
+    const cas = createCertificateReader();
+    const within = new Uint8Array(100_000);
+    within.set(low);
+    const first = cas.outline(within.subarray(0, low.length));
+    assert.equal(cas.parse(low).x509(), first.x509());
+    assert.equal(first.der.buffer.byteLength, low.length);
+    const long = new Uint8Array([...low, ...new Uint8Array(5_000)]);
+    assert.notEqual(cas.outline(long), cas.outline(long));
+    for (let index = 0; index < 64; index += 1) {
+      // Another signature makes another certificate.
+      cas.outline(new Uint8Array([...low.subarray(0, -1), index ^ (low.at(-1) ?? 0) ^ 128]));
+    }
+    assert.notEqual(cas.outline(low), first);
+  });
 });

@@ -280,7 +280,7 @@ describe('a request that exists already', () => {
 /** The error that the API server's reply becomes. */
 function reply(httpStatus: number, status: Omit<Status, 'kind'>): AgentError {
   const call = describeCall('POST', '/apis/certificates.k8s.io/v1/namespaces/shop/podcertificaterequests', false, 'me');
-  return replyError(call, httpStatus, JSON.stringify({ kind: 'Status', ...status }));
+  return replyError(call, httpStatus, { kind: 'Status', ...status });
 }
 
 describe('a server of another version', () => {

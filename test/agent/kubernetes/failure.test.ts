@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { replyError } from '../../../agent/kubernetes/failure.ts';
+import type { Status } from '../../../agent/kubernetes/objects.ts';
 import { describeCall } from '../../../agent/kubernetes/paths.ts';
 import { describeForPod } from '../../../agent/observe/notices/pod-events.ts';
 import { credential, volume } from '../observe/subjects.ts';
@@ -13,15 +14,14 @@ const call = describeCall(
 );
 
 /** What Kubernetes 1.34 and 1.35 answer to an agent that acts as its node. */
-const classicRefusal = JSON.stringify({
+const classicRefusal: Status = {
   kind: 'Status',
-  apiVersion: 'v1',
   status: 'Failure',
   message: 'users "system:node:node-1" is forbidden: User "agent" cannot impersonate resource "users" in API group ""',
   reason: 'Forbidden',
   details: { name: 'system:node:node-1', kind: 'users' },
   code: 403,
-});
+};
 
 test('a refused impersonation names another identity mode, and nothing that would let the agent be anybody', () => {
   const error = replyError(call, 403, classicRefusal);
@@ -53,7 +53,7 @@ const policies: readonly (readonly [string, number, string, string])[] = [
 ];
 for (const [who, code, reason, message] of policies) {
   test(`what ${who} of the cluster refuses is asked neither of the pod’s author nor of who gives permissions`, () => {
-    const error = replyError(call, code, JSON.stringify({ kind: 'Status', status: 'Failure', message, reason, code }));
+    const error = replyError(call, code, { kind: 'Status', status: 'Failure', message, reason, code });
     assert.deepEqual([error.code, error.actor], ['Rejected', 'cluster operator']);
     const event = describeForPod({ ...credential, type: 'attemptFailed', phase: 'request', error, retryAt: 0 });
     assert.equal(event?.reason, 'RequestRejected');
@@ -67,7 +67,7 @@ for (const [who, code, reason, message] of policies) {
 
 test('a permission that is missing is no policy’s refusal, whatever the names in it say', () => {
   const message = `podcertificaterequests is forbidden: User "admission webhook" cannot create resource "x"`;
-  const error = replyError(call, 403, JSON.stringify({ kind: 'Status', message, reason: 'Forbidden', code: 403 }));
+  const error = replyError(call, 403, { kind: 'Status', message, reason: 'Forbidden', code: 403 });
   assert.deepEqual([error.code, error.actor], ['Forbidden', 'cluster operator']);
 });
 
@@ -78,16 +78,15 @@ test('a namespace that is being deleted is no missing permission, and its pod is
     { reason: 'NamespaceTerminating', message: 'namespace shop is being terminated', field: 'metadata.namespace' },
   ];
   const details = { name: 'mtls-0-1', kind: 'podcertificaterequests', causes };
-  const refusal = {
+  const refusal: Status = {
     kind: 'Status',
-    apiVersion: 'v1',
     status: 'Failure',
     message,
     reason: 'Forbidden',
     details,
     code: 403,
   };
-  const error = replyError(call, 403, JSON.stringify(refusal));
+  const error = replyError(call, 403, refusal);
   assert.deepEqual([error.code, error.actor], ['Unavailable', 'nobody']);
   assert.match(error.message, /cannot create podcertificaterequests.*: the namespace is being deleted/);
   assert.doesNotMatch(error.message, /does not let|permission/);
@@ -96,7 +95,7 @@ test('a namespace that is being deleted is no missing permission, and its pod is
     undefined,
   );
   const policy = { ...refusal, details: { ...details, causes: [] } };
-  assert.equal(replyError(call, 403, JSON.stringify(policy)).code, 'Forbidden');
+  assert.equal(replyError(call, 403, policy).code, 'Forbidden');
 });
 
 test('anchors that the cluster does not serve are not asked of the pod’s author', () => {
@@ -105,4 +104,17 @@ test('anchors that the cluster does not serve are not asked of the pod’s autho
   assert.match(event?.message ?? '', /Ask the cluster operator/);
   assert.doesNotMatch(event?.message ?? '', /Correct the source/);
   assert.match(describeForPod(missing)?.message ?? '', /Correct the source/);
+});
+
+test('of a message 1024 characters are kept', () => {
+  const kept = (length: number): string => {
+    const { message } = replyError(
+      call,
+      400,
+      JSON.stringify({ kind: 'Status', message: 'x'.repeat(length), code: 400 }),
+    );
+    return /x+(?: …)?/.exec(message)?.[0] ?? '';
+  };
+  assert.equal(kept(1024), 'x'.repeat(1024));
+  assert.equal(kept(1025), `${'x'.repeat(1024)} …`);
 });

@@ -171,6 +171,17 @@ test('a list or map of an object that holds too many values is left out, and wha
   ]);
 });
 
+test('a list or map may hold so many values that its object has 16384, and not one more', () => {
+  const shape = members({ metadata: members({ labels: 'all', name: 'all' }) });
+  const keepsLabels = (count: number): boolean => {
+    const labels = Object.fromEntries(Array.from({ length: count }, (_, index) => [`l${index}`, '']));
+    const [value] = sift(JSON.stringify({ metadata: { labels, name: 'a' } }), shape, 1000).values;
+    return JSON.stringify(value).includes('labels');
+  };
+  // The object, its metadata and the map are values too.
+  assert.deepEqual([keepsLabels(16_381), keepsLabels(16_382)], [true, false]);
+});
+
 test('a value of which no decoder has named the parts is kept whole, however many values are in it', () => {
   const many = Object.fromEntries(Array.from({ length: mostKeptValues + 1 }, (_, index) => [`l${index}`, '']));
   const frame = { type: 'ADDED', object: { metadata: { labels: many, name: 'a' }, spec: {} } };

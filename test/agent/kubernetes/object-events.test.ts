@@ -53,4 +53,8 @@ test('long ones are cut, too many are left, and one that cannot be read hides no
   assert.equal(said.split('; ').length, 3);
   assert.ok(said.length < 1_000, String(said.length));
   assert.match(said, /^R15: x{300}…; R14: /);
+  const edge = serverWith([eventOf('r'.repeat(300), 'x'.repeat(300), 1), eventOf('q'.repeat(301), 'y'.repeat(301), 0)]);
+  const atEdge = await saidInEvents(edge.client, metadata, signal);
+  const cut = `${'q'.repeat(300)}…: ${'y'.repeat(300)}…`;
+  assert.deepEqual(atEdge?.split('; ').toSorted(), [cut, `${'r'.repeat(300)}: ${'x'.repeat(300)}`]);
 });

@@ -164,6 +164,7 @@ test('nothing is begun for what its publish call would be refused, or what needs
     hostNetwork: false,
     volumes: new Map([['refused', { readOnly: false, attributes: {} }]]),
   });
+  await world.written();
   world.beginsAhead = false;
   world.bind([world.request('mtls', [source])]);
   await world.written();

@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  isRefreshLate,
+  latestRefresh,
   mismatchTimes,
   overdueTime,
   patience,
   pauseAfterFailure,
   pauseAfterRelief,
+  pauseBeforeRecheck,
   refreshTime,
   type Setback,
+  shortestWokenPause,
 } from '../../../agent/lifecycle/pace.ts';
 
 const minute = 60_000;
@@ -262,4 +266,69 @@ test('a bundle that never fits costs a few requests, and then none beyond those 
     }
     assert.ok(early <= most, `${early} early refreshes with a lifetime of ${lifetime} ms`);
   }
+});
+
+test('the jitter of a refresh is five minutes, or a tenth of the time that is then left where that is less', () => {
+  const day = { notBefore: 0, notAfter: 24 * hour, beginRefreshAt: 16 * hour };
+  const short = { notBefore: 0, notAfter: hour, beginRefreshAt: 30 * minute };
+  assert.deepEqual(
+    [day, short].map((dates) => refreshTime(dates, 0, 0.5) - dates.beginRefreshAt),
+    [2.5 * minute, 1.5 * minute],
+  );
+});
+
+test('the latest refresh leaves a third of the time, and of a certificate without any a millisecond', () => {
+  const dates = { notBefore: 0, notAfter: hour, beginRefreshAt: 30 * minute };
+  assert.deepEqual(
+    [0, 45 * minute, hour, 2 * hour].map((now) => latestRefresh(dates, now)),
+    [50 * minute, 55 * minute, hour - 1, hour - 1],
+  );
+});
+
+test('a refresh is overdue no later than after a quarter of what is left, and not before it was planned', () => {
+  const dates = { notBefore: 0, notAfter: hour, beginRefreshAt: 30 * minute };
+  assert.deepEqual(
+    [30 * minute, 56 * minute, 2 * hour].map((refreshAt) => overdueTime(dates, refreshAt)),
+    [37.5 * minute, 56 * minute, 2 * hour],
+  );
+});
+
+test('a mismatch is told of after a minute and up to five more, and refreshed over a spread that doubles', () => {
+  const plannedAt = 16 * hour;
+  const times = (beginRefreshAt: number, earlier: number) => {
+    const dates = { notBefore: 0, notAfter: 24 * hour, beginRefreshAt };
+    const { tellAt, refreshAt } = mismatchTimes(dates, plannedAt, earlier, 0, 0.5);
+    return [tellAt / minute, refreshAt / minute];
+  };
+  assert.deepEqual(
+    [0, 1, 2, 3].map((earlier) => times(16 * hour, earlier)),
+    [
+      [3.5, 16],
+      [3.5, 46],
+      [3.5, 91],
+      [3.5, 181],
+    ],
+  );
+  assert.deepEqual(times(40 * minute, 0), [2.25, 6]);
+  assert.deepEqual(times(8 * minute, 0), [0.65, 1.4]);
+  assert.deepEqual(times(-hour, 0), [0, 0], 'dates in the wrong order give no time before now');
+});
+
+test('a pod that counts as ended is looked for after ten seconds at least, and ever more seldom', () => {
+  const left = 24 * hour;
+  assert.deepEqual(
+    [0, 1, 2, 9].map((checks) => pauseBeforeRecheck(checks, left, 0.5)),
+    [10_000, 20_000, 40_000, 300_000],
+  );
+  assert.equal(pauseBeforeRecheck(0, left, 0), 10_000);
+  assert.equal(pauseBeforeRecheck(5, 20_000, 0.5), 10_000);
+});
+
+test('what is woken waits a second, and ten where the API server judged the request itself', () => {
+  assert.deepEqual([shortestWokenPause(false), shortestWokenPause(true)], [1_000, 10_000]);
+});
+
+test('a refresh is late when less than a tenth of the lifetime is left for it', () => {
+  const isLate = (beginRefreshAt: number) => isRefreshLate({ notBefore: 1_000, notAfter: 1_100, beginRefreshAt });
+  assert.deepEqual([isLate(1_090), isLate(1_091)], [false, true]);
 });

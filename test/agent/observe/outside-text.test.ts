@@ -49,6 +49,14 @@ test('no text from outside turns a line round, moves a cursor, forges a line or 
   assert.ok(!page.includes(`"'&`), 'the page has quotes of a message as they are');
 });
 
+test('of a filter 200 characters and eight words are kept, of a message on the page 500 characters', () => {
+  const filterOf = (filter: string) => readSelection(new URLSearchParams({ filter }));
+  assert.equal(filterOf('x'.repeat(201)).filter, 'x'.repeat(200));
+  assert.deepEqual(filterOf('1 2 3 4 5 6 7 8 9').words, ['1', '2', '3', '4', '5', '6', '7', '8']);
+  assert.match(pageOf('y'.repeat(500), '', 1), /y{500}(?!…)/);
+  assert.match(pageOf('y'.repeat(501), '', 1), /(?<!y)y{499}…/);
+});
+
 test('a query and texts of any length cost the status page work in proportion to what is kept of them', () => {
   const [short, long] = ['x'.repeat(500), 'x '.repeat(4096)];
   const words = Array.from({ length: 100 }, () => 'x').join('+');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readTrustBundle, uniteCertificates } from '../../../agent/trust/certificates.ts';
+import { readTrustBundle, sortCertificates } from '../../../agent/trust/certificates.ts';
 import { certificatesPerTurn } from '../../../agent/trust/limits.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import { pemOf } from '../../support/certificates.ts';
 import { derOf, makeAuthority } from './authorities.ts';
 
@@ -49,10 +50,24 @@ test('what is no block is text, as it is to the API server: the certificates aro
 
 test('the union holds each certificate once, in an order that depends on the set alone', () => {
   const [a, b, c] = [derOf(one), derOf(two), derOf(three)];
-  const united = uniteCertificates([[a, b], [c, a], []]);
+  const sorted = (...certificates: Uint8Array[]) => atOnce(sortCertificates(new Set(certificates)));
+  const united = sorted(a, b, c, Uint8Array.from(a));
   assert.equal(united.length, 3);
-  assert.deepEqual(united, uniteCertificates([[c], [b, a], [b]]));
-  assert.deepEqual(uniteCertificates([]), []);
+  assert.deepEqual(united, sorted(c, b, a));
+  assert.deepEqual(sorted(), []);
+});
+
+test('a union of thousands of certificates is put in order in many steps, as it would be at once', () => {
+  const certificates = Array.from({ length: 20_001 }, (_, index) => Buffer.from(String((index * 7_919) % 19_997)));
+  const steps = sortCertificates(new Set(certificates));
+  let count = 1;
+  let last = steps.next();
+  for (; last.done !== true; last = steps.next()) {
+    count += 1;
+  }
+  const distinct = new Map(certificates.map((bytes) => [String(bytes), bytes]));
+  assert.deepEqual(last.value.map(String), [...distinct.values()].sort(Buffer.compare).map(String));
+  assert.ok(count > certificates.length / 128, `it took ${count} steps`);
 });
 
 test('a long bundle is read over several turns of the event loop', async () => {

@@ -9,8 +9,9 @@ import {
   longestWaitingText,
   mostBundlesPerSource,
 } from '../../../agent/trust/limits.ts';
-import { anchorsOf } from '../../../agent/trust/selection.ts';
+import { anchorsOf as anchorSteps } from '../../../agent/trust/selection.ts';
 import { createShelf, type ShelvedBundle } from '../../../agent/trust/shelf.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import { until, withinBound } from '../../support/bounded.ts';
 import { fullBundle as fullBundleOf } from '../../support/full-bundles.ts';
 import { sendEvent } from '../kubernetes/loopback.ts';
@@ -28,6 +29,8 @@ function shelved(...certificates: Uint8Array[]): ShelvedBundle {
 function fullBundle(seed: number): string {
   return fullBundleOf(derOf(one), seed);
 }
+
+const anchorsOf = (...of: Parameters<typeof anchorSteps>) => atOnce(anchorSteps(...of));
 
 test('a source may select so many bundles and not one more', () => {
   const certificate = derOf(one);

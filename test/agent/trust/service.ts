@@ -6,7 +6,8 @@ import type { ClusterTrustBundle } from '../../../agent/kubernetes/objects.ts';
 import type { Anchors } from '../../../agent/lifecycle/ports.ts';
 import type { Clock } from '../../../agent/time/clock.ts';
 import { createTrustAnchors } from '../../../agent/trust/anchors.ts';
-import { uniteCertificates } from '../../../agent/trust/certificates.ts';
+import { sortCertificates } from '../../../agent/trust/certificates.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource, LabelSelector } from '../../../volumes/declaration/types.ts';
 import { until } from '../../support/bounded.ts';
 import {
@@ -58,7 +59,7 @@ export function ear(): Ear {
 }
 
 export function found(...pems: string[]): Anchors {
-  return { type: 'found', certificates: uniteCertificates([pems.map(derOf)]) };
+  return { type: 'found', certificates: atOnce(sortCertificates(new Set(pems.map(derOf)))) };
 }
 
 export interface Api {

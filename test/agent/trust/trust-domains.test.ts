@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import type { Anchors, TrustAnchors } from '../../../agent/lifecycle/ports.ts';
 import { withExpiry } from '../../../agent/trust/expiry.ts';
 import type { ShelvedBundle } from '../../../agent/trust/shelf.ts';
-import { anchorsApart } from '../../../agent/trust/trust-domains.ts';
+import { anchorsApart as stepsApart } from '../../../agent/trust/trust-domains.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource, TrustDomains } from '../../../volumes/declaration/types.ts';
 import { certify, makeHolder } from '../../support/certificates.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -116,6 +117,8 @@ function selected(pem: string, peer: string, name = peer) {
   const { metadata } = bundle(name, pem, { signerName, labels: labels(peer) });
   return { outline: { metadata, signerName }, bundle: shelved };
 }
+
+const anchorsApart = (...of: Parameters<typeof stepsApart>) => atOnce(stepsApart(...of));
 
 test('more trust domains, or more certificates in a map, than the limit are refused by its name', () => {
   const der = derOf(one);

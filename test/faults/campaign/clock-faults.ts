@@ -6,9 +6,10 @@ const minuteMs = 60_000;
 /** A clock that is set is noticed within half a minute, and what is due then is renewed within its pace. */
 const noticedMs = 60_000;
 
-function clockSet(title: string, byMs: number): Fault {
+/** What was issued while a clock was ahead is due by that clock: as much later, and before it expires at any rate. */
+function clockSet(title: string, byMs: number, dueLaterMs = 0): Fault {
   return {
-    ...{ title, lastsMs: 20_000, recoversWithinMs: noticedMs },
+    ...{ title, lastsMs: 25_000, recoversWithinMs: noticedMs + dueLaterMs },
     begin(stage) {
       stage.shiftClock(byMs);
       return () => stage.shiftClock(0);
@@ -16,15 +17,17 @@ function clockSet(title: string, byMs: number): Fault {
   };
 }
 
+const leapMs = 20_000;
+
 /** The clock is set again and again, forth and back. */
 const leaps: Fault = {
-  ...{ title: 'the clock of the node leaps to and fro', lastsMs: 20_000, recoversWithinMs: noticedMs },
+  ...{ title: 'the clock of the node leaps to and fro', lastsMs: 20_000, recoversWithinMs: noticedMs + 2 * leapMs },
   begin(stage) {
     const over = new AbortController();
     const { signal } = over;
     const leap = async (): Promise<void> => {
       for (let turn = 0; !signal.aborted; turn += 1) {
-        stage.shiftClock(((turn % 5) - 2) * 7 * minuteMs);
+        stage.shiftClock(((turn % 5) - 2) * leapMs);
         await delay(500, undefined, { signal }).catch(() => undefined);
       }
       stage.shiftClock(0);
@@ -48,7 +51,7 @@ function stopped(title: string, lastsMs: number, recoversWithinMs = noticedMs): 
 }
 
 export const clockFaults: readonly Fault[] = [
-  clockSet('the clock of the node is ten minutes ahead', 10 * minuteMs),
+  clockSet('the clock of the node is a minute ahead', minuteMs, minuteMs),
   clockSet('the clock of the node is ten minutes behind', -10 * minuteMs),
   clockSet('the clock of the node is a day ahead', 24 * 60 * minuteMs),
   clockSet('the clock of the node is a year behind', -365 * 24 * 60 * minuteMs),

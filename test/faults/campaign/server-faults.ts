@@ -1,5 +1,6 @@
 /** What goes wrong with the API server, and on the way to it. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { KubernetesVersion } from '../../../sandbox/base/cluster-rules.ts';
 import type { Fault as OrderedFault } from '../../../sandbox/serving/faults.ts';
 import type { Fault } from './endure.ts';
 import { agentUser, type Stage } from './stage.ts';
@@ -62,8 +63,11 @@ function clockOff(title: string, offsetMs: number, lastsMs: number): Fault {
   };
 }
 
-/** @param lastsMs long enough for renewals to be due meanwhile */
-export function serverFaults(lastsMs: number): readonly Fault[] {
+/**
+ * @param lastsMs long enough for renewals to be due meanwhile
+ * @param lifetimeMs of certificates
+ */
+export function serverFaults(lastsMs: number, lifetimeMs: number): readonly Fault[] {
   const errors = [429, 500, 503].flatMap((code) => [
     meeting(`the API server answers ${code}`, { kind: 'error', code }, lastsMs),
     meeting(
@@ -74,6 +78,7 @@ export function serverFaults(lastsMs: number): readonly Fault[] {
   ]);
   return [
     away('the API server is down', lastsMs),
+    away('the API server is down until after certificates have expired', lifetimeMs * 1.2),
     again(
       'the API server restarts again and again',
       async ({ gate }) => {
@@ -114,6 +119,11 @@ export function serverFaults(lastsMs: number): readonly Fault[] {
         };
       },
     },
+    {
+      // An answer that no watch tells of is waited for as long as any other: a first one for twenty minutes.
+      ...meeting('watches lose what they should tell', { kind: 'dropWatchEvents' }, lastsMs, lifetimeMs / 2),
+      withNewPods: false,
+    },
     clockOff('the clock of the API server is ten minutes ahead', 10 * minuteMs, lastsMs),
     clockOff('the clock of the API server is ten minutes behind', -10 * minuteMs, lastsMs),
   ];
@@ -128,16 +138,26 @@ export const silentFaults: readonly Fault[] = [
       return () => gate.thaw();
     },
   },
-  meeting('watches are silent', { kind: 'dropWatchEvents' }, 80_000, 100_000),
+  {
+    ...{ title: 'watches are taken and never answered', lastsMs: 40_000, recoversWithinMs: 100_000 },
+    begin({ gate, node }) {
+      const match = { user: agentUser, verb: 'watch' };
+      const end = node.cluster.apiServer.faults.add({ kind: 'hang', match });
+      gate.cut();
+      return end;
+    },
+  },
 ];
 
-/** The versions that a cluster becomes, one after the other. */
-export const upgrades: readonly Fault[] = (['1.36', '1.37', '1.36', '1.35'] as const).map((version) => ({
-  ...{ title: `the API server becomes ${version}`, lastsMs: 10_000, recoversWithinMs: heardAgainMs },
-  async begin({ gate, node }) {
-    await gate.shut();
-    node.cluster.apiServer.faults.setKubernetes(version);
-    await gate.open();
-    return () => undefined;
-  },
-}));
+/** A cluster becomes one version after the other. */
+export function becoming(...versions: readonly KubernetesVersion[]): readonly Fault[] {
+  return versions.map((version) => ({
+    ...{ title: `the API server becomes ${version}`, lastsMs: 10_000, recoversWithinMs: heardAgainMs },
+    async begin({ gate, node }) {
+      await gate.shut();
+      node.cluster.apiServer.faults.setKubernetes(version);
+      await gate.open();
+      return () => undefined;
+    },
+  }));
+}

@@ -10,6 +10,7 @@ import type { CertificateApi } from '../../../agent/issuance/issuer-rules.ts';
 import type { KubernetesVersion } from '../../../sandbox/base/cluster-rules.ts';
 import { type AgentIdentity, agentAccount, agentNamespace } from '../../../sandbox/cluster/permissions.ts';
 import { type AgentProcess, type RealNode, startRealNode } from '../../end-to-end/real-node.ts';
+import { boundMs } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { type Reading, startVolumeReader, type VolumeReader } from '../../support/volume-reader.ts';
 import { type Gate, startGate } from './gate.ts';
@@ -82,7 +83,10 @@ export async function startStage(t: TestContext, options: StageOptions): Promise
   const duplicates = watchForDuplicates(node);
   const rules = options.signers.flatMap(({ api, name }) => ruleFor(api, name, refreshAfter));
   const flags = rules.length === 0 ? [] : ['--issuers', JSON.stringify(rules)];
-  const agent = await node.startAgent(flags);
+  const agent = node.spawnAgent(flags);
+  // A start takes seconds of processor time, of which a busy machine has few to give.
+  await agent.logged(({ message }) => message === 'serving metrics and health', 4 * boundMs);
+  await agent.ready();
   const signers: PlayedSigner[] = [];
   for (const signer of options.signers) {
     const played = await startPlayedSigner({ ...signer, store, lifetimeMs, refreshAfter });

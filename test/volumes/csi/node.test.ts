@@ -105,6 +105,14 @@ test('the SELinux context that the kubelet passes is taken, with and without its
   assert.equal('seLinuxContext' in readPublish(flagged([])), false);
 });
 
+test('a volume ID of 128 characters and a context of 1024 are taken, and no longer ones', () => {
+  assert.equal(readPublish(request({ volume_id: 'x'.repeat(128) })).volumeId, 'x'.repeat(128));
+  assert.match(faultOf(request({ volume_id: 'x'.repeat(129) })), /^volume_id must be at most 128 letters/);
+  const context = (length: number) => flagged([`context="a:b:${'c'.repeat(length - 4)}"`]);
+  assert.equal(readPublish(context(1024)).seLinuxContext?.length, 1024);
+  assert.match(faultOf(context(1025)), /^volume_capability\.mount\.mount_flags may hold one SELinux context/);
+});
+
 test('no other mount option is let through, nor anything beside a context', () => {
   const refused = [
     ['rw'],

@@ -187,6 +187,30 @@ describe('the access check', () => {
     assert.equal(asked.length, before);
   });
 
+  test('remembers the answers to 256 tokens that are let in and to 256 that are not, and no more', async () => {
+    for (const identity of [good, {}]) {
+      const { check, asked, given, pass } = open();
+      // Peers that have shown a good token spend their own share only, eight at once.
+      for (let peer = 0; peer < 33; peer += 1) {
+        pass(1_000);
+        assert.equal(await check(`own-${peer}`, 'get', '/metrics', `peer-${peer}`), 'allowed');
+      }
+      pass(60_000);
+      given.identity = identity;
+      const ask = (index: number) => check(`token-${index}`, 'get', '/metrics', `peer-${Math.floor(index / 8)}`);
+      for (let index = 0; index < 256; index += 1) {
+        assert.notEqual(await ask(index), 'busy');
+      }
+      const before = asked.length;
+      await ask(0);
+      assert.equal(asked.length, before, 'the first of 256 is remembered');
+      await ask(256);
+      const after = asked.length;
+      await check('token-0', 'get', '/metrics', 'another');
+      assert.ok(asked.length > after, 'of 257 the first is not');
+    }
+  });
+
   test('asks nobody about what cannot be a token', async () => {
     const { check, asked } = open();
     const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -203,6 +227,7 @@ describe('the access check', () => {
       `${part({ alg: 'RS256' })}.${part({ sub: 'x' })}.c2ln`,
       'abcdef.0123456789abcdef',
       'b64/+==',
+      'x'.repeat(2_048),
     ]) {
       assert.equal(await check(token), 'allowed', token);
     }

@@ -24,6 +24,14 @@ describe('JSON log', () => {
     assert.deepEqual([a?.['level'], d?.['level']], ['debug', 'error']);
   });
 
+  test('writes 4096 characters of a text, and cuts off the rest', () => {
+    const { log, entries } = createLogProbe();
+    log.info('x'.repeat(4_096));
+    log.info('x'.repeat(4_097));
+    const [whole, part] = entries().map(({ message }) => String(message));
+    assert.deepEqual([whole, part], ['x'.repeat(4_096), `${'x'.repeat(4_096)}…`]);
+  });
+
   test('writes what the level admits, and follows a change of the level at once', () => {
     const { log, entries } = createLogProbe('warn');
     log.info('not written');

@@ -215,6 +215,17 @@ describe('metrics', () => {
     ]);
   });
 
+  test('keep a value of 316 characters, and count a longer one as other', async () => {
+    const metrics = open();
+    const longest = 'x'.repeat(316);
+    metrics.count('expired', { signer_name: longest });
+    metrics.count('expired', { signer_name: `${longest}x` });
+    assert.deepEqual(await samples(metrics, 'podcert_agent_expired_total'), [
+      `podcert_agent_expired_total{signer_name="${longest}"} 1`,
+      'podcert_agent_expired_total{signer_name="other"} 1',
+    ]);
+  });
+
   test('every outcome that the agent knows keeps its own series', async () => {
     const metrics = open();
     for (const outcome of ['issued', 'denied', 'failed', 'lost']) {

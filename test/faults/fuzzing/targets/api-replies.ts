@@ -23,6 +23,7 @@ import {
   outlineOf,
   pageDecoder,
   readStatus,
+  statusShape,
 } from '../../../../agent/kubernetes/schemas.ts';
 import type { FuzzTarget } from '../target.ts';
 
@@ -110,7 +111,7 @@ export const apiReplies: FuzzTarget = {
         readFrame(frame, decode);
       }
     }
-    const error = replyError(call, 503, bytes.toString('utf8'));
+    const error = replyError(call, 503, readStatus(sift(bytes, statusShape).values[0]) ?? bytes.toString('utf8'));
     assert.ok(error.message.length <= 4_096, `an error of ${error.message.length} characters`);
     assert.ok(error.retryAfterMs === undefined || error.retryAfterMs > 0, `a pause of ${error.retryAfterMs} ms`);
   },
