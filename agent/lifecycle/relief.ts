@@ -53,6 +53,19 @@ export function relievedAt(
   }
 }
 
+/** True while an attempt is on its way to the API server. */
+export function isAsking({ name }: CredentialState): boolean {
+  return name === 'generating' || name === 'submitting';
+}
+
+/**
+ * Whether an attempt that is under way may have begun too early to profit from the relief: a call that was sent to a server that was
+ * away can fail after that server was heard again. The pause that follows is then ended as if the relief had come in it.
+ */
+export function isHelpedLater({ type }: Relief, state: CredentialState): boolean {
+  return isAsking(state) && (type === 'apiServerHeard' || type === 'rulesChanged' || type === 'tokensHandedOver');
+}
+
 function pauseRelievedAt(
   relief: Relief,
   signerName: string,

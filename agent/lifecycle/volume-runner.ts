@@ -14,7 +14,7 @@ import { type CredentialDependencies, type CredentialRunner, runCredential } fro
 import type { CredentialSnapshot, EndReason, FederationChange, Notice, Reporter } from './notices.ts';
 import type { Anchors, LeadsToAnchor, TrustAnchors } from './ports.ts';
 import { createProjection, type Staged } from './projection.ts';
-import { type Relief, relievedAt } from './relief.ts';
+import { isAsking, isHelpedLater, type Relief, relievedAt } from './relief.ts';
 import { createTrustCheck } from './trust-check.ts';
 import {
   type AnchorContent,
@@ -71,12 +71,13 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   const apart = createTrustDomainMemory();
   const subscriptions: (() => void)[] = [];
   const listeners = new Set<() => void>();
-  /** By source: ends the waiting for the time at which a relief may help. */
-  /** When a relief will end a credential's pause, and what calls that off. */
+  /** By source: when a relief will end the credential's pause, and what calls that off. */
   const reliefs = new Map<
     number,
     { readonly at: number; readonly retryAt: number | undefined; readonly cancel: () => void }
   >();
+  /** By source: what came while an attempt was under way, which may yet fail for what is mended by now. */
+  const early = new Map<number, Map<Relief['type'], Relief>>();
 
   let anchorsAwaitedSince: number | undefined;
 
@@ -85,6 +86,7 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   };
 
   const changed = (): void => {
+    takeUpEarly();
     noteWaiting();
     for (const listener of [...listeners]) {
       listener();
@@ -192,30 +194,52 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
   };
 
   const relieve = (relief: Relief): readonly CredentialSnapshot[] => {
-    const now = clock.now();
     const helped: CredentialRunner[] = [];
     for (const [index, credential] of credentials) {
-      const at = relievedAt(relief, credential.source, credential.state(), { now, random: random() });
-      if (at === undefined) {
-        continue;
-      }
-      helped.push(credential);
-      const retryAt = credential.retryAt();
-      const planned = reliefs.get(index);
-      // One that is said again and again moves nothing: the time that was drawn first stays.
-      if (planned?.retryAt === retryAt && planned !== undefined && planned.at <= at) {
-        continue;
-      }
-      planned?.cancel();
-      // Unless another attempt has been made by then.
-      const wake = (): void => void (credential.retryAt() === retryAt && credential.wake());
-      if (at <= now) {
-        credential.wake();
-      } else {
-        reliefs.set(index, { at, retryAt, cancel: clock.at(at, wake) });
+      if (relieveOne(index, credential, relief)) {
+        helped.push(credential);
+      } else if (isHelpedLater(relief, credential.state())) {
+        early.set(index, (early.get(index) ?? new Map()).set(relief.type, relief));
       }
     }
     return helped.map((credential) => credentialSnapshot(record, credential, clock.now()));
+  };
+
+  /** @returns whether the relief helps it */
+  const relieveOne = (index: number, credential: CredentialRunner, relief: Relief): boolean => {
+    const now = clock.now();
+    const at = relievedAt(relief, credential.source, credential.state(), { now, random: random() });
+    if (at === undefined) {
+      return false;
+    }
+    const retryAt = credential.retryAt();
+    const planned = reliefs.get(index);
+    // One that is said again and again moves nothing: the time that was drawn first stays.
+    if (planned?.retryAt === retryAt && planned !== undefined && planned.at <= at) {
+      return true;
+    }
+    planned?.cancel();
+    // Unless another attempt has been made by then.
+    const wake = (): void => void (credential.retryAt() === retryAt && credential.wake());
+    if (at <= now) {
+      credential.wake();
+    } else {
+      reliefs.set(index, { at, retryAt, cancel: clock.at(at, wake) });
+    }
+    return true;
+  };
+
+  /** An attempt that was under way when a relief came has ended. */
+  const takeUpEarly = (): void => {
+    for (const [index, came] of early) {
+      const credential = credentials.get(index);
+      if (credential !== undefined && !isAsking(credential.state())) {
+        early.delete(index);
+        for (const relief of came.values()) {
+          relieveOne(index, credential, relief);
+        }
+      }
+    }
   };
 
   const stop = (isRemoved = false): void => {

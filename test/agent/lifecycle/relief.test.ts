@@ -112,6 +112,38 @@ test('what could not be asked while the API server was away is asked as soon as 
   }
 });
 
+test('a call that fails only after the API server was heard again is made again at once', async (t) => {
+  const { held, onSubmit } = gate();
+  const late = Promise.withResolvers<void>();
+  let isSlow = false;
+  const world = await createWorld(t, {
+    async onSubmit() {
+      if (isSlow) {
+        await late.promise;
+      }
+      onSubmit();
+    },
+  });
+  held.error = new AgentError('Unavailable', 'cannot be asked', { actor: 'nobody' });
+  void world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]), 5_000);
+  for (let attempts = 1; attempts <= 9; attempts += 1) {
+    await world.until(
+      () => world.submitted.length === attempts && world.manager.credentials()[0]?.lastError !== undefined,
+    );
+    isSlow = attempts === 9;
+    world.clock.advance((world.manager.credentials()[0]?.nextAttemptAt ?? 0) - world.clock.now());
+  }
+  await world.until(() => world.submitted.length === 10);
+  world.manager.relieve({ type: 'apiServerHeard' });
+  isSlow = false;
+  late.resolve();
+  await world.until(() => (world.manager.credentials()[0]?.nextAttemptAt ?? 0) > world.clock.now());
+  held.error = undefined;
+  world.clock.advance(1_000);
+  await world.answer('issue');
+  assert.equal(world.manager.describe()[0]?.status.type, 'ready');
+});
+
 test('a signer that answers others is asked again half a minute after its refusal, and not at every answer', async (t) => {
   const world = await createWorld(t);
   await failing(world, 'failed', [podCertificate(0, 'tls.pem')], 4);
