@@ -125,14 +125,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   try {
     csi = await claimNode(parts, manager);
-    const judged = keys.warmUp();
-    const opened = takeUpVolumes(manager, log).then(() =>
-      openEndpoints(parts, api, manager, settings, health, startedAt),
-    );
-    // Both have ended before anything is closed.
-    await Promise.allSettled([judged, opened]);
-    await judged;
-    const endpoint = await opened;
+    await keys.warmUp();
+    await takeUpVolumes(manager, log);
+    const endpoint = await openEndpoints(parts, api, manager, settings, health, startedAt);
     const watching = await settings.watch();
     closers.add(() => watching.close());
     await csi.start();

@@ -1,10 +1,15 @@
 /**
- * Pure Ed25519 (RFC 8032): keys, signatures and encodings (RFC 8410) by OpenSSL.
+ * Pure Ed25519 (RFC 8032): keys, signatures and encodings (RFC 8410) by OpenSSL, a second opinion at start by noble-ed25519.
  * https://www.rfc-editor.org/rfc/rfc8032
  */
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type Algorithm, type Sign, signByOpenSsl } from './algorithm.ts';
+import { hashes, verify } from '@noble/ed25519';
+import { sha512 } from '@noble/hashes/sha2.js';
+import { type Algorithm, rawPublicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
+
+// noble-ed25519 brings no hash of its own.
+hashes.sha512 = sha512;
 
 const generateInPool = promisify(generateKeyPair);
 
@@ -24,4 +29,6 @@ export const ed25519: Algorithm = {
   },
   proofOfPossession: sign,
   signRequest: sign,
+  secondOpinion: (spki, message, { proof, request }) =>
+    [proof, request].every((signature) => verify(signature, message, rawPublicKeyOf(spki), { zip215: false })),
 };

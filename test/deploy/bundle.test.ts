@@ -113,8 +113,6 @@ describe('the bundle', () => {
         'handshake.mjs.map',
         'probe.mjs',
         'probe.mjs.map',
-        'second-opinion.mjs',
-        'second-opinion.mjs.map',
         'signer.mjs',
         'signer.mjs.map',
       ],

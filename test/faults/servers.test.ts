@@ -10,19 +10,15 @@ import { becoming, serverFaults, silentFaults } from './campaign/server-faults.t
 const short = { lifetimeMs: 90_000, refreshAfter: 0.05 };
 
 test('whatever the API server does, pods keep what is valid and have new certificates in time', longOnly, (t) =>
-  endureAll(t, serverFaults(12_000, short.lifetimeMs), short),
+  endureAll(t, serverFaults(12_000), short),
 );
 
 test('an API server that is only silent is found out, and pods keep what is valid', longOnly, (t) =>
   endureAll(t, silentFaults, { lifetimeMs: 400_000, refreshAfter: 0.02 }),
 );
 
-for (const [first, ...next] of [
-  ['1.35', '1.36', '1.37', '1.36', '1.35'],
-  ['1.37', '1.36', '1.35', '1.36', '1.37'],
-] as const) {
-  const title = `an API server that is ${first}, then ${next.join(', ')}, renews what it renewed before`;
-  test(title, longOnly, (t) =>
-    endureAll(t, becoming(...next), { ...short, kubernetes: first, agentIdentity: 'serviceAccount' }),
-  );
-}
+test('an API server that is upgraded, and goes back, renews what it renewed before', longOnly, (t) =>
+  endureAll(t, becoming('1.36', '1.37', '1.36', '1.35'), {
+    ...{ ...short, kubernetes: '1.35', agentIdentity: 'serviceAccount' },
+  }),
+);

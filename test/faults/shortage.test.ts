@@ -58,7 +58,7 @@ test('an agent that runs out of file descriptors, or of room in a volume or on t
     const end = begin({ agent, volume, disk });
     const late = `late-${index}`;
     await admin.createPod({ name: late, volumes });
-    await delay(isLongForm ? 5_000 : 1_500);
+    await (isLongForm ? delay(5_000) : agent.logged((line) => JSON.stringify(line).includes('ENOSPC')));
     end();
     await renewed();
     await withinBound(admin.podRunning('default', late), () => `${late} to run after ${what}:\n${agent.output()}`);

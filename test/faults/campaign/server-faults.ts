@@ -63,11 +63,8 @@ function clockOff(title: string, offsetMs: number, lastsMs: number): Fault {
   };
 }
 
-/**
- * @param lastsMs long enough for renewals to be due meanwhile
- * @param lifetimeMs of certificates
- */
-export function serverFaults(lastsMs: number, lifetimeMs: number): readonly Fault[] {
+/** @param lastsMs long enough for renewals to be due meanwhile */
+export function serverFaults(lastsMs: number): readonly Fault[] {
   const errors = [429, 500, 503].flatMap((code) => [
     meeting(`the API server answers ${code}`, { kind: 'error', code }, lastsMs),
     meeting(
@@ -78,7 +75,6 @@ export function serverFaults(lastsMs: number, lifetimeMs: number): readonly Faul
   ]);
   return [
     away('the API server is down', lastsMs),
-    away('the API server is down until after certificates have expired', lifetimeMs * 1.2),
     again(
       'the API server restarts again and again',
       async ({ gate }) => {
@@ -118,11 +114,6 @@ export function serverFaults(lastsMs: number, lifetimeMs: number): readonly Faul
           recover();
         };
       },
-    },
-    {
-      // An answer that no watch tells of is waited for as long as any other: a first one for twenty minutes.
-      ...meeting('watches lose what they should tell', { kind: 'dropWatchEvents' }, lastsMs, lifetimeMs / 2),
-      withNewPods: false,
     },
     clockOff('the clock of the API server is ten minutes ahead', 10 * minuteMs, lastsMs),
     clockOff('the clock of the API server is ten minutes behind', -10 * minuteMs, lastsMs),
