@@ -41,4 +41,10 @@ export const explained: readonly Explanation[] = [
     instead: 'true',
     why: 'what is no text is no name in the list either; only the type checker has to be told',
   },
+  ...['uri', 'ip', 'attribute'].map((place) => ({
+    file: 'agent/issuance/template.ts',
+    text: `'${place}'`,
+    instead: '""',
+    why: 'where a value stands matters for DNS names only; the others have one rule',
+  })),
 ];

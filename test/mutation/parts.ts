@@ -8,7 +8,7 @@ export interface Part {
   readonly tests: readonly string[];
 }
 
-export const parts: readonly Part[] = ['name-forms', 'outcome', 'usages'].map((name) => ({
+export const parts: readonly Part[] = ['name-forms', 'outcome', 'template', 'usages'].map((name) => ({
   file: `agent/issuance/${name}.ts`,
   tests: [`test/agent/issuance/${name}.test.ts`],
 }));

@@ -168,8 +168,9 @@ test('what cannot be filled in says which value it was, and what it should have 
     [`node.labels['zone']`, 'node has no label zone'],
     [`pod.labels['app']`, 'pod has no label app'],
   ] as const) {
-    const about = { pod: {}, node: {}, serviceAccount: {} };
-    assert.equal(messageOf({ organizations: [`\${${variable}}`] }, { about }), `the ${words}, ${absent}`);
+    for (const about of [{ pod: {}, node: {}, serviceAccount: {} }, {}]) {
+      assert.equal(messageOf({ organizations: [`\${${variable}}`] }, { about }), `the ${words}, ${absent}`);
+    }
   }
 });
 
