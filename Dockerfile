@@ -1,4 +1,4 @@
-# The images: the agent's, which is Node.js, three files of JavaScript, koffi to mount by, and the system's mount and umount with the libraries of both. There is no
+# The images: the agent's, which is Node.js, four files of JavaScript, koffi to mount by, and the system's mount and umount with the libraries of both. There is no
 # shell, no package manager and no base image: every file comes from a package that package-lock.json or
 # deploy/release/system-packages.json locks by checksum. Nothing runs while it is built, so that one machine builds for all.
 #

@@ -125,9 +125,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   try {
     csi = await claimNode(parts, manager);
-    await keys.warmUp();
-    await takeUpVolumes(manager, log);
-    const endpoint = await openEndpoints(parts, api, manager, settings, health, startedAt);
+    const judged = keys.warmUp();
+    const opened = takeUpVolumes(manager, log).then(() =>
+      openEndpoints(parts, api, manager, settings, health, startedAt),
+    );
+    // Both have ended before anything is closed.
+    await Promise.allSettled([judged, opened]);
+    await judged;
+    const endpoint = await opened;
     const watching = await settings.watch();
     closers.add(() => watching.close());
     await csi.start();

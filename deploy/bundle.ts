@@ -1,7 +1,8 @@
 /**
  * `npm run bundle`: the agent and all it needs in one file, dist/agent.mjs, for images and for nodes without npm. It starts in
  * half the time and takes less memory than the same modules one by one. Beside it lie dist/probe.mjs, the kubelet's probes,
- * dist/handshake.mjs, the thread of the agent that looks at what programs serve, and dist/signer.mjs, the trial signer, which has an image of its own. Source maps lie beside them and are not needed to run.
+ * dist/handshake.mjs, a thread of the agent, dist/second-opinion.mjs, a process that it starts, and dist/signer.mjs, the trial signer, which has an image of
+ * its own. Source maps lie beside them and are not needed to run.
  *
  * https://esbuild.github.io/api/
  */
@@ -36,7 +37,7 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Writes agent.mjs, probe.mjs, handshake.mjs and signer.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
+ * Writes agent.mjs, probe.mjs, handshake.mjs, second-opinion.mjs and signer.mjs, a map for each, and THIRD-PARTY-LICENSES.txt.
  * @param directory where to; it is emptied first
  * @returns the directories of the packages of which something is in there, from the root
  */
@@ -48,6 +49,7 @@ export async function bundleAgent(directory: string): Promise<readonly string[]>
       agent: 'agent/main.ts',
       probe: 'agent/cli/probe-program.ts',
       handshake: 'agent/uptake/handshake-program.ts',
+      'second-opinion': 'agent/keys/second-opinion-program.ts',
       signer: 'signer/main.ts',
     },
     outdir: directory,

@@ -36,17 +36,6 @@ export interface Algorithm {
   readonly proofOfPossession: Sign;
   /** The signature of a PKCS#10 request, by `requestSignatureAlgorithm`. */
   readonly signRequest: Sign;
-  /**
-   * Whether another implementation takes both signatures of a message too; RSA has no other. On the main thread, for up to 25 ms a
-   * signature: to be asked at start, and not while pods wait.
-   */
-  readonly secondOpinion?: (spki: Uint8Array, message: Uint8Array, signatures: Signatures) => boolean;
-}
-
-/** Of one message by one key. */
-export interface Signatures {
-  readonly proof: Uint8Array;
-  readonly request: Uint8Array;
 }
 
 /** The same memory as a Buffer. */

@@ -1,15 +1,10 @@
 /**
- * Pure Ed25519 (RFC 8032): keys, signatures and encodings (RFC 8410) by OpenSSL, a second opinion at start by noble-ed25519.
+ * Pure Ed25519 (RFC 8032): keys, signatures and encodings (RFC 8410) by OpenSSL.
  * https://www.rfc-editor.org/rfc/rfc8032
  */
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
-import { hashes, verify } from '@noble/ed25519';
-import { sha512 } from '@noble/hashes/sha2.js';
-import { type Algorithm, rawPublicKeyOf, type Sign, signByOpenSsl } from './algorithm.ts';
-
-// noble-ed25519 brings no hash of its own.
-hashes.sha512 = sha512;
+import { type Algorithm, type Sign, signByOpenSsl } from './algorithm.ts';
 
 const generateInPool = promisify(generateKeyPair);
 
@@ -29,6 +24,4 @@ export const ed25519: Algorithm = {
   },
   proofOfPossession: sign,
   signRequest: sign,
-  secondOpinion: (spki, message, { proof, request }) =>
-    [proof, request].every((signature) => verify(signature, message, rawPublicKeyOf(spki), { zip215: false })),
 };

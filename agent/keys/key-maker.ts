@@ -9,13 +9,14 @@ import type { CallOptions } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue, type Queue } from '../base/queue.ts';
 import type { KeyMaker, KnownHalf, PrivateKey } from '../lifecycle/ports.ts';
-import { asBuffer, checked, type KeyPair } from './algorithm.ts';
+import { asBuffer, type KeyPair } from './algorithm.ts';
 import { belongsTo } from './belonging.ts';
 import { algorithms } from './key-types.ts';
 import { createPrivateKey } from './private-key.ts';
 import { generateRsa, type RsaGenerator } from './rsa.ts';
+import { askSecondOpinion, type SecondOpinion, type Signed } from './second-opinion.ts';
 
-const warmUpMessage = Buffer.from('warm-up');
+const warmUpMessage = new TextEncoder().encode('warm-up');
 
 export interface KeyMakerOptions {
   /**
@@ -29,12 +30,14 @@ export interface KeyMakerOptions {
   readonly maxWaitingPerPod?: number;
   /** Makes RSA keys; default OpenSSL in the thread pool. */
   readonly generateRsa?: RsaGenerator;
+  /** Default: noble, in a process of its own. */
+  readonly secondOpinion?: SecondOpinion;
 }
 
 export interface WarmKeyMaker extends KeyMaker {
   /**
    * Makes a key of each kind that has a second implementation, and has that one verify its signatures: what two implementations
-   * disagree on must not be used. For a tenth of a second a curve on the main thread: to be done at start, before a pod waits.
+   * disagree on must not be used. Keys of these kinds, and signatures by them, wait until that is known, and fail where they disagree.
    * @throws AgentError Internal when they disagree
    */
   warmUp(): Promise<void>;
@@ -49,8 +52,10 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
   // Apart from the keys: a signature of milliseconds does not wait behind a key of a second.
   const rsaSignatures = createQueue({ name: 'RSA signatures', concurrency: 1, ...limits });
 
+  let judged = Promise.resolve();
   const quickly: Queue = (job, call) =>
     turns(async () => {
+      await judged;
       await nextTurn();
       return job();
     }, call);
@@ -88,21 +93,32 @@ export function createKeyMaker(options: KeyMakerOptions = {}): WarmKeyMaker {
     return { keyType, spki: createPublicKey(key).export({ format: 'der', type: 'spki' }) };
   }
 
-  async function warmUp(): Promise<void> {
-    for (const keyType of keyTypes) {
-      const { generate: make, proofOfPossession, signRequest, secondOpinion } = table[keyType];
-      if (secondOpinion === undefined) {
-        continue;
-      }
+  async function judge(): Promise<void> {
+    const signed: Signed[] = [];
+    for (const keyType of keyTypes.filter((type) => table[type].takes === 'milliseconds')) {
+      const { generate: make, proofOfPossession, signRequest } = table[keyType];
       const pair = await make();
       const proof = await proofOfPossession(pair, warmUpMessage);
       const request = await signRequest(pair, warmUpMessage);
       pair.pkcs8.fill(0);
-      checked(proof, secondOpinion(pair.spki, warmUpMessage, { proof, request }));
+      signed.push({ keyType, spki: pair.spki, message: warmUpMessage, proof, request });
+    }
+    const refused = await (options.secondOpinion ?? askSecondOpinion)(signed);
+    if (refused.length > 0) {
+      const message = `two implementations disagree about signatures by ${refused.join(', ')}; none of these keys is made`;
+      throw new AgentError('Internal', message, { actor: 'nobody' });
     }
   }
 
-  return { generate, restore, belongs: belongsTo, warmUp };
+  return {
+    generate,
+    restore,
+    belongs: belongsTo,
+    warmUp() {
+      judged = judge();
+      return judged;
+    },
+  };
 }
 
 function readPkcs8(pkcs8: Uint8Array): KeyObject {

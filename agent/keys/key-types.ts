@@ -2,7 +2,6 @@
  * The six key types of a podCertificate source, as data (Kubernetes `PodCertificateProjection.keyType`).
  * https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#pod-certificate-requests
  */
-import { p256, p384, p521 } from '@noble/curves/nist.js';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { Algorithm } from './algorithm.ts';
 import { ecdsa } from './ecdsa.ts';
@@ -16,19 +15,16 @@ export function algorithms(generateRsa: RsaGenerator): Readonly<Record<KeyType, 
     RSA4096: rsa(4096, generateRsa),
     ECDSAP256: ecdsa({
       namedCurve: 'prime256v1',
-      curve: p256,
       requestHash: 'sha256',
       requestSignatureAlgorithm: Buffer.from('300a06082a8648ce3d040302', 'hex'),
     }),
     ECDSAP384: ecdsa({
       namedCurve: 'secp384r1',
-      curve: p384,
       requestHash: 'sha384',
       requestSignatureAlgorithm: Buffer.from('300a06082a8648ce3d040303', 'hex'),
     }),
     ECDSAP521: ecdsa({
       namedCurve: 'secp521r1',
-      curve: p521,
       requestHash: 'sha512',
       requestSignatureAlgorithm: Buffer.from('300a06082a8648ce3d040304', 'hex'),
     }),

@@ -35,7 +35,7 @@ export const images: readonly Image[] = [
   {
     name: 'pod-certificate-agent',
     target: 'agent',
-    programs: ['agent.mjs', 'probe.mjs', 'handshake.mjs'],
+    programs: ['agent.mjs', 'probe.mjs', 'handshake.mjs', 'second-opinion.mjs'],
     mounts: true,
     chartValue: ['image'],
   },

@@ -103,6 +103,12 @@ describe('the bundle', () => {
     assertLoadsNoUndici(await withinBound(loaded, 'what the agent has loaded'));
   });
 
+  test('keeps the second implementation of signatures, which is needed for a second, out of the process that stays', () => {
+    const isNoble = (module: string) => module.includes('/@noble/');
+    assert.deepEqual(modulesIn(join(output, 'agent.mjs.map')).filter(isNoble), []);
+    assert.notEqual(modulesIn(join(output, 'second-opinion.mjs.map')).filter(isNoble).length, 0);
+  });
+
   test('comes with the licences of what is in it', () => {
     assert.deepEqual(readdirSync(output).toSorted(), [
       'THIRD-PARTY-LICENSES.txt',
@@ -113,6 +119,8 @@ describe('the bundle', () => {
         'handshake.mjs.map',
         'probe.mjs',
         'probe.mjs.map',
+        'second-opinion.mjs',
+        'second-opinion.mjs.map',
         'signer.mjs',
         'signer.mjs.map',
       ],
@@ -124,6 +132,12 @@ describe('the bundle', () => {
     assert.doesNotMatch(licenses, /^(typescript|esbuild|fast-check) /m);
   });
 });
+
+/** The paths of the modules that a file of the bundle was made of. */
+function modulesIn(map: string): readonly string[] {
+  const { sources }: { sources: readonly string[] } = JSON.parse(readFileSync(map, 'utf8'));
+  return sources;
+}
 
 /** An import statement of `node:http` loads it: 10 MiB and a tenth of a second, of the agent and of each of the kubelet's probes. */
 function assertLoadsNoUndici(modules: string): void {

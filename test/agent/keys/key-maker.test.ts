@@ -6,7 +6,7 @@ import { inspect, promisify } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { KeyPair } from '../../../agent/keys/algorithm.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
-import { keyTypes } from '../../../volumes/declaration/key-types.ts';
+import { type KeyType, keyTypes } from '../../../volumes/declaration/key-types.ts';
 
 const pkcs8Of = (key: KeyObject) => Uint8Array.from(key.export({ format: 'der', type: 'pkcs8' }));
 const pairOf = ({
@@ -177,6 +177,28 @@ describe('making keys', () => {
     const { asked, generateRsa } = scriptedRsa();
     await createKeyMaker({ generateRsa }).warmUp();
     assert.equal(asked.length, 0);
+  });
+
+  it('makes no key on a curve, and signs with none, before another implementation takes such signatures', async () => {
+    const opinion = Promise.withResolvers<readonly KeyType[]>();
+    const keys = createKeyMaker({ secondOpinion: () => opinion.promise });
+    const done: string[] = [];
+    const warm = keys.warmUp().then(() => done.push('judged'));
+    const key = keys.generate('ECDSAP256').then(() => done.push('key'));
+    await keys.generate('RSA3072');
+    assert.deepEqual(done, []);
+    opinion.resolve([]);
+    await Promise.all([warm, key]);
+    assert.deepEqual(done, ['judged', 'key']);
+  });
+
+  it('makes no key at all on curves where another implementation refuses signatures', async () => {
+    const keys = createKeyMaker({ secondOpinion: async () => ['ED25519'] });
+    const disagree = isInternal(
+      /^two implementations disagree about signatures by ED25519; none of these keys is made$/,
+    );
+    await assert.rejects(keys.warmUp(), disagree);
+    await assert.rejects(keys.generate('ED25519'), disagree);
   });
 
   it('never makes the same key twice', async () => {
