@@ -108,11 +108,7 @@ test('anchors that the cluster does not serve are not asked of the pod’s autho
 
 test('of a message 1024 characters are kept', () => {
   const kept = (length: number): string => {
-    const { message } = replyError(
-      call,
-      400,
-      JSON.stringify({ kind: 'Status', message: 'x'.repeat(length), code: 400 }),
-    );
+    const { message } = replyError(call, 400, { kind: 'Status', message: 'x'.repeat(length), code: 400 });
     return /x+(?: …)?/.exec(message)?.[0] ?? '';
   };
   assert.equal(kept(1024), 'x'.repeat(1024));
