@@ -25,8 +25,12 @@ import { createBenchSigner, keyOfStub } from './signer.ts';
 
 const certificates = 'certificates.k8s.io/v1';
 const versions = createVersions();
+/** More than are under way at the same time. */
+const mostRequests = 500;
+
 const pods = createCollection('v1', 'Pod', versions);
-const requests = createCollection(certificates, 'PodCertificateRequest', versions);
+/** The controller manager deletes requests a quarter of an hour after they were made. */
+const requests = createCollection(certificates, 'PodCertificateRequest', versions, mostRequests);
 const bundles = createCollection(certificates, 'ClusterTrustBundle', versions);
 const signer = await createBenchSigner(Date.now());
 const counts = new Map<string, number>();

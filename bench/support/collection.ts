@@ -45,8 +45,6 @@ export interface Collection {
 
 /** Changes that a watch can still begin after. */
 const historyLength = 20_000;
-/** The controller manager deletes requests after a while; here the oldest go. */
-const mostObjects = 20_000;
 
 interface Change {
   readonly version: number;
@@ -58,7 +56,13 @@ export function keyOf({ metadata }: StoredObject): string {
   return `${metadata.namespace ?? ''}/${metadata.name}`;
 }
 
-export function createCollection(apiVersion: string, kind: string, versions: Versions): Collection {
+/** @param most of these objects there are at the same time; the oldest are deleted */
+export function createCollection(
+  apiVersion: string,
+  kind: string,
+  versions: Versions,
+  most = Number.POSITIVE_INFINITY,
+): Collection {
   const objects = new Map<string, Entry>();
   const watchers = new Set<(change: Change) => void>();
   let history: Change[] = [];
@@ -96,6 +100,14 @@ export function createCollection(apiVersion: string, kind: string, versions: Ver
     response.flushHeaders();
   };
 
+  const remove = (key: string): void => {
+    const entry = objects.get(key);
+    if (entry !== undefined && objects.delete(key)) {
+      const version = versions.next();
+      tell('DELETED', entry.object, textOf(entry.object, version), version);
+    }
+  };
+
   return {
     put(object) {
       const version = versions.next();
@@ -105,18 +117,12 @@ export function createCollection(apiVersion: string, kind: string, versions: Ver
       objects.set(key, { object, text });
       tell(isNew ? 'ADDED' : 'MODIFIED', object, text, version);
       const [oldest] = objects.keys();
-      if (objects.size > mostObjects && oldest !== undefined) {
-        objects.delete(oldest);
+      if (objects.size > most && oldest !== undefined) {
+        remove(oldest);
       }
       return text;
     },
-    remove(key) {
-      const entry = objects.get(key);
-      if (entry !== undefined && objects.delete(key)) {
-        const version = versions.next();
-        tell('DELETED', entry.object, textOf(entry.object, version), version);
-      }
-    },
+    remove,
     get: (key) => objects.get(key),
     keys: () => [...objects.keys()],
     serve(response, query, accept) {

@@ -25,6 +25,7 @@ export function resultsPage(figures: readonly Figure[], machine: Machine, remark
     '',
     'Written by `npm run bench -- --results bench/RESULTS.md`; CONTRIBUTING.md says how figures are taken. Times belong to the machine, ratios',
     'to the program: the floor is a script that does the bare steps and nothing else, in the same run and in turns with the agent.',
+    'docs/performance.md says why targets are missed.',
     '',
     `Machine: ${machineText(machine)}.`,
     ...(remark === undefined ? [] : ['', `Conditions: ${remark}`]),
