@@ -114,8 +114,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
-    anchorWaits: () => manager.describe().flatMap(({ waitsForAnchorsSince }) => waitsForAnchorsSince ?? []),
-    served: () => manager.describe().flatMap(({ served }) => served?.state ?? []),
+    anchorWaits: manager.anchorWaits,
+    served: manager.served,
     unusableVolumes: manager.unusable,
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,

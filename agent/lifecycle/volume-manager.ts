@@ -17,6 +17,7 @@ import type { NodePods, PodDirectory, TokenDesk } from './ports.ts';
 import { recordOf, settled } from './publish-call.ts';
 import type { Relief } from './relief.ts';
 import { createStrayVolumes } from './stray-volumes.ts';
+import type { Served } from './uptake.ts';
 import { findingsOf, unusable } from './volume-health.ts';
 import { runVolume, type VolumeDependencies, type VolumeRunner } from './volume-runner.ts';
 import type { VolumeSnapshot } from './volume-status.ts';
@@ -50,6 +51,10 @@ export interface VolumeManager extends VolumeDriver {
   unusable(): number;
   /** Every credential as it stands. */
   credentials(): readonly CredentialSnapshot[];
+  /** Since when each volume waits that waits for trust anchors only. */
+  anchorWaits(): readonly number[];
+  /** What is known of each volume whose program is looked at. */
+  served(): readonly Served['state'][];
   /** Every volume as it stands. */
   describe(): readonly VolumeSnapshot[];
   /**
@@ -297,6 +302,8 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     count: () => running.size,
     unusable: () => strays.all().filter(({ targetPath }) => !running.has(targetPath)).length,
     credentials: () => [...running.values()].flatMap(({ runner }) => runner.snapshot()),
+    anchorWaits: () => [...running.values()].flatMap(({ runner }) => runner.waitsForAnchorsSince() ?? []),
+    served: () => [...running.values()].flatMap(({ runner }) => runner.served()?.state ?? []),
     describe: () =>
       [...running.values()].map(({ runner }) => {
         const waitsForAnchorsSince = runner.waitsForAnchorsSince();

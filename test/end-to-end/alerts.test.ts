@@ -232,6 +232,8 @@ test('a volume that an agent cannot take up is an alert', { skip: noPromtool }, 
   const pod = await node.cluster.admin.podRunning('default', 'web');
   await node.stopAgent();
   writeFileSync(join(node.volume(pod), '..agent', 'volume.json'), 'damaged');
+  // It would be made anew from its pod.
+  node.cluster.apiServer.faults.add({ kind: 'error', code: 503, match: { resource: 'pods' } });
   await node.startAgent();
   const alert = 'PodCertificateVolumeUnusable';
   judge(
