@@ -11,6 +11,12 @@ import { createNodeService } from './node.ts';
 import { identityService, nodeService } from './protocol.ts';
 import { CallError } from './status.ts';
 
+/**
+ * Largest call, in bytes: a declaration with all that the kubelet adds has a quarter of it. A pod may have a megabyte of attributes, sixty
+ * thousand of them, which take a third of a second to read.
+ */
+const maxCallBytes = 256 * 1024;
+
 export interface CsiServerOptions {
   /** Absolute path of the unix socket; its directory is made when it is missing. */
   readonly socketPath: string;
@@ -59,7 +65,7 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
 
   function makeServer(): Server {
     // Its channelz stays on, though nobody reads it: without it a forced shutdown leaves calls unanswered.
-    const server = new Server();
+    const server = new Server({ 'grpc.max_receive_message_length': maxCallBytes });
     server.addService(identityService, createIdentityService(options, calls));
     server.addService(nodeService, createNodeService({ driver, nodeName, volumeCondition, calls }));
     return server;

@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { VolumeError } from '../../../volumes/base/errors.ts';
 import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import { nodeService } from '../../../volumes/csi/protocol.ts';
@@ -395,3 +395,30 @@ for (const mode of ['directory', 'tmpfs'] as const) {
     assert.deepEqual(mountPointsBelow(root), []);
   });
 }
+
+test('a call is read up to 256 KiB, and refused beyond that', async (t) => {
+  const { driver, published } = makeDriver();
+  const { socketPath } = await serve(t, driver);
+  const client = new Client(`unix:${socketPath}`, credentials.createInsecure());
+  t.after(() => client.close());
+  const definition = nodeService['NodePublishVolume'];
+  assert.ok(definition, 'the service has the method');
+  const { path: method, requestSerialize, responseDeserialize } = definition;
+  const padded = (length: number) => publishRequest({}, { 'csi.storage.k8s.io/note': 'x'.repeat(length) });
+  const around = requestSerialize(padded(200_000)).length - 200_000;
+  const send = (bytes: number): Promise<number | undefined> =>
+    withinBound(
+      new Promise((resolve) => {
+        const request = padded(bytes - around);
+        assert.equal(requestSerialize(request).length, bytes);
+        client.makeUnaryRequest(method, requestSerialize, responseDeserialize, request, (error) =>
+          resolve(error?.code),
+        );
+      }),
+      'the answer',
+    );
+  assert.equal(await send(262_144), undefined);
+  assert.equal(published.length, 1);
+  assert.equal(await send(262_145), status.RESOURCE_EXHAUSTED);
+  assert.equal(published.length, 1);
+});

@@ -23,6 +23,15 @@ function bundleFaults(fields: Record<string, unknown>): readonly string[] {
   return faultsOf({ sources: JSON.stringify([{ clusterTrustBundle: fields }]) });
 }
 
+test('of thousands of unknown attributes the first ones are named', () => {
+  const sources = '[{clusterTrustBundle: {name: roots, path: ca.pem}}]';
+  const unknown = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, '']));
+  assert.equal(faultsOf({ sources, ...unknown(8) }).length, 8);
+  const faults = faultsOf({ sources, ...unknown(20_000) });
+  assert.equal(faults.length, 8);
+  assert.match(faults.at(-1) ?? '', /^volumeAttributes: unknown attribute "k7", /);
+});
+
 test('the declaration of the README is read into sources with their positions', () => {
   const parsed = parseDeclaration({
     'csi.storage.k8s.io/pod.name': 'web-0',
