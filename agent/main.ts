@@ -103,12 +103,22 @@ function keepMemoryOutOfCoreDumps(log: Logger): void {
   }
 }
 
+/** Nobody reads the output any more: whoever took the log has gone, or `head` has seen enough. What runs goes on without. */
+function heedLostReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') {
+    throw error;
+  }
+}
+
 if (import.meta.main) {
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => stopping.abort());
   }
   const { env, stdout, stderr } = process;
+  for (const output of [stdout, stderr]) {
+    output.on('error', heedLostReader);
+  }
   const code = await main({ argv: process.argv.slice(2), env, stdout, stderr, stopping: stopping.signal });
   process.exitCode = code;
 }

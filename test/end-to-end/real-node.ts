@@ -42,6 +42,8 @@ export interface AgentProcess {
   get(path: string): Promise<{ readonly status: number; readonly text: string }>;
   /** Resolves when it says that it is ready. */
   ready(): Promise<void>;
+  /** From now on nobody reads what it writes. */
+  turnAway(): void;
   /** Sends a signal and waits for the end. */
   end(signal: NodeJS.Signals): Promise<Exit>;
 }
@@ -252,6 +254,10 @@ function spawnAgent(command: readonly string[], environment: Environment = {}, g
         }
         await sleep(20);
       }
+    },
+    turnAway() {
+      child.stdout.destroy();
+      child.stderr.destroy();
     },
     end(signal) {
       if (ended === undefined) {

@@ -94,6 +94,21 @@ test('a kubelet that restarts finds driver and volumes as they were, and a volum
   assert.deepEqual(node.mounts().toSorted(), [node.volume(web), node.volume(kept)].toSorted());
 });
 
+test('an agent whose log nobody reads any more goes on, and stops in order', {
+  skip: mountSkip,
+  timeout: 600_000,
+}, async (t) => {
+  const node = await startRealNode(t);
+  const agent = await node.startAgent();
+  agent.turnAway();
+  for (const name of ['web', 'shop']) {
+    await node.cluster.admin.createPod({ name, volumes });
+    await node.cluster.admin.podRunning('default', name);
+    await node.cluster.admin.deletePod('default', name);
+  }
+  assert.deepEqual(await agent.end('SIGTERM'), { code: 0, signal: null });
+});
+
 test('a request that is on its way outlives agents, and a call that waits for it ends when its agent is told to stop', {
   skip: mountSkip,
   timeout: 600_000,
