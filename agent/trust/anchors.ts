@@ -9,7 +9,7 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Steps } from '../../volumes/base/steps.ts';
+import { type Steps, stepsUntil } from '../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
@@ -144,16 +144,13 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
 
   /** Short work in this turn of the event loop, long work in several. */
   async function inTurns<Result>(steps: Steps<Result>): Promise<Result> {
-    for (let until = performance.now() + stepsMs; ; ) {
-      const last = steps.next();
+    for (;;) {
+      const last = stepsUntil(steps, performance.now() + stepsMs);
       if (last.done === true) {
         return last.value;
       }
-      if (performance.now() >= until) {
-        await nextTurn();
-        lookedAt = 0;
-        until = performance.now() + stepsMs;
-      }
+      await nextTurn();
+      lookedAt = 0;
     }
   }
 

@@ -70,6 +70,11 @@ function takeSteps<Result>(steps: Steps<Result>, goOn: () => void, until: number
     closeSteps(steps);
     throw error;
   }
+  return stepsUntil(steps, until);
+}
+
+/** Takes steps until the time given, as `performance.now()` has it, and one in any case. @returns the last of them */
+export function stepsUntil<Result>(steps: Steps<Result>, until: number): IteratorResult<void, Result> {
   let last = steps.next();
   while (last.done !== true && performance.now() < until) {
     last = steps.next();
