@@ -61,7 +61,7 @@ async function figuresOf(
 
 const rsaNote = `The time of an RSA key is chance: p50 and p99 of ${rounds.RSA3072} and ${rounds.RSA4096} keys on each side differ between runs by more than the targets allow for.`;
 
-export interface Pairs {
+interface Pairs {
   readonly agent: readonly number[];
   readonly floor: readonly number[];
 }

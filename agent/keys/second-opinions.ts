@@ -29,7 +29,7 @@ function ecdsa(curve: ECDSA): Opinion {
   };
 }
 
-export const secondOpinions: Readonly<Partial<Record<KeyType, Opinion>>> = {
+const secondOpinions: Readonly<Partial<Record<KeyType, Opinion>>> = {
   ECDSAP256: ecdsa(p256),
   ECDSAP384: ecdsa(p384),
   ECDSAP521: ecdsa(p521),

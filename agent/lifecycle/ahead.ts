@@ -11,7 +11,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { PodReference } from '../../volumes/base/volume.ts';
-import type { PublishRequest } from '../../volumes/csi/driver.ts';
+import type { Foresight, PublishRequest } from '../../volumes/csi/driver.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
 import { createBoundedMap } from '../base/bounded-map.ts';
@@ -20,16 +20,7 @@ import { AgentError } from '../base/errors.ts';
 import { createQueue } from '../base/queue.ts';
 import type { Clock } from '../time/clock.ts';
 import { orderFor, whyNotReachable } from './order.ts';
-import type {
-  BoundPod,
-  BoundPods,
-  InlineVolume,
-  Issuer,
-  KeyMaker,
-  PodIdentity,
-  PrivateKey,
-  RequestSubject,
-} from './ports.ts';
+import type { BoundPod, BoundPods, Issuer, KeyMaker, PodIdentity, PrivateKey, RequestSubject } from './ports.ts';
 
 export interface AheadOptions {
   readonly clock: Clock;
@@ -39,7 +30,7 @@ export interface AheadOptions {
   /** Who the pod is, by what the API server has just shown of it. */
   readonly identify: (pod: PodReference, call: CallOptions) => Promise<PodIdentity>;
   /** What the publish call of a volume will ask for, judged by its checks; undefined when it will be refused. */
-  readonly foresee: (pod: PodReference, name: string, volume: InlineVolume) => Promise<PublishRequest | undefined>;
+  readonly foresee: Foresight;
   readonly onFault: (error: unknown, what: string) => void;
 }
 

@@ -5,11 +5,12 @@
  */
 
 import type { IssuedChain, PodReference, TrustDomainAnchors } from '../../volumes/base/volume.ts';
+import type { InlineVolume } from '../../volumes/csi/driver.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { ClusterTrustBundleSource, RequestedNames } from '../../volumes/declaration/types.ts';
 import type { CallOptions, Rank } from '../base/call.ts';
 
-export type { RequestedNames };
+export type { InlineVolume, RequestedNames };
 
 /** A private key in the agent's memory, for as long as one step takes. */
 export interface PrivateKey {
@@ -102,12 +103,6 @@ export interface NodePods {
   onEnding(pod: PodReference, listener: () => void): () => void;
   /** Calls back once when the pod has addresses of its own; otherwise as `onEnding`. */
   onAddresses(pod: PodReference, listener: () => void): () => void;
-}
-
-/** An inline volume of this driver, as the pod's spec has it. */
-export interface InlineVolume {
-  readonly readOnly: boolean;
-  readonly attributes: Readonly<Record<string, string>>;
 }
 
 /** A pod that is bound to this node and has not started. */

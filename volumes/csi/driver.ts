@@ -88,3 +88,12 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
 }
+
+/** An inline volume of this driver, as the pod's spec has it. */
+export interface InlineVolume {
+  readonly readOnly: boolean;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** The request that a publish call of this volume will be; undefined when the call will be refused, which tells the pod why. */
+export type Foresight = (pod: PodReference, name: string, volume: InlineVolume) => Promise<PublishRequest | undefined>;

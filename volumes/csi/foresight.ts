@@ -6,24 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { PodReference } from '../base/volume.ts';
 import { createDeclarationReader } from '../declaration/sources.ts';
-import type { PublishRequest } from './driver.ts';
+import type { Foresight } from './driver.ts';
 import { podInfo, readPublish } from './node.ts';
 import { CallError } from './status.ts';
-
-/** An inline volume as the pod's spec has it. */
-export interface ForeseenVolume {
-  readonly readOnly: boolean;
-  readonly attributes: Readonly<Record<string, string>>;
-}
-
-/** The request that a publish call of this volume will be; undefined when the call will be refused, which tells the pod why. */
-export type Foresight = (
-  pod: PodReference,
-  name: string,
-  volume: ForeseenVolume,
-) => Promise<PublishRequest | undefined>;
 
 export function createForesight(kubeletRoot: string): Foresight {
   const readDeclaration = createDeclarationReader();
