@@ -219,7 +219,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
         return;
       }
       const isSame = known?.uid === uid && known?.version === resourceVersion;
-      if (isSame && known?.tooMuch === undefined) {
+      // What did not fit is read again when it does: lists and watches bring it time and again.
+      if (isSame && (known?.tooMuch === undefined || known.tooMuch > pool.room())) {
         return;
       }
       // Another object of the same name owes nothing to the one that was deleted.
