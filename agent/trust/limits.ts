@@ -15,7 +15,7 @@ export const longestUnionBytes = 4 * 1024 * 1024;
 /**
  * Bytes of DER held for all volumes of the node together, each certificate once however many ask for it. With what it
  * takes to keep track of small certificates it is a sixth of the 512 MiB that the chart gives the agent, which at times
- * holds some bundles as text beside them (`longestWaitingText`).
+ * holds some bundles as text beside them (`longestWaitingText`). A signer may have half of what others leave (`anchor-pool.ts`).
  */
 export const longestHeldBytes = 32 * 1024 * 1024;
 

@@ -123,8 +123,9 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
 
   /** The text of what did not fit is gone: it is forgotten as a whole, so that whoever asks for it has it fetched. */
   function fetchWhatFits(): void {
-    for (const { name, signerName, tooMuch, pem } of [...tooLarge]) {
-      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room()) {
+    for (const entry of [...tooLarge]) {
+      const { name, signerName, tooMuch, pem } = entry;
+      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room(ownerOf(entry))) {
         continue;
       }
       drop(name);
@@ -181,7 +182,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   }
 
   function keep(entry: Entry, { certificates, keys }: Content): void {
-    const taken = pool.take(certificates, keys);
+    const taken = pool.take(ownerOf(entry), certificates, keys);
     if (taken === undefined) {
       setTooMuch(
         entry,
@@ -220,7 +221,7 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       }
       const isSame = known?.uid === uid && known?.version === resourceVersion;
       // What did not fit is read again when it does: lists and watches bring it time and again.
-      if (isSame && (known?.tooMuch === undefined || known.tooMuch > pool.room())) {
+      if (isSame && (known?.tooMuch === undefined || known.tooMuch > pool.room(ownerOf(known)))) {
         return;
       }
       // Another object of the same name owes nothing to the one that was deleted.
@@ -253,6 +254,11 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       tellOfRoom();
     },
   };
+}
+
+/** Whose share of the pool a bundle takes: its signer's, its own where it has none. */
+function ownerOf({ name, signerName }: Entry): string {
+  return signerName === undefined ? `bundle ${name}` : `signer ${signerName}`;
 }
 
 /**

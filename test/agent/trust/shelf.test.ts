@@ -47,7 +47,7 @@ test('the certificates of bundles that go together are given back over many turn
 });
 
 test('what does not fit is read once, however often watches bring it, until there is room', async () => {
-  const pool = createAnchorPool(1024 * 1024);
+  const pool = createAnchorPool(2 * 1024 * 1024);
   const read: string[] = [];
   const shelf = createShelf({ pool, onRead: (name) => void read.push(name), onMalformed: assert.fail });
   const [first, second] = [bundle('a', 0), bundle('b', 1)];
