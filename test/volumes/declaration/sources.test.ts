@@ -29,7 +29,10 @@ test('of thousands of unknown attributes the first ones are named', () => {
   assert.equal(faultsOf({ sources, ...unknown(8) }).length, 8);
   const faults = faultsOf({ sources, ...unknown(20_000) });
   assert.equal(faults.length, 8);
-  assert.match(faults.at(-1) ?? '', /^volumeAttributes: unknown attribute "k7", /);
+  assert.equal(
+    faults.at(-1),
+    'volumeAttributes: unknown attribute "k7", known are sources, defaultMode, defaultUser, reload, probe',
+  );
 });
 
 test('the declaration of the README is read into sources with their positions', () => {
@@ -303,6 +306,11 @@ test('names that a pod asks for are kept as they are written, and their number a
     ipAddresses: ['192.0.2.1'],
     commonName: 'api',
   });
+  const unnamed = parseDeclaration({
+    sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, uris: [spiffe://a/b]}}]',
+  });
+  assert.ok(unnamed.ok && unnamed.declaration.sources[0]?.kind === 'podCertificate', 'the declaration is good');
+  assert.deepEqual(unnamed.declaration.sources[0].names, { dnsNames: [], uris: ['spiffe://a/b'], ipAddresses: [] });
   assert.match(
     certificateFaults({ dnsNames: Array(33).fill('a') })[0] ?? '',
     /dnsNames: must hold at most 32 names, not 33/,
@@ -334,7 +342,9 @@ test('a trust bundle is chosen by name or by signer, never both and never neithe
   assert.match(bundleFaults({ path, name: 7 })[0] ?? '', /name: must be a string/);
   assert.match(bundleFaults({ path, signerName: 'x' })[0] ?? '', /signerName: must be a domain/);
   assert.match(bundleFaults({ name: 'a' })[0] ?? '', /path: is required/);
-  assert.match(bundleFaults({ name: 'a', path: [1] })[0] ?? '', /path: must be a string: put "a list" in quotes/);
+  assert.deepEqual(bundleFaults({ name: 'a', path: [1] }), [
+    'sources[0].clusterTrustBundle.path: must be a string: put "a list" in quotes',
+  ]);
 });
 
 test('bundle names follow their signer, with colons', () => {
@@ -369,12 +379,22 @@ test('label selectors are checked down to their keys, operators and values', () 
     '@.matchExpressions[0].values[1]: must be a string: put "4" in quotes',
     '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not "Is"',
   ]);
-  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'In' }] }), [
-    '@.matchExpressions[0].values: needs at least one value with In',
+  assert.deepEqual(faults({ matchExpressions: [{ key: 'a' }] }), [
+    '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not ""',
   ]);
-  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'DoesNotExist', values: ['x'] }] }), [
-    '@.matchExpressions[0].values: must be absent with DoesNotExist',
-  ]);
+  for (const [operator, values, fault] of [
+    ['In', undefined, 'needs at least one value with In'],
+    ['In', ['x'], undefined],
+    ['NotIn', [], 'needs at least one value with NotIn'],
+    ['NotIn', ['x', ''], undefined],
+    ['Exists', ['x'], 'must be absent with Exists'],
+    ['Exists', [], undefined],
+    ['DoesNotExist', ['x'], 'must be absent with DoesNotExist'],
+    ['DoesNotExist', undefined, undefined],
+  ] as const) {
+    const expected = fault === undefined ? [] : [`@.matchExpressions[0].values: ${fault}`];
+    assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator, values }] }), expected, operator);
+  }
 });
 
 test('a source is exactly one of the two kinds', () => {
@@ -391,6 +411,7 @@ test('a source is exactly one of the two kinds', () => {
 
 test('what is not a list of sources says so', () => {
   assert.deepEqual(faultsOf({}), ['sources: is required: YAML text with a list of sources']);
+  assert.equal(faultsOf({ probe: 'port: 1' }).length, 1, 'what the probe would need is not known');
   for (const text of ['', 'a: b', '7', 'null']) {
     assert.match(faultsOf({ sources: text })[0] ?? '', /^sources: must be a YAML list/);
   }
@@ -423,6 +444,14 @@ test('a defaultMode that lets everybody read a private key is refused, and one f
     assert.deepEqual(faultsOf({ defaultMode: '0440', sources: withKey(path) }), []);
   }
   assert.deepEqual(faultsOf({ defaultMode: '0644', sources: withKey('certificateChainPath') }), []);
+  const twoKeys = [withKey('keyPath'), withKey('keyPath').replace(' f}', ' g}')].join('').replace('][', ', ');
+  assert.match(
+    faultsOf({ defaultMode: '0644', sources: twoKeys })[0] ?? '',
+    /key of sources\[0\], sources\[1\], write/,
+  );
+  // Trust anchors are no secret, and so the password of a file with nothing else is none.
+  const truststore = '[{clusterTrustBundle: {name: a, path: p, truststorePath: t, passwordPath: w}}]';
+  assert.deepEqual(faultsOf({ defaultMode: '0644', sources: truststore }), []);
 });
 
 test('faults as one message are one line, and many are cut', () => {
@@ -496,6 +525,8 @@ test('user and mode of a source, and defaultUser of a volume, are read', () => {
       [0, 0o440],
     ],
   );
+  const plain = parseDeclaration({ sources: JSON.stringify(sources) });
+  assert.deepEqual(plain.ok && Object.keys(plain.declaration), ['sources'], 'what is not said is not there');
 });
 
 test('a user is a number that Kubernetes takes for a user ID, everything else is named by its field', () => {

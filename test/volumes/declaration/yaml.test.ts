@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { Composer } from 'yaml';
 import { atOnce } from '../../../volumes/base/steps.ts';
 import { readYamlInSteps } from '../../../volumes/declaration/yaml.ts';
 
@@ -40,8 +41,47 @@ test('duplicate keys, several documents, unknown tags and broken syntax are refu
   }
   assert.match(messageOf('%YAML 1.1\n---\na: yes'), /must not use YAML directives/);
   assert.match(messageOf('? a\n: b'), /must not use explicit YAML keys/);
-  assert.match(messageOf('b: 1\na: [1'), /^is not valid YAML: .* at line 2$/);
+  const unended = 'Flow sequence in block collection must be sufficiently indented and end with a ]';
+  assert.equal(messageOf('b: 1\na: [1'), `is not valid YAML: ${unended} at line 2`);
+  const twoLines = 'Implicit keys of flow sequence pairs need to be on a single line';
+  assert.equal(messageOf('[a\n b: c]'), `is not valid YAML: ${twoLines} at line 1`);
   assert.match(messageOf('\tx: 1'), /^is not valid YAML: /);
+});
+
+test('a text with nothing in it is read as nothing', () => {
+  for (const text of ['', '\n', '# a comment', '---', 'null']) {
+    assert.deepEqual(readYaml(text), { ok: true, value: null }, JSON.stringify(text));
+  }
+});
+
+test('whatever the library throws is a fault of the text, and repeats no password', (t) => {
+  t.mock.method(Composer.prototype, 'compose', () => {
+    throw new TypeError('cannot read this: hunter2');
+  });
+  assert.equal(messageOf('a: 1'), 'cannot be read as YAML: cannot read this: hunter2');
+  assert.equal(messageOf('password: 1'), 'cannot be read as YAML: cannot read this');
+});
+
+test('reading a text pauses after every 256 tokens, before the parser and in it', () => {
+  const pauses = (tokens: number): number => {
+    const steps = readYamlInSteps('\n'.repeat(tokens));
+    let count = 0;
+    while (steps.next().done !== true) {
+      count += 1;
+    }
+    return count;
+  };
+  // Three more: before the parser's result is composed, before it is looked at, and before it is made into values.
+  for (const [tokens, expected] of [
+    [0, 3],
+    [255, 4],
+    [256, 5],
+    [257, 6],
+    [2_560, 23],
+    [16_384, 131],
+  ] as const) {
+    assert.equal(pauses(tokens), expected, `${tokens} tokens`);
+  }
 });
 
 test('a text beyond 64 KiB is refused unread', () => {
@@ -54,6 +94,10 @@ test('deep nesting is refused, flow and block alike', () => {
   }
   assert.match(messageOf(`${'['.repeat(40)}${']'.repeat(40)}`), /must not be nested deeper than 32 levels/);
   assert.match(messageOf(`${'{a: '.repeat(40)}1${'}'.repeat(40)}`), /must not be nested deeper than 32 levels/);
+  // What lies beside each other is no deeper for it.
+  for (const text of [`[${'[],'.repeat(40)}]`, `[${'{},'.repeat(40)}]`, '- a\n'.repeat(40)]) {
+    assert.equal(messageOf(text), 'accepted', text.slice(0, 8));
+  }
 });
 
 test('a mapping with thousands of keys is read without comparing every key with every other', () => {

@@ -1,12 +1,5 @@
-/** The changes that no test can notice, or that none should, each with its reason. Whatever else survives fails `npm run test:mutation`. */
-
-export interface Explanation {
-  readonly file: string;
-  /** What stands there, in one line, and what it was changed to. */
-  readonly text: string;
-  readonly instead: string;
-  readonly why: string;
-}
+/** What survives in agent/issuance/, each with its reason. */
+import type { Explanation } from './explanation.ts';
 
 const outcome = 'agent/issuance/outcome.ts';
 const forms = 'agent/issuance/name-forms.ts';
@@ -15,7 +8,7 @@ const noTime = 'Date.parse gives NaN for either';
 const hasStatus =
   'there is a condition, so there is the status that it stands in; only the type checker has to be told';
 
-export const explained: readonly Explanation[] = [
+export const issuance: readonly Explanation[] = [
   {
     file: outcome,
     text: '[]',
