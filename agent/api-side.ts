@@ -104,7 +104,8 @@ export function openApiSide({
     const apis = await certificateApis.check();
     requests.hold(apis.includes('podCertificateRequest'));
   };
-  const preflight = startChecks(client, checkApis, nodeName, log, clock);
+  // Watches hear it too, but there need not be any: of the certificate APIs only those in use are watched.
+  const preflight = startChecks(client, checkApis, nodeName, log, clock, onRecovered);
   closers.add(() => preflight.stop());
   const { startupTaint: key } = configuration;
   const startupTaint =
@@ -197,6 +198,7 @@ function startChecks(
   nodeName: string,
   log: Logger,
   clock: Clock,
+  onRecovered: () => void,
 ): Preflight {
   return startPreflight({
     clock,
@@ -215,5 +217,6 @@ function startChecks(
     ],
     onMissing: (name, error) => log.error(`the agent cannot work yet: the check of ${name} fails`, { error }),
     onMet: (name) => log.info(`the check of ${name} passes now`),
+    onRecovered,
   });
 }
