@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   type Fault,
+  isGiven,
   type Mapping,
   quote,
   readBoolean,
   readInteger,
+  readKeepOrDrop,
   readList,
   readMapping,
   readOneOf,
@@ -147,4 +149,23 @@ test('of some words one is taken, the first where none is given, and the fault l
   assert.deepEqual(read(''), { result: 'a', faults: [] });
   assert.deepEqual(read('c'), { result: 'a', faults: ['p.f: must be one of a, b, not "c"'] });
   assert.deepEqual(read('c', 'a or b'), { result: 'a', faults: ['p.f: must be a or b, not "c"'] });
+});
+
+test('a field is given when something stands there, be it wrong', () => {
+  for (const value of ['a', 0, false, [], new Map()]) {
+    assert.equal(isGiven(new Map([['f', value]]), 'f'), true);
+  }
+  for (const value of ['', null, undefined]) {
+    assert.equal(isGiven(new Map([['f', value]]), 'f'), false);
+  }
+  assert.equal(isGiven(new Map(), 'f'), false);
+});
+
+test('what may go stays unless it is said to go', () => {
+  const read = (value: unknown) => reading((mapping, faults) => readKeepOrDrop(mapping, 'f', 'p', faults), value);
+  assert.deepEqual(read('drop'), { result: 'drop', faults: [] });
+  for (const value of ['keep', '', undefined]) {
+    assert.deepEqual(read(value), { result: 'keep', faults: [] });
+  }
+  assert.deepEqual(read('Drop'), { result: 'keep', faults: ['p.f: must be keep or drop, not "Drop"'] });
 });

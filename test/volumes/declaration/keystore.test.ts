@@ -46,6 +46,7 @@ test('a keystore alone is enough of a podCertificate source, and a truststore st
 
 test('a keystore has one password: one that the agent makes, or one that is given', () => {
   const of = (fields: object) => faultsOf({ podCertificate: { ...certificate, keyPath: 'key.pem', ...fields } });
+  assert.deepEqual(of({}), []);
   assert.deepEqual(of({ keystorePath: 'k.p12', password: 'changeit' }), []);
   assert.deepEqual(of({ keystorePath: 'k.p12' }), [
     'sources[0].podCertificate: needs passwordPath beside keystorePath, the file that the agent writes a random password to, or a password',

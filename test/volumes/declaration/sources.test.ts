@@ -290,6 +290,12 @@ test('two sources cannot write one path, nor one a file where the other needs a 
   ]);
 });
 
+test('a file reserves no other name than its own, however that ends', () => {
+  const paths = ['a', 'b.undefined', 'undefined', 'c/undefined'];
+  const sources = paths.map((path) => ({ clusterTrustBundle: { name: 'a', path } }));
+  assert.deepEqual(faultsOf({ sources: JSON.stringify(sources) }), []);
+});
+
 test('names that a pod asks for are kept as they are written, and their number and length are bounded', () => {
   const parsed = parseDeclaration({
     sources: `
