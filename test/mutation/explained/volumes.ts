@@ -17,6 +17,7 @@ function because(why: string, room: string, survivors: Readonly<Record<string, r
 }
 
 const other = '"Stryker was here!"';
+const ascii = 'the text is ASCII, which is the same bytes in either encoding';
 const others = '["Stryker was here"]';
 
 const declaration: readonly Explanation[] = [
@@ -122,7 +123,7 @@ const declaration: readonly Explanation[] = [
 ];
 
 const files: readonly Explanation[] = [
-  ...because('the text is ASCII, which is the same bytes in either encoding', 'files', {
+  ...because(ascii, 'files', {
     content: [["'latin1'", '""']],
     pem: [["'latin1'", '""']],
   }),
@@ -139,6 +140,13 @@ const files: readonly Explanation[] = [
     ],
   }),
   ...because('a text is no certificate, and so adds nothing either', 'files', { 'bundle-map': [['[]', others]] }),
+  ...because('the types leave nothing over; only the type checker has to be told', 'files', {
+    layout: [
+      ['default: return owner satisfies never;', 'default:'],
+      ['default: return source satisfies never;', 'default:'],
+    ],
+  }),
+  ...because('nothing is no yes either', 'files', { roots: [['{ return false; }', '{}']] }),
   ...because('no certificate has trust domains; only the type checker has to be told', 'files', {
     'trust-domain-files': [
       ["source.kind === 'clusterTrustBundle'", 'true'],
@@ -148,12 +156,37 @@ const files: readonly Explanation[] = [
 ];
 
 const keystores: readonly Explanation[] = [
+  ...because(ascii, 'keystores', { password: [["'latin1'", '""']] }),
   ...because('nothing can be written behind the end of a typed array', 'keystores', {
     derivation: [
       ['index < into.length', 'index <= into.length'],
       ['index < password.length', 'index <= password.length'],
     ],
+    password: [['index < randomBytes', 'index <= randomBytes']],
   }),
 ];
 
-export const volumes: readonly Explanation[] = [...declaration, ...files, ...keystores];
+const state: readonly Explanation[] = [
+  ...because('nothing is named after no number', 'state', { state: [['index !== undefined', 'true']] }),
+  ...because('the agent runs on Linux, which has it; only the type checker has to be told', 'state', {
+    state: [['process.geteuid?.()', 'process.geteuid()']],
+  }),
+  ...because('a name that was just read is there, and nobody but the agent may enter the directory', 'state', {
+    state: [
+      ['{ force: true }', '{}', 'fs.rmSync(file(name), { force: true });'],
+      ['true', 'false', 'fs.rmSync(file(name), { force: true });'],
+    ],
+  }),
+  ...because('what is no number is no whole or finite one either; only the type checker has to be told', 'state', {
+    'json-fields': [
+      ["typeof value !== 'number'", 'false'],
+      ["typeof value !== 'number' || !Number.isFinite(value)", "typeof value !== 'number' && !Number.isFinite(value)"],
+    ],
+    'state-format': [["typeof found !== 'number'", 'false']],
+  }),
+  ...because('a text that was split has a last part; only the type checker has to be told', 'state', {
+    'declaration-format': [["''", other]],
+  }),
+];
+
+export const volumes: readonly Explanation[] = [...declaration, ...files, ...keystores, ...state];

@@ -15,7 +15,7 @@ const declaration: Readonly<Record<string, readonly string[]>> = {
   names: ['names', 'sources'],
   paths: ['sources', 'layouts', 'edges'],
   'pod-certificate': ['sources', 'keystore', 'layouts', 'edges'],
-  probe: ['reload'],
+  probe: ['reload', 'sources'],
   reload: ['reload', 'edges'],
   'secret-text': ['keystore'],
   'signer-name': ['sources'],
@@ -27,6 +27,7 @@ const declaration: Readonly<Record<string, readonly string[]>> = {
 const base: Readonly<Record<string, readonly string[]>> = {
   errors: ['errors'],
   selinux: ['selinux'],
+  steps: ['steps'],
   turns: ['turns'],
 };
 
@@ -45,7 +46,17 @@ const keystores: Readonly<Record<string, readonly string[]>> = {
   password: ['derivation'],
 };
 
-export const volumes: readonly Part[] = Object.entries({ base, declaration, files, keystores }).flatMap(
+const state: Readonly<Record<string, readonly string[]>> = {
+  'declaration-format': ['state'],
+  'json-fields': ['json-fields'],
+  'keystore-state': ['keystore-state'],
+  'read-json': ['json-fields'],
+  'reload-format': ['reload-format'],
+  state: ['state', 'keystore-state'],
+  'state-format': ['state'],
+};
+
+export const volumes: readonly Part[] = Object.entries({ base, declaration, files, keystores, state }).flatMap(
   ([room, tested]) =>
     Object.entries(tested).map(([name, tests]) => ({
       file: `volumes/${room}/${name}.ts`,

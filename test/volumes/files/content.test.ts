@@ -1,7 +1,7 @@
 /** Trust anchors as bytes that are made while they are written: never all at once, and of a length that is known before. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { certificatesContent, createCertificatesContents } from '../../../volumes/files/content.ts';
+import { certificatesContent, createCertificatesContents, wholeContent } from '../../../volumes/files/content.ts';
 import { encodePem } from '../../../volumes/files/pem.ts';
 
 /** Certificates of a kilobyte, each of another byte. */
@@ -32,6 +32,12 @@ test('a piece that is just full is followed by no empty one', () => {
   const sizes = (count: number) =>
     [...certificatesContent(Array(count).fill(new Uint8Array(54))).pieces()].map((piece) => piece.length);
   assert.deepEqual([0, 1, 2047, 2048, 2049].map(sizes), [[], [128], [2047 * 128], [256 * 1024], [256 * 1024, 128]]);
+});
+
+test('bytes that are there are one piece', () => {
+  const bytes = Uint8Array.of(1, 2);
+  const { length, pieces } = wholeContent(bytes);
+  assert.deepEqual([length, ...pieces()], [2, bytes]);
 });
 
 test('the same certificates are the same content, and any other order or cut is another', () => {

@@ -68,12 +68,19 @@ test('the credential bundle is the key and then the chain; every other file is i
     ca: certificates(root),
   });
   assert.deepEqual(sourcePaths(source).toSorted(), files.map((file) => file.path).toSorted());
+  const some = layOut(certificateSource, content, tools(volumeAccess(declaration, { kind: 'none' }, true)));
+  assert.deepEqual(
+    some.map((file) => file.path),
+    ['credentials.pem', 'parts/key.pem', 'parts/chain.pem'],
+  );
+  assert.deepEqual(sourcePaths(anchorsSource), ['trust-anchors.pem']);
 });
 
 test('a leaf that its root signed directly has an empty intermediates file', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
   const files = layOut(source, { kind: 'credential', privateKey: key, certificates: [leaf] }, tools(access));
   assert.equal(files.find((file) => file.path === 'intermediates')?.content.length, 0);
+  assert.equal(files.find((file) => file.path === 'ca')?.content.length, 0, 'no anchors came with it');
 });
 
 test('trust anchors are one file, and nothing found is an empty one', () => {
