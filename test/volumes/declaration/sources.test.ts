@@ -161,7 +161,9 @@ test('a signer name must be a domain of two labels, a slash and a path', () => {
     assert.match(fault, /^sources\[0\]\.podCertificate\.signerName: must be a domain and a path/, signerName);
   }
   assert.match(certificateFaults({ signerName: '' })[0] ?? '', /signerName: is required/);
-  assert.match(certificateFaults({ signerName: 7 })[0] ?? '', /signerName: must be a string: put "7" in quotes/);
+  assert.deepEqual(certificateFaults({ signerName: 7 }), [
+    'sources[0].podCertificate.signerName: must be a string: put "7" in quotes',
+  ]);
 });
 
 test('maxExpirationSeconds lies between an hour and 91 days, and within a day for kubernetes.io signers', () => {
@@ -286,6 +288,12 @@ test('two sources cannot write one path, nor one a file where the other needs a 
         'which sources[2].clusterTrustBundle.path writes as a file',
     ),
   ]);
+});
+
+test('a file reserves no other name than its own, however that ends', () => {
+  const paths = ['a', 'b.undefined', 'undefined', 'c/undefined'];
+  const sources = paths.map((path) => ({ clusterTrustBundle: { name: 'a', path } }));
+  assert.deepEqual(faultsOf({ sources: JSON.stringify(sources) }), []);
 });
 
 test('names that a pod asks for are kept as they are written, and their number and length are bounded', () => {
@@ -426,6 +434,7 @@ test('defaultMode is octal with a leading zero or decimal, at most 0777', () => 
     return parsed.ok ? parsed.declaration.defaultMode : parsed.faults.map((fault) => fault.field);
   };
   assert.equal(mode('0440'), 0o440);
+  assert.equal(mode(' 0440\n'), 0o440, 'as a block of YAML has it');
   assert.equal(mode('288'), 0o440);
   assert.equal(mode('0'), 0);
   assert.equal(mode('0777'), 0o777);
@@ -477,6 +486,11 @@ test('a defaultMode that may be octal or decimal is refused, with both ways to w
   assert.equal(
     fault,
     'defaultMode: "400" may be octal or decimal: write "0400" if it is octal, "0620" if the number is decimal',
+  );
+  assert.match(
+    faultsOf({ sources: JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]), defaultMode: '511' })[0] ??
+      '',
+    /write "0511" if it is octal, "0777" if the number is decimal$/,
   );
 });
 
@@ -541,7 +555,11 @@ test('a user is a number that Kubernetes takes for a user ID, everything else is
   ] as const) {
     assert.deepEqual(bundleFaults({ name: 'a', path: 'p', user: wrong }), [message]);
   }
+  for (const user of [0, 2 ** 31 - 1]) {
+    assert.deepEqual(bundleFaults({ name: 'a', path: 'p', user }), []);
+  }
   const sources = JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]);
+  assert.deepEqual(faultsOf({ sources, defaultUser: ' 70\n' }), [], 'as a block of YAML has it');
   for (const wrong of ['', '-1', '0x1', '1e3', 'root', '2147483648', '99999999999', '007', '1.0']) {
     assert.deepEqual(
       faultsOf({ sources, defaultUser: wrong }),
@@ -561,7 +579,7 @@ test('a mode of a source that may be octal or decimal is refused, with both ways
     'sources[0].clusterTrustBundle.mode: "600" may be octal or decimal: write "0600" if it is octal',
   ]);
   assert.match(mode('0044')[0] ?? '', /"44" may be octal or decimal: write "0044" if it is octal, "0054" if/);
-  for (const wrong of ['"1777"', '580', '-1', '1.5', '[]', 'true', '"rw"', '9999']) {
+  for (const wrong of ['"1777"', '580', '-1', '1.5', '[]', '["0440"]', 'true', '"rw"', '9999']) {
     assert.match(
       mode(wrong)[0] ?? '',
       /^sources\[0\]\.clusterTrustBundle\.mode: must be a file mode like "0440"/,

@@ -34,6 +34,8 @@ test('aliases are refused, so that no text grows when it is read', () => {
 
 test('duplicate keys, several documents, unknown tags and broken syntax are refused with a reason', () => {
   assert.equal(messageOf('a: 1\na: 2'), 'has the key "a" twice in one mapping');
+  const [longest, longer] = ['k'.repeat(64), 'k'.repeat(70)];
+  assert.equal(messageOf(`${longer}: 1\n${longer}: 2`), `has the key "${longest}" twice in one mapping`);
   assert.equal(messageOf('- {x: {b: 1, b: 2}}'), 'has the key "b" twice in one mapping');
   assert.equal(messageOf('a: 1\n---\nb: 2'), 'must be one YAML document, remove the "---"');
   for (const tag of ['!!js/function x', '!!binary aGk=', '!!str 1', '!x y']) {
@@ -56,10 +58,31 @@ test('a text with nothing in it is read as nothing', () => {
 
 test('whatever the library throws is a fault of the text, and repeats no password', (t) => {
   t.mock.method(Composer.prototype, 'compose', () => {
-    throw new TypeError('cannot read this: hunter2');
+    throw thrown;
   });
+  let thrown: unknown = new TypeError('cannot read this: hunter2:\n  in the second line');
   assert.equal(messageOf('a: 1'), 'cannot be read as YAML: cannot read this: hunter2');
   assert.equal(messageOf('password: 1'), 'cannot be read as YAML: cannot read this');
+  thrown = 'x'.repeat(201);
+  assert.equal(messageOf('a: 1'), `cannot be read as YAML: ${'x'.repeat(200)}`);
+});
+
+test('two separators in a row are refused before the parser sees them, whatever blanks lie between', () => {
+  for (const [text, separator] of [
+    ['[a,,b]', ','],
+    ['[a, ,b]', ','],
+    ['[a,\n,b]', ','],
+    ['[a, # why\n ,b]', ','],
+    ['{a: : b}', ':'],
+  ] as const) {
+    assert.equal(messageOf(text), `is not valid YAML: ${JSON.stringify(separator)} twice in a row`, text);
+  }
+  assert.equal(messageOf('{a: [b, {c: d}, e], f: g}'), 'accepted');
+});
+
+test('a value that looks like a directive, an alias or a key is the value that it is', () => {
+  assert.match(messageOf('a: %b'), /^is not valid YAML: Plain value cannot start with directive indicator/);
+  assert.deepEqual(readYaml('- |\n  *b\n- ?b\n- "&c"'), { ok: true, value: ['*b\n', '?b', '&c'] });
 });
 
 test('reading a text pauses after every 256 tokens, before the parser and in it', () => {
@@ -94,6 +117,10 @@ test('deep nesting is refused, flow and block alike', () => {
   }
   assert.match(messageOf(`${'['.repeat(40)}${']'.repeat(40)}`), /must not be nested deeper than 32 levels/);
   assert.match(messageOf(`${'{a: '.repeat(40)}1${'}'.repeat(40)}`), /must not be nested deeper than 32 levels/);
+  // A list may be the level too many, though no mapping is.
+  const alternating = Array.from({ length: 16 }, (_, level) => `${'  '.repeat(level)}- x:\n`).join('');
+  assert.equal(messageOf(`${alternating}${'  '.repeat(16)}a: b`), 'accepted');
+  assert.equal(messageOf(`${alternating}${'  '.repeat(16)}- a`), 'must not be nested deeper than 32 levels');
   // What lies beside each other is no deeper for it.
   for (const text of [`[${'[],'.repeat(40)}]`, `[${'{},'.repeat(40)}]`, '- a\n'.repeat(40)]) {
     assert.equal(messageOf(text), 'accepted', text.slice(0, 8));
