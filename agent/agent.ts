@@ -13,7 +13,7 @@ import type { AgentConfiguration, ParsedConfiguration } from './configuration/co
 import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
-import { createCertificateReader } from './issuance/certificate.ts';
+import { type CertificateReader, createCertificateReader } from './issuance/certificate.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
@@ -101,7 +101,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let csi: CsiServer | undefined;
   const health = healthOf(api, registration, () => csi);
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
+  // One for all: what is read of an answer is looked at again beside the trust anchors.
+  const reader = createCertificateReader();
   const issuers = createIssuer(api, {
+    reader,
     nodeName: configuration.nodeName,
     impersonateNode: configuration.impersonateNode,
     trustDomain: configuration.trustDomain,
@@ -110,7 +113,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log,
   });
   closers.add(() => issuers.stop());
-  const manager = createManager(parts, api, issuers, keys, settings, health);
+  const manager = createManager(parts, api, issuers, { keys, reader }, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
@@ -191,7 +194,7 @@ function createManager(
   { configuration, log, clock, monotonic, metrics }: SharedParts,
   api: ApiSide,
   issuers: Issuers,
-  keys: WarmKeyMaker,
+  { keys, reader }: { readonly keys: WarmKeyMaker; readonly reader: CertificateReader },
   settings: Settings,
   health: Health,
 ): VolumeManager {
@@ -199,7 +202,6 @@ function createManager(
   const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
-  const cas = createCertificateReader();
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
   const issuer = withAllowList(issuers.issuer, () => settings.current().allowedSigners);
   const foresee = createForesight(kubeletRoot);
@@ -212,7 +214,7 @@ function createManager(
     clock,
     keys,
     trust: withExpiry(trust, clock),
-    leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, cas),
+    leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, reader),
     pods,
     nodePods: api.nodePods,
     ...ahead,

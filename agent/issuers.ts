@@ -5,6 +5,7 @@
 import type { ApiSide } from './api-side.ts';
 import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
+import type { CertificateReader } from './issuance/certificate.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
 import { createClaims } from './issuance/claims.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
@@ -31,6 +32,8 @@ export interface IssuerOptions {
   /** The wall clock. */
   readonly clock: Clock;
   readonly log: Logger;
+  /** Reads the certificates of answers. */
+  readonly reader?: CertificateReader;
 }
 
 export interface Issuers {
@@ -52,7 +55,7 @@ export type IssuerCalls = Pick<ApiSide, 'client' | 'discovery'> & {
 
 export function createIssuer(
   { client, discovery, requests, certificateApis }: IssuerCalls,
-  { nodeName, trustDomain, rules, clock, impersonateNode, log }: IssuerOptions,
+  { nodeName, trustDomain, rules, clock, impersonateNode, log, reader }: IssuerOptions,
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
   const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
@@ -77,7 +80,7 @@ export function createIssuer(
   const watches = { podCertificateRequest: requests, certificateSigningRequest: signing, certManager };
   const issuer = issuerByRule(
     {
-      podCertificateRequest: createPodCertificateIssuer(createRequestApi(client, discovery), requests),
+      podCertificateRequest: createPodCertificateIssuer(createRequestApi(client, discovery), requests, reader),
       certificateSigningRequest: createContentsIssuer({
         ...shared,
         kind: certificateSigningRequests,

@@ -58,7 +58,7 @@ interface Failed {
 export function createProjection(volume: OpenVolume, options: ProjectionOptions): Projection {
   const { clock, random } = options;
   const { sources } = volume.record.declaration;
-  const projected = new Set(sources.map(({ index }) => index).filter((index) => volume.isProjected(index)));
+  const projected = new Set(volume.projected());
   const staged = new Map<number, Staged>();
   /** Answers that survive a restart of the agent. */
   const saved = new WeakSet<Staged>();

@@ -73,6 +73,8 @@ test('a request, its key and its answer are read back by the next run', (t) => {
   state().savePending(0, pending, Uint8Array.of(9, 8, 7));
   assert.deepEqual(state().pending(0), pending);
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
+  assert.deepEqual(state().pendingWithKey(0), { pending, privateKey: Buffer.of(9, 8, 7) });
+  assert.throws(() => state().pendingWithKey(1), { code: 'Corrupt' });
   state().saveAnswer(0, answer);
   assert.deepEqual(state().pending(0), { ...pending, answer });
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
@@ -83,6 +85,19 @@ test('a request, its key and its answer are read back by the next run', (t) => {
   assert.deepEqual(state().pending(1), named);
   state().saveAnswer(1, plain);
   assert.deepEqual(state().pending(1), { ...named, answer: plain });
+});
+
+test('all that is kept of a source is read in one look, as each part of it is', (t) => {
+  const { state } = open(t);
+  const nothing = { current: undefined, trust: undefined, pending: undefined, setback: undefined };
+  assert.deepEqual(state().kept(0), nothing);
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().saveCurrent(0, status, []);
+  state().saveTrust(0, { earlyRefreshes: 1, isTold: true });
+  const { current, trust, pending: request, setback } = state();
+  assert.deepEqual(state().kept(0), { current: current(0), trust: trust(0), pending: request(0), setback: setback(0) });
+  assert.deepEqual(Object.values(state().kept(0)).filter((part) => part !== undefined).length, 3);
+  assert.deepEqual(state().kept(1), nothing);
 });
 
 test('a second request of a source replaces the first and its key', (t) => {
