@@ -18,6 +18,7 @@ import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
+import type { ListWatchHealth } from './kubernetes/list-watch.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
 import { createAhead } from './lifecycle/ahead.ts';
 import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
@@ -95,11 +96,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...parts,
     rules: () => settings.current().issuers,
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
+    onInUse: (apis) => issuers.inUse(apis),
   });
   const { client, skew } = api;
   const registration = registrationOf(options, () => api.startupTaint?.registered());
   let csi: CsiServer | undefined;
-  const health = healthOf(api, registration, () => csi);
+  const health = healthOf(
+    api,
+    () => issuers.standingWatch(),
+    registration,
+    () => csi,
+  );
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
   // One for all: what is read of an answer is looked at again beside the trust anchors.
   const reader = createCertificateReader();
@@ -157,6 +164,7 @@ function registrationOf({ configuration, log }: AgentOptions, onRegistered: () =
 
 function healthOf(
   { requests, preflight, startupTaint }: ApiSide,
+  standingWatch: () => ListWatchHealth | undefined,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
@@ -168,7 +176,7 @@ function healthOf(
       const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
       return [
         ...preflight.checks(),
-        watchCheck(requests.health() ?? notOpen),
+        watchCheck(standingWatch() ?? requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
         ...(startupTaint === undefined ? [] : [startupTaint.check()]),

@@ -48,6 +48,8 @@ export interface ApiSideOptions {
   readonly rules: () => IssuerRules;
   /** The API server answers again, or serves a certificate API again; never called before `openApiSide` has returned. */
   readonly onRecovered: () => void;
+  /** Which certificate APIs are in use; never called before `openApiSide` has returned. */
+  readonly onInUse: (apis: readonly CertificateApi[]) => void;
 }
 
 export interface ApiSide {
@@ -80,6 +82,7 @@ export function openApiSide({
   closers,
   rules,
   onRecovered,
+  onInUse,
 }: ApiSideOptions): ApiSide {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
   const skew = createSkewMeter(Date.now, clock.now);
@@ -103,8 +106,9 @@ export function openApiSide({
   const checkApis = async (): Promise<void> => {
     const apis = await certificateApis.check();
     requests.hold(apis.includes('podCertificateRequest'));
+    onInUse(apis);
   };
-  // Watches hear it too, but there need not be any: of the certificate APIs only those in use are watched.
+  // The watch of PodCertificateRequests hears it too, but there need not be one.
   const preflight = startChecks(client, checkApis, nodeName, log, clock, onRecovered);
   closers.add(() => preflight.stop());
   const { startupTaint: key } = configuration;
