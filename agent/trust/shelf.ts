@@ -15,6 +15,8 @@ import { certificatesPerTurn, longestWaitingText } from './limits.ts';
 
 export interface ShelvedBundle {
   readonly uid: string | undefined;
+  /** The newest version that came. */
+  readonly version: string | undefined;
   /** True while its newest version has not been read yet. */
   readonly isPending: boolean;
   /** DER, each once: of the newest version that could be read. */
@@ -209,8 +211,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       if (entry === undefined) {
         return undefined;
       }
-      const { uid, certificates, stamp, pem, tooMuch } = entry;
-      return { uid, certificates, stamp, isPending: pem !== undefined, isTooMuch: tooMuch !== undefined };
+      const { uid, version, certificates, stamp, pem, tooMuch } = entry;
+      return { uid, version, certificates, stamp, isPending: pem !== undefined, isTooMuch: tooMuch !== undefined };
     },
     offer(bundle) {
       const { name, uid, resourceVersion } = bundle.metadata;

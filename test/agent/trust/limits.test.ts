@@ -22,7 +22,7 @@ const [one, two] = ['one', 'two'].map(makeAuthority) as [string, string];
 const select = { by: 'signer', signerName, labelSelector: everything } as const;
 
 function shelved(...certificates: Uint8Array[]): ShelvedBundle {
-  return { uid: 'x', isPending: false, isTooMuch: false, stamp: 1, certificates };
+  return { uid: 'x', version: '1', isPending: false, isTooMuch: false, stamp: 1, certificates };
 }
 
 /** A bundle as long as the API server takes it, of certificates that no other bundle has. */
