@@ -15,6 +15,8 @@ export interface AnchorPool {
    * @returns the same array of bytes for the same certificate, or undefined, and nothing is taken, when they do not fit.
    */
   take(owner: string, certificates: readonly Uint8Array[], keys?: readonly string[]): readonly Uint8Array[] | undefined;
+  /** Bytes of DER that taking these would add to what is held. @param keys as for `take` */
+  addedBy(certificates: readonly Uint8Array[], keys?: readonly string[]): number;
   /** @param certificates arrays that were taken */
   giveBack(certificates: readonly Uint8Array[]): void;
   /** Bytes of DER held. */
@@ -54,15 +56,24 @@ export function createAnchorPool(longestBytes: number): AnchorPool {
     return Math.floor((longestBytes - (bytes - own)) / 2) - own;
   }
 
-  return {
-    take(owner, certificates, keys = certificates.map(anchorKeyOf)) {
-      const wanted = new Map(certificates.map((der, index) => [keys[index] ?? '', der]));
-      let added = 0;
-      for (const [key, der] of wanted) {
-        if (!entries.has(key)) {
-          added += der.length;
-        }
+  const byKey = (certificates: readonly Uint8Array[], keys: readonly string[] = certificates.map(anchorKeyOf)) =>
+    new Map(certificates.map((der, index) => [keys[index] ?? '', der]));
+
+  const addedBy = (wanted: ReadonlyMap<string, Uint8Array>): number => {
+    let added = 0;
+    for (const [key, der] of wanted) {
+      if (!entries.has(key)) {
+        added += der.length;
       }
+    }
+    return added;
+  };
+
+  return {
+    addedBy: (certificates, keys) => addedBy(byKey(certificates, keys)),
+    take(owner, certificates, keys) {
+      const wanted = byKey(certificates, keys);
+      const added = addedBy(wanted);
       if (added > 0 && added > room(owner)) {
         return undefined;
       }

@@ -56,7 +56,7 @@ interface Entry {
   /** What is still to be read. */
   pem: string | undefined;
   certificates: readonly Uint8Array[];
-  /** Bytes of the newest version, when they do not fit into what the node may hold. */
+  /** Bytes that the newest version needed beside what was held, when they do not fit into what the node may hold. */
   tooMuch: number | undefined;
   stamp: number;
 }
@@ -186,14 +186,13 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   function keep(entry: Entry, { certificates, keys }: Content): void {
     const taken = pool.take(ownerOf(entry), certificates, keys);
     if (taken === undefined) {
-      setTooMuch(
-        entry,
-        certificates.reduce((sum, { length }) => sum + length, 0),
-      );
+      setTooMuch(entry, pool.addedBy(certificates, keys));
       return;
     }
-    pool.giveBack(entry.certificates);
+    const replaced = entry.certificates;
     entry.certificates = taken;
+    // A bundle that has become smaller may leave room for one that did not fit.
+    returns.give(replaced);
   }
 
   async function attempt(pem: string): Promise<Content | { reason: string }> {

@@ -18,7 +18,7 @@ import { sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, derOf, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
 
-const [one, two] = ['one', 'two'].map(makeAuthority) as [string, string];
+const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
 const select = { by: 'signer', signerName, labelSelector: everything } as const;
 
 function shelved(...certificates: Uint8Array[]): ShelvedBundle {
@@ -127,6 +127,25 @@ test('what the node cannot hold fails its own source, keeps the last good anchor
     callback();
   }
   assert.deepEqual(await large.nth(5), found(two));
+});
+
+test('a bundle that did not fit comes back when another becomes smaller, counted without what is held already', async (t) => {
+  const [first, second, third] = [derOf(one), derOf(two), derOf(three)];
+  const large = (pem: string, version: number) => bundle('large', pem, { signerName, resourceVersion: version });
+  const shared = bundle('shared', one + three);
+  const room = first.length + Math.max(second.length, third.length);
+  const { trust, api, watchOf } = await start(t, [bundle('small', one), large(one + two, 1), shared], room);
+  const [small, big, ofBoth] = [ear(), ear(), ear()];
+  trust.subscribe(byName('small'), small.listener);
+  trust.subscribe(bySigner(everything), big.listener);
+  assert.deepEqual([await small.nth(1), await big.nth(1)], [found(one), found(one, two)]);
+  trust.subscribe(byName('shared'), ofBoth.listener);
+  assert.equal((await ofBoth.nth(1))?.type, 'refused');
+  const { response } = await watchOf(`spec.signerName=${signerName}`);
+  api.bundles = [bundle('small', one), large(one, 2), shared];
+  sendEvent(response, 'MODIFIED', large(one, 2));
+  assert.deepEqual(await big.nth(2), found(one));
+  assert.deepEqual(await ofBoth.nth(2), found(one, three));
 });
 
 test('of twenty full bundles no two are read within one turn of the event loop, nor more than so many certificates', {
