@@ -47,8 +47,8 @@ export function sharesOf(limit: number): Shares {
 
 /** A volume that counts. */
 interface Counted {
-  readonly podUID: string;
-  readonly unaskedBytes: number;
+  podUID: string;
+  unaskedBytes: number;
   /** Bytes that it uses once its write is done; 0 while nothing is written. */
   reserved: number;
   /** Bytes that it was seen to use last. */
@@ -90,8 +90,9 @@ export function createBudget({ node, pod }: Shares): Budget {
 
   return {
     add(targetPath, podUID, unaskedBytes) {
-      const { reserved = 0, used = usedBytes(targetPath) } = volumes.get(targetPath) ?? {};
-      volumes.set(targetPath, { podUID, unaskedBytes, reserved, used });
+      // The same, if it is known: a reservation that is under way ends with it.
+      const known = volumes.get(targetPath) ?? { reserved: 0, used: usedBytes(targetPath) };
+      volumes.set(targetPath, Object.assign(known, { podUID, unaskedBytes }));
     },
     forget(targetPath) {
       volumes.delete(targetPath);
