@@ -48,8 +48,8 @@ export function sharesOf(limit: number): Shares {
 
 /** A volume that counts. */
 interface Counted {
-  readonly podUID: string;
-  readonly unaskedBytes: number;
+  podUID: string;
+  unaskedBytes: number;
   /** Bytes that it uses once its write is done; 0 while nothing is written. */
   reserved: number;
   /** Bytes of memory that it was seen to use last. */
@@ -97,8 +97,9 @@ export function createBudget({ node, pod }: Shares): Budget {
 
   return {
     add(targetPath, podUID, unaskedBytes) {
+      // The same, if it is known: a reservation that is under way ends with it.
       const known = volumes.get(targetPath) ?? { reserved: 0, ...look(targetPath) };
-      volumes.set(targetPath, { ...known, podUID, unaskedBytes });
+      volumes.set(targetPath, Object.assign(known, { podUID, unaskedBytes }));
     },
     forget(targetPath) {
       volumes.delete(targetPath);

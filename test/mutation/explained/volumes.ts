@@ -166,6 +166,27 @@ const keystores: readonly Explanation[] = [
   }),
 ];
 
+const mounts: readonly Explanation[] = [
+  ...because('the separator is looked for from the seventh field on', 'mounts', {
+    'mount-table': [
+      ['separator < 0', 'separator <= 0'],
+      ['mountPoint === undefined', 'false'],
+    ],
+  }),
+  ...because('there is no type without a source behind it; only the type checker has to be told', 'mounts', {
+    'mount-table': [['fileSystemType === undefined', 'false']],
+  }),
+  ...because('a mount that is its own parent is the top of the tree, which lies under all others', 'mounts', {
+    'mount-table': [['other !== entry', 'true']],
+  }),
+  ...because('what stands for a part that is missing is no part of a path either', 'mounts', {
+    'target-path': [
+      ["''", other],
+      ['[]', others],
+    ],
+  }),
+];
+
 const state: readonly Explanation[] = [
   ...because('nothing is named after no number', 'state', { state: [['index !== undefined', 'true']] }),
   ...because('the agent runs on Linux, which has it; only the type checker has to be told', 'state', {
@@ -189,4 +210,4 @@ const state: readonly Explanation[] = [
   }),
 ];
 
-export const volumes: readonly Explanation[] = [...declaration, ...files, ...keystores, ...state];
+export const volumes: readonly Explanation[] = [...declaration, ...files, ...keystores, ...mounts, ...state];

@@ -27,7 +27,6 @@ const declaration: Readonly<Record<string, readonly string[]>> = {
 const base: Readonly<Record<string, readonly string[]>> = {
   errors: ['errors'],
   selinux: ['selinux'],
-  steps: ['steps'],
   turns: ['turns'],
 };
 
@@ -46,6 +45,12 @@ const keystores: Readonly<Record<string, readonly string[]>> = {
   password: ['derivation'],
 };
 
+const mounts: Readonly<Record<string, readonly string[]>> = {
+  budget: ['budget'],
+  'mount-table': ['mount-table'],
+  'target-path': ['target-path'],
+};
+
 const state: Readonly<Record<string, readonly string[]>> = {
   'declaration-format': ['state'],
   'json-fields': ['json-fields'],
@@ -56,7 +61,7 @@ const state: Readonly<Record<string, readonly string[]>> = {
   'state-format': ['state'],
 };
 
-export const volumes: readonly Part[] = Object.entries({ base, declaration, files, keystores, state }).flatMap(
+export const volumes: readonly Part[] = Object.entries({ base, declaration, files, keystores, mounts, state }).flatMap(
   ([room, tested]) =>
     Object.entries(tested).map(([name, tests]) => ({
       file: `volumes/${room}/${name}.ts`,
