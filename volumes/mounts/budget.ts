@@ -8,7 +8,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { VolumeError } from '../base/errors.ts';
-import { maxEntryBytes, maxMemoryBytes, maxPodParts, maxProcessBytes } from './limits.ts';
+import { maxEntryBytes, maxMemoryBytes, maxPodParts, maxProcessBytes, maxSmallBytes, maxSmallParts } from './limits.ts';
 
 export interface Budget {
   /**
@@ -83,13 +83,13 @@ export function createBudget({ node, pod }: Shares): Budget {
   };
 
   /** All volumes are looked at only where what they were seen to use last leaves it open whether there is room. */
-  const takenOfNode = (bytes: number): number => {
+  const takenOfNode = (bytes: number, limit: number): number => {
     const all = (): boolean => true;
     let unseen = 0;
     for (const { unaskedBytes } of volumes.values()) {
       unseen += unaskedBytes;
     }
-    if (taken(all) + unseen + bytes > node) {
+    if (taken(all) + unseen + bytes > limit) {
       measure(all);
     }
     return taken(all);
@@ -112,16 +112,19 @@ export function createBudget({ node, pod }: Shares): Budget {
       const isOfPod = ({ podUID }: Counted): boolean => podUID === volume.podUID;
       measure(isOfPod);
       const ofPod = taken(isOfPod) + bytes;
-      const ofNode = takenOfNode(bytes) + bytes;
+      // What is small may take the last of it.
+      const limit = bytes > maxSmallBytes ? node - Math.floor(node / maxSmallParts) : node;
+      const ofNode = takenOfNode(bytes, limit) + bytes;
       if (ofPod > pod) {
         const have = `the files of the pod's volumes would take ${mebibytes(ofPod)} of memory while they are exchanged`;
         const mend = 'its author has to project fewer or smaller trust bundles';
         throw new VolumeError('OverShare', `${have}, more than the ${mebibytes(pod)} that one pod may have: ${mend}`);
       }
-      if (ofNode > node) {
+      if (ofNode > limit) {
         const have = `the files of all volumes of the node would take ${mebibytes(ofNode)} of memory`;
-        const limit = `more than the ${mebibytes(node)} that the agent's memory limit leaves for them`;
-        throw new VolumeError('NoSpace', `${have}, ${limit}: the cluster operator has to raise it`);
+        const kept = limit < node ? ` beside the ${mebibytes(node - limit)} that are kept for certificates` : '';
+        const more = `more than the ${mebibytes(limit)} that the agent's memory limit leaves for them${kept}`;
+        throw new VolumeError('NoSpace', `${have}, ${more}: the cluster operator has to raise it`);
       }
       volume.reserved = volume.used + bytes;
       return {
