@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, webcrypto, X509Certificate } from 'node:crypto';
 import { before, describe, it } from 'node:test';
-import { createCertificateReader, parseCertificate, plainReader } from '../../../agent/issuance/certificate.ts';
+import { createCertificateReader, parseCertificate } from '../../../agent/issuance/certificate.ts';
 import {
   ascend,
   mostAnchorsCompared,
@@ -335,14 +335,20 @@ describe('CAs that are remembered', () => {
     }
   });
 
-  it('are those above the leaf, which is read anew', async () => {
-    const [low, parsed] = [await cert('low', 'one'), [] as Uint8Array[]];
-    const parse: typeof parseCertificate = (der) => {
-      parsed.push(der);
-      return parseCertificate(der);
-    };
-    assert.equal(verifiesAgainst([leaf, low], [await cert('one', 'one')], now, { ...plainReader, parse }), true);
-    assert.deepEqual(parsed, [low]);
+  it('have each signature checked once, and a signature that is wrong stays wrong', async (t) => {
+    const [low, one] = [await cert('low', 'one'), await cert('one', 'one')];
+    const forged = Uint8Array.from(leaf);
+    forged.set([(leaf.at(-1) ?? 0) ^ 1], leaf.length - 1);
+    const reader = createCertificateReader();
+    const verify = t.mock.method(X509Certificate.prototype, 'verify');
+    assert.equal(verifiesAgainst([leaf, low], [one], now, reader), true);
+    const once = verify.mock.callCount();
+    assert.equal(verifiesAgainst([leaf, low], [one], now, reader), true);
+    assert.equal(verify.mock.callCount(), once);
+    for (const _round of [1, 2]) {
+      assert.equal(verifiesAgainst([forged, low], [one], now, reader), false);
+    }
+    assert.equal(verify.mock.callCount(), once + 1, 'the forged leaf is looked at once more');
   });
 
   it('are parsed once for all pods, and hold on to no more bytes than their own', async () => {
