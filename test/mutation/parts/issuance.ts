@@ -13,6 +13,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'issuer-rules': ['issuer-rules'],
   'key-type-suggestion': ['key-type-suggestion'],
   'request-name': ['request-name'],
+  'pod-token': ['pod-token'],
 };
 
 export const issuance: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
