@@ -13,6 +13,7 @@ import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
 import { createLiveCopy, type LiveCopy } from './live-copy.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
+import { createPageGuard } from './page-guard.ts';
 import { describeCall } from './paths.ts';
 import { isOlder } from './resource-version.ts';
 import { type Decoder, decodeWatchEvent, frameShape, outlineOf, pageDecoder, readStatus } from './schemas.ts';
@@ -84,6 +85,11 @@ export interface ListWatchOptions<T> {
 
 /** Watches shorter than this that brought nothing count as failures: a server that hangs up at once is not asked in a loop. */
 const shortestWatchMs = 1_000;
+/** As short watches in a row that brought something: what comes after them waits, but not for longer than after two failures. */
+const mostHurriedWatches = 4;
+const failuresOfHurry = 2;
+/** How long the server is asked to keep a watch open, and how much longer than that it may take to end it. */
+const watchSeconds = { shortest: 300, spread: 300, grace: 60 };
 
 /**
  * A list that is older than what was seen comes from a server that is behind: it lacks what was made since, which would count as
@@ -128,8 +134,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let staleLists = 0;
   /** False for one list after a continue token has expired. */
   let inPages = true;
-  /** Failures in a row. */
+  /** Failures in a row, and watches in a row that ended soon. */
   let failures = 0;
+  let hurriedWatches = 0;
   /** Expiries (410) since the last watch that lasted long. */
   let expiries = 0;
   /** Watches in a row on which nothing came, no bookmark either. */
@@ -179,7 +186,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     const limit = inPages ? String(pageSize) : undefined;
     // Only this list goes unpaged: whatever becomes of it, a reply too large to be read must not be asked for again and again.
     inPages = true;
+    const goesOn = createPageGuard();
     do {
+      let items = 0;
       await options.untilRoom?.();
       const query = { ...options.query, limit, continue: next };
       // No resourceVersion: the list is complete as of now, not as of some server's cache.
@@ -191,11 +200,17 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         signal,
         priority,
         decode: decodePage,
-        onItem: (item) => keep(item, found),
+        onItem(item) {
+          items += 1;
+          keep(item, found);
+        },
       });
       heard();
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
+      if (next !== undefined) {
+        goesOn(items);
+      }
     } while (next !== undefined);
     if (isOlder(version, newest) && staleLists < mostStaleLists) {
       staleLists += 1;
@@ -214,24 +229,28 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   async function watch(): Promise<void> {
     const collection = await path(signal);
+    const seconds = watchSeconds.shortest + Math.floor(random() * watchSeconds.spread);
+    const longestMs = (seconds + watchSeconds.grace) * 1000;
     const query = {
       ...options.query,
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion,
-      timeoutSeconds: String(300 + Math.floor(random() * 300)),
+      timeoutSeconds: String(seconds),
     };
     const words = describeCall('GET', collection, true, as);
     const begunAt = resourceVersion ?? '';
     let openedAt = Number.POSITIVE_INFINITY;
     let frames = 0;
-    const lasted = (): boolean => frames > 0 || clock.now() - openedAt >= shortestWatchMs;
+    const lasted = (): boolean => clock.now() - openedAt >= shortestWatchMs;
+    const isWellEnded = (): boolean => lasted() || (frames > 0 && hurriedWatches < mostHurriedWatches);
     const onOpen = (): void => {
       openedAt = clock.now();
       heard();
     };
     try {
-      await client.watch({ path: collection, query, as, signal, priority, idleTimeoutMs, onOpen, shape }, (frame) => {
+      const limits = { idleTimeoutMs, longestMs };
+      await client.watch({ path: collection, query, as, signal, priority, ...limits, onOpen, shape }, (frame) => {
         const event = decodeWatchEvent(frame);
         if (event.type === 'ERROR') {
           throw frameError(words, readStatus(event.object));
@@ -245,11 +264,12 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         accept(event.type, event.object);
         return options.untilRoom?.();
       });
-      if (!lasted()) {
+      if (!isWellEnded()) {
         throw new AgentError('Unavailable', `the watch of ${words.resource} ended at once`, { actor: 'nobody' });
       }
     } finally {
-      failures = lasted() ? 0 : failures;
+      failures = isWellEnded() ? 0 : frames > 0 ? Math.min(failures, failuresOfHurry) : failures;
+      hurriedWatches = lasted() ? 0 : hurriedWatches + Math.min(frames, 1);
       expiries = clock.now() - openedAt >= longWatchMs ? 0 : expiries;
     }
   }

@@ -26,8 +26,9 @@ export interface Budget {
 
 /** Memory that is set aside. */
 export interface Reservation {
-  /** How large the volume has to be for it. */
+  /** How large the volume has to be for it, and how large it is. */
   readonly sizeBytes: number;
+  readonly haveBytes: number;
   /** Ends the setting aside. */
   release(): void;
 }
@@ -47,13 +48,19 @@ export function sharesOf(limit: number): Shares {
 
 /** A volume that counts. */
 interface Counted {
-  readonly podUID: string;
-  readonly unaskedBytes: number;
+  podUID: string;
+  unaskedBytes: number;
   /** Bytes that it uses once its write is done; 0 while nothing is written. */
   reserved: number;
-  /** Bytes that it was seen to use last. */
+  /** Bytes of memory that it was seen to use last. */
   used: number;
+  /** Bytes of files that it was seen to hold last, and those that it could hold. */
+  held: number;
+  size: number;
 }
+
+/** What the kernel says of a volume. */
+type Seen = Pick<Counted, 'used' | 'held' | 'size'>;
 
 export function createBudget({ node, pod }: Shares): Budget {
   const volumes = new Map<string, Counted>();
@@ -70,7 +77,7 @@ export function createBudget({ node, pod }: Shares): Budget {
   const measure = (accept: (volume: Counted) => boolean): void => {
     for (const [path, volume] of volumes) {
       if (accept(volume)) {
-        volume.used = usedBytes(path);
+        Object.assign(volume, look(path));
       }
     }
   };
@@ -90,8 +97,9 @@ export function createBudget({ node, pod }: Shares): Budget {
 
   return {
     add(targetPath, podUID, unaskedBytes) {
-      const { reserved = 0, used = usedBytes(targetPath) } = volumes.get(targetPath) ?? {};
-      volumes.set(targetPath, { podUID, unaskedBytes, reserved, used });
+      // The same, if it is known: a reservation that is under way ends with it.
+      const known = volumes.get(targetPath) ?? { reserved: 0, ...look(targetPath) };
+      volumes.set(targetPath, Object.assign(known, { podUID, unaskedBytes }));
     },
     forget(targetPath) {
       volumes.delete(targetPath);
@@ -119,13 +127,12 @@ export function createBudget({ node, pod }: Shares): Budget {
         throw new VolumeError('NoSpace', `${have}, ${more}: the cluster operator has to raise it`);
       }
       volume.reserved = volume.used + bytes;
-      const { blocks, bfree, bsize } = fs.statfsSync(targetPath);
-      const sizeBytes = (blocks - bfree) * bsize + bytes;
       return {
-        sizeBytes,
+        sizeBytes: volume.held + bytes,
+        haveBytes: volume.size,
         release() {
           volume.reserved = 0;
-          volume.used = usedBytes(targetPath);
+          Object.assign(volume, look(targetPath));
         },
       };
     },
@@ -133,12 +140,13 @@ export function createBudget({ node, pod }: Shares): Budget {
 }
 
 /** What a volume takes of the node's memory; nothing when it is gone. */
-function usedBytes(targetPath: string): number {
+function look(targetPath: string): Seen {
   try {
     const { blocks, bfree, bsize, files, ffree } = fs.statfsSync(targetPath);
-    return (blocks - bfree) * bsize + (files - ffree) * maxEntryBytes;
+    const held = (blocks - bfree) * bsize;
+    return { used: held + (files - ffree) * maxEntryBytes, held, size: blocks * bsize };
   } catch {
-    return 0;
+    return { used: 0, held: 0, size: 0 };
   }
 }
 

@@ -5,6 +5,7 @@ import type { FinishedCall } from '../../../agent/base/call.ts';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from '../../../agent/kubernetes/list-watch.ts';
 import type { ListWatchEvent } from '../../../agent/kubernetes/live-copy.ts';
+import { createPageGuard } from '../../../agent/kubernetes/page-guard.ts';
 import { isOlder } from '../../../agent/kubernetes/resource-version.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
 import { eventOf, until, withinBound } from '../../support/bounded.ts';
@@ -517,6 +518,95 @@ test('a server that ends every watch at once is not asked in a loop', async (t) 
   await server.nth(3, isWatch);
   assert.ok(errors.length >= 2, `${errors.length} is less than 2`);
   assert.match(errors[0]?.message ?? '', /ended at once/);
+});
+
+test('a server that ends every watch after a bookmark is not asked in a loop, with a 410 neither', {
+  timeout: 60_000,
+}, async (t) => {
+  for (const ending of ['', `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410 } })}\n`]) {
+    const pauses: number[] = [];
+    const clock = createManualClock();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const at = (time: number, callback: () => void): (() => void) => {
+      const pause = time - clock.now();
+      // The other alarms are the client's limits.
+      if (pause >= 30_000) {
+        return clock.at(time, callback);
+      }
+      if (pause > 0) {
+        pauses.push(pause);
+      }
+      if (pauses.length === 3) {
+        resolve();
+        return () => undefined;
+      }
+      setImmediate(callback);
+      return () => undefined;
+    };
+    const server = await startLoopback(t, ({ query, response }) => {
+      if (!query.get('watch')) {
+        sendList(response, 7, []);
+        return;
+      }
+      openWatch(response);
+      sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: '7' } });
+      response.end(ending);
+    });
+    const client = clientOf(t, server, { requestsPerSecond: 1000, burst: 1000 });
+    await start(t, server, { client, clock: { ...clock, at }, backoffMs: { first: 250, longest: 30_000 } });
+    await withinBound(promise, 'the third pause');
+    const watches = server.received.filter(isWatch).length;
+    assert.ok(watches <= 8, `${watches} watches were asked for before the third pause`);
+    assert.ok(
+      pauses.every((pause) => pause >= 125 && pause <= 2_000),
+      `the pauses are ${pauses}`,
+    );
+  }
+});
+
+test('a watch that its server does not end in the time that it was asked for is ended', async (t) => {
+  const clock = createManualClock();
+  const server = await startLoopback(t, ({ query, response }) =>
+    query.get('watch') ? openWatch(response) : sendList(response, 3, []),
+  );
+  const client = clientOf(t, server, { clock });
+  const { told, errors } = await start(t, server, { client, clock, random: () => 0 });
+  const first = await server.nth(1, isWatch);
+  assert.equal(first.query.get('timeoutSeconds'), '300');
+  for (let minute = 1; minute <= 6; minute += 1) {
+    sendEvent(first.response, 'ADDED', thing(`minute-${minute}`, 10 + minute));
+    await told(`added minute-${minute}`);
+    assert.equal(server.received.filter(isWatch).length, 1);
+    clock.advance(60_000);
+  }
+  await until(() => errors.length === 1, 'the watch to be given up');
+  assert.match(errors[0]?.message ?? '', /did not end within 360000 ms/);
+  clock.advance(1);
+  const second = await server.nth(2, isWatch);
+  assert.equal(second.query.get('resourceVersion'), '16');
+});
+
+test('a list whose pages never end is given up, empty ones soon, and is a fault that is told', async (t) => {
+  let token = 0;
+  const next = (): string => {
+    token += 1;
+    return `token-${token}`;
+  };
+  const { server, errors, watch } = await start(t, ({ response }) => sendList(response, 3, [], next()), {
+    backoffMs: { first: 60_000, longest: 60_000 },
+  });
+  await until(() => errors.length === 1, 'the list to be given up');
+  assert.match(errors[0]?.message ?? '', /no end.*16 empty pages/);
+  assert.equal(server.received.length, 16);
+  assert.equal(watch.health().synced, false);
+});
+
+test('fifteen empty pages in a row are read, and ten thousand pages of something are too many', () => {
+  const goesOn = createPageGuard();
+  for (let page = 1; page < 10_000; page += 1) {
+    goesOn(page % 16 === 0 ? 1 : 0);
+  }
+  assert.throws(() => goesOn(1), /more of it after 10000 pages/);
 });
 
 test('Retry-After is kept before a list is tried again', async (t) => {
