@@ -65,7 +65,7 @@ export async function tryChanges(
 
   async function tryTwice(wish: Wish, without: Answer): Promise<Reply> {
     const tookMs = (wish.tests ?? testsOf(without)).reduce((sum, name) => sum + (without.took[name] ?? 0), 0);
-    const limitMs = spareMs + 20 * tookMs;
+    const limitMs = spareMs + 3 * tookMs;
     const first = await tryOnce(wish, without, limitMs);
     return first.ending === 'passed' || first.ending === 'failed' ? first : await tryOnce(wish, without, limitMs);
   }
@@ -123,7 +123,7 @@ function wishFor(change: string, { outside, inTests }: Answer): Wish | undefined
   if (passed === 0) {
     return undefined;
   }
-  const hits = 1000 + 100 * passed;
+  const hits = 1000 + 10 * passed;
   return change in outside ? { change, hits } : { change, hits, tests: reached.map(([name]) => name as TestName) };
 }
 

@@ -8,6 +8,9 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   template: ['template'],
   usages: ['usages'],
   'allow-list': ['allow-list'],
+  certificate: ['certificate', 'path', 'chain'],
+  'issued-anchors': ['issued-anchors'],
+  'issuer-rules': ['issuer-rules'],
 };
 
 export const issuance: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

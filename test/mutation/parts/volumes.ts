@@ -30,6 +30,11 @@ const base: Readonly<Record<string, readonly string[]>> = {
   turns: ['turns'],
 };
 
+const csi: Readonly<Record<string, readonly string[]>> = {
+  calls: ['calls'],
+  status: ['status'],
+};
+
 const files: Readonly<Record<string, readonly string[]>> = {
   'bundle-map': ['bundle-map'],
   content: ['content'],
@@ -61,10 +66,17 @@ const state: Readonly<Record<string, readonly string[]>> = {
   'state-format': ['state'],
 };
 
-export const volumes: readonly Part[] = Object.entries({ base, declaration, files, keystores, mounts, state }).flatMap(
-  ([room, tested]) =>
-    Object.entries(tested).map(([name, tests]) => ({
-      file: `volumes/${room}/${name}.ts`,
-      tests: tests.map((test) => `test/volumes/${room}/${test}.test.ts`),
-    })),
+export const volumes: readonly Part[] = Object.entries({
+  base,
+  csi,
+  declaration,
+  files,
+  keystores,
+  mounts,
+  state,
+}).flatMap(([room, tested]) =>
+  Object.entries(tested).map(([name, tests]) => ({
+    file: `volumes/${room}/${name}.ts`,
+    tests: tests.map((test) => `test/volumes/${room}/${test}.test.ts`),
+  })),
 );

@@ -89,8 +89,11 @@ test('what cannot be understood is told by its file, and any other error is left
   assert.throws(() => read(cause), { code: 'Corrupt', message: `${file} is unusable: it is odd`, cause });
   const other = new RangeError('too deep');
   assert.throws(() => read(other), other);
-  assert.equal(
-    readJson(file, dev, (bytes) => bytes.length),
-    2,
-  );
+  const length = (): number | undefined => readJson(file, dev, (bytes) => bytes.length);
+  for (const bytes of [2, 2 * 1024 * 1024]) {
+    fs.writeFileSync(file, ' '.repeat(bytes));
+    assert.equal(length(), bytes);
+  }
+  fs.writeFileSync(file, ' '.repeat(2 * 1024 * 1024 + 1));
+  assert.throws(length, { code: 'Corrupt', message: `${file} is longer than 2097152 bytes` });
 });

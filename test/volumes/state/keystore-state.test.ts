@@ -83,6 +83,16 @@ test('what is no password is not used, and the problem that is told does not rep
   assert.ok(problem.startsWith(`reading ${file}: `), problem);
 });
 
+test('a password that cannot be stored leaves the one that was there', (t) => {
+  const { keystores } = open(t);
+  keystores().savePassword(0, password);
+  t.mock.method(fs, 'renameSync', () => {
+    throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+  });
+  assert.throws(() => keystores().savePassword(0, Buffer.from('another')), { code: 'NoSpace' });
+  assert.deepEqual(keystores().password(0), password);
+});
+
 test('a directory in the place of a password gives way to one', (t) => {
   const { keystores, file } = open(t);
   keystores();

@@ -233,11 +233,7 @@ test('files that cannot be understood are reported and count as absent', (t) => 
 test('a request whose key is gone, or named outside its place, counts as absent', (t) => {
   const { root, agent, state, problems } = open(t);
   const name = 'pending-0.0123456789abcdef.key';
-  fs.mkdirSync(agent, { mode: 0o700 });
-  // What has the name of a key in another place, or another name in its place, is none.
-  for (const file of [path.join(root, name), path.join(agent, `${name}.bak`), path.join(agent, `x${name}`)]) {
-    fs.writeFileSync(file, 'another');
-  }
+  fs.writeFileSync(path.join(root, name), 'another');
   for (const keyFile of [
     '../../etc/shadow',
     `../${name}`,
@@ -248,6 +244,10 @@ test('a request whose key is gone, or named outside its place, counts as absent'
     '',
   ]) {
     state().savePending(0, pending, Uint8Array.of(1));
+    // What has the name of a key in another place, or another name in its place, is none.
+    for (const file of [`${name}.bak`, `x${name}`]) {
+      fs.writeFileSync(path.join(agent, file), 'another');
+    }
     fs.writeFileSync(path.join(agent, 'pending-0.json'), encodePending({ pending, keyFile }));
     assert.equal(state().pending(0), undefined, keyFile);
     assert.match(problems.at(-1) ?? '', /names a key that is not there/);
@@ -339,7 +339,12 @@ const wholeDeclaration: VolumeDeclaration = {
         signerName: 'example.com/mesh',
         labelSelector: {
           matchLabels: { live: 'yes' },
-          matchExpressions: [{ key: 'zone', operator: 'In', values: ['a', 'b'] }],
+          matchExpressions: [
+            { key: 'zone', operator: 'In', values: ['a', 'b'] },
+            { key: 'zone', operator: 'NotIn', values: ['c'] },
+            { key: 'tier', operator: 'Exists', values: [] },
+            { key: 'old', operator: 'DoesNotExist', values: [] },
+          ],
         },
       },
       optional: false,
@@ -554,6 +559,7 @@ test('every field of a request and of a status is checked when it is read', () =
   const encoded = { ...answer, certificates: ['AQI='], anchors: ['BA=='] };
   assert.deepEqual([...(decodePending(stored({ issued: encoded })).pending.answer?.certificates[0] ?? [])], [1, 2]);
   assert.throws(() => decodePending(stored({ createdAt: 'now' })), /createdAt is not a number/);
+  assert.throws(() => decodePending(stored({ publicKey: 7 })), /publicKey holds something else than base64/);
   assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [] } })), /certificates is empty/);
   assert.throws(
     () => decodePending(stored({ issued: { ...encoded, certificates: [1] } })),
