@@ -68,6 +68,8 @@ export interface WatchRequest extends ApiTarget {
   readonly shape?: Shape;
   /** Longest silence before the connection is taken for dead, milliseconds. */
   readonly idleTimeoutMs: number;
+  /** Longest time that it is read, milliseconds: a server that was asked to end it before that does not. Default: no limit. */
+  readonly longestMs?: number;
   /** Called when the server has accepted the watch. */
   readonly onOpen?: () => void;
 }
@@ -255,11 +257,12 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   return {
     request,
     watch(request, onFrame) {
-      const { idleTimeoutMs, onOpen, shape = 'all', ...target } = request;
+      const { idleTimeoutMs, longestMs, onOpen, shape = 'all', ...target } = request;
       return perform({ ...target, method: 'GET' }, 'watch', async (reply) => {
         onOpen?.();
         try {
-          await readFrames(reply, onFrame, { shape, maxBytes: maxObjectBytes, budget, clock, idleTimeoutMs });
+          const limits = { maxBytes: maxObjectBytes, idleTimeoutMs, ...(longestMs === undefined ? {} : { longestMs }) };
+          await readFrames(reply, onFrame, { shape, budget, clock, ...limits });
         } catch (fault) {
           if (fault instanceof TimeLimitError) {
             transport.dropIdle();

@@ -19,6 +19,8 @@ export interface FramesOptions {
   readonly clock: Clock;
   /** Longest silence. */
   readonly idleTimeoutMs: number;
+  /** Longest time for all of it. Default: no limit. */
+  readonly longestMs?: number;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface FramesOptions {
 export function readFrames(
   reply: Reply,
   onFrame: (frame: unknown) => Promise<void> | undefined,
-  { shape, maxBytes, budget, clock, idleTimeoutMs }: FramesOptions,
+  { shape, maxBytes, budget, clock, idleTimeoutMs, longestMs = Number.POSITIVE_INFINITY }: FramesOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     if (isBroken(reply)) {
@@ -51,10 +53,15 @@ export function readFrames(
       };
       return busy?.then(goOn, goOn);
     };
+    const endsAt = clock.now() + longestMs;
     let cancelIdle = (): void => {};
     // One timer per silence, not per chunk: when it rings it looks how long the silence has lasted.
     const watchIdle = (): void => {
-      cancelIdle = clock.at(lastByteAt + idleTimeoutMs, () => {
+      cancelIdle = clock.at(Math.min(lastByteAt + idleTimeoutMs, endsAt), () => {
+        if (clock.now() >= endsAt) {
+          reply.destroy(new TimeLimitError(`the watch did not end within ${longestMs} ms`));
+          return;
+        }
         if (busy !== undefined) {
           lastByteAt = clock.now();
         }

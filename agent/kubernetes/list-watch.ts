@@ -13,6 +13,7 @@ import type { ApiClient, Persona } from './client.ts';
 import { apiFailureOf, frameError } from './failure.ts';
 import { createLiveCopy, type LiveCopy } from './live-copy.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
+import { createPageGuard } from './page-guard.ts';
 import { describeCall } from './paths.ts';
 import { isOlder } from './resource-version.ts';
 import { type Decoder, decodeWatchEvent, frameShape, outlineOf, pageDecoder, readStatus } from './schemas.ts';
@@ -84,12 +85,29 @@ export interface ListWatchOptions<T> {
 
 /** Watches shorter than this that brought nothing count as failures: a server that hangs up at once is not asked in a loop. */
 const shortestWatchMs = 1_000;
+/** As short watches in a row that brought something: what comes after them waits, but not for longer than after two failures. */
+const mostHurriedWatches = 4;
+const failuresOfHurry = 2;
+/** How long the server is asked to keep a watch open, and how much longer than that it may take to end it. */
+const watchSeconds = { shortest: 300, spread: 300, grace: 60 };
 
 /**
  * A list that is older than what was seen comes from a server that is behind: it lacks what was made since, which would count as
  * deleted. After so many, over some ten seconds, the server is believed: its data may have been restored from a backup.
  */
 const mostStaleLists = 6;
+
+/**
+ * A watch that lasts so long has begun well. History that expires sooner than that, again and again, is a fault of the server's: a
+ * list of all for each of its events would be a flood.
+ */
+const longWatchMs = 60_000;
+
+/**
+ * A server whose data were restored from a backup takes up a watch from a version that is still to come, and says nothing on it, for
+ * days: what was made since the backup would stay, and what changes would never be told. After so many silent watches all is listed.
+ */
+const mostSilences = 2;
 
 /** A first issuance waits for its watch. */
 const priority = 'first';
@@ -116,8 +134,13 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let staleLists = 0;
   /** False for one list after a continue token has expired. */
   let inPages = true;
-  /** Failures in a row. */
+  /** Failures in a row, and watches in a row that ended soon. */
   let failures = 0;
+  let hurriedWatches = 0;
+  /** Expiries (410) since the last watch that lasted long. */
+  let expiries = 0;
+  /** Watches in a row on which nothing came, no bookmark either. */
+  let silences = 0;
   let listsBegun = 0;
   let listTaken = 0;
   let isTakingOver = false;
@@ -163,7 +186,9 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     const limit = inPages ? String(pageSize) : undefined;
     // Only this list goes unpaged: whatever becomes of it, a reply too large to be read must not be asked for again and again.
     inPages = true;
+    const goesOn = createPageGuard();
     do {
+      let items = 0;
       await options.untilRoom?.();
       const query = { ...options.query, limit, continue: next };
       // No resourceVersion: the list is complete as of now, not as of some server's cache.
@@ -175,11 +200,17 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         signal,
         priority,
         decode: decodePage,
-        onItem: (item) => keep(item, found),
+        onItem(item) {
+          items += 1;
+          keep(item, found);
+        },
       });
       heard();
       version = page.metadata?.resourceVersion ?? '';
       next = page.metadata?.continue || undefined;
+      if (next !== undefined) {
+        goesOn(items);
+      }
     } while (next !== undefined);
     if (isOlder(version, newest) && staleLists < mostStaleLists) {
       staleLists += 1;
@@ -198,38 +229,59 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   async function watch(): Promise<void> {
     const collection = await path(signal);
+    const seconds = watchSeconds.shortest + Math.floor(random() * watchSeconds.spread);
+    const longestMs = (seconds + watchSeconds.grace) * 1000;
     const query = {
       ...options.query,
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion,
-      timeoutSeconds: String(300 + Math.floor(random() * 300)),
+      timeoutSeconds: String(seconds),
     };
     const words = describeCall('GET', collection, true, as);
+    const begunAt = resourceVersion ?? '';
     let openedAt = Number.POSITIVE_INFINITY;
     let frames = 0;
-    const lasted = (): boolean => frames > 0 || clock.now() - openedAt >= shortestWatchMs;
+    const lasted = (): boolean => clock.now() - openedAt >= shortestWatchMs;
+    const isWellEnded = (): boolean => lasted() || (frames > 0 && hurriedWatches < mostHurriedWatches);
     const onOpen = (): void => {
       openedAt = clock.now();
       heard();
     };
     try {
-      await client.watch({ path: collection, query, as, signal, priority, idleTimeoutMs, onOpen, shape }, (frame) => {
+      const limits = { idleTimeoutMs, longestMs };
+      await client.watch({ path: collection, query, as, signal, priority, ...limits, onOpen, shape }, (frame) => {
         const event = decodeWatchEvent(frame);
         if (event.type === 'ERROR') {
           throw frameError(words, readStatus(event.object));
         }
         frames += 1;
         heard();
+        silences = 0;
+        if (event.type === 'BOOKMARK') {
+          assertOnward(event.object.metadata.resourceVersion, begunAt);
+        }
         accept(event.type, event.object);
         return options.untilRoom?.();
       });
-      if (!lasted()) {
+      if (!isWellEnded()) {
         throw new AgentError('Unavailable', `the watch of ${words.resource} ended at once`, { actor: 'nobody' });
       }
     } finally {
-      failures = lasted() ? 0 : failures;
+      failures = isWellEnded() ? 0 : frames > 0 ? Math.min(failures, failuresOfHurry) : failures;
+      hurriedWatches = lasted() ? 0 : hurriedWatches + Math.min(frames, 1);
+      expiries = clock.now() - openedAt >= longWatchMs ? 0 : expiries;
     }
+  }
+
+  /** A bookmark says that all up to its version has been told. One from before the watch began is of data that went back. */
+  function assertOnward(version: string, begunAt: string): void {
+    if (!isOlder(version, begunAt)) {
+      return;
+    }
+    resourceVersion = undefined;
+    const message = `the watch from resourceVersion ${begunAt} is told of an older one, ${version}: the server's data went back`;
+    throw new AgentError('Unavailable', message, { actor: 'nobody' });
   }
 
   function accept(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', sent: unknown): void {
@@ -267,10 +319,15 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     } else if (status === 404) {
       resourceVersion = undefined;
       options.onNotServed?.();
+    } else if (error.cause instanceof TimeLimitError && resourceVersion !== undefined) {
+      silences += 1;
+      resourceVersion = silences < mostSilences ? resourceVersion : undefined;
     }
-    const harmless = failures === 0 && (status === 410 || error.cause instanceof TimeLimitError);
-    const pause = Math.min(backoff.longest, backoff.first * 2 ** failures) * (0.5 + random() / 2);
+    const before = Math.max(failures, status === 410 ? expiries : 0);
+    const harmless = before === 0 && (status === 410 || error.cause instanceof TimeLimitError);
+    const pause = Math.min(backoff.longest, backoff.first * 2 ** before) * (0.5 + random() / 2);
     failures += 1;
+    expiries += status === 410 ? 1 : 0;
     return Math.max(harmless ? 0 : pause, Math.min(error.retryAfterMs ?? 0, longestPauseMs));
   }
 

@@ -15,6 +15,8 @@ import type { Credentials, TlsMaterial } from './identity.ts';
 const keepAliveProbeAfterMs = 30_000;
 /** Connections kept open between calls. */
 const maxFreeSockets = 4;
+/** Early heads (1xx) before that of a reply. */
+const mostEarlyHeads = 64;
 
 export interface Outgoing {
   readonly method: string;
@@ -124,8 +126,22 @@ function exchange(
       cancelLimit();
       resolve({ message, destroy: (fault) => message.destroy(fault) });
     });
+    let earlyHeads = 0;
+    request.on('information', () => {
+      earlyHeads += 1;
+      if (earlyHeads > mostEarlyHeads) {
+        request.destroy(new Error(`more than ${mostEarlyHeads} early heads came in place of a reply`));
+      }
+    });
+    // Node closes the connection of a reply that changes to another protocol, and says nothing more about the request.
+    request.on('upgrade', (_, socket) => {
+      socket.destroy();
+      request.destroy();
+      reject(new Error('the server changed to another protocol'));
+    });
     request.on('error', (fault) => reject(mayRepeat(fault, request.reusedSocket)));
     request.on('close', () => {
+      reject(brokenError());
       cancelLimit();
       signal?.removeEventListener('abort', onAbort);
     });

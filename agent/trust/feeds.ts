@@ -12,6 +12,7 @@
 import type { AgentError } from '../base/errors.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
+import { isOlder } from '../kubernetes/resource-version.ts';
 import {
   type BundleOutline,
   bundlesOf,
@@ -150,6 +151,27 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     }
     for (const name of shelf.names()) {
       forget(name);
+      fetchAnew(name);
+    }
+  }
+
+  /**
+   * Where every watch shows an older version than was read, the server's data went back: what was read is nobody's any more, and would
+   * keep away whatever comes until the numbers have caught up.
+   */
+  function fetchAnew(name: string): void {
+    const shown = firstShown(name);
+    const read = shelf.get(name)?.version;
+    const isLost = ({ bundles }: Feed): boolean => {
+      const version = bundles.get(name)?.metadata.resourceVersion;
+      return version === undefined || isOlder(version, read ?? '');
+    };
+    if (shown === undefined || ![...feeds].every(isLost)) {
+      return;
+    }
+    shelf.drop(name);
+    for (const group of wantedBy(shown)) {
+      touch(group);
     }
   }
 

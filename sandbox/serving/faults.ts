@@ -36,6 +36,13 @@ export type Fault = {
       readonly retryAfterSeconds?: number;
       readonly causes?: StatusDetails['causes'];
     }
+  /** Answered with this text, whatever was asked, and not carried out. A header may have several values. */
+  | {
+      readonly kind: 'reply';
+      readonly code: number;
+      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+      readonly body: string;
+    }
   /** The connection is closed without an answer; the request is not carried out. */
   | { readonly kind: 'drop' }
   /** The request is carried out and the connection closed without an answer. */
@@ -175,7 +182,7 @@ function readFault(body: JsonObject): Fault {
     ...(isObject(body.match) ? { match: body.match as FaultMatch } : {}),
     ...(typeof body.count === 'number' ? { count: body.count } : {}),
   };
-  const { kind, code, reason, message, retryAfterSeconds, delayMs, revision } = body;
+  const { kind, code, reason, message, retryAfterSeconds, delayMs, revision, headers, body: text } = body;
   switch (kind) {
     case 'latency':
       return { ...common, kind, delayMs: Number(delayMs ?? 1000) };
@@ -188,6 +195,8 @@ function readFault(body: JsonObject): Fault {
         ...(typeof message === 'string' ? { message } : {}),
         ...(typeof retryAfterSeconds === 'number' ? { retryAfterSeconds } : {}),
       };
+    case 'reply':
+      return { ...common, kind, code: Number(code ?? 200), headers: readHeaders(headers), body: String(text ?? '') };
     case 'stale':
       return { ...common, kind, revision: Number(revision ?? 0) };
     case 'drop':
@@ -198,4 +207,11 @@ function readFault(body: JsonObject): Fault {
     default:
       throw new TypeError(`unknown kind of fault ${JSON.stringify(kind)}`);
   }
+}
+
+function readHeaders(value: unknown): Readonly<Record<string, string | readonly string[]>> {
+  const entries = Object.entries(Object(value));
+  return Object.fromEntries(
+    entries.map(([name, each]) => [name, Array.isArray(each) ? each.map(String) : String(each)]),
+  );
 }

@@ -60,7 +60,7 @@ export async function handleRequest(
     const info = requestInfo(request.method ?? 'GET', url);
     const user = authenticate(context.api, request);
     const met = context.faults.meet(info, url.pathname, user.username);
-    if (await suffer(met, request, context.closing)) {
+    if (await suffer(met, request, response, context.closing)) {
       return;
     }
     wishes = wishesOf(request, url);
@@ -187,8 +187,13 @@ function detailsOf({ retryAfterSeconds, causes }: Fault & { readonly kind: 'erro
       };
 }
 
-/** Lets the faults happen that come before the request is looked at. @returns true when there will be no answer */
-async function suffer(met: readonly Fault[], request: IncomingMessage, closing: AbortSignal): Promise<boolean> {
+/** Lets the faults happen that come before the request is looked at. @returns true when there will be no other answer */
+async function suffer(
+  met: readonly Fault[],
+  request: IncomingMessage,
+  response: ServerResponse,
+  closing: AbortSignal,
+): Promise<boolean> {
   for (const fault of met) {
     switch (fault.kind) {
       case 'latency':
@@ -201,6 +206,14 @@ async function suffer(met: readonly Fault[], request: IncomingMessage, closing: 
           fault.message ?? 'a fault was ordered for this request',
           detailsOf(fault),
         );
+      case 'reply':
+        for (const [name, value] of Object.entries(fault.headers ?? {})) {
+          response.setHeader(name, value);
+        }
+        // What was sent is read, and dropped: the connection serves other requests afterwards.
+        request.resume();
+        response.writeHead(fault.code).end(fault.body);
+        return true;
       case 'drop':
         request.socket.destroy();
         return true;

@@ -11,6 +11,7 @@ import { longestTurnMs, measureUnit, turnLogging } from '../support/turns.ts';
 import { mountSkip } from '../volumes/support.ts';
 import { hostileInputs } from './hostile-inputs.ts';
 import type { HostileInput, HostileNode } from './hostile-means.ts';
+import { hostileRules } from './hostile-requests.ts';
 import { imageEnvironment, startRealNode } from './real-node.ts';
 
 /** Half of what fifty milliseconds are on a machine on which the unit takes four: one that is half as fast keeps the promise too. */
@@ -22,8 +23,9 @@ async function start(t: TestContext): Promise<HostileNode> {
   const node = await startRealNode(t, {
     program: [process.execPath, ...turnLogging, join(directory, 'agent.mjs')],
     environment: imageEnvironment,
+    certManager: true,
   });
-  const agent = await node.startAgent();
+  const agent = await node.startAgent(['--issuers', JSON.stringify(hostileRules)]);
   return { ...node, agent };
 }
 

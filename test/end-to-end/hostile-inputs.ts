@@ -15,6 +15,7 @@ import {
   put,
   repeated,
 } from './hostile-means.ts';
+import { hostileRequests } from './hostile-requests.ts';
 
 /** What is left of 64 KiB beside a comment that makes a text another one: verdicts are remembered. */
 const longestDeclaration = 64 * 1024 - 4;
@@ -216,6 +217,7 @@ export const hostileInputs: readonly HostileInput[] = [
   ...objectInputs,
   ...messageInputs,
   ...requestInputs,
+  ...hostileRequests,
   ...oddBundleInputs,
   ...chainInputs,
   ...crowdInputs,

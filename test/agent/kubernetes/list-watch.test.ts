@@ -5,6 +5,7 @@ import type { FinishedCall } from '../../../agent/base/call.ts';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from '../../../agent/kubernetes/list-watch.ts';
 import type { ListWatchEvent } from '../../../agent/kubernetes/live-copy.ts';
+import { createPageGuard } from '../../../agent/kubernetes/page-guard.ts';
 import { isOlder } from '../../../agent/kubernetes/resource-version.ts';
 import { asSent } from '../../../sandbox/base/client.ts';
 import { eventOf, until, withinBound } from '../../support/bounded.ts';
@@ -261,6 +262,64 @@ test('a list that is older than what was seen takes nothing away, until the serv
   await subject.told('deleted made');
 });
 
+for (const bookmarks of [true, false]) {
+  const said = bookmarks ? 'a bookmark of the present' : 'nothing';
+  test(`a watch on data that were restored from a backup, which brings ${said}, leads to a list: what is gone goes, what changes is told`, async (t) => {
+    let isRestored = false;
+    const handle: Handler = ({ query, response }) => {
+      if (!query.get('watch')) {
+        sendList(response, isRestored ? 12 : 40, [thing('kept', 9), ...(isRestored ? [] : [thing('made', 30)])]);
+        return;
+      }
+      // A watch from a version that is still to come is taken up like any other.
+      openWatch(response);
+      if (isRestored && query.get('resourceVersion') === '12') {
+        sendEvent(response, 'MODIFIED', thing('kept', 13, 'changed'));
+      } else if (isRestored && bookmarks) {
+        sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: '12' } });
+      }
+    };
+    const subject = await start(t, handle, bookmarks ? {} : { idleTimeoutMs: 500 });
+    await subject.told('synced');
+    await subject.server.nth(1, isWatch);
+    isRestored = true;
+    subject.server.breakConnections();
+    await subject.told('deleted made');
+    await subject.told('modified kept changed');
+  });
+}
+
+test('history that expires after each event is not listed anew at once each time', async (t) => {
+  const clock = createManualClock();
+  const { server, watch } = await start(
+    t,
+    ({ query, response }) => {
+      const version = Number(query.get('resourceVersion'));
+      if (!query.get('watch')) {
+        sendList(response, server.received.filter(isList).length * 10, []);
+        return;
+      }
+      openWatch(response);
+      sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: String(version + 1) } });
+      sendEvent(response, 'ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' });
+    },
+    { clock, random: () => 1 - Number.EPSILON, backoffMs: { first: 250, longest: 30_000 } },
+  );
+  // The first may happen to anybody; then each pause is twice the one before, up to the longest.
+  for (const [expired, pauseMs] of [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {
+    await until(
+      () => watch.health().restarts > expired && clock.alarms() > 0,
+      () => `expiry ${expired + 1}, of ${watch.health().restarts}`,
+    );
+    if (pauseMs > 0) {
+      clock.advance(pauseMs - 2);
+      assert.equal(clock.alarms(), 1, `the pause after expiry ${expired + 1} is over before ${pauseMs} ms`);
+    }
+    clock.advance(2);
+    await server.nth(expired + 2, isList);
+  }
+});
+
 test('which resourceVersion is older is said of numbers of any length, and of nothing else', () => {
   assert.deepEqual(
     [
@@ -459,6 +518,95 @@ test('a server that ends every watch at once is not asked in a loop', async (t) 
   await server.nth(3, isWatch);
   assert.ok(errors.length >= 2, `${errors.length} is less than 2`);
   assert.match(errors[0]?.message ?? '', /ended at once/);
+});
+
+test('a server that ends every watch after a bookmark is not asked in a loop, with a 410 neither', {
+  timeout: 60_000,
+}, async (t) => {
+  for (const ending of ['', `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410 } })}\n`]) {
+    const pauses: number[] = [];
+    const clock = createManualClock();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const at = (time: number, callback: () => void): (() => void) => {
+      const pause = time - clock.now();
+      // The other alarms are the client's limits.
+      if (pause >= 30_000) {
+        return clock.at(time, callback);
+      }
+      if (pause > 0) {
+        pauses.push(pause);
+      }
+      if (pauses.length === 3) {
+        resolve();
+        return () => undefined;
+      }
+      setImmediate(callback);
+      return () => undefined;
+    };
+    const server = await startLoopback(t, ({ query, response }) => {
+      if (!query.get('watch')) {
+        sendList(response, 7, []);
+        return;
+      }
+      openWatch(response);
+      sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: '7' } });
+      response.end(ending);
+    });
+    const client = clientOf(t, server, { requestsPerSecond: 1000, burst: 1000 });
+    await start(t, server, { client, clock: { ...clock, at }, backoffMs: { first: 250, longest: 30_000 } });
+    await withinBound(promise, 'the third pause');
+    const watches = server.received.filter(isWatch).length;
+    assert.ok(watches <= 8, `${watches} watches were asked for before the third pause`);
+    assert.ok(
+      pauses.every((pause) => pause >= 125 && pause <= 2_000),
+      `the pauses are ${pauses}`,
+    );
+  }
+});
+
+test('a watch that its server does not end in the time that it was asked for is ended', async (t) => {
+  const clock = createManualClock();
+  const server = await startLoopback(t, ({ query, response }) =>
+    query.get('watch') ? openWatch(response) : sendList(response, 3, []),
+  );
+  const client = clientOf(t, server, { clock });
+  const { told, errors } = await start(t, server, { client, clock, random: () => 0 });
+  const first = await server.nth(1, isWatch);
+  assert.equal(first.query.get('timeoutSeconds'), '300');
+  for (let minute = 1; minute <= 6; minute += 1) {
+    sendEvent(first.response, 'ADDED', thing(`minute-${minute}`, 10 + minute));
+    await told(`added minute-${minute}`);
+    assert.equal(server.received.filter(isWatch).length, 1);
+    clock.advance(60_000);
+  }
+  await until(() => errors.length === 1, 'the watch to be given up');
+  assert.match(errors[0]?.message ?? '', /did not end within 360000 ms/);
+  clock.advance(1);
+  const second = await server.nth(2, isWatch);
+  assert.equal(second.query.get('resourceVersion'), '16');
+});
+
+test('a list whose pages never end is given up, empty ones soon, and is a fault that is told', async (t) => {
+  let token = 0;
+  const next = (): string => {
+    token += 1;
+    return `token-${token}`;
+  };
+  const { server, errors, watch } = await start(t, ({ response }) => sendList(response, 3, [], next()), {
+    backoffMs: { first: 60_000, longest: 60_000 },
+  });
+  await until(() => errors.length === 1, 'the list to be given up');
+  assert.match(errors[0]?.message ?? '', /no end.*16 empty pages/);
+  assert.equal(server.received.length, 16);
+  assert.equal(watch.health().synced, false);
+});
+
+test('fifteen empty pages in a row are read, and ten thousand pages of something are too many', () => {
+  const goesOn = createPageGuard();
+  for (let page = 1; page < 10_000; page += 1) {
+    goesOn(page % 16 === 0 ? 1 : 0);
+  }
+  assert.throws(() => goesOn(1), /more of it after 10000 pages/);
 });
 
 test('Retry-After is kept before a list is tried again', async (t) => {

@@ -40,6 +40,24 @@ test('a fault without a count stays until it is removed', async (t) => {
   assert.deepEqual(server.faults.list(), []);
 });
 
+test('an ordered reply is given as it is, and the request is not carried out', async (t) => {
+  const { server, target } = await startSandbox(t);
+  const headers = { 'Content-Type': 'application/json', Warning: ['299 - "a"', '299 - "b"'] };
+  server.faults.add({
+    kind: 'reply',
+    code: 207,
+    headers,
+    body: '{"any":"thing"}',
+    count: 1,
+    match: { verb: 'create' },
+  });
+  const reply = await call(target, accounts, create('replied'));
+  assert.equal(reply.status, 207);
+  assert.deepEqual(reply.body, { any: 'thing' });
+  assert.equal(reply.headers['warning'], '299 - "a", 299 - "b"');
+  assert.equal((await call(target, `${accounts}/replied`)).status, 404);
+});
+
 test('a dropped request is not carried out, a lost reply is', async (t) => {
   const { server, target } = await startSandbox(t);
   server.faults.add({ kind: 'drop', count: 1, match: { verb: 'create' } });
@@ -155,6 +173,7 @@ test('administrators order faults over HTTP, and nobody else does', async (t) =>
   const all: readonly JsonObject[] = [
     { kind: 'latency', delayMs: 5, match: { path: '/never' } },
     { kind: 'error', code: 500, reason: 'R', message: 'm', retryAfterSeconds: 1, count: 2, match: { path: '/never' } },
+    { kind: 'reply', code: 418, headers: { A: ['b', 'c'] }, body: 'x', match: { path: '/never' } },
     { kind: 'drop', match: { path: '/never' } },
     { kind: 'loseReply', match: { path: '/never' } },
     { kind: 'hang', match: { path: '/never' } },

@@ -1,75 +1,159 @@
-/** What files may take of the node's memory: exactly the share of a pod and of the node is given, and not a byte more. */
+/** The memory of volumes: what a reservation lets in and refuses, on real tmpfs mounts, whose use the kernel counts. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createBudget, sharesOf } from '../../../volumes/mounts/budget.ts';
-import { createMounts } from '../../../volumes/mounts/mounts.ts';
+import { maxSmallParts } from '../../../volumes/mounts/limits.ts';
 import { mountSkip, temporaryDirectory } from '../support.ts';
 
-const mebibyte = 1024 * 1024;
-/** What counts for a tmpfs in which there is nothing: its root directory. */
-const empty = 1024;
+const kib = 1024;
+const mib = 1024 * kib;
+/** What an empty tmpfs takes, and each file in it: the kernel keeps so much beside the contents. */
+const entry = kib;
 
-test('the shares are computed from the limit of the container', () => {
-  assert.deepEqual(sharesOf(512 * mebibyte), { node: 224 * mebibyte, pod: 56 * mebibyte });
-  assert.deepEqual(sharesOf(640 * mebibyte), { node: 352 * mebibyte, pod: 88 * mebibyte });
-  // From here down a quarter is more than what the process leaves.
-  assert.deepEqual(sharesOf(384 * mebibyte), { node: 96 * mebibyte, pod: 24 * mebibyte });
-  assert.deepEqual(sharesOf(380 * mebibyte), { node: 95 * mebibyte, pod: 23.75 * mebibyte });
-  const without = { node: 224 * mebibyte, pod: 56 * mebibyte };
-  assert.deepEqual(sharesOf(0), without, 'no limit');
-  assert.deepEqual(sharesOf(2 ** 63), without, 'a limit beyond what the machine has is none');
-});
-
-/** Empty volumes, each of another pod, that count in a budget of the chart's limit. */
-async function setUp(t: TestContext, count: number) {
+/** Mounts so many empty volumes. */
+function mounts(t: TestContext, count: number): readonly string[] {
   const root = temporaryDirectory(t);
-  const mounts = createMounts('csi.test');
-  const budget = createBudget(sharesOf(512 * mebibyte));
-  const targets: string[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const target = path.join(root, String(index));
-    fs.mkdirSync(target);
-    await mounts.mount(target, mebibyte);
-    budget.add(target, `pod-${index}`, 0);
-    targets.push(target);
-  }
-  return { budget, targets };
+  return Array.from({ length: count }, (_, index) => {
+    const directory = path.join(root, String(index));
+    fs.mkdirSync(directory);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'budget', directory]);
+    return directory;
+  });
 }
 
-test('a pod may have its share to the byte, each file counting a kibibyte, over all of its volumes', {
-  skip: mountSkip,
-}, async (t) => {
-  const { budget, targets } = await setUp(t, 2);
-  const [first = '', second = ''] = targets;
-  budget.add(second, 'pod-0', 0);
-  const refused = { code: 'OverShare', message: /more than the 56 MiB that one pod may have/ };
-  const share = 56 * mebibyte - 2 * empty;
-  assert.throws(() => budget.reserve(first, share + 1), refused);
-  budget.reserve(first, share).release();
-  for (const name of ['one', 'two']) {
-    fs.writeFileSync(path.join(second, name), '');
+/** A file of whole pages. */
+const fill = (directory: string, bytes: number, name = 'file'): void =>
+  fs.writeFileSync(path.join(directory, name), new Uint8Array(bytes));
+
+test("the files of a node's volumes have what the limit leaves beside the process, a quarter of it at least, and a pod a part of that", () => {
+  for (const [limit, node] of [
+    [512 * mib, 224 * mib],
+    [1024 * mib, 736 * mib],
+    [384 * mib, 96 * mib],
+    [300 * mib, 75 * mib],
+    [10, 2],
+    // No limit, and one that is none on this machine, count as the chart's.
+    [0, 224 * mib],
+    [-1, 224 * mib],
+    [os.totalmem(), 224 * mib],
+    [os.totalmem() + 1, 224 * mib],
+  ] as const) {
+    assert.deepEqual(sharesOf(limit), { node, pod: Math.floor(node / 4) }, `${limit} bytes`);
   }
-  assert.throws(() => budget.reserve(first, share - 2 * 1024 + 1), refused);
-  const { release } = budget.reserve(first, share - 2 * 1024);
-  assert.throws(() => budget.reserve(second, 1), refused, 'what is set aside counts');
-  release();
-  budget.reserve(second, 1).release();
 });
 
-test('all pods together may have what the limit leaves, to the byte', { skip: mountSkip }, async (t) => {
-  const { budget, targets } = await setUp(t, 5);
-  const refused = { code: 'NoSpace', message: /more than the 224 MiB that the agent's memory limit leaves for them/ };
-  const share = 56 * mebibyte - empty;
-  for (const target of targets.slice(0, 3)) {
-    budget.reserve(target, share);
-  }
-  // The fourth leaves room for the fifth, which is empty, and for a hundred bytes.
-  budget.reserve(targets[3] ?? '', share - empty - 100);
-  const last = targets[4] ?? '';
-  assert.throws(() => budget.reserve(last, 101), refused);
-  budget.reserve(last, 100).release();
-  budget.forget(targets[0] ?? '');
-  budget.reserve(last, 101).release();
+test('a pod has its share to the byte, over all its volumes, and is told of it when it asks for more', {
+  skip: mountSkip,
+}, (t) => {
+  const [own = '', second = '', foreign = ''] = mounts(t, 3);
+  const budget = createBudget({ node: 100 * mib, pod: mib });
+  budget.add(own, 'pod', 0);
+  budget.add(second, 'pod', 0);
+  budget.add(foreign, 'another', 0);
+  fill(second, 256 * kib);
+  fill(foreign, 4 * mib);
+  // Two empty volumes and a file.
+  const taken = 256 * kib + 3 * entry;
+  budget.reserve(own, mib - taken).release();
+  assert.throws(() => budget.reserve(own, mib - taken + 1), {
+    code: 'OverShare',
+    message:
+      "the files of the pod's volumes would take 1.1 MiB of memory while they are exchanged, more than the 1 MiB " +
+      'that one pod may have: its author has to project fewer or smaller trust bundles',
+  });
+  // What another write of the same pod has set aside counts until it is released.
+  const other = budget.reserve(second, 512 * kib);
+  const left = mib - taken - 512 * kib;
+  assert.throws(() => budget.reserve(own, left + 1), { code: 'OverShare' });
+  budget.reserve(own, left).release();
+  other.release();
+  budget.reserve(own, mib - taken).release();
+});
+
+/** What the node can give when so much of it is left for what is not small. */
+const withKept = (bytes: number): number => {
+  const node = Math.floor((bytes * maxSmallParts) / (maxSmallParts - 1));
+  assert.equal(node - Math.floor(node / maxSmallParts), bytes);
+  return node;
+};
+
+test('all volumes together have what the node can give, to the byte, and who asks for more is told of the limit', {
+  skip: mountSkip,
+}, (t) => {
+  const [own = '', foreign = ''] = mounts(t, 2);
+  const budget = createBudget({ node: withKept(2 * mib), pod: 2 * mib });
+  budget.add(own, 'pod', 0);
+  budget.add(foreign, 'another', 0);
+  const reservation = budget.reserve(foreign, mib);
+  fill(foreign, mib - kib * 4);
+  const taken = mib + 2 * entry;
+  budget.reserve(own, 2 * mib - taken).release();
+  assert.throws(() => budget.reserve(own, 2 * mib - taken + 1), {
+    code: 'NoSpace',
+    message:
+      'the files of all volumes of the node would take 2.1 MiB of memory, ' +
+      "more than the 2 MiB that the agent's memory limit leaves for them beside the 0.7 MiB that are kept for certificates: " +
+      'the cluster operator has to raise it',
+  });
+  // It used less than was set aside for it, and a volume that is gone uses nothing.
+  reservation.release();
+  budget.reserve(own, 2 * mib - taken + 3 * kib).release();
+  budget.forget(foreign);
+  budget.reserve(own, 2 * mib - entry).release();
+  assert.throws(() => budget.reserve(foreign, 1), {
+    code: 'Gone',
+    message: `the volume at ${foreign} is not there any more`,
+  });
+});
+
+test('what volumes took since they were last looked at counts as soon as it matters', { skip: mountSkip }, (t) => {
+  const [own = '', quiet = ''] = mounts(t, 2);
+  const budget = createBudget({ node: withKept(2 * mib), pod: 2 * mib });
+  budget.add(own, 'pod', 0);
+  budget.add(quiet, 'another', mib);
+  const { statfsSync } = fs;
+  let asked: string[] = [];
+  t.mock.method(fs, 'statfsSync', (directory: string) => {
+    asked.push(directory);
+    return statfsSync(directory);
+  });
+  fill(quiet, mib);
+  // There is room whatever the other may have written unasked: nobody looks at it.
+  budget.reserve(own, mib - 2 * entry).release();
+  assert.ok(!asked.includes(quiet), 'it was looked at');
+  // One byte more leaves it open, and it turns out to have written what it may.
+  assert.throws(() => budget.reserve(own, mib - 2 * entry + 1), { code: 'NoSpace' });
+  assert.ok(asked.includes(quiet), 'it was not looked at');
+  asked = [];
+  fs.rmSync(path.join(quiet, 'file'));
+  budget.reserve(own, 2 * mib - 2 * entry).release();
+  assert.ok(asked.includes(quiet), 'it was not looked at again');
+});
+
+test('a volume is to be as large as what it holds and what is set aside, and is added again without losing that', {
+  skip: mountSkip,
+}, (t) => {
+  const [own = ''] = mounts(t, 1);
+  const budget = createBudget({ node: 2 * mib, pod: mib });
+  budget.add(own, 'pod', 0);
+  fill(own, 64 * kib);
+  const reservation = budget.reserve(own, 100);
+  assert.equal(reservation.sizeBytes, 64 * kib + 100);
+  reservation.release();
+  const large = budget.reserve(own, 512 * kib);
+  budget.add(own, 'pod', 0);
+  const [other = ''] = mounts(t, 1);
+  budget.add(other, 'pod', 0);
+  const taken = 64 * kib + 512 * kib + 3 * entry;
+  assert.throws(() => budget.reserve(other, mib - taken + 1), { code: 'OverShare' });
+  budget.reserve(other, mib - taken).release();
+  large.release();
+  budget.add('/nowhere/at/all', 'pod', 0);
+  budget.reserve(other, mib - 64 * kib - 3 * entry).release();
+  // What is not there any more uses nothing, and does not make the sum of all others nothing.
+  assert.throws(() => budget.reserve(other, mib - 64 * kib - 3 * entry + 1), { code: 'OverShare' });
 });
