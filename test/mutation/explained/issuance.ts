@@ -279,4 +279,12 @@ export const issuance: readonly Explanation[] = [
     { text: '{ once: true }', instead: '{}' },
     { text: 'true', instead: 'false', on: "signal.addEventListener('abort', onAbort, { once: true });" },
   ].map((change) => ({ file: handed, ...change, why: 'the end of the wait takes the listener away itself' })),
+  ...[
+    { text: '!(error instanceof AgentError)', instead: 'false' },
+    { text: '{ return error; }', instead: '{}', on: 'if (!(error instanceof AgentError)) {' },
+  ].map((change) => ({
+    file: 'agent/issuance/requested-tokens.ts',
+    ...change,
+    why: 'no other error has one of the codes looked for; only the type checker has to be told',
+  })),
 ];

@@ -17,6 +17,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'names-from-pod': ['template', 'issuer-rules'],
   'template-variables': ['template-variables', 'template'],
   'handed-tokens': ['handed-tokens'],
+  'requested-tokens': ['requested-tokens'],
 };
 
 export const issuance: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
