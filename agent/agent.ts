@@ -13,11 +13,12 @@ import type { AgentConfiguration, ParsedConfiguration } from './configuration/co
 import { flagLines } from './configuration/flags.ts';
 import { createSettings, type Settings } from './configuration/settings.ts';
 import { withAllowList } from './issuance/allow-list.ts';
-import { createCertificateReader } from './issuance/certificate.ts';
+import { type CertificateReader, createCertificateReader } from './issuance/certificate.ts';
 import { suggestedKeyType } from './issuance/key-type-suggestion.ts';
 import { verifiesAgainst } from './issuance/path.ts';
 import { createIssuer, type Issuers } from './issuers.ts';
 import { createKeyMaker, type WarmKeyMaker } from './keys/key-maker.ts';
+import type { ListWatchHealth } from './kubernetes/list-watch.ts';
 import { createPodDirectory } from './kubernetes/pods.ts';
 import { createAhead } from './lifecycle/ahead.ts';
 import { createVolumeManager, type PodName, type VolumeManager } from './lifecycle/volume-manager.ts';
@@ -95,13 +96,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...parts,
     rules: () => settings.current().issuers,
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
+    onInUse: (apis) => issuers.inUse(apis),
   });
   const { client, skew } = api;
   const registration = registrationOf(options, () => api.startupTaint?.registered());
   let csi: CsiServer | undefined;
-  const health = healthOf(api, registration, () => csi);
+  const health = healthOf(
+    api,
+    () => issuers.standingWatch(),
+    registration,
+    () => csi,
+  );
   const keys = createKeyMaker({ rsaConcurrency: configuration.maxConcurrentRsa });
+  // One for all: what is read of an answer is looked at again beside the trust anchors.
+  const reader = createCertificateReader();
   const issuers = createIssuer(api, {
+    reader,
     nodeName: configuration.nodeName,
     impersonateNode: configuration.impersonateNode,
     trustDomain: configuration.trustDomain,
@@ -110,7 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log,
   });
   closers.add(() => issuers.stop());
-  const manager = createManager(parts, api, issuers, keys, settings, health);
+  const manager = createManager(parts, api, issuers, { keys, reader }, settings, health);
   metrics.collectFrom({
     credentials: manager.credentials,
     volumes: manager.count,
@@ -154,6 +164,7 @@ function registrationOf({ configuration, log }: AgentOptions, onRegistered: () =
 
 function healthOf(
   { requests, preflight, startupTaint }: ApiSide,
+  standingWatch: () => ListWatchHealth | undefined,
   registration: Registration | undefined,
   csi: () => CsiServer | undefined,
 ): Health {
@@ -165,7 +176,7 @@ function healthOf(
       const reason = state?.type === 'rejected' ? state.error : 'the kubelet has not registered the driver yet';
       return [
         ...preflight.checks(),
-        watchCheck(requests.health() ?? notOpen),
+        watchCheck(standingWatch() ?? requests.health() ?? notOpen),
         socketCheck(csi()),
         check('kubelet-registration', isRegistered(), reason),
         ...(startupTaint === undefined ? [] : [startupTaint.check()]),
@@ -191,7 +202,7 @@ function createManager(
   { configuration, log, clock, monotonic, metrics }: SharedParts,
   api: ApiSide,
   issuers: Issuers,
-  keys: WarmKeyMaker,
+  { keys, reader }: { readonly keys: WarmKeyMaker; readonly reader: CertificateReader },
   settings: Settings,
   health: Health,
 ): VolumeManager {
@@ -199,7 +210,6 @@ function createManager(
   const { client, trust, events } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
-  const cas = createCertificateReader();
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
   const issuer = withAllowList(issuers.issuer, () => settings.current().allowedSigners);
   const foresee = createForesight(kubeletRoot);
@@ -212,7 +222,7 @@ function createManager(
     clock,
     keys,
     trust: withExpiry(trust, clock),
-    leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, cas),
+    leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, reader),
     pods,
     nodePods: api.nodePods,
     ...ahead,

@@ -48,6 +48,8 @@ export interface ApiSideOptions {
   readonly rules: () => IssuerRules;
   /** The API server answers again, or serves a certificate API again; never called before `openApiSide` has returned. */
   readonly onRecovered: () => void;
+  /** Which certificate APIs are in use; never called before `openApiSide` has returned. */
+  readonly onInUse: (apis: readonly CertificateApi[]) => void;
 }
 
 export interface ApiSide {
@@ -80,6 +82,7 @@ export function openApiSide({
   closers,
   rules,
   onRecovered,
+  onInUse,
 }: ApiSideOptions): ApiSide {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
   const skew = createSkewMeter(Date.now, clock.now);
@@ -103,8 +106,10 @@ export function openApiSide({
   const checkApis = async (): Promise<void> => {
     const apis = await certificateApis.check();
     requests.hold(apis.includes('podCertificateRequest'));
+    onInUse(apis);
   };
-  const preflight = startChecks(client, checkApis, nodeName, log, clock);
+  // The watch of PodCertificateRequests hears it too, but there need not be one.
+  const preflight = startChecks(client, checkApis, nodeName, log, clock, onRecovered);
   closers.add(() => preflight.stop());
   const { startupTaint: key } = configuration;
   const startupTaint =
@@ -197,6 +202,7 @@ function startChecks(
   nodeName: string,
   log: Logger,
   clock: Clock,
+  onRecovered: () => void,
 ): Preflight {
   return startPreflight({
     clock,
@@ -215,5 +221,6 @@ function startChecks(
     ],
     onMissing: (name, error) => log.error(`the agent cannot work yet: the check of ${name} fails`, { error }),
     onMet: (name) => log.info(`the check of ${name} passes now`),
+    onRecovered,
   });
 }

@@ -1,16 +1,19 @@
 /**
  * Puts the certificate APIs that a cluster may have together into one issuer, each with its calls and its live copy of
- * the node's requests. APIs other than PodCertificateRequests are watched only once a request is made there.
+ * the node's requests. APIs other than PodCertificateRequests are watched only once a request is made there, but for one where no others
+ * are in use: an agent without any watch would not notice that the API server has gone.
  */
 import type { ApiSide } from './api-side.ts';
 import { apiOf, issuerByRule } from './issuance/by-rule.ts';
 import { certificateRequests } from './issuance/cert-manager.ts';
+import type { CertificateReader } from './issuance/certificate.ts';
 import { certificateSigningRequests } from './issuance/certificate-signing-request.ts';
 import { createClaims } from './issuance/claims.ts';
 import { createContentsIssuer, nodeLabel, nodeLabelValue } from './issuance/contents-request.ts';
-import { audiencesFor, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
+import { audiencesFor, type CertificateApi, type IssuerRules, issuerFor } from './issuance/issuer-rules.ts';
 import { createPodCertificateIssuer } from './issuance/pod-certificate-request.ts';
 import { certificateRequestResource, signingRequestResource } from './kubernetes/certificate-resources.ts';
+import type { ListWatchHealth } from './kubernetes/list-watch.ts';
 import { saidInEvents } from './kubernetes/object-events.ts';
 import { createRequestApi } from './kubernetes/requests.ts';
 import { createSimpleRequestApi, watchOwnRequests } from './kubernetes/simple-requests.ts';
@@ -31,6 +34,8 @@ export interface IssuerOptions {
   /** The wall clock. */
   readonly clock: Clock;
   readonly log: Logger;
+  /** Reads the certificates of answers. */
+  readonly reader?: CertificateReader;
 }
 
 export interface Issuers {
@@ -41,6 +46,10 @@ export interface Issuers {
   readonly tokenDesk: TokenDesk | undefined;
   /** The live copies that are open, but for that of PodCertificateRequests. */
   watches(): readonly WatchSnapshot[];
+  /** Which APIs are in use. One of them is watched all the time: that of PodCertificateRequests by whoever gave its copy. */
+  inUse(apis: readonly CertificateApi[]): void;
+  /** The state of that watch; nothing before it is known which APIs are in use. */
+  standingWatch(): ListWatchHealth | undefined;
   stop(): void;
 }
 
@@ -52,7 +61,7 @@ export type IssuerCalls = Pick<ApiSide, 'client' | 'discovery'> & {
 
 export function createIssuer(
   { client, discovery, requests, certificateApis }: IssuerCalls,
-  { nodeName, trustDomain, rules, clock, impersonateNode, log }: IssuerOptions,
+  { nodeName, trustDomain, rules, clock, impersonateNode, log, reader }: IssuerOptions,
 ): Issuers {
   const labelSelector = `${nodeLabel}=${nodeLabelValue(nodeName)}`;
   const onError = warnOnce(log, 'the watch of certificate requests was interrupted');
@@ -75,9 +84,10 @@ export function createIssuer(
   const { keep } = certManagerClaims;
   const certManager = watchOwnRequests(client, certificateRequestResource, labelSelector, onError, keep);
   const watches = { podCertificateRequest: requests, certificateSigningRequest: signing, certManager };
+  let standing: CertificateApi | undefined;
   const issuer = issuerByRule(
     {
-      podCertificateRequest: createPodCertificateIssuer(createRequestApi(client, discovery), requests),
+      podCertificateRequest: createPodCertificateIssuer(createRequestApi(client, discovery), requests, reader),
       certificateSigningRequest: createContentsIssuer({
         ...shared,
         kind: certificateSigningRequests,
@@ -114,6 +124,16 @@ export function createIssuer(
         { name: signingRequestResource.resource, health: signing.health() },
         { name: certificateRequestResource.resource, health: certManager.health() },
       ].flatMap(({ name, health }) => (health === undefined ? [] : [{ name, ...health }])),
+    inUse(apis) {
+      const next = apis.includes('podCertificateRequest') ? 'podCertificateRequest' : apis[0];
+      if (next === standing) {
+        return;
+      }
+      standing = next;
+      signing.hold(standing === 'certificateSigningRequest');
+      certManager.hold(standing === 'certManager');
+    },
+    standingWatch: () => standing && watches[standing].health(),
     tokenDesk: source.desk,
     stop() {
       source.stop();

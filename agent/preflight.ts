@@ -25,6 +25,8 @@ export interface PreflightOptions {
   readonly onMissing: (name: string, error: AgentError | Error) => void;
   /** A requirement that was missing is met now. */
   readonly onMet: (name: string) => void;
+  /** A requirement is met that was not when it was last asked for, said or not: the API server answers again. */
+  readonly onRecovered: () => void;
 }
 
 export interface Preflight {
@@ -47,7 +49,7 @@ interface Watched {
   cancel: () => void;
 }
 
-export function startPreflight({ requirements, clock, onMissing, onMet }: PreflightOptions): Preflight {
+export function startPreflight({ requirements, clock, onMissing, onMet, onRecovered }: PreflightOptions): Preflight {
   const stopping = new AbortController();
   const all = requirements.map((requirement): Watched => {
     const unknown = { failingSince: undefined, askedAt: undefined, hasBeenMet: false };
@@ -60,9 +62,13 @@ export function startPreflight({ requirements, clock, onMissing, onMet }: Prefli
     Object.assign(watched, { busy: true, askedAt: clock.now() });
     try {
       await check(stopping.signal);
+      const wasFailing = watched.failingSince !== undefined;
       Object.assign(watched, { problem: undefined, failingSince: undefined, hasBeenMet: true, busy: false });
       if (said.delete(name)) {
         onMet(name);
+      }
+      if (wasFailing) {
+        onRecovered();
       }
     } catch (cause) {
       if (stopping.signal.aborted) {

@@ -205,6 +205,9 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     });
   }
 
+  const isWhole = (held: string, of: Source): boolean =>
+    isComplete(held, isApart(of) ? neededFiles(of) : sourcePaths(of));
+
   const ifThere =
     <Arguments extends unknown[], Result>(method: (...values: Arguments) => Result) =>
     (...values: Arguments): Result => {
@@ -213,7 +216,9 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     };
   return {
     record,
+    kept: ifThere(state.kept),
     pending: ifThere(state.pending),
+    pendingWithKey: ifThere(state.pendingWithKey),
     savePending: ifThere(state.savePending),
     saveAnswer: (index, issued) =>
       withChain([...issued.certificates, ...(issued.anchors ?? [])], () => state.saveAnswer(index, issued)),
@@ -233,8 +238,11 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     isInPlace,
     isProjected: (index) => {
       const of = source(index);
-      const paths = isApart(of) ? neededFiles(of) : sourcePaths(of);
-      return isInPlace() && holdVolume(root, identity, (held) => isComplete(held, paths));
+      return isInPlace() && holdVolume(root, identity, (held) => isWhole(held, of));
+    },
+    projected() {
+      const whole = (held: string) => record.declaration.sources.filter((of) => isWhole(held, of));
+      return new Set(isInPlace() ? holdVolume(root, identity, whole).map(({ index }) => index) : []);
     },
     project: (contents) => options.inTurn(() => project(contents)),
   };
@@ -265,11 +273,12 @@ async function prepare(record: VolumeRecord, access: VolumeAccess, options: Open
   const root = record.targetPath;
   const { identity } = options;
   try {
-    const state = openState(root, identity, options.onProblem);
-    if (options.writeRecord) {
-      state.writeRecord(record);
-    }
-    state.repair();
+    const state = openState(root, identity, options.onProblem, (files) => {
+      if (options.writeRecord) {
+        files.writeRecord(record);
+      }
+      files.repair();
+    });
     keepPasswords(record, state.keystores);
     await options.worker.carryOut(
       holdVolumeInSteps(root, identity, function* (held) {

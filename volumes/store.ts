@@ -98,9 +98,12 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     if (mounts === undefined) {
       return await work();
     }
-    const { sizeBytes, release } = await room.reserve(record, bytes + entries * maxEntryBytes);
+    const { sizeBytes, haveBytes, release } = await room.reserve(record, bytes + entries * maxEntryBytes);
     try {
-      await mounts.grow(record.targetPath, identity, sizeBytes + stateRoomBytes(record.declaration));
+      const wantedBytes = sizeBytes + stateRoomBytes(record.declaration);
+      if (wantedBytes > haveBytes) {
+        await mounts.grow(record.targetPath, identity, wantedBytes);
+      }
       return await work();
     } finally {
       release();

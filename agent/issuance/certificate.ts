@@ -117,10 +117,17 @@ export function isExpired(certificate: Certificate, at: number): boolean {
   return validityOf(certificate.x509()).notAfter < at;
 }
 
+/** By issuer and certificate, as parsed: whether the one signed the other. What was once found out of the same bytes stays so. */
+const verdicts = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>();
+
 /** OpenSSL throws on a key or signature of a kind that it does not know: such a certificate proves nothing. */
 export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
   try {
-    return certificate.x509().verify(issuer.x509().publicKey);
+    const [subject, signer] = [certificate.x509(), issuer.x509()];
+    const known = verdicts.get(signer) ?? new WeakMap<X509Certificate, boolean>();
+    const isSigned = known.get(subject) ?? subject.verify(signer.publicKey);
+    verdicts.set(signer, known.set(subject, isSigned));
+    return isSigned;
   } catch {
     return false;
   }

@@ -13,7 +13,7 @@ import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
 import { validityOf } from '../base/validity.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
-import { type Certificate, isSignedBy, parseCertificate } from './certificate.ts';
+import { type Certificate, type CertificateReader, isSignedBy, plainReader } from './certificate.ts';
 import { type Ascent, ascend, TooManySignatures } from './path.ts';
 
 /** The API server's bound on `status.certificateChain`. */
@@ -30,14 +30,16 @@ const longestNames = 300;
  * them; where several ways lead up, as with an intermediate that two roots signed, all of them are kept.
  * @param spki our public key, SubjectPublicKeyInfo DER.
  * @param now milliseconds since the epoch.
+ * @param reader of certificates, which may know some of them
  * @throws AgentError InvalidChain, naming the certificate at fault and why.
  */
 export function verifyChain(
   outcome: Outcome & { readonly type: 'issued' },
   spki: Uint8Array,
   now: number,
+  reader: CertificateReader = plainReader,
 ): IssuedChain {
-  const sent = readChain(outcome.certificateChain);
+  const sent = readChain(outcome.certificateChain, reader);
   const [leaf, ...others] = sent;
   if (leaf === undefined) {
     throw refusal('it holds no certificate');
@@ -55,7 +57,7 @@ export function verifyChain(
   };
 }
 
-function readChain(pem: string): Certificate[] {
+function readChain(pem: string, reader: CertificateReader): Certificate[] {
   const size = Buffer.byteLength(pem);
   if (size > longestChainBytes) {
     throw refusal(`it has ${size} bytes, more than ${longestChainBytes}`);
@@ -66,7 +68,7 @@ function readChain(pem: string): Certificate[] {
   }
   return blocks.map((der, index) => {
     try {
-      return parseCertificate(der);
+      return reader.parse(der);
     } catch (cause) {
       throw refusal(`certificate ${index + 1} of ${blocks.length} is not an X.509 certificate`, cause);
     }

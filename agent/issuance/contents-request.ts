@@ -288,7 +288,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
       };
     },
     abandon: ({ namespace, requestName }) => removeUseless(namespace, requestName),
-    verify: verifyChain,
+    verify: (outcome, spki, now) => verifyChain(outcome, spki, now),
   };
 }
 

@@ -94,7 +94,7 @@ const settings = {
   ipAddresses: v.optional(v.pipe(v.array(ipText), v.maxLength(longestList))),
   commonName: v.optional(templateText),
   organizations: texts,
-  allowFromPod: v.optional(allowFromPodSchema(templateText), () => ({ ...allowNothing })),
+  allowFromPod: v.optional(allowFromPodSchema(templateText), () => ({})),
 };
 const certManagerGroup = 'cert-manager.io';
 const reference = v.pipe(

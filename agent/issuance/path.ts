@@ -17,7 +17,6 @@ import {
   isSelfIssued,
   isSignedBy,
   outlineCertificate,
-  parseCertificate,
   plainReader,
   whyNoIssuer,
 } from './certificate.ts';
@@ -85,7 +84,7 @@ export class TooManySignatures extends Error {
  * Does a way lead from the leaf to an anchor? The leaf's own validity is not looked at.
  * @param leafAndChain DER, leaf first. @param anchors DER.
  * @param now milliseconds since the epoch.
- * @param cas reads the certificates above the leaf
+ * @param reader of certificates, which may know some of them
  * @returns undefined where that cannot be said: without anchors, or with too many; where something that cannot be read, or a
  * key of an unknown kind, may be what is missing; or where it takes too many signatures to find out.
  */
@@ -93,14 +92,14 @@ export function verifiesAgainst(
   leafAndChain: readonly Uint8Array[],
   anchors: readonly Uint8Array[],
   now: number,
-  cas: CertificateReader = plainReader,
+  reader: CertificateReader = plainReader,
 ): boolean | undefined {
   if (anchors.length === 0 || anchors.length > mostAnchorsCompared) {
     return undefined;
   }
-  const readable = anchors.flatMap((der) => attempt(() => cas.outline(der)) ?? []);
+  const readable = anchors.flatMap((der) => attempt(() => reader.outline(der)) ?? []);
   const isTrusted = attempt(() => {
-    const [leaf, ...others] = leafAndChain.map((der, index) => (index === 0 ? parseCertificate : cas.parse)(der));
+    const [leaf, ...others] = leafAndChain.map((der) => reader.parse(der));
     return leaf && ascend(leaf, others, now, readable).isTrusted;
   });
   if (isTrusted !== false) {

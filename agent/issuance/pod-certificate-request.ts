@@ -8,6 +8,7 @@ import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import { apiFailureOf } from '../kubernetes/failure.ts';
 import type { PodCertificateRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Issuer, PrivateKey } from '../lifecycle/ports.ts';
+import { type CertificateReader, plainReader } from './certificate.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
 import { outcomeOf } from './outcome.ts';
@@ -21,7 +22,12 @@ const mostChanges = 2;
 /** The two fields that a server which knows no `stubPKCS10Request` misses in a request that has only that. */
 const keyAndProof: ReadonlySet<string | undefined> = new Set(['spec.pkixPublicKey', 'spec.proofOfPossession']);
 
-export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<PodCertificateRequest>): Issuer {
+/** @param reader of the certificates of answers */
+export function createPodCertificateIssuer(
+  api: RequestApi,
+  cache: RequestCache<PodCertificateRequest>,
+  reader: CertificateReader = plainReader,
+): Issuer {
   const following = createFollowing(cache, outcomeOf);
 
   async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
@@ -90,7 +96,7 @@ export function createPodCertificateIssuer(api: RequestApi, cache: RequestCache<
     submit,
     beginsAhead: () => true,
     follow: ({ namespace, requestName }, listener) => following.follow(keyOf(namespace, requestName), listener),
-    verify: verifyChain,
+    verify: (outcome, spki, now) => verifyChain(outcome, spki, now, reader),
   };
 }
 

@@ -5,7 +5,8 @@
 import { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { CertificateRequest, CertificateSigningRequest } from './objects.ts';
-import { decodeCertificateRequest, decodeCertificateSigningRequest, decodeResourceList } from './schemas.ts';
+import { decodeCertificateRequest, decodeCertificateSigningRequest } from './schemas.ts';
+import { isServed } from './served.ts';
 import type { RequestResource } from './simple-requests.ts';
 
 export const signingRequestResource: RequestResource<CertificateSigningRequest> = {
@@ -31,15 +32,7 @@ export async function assertServed(
   client: ApiClient,
   { pathPrefix, resource, missing }: Pick<RequestResource<unknown>, 'pathPrefix' | 'resource' | 'missing'>,
 ): Promise<void> {
-  const list = await client
-    .request({ method: 'GET', path: pathPrefix, priority: 'first', decode: decodeResourceList })
-    .catch((error: unknown) => {
-      if (error instanceof AgentError && error.code === 'NotFound') {
-        return undefined;
-      }
-      throw error;
-    });
-  if (list?.resources?.some(({ name }) => name === resource) !== true) {
+  if (!(await isServed(client, pathPrefix, resource))) {
     throw new AgentError('ApiMissing', missing, { actor: 'cluster operator' });
   }
 }

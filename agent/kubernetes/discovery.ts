@@ -13,7 +13,8 @@ import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient } from './client.ts';
-import { type Decoder, decodeOpenApiDocument, decodeResourceList, decodeVersion } from './schemas.ts';
+import { decodeOpenApiDocument, decodeVersion } from './schemas.ts';
+import { isServed, unlessNotFound } from './served.ts';
 
 export interface ServedApi {
   /** `certificates.k8s.io/<version>`, as objects carry it. */
@@ -170,23 +171,11 @@ function remembered<T extends ServedApi>(clock: Clock, missingForMs: number, ask
 /** The newest version that serves the resource. */
 async function servedVersion(client: ApiClient, resource: string): Promise<Version | undefined> {
   for (const version of versions) {
-    const list = await getOr404(client, apiOf(version).pathPrefix, decodeResourceList);
-    if (list?.resources?.some(({ name }) => name === resource)) {
+    if (await isServed(client, apiOf(version).pathPrefix, resource)) {
       return version;
     }
   }
   return undefined;
-}
-
-async function getOr404<T>(client: ApiClient, path: string, decode: Decoder<T>): Promise<T | undefined> {
-  try {
-    return await client.request({ method: 'GET', path, priority: 'first', decode });
-  } catch (error) {
-    if (error instanceof AgentError && error.code === 'NotFound') {
-      return undefined;
-    }
-    throw error;
-  }
 }
 
 /**
@@ -195,10 +184,12 @@ async function getOr404<T>(client: ApiClient, path: string, decode: Decoder<T>):
  */
 async function knowsStub(client: ApiClient): Promise<boolean> {
   try {
-    const document = await getOr404(client, `/openapi/v3/apis/${group}/v1beta1`, decodeOpenApiDocument);
-    return Object.entries(document?.components?.schemas ?? {}).some(
-      ([name, schema]) => name.endsWith('.PodCertificateRequestSpec') && schema.properties?.['stubPKCS10Request'],
+    const path = `/openapi/v3/apis/${group}/v1beta1`;
+    const document = await unlessNotFound(
+      client.request({ method: 'GET', path, priority: 'first', decode: decodeOpenApiDocument }),
     );
+    const found = Object.values(document?.components?.schemas ?? {});
+    return found.some(({ properties }) => properties?.stubPKCS10Request !== undefined);
   } catch (error) {
     if (error instanceof AgentError && error.code === 'Forbidden') {
       return false;

@@ -11,10 +11,11 @@
 import { createSkipper, isBehindWord } from './json-skip.ts';
 import { createTextReader } from './json-text.ts';
 
-/** What is kept of a value: all of it; of an object the named members, of an array the same of each item. */
+/** What is kept of a value: all of it; of an object the named members, or those whose names are wanted; of an array the same of each item. */
 export type Shape =
   | 'all'
   | { readonly members: ReadonlyMap<string, Shape> }
+  | { readonly wanted: (name: string) => Shape | undefined }
   | {
       readonly items: Shape /** Each item is handed over by itself, and the array is left empty. */;
       readonly apart?: boolean;
@@ -125,7 +126,13 @@ export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions):
 
   /** What is to be kept of the value that begins here. */
   function shapeIn({ shape: around, name }: Container): Shape | undefined {
-    return around === 'all' ? around : 'items' in around ? around.items : around.members.get(name);
+    if (around === 'all') {
+      return around;
+    }
+    if ('wanted' in around) {
+      return around.wanted(name);
+    }
+    return 'items' in around ? around.items : around.members.get(name);
   }
 
   /** @returns false when the byte belongs to what comes next */
@@ -155,7 +162,7 @@ export function createSieve({ shape, onValue, onItem, maxBytes }: SieveOptions):
       at = 'in word';
       return false;
     }
-    if (wanted !== 'all' && 'members' in wanted !== isObject) {
+    if (wanted !== 'all' && 'items' in wanted === isObject) {
       // Of the wrong kind, which its decoder refuses.
       passOver(0, isObject ? {} : []);
       return false;
@@ -304,7 +311,7 @@ function isListOfItemsApart(shape: Shape): boolean {
 
 /** A list or map of any length, which may be left out. */
 function isList(shape: Shape): boolean {
-  return (shape === 'all' || 'items' in shape) && !isListOfItemsApart(shape);
+  return (shape === 'all' || !('members' in shape)) && !isListOfItemsApart(shape);
 }
 
 function put({ value: around, name }: Container, value: unknown): void {

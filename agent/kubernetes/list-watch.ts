@@ -97,6 +97,18 @@ const watchSeconds = { shortest: 300, spread: 300, grace: 60 };
  */
 const mostStaleLists = 6;
 
+/**
+ * A watch that lasts so long has begun well. History that expires sooner than that, again and again, is a fault of the server's: a
+ * list of all for each of its events would be a flood.
+ */
+const longWatchMs = 60_000;
+
+/**
+ * A server whose data were restored from a backup takes up a watch from a version that is still to come, and says nothing on it, for
+ * days: what was made since the backup would stay, and what changes would never be told. After so many silent watches all is listed.
+ */
+const mostSilences = 2;
+
 /** A first issuance waits for its watch. */
 const priority = 'first';
 
@@ -125,6 +137,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   /** Failures in a row, and watches in a row that ended soon. */
   let failures = 0;
   let hurriedWatches = 0;
+  /** Expiries (410) since the last watch that lasted long. */
+  let expiries = 0;
+  /** Watches in a row on which nothing came, no bookmark either. */
+  let silences = 0;
   let listsBegun = 0;
   let listTaken = 0;
   let isTakingOver = false;
@@ -223,6 +239,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       timeoutSeconds: String(seconds),
     };
     const words = describeCall('GET', collection, true, as);
+    const begunAt = resourceVersion ?? '';
     let openedAt = Number.POSITIVE_INFINITY;
     let frames = 0;
     const lasted = (): boolean => clock.now() - openedAt >= shortestWatchMs;
@@ -240,6 +257,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         }
         frames += 1;
         heard();
+        silences = 0;
+        if (event.type === 'BOOKMARK') {
+          assertOnward(event.object.metadata.resourceVersion, begunAt);
+        }
         accept(event.type, event.object);
         return options.untilRoom?.();
       });
@@ -249,7 +270,18 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     } finally {
       failures = isWellEnded() ? 0 : frames > 0 ? Math.min(failures, failuresOfHurry) : failures;
       hurriedWatches = lasted() ? 0 : hurriedWatches + Math.min(frames, 1);
+      expiries = clock.now() - openedAt >= longWatchMs ? 0 : expiries;
     }
+  }
+
+  /** A bookmark says that all up to its version has been told. One from before the watch began is of data that went back. */
+  function assertOnward(version: string, begunAt: string): void {
+    if (!isOlder(version, begunAt)) {
+      return;
+    }
+    resourceVersion = undefined;
+    const message = `the watch from resourceVersion ${begunAt} is told of an older one, ${version}: the server's data went back`;
+    throw new AgentError('Unavailable', message, { actor: 'nobody' });
   }
 
   function accept(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', sent: unknown): void {
@@ -287,10 +319,15 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     } else if (status === 404) {
       resourceVersion = undefined;
       options.onNotServed?.();
+    } else if (error.cause instanceof TimeLimitError && resourceVersion !== undefined) {
+      silences += 1;
+      resourceVersion = silences < mostSilences ? resourceVersion : undefined;
     }
-    const harmless = failures === 0 && (status === 410 || error.cause instanceof TimeLimitError);
-    const pause = Math.min(backoff.longest, backoff.first * 2 ** failures) * (0.5 + random() / 2);
+    const before = Math.max(failures, status === 410 ? expiries : 0);
+    const harmless = before === 0 && (status === 410 || error.cause instanceof TimeLimitError);
+    const pause = Math.min(backoff.longest, backoff.first * 2 ** before) * (0.5 + random() / 2);
     failures += 1;
+    expiries += status === 410 ? 1 : 0;
     return Math.max(harmless ? 0 : pause, Math.min(error.retryAfterMs ?? 0, longestPauseMs));
   }
 

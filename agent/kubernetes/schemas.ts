@@ -248,12 +248,15 @@ const tokenReview = fields({
 
 const subjectAccessReview = fields({ status: v.exactOptional(fields({ allowed: maybeFlag, denied: maybeFlag })) });
 
+const resource = fields({ name: text });
+
+/** The schema of a PodCertificateRequest's spec, as far as it tells whether there is a stub. */
+const requestSpecSchema = fields({
+  properties: v.exactOptional(fields({ stubPKCS10Request: v.exactOptional(v.unknown()) })),
+});
+
 const openApiDocument = fields({
-  components: v.exactOptional(
-    fields({
-      schemas: v.exactOptional(v.record(text, fields({ properties: v.exactOptional(v.record(text, v.unknown())) }))),
-    }),
-  ),
+  components: v.exactOptional(fields({ schemas: v.exactOptional(v.record(text, requestSpecSchema)) })),
 });
 
 export const decodeObject: Decoder<KubernetesObject> = decoder('object', fields(object));
@@ -304,12 +307,25 @@ export const decodeHandOver = decoder(
   'hand-over of tokens',
   v.record(text, fields({ token: text, expirationTimestamp: text })),
 );
+/** All resources of an API group's version; they are read one by one, since there may be any number of them. */
 export const decodeResourceList = decoder(
   'APIResourceList',
-  fields({ resources: v.exactOptional(v.array(fields({ name: text }))) }),
+  fields({ resources: v.exactOptional(v.array(v.unknown())) }),
+  membersAlone({ resources: { items: shapeOf(resource), apart: true } }),
 );
-/** Written by the API server itself: it is read whole. */
-export const decodeOpenApiDocument = decoder('OpenAPI document', openApiDocument, 'all');
+export const decodeResource = decoder('APIResource', resource);
+/** Of the thousands of schemas that it may have one is kept, whose name begins in more than one way. */
+export const decodeOpenApiDocument = decoder(
+  'OpenAPI document',
+  openApiDocument,
+  membersAlone({
+    components: membersAlone({
+      schemas: {
+        wanted: (name) => (name.endsWith('.PodCertificateRequestSpec') ? shapeOf(requestSpecSchema) : undefined),
+      },
+    }),
+  }),
+);
 export const decodeVersion = decoder('version', fields({ minor: maybeText, gitVersion: maybeText }));
 /** A page of a list; its items are read one by one, so that one that is unreadable does not hide the others. */
 const page = fields({
@@ -331,12 +347,7 @@ export function frameShape({ shape }: Decoder<unknown>): Shape {
   }
   // The object of an error is a Status, and that of a bookmark has its metadata only.
   const object: Shape = { members: new Map([...membersOf(status), ...membersOf(outline), ...shape.members]) };
-  return {
-    members: new Map<string, Shape>([
-      ['type', 'all'],
-      ['object', object],
-    ]),
-  };
+  return membersAlone({ type: 'all', object });
 }
 
 /** The frame of a watch around an object. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/watch-event/ */
@@ -396,6 +407,10 @@ function shapeOf(schema: unknown): Shape {
   return 'entries' in schema && typeof schema.entries === 'object' && schema.entries !== null
     ? { members: new Map(Object.entries(schema.entries).map(([name, entry]) => [name, shapeOf(entry)])) }
     : 'all';
+}
+
+function membersAlone(members: Readonly<Record<string, Shape>>): Shape {
+  return { members: new Map(Object.entries(members)) };
 }
 
 function membersOf(schema: v.GenericSchema): ReadonlyMap<string, Shape> {

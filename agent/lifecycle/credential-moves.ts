@@ -33,7 +33,7 @@ export function newAttempt(
 
 /** What is left of the certificate in the files; 0 without one, less once it has expired. */
 export function timeLeft(current: CertificateRecord | undefined, at: Moment): number {
-  return current === undefined ? 0 : current.notAfter - at.now;
+  return current === undefined ? Number.NEGATIVE_INFINITY : current.notAfter - at.now;
 }
 
 /** A new key, and with it a new request. `before`: effects that come first. */

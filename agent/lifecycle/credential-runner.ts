@@ -258,12 +258,10 @@ export function runCredential(
     }
   };
 
-  const found = {
-    current: currentCertificate(volume, index),
-    trust: volume.trust(index),
-    pending: volume.pending(index),
-    setback: volume.setback(index),
-  };
+  const kept = volume.kept(index);
+  // The certificate in the files counts when its files are all there.
+  const isInFiles = kept.current !== undefined && volume.isProjected(index);
+  const found = { ...kept, current: isInFiles ? kept.current : undefined };
   const first = begin(source.keyType, found, moment());
   state = first.state;
   advance(first);
@@ -297,9 +295,4 @@ export function runCredential(
       }
     },
   };
-}
-
-/** The certificate in the files, when its files are all there. */
-function currentCertificate(volume: OpenVolume, index: number): CertificateRecord | undefined {
-  return volume.isProjected(index) ? volume.current(index) : undefined;
 }

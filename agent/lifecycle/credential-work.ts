@@ -105,9 +105,9 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
   };
 
   const pendingKey = (call: CallOptions): PrivateKey => {
-    const { keyType, publicKey: spki } = volume.pending(index) ?? {};
-    const known = keyType === undefined || spki === undefined ? undefined : { keyType, spki };
-    return keys.restore(volume.readPendingKey(index), known, call);
+    const { pending, privateKey } = volume.pendingWithKey(index);
+    const { keyType, publicKey: spki } = pending;
+    return keys.restore(privateKey, spki === undefined ? undefined : { keyType, spki }, call);
   };
 
   const submit = async (requestName: string, priority: Priority): Promise<CredentialEvent> => {

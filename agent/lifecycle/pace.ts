@@ -107,7 +107,7 @@ export interface Setback {
   /** Failures in a row, this one included: 1 or more. */
   readonly failures: number;
   readonly nature: keyof typeof firstPauses;
-  /** What is left of the certificate in the files; 0 or less: there is none, or it has expired. */
+  /** What is left of the certificate in the files; negative: it expired so long ago; `-Infinity`: there is none. */
   readonly timeLeftMs: number;
   /** What the other side asked for with Retry-After, or 0. */
   readonly retryAfterMs: number;
@@ -121,7 +121,8 @@ const longOutage = 10 * minutes;
 /**
  * How long to pause after a failure: 1 s or 10 s, doubling to 5 minutes, spread by a fifth either way. What the other side
  * asks for is a lower bound, up to 5 minutes. While a certificate is still valid, no pause, whoever asks for it, is longer
- * than a tenth of the time it has left (but a second), so attempts come faster as notAfter nears.
+ * than a tenth of the time it has left (but a second), so attempts come faster as notAfter nears; and once it has expired, in the files
+ * of a pod that runs, none is longer than a quarter of the time since, so that they slow down as they came.
  *
  * Within that, a refresh that has failed for more than ten minutes waits about twice as long as it has failed: what a signer
  * or the API server missed in an outage comes back over a time like that of the outage, and not within five minutes
@@ -138,7 +139,7 @@ export function pauseAfterFailure(setback: Setback, random: number): number {
 }
 
 function longestPause(timeLeftMs: number): number {
-  return timeLeftMs > 0 ? Math.max(shortestPause, timeLeftMs / 10) : Number.POSITIVE_INFINITY;
+  return Math.max(shortestPause, timeLeftMs > 0 ? timeLeftMs / 10 : -timeLeftMs / 4);
 }
 
 /**

@@ -58,7 +58,7 @@ interface Failed {
 export function createProjection(volume: OpenVolume, options: ProjectionOptions): Projection {
   const { clock, random } = options;
   const { sources } = volume.record.declaration;
-  const projected = new Set(sources.map(({ index }) => index).filter((index) => volume.isProjected(index)));
+  const projected = new Set(volume.projected());
   const staged = new Map<number, Staged>();
   /** Answers that survive a restart of the agent. */
   const saved = new WeakSet<Staged>();
@@ -194,11 +194,15 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
     }
   };
 
-  /** What is left of the certificate that expires first among those that could not be replaced; 0 where there is none. */
+  /**
+   * What is left of the certificate that expires first among those that could not be replaced, or where all have expired, of the one that
+   * did last. `-Infinity` where there is none.
+   */
   const timeLeft = (failed: readonly Failed[]): number => {
     const indices = failed.flatMap(({ batch }) => [...batch.keys()]);
-    const left = indices.map((index) => (expiries.get(index) ?? 0) - clock.now()).filter((ms) => ms > 0);
-    return left.length === 0 ? 0 : Math.min(...left);
+    const left = indices.map((index) => (expiries.get(index) ?? Number.NEGATIVE_INFINITY) - clock.now());
+    const valid = left.filter((ms) => ms > 0);
+    return valid.length > 0 ? Math.min(...valid) : Math.max(...left, Number.NEGATIVE_INFINITY);
   };
 
   const finish = (index: number, content: Staged, changed: boolean): void => {

@@ -23,7 +23,7 @@ export interface TrustDomainMemory {
 export function createTrustDomainMemory(): TrustDomainMemory {
   /** By source: the anchors of each trust domain that were known last. */
   const known = new Map<number, ReadonlyMap<string, readonly Uint8Array[]>>();
-  const told = new Map<number, string>();
+  const told = new Map<number, string | undefined>();
 
   const apart = (
     { index, trustDomains }: ClusterTrustBundleSource & { readonly trustDomains: TrustDomains },
@@ -70,11 +70,7 @@ export function createTrustDomainMemory(): TrustDomainMemory {
       if (leftOut === told.get(index)) {
         return undefined;
       }
-      if (leftOut === undefined) {
-        told.delete(index);
-      } else {
-        told.set(index, leftOut);
-      }
+      told.set(index, leftOut);
       return leftOut;
     },
   };

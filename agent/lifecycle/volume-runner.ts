@@ -340,8 +340,10 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    isIntact: () =>
-      volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || volume.isProjected(index)),
+    isIntact() {
+      const projected = volume.projected();
+      return volume.isInPlace() && sources.every(({ index }) => !projection.has(index) || projected.has(index));
+    },
     expiredAnchors: () => expired,
     trustDomains: () => trustDomains,
     served: () => uptake?.served(),

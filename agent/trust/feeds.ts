@@ -13,6 +13,7 @@ import type { AgentError } from '../base/errors.ts';
 import { createTurnBudget } from '../base/turn-budget.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
+import { isOlder } from '../kubernetes/resource-version.ts';
 import {
   type BundleOutline,
   bundlesOf,
@@ -161,6 +162,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       // What a list has brought so far is shown when the list is complete, and sweeps anew.
       if ([...feeds].every(isSynced)) {
         forget(name);
+        fetchAnew(name);
       }
     });
   }
@@ -174,6 +176,26 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       work(next.value);
       return true;
     });
+  }
+
+  /**
+   * Where every watch shows an older version than was read, the server's data went back: what was read is nobody's any more, and would
+   * keep away whatever comes until the numbers have caught up.
+   */
+  function fetchAnew(name: string): void {
+    const shown = firstShown(name);
+    const read = shelf.get(name)?.version;
+    const isLost = ({ bundles }: Feed): boolean => {
+      const version = bundles.get(name)?.metadata.resourceVersion;
+      return version === undefined || isOlder(version, read ?? '');
+    };
+    if (shown === undefined || ![...feeds].every(isLost)) {
+      return;
+    }
+    shelf.drop(name);
+    for (const group of wantedBy(shown)) {
+      touch(group);
+    }
   }
 
   function forget(name: string): void {

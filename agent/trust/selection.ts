@@ -68,8 +68,9 @@ export function overLimit(
   }
   if (selected.some(({ isTooMuch }) => isTooMuch)) {
     const limit = `more than the ${mebibytes(longestHeldBytes)} that the agent holds for all pods of a node`;
+    const share = 'those of one signer more than half of what the others leave of it';
     return refused(
-      `the ClusterTrustBundles in use on this node have ${limit}: the cluster operator has to make them smaller`,
+      `the ClusterTrustBundles in use on this node have ${limit}, or ${share}: the cluster operator has to make them smaller`,
     );
   }
   return undefined;

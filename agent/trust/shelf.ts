@@ -15,6 +15,8 @@ import { certificatesPerTurn, longestWaitingText } from './limits.ts';
 
 export interface ShelvedBundle {
   readonly uid: string | undefined;
+  /** The newest version that came. */
+  readonly version: string | undefined;
   /** True while its newest version has not been read yet. */
   readonly isPending: boolean;
   /** DER, each once: of the newest version that could be read. */
@@ -54,7 +56,7 @@ interface Entry {
   /** What is still to be read. */
   pem: string | undefined;
   certificates: readonly Uint8Array[];
-  /** Bytes of the newest version, when they do not fit into what the node may hold. */
+  /** Bytes that the newest version needed beside what was held, when they do not fit into what the node may hold. */
   tooMuch: number | undefined;
   stamp: number;
 }
@@ -123,8 +125,9 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
 
   /** The text of what did not fit is gone: it is forgotten as a whole, so that whoever asks for it has it fetched. */
   function fetchWhatFits(): void {
-    for (const { name, signerName, tooMuch, pem } of [...tooLarge]) {
-      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room()) {
+    for (const entry of [...tooLarge]) {
+      const { name, signerName, tooMuch, pem } = entry;
+      if (tooMuch === undefined || pem !== undefined || tooMuch > pool.room(ownerOf(entry))) {
         continue;
       }
       drop(name);
@@ -181,16 +184,15 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
   }
 
   function keep(entry: Entry, { certificates, keys }: Content): void {
-    const taken = pool.take(certificates, keys);
+    const taken = pool.take(ownerOf(entry), certificates, keys);
     if (taken === undefined) {
-      setTooMuch(
-        entry,
-        certificates.reduce((sum, { length }) => sum + length, 0),
-      );
+      setTooMuch(entry, pool.addedBy(certificates, keys));
       return;
     }
-    pool.giveBack(entry.certificates);
+    const replaced = entry.certificates;
     entry.certificates = taken;
+    // A bundle that has become smaller may leave room for one that did not fit.
+    returns.give(replaced);
   }
 
   async function attempt(pem: string): Promise<Content | { reason: string }> {
@@ -208,8 +210,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       if (entry === undefined) {
         return undefined;
       }
-      const { uid, certificates, stamp, pem, tooMuch } = entry;
-      return { uid, certificates, stamp, isPending: pem !== undefined, isTooMuch: tooMuch !== undefined };
+      const { uid, version, certificates, stamp, pem, tooMuch } = entry;
+      return { uid, version, certificates, stamp, isPending: pem !== undefined, isTooMuch: tooMuch !== undefined };
     },
     offer(bundle) {
       const { name, uid, resourceVersion } = bundle.metadata;
@@ -219,7 +221,8 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
         return;
       }
       const isSame = known?.uid === uid && known?.version === resourceVersion;
-      if (isSame && known?.tooMuch === undefined) {
+      // What did not fit is read again when it does: lists and watches bring it time and again.
+      if (isSame && (known?.tooMuch === undefined || known.tooMuch > pool.room(ownerOf(known)))) {
         return;
       }
       // Another object of the same name owes nothing to the one that was deleted.
@@ -252,6 +255,11 @@ export function createShelf({ pool, onRead, onMalformed }: ShelfOptions): Shelf 
       tellOfRoom();
     },
   };
+}
+
+/** Whose share of the pool a bundle takes: its signer's, its own where it has none. */
+function ownerOf({ name, signerName }: Entry): string {
+  return signerName === undefined ? `bundle ${name}` : `signer ${signerName}`;
 }
 
 /**

@@ -26,6 +26,7 @@ test('what is missing is said once, checked again, and reported as met when it i
     ],
     onMissing: (name, error) => said.push(`${name}: ${error.message}`),
     onMet: (name) => said.push(`${name} met`),
+    onRecovered: () => said.push('recovered'),
   });
   t.after(() => preflight.stop());
   assert.deepEqual(
@@ -45,7 +46,7 @@ test('what is missing is said once, checked again, and reported as met when it i
   problem = undefined;
   clock.advance(15_000);
   await settle();
-  assert.deepEqual(said, ['node: node node-a does not exist', 'node: forbidden', 'node met']);
+  assert.deepEqual(said, ['node: node node-a does not exist', 'node: forbidden', 'node met', 'recovered']);
   assert.ok(
     preflight.checks().every(({ ok }) => ok),
     inspect(preflight.checks()),
@@ -60,6 +61,7 @@ test('after a stop nothing is checked or said any more', async () => {
     requirements: [{ name: 'node', check: () => Promise.reject(new Error(`no answer ${++checks}`)) }],
     onMissing: () => {},
     onMet: () => assert.fail('nothing is met'),
+    onRecovered: () => assert.fail('nothing has recovered'),
   });
   await settle();
   preflight.stop();
@@ -72,7 +74,7 @@ test('after a stop nothing is checked or said any more', async () => {
 function start(t: TestContext) {
   const clock = createManualClock(0);
   const said: string[] = [];
-  const state = { problem: undefined as string | undefined, asked: 0 };
+  const state = { problem: undefined as string | undefined, asked: 0, recovered: 0 };
   const preflight = startPreflight({
     clock,
     requirements: [
@@ -88,6 +90,9 @@ function start(t: TestContext) {
     ],
     onMissing: (name, error) => said.push(`${name}: ${error.message}`),
     onMet: (name) => said.push(`${name} met`),
+    onRecovered: () => {
+      state.recovered += 1;
+    },
   });
   t.after(() => preflight.stop());
   const pass = async (durationMs: number): Promise<void> => {
@@ -114,6 +119,7 @@ test('what was there is asked for again when something raises doubt, and is miss
   await pass(15_000);
   assert.equal(isWell(), true, 'the checks do not let the agent be ready');
   assert.deepEqual(said, ['node: connection refused', 'node met']);
+  assert.equal(state.recovered, 1);
 });
 
 test('a failure that passes is not told, and however often doubt is raised, it is asked once in a quarter minute', async (t) => {
@@ -136,5 +142,21 @@ test('a failure that passes is not told, and however often doubt is raised, it i
   await pass(14_999);
   assert.equal(state.asked, 3);
   assert.equal(isWell(), true, 'the checks do not let the agent be ready');
+  assert.deepEqual(said, []);
+});
+
+test('whoever waits for the API server hears that it is back, also when its absence was too short to be told', async (t) => {
+  const { preflight, said, state, pass } = start(t);
+  await pass(60_000);
+  preflight.doubt();
+  await pass(0);
+  assert.equal(state.recovered, 0, 'it was there all the time');
+  state.problem = 'connection refused';
+  preflight.doubt();
+  await pass(15_000);
+  assert.equal(state.recovered, 0);
+  state.problem = undefined;
+  await pass(15_000);
+  assert.equal(state.recovered, 1);
   assert.deepEqual(said, []);
 });

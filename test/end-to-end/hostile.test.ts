@@ -146,7 +146,7 @@ test('an agent among hostile pods is not killed and serves an ordinary pod, also
     ...broken.map((text, index): [string, string] => [`broken-${index}`, text]),
   ];
   await Promise.all(pods.map(([name, sources]) => admin.createPod({ name, volumes: [{ name: 'mtls', sources }] })));
-  const disturbed = await ordinaryPods(node, agent, 'among', 64, 3 * undisturbed);
+  const disturbed = await ordinaryPods(node, agent, 'among', 16, 3 * undisturbed);
   t.diagnostic(
     `an ordinary pod took ${Math.round(undisturbed)} ms alone, ${Math.round(disturbed)} ms among hostile ones`,
   );

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../support/bounded.ts';
 import { startNode, usualSources } from './node.ts';
 
 const volumes = [{ name: 'mtls', sources: usualSources }];
@@ -62,6 +63,33 @@ test('a watch that is forbidden makes the agent unready, and the pod starts once
   await node.cluster.admin.podRunning('default', 'web');
   assert.match(await node.get('/readyz?verbose'), /certificate-request-watch ok/);
 });
+
+for (const [group, resource, rule] of [
+  ['certificates.k8s.io', 'certificatesigningrequests', { certificateSigningRequest: {} }],
+  ['cert-manager.io', 'certificaterequests', { certManager: {} }],
+] as const) {
+  test(`without PodCertificateRequests in use an API server that is not heard makes the agent unready, with no pod at all (${resource})`, async (t) => {
+    const issuers = JSON.stringify([{ signers: ['example.com/*'], ...rule }]);
+    const node = await startNode(t, { certManager: true, flags: ['--issuers', issuers] });
+    await node.stopAgent();
+    const message = `${resource}.${group} is forbidden: no rule`;
+    const match = { verb: 'watch', resource };
+    const remove = node.cluster.apiServer.faults.add({ kind: 'error', code: 403, reason: 'Forbidden', message, match });
+    const before = node.lines.length;
+    await node.startAgent();
+    await node.logged((line) => line['errorCode'] === 'Forbidden' && node.lines.indexOf(line) >= before);
+    assert.match(
+      await node.get('/readyz?verbose'),
+      new RegExp(`certificate-request-watch failed: .* does not let .* watch ${resource}`),
+    );
+    assert.match(await node.metrics(), new RegExp(`podcert_agent_watch_last_event_timestamp_seconds\\{.*${resource}`));
+    remove();
+    await until(
+      async () => /certificate-request-watch ok/.test(await node.get('/readyz?verbose')),
+      'the watch to be well',
+    );
+  });
+}
 
 test('an API that is switched off under a running agent makes it unready', async (t) => {
   const node = await startNode(t);

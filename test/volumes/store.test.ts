@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
+import { VolumeError } from '../../volumes/base/errors.ts';
 import type { FileOwner, OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
 import { createMounts } from '../../volumes/mounts/mounts.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
@@ -646,12 +647,11 @@ test('files beyond what all pods may have are refused by the limit’s name, and
     const pod = { namespace: 'shop', name: `web-${index}`, uid, serviceAccountName: 'web' };
     return makeRecord(makeTarget(root, 'mtls', uid), { volumeId: `v${index}`, pod });
   });
-  const put = async (volume: OpenVolume | undefined) =>
-    await volume?.project(new Map([[1, anchors(1, 2.6 * megabyte)]]));
+  const put = async (volume: OpenVolume | undefined) => await volume?.project(new Map([[1, anchors(1, 2 * megabyte)]]));
   const refused = {
     code: 'NoSpace',
     message:
-      /of all volumes of the node would take \d+\.?\d* MiB .*, more than the 16 MiB that the agent's memory limit leaves/,
+      /of all volumes of the node would take \d+\.?\d* MiB .*, more than the 12 MiB that the agent's memory limit leaves for them beside the 4 MiB/,
   };
   const store = restart(root, 64 * megabyte);
   for (const record of records.slice(0, 4)) {
@@ -666,6 +666,32 @@ test('files beyond what all pods may have are refused by the limit’s name, and
   await assert.rejects(put(fifth), refused);
   await next.remove(records[0]?.targetPath ?? '');
   assert.equal(await put(fifth), 'written');
+});
+
+test('pods that take all the memory that they may have keep no other pod from its first certificate, nor from its next one', {
+  skip: mountSkip,
+}, async (t) => {
+  const { root, record, restart } = setUp(t, 'tmpfs');
+  // 16 MiB for all files, 4 MiB for those of one pod.
+  const store = restart(root, 64 * megabyte);
+  const running = await store.create(record);
+  await fill(running);
+  const greedy = [2.6, 2.6, 2.6, 2.6, 1.3, 0.15, 0.04, 0.02, 0.02, 0.02];
+  const outcomes: string[] = [];
+  for (const [index, size] of [...greedy, 0].entries()) {
+    const uid = `${podUID.slice(0, -2)}${index + 20}`;
+    const pod = { ...record.pod, name: `web-${index}`, uid };
+    const volume = await store.create(makeRecord(makeTarget(root, 'mtls', uid), { volumeId: `v${index}`, pod }));
+    if (size === 0) {
+      await fill(volume);
+      assert.ok(volume.isProjected(0) && volume.isProjected(1), 'the files of a pod that comes now are in place');
+    } else {
+      const put = volume.project(new Map([[1, anchors(1, size * megabyte)]]));
+      outcomes.push(await put.catch((error: unknown) => (error instanceof VolumeError ? error.code : String(error))));
+    }
+  }
+  assert.deepEqual(new Set(outcomes), new Set(['written', 'NoSpace']));
+  assert.equal(await running.project(new Map([[0, credential(2)]])), 'written');
 });
 
 test('a volume that is removed while it is written goes at once, and its write ends', {

@@ -137,12 +137,22 @@ export interface TrustDomainAnchors {
   readonly certificates?: readonly Uint8Array[];
 }
 
+/** What a volume keeps of one source for the agent's next run. */
+export interface Kept {
+  readonly current: CertificateRecord | undefined;
+  readonly trust: TrustRecord | undefined;
+  readonly pending: PendingRequest | undefined;
+  readonly setback: Setback | undefined;
+}
+
 /**
  * One volume, open for work. Its state is read and written at once, since it lies in memory (tmpfs); its files, of which there may be
  * many, in steps over several turns of the event loop.
  */
 export interface OpenVolume {
   readonly record: VolumeRecord;
+  /** What is kept of source `index`, in one look. */
+  kept(index: number): Kept;
   /** The request that source `index` waits for, with its key stored beside it. */
   pending(index: number): PendingRequest | undefined;
   /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
@@ -151,6 +161,8 @@ export interface OpenVolume {
   saveAnswer(index: number, answer: IssuedChain): Promise<void>;
   /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
   readPendingKey(index: number): Uint8Array;
+  /** The request and its key, in one look. @throws VolumeError Corrupt where there is none */
+  pendingWithKey(index: number): { readonly pending: PendingRequest; readonly privateKey: Uint8Array };
   /** Removes the request and its key; nothing happens when there is none. */
   discardPending(index: number): void;
   /** The certificate in the source's files. */
@@ -175,6 +187,8 @@ export interface OpenVolume {
   saveUptake(done: Readonly<Record<string, string>>): void;
   /** True when every file of the source is in place. */
   isProjected(index: number): boolean;
+  /** The sources of which every file is in place, in one look. */
+  projected(): ReadonlySet<number>;
   /**
    * Changes the files of the given sources, all at once; the files of the others stay as they are. One call waits for the other.
    * @returns 'unchanged' when every byte, mode and owner was as asked, and then nothing is written.

@@ -31,14 +31,13 @@ export function readAnchorLayout(
   faults: Fault[],
 ): AnchorLayout | undefined {
   const name = readLayoutName(mapping, path, faults);
-  const anchors = name === undefined ? undefined : layoutOf(name).anchors;
-  if (name === undefined || anchors === undefined || anchors.as === 'file') {
+  if (name === undefined) {
     refuseTrustDomain(mapping, path, faults);
-  }
-  if (name === undefined || anchors === undefined) {
     return undefined;
   }
+  const { anchors } = layoutOf(name);
   if (anchors.as === 'file') {
+    refuseTrustDomain(mapping, path, faults);
     return { path: addOutput(readInFolder(mapping, path, anchors.name, faults), path, outputs) };
   }
   refuseSelection(name, mapping, path, faults);

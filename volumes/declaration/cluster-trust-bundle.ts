@@ -154,9 +154,9 @@ function readLabelSelector(value: unknown, path: string, faults: Fault[]): Label
       }
     }
   }
-  const matchExpressions = readList(mapping, 'matchExpressions', path, faults)
-    .map((entry, index) => readRequirement(entry, `${path}.matchExpressions[${index}]`, faults))
-    .filter((requirement) => requirement !== undefined);
+  const matchExpressions = readList(mapping, 'matchExpressions', path, faults).flatMap(
+    (entry, index) => readRequirement(entry, `${path}.matchExpressions[${index}]`, faults) ?? [],
+  );
   return { matchLabels: Object.fromEntries(matchLabels), matchExpressions };
 }
 

@@ -17,7 +17,7 @@ const shownCharacters = 64;
 
 /** A value from the pod's author as a short quoted text, safe in a one-line message. */
 export function quote(value: unknown): string {
-  const text = typeof value === 'string' ? value : describe(value);
+  const text = describe(value);
   return JSON.stringify(text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text);
 }
 

@@ -32,9 +32,6 @@ export function checkPath(
   if (text.split('/').includes('..')) {
     return refuse('must not hold ".." as a part');
   }
-  if (text.endsWith('/')) {
-    return refuse('must name a file');
-  }
   const normal = path.posix.normalize(text);
   if (normal.startsWith('..')) {
     return refuse('must not start with ".."');
@@ -77,22 +74,22 @@ export function findCollisions(outputs: readonly OutputPath[]): Fault[] {
       faults.push({ field: output.field, message });
     }
   }
-  for (const owner of outputs.filter(({ ending }) => ending !== undefined)) {
-    faults.push(...outputs.filter((output) => output !== owner && isTaken(owner, output)).map(reservedBy(owner)));
+  for (const { field: owner, path: own, ending } of outputs) {
+    if (ending === undefined) {
+      continue;
+    }
+    for (const { field, path: other } of outputs.filter((output) => isTaken(own, ending, output.path))) {
+      const message = `${quote(other)} may become a file of ${owner}, which writes all names with ${quote(ending)} in its folder`;
+      faults.push({ field, message });
+    }
   }
   return faults;
 }
 
-/** True when a file that may come would be the other's, or stand where it needs a directory. */
-function isTaken({ path: own, ending = '' }: OutputPath, { path: other }: OutputPath): boolean {
+/** True when a file that may come beside `own` would be the other one, or stand where that needs a directory. */
+function isTaken(own: string, ending: string, other: string): boolean {
   const folder = own.slice(0, own.lastIndexOf('/') + 1);
-  const [name = ''] = other.startsWith(folder) ? other.slice(folder.length).split('/', 1) : [];
-  return other !== own && name.endsWith(ending) && name !== '';
-}
-
-function reservedBy({ field, ending }: OutputPath): (other: OutputPath) => Fault {
-  return (other) => {
-    const message = `${quote(other.path)} may become a file of ${field}, which writes all names with ${quote(ending)} in its folder`;
-    return { field: other.field, message };
-  };
+  const ended = `${other}/`;
+  const name = ended.slice(folder.length, ended.indexOf('/', folder.length));
+  return other !== own && other.startsWith(folder) && name.endsWith(ending);
 }

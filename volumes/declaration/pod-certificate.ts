@@ -161,11 +161,11 @@ function readTexts(mapping: Mapping, name: string, path: string, faults: Fault[]
   if (entries.length > maxRequestedNames) {
     faults.push({ field, message: `must hold at most ${maxRequestedNames} names, not ${entries.length}` });
   }
-  const texts = entries.filter((entry) => typeof entry === 'string' && entry !== '');
+  const texts = entries.filter((entry): entry is string => typeof entry === 'string' && entry !== '');
   if (texts.length < entries.length) {
     faults.push({ field, message: 'must be a list of strings that are not empty: put numbers in quotes' });
   }
-  return texts.filter((entry) => typeof entry === 'string');
+  return texts;
 }
 
 function readPaths(

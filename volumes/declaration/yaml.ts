@@ -58,7 +58,7 @@ function* parseTokens(lexemes: readonly string[]): Steps<readonly CST.Token[]> {
 function* readTokens(text: string, tokens: readonly CST.Token[]): Steps<Reading> {
   yield;
   // The library compares every key of a mapping with every other: see findDuplicate.
-  const composer = new Composer({ uniqueKeys: false, prettyErrors: false, strict: true });
+  const composer = new Composer({ uniqueKeys: false, strict: true });
   const [document, another] = composer.compose(tokens, true, text.length);
   yield;
   const problem = document?.errors[0] ?? document?.warnings[0];

@@ -34,8 +34,9 @@ export function* bundleMapInSteps(bundles: readonly TrustDomainAnchors[]): Steps
 function keyOf(der: Uint8Array): readonly Readonly<Record<string, unknown>>[] {
   try {
     const jwk = new X509Certificate(der).publicKey.export({ format: 'jwk' });
-    const key = parameters.flatMap((name) => (jwk[name] === undefined ? [] : [[name, jwk[name]] as const]));
-    return [{ use: 'x509-svid', ...Object.fromEntries(key), x5c: [Buffer.from(der).toString('base64')] }];
+    // What this kind of key does not have is undefined, which JSON leaves out.
+    const key = Object.fromEntries(parameters.map((name) => [name, jwk[name]]));
+    return [{ use: 'x509-svid', ...key, x5c: [Buffer.from(der).toString('base64')] }];
   } catch {
     return [];
   }

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { VolumeError } from '../base/errors.ts';
+import { systemCode, VolumeError } from '../base/errors.ts';
 import { atOnce, type Steps } from '../base/steps.ts';
 import { lstat, unlessTampered } from './hold.ts';
 import { removeTree } from './remove.ts';
@@ -154,13 +154,28 @@ function fill(bytes: Uint8Array, descriptor: number, file: string): void {
 /** Replaces a file as one step: readers see the old bytes or the new ones. */
 export function replaceFile(file: string, bytes: Uint8Array, access: Access): void {
   const temporary = `${file}.tmp`;
-  fs.rmSync(temporary, { force: true });
+  removeFile(temporary);
   try {
     writeNewFile(temporary, bytes, access);
     fs.renameSync(temporary, file);
   } catch (error) {
-    fs.rmSync(temporary, { force: true });
+    removeFile(temporary);
     throw error;
+  }
+}
+
+/** Removes what lies at a path and is no directory; nothing happens when nothing does. Node.js' own `rm` looks twice before it removes. */
+export function removeFile(file: string): void {
+  if (lstat(file) === undefined) {
+    return;
+  }
+  try {
+    fs.unlinkSync(file);
+  } catch (error) {
+    // Somebody else may have removed it meanwhile.
+    if (systemCode(error) !== 'ENOENT') {
+      throw error;
+    }
   }
 }
 

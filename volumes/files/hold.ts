@@ -93,10 +93,14 @@ function openDirectory(directory: string): number {
 }
 
 /** Holds a directory that must lie on the file system `device`. @throws VolumeError Tampered when another is mounted there */
-export function holdOn<Result>(directory: string, device: number, work: (held: string) => Result): Result {
+export function holdOn<Result>(
+  directory: string,
+  device: number,
+  work: (held: string, stats: fs.Stats) => Result,
+): Result {
   return holdDirectory(directory, (held, stats) => {
     assertDevice(directory, stats, device);
-    return work(held);
+    return work(held, stats);
   });
 }
 

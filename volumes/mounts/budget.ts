@@ -8,7 +8,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { VolumeError } from '../base/errors.ts';
-import { maxEntryBytes, maxMemoryBytes, maxPodParts, maxProcessBytes } from './limits.ts';
+import { maxEntryBytes, maxMemoryBytes, maxPodParts, maxProcessBytes, maxSmallBytes, maxSmallParts } from './limits.ts';
 
 export interface Budget {
   /**
@@ -26,8 +26,9 @@ export interface Budget {
 
 /** Memory that is set aside. */
 export interface Reservation {
-  /** How large the volume has to be for it. */
+  /** How large the volume has to be for it, and how large it is. */
   readonly sizeBytes: number;
+  readonly haveBytes: number;
   /** Ends the setting aside. */
   release(): void;
 }
@@ -47,13 +48,19 @@ export function sharesOf(limit: number): Shares {
 
 /** A volume that counts. */
 interface Counted {
-  readonly podUID: string;
-  readonly unaskedBytes: number;
+  podUID: string;
+  unaskedBytes: number;
   /** Bytes that it uses once its write is done; 0 while nothing is written. */
   reserved: number;
-  /** Bytes that it was seen to use last. */
+  /** Bytes of memory that it was seen to use last. */
   used: number;
+  /** Bytes of files that it was seen to hold last, and those that it could hold. */
+  held: number;
+  size: number;
 }
+
+/** What the kernel says of a volume. */
+type Seen = Pick<Counted, 'used' | 'held' | 'size'>;
 
 export function createBudget({ node, pod }: Shares): Budget {
   const volumes = new Map<string, Counted>();
@@ -70,19 +77,19 @@ export function createBudget({ node, pod }: Shares): Budget {
   const measure = (accept: (volume: Counted) => boolean): void => {
     for (const [path, volume] of volumes) {
       if (accept(volume)) {
-        volume.used = usedBytes(path);
+        Object.assign(volume, look(path));
       }
     }
   };
 
   /** All volumes are looked at only where what they were seen to use last leaves it open whether there is room. */
-  const takenOfNode = (bytes: number): number => {
+  const takenOfNode = (bytes: number, limit: number): number => {
     const all = (): boolean => true;
     let unseen = 0;
     for (const { unaskedBytes } of volumes.values()) {
       unseen += unaskedBytes;
     }
-    if (taken(all) + unseen + bytes > node) {
+    if (taken(all) + unseen + bytes > limit) {
       measure(all);
     }
     return taken(all);
@@ -90,8 +97,9 @@ export function createBudget({ node, pod }: Shares): Budget {
 
   return {
     add(targetPath, podUID, unaskedBytes) {
-      const { reserved = 0, used = usedBytes(targetPath) } = volumes.get(targetPath) ?? {};
-      volumes.set(targetPath, { podUID, unaskedBytes, reserved, used });
+      // The same, if it is known: a reservation that is under way ends with it.
+      const known = volumes.get(targetPath) ?? { reserved: 0, ...look(targetPath) };
+      volumes.set(targetPath, Object.assign(known, { podUID, unaskedBytes }));
     },
     forget(targetPath) {
       volumes.delete(targetPath);
@@ -104,25 +112,27 @@ export function createBudget({ node, pod }: Shares): Budget {
       const isOfPod = ({ podUID }: Counted): boolean => podUID === volume.podUID;
       measure(isOfPod);
       const ofPod = taken(isOfPod) + bytes;
-      const ofNode = takenOfNode(bytes) + bytes;
+      // What is small may take the last of it.
+      const limit = bytes > maxSmallBytes ? node - Math.floor(node / maxSmallParts) : node;
+      const ofNode = takenOfNode(bytes, limit) + bytes;
       if (ofPod > pod) {
         const have = `the files of the pod's volumes would take ${mebibytes(ofPod)} of memory while they are exchanged`;
         const mend = 'its author has to project fewer or smaller trust bundles';
         throw new VolumeError('OverShare', `${have}, more than the ${mebibytes(pod)} that one pod may have: ${mend}`);
       }
-      if (ofNode > node) {
+      if (ofNode > limit) {
         const have = `the files of all volumes of the node would take ${mebibytes(ofNode)} of memory`;
-        const limit = `more than the ${mebibytes(node)} that the agent's memory limit leaves for them`;
-        throw new VolumeError('NoSpace', `${have}, ${limit}: the cluster operator has to raise it`);
+        const kept = limit < node ? ` beside the ${mebibytes(node - limit)} that are kept for certificates` : '';
+        const more = `more than the ${mebibytes(limit)} that the agent's memory limit leaves for them${kept}`;
+        throw new VolumeError('NoSpace', `${have}, ${more}: the cluster operator has to raise it`);
       }
       volume.reserved = volume.used + bytes;
-      const { blocks, bfree, bsize } = fs.statfsSync(targetPath);
-      const sizeBytes = (blocks - bfree) * bsize + bytes;
       return {
-        sizeBytes,
+        sizeBytes: volume.held + bytes,
+        haveBytes: volume.size,
         release() {
           volume.reserved = 0;
-          volume.used = usedBytes(targetPath);
+          Object.assign(volume, look(targetPath));
         },
       };
     },
@@ -130,12 +140,13 @@ export function createBudget({ node, pod }: Shares): Budget {
 }
 
 /** What a volume takes of the node's memory; nothing when it is gone. */
-function usedBytes(targetPath: string): number {
+function look(targetPath: string): Seen {
   try {
     const { blocks, bfree, bsize, files, ffree } = fs.statfsSync(targetPath);
-    return (blocks - bfree) * bsize + (files - ffree) * maxEntryBytes;
+    const held = (blocks - bfree) * bsize;
+    return { used: held + (files - ffree) * maxEntryBytes, held, size: blocks * bsize };
   } catch {
-    return 0;
+    return { used: 0, held: 0, size: 0 };
   }
 }
 

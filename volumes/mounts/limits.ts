@@ -10,5 +10,11 @@ export const maxProcessBytes = 288 * 1024 * 1024;
 export const maxMemoryBytes = 512 * 1024 * 1024;
 /** One pod may have one part in so many of what the volumes of a node may take. */
 export const maxPodParts = 4;
+/**
+ * One part in so many of it is kept for changes that take no more than `maxSmallBytes`, such as a certificate: a few pods that take all they
+ * may have must not keep the certificates of others from being written.
+ */
+export const maxSmallParts = 4;
+export const maxSmallBytes = 512 * 1024;
 /** Bytes that the kernel keeps for each file and directory beside its contents, rounded up. */
 export const maxEntryBytes = 1024;

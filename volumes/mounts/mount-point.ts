@@ -27,7 +27,7 @@ export function lookAtMountPoint(target: string): MountPoint {
     const descriptor = fs.openSync(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     // All are held until the end: the kernel gives the number of a mount that has gone to another.
     held.push(descriptor);
-    return /^mnt_id:.*$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1'))?.[0];
+    return /^mnt_id:.*$/m.exec(describe(descriptor))?.[0];
   };
   try {
     const above = mountOf(path.dirname(target));
@@ -45,5 +45,17 @@ export function lookAtMountPoint(target: string): MountPoint {
     for (const descriptor of held) {
       fs.closeSync(descriptor);
     }
+  }
+}
+
+/** Longer than what the kernel says of a descriptor that is a directory. */
+const said = Buffer.alloc(512);
+
+function describe(descriptor: number): string {
+  const file = fs.openSync(`/proc/self/fdinfo/${descriptor}`, 'r');
+  try {
+    return said.toString('latin1', 0, fs.readSync(file, said));
+  } finally {
+    fs.closeSync(file);
   }
 }

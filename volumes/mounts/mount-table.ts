@@ -85,9 +85,9 @@ export function isMountedElsewhere(table: readonly MountEntry[], { device, mount
  * MountFailed that says what to set.
  */
 export function assertMountPropagation(table: readonly MountEntry[], directory: string): void {
-  const isAbove = ({ mountPoint }: MountEntry) =>
-    mountPoint === '/' || directory === mountPoint || directory.startsWith(`${mountPoint}/`);
+  const isAbove = ({ mountPoint }: MountEntry) => directory === mountPoint || directory.startsWith(`${mountPoint}/`);
   const length = table.reduce((longest, e) => (isAbove(e) ? Math.max(longest, e.mountPoint.length) : longest), 0);
+  // Where none is above it is the root.
   const nearest = mountsAt(table, directory.slice(0, length) || '/').at(-1);
   if (nearest?.isShared) {
     return;

@@ -94,9 +94,13 @@ export function createMounts(source: string, programs?: MountPrograms): Mounts {
 
   async function unmount(target: string): Promise<void> {
     // Mounts have real paths: what is none of them may be a link, which `umount` would follow.
-    if (!isMounted(target)) {
-      return;
+    if (isMounted(target)) {
+      await takeOff(target);
     }
+  }
+
+  /** @param target was seen to be a mount just now */
+  async function takeOff(target: string): Promise<void> {
     let result = await means.unmount(target);
     for (let attempt = 1; !result.ok && attempt < busyRetries && isMounted(target); attempt += 1) {
       await delay(busyPauseMs);
@@ -133,7 +137,7 @@ export function createMounts(source: string, programs?: MountPrograms): Mounts {
       if (layer === maxLayers) {
         throw new VolumeError('UnmountFailed', `${target} is mounted again and again`);
       }
-      await unmount(target);
+      await takeOff(target);
     }
   }
 

@@ -25,7 +25,7 @@ import type {
   TrustRecord,
   VolumeRecord,
 } from '../base/volume.ts';
-import { makeDirectory, readRegularFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
+import { makeDirectory, readRegularFile, removeFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
 import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
 import { removeTree } from '../files/remove.ts';
 import { keystoreState } from './keystore-state.ts';
@@ -60,7 +60,9 @@ const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 export interface VolumeState
   extends Pick<
     OpenVolume,
+    | 'kept'
     | 'pending'
+    | 'pendingWithKey'
     | 'savePending'
     | 'readPendingKey'
     | 'discardPending'
@@ -107,9 +109,20 @@ export function readRecord(root: string, volume: Identity): VolumeRecord | undef
  * Opens the state in a volume's root directory, and makes its directory where there is none.
  * @param volume the directory that `root` led to when it was first looked at
  * @param onProblem is told of files that cannot be understood; they count as absent.
+ * @param begin what is to be done first
  */
-export function openState(root: string, volume: Identity, onProblem: (problem: string) => void): VolumeState {
+export function openState(
+  root: string,
+  volume: Identity,
+  onProblem: (problem: string) => void,
+  begin: (files: VolumeState) => void = () => undefined,
+): VolumeState {
   const directory = path.join(root, stateDirectory);
+
+  function filesIn(held: string, device: number): StateFiles {
+    return stateFiles(held, device, (problem) => onProblem(problem.replaceAll(`${held}/`, `${directory}/`)));
+  }
+
   const identity = guarded(`opening the state of ${root}`, () =>
     holdVolume(root, volume, (heldRoot) => {
       const name = path.join(heldRoot, stateDirectory);
@@ -117,7 +130,10 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
         makeDirectory(name, directoryAccess);
       }
       return holdState(heldRoot, volume, (held, stats) => {
-        setAccess(`${held}/.`, directoryAccess);
+        if ((stats.mode & 0o7777) !== directoryAccess.mode) {
+          setAccess(`${held}/.`, directoryAccess);
+        }
+        begin(filesIn(held, stats.dev));
         return stats;
       });
     }),
@@ -129,8 +145,7 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
       if (!isSame(stats, identity)) {
         throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
       }
-      const named = (problem: string) => onProblem(problem.replaceAll(`${held}/`, `${directory}/`));
-      return work(stateFiles(held, stats.dev, named));
+      return work(filesIn(held, stats.dev));
     };
     return guarded(doing, () => holdDirectory(directory, inDirectory));
   }
@@ -139,7 +154,9 @@ export function openState(root: string, volume: Identity, onProblem: (problem: s
   const look = <Result>(work: (files: StateFiles) => Result) => use(`reading the state of ${root}`, work);
   return {
     writeRecord: (record) => change((files) => files.writeRecord(record)),
+    kept: (index) => look((files) => files.kept(index)),
     pending: (index) => look((files) => files.pending(index)),
+    pendingWithKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.pendingWithKey(index)),
     savePending: (index, pending, privateKey) => change((files) => files.savePending(index, pending, privateKey)),
     saveAnswer: (index, answer) => change((files) => files.saveAnswer(index, answer)),
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
@@ -197,7 +214,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
   function removeKeys(index: number, keep: string | undefined): void {
     for (const name of fs.readdirSync(directory)) {
       if (name !== keep && keyFileName.exec(name)?.[1] === String(index)) {
-        fs.rmSync(file(name), { force: true });
+        removeFile(file(name));
       }
     }
   }
@@ -208,7 +225,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       writeNewFile(file(keyFile), privateKey, fileAccess);
       replaceFile(pendingFile(index), encodePending({ pending, keyFile }), fileAccess);
     } catch (error) {
-      fs.rmSync(file(keyFile), { force: true });
+      removeFile(file(keyFile));
       throw error;
     }
     removeKeys(index, keyFile);
@@ -222,11 +239,14 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     return stored;
   }
 
+  const keyOf = ({ keyFile }: StoredPending) => readRegularFile(file(keyFile), maxKeyBytes, device);
+  const setbackOf = (index: number) => readOrReport(setbackFile(index), decodeSetback);
   const current = (index: number) => readOrReport(issuedFile(index), decodeCurrent);
+  const trust = (index: number) => readOrReport(issuedFile(index), decodeTrust);
   const currentChain = (index: number) => readOrReport(issuedFile(index), decodeCurrentChain);
 
   function discardPending(index: number): void {
-    fs.rmSync(pendingFile(index), { force: true });
+    removeFile(pendingFile(index));
     removeKeys(index, undefined);
   }
 
@@ -244,19 +264,32 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
 
   return {
     writeRecord: (record) => replaceFile(file(recordFile), encodeRecord(record), fileAccess),
+    kept(index) {
+      const certificate = current(index);
+      return {
+        current: certificate,
+        trust: certificate === undefined ? undefined : trust(index),
+        pending: storedPending(index)?.pending,
+        setback: setbackOf(index),
+      };
+    },
     pending: (index) => storedPending(index)?.pending,
+    pendingWithKey(index) {
+      const stored = requirePending(index);
+      return { pending: stored.pending, privateKey: keyOf(stored) };
+    },
     savePending,
     saveAnswer: (index, answer) => {
       const { pending, keyFile } = requirePending(index);
       const answered = encodePending({ pending: { ...pending, answer }, keyFile });
       replaceFile(pendingFile(index), answered, fileAccess);
     },
-    readPendingKey: (index) => readRegularFile(file(requirePending(index).keyFile), maxKeyBytes, device),
+    readPendingKey: (index) => keyOf(requirePending(index)),
     discardPending,
-    setback: (index) => readOrReport(setbackFile(index), decodeSetback),
+    setback: setbackOf,
     saveSetback(index, setback) {
       if (setback === undefined) {
-        fs.rmSync(setbackFile(index), { force: true });
+        removeFile(setbackFile(index));
       } else {
         replaceFile(setbackFile(index), encodeSetback(setback), fileAccess);
       }
@@ -265,7 +298,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     saveCurrent: (index, certificate, chain) =>
       replaceFile(issuedFile(index), encodeCurrent({ certificate, chain }), fileAccess),
     currentChain,
-    trust: (index) => readOrReport(issuedFile(index), decodeTrust),
+    trust,
     saveTrust: (index, trust) => {
       const certificate = current(index);
       if (certificate === undefined) {
@@ -295,8 +328,7 @@ function guarded<Result>(doing: string, work: () => Result): Result {
  */
 function holdState<Result>(root: string, volume: Identity, work: (held: string, stats: fs.Stats) => Result): Result {
   const directory = path.join(root, stateDirectory);
-  return holdOn(directory, volume.dev, (held) => {
-    const stats = fs.statSync(`${held}/.`);
+  return holdOn(directory, volume.dev, (held, stats) => {
     if (stats.uid !== process.geteuid?.()) {
       throw new VolumeError('Tampered', `${directory} is not a directory of the agent's own`);
     }

@@ -53,12 +53,16 @@ describe('an allow-list', () => {
       [undefined, /^must be a list/],
       [{ namespaces: ['a'], signers: ['*'] }, /^must be a list/],
       [[...rules, 'shop'], /^\[2\] must be/],
+      [[null], /^\[0\] must be/],
+      [[['shop', 'example.com/mesh']], /^\[0\] must be/],
       [[{ namespaces: ['a'] }], /^\[0\]\.signers must be/],
       [[{ signers: ['*'] }], /^\[0\]\.namespaces must be/],
       [[{ namespaces: [], signers: ['*'] }], /^\[0\]\.namespaces/],
       [[{ namespaces: ['*a'], signers: ['*'] }], /^\[0\]\.namespaces/],
       [[{ namespaces: ['A'], signers: ['*'] }], /^\[0\]\.namespaces/],
       [[{ namespaces: [7], signers: ['*'] }], /^\[0\]\.namespaces/],
+      [[{ namespaces: ['shop', '*a'], signers: ['*'] }], /^\[0\]\.namespaces/],
+      [[{ namespaces: ['shop'], signers: ['example.com/mesh', 'mesh'] }], /^\[0\]\.signers/],
       [[{ namespaces: 'shop', signers: ['*'] }], /^\[0\]\.namespaces/],
       // Would also match example.com.evil.org/x.
       [[{ namespaces: ['a'], signers: ['example.com*'] }], /^\[0\]\.signers/],
@@ -129,5 +133,37 @@ describe('an issuer with an allow-list', () => {
       ),
       'req-1',
     );
+  });
+
+  test('neither prepares nor begins ahead what the list refuses, and leaves the rest to the issuer behind it', async () => {
+    const asked: string[] = [];
+    const plain: Issuer = { requestName: unused, submit: unused, follow: unused, verify: unused };
+    const issuer: Issuer = {
+      ...plain,
+      prepare: async ({ signerName }) => void asked.push(signerName),
+      beginsAhead: (_namespace, signerName) => signerName.startsWith('internal.example.com/'),
+    };
+    const limited = withAllowList(issuer, () => rules);
+    const requestOf = (namespace: string, signerName: string) => ({
+      pod: order(namespace, signerName).identity.pod,
+      requestName: 'req-1',
+      signerName,
+      volumeName: 'v',
+      sourceIndex: 0,
+    });
+    for (const each of [limited, withAllowList(plain, () => rules)]) {
+      await assert.rejects(
+        async () => each.prepare?.(requestOf('other', 'example.com/mesh'), signal, () => undefined),
+        {
+          code: 'SignerNotAllowed',
+        },
+      );
+      await each.prepare?.(requestOf('shop', 'example.com/mesh'), signal, () => undefined);
+    }
+    assert.deepEqual(asked, ['example.com/mesh']);
+    assert.equal(limited.beginsAhead?.('shop', 'internal.example.com/a'), true);
+    assert.equal(limited.beginsAhead?.('shop', 'example.com/mesh'), false, 'the issuer says no');
+    assert.equal(limited.beginsAhead?.('other', 'internal.example.com/a'), false, 'the list says no');
+    assert.equal(withAllowList(plain, () => rules).beginsAhead?.('shop', 'example.com/mesh'), false, 'it cannot');
   });
 });

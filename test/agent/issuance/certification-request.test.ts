@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { certificationRequestInfo } from '../../../agent/issuance/certification-request.ts';
+import type { Usage } from '../../../agent/issuance/usages.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import { keyTypes } from '../../../volumes/declaration/key-types.ts';
 import { createOpenSsl } from '../../support/openssl.ts';
@@ -49,6 +50,28 @@ describe('a request with names and usages', () => {
     const text = (await openssl.run('req', '-inform', 'DER', '-verify', '-noout', '-text', '-in', der)).toString();
     assert.match(text, /Subject Alternative Name: critical/);
     assert.doesNotMatch(text, /X509v3 Key Usage/);
+    key.destroy();
+  });
+
+  it('has the extensions that are asked for and no others, critical where the standard says so', async () => {
+    const key = await createKeyMaker().generate('ECDSAP256');
+    const none = { uris: [], dnsNames: [], ipAddresses: [], organizations: [] };
+    const cases: readonly (readonly [Partial<typeof names>, readonly Usage[], readonly string[]])[] = [
+      [{}, [], []],
+      [{ commonName: 'web' }, ['digital signature'], ['Key Usage critical']],
+      [{ commonName: 'web' }, ['server auth'], ['Extended Key Usage']],
+      [{ dnsNames: ['a.example'] }, [], ['Subject Alternative Name critical']],
+      [{ dnsNames: ['a.example'], organizations: ['shop'] }, [], ['Subject Alternative Name']],
+    ];
+    for (const [asked, usages, extensions] of cases) {
+      const der = await key.signedRequest(await certificationRequestInfo(key.spki, { ...none, ...asked }, usages));
+      const text = (await openssl.run('req', '-inform', 'DER', '-verify', '-noout', '-text', '-in', der)).toString();
+      const found = [...text.matchAll(/X509v3 ([^:]+):( critical)?/g)].map(
+        ([, name, critical = '']) => name + critical,
+      );
+      assert.deepEqual(found, extensions);
+      assert.equal(/Attributes:\s+\(none\)/.test(text), extensions.length === 0, text);
+    }
     key.destroy();
   });
 });

@@ -11,7 +11,13 @@ const key = await createKeyMaker().generate('ECDSAP256');
 const now = Math.floor(Date.now() / 1000) * 1000;
 const leaf = await authority.issueLeaf({ spki: key.spki, notBefore: now, notAfter: now + 3_600_000 });
 
-test('certificates of authorities are taken, each once', () => {
+test('certificates of authorities are taken, each once, in the order in which they came', async () => {
+  const other = await createRootAuthority('CN=other');
+  const both = readIssuedAnchors(`${other.pem}${authority.pem}${other.pem}`);
+  assert.deepEqual(
+    both.map((der) => new X509Certificate(der).subject),
+    ['CN=other', 'CN=root'],
+  );
   const anchors = readIssuedAnchors(`the root:\n${authority.pem}${authority.pem}`);
   assert.deepEqual(
     anchors.map((der) => new X509Certificate(der).ca),

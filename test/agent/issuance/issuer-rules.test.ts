@@ -2,7 +2,27 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import { audiencesFor, type IssuerRules, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
+import {
+  apisNamed,
+  audiencesFor,
+  type IssuerRules,
+  issuerFor,
+  readIssuerRules,
+} from '../../../agent/issuance/issuer-rules.ts';
+
+/** What a request says where the rule says nothing: an X.509-SVID for mutual TLS, and nothing of the pod's choice. */
+const usual = {
+  requester: { as: 'agent' },
+  usages: ['digital signature', 'key encipherment', 'server auth', 'client auth'],
+  refreshAfter: 2 / 3,
+  template: {
+    uris: [`spiffe://\${trustDomain}/ns/\${namespace}/sa/\${serviceAccountName}`],
+    dnsNames: [],
+    ipAddresses: [],
+    organizations: [],
+    allowFromPod: { dnsNames: [], uris: [], ipAddresses: [], commonNames: [] },
+  },
+};
 
 function rules(written: unknown): IssuerRules {
   const reading = readIssuerRules(written);
@@ -18,15 +38,20 @@ describe('without a rule', () => {
   it("cert-manager's names go to cert-manager", () => {
     const cluster = issuerFor([], 'shop', 'clusterissuers.cert-manager.io/ca');
     assert.ok(cluster.api === 'certManager', inspect(cluster));
-    assert.deepEqual(cluster.issuer, { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' });
+    const issuer = { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' };
+    assert.deepEqual(cluster, { api: 'certManager', issuer, ...usual });
     const own = issuerFor([], 'shop', 'issuers.cert-manager.io/shop.ca.v2');
     assert.ok(own.api === 'certManager', inspect(own));
     assert.deepEqual(own.issuer, { name: 'ca.v2', kind: 'Issuer', group: 'cert-manager.io' });
+    const short = issuerFor([], 'a', 'issuers.cert-manager.io/a.ca');
+    assert.ok(short.api === 'certManager', inspect(short));
+    assert.equal(short.issuer.name, 'ca');
   });
 
   it("an issuer of another namespace is refused, also one whose name only begins like the pod's", () => {
-    for (const name of ['bank.ca', 'shop', 'shop2.ca', '.ca']) {
-      assert.throws(() => issuerFor([], 'shop', `issuers.cert-manager.io/${name}`), { code: 'SignerNotAllowed' }, name);
+    const fault = { code: 'SignerNotAllowed', actor: 'pod author' };
+    for (const name of ['bank.ca', 'shop', 'shop2', 'shop2.ca', '.ca']) {
+      assert.throws(() => issuerFor([], 'shop', `issuers.cert-manager.io/${name}`), fault, name);
     }
   });
 });
@@ -45,6 +70,57 @@ describe('with rules', () => {
     assert.ok(second.api === 'certManager', inspect(second));
     assert.deepEqual(second.issuer, { name: 'ca', kind: 'Issuer', group: 'cert-manager.io' });
     assert.deepEqual(second.usages, ['client auth']);
+  });
+
+  it('one counts for each of its signers, and in each of its namespaces, and nowhere else', () => {
+    const several = rules([
+      {
+        signers: ['example.com/a', 'example.com/b'],
+        namespaces: ['shop', 'bank'],
+        certManager: { issuer: { name: 'ca' } },
+      },
+    ]);
+    for (const namespace of ['shop', 'bank', 'other']) {
+      for (const signer of ['a', 'b', 'c']) {
+        const isMeant = namespace !== 'other' && signer !== 'c';
+        const { api } = issuerFor(several, namespace, `example.com/${signer}`);
+        assert.equal(api, isMeant ? 'certManager' : 'podCertificateRequest', `${namespace} ${signer}`);
+      }
+    }
+  });
+
+  it('what one says goes into the request, and the usual where it says nothing', () => {
+    const [issuer, signers] = [{ name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' }, ['example.com/some']];
+    const contents = {
+      uris: ['spiffe://td/x'],
+      dnsNames: ['a.example'],
+      ipAddresses: ['10.0.0.1', `\${podIPs}`],
+      organizations: ['some'],
+      commonName: 'name',
+      allowFromPod: { dnsNames: ['*.a.example'], uris: [], ipAddresses: ['10.0.0.0/8'], commonNames: [] },
+    };
+    const asked = { usages: ['email protection'], refreshAfter: 0.5, lifetimeSeconds: 600 };
+    const choiceOf = (rule: object) => issuerFor(rules([{ signers, ...rule }]), 'shop', 'example.com/some');
+    assert.deepEqual(choiceOf({ certManager: { issuer, ...asked, ...contents } }), {
+      api: 'certManager',
+      issuer,
+      requester: { as: 'agent' },
+      ...asked,
+      template: contents,
+    });
+    assert.deepEqual(choiceOf({ certificateSigningRequest: {} }), { api: 'certificateSigningRequest', ...usual });
+    const podCertificates = rules([{ signers: ['*'], podCertificateRequest: {} }]);
+    assert.deepEqual(issuerFor(podCertificates, 'shop', 'clusterissuers.cert-manager.io/ca'), {
+      api: 'podCertificateRequest',
+    });
+  });
+
+  it('name the APIs that are needed, each once', () => {
+    assert.deepEqual(apisNamed([]), []);
+    assert.deepEqual(apisNamed(some), ['certificateSigningRequest', 'certManager']);
+    const [, last] = some;
+    assert.ok(last, 'there are two rules');
+    assert.deepEqual(apisNamed([last, last]), ['certManager']);
   });
 
   it('a rule for cert-manager that names no issuer needs a signer that does', () => {
@@ -93,6 +169,7 @@ describe('on whose behalf', () => {
     assert.deepEqual(audiences('example.com/silent', 'example.com/mesh'), []);
     assert.deepEqual(audiences('issuers.cert-manager.io/bank.ca', 'example.com/pod'), [''], 'one that it may not ask');
     assert.deepEqual([...audiencesFor([], 'shop', ['example.com/pod'])], []);
+    assert.deepEqual([...audiencesFor(some.slice(0, 2), 'shop', ['example.com/pod'])], [''], 'all for pods');
   });
 
   it('the word of the rules in force is read again from what is kept of them', () => {
@@ -100,14 +177,29 @@ describe('on whose behalf', () => {
   });
 });
 
+it('what pods may ask for is read with stars in labels and in paths, and with ranges of addresses', () => {
+  const allowFromPod = {
+    dnsNames: ['*.a.example', 'a.b-*-c.example', 'plain.example'],
+    uris: ['https://a.example/*', 'spiffe://td/a-*/b'],
+    ipAddresses: ['10.0.0.0/32', '10.0.0.0/0', '192.0.2.1', '2001:db8::/128', '2001:db8::/33', '::1'],
+    commonNames: ['web-*', 'a/b*'],
+  };
+  assert.equal(readIssuerRules([{ signers: ['*'], certManager: { allowFromPod } }]).ok, true);
+  const [rule] = rules([{ signers: ['*'], certManager: { allowFromPod: {} } }]);
+  assert.deepEqual(rule?.certManager?.allowFromPod, usual.template.allowFromPod);
+});
+
 describe('faults of rules are named', () => {
   const cases: readonly (readonly [unknown, RegExp])[] = [
-    [{}, /must be|list of rules/],
+    [{}, /^must be Array, as a list of rules$/],
     [[{ signers: ['example.com/*'] }], /0 must hold exactly one of/],
     [[{ signers: ['*'], podCertificateRequest: {}, certManager: {} }], /0 must hold exactly one of/],
     [[{ signers: ['no slash'], podCertificateRequest: {} }], /0\.signers\.0/],
     [[{ signers: [], podCertificateRequest: {} }], /0\.signers/],
-    [[{ signers: ['*'], certManager: { usages: ['cert sign'] } }], /0\.certManager\.usages\.0 must be one of signing/],
+    [
+      [{ signers: ['*'], certManager: { usages: ['cert sign'] } }],
+      /0\.certManager\.usages\.0 must be one of signing, digital signature, /,
+    ],
     [[{ signers: ['*'], certManager: { usages: ['any', 'any'] } }], /must not repeat a usage/],
     [[{ signers: ['*'], certManager: { usages: ['email protection', 's/mime'] } }], /usages must not hold both/],
     [
@@ -125,11 +217,33 @@ describe('faults of rules are named', () => {
     [[{ signers: ['*'], certificateSigningRequest: { as: 'pod' } }], /certificateSigningRequest\.as/],
     [[{ signers: ['*'], certManager: { uris: [`spiffe://\${trustDoman}/x`] } }], /trustDoman/],
     [[{ signers: ['*'], certManager: { uris: [`spiffe://td/\${namespace`] } }], /names the variable/],
+    [
+      [{ signers: ['*'], certManager: { commonName: `\${a}\${b}` } }],
+      /names the variable a, b, known are trustDomain, namespace, podName/,
+    ],
     [[{ signers: ['*'], certManager: { dnsNames: [`\${podIPs}`] } }], /podIPs/],
     [[{ signers: ['*'], certManager: { dnsNames: [`\${pod.labels['a}b']}`] } }], /pod\.labels/],
-    [[{ signers: ['*'], certManager: { allowFromPod: { dnsNames: ['a**.b'] } } }], /one "\*" between/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { dnsNames: ['a**.b'] } } }], /one "\*" between two "\."/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { commonNames: ['a.*b*.c'] } } }], /one "\*" between two "\."/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { uris: ['a://b/*x*'] } } }], /one "\*" between two "\/"/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { uris: ['a*://b/c'] } } }], /path of a URI only/],
+    [[{ signers: ['*'], certManager: { allowFromPod: { uris: ['a:*/b/c'] } } }], /path of a URI only/],
     [[{ signers: ['*'], certManager: { allowFromPod: { uris: ['spiffe://*/ns/a'] } } }], /path of a URI only/],
     [[{ signers: ['*'], certManager: { allowFromPod: { ipAddresses: ['10.0.0.0/33'] } } }], /range like/],
+    ...[
+      '10.0.0',
+      '',
+      '10.0.0.0/',
+      '10.0.0.0/8/8',
+      '10.0.0.0/x',
+      '10.0.0.0/8x',
+      '10.0.0.0/x8',
+      '::/129',
+      '::/0128',
+      '/8',
+    ].map(
+      (range) => [[{ signers: ['*'], certManager: { allowFromPod: { ipAddresses: [range] } } }], /range like/] as const,
+    ),
     [[{ signers: ['*'], certManager: { allowFromPod: { emails: [] } } }], /emails/],
     [[{ signers: ['*'], certManager: { lifetimeSeconds: 599 } }], /lifetimeSeconds/],
   ];

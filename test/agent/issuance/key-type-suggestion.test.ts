@@ -19,6 +19,7 @@ const suggestions: readonly (readonly [message: string, refused: KeyType, sugges
   ['ECDSAP384 cannot be used. RSA4096 can.', 'ECDSAP384', 'RSA4096'],
   ['RSA3072 is not a supported key type.', 'RSA3072', undefined],
   ['RSA4096 is not supported either', 'RSA3072', undefined],
+  ['unsupported: RSA4096, ED25519', 'RSA3072', undefined],
   ['use RSA2048', 'RSA3072', undefined],
   ['ask in #pki-256', 'RSA3072', undefined],
   ['', 'RSA3072', undefined],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { webcrypto } from 'node:crypto';
+import { webcrypto, X509Certificate } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { createCertificateReader, parseCertificate } from '../../../agent/issuance/certificate.ts';
 import {
@@ -236,6 +236,22 @@ describe('CAs that are remembered', () => {
         }
       }
     }
+  });
+
+  it('have each signature checked once, and a signature that is wrong stays wrong', async (t) => {
+    const [low, one] = [await cert('low', 'one'), await cert('one', 'one')];
+    const forged = Uint8Array.from(leaf);
+    forged.set([(leaf.at(-1) ?? 0) ^ 1], leaf.length - 1);
+    const reader = createCertificateReader();
+    const verify = t.mock.method(X509Certificate.prototype, 'verify');
+    assert.equal(verifiesAgainst([leaf, low], [one], now, reader), true);
+    const once = verify.mock.callCount();
+    assert.equal(verifiesAgainst([leaf, low], [one], now, reader), true);
+    assert.equal(verify.mock.callCount(), once);
+    for (const _round of [1, 2]) {
+      assert.equal(verifiesAgainst([forged, low], [one], now, reader), false);
+    }
+    assert.equal(verify.mock.callCount(), once + 1, 'the forged leaf is looked at once more');
   });
 
   it('are parsed once for all pods, and hold on to no more bytes than their own', async () => {

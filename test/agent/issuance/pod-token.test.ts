@@ -40,6 +40,17 @@ describe('a token', () => {
     });
   }
 
+  it('is meant for one audience or several, and for nobody where it names none', () => {
+    const said = { namespace: 'shop', serviceaccount: account, pod: { name: pod.name, uid: pod.uid } };
+    const of = (aud: unknown) => payload({ aud, exp: now / 1000 + 600, 'kubernetes.io': said });
+    for (const aud of ['signers', ['signers'], ['vault', 'signers']]) {
+      assert.equal(judge(of(aud), 'signers').type, 'good', String(aud));
+    }
+    const why = 'is meant for another audience';
+    assert.deepEqual(judge(of([])), { type: 'unusable', why });
+    assert.deepEqual(judge(of('signer'), 'sign'), { type: 'unusable', why });
+  });
+
   it('that is bound to no pod is of no use: it would outlive the pod', () => {
     const claims = { aud: [apiServer], exp: now / 1000 + 600 };
     const of = (private_: object) => judge(payload({ ...claims, 'kubernetes.io': { namespace: 'shop', ...private_ } }));

@@ -26,6 +26,20 @@ describe('the name of a request', () => {
     assert.equal(new Set(names).size, names.length);
   });
 
+  it('begins with what can be read of the volume, and with its source', () => {
+    for (const [volumeName, beginning] of [
+      ['my.Volume_ of-mine', 'my-volume-of-mine-7-'],
+      ['-my--volume-', 'my-volume-7-'],
+      ['\u00e4', 'volume-7-'],
+      ['x'.repeat(64), `${'x'.repeat(63)}-7-`],
+      [`${'x'.repeat(62)}-y`, `${'x'.repeat(62)}-7-`],
+    ] as const) {
+      const name = requestNameFor('uid', volumeName, 7, spki);
+      assert.equal(name.slice(0, -40), beginning);
+      assert.match(name.slice(-40), /^[0-9a-f]{40}$/);
+    }
+  });
+
   it('is a DNS subdomain name, whatever the volume is called', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), fc.nat(), (volumeName, podUID, index) => {

@@ -247,6 +247,46 @@ describe('names that a pod asks for itself', () => {
     }
   });
 
+  it('are refused in a message that names the kind and the beginning of the name, for the author of the pod', () => {
+    for (const [names, what] of [
+      [{ dnsNames: ['api.example.com', 'x.example.com'] }, 'DNS name "x.example.com"'],
+      [{ uris: [`urn:${'x'.repeat(300)}`] }, `URI "urn:${'x'.repeat(252)}"`],
+      [{ ipAddresses: ['10.2.0.1'] }, 'IP address "10.2.0.1"'],
+      [{ commonName: 'x' }, 'common name "x"'],
+    ] as const) {
+      assert.throws(() => named(names), {
+        message: `the pod asks for the ${what}, which the operator's rule does not let it have (allowFromPod)`,
+      });
+    }
+  });
+
+  it('are plain where they are URIs of any scheme: no segment leads elsewhere or has another meaning', () => {
+    const other = { ...rule, uris: ['https://a.example/app/*', 'urn:a/b/*'] };
+    assert.deepEqual(named({ uris: ['https://a.example/app/x-1._~'] }, other).uris, ['https://a.example/app/x-1._~']);
+    for (const segment of ['.', '..', '', 'a?b', '?b', 'b?', 'a#b', 'a%2fb', 'ä', '*', 'x'.repeat(5_000)]) {
+      const uri = `https://a.example/app/${segment}`;
+      assert.throws(() => named({ uris: [uri] }, other), { code: 'Rejected', actor: 'pod author' }, segment);
+    }
+    assert.throws(() => named({ uris: ['urn:a/b/c'] }, other), { code: 'Rejected' }, 'without an authority');
+  });
+
+  it('have what stands before and after a star each for itself, and an end that is the end', () => {
+    const other = { ...rule, dnsNames: ['web-*-web.shop', '*-db.shop'] };
+    assert.deepEqual(named({ dnsNames: ['web-x-web.shop', 'x-db.shop'] }, other).dnsNames.length, 2);
+    for (const name of ['web-web.shop', 'web--web.shop', 'db-x.shop', '-db-x.shop', '-db.shop']) {
+      assert.throws(() => named({ dnsNames: [name] }, other), { code: 'Rejected' }, name);
+    }
+  });
+
+  it('match no pattern that a value with dots would widen', () => {
+    const dotted = { ...identity, pod: { ...identity.pod, name: 'a.b' } };
+    const template = { ...none, allowFromPod: { ...rule, dnsNames: [`*.\${podName}.svc`] } };
+    assert.throws(() => namesFor(template, dotted, 'td', asked({ dnsNames: ['x.a.b.svc'] })), {
+      code: 'Rejected',
+      message: /podName cannot stand in a certificate/,
+    });
+  });
+
   it('cost time in proportion to their length, whatever pattern and name are', () => {
     const piece = `${'a'.repeat(30)}*${'a'.repeat(30)}`;
     const hostile = { ...rule, dnsNames: Array.from({ length: 32 }, () => `${piece}.${piece}.${piece}`) };

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { AgentError } from '../../../agent/base/errors.ts';
+import { assertServed } from '../../../agent/kubernetes/certificate-resources.ts';
 import { createDiscovery } from '../../../agent/kubernetes/discovery.ts';
+import { decodeOpenApiDocument } from '../../../agent/kubernetes/schemas.ts';
 import type { Clock } from '../../../agent/time/clock.ts';
 import { clientOf, type Loopback, sendJson, sendStatus, startLoopback } from './loopback.ts';
 
@@ -10,6 +12,8 @@ interface Cluster {
   served: Record<string, string[]>;
   minor: string;
   specProperties?: string[];
+  /** Schemas beside that of the spec. */
+  moreSchemas?: object;
   openApiStatus?: number;
   discoveryStatus?: number;
 }
@@ -25,7 +29,10 @@ async function start(t: TestContext, cluster: Cluster) {
       sendJson(response, 200, { minor: cluster.minor, gitVersion: `v1.${cluster.minor}.0` });
     } else if (path.startsWith('/openapi/')) {
       const properties = Object.fromEntries((cluster.specProperties ?? []).map((name) => [name, {}]));
-      const schemas = { 'io.k8s.api.certificates.v1beta1.PodCertificateRequestSpec': { properties } };
+      const schemas = {
+        ...cluster.moreSchemas,
+        'io.k8s.api.certificates.v1beta1.PodCertificateRequestSpec': { properties },
+      };
       cluster.openApiStatus
         ? sendStatus(response, cluster.openApiStatus, 'Broken')
         : sendJson(response, 200, { components: { schemas } });
@@ -206,4 +213,40 @@ test('an older version that cannot be looked for again stays in use', async (t) 
   cluster.served = { v1: [csr] };
   time.now = 2 * hourMs;
   await assert.rejects(discovery.podCertificateRequests(), { code: 'ApiMissing' });
+});
+
+test('a resource is found among any number of others of its group', async (t) => {
+  const others = Array.from({ length: 9_000 }, (_, index) => `thing${index}s`);
+  const { discovery, server } = await start(t, { served: { v1: [...others, pcr, ctb] }, minor: '37' });
+  assert.equal((await discovery.podCertificateRequests()).apiVersion, 'certificates.k8s.io/v1');
+  assert.equal((await discovery.clusterTrustBundles()).apiVersion, 'certificates.k8s.io/v1');
+  const client = clientOf(t, server);
+  const resource = { pathPrefix: `${group}v1`, missing: 'it is not there' };
+  await assertServed(client, { ...resource, resource: pcr });
+  await assert.rejects(assertServed(client, { ...resource, resource: 'thing9000s' }), {
+    code: 'ApiMissing',
+    message: 'it is not there',
+  });
+});
+
+test('the stub is found among any number of schemas, and nothing else of the OpenAPI document is kept', async (t) => {
+  const properties = { spec: { type: 'object' }, list: { items: [[], [], []] } };
+  const moreSchemas = Object.fromEntries(
+    Array.from({ length: 1_000 }, (_, index) => [`thing${index}`, { properties }]),
+  );
+  const cluster = { served: { v1: [csr], v1beta1: [pcr] }, minor: '36', moreSchemas };
+  const { discovery, server } = await start(t, { ...cluster, specProperties: ['uid', 'stubPKCS10Request'] });
+  assert.equal((await discovery.podCertificateRequests()).evidence, 'stub');
+  const kept: unknown[] = [];
+  const decode = Object.assign(
+    (value: unknown) => {
+      kept.push(value);
+      return decodeOpenApiDocument(value);
+    },
+    { shape: decodeOpenApiDocument.shape ?? 'all' },
+  );
+  await clientOf(t, server).request({ method: 'GET', path: '/openapi/v3/apis/certificates.k8s.io/v1beta1', decode });
+  const spec = { properties: { stubPKCS10Request: {} } };
+  const schemas = { 'io.k8s.api.certificates.v1beta1.PodCertificateRequestSpec': spec };
+  assert.deepEqual(kept, [{ components: { schemas } }]);
 });

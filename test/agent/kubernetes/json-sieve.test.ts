@@ -30,11 +30,11 @@ function pick(value: unknown, shape: Shape): unknown {
   if (Array.isArray(value)) {
     return 'items' in shape ? value.map((item) => pick(item, shape.items)) : [];
   }
-  if (!('members' in shape)) {
+  if ('items' in shape) {
     return {};
   }
   const kept = Object.entries(value).flatMap(([name, member]) => {
-    const inner = shape.members.get(name);
+    const inner = 'wanted' in shape ? shape.wanted(name) : shape.members.get(name);
     return inner === undefined ? [] : [[name, pick(member, inner)] as const];
   });
   return Object.fromEntries(kept);
@@ -46,6 +46,7 @@ const shapes = fc.letrec<{ shape: Shape; looked: Shape }>((tie) => ({
   looked: fc.oneof(
     fc.dictionary(fc.constantFrom(...names), tie('shape'), { maxKeys: 3 }).map(members),
     tie('shape').map((items): Shape => ({ items })),
+    tie('shape').map((inner): Shape => ({ wanted: (name) => (name.length > 1 ? inner : undefined) })),
   ),
 })).shape;
 const json = fc.letrec<{ value: unknown }>((tie) => ({

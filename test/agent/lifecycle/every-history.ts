@@ -67,7 +67,8 @@ function run(count: number, histories: fc.Arbitrary<Turn[]>, assertion: Assertio
       past.push(observation);
     });
   });
-  fc.assert(lives, { numRuns: count });
+  // Whoever runs the tests for each of many changes to the program asks for fewer.
+  fc.assert(lives, { numRuns: Math.min(count, fc.readConfigureGlobal().numRuns ?? count) });
 }
 
 /** The effects of one type. */

@@ -91,7 +91,8 @@ test('a refresh is called overdue ten minutes after beginRefreshAt, never before
   );
 });
 
-const setback = { failures: 1, nature: 'lasting', timeLeftMs: 0, retryAfterMs: 0, failingForMs: 0 } as const;
+const none = Number.NEGATIVE_INFINITY;
+const setback = { failures: 1, nature: 'lasting', timeLeftMs: none, retryAfterMs: 0, failingForMs: 0 } as const;
 const pause = (changes: Partial<Setback>, draw = 0.5): number => pauseAfterFailure({ ...setback, ...changes }, draw);
 
 test('the warning, and an alert on it that takes two minutes, come before the expiry of any lifetime', () => {
@@ -143,6 +144,12 @@ test('pauses double from one second where the failure is expected to pass', () =
 test('attempts come faster as notAfter nears', () => {
   const pauses = [hour, 10 * minute, minute, 20_000, 1000].map((timeLeftMs) => pause({ failures: 9, timeLeftMs }));
   assert.deepEqual(pauses, [300_000, 60_000, 6000, 2000, 1000]);
+});
+
+test('attempts come slower from the expiry on as they came faster before it', () => {
+  const since = [0, 1000, 20_000, minute, 10 * minute, hour];
+  const pauses = since.map((ms) => pause({ failures: 30, timeLeftMs: -ms, retryAfterMs: hour }));
+  assert.deepEqual(pauses, [1000, 1000, 5000, 15_000, 150_000, 300_000]);
 });
 
 test('what the other side asks for with Retry-After is waited for at least, but never past five minutes', () => {

@@ -1,7 +1,12 @@
 /** What the files of several trust domains are to hold for each thing that is told: what is gone goes, what is not known stays. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { changeOf, createTrustDomainMemory } from '../../../agent/lifecycle/trust-domains.ts';
+import {
+  certificatesIn,
+  changeOf,
+  createTrustDomainMemory,
+  trustDomainsIn,
+} from '../../../agent/lifecycle/trust-domains.ts';
 import type { ClusterTrustBundleSource, TrustDomains } from '../../../volumes/declaration/types.ts';
 
 const [own, peer] = ['a.example', 'b.example'];
@@ -62,6 +67,9 @@ test('a source that may go without its own trust domain has the files that there
   assert.deepEqual(memory.contentFor(may, unknown, false)?.byTrustDomain, []);
   assert.deepEqual(memory.contentFor(may, found, true)?.byTrustDomain, all);
   assert.deepEqual(memory.contentFor(may, lost, true)?.byTrustDomain, [all[1]]);
+  const unread = { ...unknown, byTrustDomain: [{ trustDomain: peer }] };
+  const map = source({ needsOwn: false, as: 'bundleMap' });
+  assert.deepEqual(createTrustDomainMemory().contentFor(map, unread, false)?.byTrustDomain, unread.byTrustDomain);
 });
 
 test('a map is made anew of what was known last, and stays where a part of it is not known', () => {
@@ -80,6 +88,7 @@ test('sources without trust domains are as they were: found, or nothing where th
     certificates: ours,
   });
   assert.equal(memory.contentFor(plain, unknown, true), undefined);
+  assert.equal(memory.contentFor({ ...plain, optional: true }, refused, true), undefined);
   assert.deepEqual(memory.contentFor({ ...plain, optional: true }, unknown, true), {
     kind: 'trustAnchors',
     certificates: [],
@@ -94,6 +103,18 @@ test('what is left out is told once, and again when it is something else', () =>
 
 test('a change of the federation names who has come and who has gone', () => {
   assert.equal(changeOf(undefined, [own]), undefined);
+  assert.equal(changeOf([own], undefined), undefined);
+  assert.deepEqual(changeOf([own], [own, peer]), { come: [peer], gone: [] });
+  assert.deepEqual(changeOf([own, peer], [own]), { come: [], gone: [peer] });
   assert.equal(changeOf([own, peer], [peer, own]), undefined);
   assert.deepEqual(changeOf([own, peer], [own, 'c.example']), { come: ['c.example'], gone: [peer] });
+});
+
+test('content is counted and named by trust domain where it keeps them apart, with those that stay as they are', () => {
+  const kind = 'trustAnchors';
+  const apart = { kind, certificates: ours, byTrustDomain: [...all, ...all, { trustDomain: 'c.example' }] } as const;
+  assert.deepEqual(trustDomainsIn(apart), [own, peer, own, peer, 'c.example']);
+  assert.equal(certificatesIn(apart), 4);
+  assert.equal(trustDomainsIn({ kind, certificates: ours }), undefined);
+  assert.equal(certificatesIn({ kind, certificates: [...ours, ...theirs, ...ours] }), 3);
 });

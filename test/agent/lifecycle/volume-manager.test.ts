@@ -740,13 +740,13 @@ test('one volume of an earlier run that cannot be taken up keeps no other from i
         const found = await store.recover();
         const volumes = found.volumes.map((volume) => {
           const isBroken = volume.record.volumeName === 'broken';
-          const pending: OpenVolume['pending'] = (index) => {
+          const kept: OpenVolume['kept'] = (index) => {
             if (isBroken && index === 1) {
               throw new Error('the volume was unmounted or replaced');
             }
-            return volume.pending(index);
+            return volume.kept(index);
           };
-          return { ...volume, pending };
+          return { ...volume, kept };
         });
         return { ...found, volumes };
       },

@@ -22,6 +22,26 @@ test('a bundle by name is told once it is known, and again at once when it chang
   assert.deepEqual(await nth(3), { type: 'missing', message: 'there is no ClusterTrustBundle "roots"' });
 });
 
+test('after data were restored from a backup bundles are as they were then, and what changes next is told', async (t) => {
+  const { api, server, trust, watchOf } = await start(t, [bundle('roots', one, { resourceVersion: 40 })]);
+  api.revision = 40;
+  const { listener, nth } = ear();
+  trust.subscribe(byName('roots'), listener);
+  assert.deepEqual(await nth(1), found(one));
+  await watchOf('metadata.name=roots');
+  // The same object, in an earlier version.
+  api.bundles = [bundle('roots', two, { resourceVersion: 9 })];
+  api.revision = 12;
+  server.breakConnections();
+  const { response } = await watchOf('metadata.name=roots', 2);
+  sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: '12' } });
+  assert.deepEqual(await nth(2), found(two));
+  for (const watching of server.received.filter(isWatch)) {
+    sendEvent(watching.response, 'MODIFIED', bundle('roots', three, { resourceVersion: 13 }));
+  }
+  assert.deepEqual(await nth(3), found(three));
+});
+
 test('a change that leaves the certificates as they were is not told', async (t) => {
   const { trust, watchOf } = await start(t, [bundle('roots', `${one}${two}`)]);
   const { listener, nth, told } = ear();

@@ -18,11 +18,11 @@ import { sendEvent } from '../kubernetes/loopback.ts';
 import { bundle, derOf, makeAuthority } from './authorities.ts';
 import { byName, bySigner, ear, everything, found, signerName, start } from './service.ts';
 
-const [one, two] = ['one', 'two'].map(makeAuthority) as [string, string];
+const [one, two, three] = ['one', 'two', 'three'].map(makeAuthority) as [string, string, string];
 const select = { by: 'signer', signerName, labelSelector: everything } as const;
 
 function shelved(...certificates: Uint8Array[]): ShelvedBundle {
-  return { uid: 'x', isPending: false, isTooMuch: false, stamp: 1, certificates };
+  return { uid: 'x', version: '1', isPending: false, isTooMuch: false, stamp: 1, certificates };
 }
 
 /** A bundle as long as the API server takes it, of certificates that no other bundle has. */
@@ -53,30 +53,59 @@ test('the union of a source may have so many bytes and not one more', () => {
   assert.equal(anchorsOf(select, [shelved(most), shelved(most), shelved(least)]).type, 'found');
 });
 
-test('the node may hold so many bytes and not one more', () => {
+test('an owner may hold half of what others leave of what the node holds, and not one byte more', () => {
   const pool = createAnchorPool(longestHeldBytes);
-  const most = new Uint8Array(longestHeldBytes - 1);
-  assert.ok(
-    pool.take([most]),
-    `the pool refuses what it has room for or holds already, with ${pool.bytes()} bytes in it`,
-  );
-  assert.equal(pool.take([new Uint8Array(2)]), undefined);
-  assert.ok(pool.take([new Uint8Array(1)]), 'the pool refuses the last byte that it has room for');
-  assert.ok(
-    pool.take([most]),
-    `the pool refuses what it has room for or holds already, with ${pool.bytes()} bytes in it`,
-  );
-  assert.deepEqual([pool.bytes(), pool.room()], [longestHeldBytes, 0]);
-  pool.giveBack([most]);
-  assert.equal(pool.room(), 0);
-  pool.giveBack([most]);
-  assert.equal(pool.bytes(), 1);
+  const half = longestHeldBytes / 2;
+  const most = new Uint8Array(half - 1);
+  const held = (): string => `the pool refuses what it has room for or holds already, with ${pool.bytes()} bytes in it`;
+  assert.ok(pool.take('a', [most]), held());
+  assert.equal(pool.take('a', [new Uint8Array(2)]), undefined);
+  assert.ok(pool.take('a', [new Uint8Array(1)]), held());
+  assert.equal(pool.room('a'), 0);
+  assert.ok(pool.take('a', [most]), held());
+  // What is there already costs nothing, and stays its first owner's.
+  assert.ok(pool.take('b', [most]), held());
+  assert.equal(pool.room('b'), half / 2);
+  assert.equal(pool.take('b', [new Uint8Array(half / 2 + 1).fill(1)]), undefined);
+  assert.ok(pool.take('b', [new Uint8Array(half / 2).fill(1)]), held());
+  assert.equal(pool.room('c'), half / 4);
+  for (let holders = 3; holders > 0; holders -= 1) {
+    assert.equal(pool.bytes(), half + half / 2);
+    pool.giveBack([most]);
+  }
+  assert.deepEqual([pool.bytes(), pool.room('a')], [half / 2 + 1, (longestHeldBytes - half / 2) / 2 - 1]);
+});
+
+test('a signer with a hundred full bundles leaves room for those of others that come later', async () => {
+  const pool = createAnchorPool(8 * 1024 * 1024);
+  const outcomes = new Map<string, boolean | undefined>();
+  const shelf = createShelf({
+    pool,
+    onRead: (name) => void outcomes.set(name, shelf.get(name)?.isTooMuch),
+    onMalformed: assert.fail,
+  });
+  const offer = (name: string, seed: number, signer: string | undefined): void => {
+    const metadata = { name, uid: name, resourceVersion: '1' };
+    const spec = { ...(signer === undefined ? {} : { signerName: signer }), trustBundle: fullBundle(seed) };
+    shelf.offer({ metadata, spec });
+  };
+  for (let seed = 0; seed < 10; seed += 1) {
+    offer(`many-${seed}`, seed, 'example.com/many');
+  }
+  await until(() => outcomes.size === 10, 'all to be read', nextTurn);
+  const refused = [...outcomes.values()].filter(Boolean);
+  assert.ok(refused.length > 0 && refused.length < 10, `${refused.length} of 10 did not fit`);
+  offer('late', 10, 'example.com/late');
+  offer('own', 11, undefined);
+  await until(() => outcomes.size === 12, 'the others to be read', nextTurn);
+  assert.deepEqual([outcomes.get('late'), outcomes.get('own')], [false, false]);
+  shelf.stop();
 });
 
 test('what the node cannot hold fails its own source, keeps the last good anchors, and heals when there is room', async (t) => {
   const [der, other] = [derOf(one), derOf(two)];
   const bundles = [bundle('small', one), bundle('large', one, { signerName })];
-  const { trust, alarms, api, watchOf } = await start(t, bundles, der.length + other.length - 1);
+  const { trust, alarms, api, watchOf } = await start(t, bundles, 2 * der.length + Math.floor(other.length / 2));
   const [small, large] = [ear(), ear()];
   const end = trust.subscribe(byName('small'), small.listener);
   trust.subscribe(bySigner(everything), large.listener);
@@ -98,6 +127,26 @@ test('what the node cannot hold fails its own source, keeps the last good anchor
     callback();
   }
   assert.deepEqual(await large.nth(5), found(two));
+});
+
+test('a bundle that did not fit comes back when another becomes smaller, counted without what is held already', async (t) => {
+  const [first, second, third] = [derOf(one), derOf(two), derOf(three)];
+  const large = (pem: string, version: number) => bundle('large', pem, { signerName, resourceVersion: version });
+  const shared = bundle('shared', one + three);
+  // Half of what `small` leaves: one certificate beside it, and not another.
+  const room = first.length + 2 * Math.max(second.length, third.length);
+  const { trust, api, watchOf } = await start(t, [bundle('small', one), large(one + two, 1), shared], room);
+  const [small, big, ofBoth] = [ear(), ear(), ear()];
+  trust.subscribe(byName('small'), small.listener);
+  trust.subscribe(bySigner(everything), big.listener);
+  assert.deepEqual([await small.nth(1), await big.nth(1)], [found(one), found(one, two)]);
+  trust.subscribe(byName('shared'), ofBoth.listener);
+  assert.equal((await ofBoth.nth(1))?.type, 'refused');
+  const { response } = await watchOf(`spec.signerName=${signerName}`);
+  api.bundles = [bundle('small', one), large(one, 2), shared];
+  sendEvent(response, 'MODIFIED', large(one, 2));
+  assert.deepEqual(await big.nth(2), found(one));
+  assert.deepEqual(await ofBoth.nth(2), found(one, three));
 });
 
 test('of twenty full bundles no two are read within one turn of the event loop, nor more than so many certificates', {

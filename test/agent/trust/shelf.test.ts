@@ -46,6 +46,25 @@ test('the certificates of bundles that go together are given back over many turn
   await until(() => pool.bytes() === 0, 'all to be given back', nextTurn);
 });
 
+test('what does not fit is read once, however often watches bring it, until there is room', async () => {
+  const pool = createAnchorPool(2 * 1024 * 1024);
+  const read: string[] = [];
+  const shelf = createShelf({ pool, onRead: (name) => void read.push(name), onMalformed: assert.fail });
+  const [first, second] = [bundle('a', 0), bundle('b', 1)];
+  shelf.offer(first);
+  shelf.offer(second);
+  await until(() => read.length === 2, 'both to be read', nextTurn);
+  assert.equal(shelf.get('b')?.isTooMuch, true);
+  shelf.offer(second);
+  assert.equal(shelf.get('b')?.isPending, false, 'there is no more room than before');
+  shelf.drop('a');
+  await until(() => !shelf.has('b'), 'its text to be asked for again', nextTurn);
+  shelf.offer(second);
+  await until(() => shelf.get('b')?.isPending === false, 'it to be read again', nextTurn);
+  assert.equal(shelf.get('b')?.isTooMuch, false);
+  shelf.stop();
+});
+
 function usedMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;

@@ -109,6 +109,7 @@ test('a bundle whose label is no trust domain is left out and told of, whatever 
 function selected(pem: string, peer: string, name = peer) {
   const shelved: ShelvedBundle = {
     uid: name,
+    version: '1',
     isPending: false,
     certificates: pem === '' ? [] : [derOf(pem)],
     isTooMuch: false,

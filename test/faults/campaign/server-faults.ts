@@ -120,6 +120,11 @@ export function serverFaults(lastsMs: number): readonly Fault[] {
   ];
 }
 
+/** @param lifetimeMs of certificates */
+export function awayUntilExpiry(lifetimeMs: number): Fault {
+  return away('the API server is down until after certificates have expired', lifetimeMs * 1.2);
+}
+
 /** What is found out by silence only, within a minute or two. */
 export const silentFaults: readonly Fault[] = [
   {

@@ -82,3 +82,59 @@ test('a fault of work is its own', async () => {
   await assert.rejects(faulty, RangeError);
   assert.equal(await other, 3);
 });
+
+test('all work together holds a turn up for four milliseconds, however much there is, and fills them', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const worker = createWorker();
+  const inTurns: number[] = [];
+  let steps = 0;
+  let isOver = false;
+  const tick = (): void => {
+    inTurns.push(steps);
+    steps = 0;
+    if (!isOver) {
+      setImmediate(tick);
+    }
+  };
+  function* millisecondsOf(count: number): Steps<void> {
+    for (let step = 0; step < count; step += 1) {
+      now += 1;
+      steps += 1;
+      yield;
+    }
+  }
+  setImmediate(tick);
+  // The second round finds a worker that had nothing left to do.
+  for (const round of ['first', 'second']) {
+    await Promise.all(Array.from({ length: 6 }, () => worker.carryOut(millisecondsOf(10), always)));
+    const taken = inTurns.filter((count) => count > 0);
+    assert.ok(Math.max(...taken, steps) <= 4, `${taken.join(', ')} steps in the turns of the ${round} round`);
+    assert.ok(taken.length <= 17 && taken.length >= 14, `60 steps took ${taken.length} turns`);
+    inTurns.length = 0;
+    steps = 0;
+  }
+  isOver = true;
+});
+
+test('short work shares a turn', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const worker = createWorker();
+  let turns = 0;
+  let isOver = false;
+  const tick = (): void => {
+    turns += 1;
+    if (!isOver) {
+      setImmediate(tick);
+    }
+  };
+  setImmediate(tick);
+  function* short(): Steps<void> {
+    now += 0.25;
+    yield;
+  }
+  await Promise.all(Array.from({ length: 15 }, () => worker.carryOut(short(), always)));
+  isOver = true;
+  assert.ok(turns <= 4, `${turns} turns for what fits into one`);
+});

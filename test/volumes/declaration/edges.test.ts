@@ -195,6 +195,7 @@ test('a path that leads out of the volume, names no file or hides what it is, is
     ['.', 'must name a file'],
     ['a\u0001b', 'must not hold control characters or invisible ones'],
     ['a\u202eb', 'must not hold control characters or invisible ones'],
+    ['a\ud800b', 'must be valid Unicode'],
   ];
   for (const [keyPath, message] of cases) {
     const [fault = '', ...more] = faultsOf(withCertificate({ keyPath }));

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { hasKeystores } from '../../../volumes/declaration/keystore.ts';
+import { wantsAnchors } from '../../../volumes/declaration/pod-certificate.ts';
 import { describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
+import type { PodCertificateSource } from '../../../volumes/declaration/types.ts';
 import { encodeRecord } from '../../../volumes/state/state-format.ts';
 import { makeRecord } from '../support.ts';
 
@@ -43,6 +46,7 @@ test('a keystore alone is enough of a podCertificate source, and a truststore st
 
 test('a keystore has one password: one that the agent makes, or one that is given', () => {
   const of = (fields: object) => faultsOf({ podCertificate: { ...certificate, keyPath: 'key.pem', ...fields } });
+  assert.deepEqual(of({}), []);
   assert.deepEqual(of({ keystorePath: 'k.p12', password: 'changeit' }), []);
   assert.deepEqual(of({ keystorePath: 'k.p12' }), [
     'sources[0].podCertificate: needs passwordPath beside keystorePath, the file that the agent writes a random password to, or a password',
@@ -174,9 +178,32 @@ test('a given password shows nowhere: not printed, not serialised, not in the re
   const sources = sourcesOf({ podCertificate: { ...certificate, keystorePath: 'k.p12', password: secret } });
   const [source] = sources;
   assert.equal(source?.password?.reveal(), secret);
+  assert.deepEqual([`${source.password}`, inspect(source.password)], ['[secret]', '[secret]']);
+  assert.equal(JSON.stringify({ password: source.password }), '{}');
   const record = makeRecord('/x', { declaration: { sources } });
   const shown = [inspect(record, { depth: 9, showHidden: true }), JSON.stringify(record), `${source?.password}`];
   for (const text of [...shown, encodeRecord(record).toString()]) {
     assert.ok(!text.includes('correct'), text);
+  }
+});
+
+test('what needs a password, and what needs trust anchors beside a certificate, is told by the paths of a source', () => {
+  const source = {
+    kind: 'podCertificate',
+    index: 0,
+    signerName: 'a.b/c',
+    keyType: 'ED25519',
+    userAnnotations: {},
+  } as const;
+  for (const [paths, keystores, anchors] of [
+    [{ keyPath: 'p' }, false, false],
+    [{ keystorePath: 'p' }, true, false],
+    [{ truststorePath: 'p' }, true, true],
+    [{ keystorePath: 'p', truststorePath: 'q' }, true, true],
+    [{ caPath: 'p' }, false, true],
+  ] as const) {
+    const given: PodCertificateSource = { ...source, ...paths };
+    assert.equal(hasKeystores(given), keystores, inspect(paths));
+    assert.equal(wantsAnchors(given), anchors, inspect(paths));
   }
 });

@@ -34,6 +34,10 @@ test('a layout gives a certificate the file names that its programs look for, in
     keyPath: 'mesh/a/key.pem',
     certificateChainPath: 'mesh/a/cert-chain.pem',
   });
+  assert.deepEqual(certificateOf({ layout: 'istio', roots: 'keep' }), {
+    keyPath: 'key.pem',
+    certificateChainPath: 'cert-chain.pem',
+  });
   assert.deepEqual(certificateOf({ layout: 'grpc', user: 70, mode: '0600', caPath: 'ca.pem', roots: 'drop' }), {
     keyPath: 'private_key.pem',
     certificateChainPath: 'certificates.pem',
@@ -147,16 +151,21 @@ test('what would mix trust domains, or name files by something that is none, is 
     `${field}.labelSelector: layout spiffe selects by signerName, trustDomain and canarying: leave this out`,
     `${field}.signerName: is required, like "example.com/signer-name"`,
   ]);
-  assert.deepEqual(bundleFaults({ ...bundles, truststorePath: 't.p12', password: 'changeit' }), [
-    `${field}.truststorePath: layout spiffe keeps trust domains apart, which a keystore cannot: leave this out`,
-    `${field}.password: layout spiffe keeps trust domains apart, which a keystore cannot: leave this out`,
-  ]);
+  for (const password of ['password', 'passwordPath']) {
+    assert.deepEqual(bundleFaults({ ...bundles, truststorePath: 't.p12', [password]: 'changeit' }), [
+      `${field}.truststorePath: layout spiffe keeps trust domains apart, which a keystore cannot: leave this out`,
+      `${field}.${password}: layout spiffe keeps trust domains apart, which a keystore cannot: leave this out`,
+    ]);
+  }
   assert.deepEqual(bundleFaults({ ...bundles, canarying: 'Live' }), [
     `${field}.canarying: must be live or preview, not "Live"`,
   ]);
   assert.deepEqual(bundleFaults({ name: 'roots', path: 'ca.pem', trustDomain: 'a', canarying: 'live' }), [
     `${field}.trustDomain: goes with layout spiffe or grpc`,
     `${field}.canarying: goes with layout spiffe or grpc`,
+  ]);
+  assert.deepEqual(bundleFaults({ name: 'roots', layout: 'istio', trustDomain: 'a' }), [
+    `${field}.trustDomain: goes with layout spiffe or grpc`,
   ]);
   const hostile = [
     'A.example',
@@ -181,6 +190,9 @@ test('what would mix trust domains, or name files by something that is none, is 
     );
     assert.deepEqual(others, []);
   }
+  assert.deepEqual(bundleFaults({ ...bundles, trustDomain: 5 }), [
+    `${field}.trustDomain: must be a string: put "5" in quotes`,
+  ]);
   for (const trustDomain of ['a', 'a..b', 'a_b-c.d', '1', 'x'.repeat(63)]) {
     assert.deepEqual(bundleFaults({ ...bundles, trustDomain }), []);
   }

@@ -102,8 +102,13 @@ test('a signal is for a process by its name, and none ends one', () => {
 const certificate = `[{ podCertificate: { signerName: example.com/mesh, keyType: ED25519, credentialBundlePath: tls.pem } }]`;
 
 test('a probe names a port and perhaps a server, and nothing else', () => {
-  for (const probe of [{ port: 8443 }, { port: 1, serverName: 'web.shop.svc' }]) {
-    const parsed = parseDeclaration({ sources: certificate, probe: JSON.stringify(probe) });
+  const withAnchors = certificate.replace(/\]$/, ', { clusterTrustBundle: { name: roots, path: ca.pem } }]');
+  for (const probe of [
+    { port: 8443 },
+    { port: 65_535, serverName: 'web.shop.svc' },
+    { port: 1, serverName: '1st.shop2' },
+  ]) {
+    const parsed = parseDeclaration({ sources: withAnchors, probe: JSON.stringify(probe) });
     assert.ok(parsed.ok, inspect(parsed));
     assert.deepEqual(parsed.declaration.probe, probe);
   }
@@ -112,6 +117,8 @@ test('a probe names a port and perhaps a server, and nothing else', () => {
     [{ port: 70000 }, /^probe\.port: must be a port of the pod/],
     [{ serverName: 'web' }, /^probe\.port: must be a port of the pod/],
     [{ port: 1, serverName: '192.0.2.1' }, /^probe\.serverName: must be a DNS name/],
+    [{ port: 1, serverName: '1.2' }, /^probe\.serverName: must be a DNS name/],
+    [{ port: 1, serverName: 5 }, /^probe\.serverName: must be a string: put "5" in quotes$/],
     [{ port: 1, serverName: 'a\r\nb' }, /^probe\.serverName: must be a DNS name/],
     [{ port: 1, serverName: 'a'.repeat(254) }, /^probe\.serverName: must be a DNS name/],
   ];
@@ -130,7 +137,7 @@ test('a probe needs a certificate to compare with', () => {
 
 test('a reload that says nothing, is no mapping, too long or no YAML is refused', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
-    ['{}', /^reload: needs at least one of touch/],
+    ['{}', /^reload: needs at least one of touch, http, signal$/],
     ['', /^reload: must be a mapping/],
     ['[touch]', /^reload: must be a mapping/],
     ['touch: { a: b }\nhost: example.com', /^reload\.host: unknown field "host"/],

@@ -29,7 +29,10 @@ test('of thousands of unknown attributes the first ones are named', () => {
   assert.equal(faultsOf({ sources, ...unknown(8) }).length, 8);
   const faults = faultsOf({ sources, ...unknown(20_000) });
   assert.equal(faults.length, 8);
-  assert.match(faults.at(-1) ?? '', /^volumeAttributes: unknown attribute "k7", /);
+  assert.equal(
+    faults.at(-1),
+    'volumeAttributes: unknown attribute "k7", known are sources, defaultMode, defaultUser, reload, probe',
+  );
 });
 
 test('the declaration of the README is read into sources with their positions', () => {
@@ -158,7 +161,9 @@ test('a signer name must be a domain of two labels, a slash and a path', () => {
     assert.match(fault, /^sources\[0\]\.podCertificate\.signerName: must be a domain and a path/, signerName);
   }
   assert.match(certificateFaults({ signerName: '' })[0] ?? '', /signerName: is required/);
-  assert.match(certificateFaults({ signerName: 7 })[0] ?? '', /signerName: must be a string: put "7" in quotes/);
+  assert.deepEqual(certificateFaults({ signerName: 7 }), [
+    'sources[0].podCertificate.signerName: must be a string: put "7" in quotes',
+  ]);
 });
 
 test('maxExpirationSeconds lies between an hour and 91 days, and within a day for kubernetes.io signers', () => {
@@ -285,6 +290,12 @@ test('two sources cannot write one path, nor one a file where the other needs a 
   ]);
 });
 
+test('a file reserves no other name than its own, however that ends', () => {
+  const paths = ['a', 'b.undefined', 'undefined', 'c/undefined'];
+  const sources = paths.map((path) => ({ clusterTrustBundle: { name: 'a', path } }));
+  assert.deepEqual(faultsOf({ sources: JSON.stringify(sources) }), []);
+});
+
 test('names that a pod asks for are kept as they are written, and their number and length are bounded', () => {
   const parsed = parseDeclaration({
     sources: `
@@ -303,6 +314,11 @@ test('names that a pod asks for are kept as they are written, and their number a
     ipAddresses: ['192.0.2.1'],
     commonName: 'api',
   });
+  const unnamed = parseDeclaration({
+    sources: '[{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, uris: [spiffe://a/b]}}]',
+  });
+  assert.ok(unnamed.ok && unnamed.declaration.sources[0]?.kind === 'podCertificate', 'the declaration is good');
+  assert.deepEqual(unnamed.declaration.sources[0].names, { dnsNames: [], uris: ['spiffe://a/b'], ipAddresses: [] });
   assert.match(
     certificateFaults({ dnsNames: Array(33).fill('a') })[0] ?? '',
     /dnsNames: must hold at most 32 names, not 33/,
@@ -334,7 +350,9 @@ test('a trust bundle is chosen by name or by signer, never both and never neithe
   assert.match(bundleFaults({ path, name: 7 })[0] ?? '', /name: must be a string/);
   assert.match(bundleFaults({ path, signerName: 'x' })[0] ?? '', /signerName: must be a domain/);
   assert.match(bundleFaults({ name: 'a' })[0] ?? '', /path: is required/);
-  assert.match(bundleFaults({ name: 'a', path: [1] })[0] ?? '', /path: must be a string: put "a list" in quotes/);
+  assert.deepEqual(bundleFaults({ name: 'a', path: [1] }), [
+    'sources[0].clusterTrustBundle.path: must be a string: put "a list" in quotes',
+  ]);
 });
 
 test('bundle names follow their signer, with colons', () => {
@@ -369,12 +387,22 @@ test('label selectors are checked down to their keys, operators and values', () 
     '@.matchExpressions[0].values[1]: must be a string: put "4" in quotes',
     '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not "Is"',
   ]);
-  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'In' }] }), [
-    '@.matchExpressions[0].values: needs at least one value with In',
+  assert.deepEqual(faults({ matchExpressions: [{ key: 'a' }] }), [
+    '@.matchExpressions[0].operator: must be one of In, NotIn, Exists, DoesNotExist, not ""',
   ]);
-  assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator: 'DoesNotExist', values: ['x'] }] }), [
-    '@.matchExpressions[0].values: must be absent with DoesNotExist',
-  ]);
+  for (const [operator, values, fault] of [
+    ['In', undefined, 'needs at least one value with In'],
+    ['In', ['x'], undefined],
+    ['NotIn', [], 'needs at least one value with NotIn'],
+    ['NotIn', ['x', ''], undefined],
+    ['Exists', ['x'], 'must be absent with Exists'],
+    ['Exists', [], undefined],
+    ['DoesNotExist', ['x'], 'must be absent with DoesNotExist'],
+    ['DoesNotExist', undefined, undefined],
+  ] as const) {
+    const expected = fault === undefined ? [] : [`@.matchExpressions[0].values: ${fault}`];
+    assert.deepEqual(faults({ matchExpressions: [{ key: 'a', operator, values }] }), expected, operator);
+  }
 });
 
 test('a source is exactly one of the two kinds', () => {
@@ -391,6 +419,7 @@ test('a source is exactly one of the two kinds', () => {
 
 test('what is not a list of sources says so', () => {
   assert.deepEqual(faultsOf({}), ['sources: is required: YAML text with a list of sources']);
+  assert.equal(faultsOf({ probe: 'port: 1' }).length, 1, 'what the probe would need is not known');
   for (const text of ['', 'a: b', '7', 'null']) {
     assert.match(faultsOf({ sources: text })[0] ?? '', /^sources: must be a YAML list/);
   }
@@ -405,6 +434,7 @@ test('defaultMode is octal with a leading zero or decimal, at most 0777', () => 
     return parsed.ok ? parsed.declaration.defaultMode : parsed.faults.map((fault) => fault.field);
   };
   assert.equal(mode('0440'), 0o440);
+  assert.equal(mode(' 0440\n'), 0o440, 'as a block of YAML has it');
   assert.equal(mode('288'), 0o440);
   assert.equal(mode('0'), 0);
   assert.equal(mode('0777'), 0o777);
@@ -423,6 +453,14 @@ test('a defaultMode that lets everybody read a private key is refused, and one f
     assert.deepEqual(faultsOf({ defaultMode: '0440', sources: withKey(path) }), []);
   }
   assert.deepEqual(faultsOf({ defaultMode: '0644', sources: withKey('certificateChainPath') }), []);
+  const twoKeys = [withKey('keyPath'), withKey('keyPath').replace(' f}', ' g}')].join('').replace('][', ', ');
+  assert.match(
+    faultsOf({ defaultMode: '0644', sources: twoKeys })[0] ?? '',
+    /key of sources\[0\], sources\[1\], write/,
+  );
+  // Trust anchors are no secret, and so the password of a file with nothing else is none.
+  const truststore = '[{clusterTrustBundle: {name: a, path: p, truststorePath: t, passwordPath: w}}]';
+  assert.deepEqual(faultsOf({ defaultMode: '0644', sources: truststore }), []);
 });
 
 test('faults as one message are one line, and many are cut', () => {
@@ -448,6 +486,11 @@ test('a defaultMode that may be octal or decimal is refused, with both ways to w
   assert.equal(
     fault,
     'defaultMode: "400" may be octal or decimal: write "0400" if it is octal, "0620" if the number is decimal',
+  );
+  assert.match(
+    faultsOf({ sources: JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]), defaultMode: '511' })[0] ??
+      '',
+    /write "0511" if it is octal, "0777" if the number is decimal$/,
   );
 });
 
@@ -496,6 +539,8 @@ test('user and mode of a source, and defaultUser of a volume, are read', () => {
       [0, 0o440],
     ],
   );
+  const plain = parseDeclaration({ sources: JSON.stringify(sources) });
+  assert.deepEqual(plain.ok && Object.keys(plain.declaration), ['sources'], 'what is not said is not there');
 });
 
 test('a user is a number that Kubernetes takes for a user ID, everything else is named by its field', () => {
@@ -510,7 +555,11 @@ test('a user is a number that Kubernetes takes for a user ID, everything else is
   ] as const) {
     assert.deepEqual(bundleFaults({ name: 'a', path: 'p', user: wrong }), [message]);
   }
+  for (const user of [0, 2 ** 31 - 1]) {
+    assert.deepEqual(bundleFaults({ name: 'a', path: 'p', user }), []);
+  }
   const sources = JSON.stringify([{ clusterTrustBundle: { name: 'a', path: 'p' } }]);
+  assert.deepEqual(faultsOf({ sources, defaultUser: ' 70\n' }), [], 'as a block of YAML has it');
   for (const wrong of ['', '-1', '0x1', '1e3', 'root', '2147483648', '99999999999', '007', '1.0']) {
     assert.deepEqual(
       faultsOf({ sources, defaultUser: wrong }),
@@ -530,7 +579,7 @@ test('a mode of a source that may be octal or decimal is refused, with both ways
     'sources[0].clusterTrustBundle.mode: "600" may be octal or decimal: write "0600" if it is octal',
   ]);
   assert.match(mode('0044')[0] ?? '', /"44" may be octal or decimal: write "0044" if it is octal, "0054" if/);
-  for (const wrong of ['"1777"', '580', '-1', '1.5', '[]', 'true', '"rw"', '9999']) {
+  for (const wrong of ['"1777"', '580', '-1', '1.5', '[]', '["0440"]', 'true', '"rw"', '9999']) {
     assert.match(
       mode(wrong)[0] ?? '',
       /^sources\[0\]\.clusterTrustBundle\.mode: must be a file mode like "0440"/,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { Composer } from 'yaml';
 import { atOnce } from '../../../volumes/base/steps.ts';
 import { readYamlInSteps } from '../../../volumes/declaration/yaml.ts';
 
@@ -33,6 +34,8 @@ test('aliases are refused, so that no text grows when it is read', () => {
 
 test('duplicate keys, several documents, unknown tags and broken syntax are refused with a reason', () => {
   assert.equal(messageOf('a: 1\na: 2'), 'has the key "a" twice in one mapping');
+  const [longest, longer] = ['k'.repeat(64), 'k'.repeat(70)];
+  assert.equal(messageOf(`${longer}: 1\n${longer}: 2`), `has the key "${longest}" twice in one mapping`);
   assert.equal(messageOf('- {x: {b: 1, b: 2}}'), 'has the key "b" twice in one mapping');
   assert.equal(messageOf('a: 1\n---\nb: 2'), 'must be one YAML document, remove the "---"');
   for (const tag of ['!!js/function x', '!!binary aGk=', '!!str 1', '!x y']) {
@@ -40,8 +43,68 @@ test('duplicate keys, several documents, unknown tags and broken syntax are refu
   }
   assert.match(messageOf('%YAML 1.1\n---\na: yes'), /must not use YAML directives/);
   assert.match(messageOf('? a\n: b'), /must not use explicit YAML keys/);
-  assert.match(messageOf('b: 1\na: [1'), /^is not valid YAML: .* at line 2$/);
+  const unended = 'Flow sequence in block collection must be sufficiently indented and end with a ]';
+  assert.equal(messageOf('b: 1\na: [1'), `is not valid YAML: ${unended} at line 2`);
+  const twoLines = 'Implicit keys of flow sequence pairs need to be on a single line';
+  assert.equal(messageOf('[a\n b: c]'), `is not valid YAML: ${twoLines} at line 1`);
   assert.match(messageOf('\tx: 1'), /^is not valid YAML: /);
+});
+
+test('a text with nothing in it is read as nothing', () => {
+  for (const text of ['', '\n', '# a comment', '---', 'null']) {
+    assert.deepEqual(readYaml(text), { ok: true, value: null }, JSON.stringify(text));
+  }
+});
+
+test('whatever the library throws is a fault of the text, and repeats no password', (t) => {
+  t.mock.method(Composer.prototype, 'compose', () => {
+    throw thrown;
+  });
+  let thrown: unknown = new TypeError('cannot read this: hunter2:\n  in the second line');
+  assert.equal(messageOf('a: 1'), 'cannot be read as YAML: cannot read this: hunter2');
+  assert.equal(messageOf('password: 1'), 'cannot be read as YAML: cannot read this');
+  thrown = 'x'.repeat(201);
+  assert.equal(messageOf('a: 1'), `cannot be read as YAML: ${'x'.repeat(200)}`);
+});
+
+test('two separators in a row are refused before the parser sees them, whatever blanks lie between', () => {
+  for (const [text, separator] of [
+    ['[a,,b]', ','],
+    ['[a, ,b]', ','],
+    ['[a,\n,b]', ','],
+    ['[a, # why\n ,b]', ','],
+    ['{a: : b}', ':'],
+  ] as const) {
+    assert.equal(messageOf(text), `is not valid YAML: ${JSON.stringify(separator)} twice in a row`, text);
+  }
+  assert.equal(messageOf('{a: [b, {c: d}, e], f: g}'), 'accepted');
+});
+
+test('a value that looks like a directive, an alias or a key is the value that it is', () => {
+  assert.match(messageOf('a: %b'), /^is not valid YAML: Plain value cannot start with directive indicator/);
+  assert.deepEqual(readYaml('- |\n  *b\n- ?b\n- "&c"'), { ok: true, value: ['*b\n', '?b', '&c'] });
+});
+
+test('reading a text pauses after every 256 tokens, before the parser and in it', () => {
+  const pauses = (tokens: number): number => {
+    const steps = readYamlInSteps('\n'.repeat(tokens));
+    let count = 0;
+    while (steps.next().done !== true) {
+      count += 1;
+    }
+    return count;
+  };
+  // Three more: before the parser's result is composed, before it is looked at, and before it is made into values.
+  for (const [tokens, expected] of [
+    [0, 3],
+    [255, 4],
+    [256, 5],
+    [257, 6],
+    [2_560, 23],
+    [16_384, 131],
+  ] as const) {
+    assert.equal(pauses(tokens), expected, `${tokens} tokens`);
+  }
 });
 
 test('a text beyond 64 KiB is refused unread', () => {
@@ -54,6 +117,14 @@ test('deep nesting is refused, flow and block alike', () => {
   }
   assert.match(messageOf(`${'['.repeat(40)}${']'.repeat(40)}`), /must not be nested deeper than 32 levels/);
   assert.match(messageOf(`${'{a: '.repeat(40)}1${'}'.repeat(40)}`), /must not be nested deeper than 32 levels/);
+  // A list may be the level too many, though no mapping is.
+  const alternating = Array.from({ length: 16 }, (_, level) => `${'  '.repeat(level)}- x:\n`).join('');
+  assert.equal(messageOf(`${alternating}${'  '.repeat(16)}a: b`), 'accepted');
+  assert.equal(messageOf(`${alternating}${'  '.repeat(16)}- a`), 'must not be nested deeper than 32 levels');
+  // What lies beside each other is no deeper for it.
+  for (const text of [`[${'[],'.repeat(40)}]`, `[${'{},'.repeat(40)}]`, '- a\n'.repeat(40)]) {
+    assert.equal(messageOf(text), 'accepted', text.slice(0, 8));
+  }
 });
 
 test('a mapping with thousands of keys is read without comparing every key with every other', () => {

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FileOwner, SourceContent } from '../../../volumes/base/volume.ts';
 import type { PodCertificateSource, VolumeDeclaration } from '../../../volumes/declaration/types.ts';
-import { createCertificatesContents } from '../../../volumes/files/content.ts';
+import { createCertificatesContents, wholeContent } from '../../../volumes/files/content.ts';
 import {
+  firstSizeBytes,
   layOut,
   type ProjectedFile,
   sourcePaths,
+  stateRoomBytes,
   type VolumeAccess,
   volumeAccess,
 } from '../../../volumes/files/layout.ts';
@@ -66,12 +68,19 @@ test('the credential bundle is the key and then the chain; every other file is i
     ca: certificates(root),
   });
   assert.deepEqual(sourcePaths(source).toSorted(), files.map((file) => file.path).toSorted());
+  const some = layOut(certificateSource, content, tools(volumeAccess(declaration, { kind: 'none' }, true)));
+  assert.deepEqual(
+    some.map((file) => file.path),
+    ['credentials.pem', 'parts/key.pem', 'parts/chain.pem'],
+  );
+  assert.deepEqual(sourcePaths(anchorsSource), ['trust-anchors.pem']);
 });
 
 test('a leaf that its root signed directly has an empty intermediates file', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
   const files = layOut(source, { kind: 'credential', privateKey: key, certificates: [leaf] }, tools(access));
   assert.equal(files.find((file) => file.path === 'intermediates')?.content.length, 0);
+  assert.equal(files.find((file) => file.path === 'ca')?.content.length, 0, 'no anchors came with it');
 });
 
 test('trust anchors are one file, and nothing found is an empty one', () => {
@@ -97,6 +106,8 @@ test('with one runAsUser everything belongs to it, 0600', () => {
   const all = '600 1000:0';
   const expected = { bundle: all, key: all, chain: all, leaf: all, intermediates: all, ca: all, '/': '700 1000:0' };
   assert.deepEqual(modes({ kind: 'user', uid: 1000 }), expected);
+  // A pod that runs as root is nobody else's business either.
+  assert.equal(modes({ kind: 'user', uid: 0 })['/'], '700 0:0');
 });
 
 test('without an owner keys are 0600 and certificates 0644, or defaultMode, but no key is for others', () => {
@@ -130,6 +141,20 @@ test('an ownerless volume that holds keys alone keeps its directories closed', (
     volumeAccess({ sources: [{ ...anchorsSource, index: 0 }] }, { kind: 'none' }, true).directory.mode,
     0o755,
   );
+  for (const field of ['certificateChainPath', 'leafPath', 'intermediatesPath', 'caPath', 'truststorePath']) {
+    const mixed = { sources: [bare, { ...bare, index: 1, [field]: 'public' }] };
+    assert.equal(volumeAccess(mixed, { kind: 'none' }, true).directory.mode, 0o755, field);
+  }
+});
+
+test("a file that belongs to no source is the volume's user's, else the pod's, and never secret", () => {
+  const beside = (owner: FileOwner, defaultUser?: number) =>
+    volumeAccess({ ...declaration, ...(defaultUser === undefined ? {} : { defaultUser }) }, owner, true).beside;
+  assert.deepEqual(beside({ kind: 'none' }), { mode: 0o644, uid: 0, gid: 0 });
+  assert.deepEqual(beside({ kind: 'user', uid: 90 }), { mode: 0o600, uid: 90, gid: 0 });
+  assert.deepEqual(beside({ kind: 'user', uid: 90 }, 80), { mode: 0o600, uid: 80, gid: 0 });
+  assert.deepEqual(beside({ kind: 'user', uid: 90 }, 0), { mode: 0o600, uid: 0, gid: 0 });
+  assert.deepEqual(beside({ kind: 'group', gid: 2000 }), { mode: 0o640, uid: 0, gid: 2000 });
 });
 
 test('an agent that may not give files away sets modes only', () => {
@@ -188,8 +213,58 @@ test('no key is for others, whatever mode was stored', () => {
 
 test('content of the wrong kind is a fault of the caller', () => {
   const access = volumeAccess(declaration, { kind: 'none' }, true);
-  assert.throws(() => layOut(anchorsSource, content, tools(access)), TypeError);
-  assert.throws(() => layOut(source, { kind: 'trustAnchors', certificates: [] }, tools(access)), TypeError);
+  const anchorsOnly = { name: 'TypeError', message: 'source 1 holds trust anchors only' };
+  assert.throws(() => layOut(anchorsSource, content, tools(access)), anchorsOnly);
+  // What is kept apart by trust domain must not come together in one file.
+  const apart: SourceContent = { kind: 'trustAnchors', certificates: [], byTrustDomain: [] };
+  assert.throws(() => layOut(anchorsSource, apart, tools(access)), anchorsOnly);
+  assert.throws(() => layOut(source, { kind: 'trustAnchors', certificates: [] }, tools(access)), {
+    name: 'TypeError',
+    message: 'source 0 holds a credential only',
+  });
+});
+
+test('files that are made elsewhere stand beside the others, and those that hold a secret are as closed as a key', () => {
+  const made = { truststorePath: 't.p12', passwordPath: 'password' };
+  const madeOf = () => [
+    { path: 't.p12', content: wholeContent(Uint8Array.of(1)), isSecret: false },
+    { path: 'password', content: wholeContent(Uint8Array.of(2)), isSecret: true },
+  ];
+  const access = volumeAccess(declaration, { kind: 'none' }, true);
+  for (const [each, given] of [
+    [{ ...source, ...made }, content],
+    [
+      { ...anchorsSource, ...made },
+      { kind: 'trustAnchors', certificates: [] },
+    ],
+  ] as const) {
+    const files = layOut(each, given, { ...tools(access), madeOf });
+    assert.deepEqual(
+      files.slice(-2).map(({ path, mode, uid }) => [path, mode, uid]),
+      [
+        ['t.p12', 0o644, 0],
+        ['password', 0o600, 0],
+      ],
+    );
+    assert.deepEqual(sourcePaths(each).toSorted(), files.map((file) => file.path).toSorted());
+  }
+  const keystore = { ...certificateSource, keystorePath: 'k.p12' };
+  assert.deepEqual(sourcePaths(keystore), ['credentials.pem', 'parts/key.pem', 'parts/chain.pem', 'k.p12']);
+});
+
+test('a volume is made for what its sources hold, and keeps room for their state', () => {
+  const { keyPath: _, ...plain } = certificateSource;
+  const stored = { ...plain, index: 2, keystorePath: 'k.p12' };
+  for (const [sources, first, state] of [
+    [[anchorsSource], 512, 0],
+    [[plain], 512 + 64, 16],
+    [[plain, anchorsSource, { ...plain, index: 2 }], 512 + 128, 32],
+    [[stored], 512 + 64 + 16, 32],
+    [[{ ...anchorsSource, truststorePath: 't.p12' }], 512 + 16, 16],
+  ] as const) {
+    assert.equal(firstSizeBytes({ sources }), first * 1024);
+    assert.equal(stateRoomBytes({ sources }), state * 1024);
+  }
 });
 
 test('every buffer that holds a key is handed over, to be overwritten', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { encodePem } from '../../../volumes/files/pem.ts';
+import { certificateBlockSize, encodeCertificate, encodePem } from '../../../volumes/files/pem.ts';
 
 test('blocks of every length decode to their bytes, in lines of 64 characters', () => {
   for (let length = 1; length < 200; length += 1) {
@@ -10,6 +10,16 @@ test('blocks of every length decode to their bytes, in lines of 64 characters', 
     const text = Buffer.from(encodePem([{ label: 'CERTIFICATE', bytes }])).toString();
     const body = bytes.toString('base64').match(/.{1,64}/g) ?? [];
     assert.equal(text, ['-----BEGIN CERTIFICATE-----', ...body, '-----END CERTIFICATE-----', ''].join('\n'));
+  }
+});
+
+test('a certificate as a string is the same text, and its size is known before it is made', () => {
+  for (let length = 1; length < 200; length += 1) {
+    // In the middle of a buffer, as pieces of a message lie.
+    const bytes = randomBytes(length + 2).subarray(1, length + 1);
+    const text = encodeCertificate(bytes);
+    assert.equal(text, Buffer.from(encodePem([{ label: 'CERTIFICATE', bytes }])).toString());
+    assert.equal(certificateBlockSize(bytes), text.length);
   }
 });
 

@@ -1,12 +1,17 @@
 /** The kernel's mount table, and whether mounts made under a directory reach the pods. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import {
   assertMountPropagation,
+  assertVolumesReachPods,
+  isMountedElsewhere,
   mountsAt,
   parseMountTable,
   readMountTable,
 } from '../../../volumes/mounts/mount-table.ts';
+import { temporaryDirectory } from '../support.ts';
 
 const text = `
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -42,6 +47,77 @@ test('lines with and without optional fields are read, escapes undone, other lin
     },
   ]);
   assert.equal(parseMountTable(text).length, 5);
+});
+
+test('a line that lacks a field is left out, and a mount is shared where its own field says so', () => {
+  const line = '41 40 0:51 / /mnt rw';
+  assert.equal(parseMountTable(`${line} - tmpfs source rw`).length, 1);
+  for (const other of [
+    '',
+    line,
+    `${line} -`,
+    `${line} - tmpfs`,
+    `${line} tmpfs source rw`,
+    '41 40  / /mnt rw - tmpfs source rw',
+    '41 40 0:51  /mnt rw - tmpfs source rw',
+    '41 40 0:51 / - tmpfs source rw',
+  ]) {
+    assert.deepEqual(parseMountTable(other), [], other);
+  }
+  for (const [rest, isShared] of [
+    ['- tmpfs source rw', false],
+    ['shared:1 - tmpfs source rw', true],
+    ['master:2 shared:1 - tmpfs source rw', true],
+    ['master:2 - tmpfs source rw', false],
+    ['unbindable - tmpfs shared:1 shared:2', false],
+  ] as const) {
+    assert.deepEqual(
+      parseMountTable(`${line} ${rest}`).map((entry) => entry.isShared),
+      [isShared],
+      rest,
+    );
+  }
+});
+
+test('a volume is mounted elsewhere when its file system, or a part of it, lies at a path outside of it', () => {
+  const own = '50 1 0:60 / /pods/a/mount rw - tmpfs csi rw';
+  for (const [other, isElsewhere] of [
+    ['51 1 0:61 / /elsewhere rw - tmpfs csi rw', false],
+    ['51 1 0:60 / /pods/a/mount rw - tmpfs csi rw', false],
+    ['51 1 0:60 /inner /pods/a/mount/inner rw - tmpfs csi rw', false],
+    ['51 1 0:60 / /pods/a/mount-2 rw - tmpfs csi rw', true],
+    ['51 1 0:60 /inner /containers/b rw - tmpfs csi rw', true],
+    ['51 1 0:60 / /pods/a rw - tmpfs csi rw', true],
+  ] as const) {
+    const table = parseMountTable(`${own}\n${other}`);
+    const [entry] = table;
+    assert.ok(entry !== undefined && table.length === 2, other);
+    assert.equal(isMountedElsewhere(table, entry), isElsewhere, other);
+  }
+});
+
+test("a kubelet's directory that is not there, or not shared, is told with what to set", (t) => {
+  const kubeletRoot = temporaryDirectory(t);
+  assert.throws(() => assertVolumesReachPods(kubeletRoot), {
+    code: 'NoParent',
+    message:
+      `${kubeletRoot}/pods cannot be found: set kubelet-root to the kubelet's --root-dir, ` +
+      "and mount that directory at the same path into the agent's container",
+  });
+  fs.mkdirSync(path.join(kubeletRoot, 'real'));
+  fs.symlinkSync('real', path.join(kubeletRoot, 'pods'));
+  const outcome = (check: () => void): string => {
+    try {
+      check();
+      return 'they do';
+    } catch (error) {
+      return String(error);
+    }
+  };
+  assert.equal(
+    outcome(() => assertVolumesReachPods(kubeletRoot)),
+    outcome(() => assertMountPropagation(readMountTable(), fs.realpathSync(path.join(kubeletRoot, 'real')))),
+  );
 });
 
 test('of several mounts on one path the visible one comes last, in whatever order the kernel lists them', () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { assertNoSymlink, isPodUID, parseTargetPath } from '../../../volumes/mounts/target-path.ts';
+import { assertNoSymlink, isPodUID, parseTargetPath, targetDirectories } from '../../../volumes/mounts/target-path.ts';
 import { makeTarget, podUID, temporaryDirectory } from '../support.ts';
 
 const root = '/var/lib/kubelet';
@@ -50,6 +50,18 @@ test('no other path is accepted', () => {
   for (const targetPath of hostile) {
     assert.throws(() => parseTargetPath(root, targetPath), { code: 'InvalidTarget' }, JSON.stringify(targetPath));
   }
+});
+
+test('a path that is refused is shown in part, with the form that it should have', () => {
+  const form = 'is not of the form /var/lib/kubelet/pods/<pod UID>/volumes/kubernetes.io~csi/<volume name>/mount';
+  for (const [targetPath, shown] of [
+    ['/etc\n', '"/etc\\n"'],
+    ['x'.repeat(300), `"${'x'.repeat(256)}"`],
+  ] as const) {
+    assert.throws(() => parseTargetPath(root, targetPath), { message: `target path ${shown} ${form}` });
+  }
+  const { pods, volumes, mount } = targetDirectories;
+  assert.equal(path.join(root, pods, podUID, volumes, 'mtls', mount), good, 'where volumes are looked for');
 });
 
 test('pod UIDs are letters, digits and dashes', () => {

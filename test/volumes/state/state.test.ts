@@ -51,6 +51,8 @@ test('a record is read back as it was written', (t) => {
   const { root, state, stored } = open(t);
   assert.equal(hasState(root), false, 'there is a state');
   assert.equal(stored(), undefined);
+  state();
+  assert.equal(stored(), undefined, 'a state without a record');
   const owners = [{ kind: 'none' }, { kind: 'group', gid: 0 }, { kind: 'user', uid: 4_294_967_294 }] as const;
   for (const owner of owners) {
     const { sources } = makeRecord(root).declaration;
@@ -58,19 +60,44 @@ test('a record is read back as it was written', (t) => {
     state().writeRecord(record);
     assert.deepEqual(stored(), record);
   }
+  const labelled = makeRecord(root, { seLinuxContext: 'system_u:object_r:container_file_t:s0:c1,c2' });
+  state().writeRecord(labelled);
+  assert.deepEqual(stored(), labelled);
   assert.equal(hasState(root), true, 'there is no state');
 });
 
 test('a request, its key and its answer are read back by the next run', (t) => {
-  const { state } = open(t);
+  const { state, problems } = open(t);
   assert.equal(state().pending(0), undefined);
+  assert.deepEqual(problems, []);
   state().savePending(0, pending, Uint8Array.of(9, 8, 7));
   assert.deepEqual(state().pending(0), pending);
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
+  assert.deepEqual(state().pendingWithKey(0), { pending, privateKey: Buffer.of(9, 8, 7) });
+  assert.throws(() => state().pendingWithKey(1), { code: 'Corrupt' });
   state().saveAnswer(0, answer);
   assert.deepEqual(state().pending(0), { ...pending, answer });
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
   assert.equal(state().pending(1), undefined);
+  const { anchors: _a, podIPs: _p, ...plain } = answer;
+  const named = { ...pending, publicKey: Uint8Array.of(5, 6) };
+  state().savePending(1, named, Uint8Array.of(1));
+  assert.deepEqual(state().pending(1), named);
+  state().saveAnswer(1, plain);
+  assert.deepEqual(state().pending(1), { ...named, answer: plain });
+});
+
+test('all that is kept of a source is read in one look, as each part of it is', (t) => {
+  const { state } = open(t);
+  const nothing = { current: undefined, trust: undefined, pending: undefined, setback: undefined };
+  assert.deepEqual(state().kept(0), nothing);
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().saveCurrent(0, status, []);
+  state().saveTrust(0, { earlyRefreshes: 1, isTold: true });
+  const { current, trust, pending: request, setback } = state();
+  assert.deepEqual(state().kept(0), { current: current(0), trust: trust(0), pending: request(0), setback: setback(0) });
+  assert.deepEqual(Object.values(state().kept(0)).filter((part) => part !== undefined).length, 3);
+  assert.deepEqual(state().kept(1), nothing);
 });
 
 test('a second request of a source replaces the first and its key', (t) => {
@@ -85,6 +112,22 @@ test('a second request of a source replaces the first and its key', (t) => {
     [3, 2, 4],
   );
   assert.equal(keyFiles(agent).length, 3);
+});
+
+test('a request that cannot be stored leaves no key behind, and says why', (t) => {
+  const { agent, state } = open(t);
+  fs.mkdirSync(path.join(agent, 'pending-0.json', 'inner'), { recursive: true, mode: 0o700 });
+  assert.throws(() => state().savePending(0, pending, Uint8Array.of(1)), { name: 'VolumeError' });
+  assert.deepEqual(fs.readdirSync(agent), ['pending-0.json']);
+  const { openSync } = fs;
+  t.mock.method(fs, 'openSync', (file: string, flags: number, mode?: number) => {
+    if (file.endsWith('.key')) {
+      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    }
+    return openSync(file, flags, mode);
+  });
+  assert.throws(() => state().savePending(1, pending, Uint8Array.of(1)), { code: 'NoSpace' });
+  assert.deepEqual(fs.readdirSync(agent), ['pending-0.json']);
 });
 
 test('discarding removes request and key, and does nothing the second time', (t) => {
@@ -105,12 +148,13 @@ test('the status of a certificate is read back', (t) => {
 });
 
 test('the chain of a certificate, and what was decided about its anchors, are read back and go with it', (t) => {
-  const { state } = open(t);
+  const { state, problems } = open(t);
   const mismatch = { since: 5, tellAt: 7, refreshAt: 9.5 };
   assert.throws(() => state().saveTrust(0, { earlyRefreshes: 1, isTold: true }), { code: 'Corrupt' });
   state().saveCurrent(0, status, answer.certificates);
   assert.deepEqual(state().currentChain(0), answer.certificates);
   assert.equal(state().trust(0), undefined);
+  assert.deepEqual(problems, [], 'what is not there is no problem');
   for (const trust of [
     { earlyRefreshes: 3, isTold: false, mismatch },
     { earlyRefreshes: 3, isTold: true, mismatch: { since: 5, refreshAt: 9.5 } },
@@ -132,6 +176,9 @@ test('a certificate’s record without a chain, or with something else in its pl
   const { certificates: _, ...older } = JSON.parse(fs.readFileSync(file, 'utf8'));
   fs.writeFileSync(file, JSON.stringify(older));
   assert.deepEqual(state().current(0), status);
+  assert.equal(state().currentChain(0), undefined);
+  state().saveTrust(0, { earlyRefreshes: 1, isTold: false });
+  assert.deepEqual(state().trust(0), { earlyRefreshes: 1, isTold: false });
   assert.equal(state().currentChain(0), undefined);
   assert.deepEqual(problems, []);
   fs.writeFileSync(file, JSON.stringify({ ...older, certificates: 'none', trust: { earlyRefreshes: -1 } }));
@@ -176,7 +223,7 @@ test('files that cannot be understood are reported and count as absent', (t) => 
     assert.equal(state().pending(0), undefined, text);
     assert.equal(state().current(0), undefined, text);
     assert.equal(problems.length, 2, text);
-    assert.match(problems[0] ?? '', /pending-0\.json is unusable: /);
+    assert.ok(problems[0]?.includes(`${agent}/pending-0.json is unusable: `), problems[0]);
   }
   write('pending-0.json', ' '.repeat(3 * 1024 * 1024));
   assert.equal(state().pending(0), undefined);
@@ -184,9 +231,23 @@ test('files that cannot be understood are reported and count as absent', (t) => 
 });
 
 test('a request whose key is gone, or named outside its place, counts as absent', (t) => {
-  const { agent, state, problems } = open(t);
-  for (const keyFile of ['../../etc/shadow', 'pending-1.0123456789abcdef.key', 'pending-0.0123456789abcdef.key', '']) {
+  const { root, agent, state, problems } = open(t);
+  const name = 'pending-0.0123456789abcdef.key';
+  fs.writeFileSync(path.join(root, name), 'another');
+  for (const keyFile of [
+    '../../etc/shadow',
+    `../${name}`,
+    `${name}.bak`,
+    `x${name}`,
+    'pending-1.0123456789abcdef.key',
+    name,
+    '',
+  ]) {
     state().savePending(0, pending, Uint8Array.of(1));
+    // What has the name of a key in another place, or another name in its place, is none.
+    for (const file of [`${name}.bak`, `x${name}`]) {
+      fs.writeFileSync(path.join(agent, file), 'another');
+    }
     fs.writeFileSync(path.join(agent, 'pending-0.json'), encodePending({ pending, keyFile }));
     assert.equal(state().pending(0), undefined, keyFile);
     assert.match(problems.at(-1) ?? '', /names a key that is not there/);
@@ -198,6 +259,38 @@ test('a record that cannot be understood is an error that names the file', (t) =
   state();
   fs.writeFileSync(path.join(agent, 'volume.json'), '{"version":"7"}');
   assert.throws(() => stored(), { code: 'Corrupt', message: /volume\.json is unusable: version is 7/ });
+});
+
+test('what is no file of this or a later version is refused, whatever else is in it', () => {
+  const { record } = JSON.parse(encodeRecord(makeRecord('/x')).toString());
+  for (const version of [1, 2, 1e9]) {
+    assert.doesNotThrow(() => decodeRecord(bytesOf({ version, record })), `${version}`);
+  }
+  for (const version of [0, -1, 1.5, '1', null, true, undefined]) {
+    const message = `version is ${version}, and this agent reads 1 and later`;
+    assert.throws(() => decodeRecord(bytesOf({ version, record })), { name: 'TypeError', message });
+  }
+  for (const [text, message] of [
+    ['', 'it is not JSON'],
+    ['{', 'it is not JSON'],
+    ['[]', 'the file is not an object'],
+    ['null', 'the file is not an object'],
+    ['7', 'the file is not an object'],
+  ] as const) {
+    assert.throws(() => decodeRecord(Buffer.from(text)), { name: 'TypeError', message }, text);
+  }
+});
+
+test('a directory that was put in the place of the state since it was opened gets no key', (t) => {
+  const { agent, state } = open(t);
+  const opened = state();
+  fs.renameSync(agent, `${agent}-away`);
+  fs.mkdirSync(agent, { mode: 0o700 });
+  const fault = { code: 'Tampered', message: `${agent} was replaced by another directory` };
+  assert.throws(() => opened.savePending(0, pending, Uint8Array.of(1)), fault);
+  assert.throws(() => opened.keystores.savePassword(0, Buffer.from('secret')), fault);
+  assert.throws(() => opened.pending(0), fault);
+  assert.deepEqual(fs.readdirSync(agent), []);
 });
 
 /** Every field that a declaration can have. */
@@ -220,6 +313,7 @@ const wholeDeclaration: VolumeDeclaration = {
       keystorePath: 'key.p12',
       truststorePath: 'ca.p12',
       passwordPath: 'password',
+      roots: 'drop',
     },
     {
       kind: 'clusterTrustBundle',
@@ -228,6 +322,7 @@ const wholeDeclaration: VolumeDeclaration = {
       optional: true,
       path: 'a.pem',
       truststorePath: 'a.p12',
+      expired: 'drop',
     },
     {
       kind: 'clusterTrustBundle',
@@ -244,7 +339,12 @@ const wholeDeclaration: VolumeDeclaration = {
         signerName: 'example.com/mesh',
         labelSelector: {
           matchLabels: { live: 'yes' },
-          matchExpressions: [{ key: 'zone', operator: 'In', values: ['a', 'b'] }],
+          matchExpressions: [
+            { key: 'zone', operator: 'In', values: ['a', 'b'] },
+            { key: 'zone', operator: 'NotIn', values: ['c'] },
+            { key: 'tier', operator: 'Exists', values: [] },
+            { key: 'old', operator: 'DoesNotExist', values: [] },
+          ],
         },
       },
       optional: false,
@@ -259,6 +359,24 @@ const wholeDeclaration: VolumeDeclaration = {
       optional: false,
       path: 'mesh/a.example.spiffe-trust-bundle.pem',
       trustDomains: { own: 'a.example', canarying: 'preview', as: 'filePerTrustDomain', needsOwn: false },
+    },
+    {
+      kind: 'clusterTrustBundle',
+      index: 5,
+      select: { by: 'signer', signerName: 'example.com/mesh' },
+      optional: false,
+      path: 'grpc/trust_bundles.json',
+      mode: 0o777,
+      trustDomains: { own: 'a.example', canarying: 'live', as: 'bundleMap', needsOwn: true },
+    },
+    {
+      kind: 'podCertificate',
+      index: 6,
+      signerName: 'example.com/mesh',
+      keyType: 'RSA3072',
+      userAnnotations: {},
+      names: { dnsNames: [], uris: [], ipAddresses: ['192.0.2.1'] },
+      leafPath: 'another.pem',
     },
   ],
   defaultMode: 0o440,
@@ -408,6 +526,15 @@ test('every field of a record is checked when it is read', () => {
     [sources({ ...certificate, keyPath: 4 }), /keyPath is not a path in the volume/],
     [sources(certificate, { ...anchors, path: '..agent/volume.json' }), /path is not a path in the volume/],
     [sources(certificate, { ...anchors, select: 1 }), /select is not an object/],
+    [sources(certificate, { ...anchors, select: { by: 'label' } }), /select is by nothing known/],
+    [sources(certificate, { ...anchors, expired: 'keep' }), /expired is not "drop"/],
+    [
+      sources(certificate, {
+        ...anchors,
+        select: { by: 'signer', signerName: 'a.b/c', labelSelector: { matchLabels: {}, matchExpressions: [1] } },
+      }),
+      /matchExpressions is not an object/,
+    ],
     ...[{ own: '../../etc' }, { own: 'A' }, { canarying: 'dead' }, { as: 'union' }].map((change): [object, RegExp] => [
       sources(certificate, { ...apart, trustDomains: { ...apart.trustDomains, ...change } }),
       /trustDomains is not a description of trust domains/,
@@ -432,8 +559,13 @@ test('every field of a request and of a status is checked when it is read', () =
   const encoded = { ...answer, certificates: ['AQI='], anchors: ['BA=='] };
   assert.deepEqual([...(decodePending(stored({ issued: encoded })).pending.answer?.certificates[0] ?? [])], [1, 2]);
   assert.throws(() => decodePending(stored({ createdAt: 'now' })), /createdAt is not a number/);
+  assert.throws(() => decodePending(stored({ publicKey: 7 })), /publicKey holds something else than base64/);
   assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [] } })), /certificates is empty/);
-  assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [1] } })), /else than base64/);
+  assert.throws(
+    () => decodePending(stored({ issued: { ...encoded, certificates: [1] } })),
+    /^TypeError: certificates holds .* than base64/,
+  );
+  assert.throws(() => decodePending(stored({ issued: { ...encoded, certificates: [''] } })), /else than base64/);
   assert.throws(() => decodePending(stored({ issued: { ...encoded, anchors: [4] } })), /anchors holds something else/);
   assert.throws(() => decodePending(stored({ issued: { ...encoded, podIPs: [4] } })), /podIPs holds something else/);
   const file = Buffer.from(JSON.stringify({ version: 1, issued: { ...status, notAfter: null } }));

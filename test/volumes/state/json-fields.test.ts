@@ -1,0 +1,99 @@
+/** Fields of a volume's state, each read as one kind of value and as nothing like it. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import {
+  der,
+  fields,
+  flag,
+  id,
+  keyType,
+  list,
+  text,
+  textList,
+  texts,
+  time,
+} from '../../../volumes/state/json-fields.ts';
+import { readJson } from '../../../volumes/state/read-json.ts';
+import { temporaryDirectory } from '../support.ts';
+
+test('each kind of field takes its values, and names itself where there is another', () => {
+  const kinds: readonly {
+    readonly read: (value: unknown) => unknown;
+    readonly good: readonly unknown[];
+    readonly bad: readonly unknown[];
+    readonly message: string;
+  }[] = [
+    { read: (a) => fields(a, 'a'), good: [{}, { b: 1 }], bad: [[], null, 7, ''], message: 'a is not an object' },
+    { read: (a) => text({ a }, 'a'), good: ['', 'x'], bad: [7, null, undefined, []], message: 'a is not a string' },
+    {
+      read: (a) => time({ a }, 'a'),
+      good: [0, -1, 1.5, 2 ** 53],
+      bad: ['1', null, Number.NaN, JSON.parse('1e999'), undefined],
+      message: 'a is not a number',
+    },
+    {
+      read: (a) => id({ a }, 'a'),
+      good: [0, 1, 0xffff_fffe],
+      bad: [-1, 1.5, 0xffff_ffff],
+      message: 'a is not a numeric id',
+    },
+    { read: (a) => list({ a }, 'a'), good: [[], [7]], bad: [{}, '', null], message: 'a is not a list' },
+    {
+      read: (a) => flag({ a }, 'a'),
+      good: [true, false],
+      bad: [0, 'true', null],
+      message: 'a is neither true nor false',
+    },
+    {
+      read: (a) => textList({ a }, 'a'),
+      good: [[], ['b', '']],
+      bad: [[7], ['b', null]],
+      message: 'a holds something else than strings',
+    },
+    { read: (a) => texts({ a }, 'a'), good: [{}, { b: 'c' }], bad: [null, []], message: 'a is not an object' },
+    { read: (a) => texts({ a }, 'a'), good: [], bad: [{ b: 'c', d: 7 }], message: 'd is not a string' },
+    {
+      read: (a) => keyType({ keyType: a }),
+      good: ['ED25519', 'RSA4096'],
+      bad: ['DSA', 7, undefined],
+      message: 'keyType is not a key type',
+    },
+  ];
+  for (const { read, good, bad, message } of kinds) {
+    for (const value of good) {
+      assert.deepEqual(read(value), value);
+    }
+    for (const value of bad) {
+      assert.throws(() => read(value), { name: 'TypeError', message });
+    }
+  }
+  assert.deepEqual(der('AQI=', 'a'), Uint8Array.of(1, 2));
+  for (const value of ['', 7, null]) {
+    assert.throws(() => der(value, 'a'), { name: 'TypeError', message: 'a holds something else than base64' });
+  }
+});
+
+test('what cannot be understood is told by its file, and any other error is left as it is', (t) => {
+  const directory = temporaryDirectory(t);
+  const { dev } = fs.lstatSync(directory);
+  const file = path.join(directory, 'a.json');
+  const read = (thrown: Error) =>
+    readJson(file, dev, () => {
+      throw thrown;
+    });
+  assert.equal(read(new TypeError('never')), undefined, 'there is no such file');
+  fs.writeFileSync(file, '{}');
+  const cause = new TypeError('it is odd');
+  assert.throws(() => read(cause), { code: 'Corrupt', message: `${file} is unusable: it is odd`, cause });
+  const other = new RangeError('too deep');
+  assert.throws(() => read(other), other);
+  const length = (): number | undefined => readJson(file, dev, (bytes) => bytes.length);
+  for (const bytes of [2, 2 * 1024 * 1024]) {
+    fs.writeFileSync(file, ' '.repeat(bytes));
+    assert.equal(length(), bytes);
+  }
+  fs.writeFileSync(file, ' '.repeat(2 * 1024 * 1024 + 1));
+  assert.throws(length, { code: 'Corrupt', message: `${file} is longer than 2097152 bytes` });
+});
