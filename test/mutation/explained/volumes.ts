@@ -146,6 +146,10 @@ const files: readonly Explanation[] = [
       ['default: return source satisfies never;', 'default:'],
     ],
   }),
+  ...because('nothing but errors is thrown; only the type checker has to be told', 'files', {
+    hold: [['error instanceof Error', 'true']],
+  }),
+  ...because('no path of a volume begins with a slash', 'files', { hold: [['end < 0', 'end <= 0']] }),
   ...because('nothing is no yes either', 'files', { roots: [['{ return false; }', '{}']] }),
   ...because('no certificate has trust domains; only the type checker has to be told', 'files', {
     'trust-domain-files': [

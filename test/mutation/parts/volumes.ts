@@ -38,6 +38,7 @@ const csi: Readonly<Record<string, readonly string[]>> = {
 const files: Readonly<Record<string, readonly string[]>> = {
   'bundle-map': ['bundle-map'],
   content: ['content'],
+  hold: ['hold'],
   layout: ['layout', 'roots'],
   pem: ['pem'],
   roots: ['roots'],
