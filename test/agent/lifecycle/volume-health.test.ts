@@ -1,7 +1,7 @@
 /** What the kubelet is told of volumes in each state of their certificates. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findingsOf } from '../../../agent/lifecycle/volume-health.ts';
+import { findingsOf, unusable } from '../../../agent/lifecycle/volume-health.ts';
 import { createWorld, hour, podCertificate } from './world.ts';
 
 test('a volume whose certificates are in no trouble is well, and the others are named with what is wrong with each', () => {
@@ -32,6 +32,11 @@ test('a volume whose certificates are in no trouble is well, and the others are 
   ]);
   const [message = ''] = findingsOf([...expired, of(9, { state: 'expired', notAfter })]).map((one) => one.message);
   assert.match(message, /; 1 more likewise$/);
+  assert.deepEqual(
+    unusable.map(({ reason }) => reason),
+    ['VolumeUnusable'],
+  );
+  assert.match(unusable[0]?.message ?? '', /cannot read the records of this volume.*its events say why$/);
 });
 
 test('each reason comes once and its message names a few sources, however many are concerned', () => {

@@ -13,6 +13,10 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'issuer-rules': ['issuer-rules'],
   'key-type-suggestion': ['key-type-suggestion'],
   'request-name': ['request-name'],
+  'pod-token': ['pod-token'],
+  'names-from-pod': ['template', 'issuer-rules'],
+  'template-variables': ['template-variables', 'template'],
+  'handed-tokens': ['handed-tokens'],
 };
 
 export const issuance: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

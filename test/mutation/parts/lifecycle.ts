@@ -5,6 +5,9 @@ import type { Part } from './part.ts';
 const testsOf: Readonly<Record<string, readonly string[]>> = {
   pace: ['pace'],
   'trust-domains': ['trust-domains'],
+  order: ['order'],
+  'steady-text': ['steady-text'],
+  'volume-health': ['volume-health'],
 };
 
 export const lifecycle: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
