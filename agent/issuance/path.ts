@@ -311,8 +311,5 @@ function inOrder(
     ordered.add(next);
     next = leading.get(next)?.issuers.find((issuer) => leading.has(issuer) && !ordered.has(issuer));
   }
-  if (ordered.size === 0) {
-    return [];
-  }
   return [...ordered, ...others.filter((certificate) => leading.has(certificate) && !ordered.has(certificate))];
 }

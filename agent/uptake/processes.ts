@@ -23,6 +23,8 @@ export interface ProcessOptions {
   readonly proc?: string;
   /** Default `process.kill`. */
   readonly kill?: (pid: number, signal: SignalReload['signal']) => void;
+  /** Processes that are looked through at most. Default `maxProcessesSeen`. */
+  readonly mostSeen?: number;
 }
 
 /** Never rejects. */
@@ -41,6 +43,7 @@ const perTurn = 64;
 export function createSignaller({
   proc = '/proc',
   kill = (pid, name) => void process.kill(pid, name),
+  mostSeen = maxProcessesSeen,
 }: ProcessOptions = {}): Signaller {
   const read = (pid: number | 'self', file: string): string | undefined => {
     try {
@@ -69,8 +72,8 @@ export function createSignaller({
         continue;
       }
       seen += 1;
-      if (seen > maxProcessesSeen) {
-        throw new RangeError(`more than ${maxProcessesSeen} processes run on the node`);
+      if (seen > mostSeen) {
+        throw new RangeError(`more than ${mostSeen} processes run on the node`);
       }
       const one = look(pid, podUID, name, groups);
       if (one !== undefined) {

@@ -28,6 +28,10 @@ const holes: readonly RegExp[] = [
   /hostPath|hostPID|allowPrivilegeEscalation: true/,
 ];
 
+/** Whatever else the sentence says is not to be done. */
+const allowances =
+  /\ban allowance for what\b|(?<!\bnever (simply )?)\ballow (containers )?what (a|the) (refusal|log) names/i;
+
 /** Words by which a sentence says that something is not to be done. */
 const warnings = /\b(never|not|no|neither|none|nothing|without|refuses?d?|instead of|one cannot|must not)\b/i;
 
@@ -52,7 +56,9 @@ function read(...patterns: readonly string[]): readonly (readonly [string, strin
 }
 
 function holesIn(text: string): readonly string[] {
-  return sentencesOf(text).filter((sentence) => holes.some((hole) => hole.test(sentence)) && !warnings.test(sentence));
+  const isHole = (sentence: string): boolean =>
+    allowances.test(sentence) || (holes.some((hole) => hole.test(sentence)) && !warnings.test(sentence));
+  return sentencesOf(text).filter(isHole);
 }
 
 test('no text of the agent, no note of the chart and no document advises what opens a hole', () => {
@@ -72,6 +78,7 @@ test('advice that opens a hole is seen, and a warning of it is not taken for adv
     'Set failurePolicy: Ignore and try again.',
     'Run chmod 0644 on the key.',
     'Switch SELinux off.',
+    'Neither has to be switched off: an allowance for what the log names is enough.',
   ];
   for (const advice of harmful) {
     assert.deepEqual(holesIn(`It fails.\n${advice}`), [advice]);

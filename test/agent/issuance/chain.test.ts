@@ -81,8 +81,21 @@ describe('a chain that is accepted', () => {
     assert.ok(said.length <= 301, `${said.length} characters`);
   });
 
-  it('needs no root and no intermediate', () => {
+  it('needs no root and no intermediate, also where the leaf is sent twice', () => {
     assert.equal(verifyChain(issued(leaf), spki, now).certificates.length, 1);
+    assert.equal(verifyChain(issued(leaf + leaf), spki, now).certificates.length, 1);
+  });
+
+  it('may hold what blocks one way up beside another way, and a root of the past, whose successor may be an anchor', async () => {
+    const [low, high, one] = await Promise.all(['CN=low', 'CN=high', 'CN=one'].map(makeHolder));
+    assert.ok(low && high && one, 'there is no low or no high or no one');
+    const past: Quality = { notBefore: now - 9 * hourMs, notAfter: now - hourMs };
+    const below = await certifyKey(spki, low, times);
+    const good = await certify(low, one);
+    const chain = verifyChain(issued(pemOf(below, await certify(low, high, past), good)), spki, now);
+    assert.deepEqual(chain.certificates, [below, good]);
+    const ofPast = verifyChain(issued(pemOf(below, await certify(low, low, past))), spki, now);
+    assert.deepEqual(ofPast.certificates, [below]);
   });
 
   it('may hold its root', () => {
@@ -263,7 +276,10 @@ describe('a chain is refused when', () => {
 
   it('its refresh begins outside its life', () => {
     refuses(issued(leaf, { beginRefreshAt: times.notBefore }), /status.beginRefreshAt .* does not lie between/);
-    refuses(issued(leaf, { beginRefreshAt: times.notAfter }), /status.beginRefreshAt .* does not lie between/);
+    refuses(
+      issued(leaf, { beginRefreshAt: times.notAfter }),
+      /status\.beginRefreshAt .* does not lie between 2026-11-21T10:00:00\.000Z and 2026-11-22T10:00:00\.000Z$/,
+    );
   });
 
   it('it has expired', () => {
@@ -283,4 +299,9 @@ it('a subject that the signer chose is cut short and kept on one line', async ()
       return true;
     },
   );
+});
+
+it('the parts of a subject stand in a row, with a comma for whatever parts them', async () => {
+  const other = await intermediate.issueLeaf({ spki: spkiOf(), ...times, subject: 'CN=a\u0085\u0085b,O=c' });
+  refuses(issued(other), /certificate 1 of 1 \(CN=a, b, O=c\) does not hold/);
 });

@@ -1,5 +1,6 @@
 /** What becomes of the tokens that the kubelet hands over: which are held, for how long, and what is said of the others. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
@@ -150,6 +151,65 @@ describe('a token that was handed over', () => {
   });
 });
 
+describe('what was handed over is forgotten when its time is over', () => {
+  const other = { ...pod, uid: 'uid-of-another' };
+
+  it('by one alarm for all pods, each at its own time, whichever came first', async () => {
+    for (const order of [
+      [pod, other],
+      [other, pod],
+    ]) {
+      const { tokens, bearer, clock } = open();
+      for (const one of order) {
+        tokens.take(one, signers, one === pod ? handOver(start, { '': tokenOf(start) }) : undefined);
+        assert.equal(clock.alarms(), 1);
+      }
+      const ofOther = () => tokens.bearer(other, '', call);
+      // That a hand-over held none is known for five minutes, a token until it expires.
+      clock.advance(5 * 60_000 - 1);
+      await assert.rejects(ofOther(), /handed over none with its last call/);
+      clock.advance(1);
+      await assert.rejects(ofOther(), /has just expired/);
+      await bearer();
+      assert.equal(clock.alarms(), 1);
+      clock.advance(5 * 60_000);
+      await assert.rejects(bearer(), /has just expired/);
+      assert.equal(clock.alarms(), 0);
+      const { told } = wait({ tokens });
+      assert.match(told.join(), /it has handed over none since the agent started/);
+    }
+  });
+
+  it('for each audience by itself, with what has become of its token', async () => {
+    const { tokens, bearer, clock } = open(['short', 'long', 'none']);
+    const short = tokenOf(start, { audience: 'short' });
+    const long = tokenOf(start, { audience: 'long', lifetimeSeconds: 3600 });
+    tokens.take(pod, signers, handOver(start, { short, long }, 3600));
+    clock.advance(600_000 - 1);
+    await bearer('short');
+    clock.advance(1);
+    await assert.rejects(bearer('short'), /has just expired/);
+    await bearer('long');
+    await assert.rejects(bearer('none'), /handed over none with its last call/);
+    assert.match(wait({ tokens }, 'short').told.join(), /with its next call: the last one has expired$/);
+    clock.advance(3_000_000);
+    assert.match(wait({ tokens }, 'none').told.join(), /it has handed over none since the agent started/);
+  });
+
+  it('and is not held at all where it had expired before it came, by either of its times', async () => {
+    for (const [inToken, beside] of [
+      [0, 600],
+      [600, 0],
+      [600, -1],
+    ] as const) {
+      const { tokens } = open();
+      tokens.take(pod, signers, handOver(start, { '': tokenOf(start, { lifetimeSeconds: inToken }) }, beside));
+      const { told } = wait({ tokens });
+      assert.match(told.join(), /with its next call: the one of its last call has expired$/);
+    }
+  });
+});
+
 describe('what cannot be used', () => {
   const cases: readonly (readonly [string, (() => string) | undefined, RegExp])[] = [
     ['nothing', undefined, /handed over none with its last call; .*empty audience in tokenRequests.*requiresRepublish/],
@@ -227,7 +287,14 @@ describe('a wait for the kubelet', () => {
     const ended = wait(world);
     ended.abort.abort();
     await ended.end;
-    assert.equal(errorOf(ended.state).code, 'Aborted');
+    const { code, actor } = errorOf(ended.state);
+    assert.deepEqual([code, actor], ['Aborted', 'nobody']);
+    assert.equal(world.clock.alarms(), 0);
+    const served = wait(world);
+    world.tokens.take(pod, signers, handOver(start, { '': tokenOf(start) }));
+    await served.end;
+    assert.deepEqual(getEventListeners(served.abort.signal, 'abort'), []);
+    world.tokens.stop();
     assert.equal(world.clock.alarms(), 0);
     await assert.rejects(
       world.tokens.ready(pod, '', AbortSignal.abort(), () => undefined),

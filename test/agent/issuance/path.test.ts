@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { webcrypto, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, webcrypto, X509Certificate } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { createCertificateReader, parseCertificate } from '../../../agent/issuance/certificate.ts';
 import {
@@ -10,7 +10,7 @@ import {
   TooManySignatures,
   verifiesAgainst,
 } from '../../../agent/issuance/path.ts';
-import { certify, type Holder, makeHolder, now, type Quality } from '../../support/certificates.ts';
+import { certify, certifyKey, type Holder, makeHolder, now, type Quality } from '../../support/certificates.ts';
 
 const hourMs = 3_600_000;
 const names = ['leaf', 'low', 'high', 'one', 'two', 'stranger'] as const;
@@ -62,6 +62,34 @@ describe('of a chain are kept', () => {
   it('two authorities that signed each other, and the root above them', async () => {
     const [byHigh, byLow] = [await cert('low', 'high'), await cert('high', 'low')];
     assert.deepEqual(kept(leaf, byHigh, byLow, await cert('high', 'one')), [0, 1, 2, 3]);
+    assert.deepEqual(kept(byHigh, byLow, new Uint8Array(byHigh)), [0, 1], 'one of them is the leaf');
+  });
+
+  it('a root as the end of a way, whatever became of another certificate of its key', async () => {
+    const past = await cert('one', 'two', { notBefore: now - 9 * hourMs, notAfter: now - hourMs });
+    assert.deepEqual(kept(leaf, await cert('low', 'one'), await cert('one', 'one'), past), [0, 1, 2]);
+  });
+
+  it('the ways that are short enough, counted by the shortest way to each CA, in any order', async () => {
+    const [a, b, c, newer, newest] = await Promise.all(
+      ['CN=low', 'CN=b', 'CN=c', 'CN=c', 'CN=c'].map((name) => makeHolder(name)),
+    );
+    assert.ok(a && b && c && newer && newest, 'there are five holders');
+    const end = await certify(holders.leaf, a, { ca: false });
+    // Over b there are two CAs below c. Those that c signed for its next keys are self-issued and do not count.
+    const overB = [await certify(a, b), await certify(b, c)];
+    const overC = [await certify(a, newest), await certify(newest, newer), await certify(newer, c)];
+    const top = [await certify(c, holders.one), await cert('one', 'one', { pathLength: 2 })];
+    for (const sent of [
+      [...overB, ...overC, ...top],
+      [...overC, ...overB, ...top],
+      [...top, ...overB.toReversed(), ...overC.toReversed()],
+    ]) {
+      assert.deepEqual(
+        kept(end, ...sent).toSorted((one, other) => one - other),
+        [0, 1, 2, 3, 4, 5, 6, 7],
+      );
+    }
   });
 
   it('the good way only, where another is blocked', async () => {
@@ -118,6 +146,32 @@ describe('no way leads up over', () => {
     assert.deepEqual(kept(leaf, selfIssued, newest, top), [0, 1, 2, 3]);
     const root = await cert('one', 'one', { pathLength: 0 });
     assert.equal(verifiesAgainst([leaf, low, high], [root], now), false, 'the chain leads to an anchor');
+    assert.deepEqual(kept(leaf, await cert('low', 'one', { pathLength: 0 })), [0, 1], 'the leaf does not count');
+    const [free, short, long] = [
+      await cert('high', 'one'),
+      await cert('one', 'one', { pathLength: 1 }),
+      await cert('one', 'one', { pathLength: 2 }),
+    ];
+    assert.deepEqual(kept(leaf, low, free, short), []);
+    assert.deepEqual(kept(leaf, low, free, long), [0, 1, 2, 3]);
+  });
+
+  it('several, and each is told, beginning with the first that was sent, and what is wrong with the CA before its place', async () => {
+    const expired = { notBefore: now - 9 * hourMs, notAfter: now - hourMs, pathLength: 0 };
+    const sent = [
+      await cert('low', 'high'),
+      await cert('low', 'one'),
+      await cert('high', 'two', expired),
+      await cert('one', 'two', expired),
+    ];
+    const { faults } = ascend(parseCertificate(leaf), sent.map(parseCertificate), now);
+    assert.deepEqual(
+      faults.map(({ certificate, issuer, why }) => [sent.indexOf(certificate.der), sent.indexOf(issuer.der), why]),
+      [
+        [0, 2, `expired at ${new Date(now - hourMs).toISOString()}`],
+        [1, 3, `expired at ${new Date(now - hourMs).toISOString()}`],
+      ],
+    );
   });
 });
 
@@ -166,11 +220,11 @@ describe('a chain leads to an anchor', () => {
 
   it('not to a namesake with another key', async () => {
     const namesake = await makeHolder('CN=one');
-    assert.equal(
-      verifiesAgainst([leaf, await cert('low', 'one')], [await certify(namesake, namesake)], now),
-      false,
-      'the chain leads to an anchor',
-    );
+    const anchor = await certify(namesake, namesake);
+    const chain = [leaf, await cert('low', 'one')];
+    assert.equal(verifiesAgainst(chain, [anchor], now), false, 'the chain leads to an anchor');
+    const withRoot = [...chain, await cert('one', 'one')];
+    assert.equal(verifiesAgainst(withRoot, [anchor], now), false, 'the chain leads to an anchor');
   });
 });
 
@@ -207,6 +261,49 @@ it('certificates of one name with keys that take long cost no more work than the
   const short = await makeHolder('CN=low');
   const withOneMore = [parseCertificate(await certify(short, high)), ...(await others(most))];
   assert.throws(() => ascend(below, withOneMore, now), TooManySignatures);
+});
+
+/** SubjectPublicKeyInfo of an RSA key of so many bits, which nobody has. */
+function rsaKey(bits: number, exponent = 65_537n, oid = '2a864886f70d010101'): Uint8Array {
+  const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
+    const content = Buffer.concat(parts);
+    return Buffer.concat([Uint8Array.of(tag, 0x82, content.length >> 8, content.length & 0xff), content]);
+  };
+  const integer = (hex: string): Buffer => der(2, Buffer.from(`00${hex.length % 2 === 0 ? '' : '0'}${hex}`, 'hex'));
+  const key = der(0x30, integer('f'.repeat(bits / 4)), integer(exponent.toString(16)));
+  return der(0x30, der(0x30, der(6, Buffer.from(oid, 'hex'))), der(3, Uint8Array.of(0), key));
+}
+
+it('each kind of key has its weight, so that no chain costs more than the limit', async () => {
+  const spki = (key: KeyObject): Uint8Array => key.export({ type: 'spki', format: 'der' });
+  const curve = (namedCurve: string): Uint8Array => spki(generateKeyPairSync('ec', { namedCurve }).publicKey);
+  const p521 = curve('P-521');
+  const weights: readonly (readonly [string, number, Uint8Array])[] = [
+    ['P-256', 1, curve('P-256')],
+    ['P-384', 4, curve('P-384')],
+    ['P-521', 8, p521],
+    ['a curve that nobody uses', 32, curve('secp256k1')],
+    ['Ed25519', 1, spki(generateKeyPairSync('ed25519').publicKey)],
+    ['DSA', 32, spki(generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 }).publicKey)],
+    ['RSA of 4096 bits', 1, rsaKey(4096)],
+    ['RSA of 4104 bits', 4, rsaKey(4104)],
+    ['RSA of 8192 bits', 4, rsaKey(8192)],
+    ['RSA of 8200 bits', 32, rsaKey(8200)],
+    ['RSA with a usual exponent', 1, rsaKey(2048, 2n ** 32n - 1n)],
+    ['RSA with a long exponent', 32, rsaKey(2048, 2n ** 32n + 1n)],
+    ['RSA-PSS of 4104 bits', 4, rsaKey(4104, 65_537n, '2a864886f70d01010a')],
+  ];
+  const below = parseCertificate(await certify(holders.leaf, holders.low, { ca: false }));
+  const candidates = (key: Uint8Array, count: number) =>
+    Promise.all(Array.from({ length: count }, () => certifyKey(key, holders.high, { subject: 'CN=low' })));
+  // With these, there is room for eight units more.
+  const others = (await candidates(p521, 11)).map(parseCertificate);
+  for (const [what, weight, key] of weights) {
+    const fitting = Math.floor(8 / weight);
+    const some = (await candidates(key, fitting + 1)).map(parseCertificate);
+    assert.equal(ascend(below, [...some.slice(1), ...others], now).certificates.length, 1, what);
+    assert.throws(() => ascend(below, [...some, ...others], now), TooManySignatures, what);
+  }
 });
 
 it('24 signatures are checked for one chain, and not one more', async () => {
@@ -262,8 +359,9 @@ describe('CAs that are remembered', () => {
     const first = cas.outline(within.subarray(0, low.length));
     assert.equal(cas.parse(low).x509(), first.x509());
     assert.equal(first.der.buffer.byteLength, low.length);
-    const long = new Uint8Array([...low, ...new Uint8Array(5_000)]);
-    assert.notEqual(cas.outline(long), cas.outline(long));
+    const padded = (length: number): Uint8Array => new Uint8Array([...low, ...new Uint8Array(length - low.length)]);
+    assert.equal(cas.outline(padded(4_096)), cas.outline(padded(4_096)));
+    assert.notEqual(cas.outline(padded(4_097)), cas.outline(padded(4_097)));
     for (let index = 0; index < 64; index += 1) {
       // Another signature makes another certificate.
       cas.outline(new Uint8Array([...low.subarray(0, -1), index ^ (low.at(-1) ?? 0) ^ 128]));

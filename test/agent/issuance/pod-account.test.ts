@@ -1,6 +1,7 @@
 /** Requests on behalf of the pod's own account: made with its token and nothing else, and what a refusal of it says. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
 import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
 import { createContentsIssuer } from '../../../agent/issuance/contents-request.ts';
@@ -8,6 +9,7 @@ import { issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules
 import { type PodTokens, refusalOfAccount } from '../../../agent/issuance/pod-account.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import { certificateRequestResource, signingRequestResource } from '../../../agent/kubernetes/certificate-resources.ts';
+import { apiFailureOf } from '../../../agent/kubernetes/failure.ts';
 import { createSimpleRequestApi } from '../../../agent/kubernetes/simple-requests.ts';
 import type { CertificateOrder } from '../../../agent/lifecycle/ports.ts';
 import { clientOf, type Handler, sendJson, sendStatus, startLoopback } from '../kubernetes/loopback.ts';
@@ -158,11 +160,12 @@ describe('a request', () => {
     it(`of an account that ${what} says so, names the account, and advises nothing that opens a hole`, async (t) => {
       const { issuer } = await open(t, { as: 'pod' }, ({ response }) => sendStatus(response, code, 'Reason', message));
       await assert.rejects(issuer.submit(order, key, signal), (error: unknown) => {
-        assert.ok(error instanceof Error, 'an error is thrown');
+        assert.ok(error instanceof AgentError, `${error} is no AgentError`);
         assert.match(error.message, words);
         assert.doesNotMatch(error.message, /cluster-admin|impersonat|\*|serviceaccounts\/token/);
         assert.ok(error.message.length < 480, 'an event has room for it');
-        assert.deepEqual('code' in error && error.code, 'AccountForbidden');
+        assert.deepEqual([error.code, error.actor], ['AccountForbidden', 'cluster operator']);
+        assert.equal(apiFailureOf(error)?.httpStatus, code);
         return true;
       });
     });
@@ -181,5 +184,7 @@ describe('a request', () => {
     await assert.rejects(next.submit(order, key, signal), { code: 'Rejected', message: /webhook.*Invalid value/ });
     const other = new Error('another');
     assert.equal(refusalOfAccount(other, pod, 'certManager'), other);
+    const byNobody = new AgentError('Forbidden', 'not by the API server', { actor: 'cluster operator' });
+    assert.equal(refusalOfAccount(byNobody, pod, 'certManager'), byNobody);
   });
 });

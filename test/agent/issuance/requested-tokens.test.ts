@@ -1,6 +1,7 @@
 /** Tokens that the agent asks for as its node: what is asked, and what a bad answer means. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { createRequestedTokens } from '../../../agent/issuance/requested-tokens.ts';
 import { clientOf, sendJson, sendStatus, startLoopback } from '../kubernetes/loopback.ts';
 import { pod, tokenOf } from './tokens.ts';
@@ -30,13 +31,28 @@ describe('a token of a pod', () => {
         'system:node:node-1',
       ]),
     );
-    const [first, second] = server.received.map(({ body }) => JSON.parse(body).spec);
+    const bodies = server.received.map(({ body }) => JSON.parse(body));
+    for (const { apiVersion, kind } of bodies) {
+      assert.deepEqual([apiVersion, kind], ['authentication.k8s.io/v1', 'TokenRequest']);
+    }
+    const [first, second] = bodies.map(({ spec }) => spec);
     assert.deepEqual(first, {
       audiences: [],
       expirationSeconds: 600,
       boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'web', uid: pod.uid },
     });
     assert.deepEqual(second.audiences, ['signers']);
+  });
+
+  it('that cannot be asked for, by a fault of ours or a refusal, says so with its cause', async () => {
+    const fault = new Error('a fault of ours');
+    const cause = new Error('what the API server said');
+    const refused = new AgentError('Forbidden', 'no', { actor: 'cluster operator', cause });
+    const later = new AgentError('Unavailable', 'later', { actor: 'nobody' });
+    const tokens = (error: Error) => createRequestedTokens({ request: () => Promise.reject(error) }, () => now);
+    await assert.rejects(tokens(fault).bearer(pod, '', call), fault);
+    await assert.rejects(tokens(later).bearer(pod, '', call), later);
+    await assert.rejects(tokens(refused).bearer(pod, '', call), { code: 'TokenMissing', cause });
   });
 
   it('is asked for anew for every call: none is kept', async (t) => {

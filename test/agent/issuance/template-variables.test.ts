@@ -40,4 +40,5 @@ test('each variable of a text is filled in, and one of no name is told with what
   assert.deepEqual(unknownVariables(text), [' x ', '', `$e\${podName`]);
   assert.deepEqual(unknownVariables(`\${namespace}/\${podName}/\${pod.labels['a']}`), []);
   assert.deepEqual(unknownVariables('plain'), []);
+  assert.deepEqual(unknownVariables(`$e\${namespace}f`), ['$ef']);
 });

@@ -263,7 +263,25 @@ describe('names that a pod asks for itself', () => {
   it('are plain where they are URIs of any scheme: no segment leads elsewhere or has another meaning', () => {
     const other = { ...rule, uris: ['https://a.example/app/*', 'urn:a/b/*'] };
     assert.deepEqual(named({ uris: ['https://a.example/app/x-1._~'] }, other).uris, ['https://a.example/app/x-1._~']);
-    for (const segment of ['.', '..', '', 'a?b', '?b', 'b?', 'a#b', 'a%2fb', 'ä', '*', 'x'.repeat(5_000)]) {
+    for (const segment of [
+      '.',
+      '..',
+      '',
+      'a?b',
+      '?b',
+      'b?',
+      'a#b',
+      'a%2fb',
+      'ä',
+      '*',
+      ':b',
+      'b:',
+      '@b',
+      'b@',
+      '!b',
+      'b!',
+      'x'.repeat(5_000),
+    ]) {
       const uri = `https://a.example/app/${segment}`;
       assert.throws(() => named({ uris: [uri] }, other), { code: 'Rejected', actor: 'pod author' }, segment);
     }

@@ -288,6 +288,19 @@ test('16 MiB of a reply or of a frame are read, and not a byte more', async (t) 
   assert.deepEqual(frames, [most - 2]);
 });
 
+test('a megabyte of an error is read, and not a byte more', async (t) => {
+  const most = 1024 * 1024;
+  const server = await startLoopback(t, ({ response, query }) => {
+    const status = JSON.stringify({ kind: 'Status', code: 409, reason: 'Conflict', message: 'taken' });
+    response.writeHead(409, { 'Content-Type': 'application/json' });
+    response.end(status.padEnd(Number(query.get('bytes'))));
+  });
+  const client = clientOf(t, server);
+  const read = (bytes: number) => client.request({ method: 'GET', path: pods, query: { bytes: String(bytes) } });
+  await assert.rejects(read(most), { code: 'Conflict', message: /taken/ });
+  await assert.rejects(read(most + 1), { code: 'Unavailable', message: /longer than 1048576 bytes/ });
+});
+
 test('a broken connection is Unavailable, in the middle of a reply too', async (t) => {
   const server = await startLoopback(t, ({ response, reset, query }) => {
     if (query.get('half')) {

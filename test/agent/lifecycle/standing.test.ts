@@ -1,6 +1,8 @@
 /** How volumes and credentials are said to stand while something is under way, to whoever looks or is woken by an alert. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AgentError } from '../../../agent/base/errors.ts';
+import { setbackOf } from '../../../agent/lifecycle/credential-setback.ts';
 import { createWorld, minute, podCertificate, trustBundle, type World } from './world.ts';
 
 const denial = { type: 'denied', reason: 'Policy', message: 'not on a Sunday' } as const;
@@ -40,6 +42,17 @@ test('what was denied stays denied for the next agent too, also once it asks aga
   world.clock.advance(minute);
   await world.until(() => world.followed.size === 1);
   assert.deepEqual(states(), ['denied']);
+});
+
+test('of a refusal 1024 characters of its reason and of its message are kept beyond a restart', () => {
+  for (const kept of [1_023, 1_024, 1_025]) {
+    const [reason, message] = ['r'.repeat(kept), 'm'.repeat(kept)];
+    const setback = setbackOf({ kind: 'denied', reason, message }, 1, 0, 1);
+    const length = Math.min(kept, 1_024);
+    assert.deepEqual([setback?.reason, setback?.message], ['r'.repeat(length), 'm'.repeat(length)]);
+    const error = new AgentError('InvalidChain', message, { actor: 'signer' });
+    assert.equal(setbackOf({ kind: 'error', phase: 'signer', error }, 1, 0, 1)?.message, 'm'.repeat(length));
+  }
 });
 
 test('a certificate is waited for since its volume was asked for, whatever attempts there were', async (t) => {

@@ -41,7 +41,7 @@ function createNode(t: TestContext) {
   mkdirSync(join(proc, 'irq'));
   const kill = (pid: number, signal: string): void => void told.push(`${signal} ${pid}`);
   const send = createSignaller({ proc, kill });
-  return { proc, told, show, send: () => send(pod, hup, new AbortController().signal) };
+  return { proc, kill, told, show, send: () => send(pod, hup, new AbortController().signal) };
 }
 
 async function sleeper(t: TestContext): Promise<ChildProcess & { readonly pid: number }> {
@@ -187,4 +187,19 @@ test('a signal is sent once a change, to the pod of the volume', async (t) => {
   await setting.noticed(1);
   assert.deepEqual(sent, [`${setting.volume.record.pod.uid} server SIGHUP`]);
   assert.deepEqual(setting.notices, [{ type: 'reloaded', way: 'signal', attempts: 1, detail: 'sent' }]);
+});
+
+test('as many processes of the node as may be are looked at, and with one more nobody is told', async (t) => {
+  // The usual number of directories takes longer to make than all other tests of this file.
+  const { proc, kill, told, show } = createNode(t);
+  const send = createSignaller({ proc, kill, mostSeen: 100 });
+  const tell = () => send(pod, hup, new AbortController().signal);
+  const pids = Array.from({ length: 101 }, (_, index) => 100_000 + index);
+  for (const pid of pids.slice(0, 100)) {
+    show(pid, { parent: pid === 100_000 ? 7 : 100_000 });
+  }
+  assert.deepEqual(await tell(), { type: 'done', detail: 'SIGHUP to one process named server' });
+  show(pids[100] ?? '', { parent: 100_000 });
+  assert.deepEqual(await tell(), { type: 'failed', detail: 'more than 100 processes run on the node' });
+  assert.deepEqual(told, ['SIGHUP 100000']);
 });

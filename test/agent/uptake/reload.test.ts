@@ -11,9 +11,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect, promisify } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { PodIdentity } from '../../../agent/lifecycle/ports.ts';
+import type { UptakeNotice } from '../../../agent/lifecycle/uptake.ts';
 import { addressOf } from '../../../agent/uptake/address.ts';
 import { attemptSpacingMs, maxAttempts, maxAttemptsUnderWay } from '../../../agent/uptake/limits.ts';
 import { createUptake } from '../../../agent/uptake/uptake.ts';
+import type { PodReference } from '../../../volumes/base/volume.ts';
 import type { HttpReload } from '../../../volumes/declaration/reload.ts';
 import { boundMs, until } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
@@ -339,12 +341,8 @@ test('an attempt that is under way when the volume goes is called off', async (t
   assert.equal(setting.clock.alarms(), 0, 'nothing is left of it');
 });
 
-test('many pods that hang hold up another for no longer than their turns', async (t) => {
-  const hanging = await listening(
-    t,
-    createTcpServer((socket) => void setTimeout(() => socket.destroy(), 300)),
-  );
-  const port = await listen(t, (_request, response) => void response.writeHead(200).end());
+/** Volumes of many pods, without files, whose programs are told by one agent; nothing is told before the clock moves. */
+function createCrowd(t: TestContext, identify: (pod: PodReference) => Promise<PodIdentity>) {
   const clock = createManualClock();
   const uptake = createUptake({
     clock,
@@ -352,16 +350,7 @@ test('many pods that hang hold up another for no longer than their turns', async
     attemptMs: boundMs,
     onFault: (fault) => assert.fail(inspect(fault)),
     addressOf: () => ({ type: 'known', ip: '127.0.0.1' }),
-    pods: {
-      identify: async (pod) => ({
-        pod,
-        serviceAccountUID: 'sa',
-        nodeName: 'n',
-        nodeUID: 'n',
-        ended: false,
-        podIPs: ['127.0.0.1'],
-      }),
-    },
+    pods: { identify },
   });
   const told: string[] = [];
   const order = (uid: string, targetPort: number): void => {
@@ -379,10 +368,29 @@ test('many pods that hang hold up another for no longer than their turns', async
         marks = done;
       },
     };
-    const one = uptake(Object.assign(Object.create(null), volume), ({ type }) => void told.push(`${uid} ${type}`));
+    const hear = (notice: UptakeNotice): void =>
+      void told.push(`${uid} ${notice.type}${notice.type === 'notReloaded' ? `: ${notice.detail}` : ''}`);
+    const one = uptake(Object.assign(Object.create(null), volume), hear);
     one?.settled();
     t.after(() => one?.stop());
   };
+  return { clock, told, order };
+}
+
+test('many pods that hang hold up another for no longer than their turns', async (t) => {
+  const hanging = await listening(
+    t,
+    createTcpServer((socket) => void setTimeout(() => socket.destroy(), 300)),
+  );
+  const port = await listen(t, (_request, response) => void response.writeHead(200).end());
+  const { clock, told, order } = createCrowd(t, async (pod) => ({
+    pod,
+    serviceAccountUID: 'sa',
+    nodeName: 'n',
+    nodeUID: 'n',
+    ended: false,
+    podIPs: ['127.0.0.1'],
+  }));
   for (let count = 0; count < 3 * maxAttemptsUnderWay; count += 1) {
     order('hostile', hanging);
   }
@@ -390,4 +398,93 @@ test('many pods that hang hold up another for no longer than their turns', async
   clock.advance(0);
   await until(() => told.includes('victim reloaded'), 'the victim to be told');
   assert.ok(told.length <= maxAttemptsUnderWay + 1, `${told.length - 1} attempts of another pod came first`);
+});
+
+test('8 attempts are under way, and 32 of one pod wait; one more counts as failed', async (t) => {
+  let underWay = 0;
+  const { clock, told, order } = createCrowd(t, () => {
+    underWay += 1;
+    return new Promise(() => undefined);
+  });
+  for (let count = 0; count < 8 + 32; count += 1) {
+    order('one', 1);
+  }
+  clock.advance(0);
+  await until(() => underWay >= 8, 'attempts to begin');
+  await nextTurn();
+  assert.deepEqual([underWay, told], [8, []]);
+  order('one', 1);
+  clock.advance(0);
+  const why = 'are waiting already; the next is taken when one is done';
+  await until(() => told.length > 0, 'an attempt to fail');
+  assert.deepEqual(told, [`one notReloaded: 32 attempts to tell programs of new files of this pod ${why}`]);
+});
+
+test('2048 attempts of all pods wait, and one more counts as failed', async (t) => {
+  const { clock, told, order } = createCrowd(t, () => new Promise(() => undefined));
+  for (let count = 0; count < 8 + 2_048; count += 1) {
+    order(`pod-${count}`, 1);
+    clock.advance(0);
+  }
+  await nextTurn();
+  assert.deepEqual(told, []);
+  order('last', 1);
+  clock.advance(0);
+  await until(() => told.length > 0, 'an attempt to fail');
+  assert.match(told.join('\n'), /^last notReloaded: .*2048/);
+});
+
+test('an attempt follows the last one after 5 seconds, and no sooner', async (t) => {
+  const asked = await listenCounting(t);
+  const setting = await createSetting(t, asking(asked.port));
+  await setting.change();
+  await setting.change();
+  await setting.noticed(1);
+  await setting.change();
+  setting.clock.advance(4_999);
+  await nextTurn();
+  assert.equal(setting.asked.length, 1, 'the pod is looked up before each attempt');
+  setting.clock.advance(1);
+  await setting.noticed(2);
+  assert.equal(asked.times, 2);
+});
+
+test('an attempt ends after 10 seconds, and no sooner', async (t) => {
+  const connected = Promise.withResolvers<void>();
+  const port = await listening(
+    t,
+    createTcpServer(() => connected.resolve()),
+  );
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const setting = await createSetting(t, asking(port));
+  await setting.change();
+  await setting.change();
+  await connected.promise;
+  t.mock.timers.tick(9_999);
+  await nextTurn();
+  assert.deepEqual(setting.notices, []);
+  t.mock.timers.tick(1);
+  await setting.noticed(1);
+  assert.match(inspect(setting.notices), /'notReloaded'.*was not answered within 10 s'/s);
+});
+
+test("the head of a pod's answer may have 8 KiB, as the parser counts it, and no more", async (t) => {
+  // It counts the words of the status, and names and values of the fields: `OK`, `X` and the value.
+  for (const [bytes, type] of [
+    [8_191, 'reloaded'],
+    [8_192, 'notReloaded'],
+  ] as const) {
+    const head = `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(bytes - 'OKX'.length)}\r\n\r\n`;
+    const port = await listening(
+      t,
+      createTcpServer((socket) => void socket.write(head)),
+    );
+    const setting = await createSetting(t, asking(port));
+    await setting.change();
+    await setting.change();
+    await setting.noticed(1);
+    const [notice] = setting.notices;
+    assert.equal(notice?.type, type, inspect(notice));
+    assert.match(inspect(notice), type === 'reloaded' ? /answered with 200/ : /failed: HPE_HEADER_OVERFLOW/);
+  }
 });

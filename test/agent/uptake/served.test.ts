@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import tls from 'node:tls';
 import { inspect } from 'node:util';
+import type { Worker } from 'node:worker_threads';
 import type { UptakeNotice } from '../../../agent/lifecycle/uptake.ts';
 import { createLooker } from '../../../agent/uptake/looker.ts';
 import { until } from '../../support/bounded.ts';
@@ -263,4 +265,32 @@ test('the thread ends with the last look, and one that is broken off takes no ot
     () => `the thread to end; there are ${threads().join(', ')}`,
   );
   assert.equal((await looker({ ip: '127.0.0.1', port }, new AbortController().signal)).type, 'leaf', 'and begins anew');
+});
+
+test('a look has 5 seconds more than its handshake before its thread is ended, and the thread has 16 MiB', async (t) => {
+  const hanging = await listening(
+    t,
+    createTcpServer(() => undefined),
+  );
+  const threads: Worker[] = [];
+  const onWorker = (thread: Worker): void => void threads.push(thread);
+  process.on('worker', onWorker);
+  t.after(() => process.off('worker', onWorker));
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const looker = createLooker({ timeoutMs: 10 * minute });
+  const sights: unknown[] = [];
+  const seen = looker({ ip: '127.0.0.1', port: hanging }, new AbortController().signal).then((sight) => {
+    sights.push(sight);
+  });
+  await until(() => threads.length > 0, 'a thread');
+  assert.deepEqual(
+    threads.map(({ resourceLimits }) => resourceLimits?.maxOldGenerationSizeMb),
+    [16],
+  );
+  t.mock.timers.tick(10 * minute + 5 * second - 1);
+  await nextTurn();
+  assert.deepEqual(sights, []);
+  t.mock.timers.tick(1);
+  await seen;
+  assert.deepEqual(sights, [{ type: 'nothing', why: 'the look was broken off' }]);
 });

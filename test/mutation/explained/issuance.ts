@@ -14,6 +14,10 @@ const path = 'agent/issuance/path.ts';
 
 const noDetails = 'a key of this kind has it; only the type checker has to be told';
 const noStep = 'what is no step stands above nothing and is nobody’s';
+const chain = 'agent/issuance/chain.ts';
+
+const handed = 'agent/issuance/handed-tokens.ts';
+
 const noTime = 'Date.parse gives NaN for either';
 const hasStatus =
   'there is a condition, so there is the status that it stands in; only the type checker has to be told';
@@ -228,4 +232,51 @@ export const issuance: readonly Explanation[] = [
     instead: 'leading.get(next).issuers',
     why: 'what comes next is one of them; only the type checker has to be told',
   },
+  {
+    file: chain,
+    text: '{ return false; }',
+    instead: '{}',
+    why: 'what cannot be compared does not hold our key either way',
+  },
+  {
+    file: chain,
+    text: 'fault !== undefined',
+    instead: 'true',
+    why: 'where no way leads up something blocks it; only the type checker has to be told',
+  },
+  {
+    file: chain,
+    text: 'certificates.length > 1',
+    instead: 'false',
+    why: 'what stands above the leaf in a way has signed it; it spares looking again',
+  },
+  {
+    file: chain,
+    text: 'cause instanceof TooManySignatures',
+    instead: 'true',
+    why: 'nothing else is thrown there; a fault of ours would not be hidden',
+  },
+  ...[{ text: 'held.get(uid)?.expiresAt', instead: 'held.get(uid).expiresAt' }].map((change) => ({
+    file: handed,
+    ...change,
+    why: 'it was just listed; only the type checker has to be told',
+  })),
+  {
+    file: handed,
+    text: 'time < sweepAt',
+    instead: 'time <= sweepAt',
+    why: 'an alarm for the same time takes the place of the other',
+  },
+  { file: handed, text: "'awaited'", instead: '""', why: 'what is neither good nor unusable is awaited' },
+  {
+    file: handed,
+    text: "''",
+    instead: '"Stryker was here!"',
+    on: "let told = '';",
+    why: 'nothing that is told is either of them',
+  },
+  ...[
+    { text: '{ once: true }', instead: '{}' },
+    { text: 'true', instead: 'false', on: "signal.addEventListener('abort', onAbort, { once: true });" },
+  ].map((change) => ({ file: handed, ...change, why: 'the end of the wait takes the listener away itself' })),
 ];

@@ -11,6 +11,8 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   certificate: ['certificate', 'path', 'chain'],
   'issued-anchors': ['issued-anchors'],
   'issuer-rules': ['issuer-rules'],
+  'key-type-suggestion': ['key-type-suggestion'],
+  'request-name': ['request-name'],
 };
 
 export const issuance: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

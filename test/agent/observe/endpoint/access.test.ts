@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createAccessCheck, type ReviewClient } from '../../../../agent/observe/endpoint/access.ts';
+import { createReviewBudget } from '../../../../agent/observe/endpoint/review-budget.ts';
 
 const good = { status: { authenticated: true, user: { username: 'prometheus', uid: 'u', groups: ['g'], extra: {} } } };
 
@@ -230,6 +231,50 @@ describe('the access check', () => {
       'x'.repeat(2_048),
     ]) {
       assert.equal(await check(token), 'allowed', token);
+    }
+  });
+});
+
+describe('the budget for reviews', () => {
+  const start = () => createReviewBudget({ now: () => 0, at: () => () => undefined });
+  const ask = () => Promise.resolve();
+
+  test('counts the reviews of 1024 peers, and with one more forgets the one counted longest ago', async () => {
+    for (const [others, isForgotten] of [
+      [1_023, false],
+      [1_024, true],
+    ] as const) {
+      const budget = start();
+      // It needs its own share only.
+      budget.trust('loud');
+      for (let count = 0; count < 8; count += 1) {
+        const review = budget.spend('loud', ask);
+        assert.ok(review !== undefined, `review ${count} of its share`);
+        await review;
+      }
+      assert.equal(budget.spend('loud', ask), undefined, 'its share is used up');
+      for (let other = 0; other < others; other += 1) {
+        await budget.spend(`peer-${other}`, ask);
+      }
+      assert.equal(budget.spend('loud', ask) !== undefined, isForgotten, `beside ${others} others`);
+    }
+  });
+
+  test('knows 1024 peers that have shown a good token, and with one more forgets the one that did so longest ago', async () => {
+    for (const [others, isForgotten] of [
+      [1_023, false],
+      [1_024, true],
+    ] as const) {
+      const budget = start();
+      budget.trust('scraper');
+      for (let other = 0; other < others; other += 1) {
+        budget.trust(`peer-${other}`);
+      }
+      for (let stranger = 0; stranger < 20; stranger += 1) {
+        await budget.spend(`stranger-${stranger}`, ask);
+      }
+      assert.equal(budget.spend('stranger', ask), undefined, 'nothing is left for strangers');
+      assert.equal(budget.spend('scraper', ask) === undefined, isForgotten, `beside ${others} others`);
     }
   });
 });

@@ -10,6 +10,7 @@ import { createObserveServer } from '../../../../agent/observe/endpoint/http.ts'
 import { peerOf } from '../../../../agent/observe/endpoint/peer.ts';
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import { createSelfSigned } from '../../../../agent/observe/endpoint/self-signed.ts';
+import { maxConnections, maxConnectionsOfPeer } from '../../../../agent/observe/limits.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
 import { createSystemClock } from '../../../../agent/time/system-clock.ts';
 import { eventOf, withinBound } from '../../../support/bounded.ts';
@@ -37,6 +38,21 @@ describe('the shares of connections', () => {
       assert.equal(admit(id), true);
     }
     assert.deepEqual(closed, ['a1']);
+  });
+
+  test('a peer keeps 16 connections and all peers together 256, and for one more another is closed', () => {
+    const shares = createConnectionShares({ total: maxConnections, peer: maxConnectionsOfPeer });
+    const closed: string[] = [];
+    const admit = (peer: number, count: number): boolean =>
+      shares.admit(`${peer}-${count}`, `peer ${peer}`, () => closed.push(`${peer}-${count}`));
+    for (let index = 0; index < 256; index += 1) {
+      assert.equal(admit(Math.floor(index / 16), index % 16), true);
+    }
+    assert.deepEqual(closed, []);
+    assert.equal(admit(3, 16), true);
+    assert.deepEqual(closed, ['3-0'], 'its own, beyond its share');
+    assert.equal(admit(16, 0), true);
+    assert.deepEqual(closed, ['3-0', '0-0'], 'one of those that have most');
   });
 
   test('a connection on which a good token was shown stays', () => {
@@ -123,8 +139,9 @@ test('strangers that leave their TLS handshakes undone keep nobody out either', 
   assert.equal(response?.statusCode, 200);
 });
 
-test('a connection on which nothing is asked is closed, and so is one whose token is not good', async (t) => {
+test('a connection on which nothing is asked is closed after 5 seconds, and one whose token is not good at once', async (t) => {
   const { dial } = await serve(t);
+  const from = performance.now();
   const stranger = await dial('127.0.0.9');
   const silent = await dial('127.0.0.9');
   const ended = Promise.all([
@@ -135,4 +152,6 @@ test('a connection on which nothing is asked is closed, and so is one whose toke
   stranger.resume();
   stranger.write('GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await ended;
+  const tookMs = performance.now() - from;
+  assert.ok(tookMs >= 5_000, `it was closed after ${tookMs} ms`);
 });

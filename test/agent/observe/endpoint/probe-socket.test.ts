@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { runCommand } from '../../../../agent/cli/commands.ts';
 import { createObserveServer } from '../../../../agent/observe/endpoint/http.ts';
@@ -9,7 +9,7 @@ import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import type { Health } from '../../../../agent/observe/health.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
-import { eventOf } from '../../../support/bounded.ts';
+import { eventOf, until } from '../../../support/bounded.ts';
 import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
@@ -93,6 +93,39 @@ describe('the probe socket', () => {
     const { code, stderr } = await probe('live', '--socket', path);
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`^the agent does not answer on ${path}: .*ENOENT`));
+  });
+
+  test('is put back when it, or the whole directory that it lies in, was removed, again and again', async (t) => {
+    const path = socketPath(t);
+    const looks: (() => void)[] = [];
+    const later = (_delayMs: number, look: () => void): (() => void) => {
+      looks.push(look);
+      return () => undefined;
+    };
+    const { log } = createLogProbe();
+    const health: Health = { live: () => [], ready: () => [] };
+    const close = await openProbeSocket({ path, health, retry, status: statusSources(), log, later });
+    t.after(close);
+    const look = async (): Promise<void> => {
+      const due = looks.length;
+      looks.at(-1)?.();
+      await until(() => looks.length > due, 'the look to end');
+    };
+    for (const lost of [path, dirname(path), path]) {
+      rmSync(lost, { recursive: true });
+      await look();
+      assert.equal((await probe('live', '--socket', path)).code, 0, `after ${lost} was removed`);
+    }
+    rmSync(path);
+    writeFileSync(path, 'precious');
+    await look();
+    assert.equal(readFileSync(path, 'utf8'), 'precious');
+    rmSync(path);
+    await look();
+    assert.equal((await probe('live', '--socket', path)).code, 0);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    await close();
+    assert.equal(existsSync(path), false);
   });
 
   test('takes nothing away that is not a socket', async (t) => {
