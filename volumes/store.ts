@@ -9,13 +9,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { toVolumeError, VolumeError } from './base/errors.ts';
-import { createWorker } from './base/steps.ts';
+import { createWorker, type Steps } from './base/steps.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
 import { makeDirectory } from './files/files.ts';
 import { type Identity, lstat } from './files/hold.ts';
 import { firstSizeBytes, stateRoomBytes } from './files/layout.ts';
-import { removeTree } from './files/remove.ts';
+import { removeTreeInSteps } from './files/remove.ts';
 import { withoutPasswords } from './keystores/make.ts';
 import { createBudget, sharesOf } from './mounts/budget.ts';
 import { maxEntryBytes } from './mounts/limits.ts';
@@ -46,9 +46,10 @@ export interface VolumeStoreOptions {
 export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   const kubeletRoot = path.resolve(options.kubeletRoot);
   const onProblem = options.onProblem ?? (() => undefined);
-  const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName) : undefined;
-  const inTurn = createTurns();
   const worker = createWorker();
+  const carryOut = (steps: Steps<void>): Promise<void> => worker.carryOut(steps, () => undefined);
+  const mounts = options.mode === 'tmpfs' ? createMounts(options.driverName, undefined, carryOut) : undefined;
+  const inTurn = createTurns();
   const keystoreTurns = createTurns();
   const budget = createBudget(sharesOf(options.memoryBytes ?? process.constrainedMemory()));
   const room = createRoom(budget, onProblem);
@@ -113,7 +114,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   async function create(record: VolumeRecord): Promise<OpenVolume> {
     assertRecordFits(kubeletRoot, record, record.targetPath);
     assertNoSymlink(kubeletRoot, record.targetPath);
-    const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath));
+    const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath), carryOut);
     if (found.type === 'volume') {
       return await open(record, found.identity, !isDeepStrictEqual(found.record, withoutPasswords(record)));
     }
@@ -147,7 +148,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     // First, so that nothing is written while the unmount is under way.
     invalidate(targetPath);
     await mounts?.unmountAll(realPath(kubeletRoot, targetPath));
-    removeTree(targetPath);
+    await carryOut(removeTreeInSteps(targetPath));
   }
 
   async function recover() {
@@ -204,7 +205,12 @@ type Found =
  * Looks for the volume of this record, and clears away what an earlier volume left at its place. A volume whose record is
  * missing or unreadable is taken over as it is: its files may be in use.
  */
-async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, mountPoint: string): Promise<Found> {
+async function findVolume(
+  record: VolumeRecord,
+  mounts: Mounts | undefined,
+  mountPoint: string,
+  carryOut: (steps: Steps<void>) => Promise<void>,
+): Promise<Found> {
   const target = record.targetPath;
   if (lstat(path.dirname(target)) === undefined) {
     throw new VolumeError(
@@ -221,7 +227,7 @@ async function findVolume(record: VolumeRecord, mounts: Mounts | undefined, moun
     if (stored !== 'another') {
       return { type: 'volume', record: stored, identity };
     }
-    removeTree(target);
+    await carryOut(removeTreeInSteps(target));
     return { type: 'nothing' };
   }
   for (;;) {

@@ -11,6 +11,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Steps, stepsUntil } from '../../volumes/base/steps.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
+import { createTurnBudget } from '../base/turn-budget.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { Anchors, TrustAnchors } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
@@ -84,6 +85,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
   /** What was looked at in this turn of the event loop, in certificates. */
   let lookedAt = 0;
   const pool = createAnchorPool(heldBytes);
+  const budget = createTurnBudget();
   const shelf = createShelf({
     pool,
     onRead,
@@ -226,6 +228,16 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
     feeds.close(topic.key);
   }
 
+  /** Thousands of names may have been given up together. */
+  function closeInTurn(selector: string, topic: Topic): void {
+    budget(() => {
+      if (topics.get(selector) === topic && topic.selections.size === 0) {
+        close(selector, topic);
+      }
+      return false;
+    });
+  }
+
   function open(selector: string, key: FeedKey): Topic {
     const topic: Topic = { key, selections: new Map(), shown: 0, read: 0, cancelLinger: undefined };
     topics.set(selector, topic);
@@ -261,7 +273,7 @@ export function createTrustAnchors(options: TrustAnchorOptions): TrustAnchorServ
         if (topic.selections.size > 0) {
           return;
         }
-        topic.cancelLinger = clock.at(clock.now() + lingerMs, () => close(selector, topic));
+        topic.cancelLinger = clock.at(clock.now() + lingerMs, () => closeInTurn(selector, topic));
       };
     },
     health: () => feeds.health(),

@@ -10,6 +10,7 @@
  * first list, a few at once, the youngest first: the list answers the others.
  */
 import type { AgentError } from '../base/errors.ts';
+import { createTurnBudget } from '../base/turn-budget.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
 import { isOlder } from '../kubernetes/resource-version.ts';
@@ -25,6 +26,7 @@ import {
   showTheSame,
   type WatchBundles,
 } from './feed.ts';
+import { createHungry } from './hungry.ts';
 import { mostFirstLooks, mostSingleWatches } from './limits.ts';
 import type { Shelf } from './shelf.ts';
 
@@ -68,17 +70,28 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   /** Those for which a watch of their own fetches what the shared one shows, or looks first. */
   const fetching = new Set<Group>();
   /** Those that have something to fetch, or to look at first, when too many do. */
-  const hungry = new Set<Group>();
-  /** Those of whose bundles something has changed in this turn of the event loop: each is looked through once, however much has. */
+  const hungry = createHungry<Group>();
+  /** Those that a first look showed something. */
+  const seeing = new Set<Group>();
+  /** Those of whose bundles something has changed: each is looked through once, however much has. */
   const changed = new Set<Group>();
+  let isSettling = false;
+  /** There may be a hundred thousand groups: what concerns all of them is done in turns. */
+  const budget = createTurnBudget();
 
   function start(selector: string): Feed {
+    /** The one whose own it is, where it is not for all. */
+    const owner = (): Group | undefined => {
+      const group = groups.get(selector);
+      return group !== undefined && uses(group, feed) ? group : undefined;
+    };
     const touchUsers = (): void => {
-      for (const group of groups.values()) {
-        if (uses(group, feed)) {
+      const users = selector === '' ? groups.values() : [owner()].values();
+      inTurns(users, (group) => {
+        if (group !== undefined && uses(group, feed)) {
           touch(group);
         }
-      }
+      });
     };
     const onError = (error: AgentError): void => {
       feed.fault = error;
@@ -96,8 +109,9 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
         sweep();
         touchUsers();
         // At once: what was only fetched needs no watching.
-        if (feed !== shared) {
-          settleChanged();
+        const group = owner();
+        if (group !== undefined) {
+          settle(group);
         }
         return;
       }
@@ -121,11 +135,10 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (shared === feed) {
       shared = undefined;
     }
-    const group = isListing() ? [...hungry].at(-1) : [...hungry].at(0);
+    const group = hungry.take(isListing() ? 'youngest' : 'oldest');
     if (group === undefined) {
       return;
     }
-    hungry.delete(group);
     queueMicrotask(() => isOpen(group) && settle(group));
   }
 
@@ -145,14 +158,24 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   /** Forgets what was read of bundles that no watch shows. */
   function sweep(): void {
-    // What a list has brought so far is shown when the list is complete.
-    if (![...feeds].every(isSynced)) {
-      return;
-    }
-    for (const name of shelf.names()) {
-      forget(name);
-      fetchAnew(name);
-    }
+    inTurns(shelf.names().values(), (name) => {
+      // What a list has brought so far is shown when the list is complete, and sweeps anew.
+      if ([...feeds].every(isSynced)) {
+        forget(name);
+        fetchAnew(name);
+      }
+    });
+  }
+
+  function inTurns<Item>(items: Iterator<Item>, work: (item: Item) => void): void {
+    budget(() => {
+      const next = items.next();
+      if (next.done === true) {
+        return false;
+      }
+      work(next.value);
+      return true;
+    });
   }
 
   /**
@@ -193,7 +216,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   }
 
   function seenFirst(name: string): BundleOutline | undefined {
-    for (const { seen = [] } of groups.values()) {
+    for (const { seen = [] } of seeing) {
       const outline = seen.find(({ metadata }) => metadata.name === name);
       if (outline !== undefined) {
         return outline;
@@ -222,18 +245,21 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
 
   function touch(group: Group): void {
     onChange(group.key);
-    if (changed.size === 0) {
+    changed.add(group);
+    if (!isSettling) {
+      isSettling = true;
       setImmediate(settleChanged);
     }
-    changed.add(group);
   }
 
   function settleChanged(): void {
-    const groupsChanged = [...changed].filter(isOpen);
-    changed.clear();
-    for (const group of groupsChanged) {
-      settle(group);
-    }
+    isSettling = false;
+    inTurns(changed.values(), (group) => {
+      changed.delete(group);
+      if (isOpen(group)) {
+        settle(group);
+      }
+    });
   }
 
   /** Puts the next watch in the place of the current one when that costs nothing, and begins what is still to be done. */
@@ -243,6 +269,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     }
     if (isSynced(group.current)) {
       group.seen = undefined;
+      seeing.delete(group);
     }
     if (group.next !== undefined) {
       return;
@@ -289,6 +316,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     if (isFetch && isListing()) {
       if (isWhole(group, next)) {
         group.seen = bundlesOf(group.key, next);
+        seeing.add(group);
         endFetch(group);
         end(next);
       }
@@ -376,6 +404,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       groups.delete(selectorOf(key));
       hungry.delete(group);
       fetching.delete(group);
+      seeing.delete(group);
       for (const feed of [group.current, group.next]) {
         if (feed !== shared) {
           end(feed);
@@ -406,6 +435,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       groups.clear();
       hungry.clear();
       fetching.clear();
+      seeing.clear();
       changed.clear();
       for (const feed of [...feeds]) {
         end(feed);

@@ -21,6 +21,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
 import type { Steps } from '../base/steps.ts';
+import { entriesOf } from './entries.ts';
 import { type Access, isRegularFileBelow, makeDirectory, readSymlink, replaceSymlink } from './files.ts';
 import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
@@ -157,7 +158,8 @@ export function currentSet(root: string): string | undefined {
 
 function* removeLeftovers(root: string, kept: readonly (string | undefined)[]): Steps<void> {
   const { dev } = fs.statSync(root);
-  for (const name of fs.readdirSync(root)) {
+  for (const name of entriesOf(root)) {
+    yield;
     const isLeftover =
       name === temporaryLink ||
       name === temporaryVisibleLink ||
@@ -221,7 +223,7 @@ function* linkVisibly(root: string, paths: readonly string[]): Steps<number> {
 /** Removes visible symlinks whose file is none of `paths`. */
 function* unlinkStale(root: string, paths: readonly string[]): Steps<void> {
   const wanted = new Set(topNames(paths));
-  for (const name of fs.readdirSync(root)) {
+  for (const name of entriesOf(root)) {
     const link = path.join(root, name);
     if (!wanted.has(name) && readSymlink(link) === visibleDestination(name)) {
       fs.unlinkSync(link);

@@ -6,25 +6,41 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, VolumeError } from '../base/errors.ts';
 import { atOnce, type Steps } from '../base/steps.ts';
-import { holdDirectory, holdInSteps, lstat } from './hold.ts';
+import { entriesOf } from './entries.ts';
+import { holdInSteps, lstat } from './hold.ts';
+import { mostEntriesCleared } from './limits.ts';
 
 /**
  * Deeper than anything that the agent makes, which is all that has to go: what lies deeper stays, so that nobody's tree costs
- * more than this many open directories.
+ * more than twice as many open directories.
  */
 export const deepest = 64;
 
+/** How many entries may still be removed: whoever holds a volume may fill it as fast as it is emptied. */
+interface Allowance {
+  left: number;
+}
+
+const usual = (): Allowance => ({ left: mostEntriesCleared });
+
 /**
- * Removes a file or a whole tree, following no symlink and entering no other file system than that of the directory it lies in.
+ * Removes a file or a whole tree at once, following no symlink and entering no other file system than that of the directory it lies in.
  * Nothing happens when the path does not exist; what is mounted inside stays, and its mount point with it (EBUSY).
  * @throws VolumeError Tampered when something is mounted at the path itself
  */
 export function removeTree(file: string): void {
+  atOnce(removeTreeInSteps(file));
+}
+
+/** The same in steps. */
+export function* removeTreeInSteps(file: string): Steps<void> {
   if (lstat(file) === undefined) {
     return;
   }
   // The directory above is the caller's, and may be one that is held, which a path leads to by a link.
-  holdDirectory(`${path.dirname(file)}/.`, (parent, { dev }) => {
+  const above = `${path.dirname(file)}/.`;
+  const { dev } = fs.statSync(above);
+  yield* holdInSteps(above, dev, function* (parent) {
     const entry = path.join(parent, path.basename(file));
     const stats = lstat(entry);
     if (stats === undefined) {
@@ -34,7 +50,7 @@ export function removeTree(file: string): void {
       throw new VolumeError('Tampered', `${file} has something mounted on it, and is left alone`);
     }
     if (stats.isDirectory()) {
-      removeContents(entry, dev);
+      yield* contentsInSteps(entry, dev, 0, usual());
       fs.rmdirSync(entry);
     } else {
       fs.unlinkSync(entry);
@@ -43,34 +59,43 @@ export function removeTree(file: string): void {
 }
 
 /**
- * Removes what lies in a directory on the file system `device`, and leaves the directory. Every directory is held while it is emptied:
+ * Removes what lies in a directory on the file system `device`, in steps, and leaves the directory. Every directory is held while it is emptied:
  * a link that somebody puts in its place meanwhile leads nowhere.
+ * @param most entries that are removed; the rest stays
  * @throws VolumeError Tampered when the directory lies on another file system
  */
-export function removeContents(directory: string, device: number): void {
-  atOnce(contentsInSteps(directory, device, 0));
+export function removeContents(directory: string, device: number, most: number = mostEntriesCleared): Steps<void> {
+  return contentsInSteps(directory, device, 0, { left: most });
 }
 
-/** `removeTree` in steps: nothing happens when the path does not exist; what is mounted there or inside stays. */
-export function* removeInSteps(file: string, device: number, depth = 0): Steps<void> {
+/** A part of a volume, in steps: nothing happens when the path does not exist; what is mounted there or inside stays. */
+export function removeInSteps(file: string, device: number): Steps<void> {
+  return entryInSteps(file, device, 0, usual());
+}
+
+function* entryInSteps(file: string, device: number, depth: number, allowance: Allowance): Steps<void> {
   const stats = lstat(file);
   if (stats === undefined || stats.dev !== device) {
     return;
   }
+  allowance.left -= 1;
   if (!stats.isDirectory()) {
     fs.rmSync(file, { force: true });
     return;
   }
   if (depth < deepest) {
-    yield* contentsInSteps(file, device, depth + 1);
+    yield* contentsInSteps(file, device, depth + 1, allowance);
   }
   removeDirectoryUnlessBusy(file);
 }
 
-function contentsInSteps(directory: string, device: number, depth: number): Steps<void> {
+function contentsInSteps(directory: string, device: number, depth: number, allowance: Allowance): Steps<void> {
   return holdInSteps(directory, device, function* (held) {
-    for (const name of fs.readdirSync(held)) {
-      yield* removeInSteps(path.join(held, name), device, depth);
+    for (const name of entriesOf(held)) {
+      if (allowance.left <= 0) {
+        return;
+      }
+      yield* entryInSteps(path.join(held, name), device, depth, allowance);
       yield;
     }
   });

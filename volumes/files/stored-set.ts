@@ -7,6 +7,7 @@ import path from 'node:path';
 import { systemCode, VolumeError } from '../base/errors.ts';
 import type { Steps } from '../base/steps.ts';
 import type { FileContent } from './content.ts';
+import { entriesOf } from './entries.ts';
 import { holdsBytes, readInSteps } from './files.ts';
 import { holdInSteps } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
@@ -33,7 +34,7 @@ export function* surveySet(directory: string, device: number, files: readonly Pr
   const compared = new Map<number, FileContent>();
 
   function* survey(held: string, prefix: string, depth: number): Steps<void> {
-    for (const name of fs.readdirSync(held)) {
+    for (const name of entriesOf(held)) {
       yield;
       const entry = path.join(held, name);
       const stats = fs.lstatSync(entry);

@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, VolumeError } from '../base/errors.ts';
+import { atOnce, type Steps } from '../base/steps.ts';
 import { holdVolumeFor, type Identity, lstat } from '../files/hold.ts';
 import { removeContents } from '../files/remove.ts';
 import { withSystemCalls } from './mount-calls.ts';
@@ -52,9 +53,14 @@ export interface Mounts {
 
 /**
  * @param source the name that the mounts carry in the mount table: the driver's.
+ * @param carryOut takes the steps in which files are removed. Default: all at once
  * @param programs what mounts and unmounts; absent: system calls, and the system's programs only where there is nothing to make them with
  */
-export function createMounts(source: string, programs?: MountPrograms): Mounts {
+export function createMounts(
+  source: string,
+  programs?: MountPrograms,
+  carryOut: (steps: Steps<void>) => Promise<void> = async (steps) => atOnce(steps),
+): Mounts {
   const { means, handicap } = programs === undefined ? usualMeans() : { means: withPrograms(programs) };
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
@@ -124,7 +130,7 @@ export function createMounts(source: string, programs?: MountPrograms): Mounts {
     const root = lstat(target);
     const isWhole = visible?.root === '/' && isOwn(visible) && !isMountedElsewhere(table, visible);
     if (isWhole && root?.isDirectory()) {
-      removeContents(target, root.dev);
+      await carryOut(removeContents(target, root.dev));
     }
     const result = await means.detach(target);
     if (!result.ok && isMounted(target)) {

@@ -63,7 +63,6 @@ const state: Readonly<Record<string, readonly string[]>> = {
   'keystore-state': ['keystore-state'],
   'read-json': ['json-fields'],
   'reload-format': ['reload-format'],
-  state: ['state', 'keystore-state'],
   'state-format': ['state'],
 };
 

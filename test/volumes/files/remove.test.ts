@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { removeContents, removeTree } from '../../../volumes/files/remove.ts';
+import { atOnce } from '../../../volumes/base/steps.ts';
+import { removeContents, removeTree, removeTreeInSteps } from '../../../volumes/files/remove.ts';
 import { mountSkip, temporaryDirectory } from '../support.ts';
 
 /** A volume with a tree in it, and a directory of somebody else beside the volume. */
@@ -25,7 +26,7 @@ const filesOf = (directory: string) => fs.readdirSync(directory, { recursive: tr
 const untouched = ['inner', 'inner/key', 'key'];
 
 test('a directory that is swapped for a link at any step of its removal loses nothing that the link leads to', (t) => {
-  const { lstatSync, readdirSync } = fs;
+  const { lstatSync, opendirSync } = fs;
   // The swap happens right after the n-th look at the tree, which is when the agent believes what it saw.
   for (let step = 1; step <= 12; step += 1) {
     const { volume, victim, outer } = setUp(t);
@@ -45,7 +46,7 @@ test('a directory that is swapped for a link at any step of its removal loses no
         return result;
       };
     const looking = t.mock.method(fs, 'lstatSync', after(lstatSync as (file: string) => fs.Stats | undefined));
-    const listing = t.mock.method(fs, 'readdirSync', after(readdirSync as (directory: string) => string[]));
+    const listing = t.mock.method(fs, 'opendirSync', after(opendirSync));
     try {
       removeTree(outer);
     } catch (error) {
@@ -69,7 +70,7 @@ test('another volume that is mounted in a tree, or in its place, loses nothing w
   assert.throws(() => removeTree(outer), { code: 'ENOTEMPTY' });
   assert.deepEqual(filesOf(victim), ['key']);
   assert.throws(() => removeTree(inner), { code: 'Tampered', message: /something mounted on it/ });
-  assert.throws(() => removeContents(inner, fs.lstatSync(volume).dev), { code: 'Tampered' });
+  assert.throws(() => atOnce(removeContents(inner, fs.lstatSync(volume).dev)), { code: 'Tampered' });
   assert.deepEqual(filesOf(victim), ['key']);
   execFileSync('umount', [inner]);
   removeTree(outer);
@@ -98,4 +99,37 @@ test('a tree that is deeper than anything the agent makes costs a bounded number
   assert.throws(() => removeTree(path.join(volume, 'd')), { code: 'ENOTEMPTY' });
   assert.equal(open, 0);
   assert(most > 16 && most <= 70, `${most} open at once`);
+});
+
+/** A directory with so many files in it. */
+function crowd(t: TestContext, count: number): string {
+  const directory = path.join(temporaryDirectory(t), 'crowd');
+  fs.mkdirSync(directory);
+  for (let index = 0; index < count; index += 1) {
+    fs.writeFileSync(path.join(directory, String(index)), '');
+  }
+  return directory;
+}
+
+test('the entries of a directory are read a few at a time, and removed one a step', (t) => {
+  const directory = crowd(t, 300);
+  t.mock.method(fs, 'readdirSync', () => assert.fail('all names are read in one call'));
+  const steps = removeTreeInSteps(directory);
+  let taken = 0;
+  while (steps.next().done !== true) {
+    taken += 1;
+  }
+  assert.ok(taken >= 300, `${taken} steps`);
+  assert.equal(fs.existsSync(directory), false, 'it is gone');
+});
+
+test('of a tree so many entries are removed in one go, and not one more', (t) => {
+  const directory = crowd(t, 32);
+  const { dev } = fs.lstatSync(directory);
+  const count = () => fs.readdirSync(directory).length;
+  atOnce(removeContents(directory, dev, 31));
+  assert.equal(count(), 1);
+  fs.writeFileSync(path.join(directory, 'another'), '');
+  atOnce(removeContents(directory, dev, 2));
+  assert.equal(count(), 0);
 });

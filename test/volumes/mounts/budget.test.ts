@@ -110,6 +110,26 @@ test('all volumes together have what the node can give, to the byte, and who ask
   });
 });
 
+test('a change of half a megabyte may take the last of the memory, and a greater one none of what is kept for it', {
+  skip: mountSkip,
+}, (t) => {
+  const [own = '', foreign = ''] = mounts(t, 2);
+  const budget = createBudget({ node: 2 * mib, pod: 4 * mib });
+  budget.add(own, 'pod', 0);
+  budget.add(foreign, 'another', 2 * mib);
+  fill(foreign, 1280 * kib);
+  budget.reserve(own, 512 * kib).release();
+  assert.throws(() => budget.reserve(own, 512 * kib + 1), {
+    code: 'NoSpace',
+    message: /more than the 1\.5 MiB that .* leaves for them beside the 0\.5 MiB that are kept for certificates: the/,
+  });
+  fill(foreign, 512 * kib, 'another');
+  assert.throws(() => budget.reserve(own, 300 * kib), {
+    code: 'NoSpace',
+    message: /more than the 2 MiB that the agent's memory limit leaves for them: the cluster operator has to raise it$/,
+  });
+});
+
 test('what volumes took since they were last looked at counts as soon as it matters', { skip: mountSkip }, (t) => {
   const [own = '', quiet = ''] = mounts(t, 2);
   const budget = createBudget({ node: withKept(2 * mib), pod: 2 * mib });
@@ -143,6 +163,7 @@ test('a volume is to be as large as what it holds and what is set aside, and is 
   fill(own, 64 * kib);
   const reservation = budget.reserve(own, 100);
   assert.equal(reservation.sizeBytes, 64 * kib + 100);
+  assert.equal(reservation.haveBytes, 8 * mib);
   reservation.release();
   const large = budget.reserve(own, 512 * kib);
   budget.add(own, 'pod', 0);
