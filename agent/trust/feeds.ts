@@ -86,12 +86,17 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
       return group !== undefined && uses(group, feed) ? group : undefined;
     };
     const touchUsers = (): void => {
-      const users = selector === '' ? groups.values() : [owner()].values();
-      inTurns(users, (group) => {
-        if (group !== undefined && uses(group, feed)) {
-          touch(group);
-        }
-      });
+      const own = owner();
+      if (own !== undefined) {
+        // At once: a group that changes over to another watch a moment later would not be told any more.
+        touch(own);
+      } else if (selector === '') {
+        inTurns(groups.values(), (group) => {
+          if (uses(group, feed)) {
+            touch(group);
+          }
+        });
+      }
     };
     const onError = (error: AgentError): void => {
       feed.fault = error;

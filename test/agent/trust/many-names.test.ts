@@ -15,9 +15,10 @@ import { byName, ear } from './service.ts';
 const count = 500;
 const names = Array.from({ length: count }, (_, index) => `name-${index}`);
 
-/** Watches of a server that has no bundle; those of one name have their list at once. */
-function createWatches() {
+/** Watches of a server that has no bundle; those of one name have their list at once, the one that is held back when it is let go. */
+function createWatches(heldBack?: string) {
   let looks = 0;
+  let letGo = (): void => assert.fail('no watch is held back');
   let sync = (): void => assert.fail('no watch of all bundles was opened');
   let fail = (_: AgentError): void => assert.fail('no watch of all bundles was opened');
   const watch: WatchBundles = (selector, onError) => {
@@ -30,6 +31,8 @@ function createWatches() {
     if (selector === '') {
       sync = complete;
       fail = onError;
+    } else if (selector === heldBack) {
+      letGo = complete;
     } else {
       setImmediate(complete);
     }
@@ -42,11 +45,14 @@ function createWatches() {
       subscribe: copy.subscribe,
       stop: copy.close,
       health: () => ({ synced, lastEventAt: 0, restarts: 0, lastError: undefined, failingForMs: 0 }),
-      isTakingOver: () => false,
+      isTakingOver: () => selector === heldBack && !synced,
       lists: () => ({ begun: 1, taken: 1 }),
     };
   };
-  return { watch, looks: () => looks, sync: () => sync(), fail: (error: AgentError) => fail(error) };
+  return {
+    ...{ watch, looks: () => looks },
+    ...{ sync: () => sync(), letGo: () => letGo(), fail: (error: AgentError) => fail(error) },
+  };
 }
 
 /** Each look at the clock takes a twentieth of a millisecond: some eighty pieces of work fit into a turn. */
@@ -75,16 +81,18 @@ async function mostInATurn(number: () => number, growth: number): Promise<number
   return most;
 }
 
+const emptyShelf = {
+  ...{ get: () => undefined, has: () => false, offer: () => undefined, drop: () => undefined },
+  ...{ names: () => [], untilRoom: () => undefined, stop: () => undefined },
+};
 const fault = new AgentError('Unavailable', 'away', { actor: 'nobody' });
 
 test('a fault and a new list of the watch of all bundles are taken up in turns', async (t) => {
   const watches = createWatches();
   const touched = new Map<string, number>();
-  const shelf = {
-    ...{ get: () => undefined, has: () => false, offer: () => undefined, drop: () => undefined },
-    ...{ names: () => [], untilRoom: () => undefined, stop: () => undefined },
-  };
-  const feeds = createFeeds(watches.watch, shelf, ({ value }) => touched.set(value, (touched.get(value) ?? 0) + 1));
+  const feeds = createFeeds(watches.watch, emptyShelf, ({ value }) =>
+    touched.set(value, (touched.get(value) ?? 0) + 1),
+  );
   t.after(() => feeds.stop());
   for (const value of names) {
     feeds.open({ by: 'name', value });
@@ -103,6 +111,23 @@ test('a fault and a new list of the watch of all bundles are taken up in turns',
   const settledAtOnce = watches.looks() - before;
   const most = await mostInATurn(watches.looks, count - settledAtOnce);
   assert.ok(most < count / 2, `${most} of ${count} were looked at in one turn`);
+});
+
+test('a name whose own watch has its list just after that of all bundles is told of it, however busy the turn is', async (t) => {
+  const watches = createWatches('metadata.name=name-0');
+  const touched = new Set<string>();
+  const feeds = createFeeds(watches.watch, emptyShelf, ({ value }) => touched.add(value));
+  t.after(() => feeds.stop());
+  for (const value of names) {
+    feeds.open({ by: 'name', value });
+  }
+  slowDown(t);
+  watches.sync();
+  touched.clear();
+  assert.equal(feeds.view({ by: 'name', value: 'name-0' }).isSynced, false);
+  watches.letGo();
+  await until(() => feeds.health().size === 1, 'the shared watch alone to be left', nextTurn);
+  assert.ok(touched.has('name-0'), 'nobody says that there is something to look at');
 });
 
 test('names that are given up together are closed in turns, unless one is wanted again meanwhile', async (t) => {
