@@ -75,7 +75,7 @@ describe('the bundle', () => {
       // What only this machine has otherwise.
       ...['--kubeconfig', cluster.kubeconfigs.agent, '--kubelet-root', cluster.kubeletRoot],
       ...['--csi-socket', cluster.csiSocket, '--no-registration', '--volume-mode', 'directory'],
-      ...['--metrics-address', `0.0.0.0:${port}`],
+      ...['--metrics-address', `0.0.0.0:${port}`, '--local-address', '127.0.0.1:0'],
     ]);
     const ended = once(child, 'exit');
     t.after(() => child.kill('SIGKILL'));
