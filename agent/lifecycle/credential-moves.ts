@@ -31,7 +31,7 @@ export function newAttempt(
   return { keyType, current, trust, warned: 'nothing', ...none, startedAt: at.now, since: at.now };
 }
 
-/** What is left of the certificate in the files; 0 without one, less once it has expired. */
+/** What is left of the certificate in the files, milliseconds; negative once it has expired; `-Infinity` without one. */
 export function timeLeft(current: CertificateRecord | undefined, at: Moment): number {
   return current === undefined ? Number.NEGATIVE_INFINITY : current.notAfter - at.now;
 }
