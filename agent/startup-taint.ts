@@ -5,7 +5,7 @@
  *
  * https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
  */
-import { AgentError } from './base/errors.ts';
+import { AgentError, unlessNotFound } from './base/errors.ts';
 import type { ApiClient } from './kubernetes/client.ts';
 import { corePrefix, resourcePath } from './kubernetes/paths.ts';
 import { decodeCsiNode, decodeTaintedNode } from './kubernetes/schemas.ts';
@@ -135,14 +135,9 @@ async function missingInCsiNode(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const path = resourcePath('/apis/storage.k8s.io/v1', { resource: 'csinodes', name: nodeName });
-  const csiNode = await client
-    .request({ method: 'GET', path, decode: decodeCsiNode, signal, priority: 'first' })
-    .catch((error: unknown) => {
-      if (error instanceof AgentError && error.code === 'NotFound') {
-        return undefined;
-      }
-      throw error;
-    });
+  const csiNode = await unlessNotFound(
+    client.request({ method: 'GET', path, decode: decodeCsiNode, signal, priority: 'first' }),
+  );
   const owners = csiNode?.metadata.ownerReferences ?? [];
   // That of an earlier node of this name stays for a moment, with the drivers that it had.
   if (owners.length > 0 && !owners.some(({ uid }) => uid === nodeUID)) {

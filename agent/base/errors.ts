@@ -65,3 +65,20 @@ export class AgentError extends Error {
 export function asAgentError(cause: unknown, what: string): AgentError {
   return cause instanceof AgentError ? cause : new AgentError('Internal', what, { actor: 'nobody', cause });
 }
+
+/** The API server says that the object does not exist. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof AgentError && error.code === 'NotFound';
+}
+
+/** A reply, or nothing where the API server answers 404; any other error is no proof of absence. */
+export async function unlessNotFound<T>(reply: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reply;
+  } catch (error) {
+    if (isNotFound(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+}

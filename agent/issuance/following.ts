@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { createBoundedMap } from '../base/bounded-map.ts';
-import { AgentError } from '../base/errors.ts';
+import { isNotFound } from '../base/errors.ts';
 import { type KubernetesObject, keyOf } from '../kubernetes/objects.ts';
 import type { Hurdle, Outcome } from '../lifecycle/ports.ts';
 import type { RequestCache, RequestEvent } from './request-calls.ts';
@@ -146,7 +146,7 @@ export function createFollowing<T extends KubernetesObject>(
       } else {
         // What cannot be read now, the next list shows.
         readMissed().then(read, (error) => {
-          if (error instanceof AgentError && error.code === 'NotFound') {
+          if (isNotFound(error)) {
             settle({ type: 'gone' });
           }
         });

@@ -9,12 +9,12 @@
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/3257-cluster-trust-bundles
  */
 import { isDeepStrictEqual } from 'node:util';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, unlessNotFound } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import type { ApiClient } from './client.ts';
 import { decodeOpenApiDocument, decodeVersion } from './schemas.ts';
-import { isServed, unlessNotFound } from './served.ts';
+import { isServed } from './served.ts';
 
 export interface ServedApi {
   /** `certificates.k8s.io/<version>`, as objects carry it. */

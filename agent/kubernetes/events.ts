@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, isNotFound } from '../base/errors.ts';
 import { createFairLine } from '../base/fair-line.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
@@ -185,7 +185,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       await client.request({ method: 'PATCH', path, body, contentType, signal: ending.signal });
     } catch (error) {
       // The API server forgets events after an hour.
-      if (!(error instanceof AgentError && error.code === 'NotFound')) {
+      if (!isNotFound(error)) {
         throw error;
       }
       await create(series);

@@ -10,7 +10,7 @@
  */
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions, SharedRank } from '../base/call.ts';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, isNotFound } from '../base/errors.ts';
 import type { Labelled, PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
@@ -255,8 +255,4 @@ function saysPodIsAbsent(error: unknown, name: string): boolean {
 
 function nameIn(path: string): string {
   return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof AgentError && error.code === 'NotFound';
 }

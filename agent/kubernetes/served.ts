@@ -4,7 +4,7 @@
  *
  * https://kubernetes.io/docs/concepts/overview/kubernetes-api/#unaggregated-discovery
  */
-import { AgentError } from '../base/errors.ts';
+import { unlessNotFound } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import { decodeResource, decodeResourceList } from './schemas.ts';
 
@@ -26,16 +26,4 @@ export async function isServed(client: ApiClient, pathPrefix: string, resource: 
     }),
   );
   return isFound;
-}
-
-/** A reply, or nothing where the API server answers 404; any other error is no proof of absence. */
-export async function unlessNotFound<T>(reply: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reply;
-  } catch (error) {
-    if (error instanceof AgentError && error.code === 'NotFound') {
-      return undefined;
-    }
-    throw error;
-  }
 }

@@ -3,7 +3,7 @@
  * requests, which is open while somebody follows one of them.
  */
 import type { CallOptions } from '../base/call.ts';
-import { AgentError } from '../base/errors.ts';
+import { AgentError, isNotFound, unlessNotFound } from '../base/errors.ts';
 import type { ApiClient, ApiRequest, Persona } from './client.ts';
 import { createFollowedWatch, type FollowedWatch } from './followed-watch.ts';
 import { createListWatch } from './list-watch.ts';
@@ -48,11 +48,7 @@ export function createSimpleRequestApi<T extends KubernetesObject>(client: ApiCl
     get: (namespace: string, name: string, call: CallOptions): Promise<T> =>
       client.request({ method: 'GET', path: pathOf(namespace, name), as, decode, ...call }),
     async remove(namespace: string, name: string): Promise<void> {
-      await client.request({ method: 'DELETE', path: pathOf(namespace, name) }).catch((error: unknown) => {
-        if (!isNotFound(error)) {
-          throw error;
-        }
-      });
+      await unlessNotFound(client.request({ method: 'DELETE', path: pathOf(namespace, name) }));
     },
   };
 }
@@ -79,8 +75,4 @@ export function watchOwnRequests<T extends KubernetesObject>(
       path: async () => resourcePath(kind.pathPrefix, { resource: kind.resource }),
     }),
   );
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof AgentError && error.code === 'NotFound';
 }
