@@ -1,4 +1,4 @@
-/** What tests of the services share: a client in a process of its own, requests, and a log that remembers. */
+/** What tests of the services share: clients, one of them in a process of its own, requests, and a log that remembers. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -8,15 +8,9 @@ import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../..
 import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { withinBound } from '../../support/bounded.ts';
 import { podUID } from '../support.ts';
+import { type Answer, oneCall } from './one-call.ts';
 
-/** What the client printed. */
-export interface Answer {
-  readonly response?: Record<string, unknown>;
-  readonly code?: number;
-  readonly details?: string;
-}
-
-/** Starts a client process for one call. */
+/** Starts a client process for one call: one that can be ended in the midst of it. */
 export function startCall(
   t: TestContext,
   socket: string,
@@ -44,8 +38,11 @@ export function startCall(
   return { child, answer: answer(), exit: once(child, 'exit') };
 }
 
-export function call(t: TestContext, socket: string, service: string, method: string, request = {}): Promise<Answer> {
-  return startCall(t, socket, service, method, request).answer;
+/** How long a call may take, milliseconds. */
+export const callMs = 30_000;
+
+export function call(socket: string, service: string, method: string, request = {}): Promise<Answer> {
+  return withinBound(oneCall(socket, service, method, request, callMs), `the answer to ${method}`);
 }
 
 export const targetPath = `/var/lib/kubelet/pods/${podUID}/volumes/kubernetes.io~csi/mtls/mount`;
