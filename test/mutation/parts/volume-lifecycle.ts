@@ -3,6 +3,7 @@ import type { Part } from './part.ts';
 
 /** In the order in which they are tried: what is pure first. */
 const testsOf: Readonly<Record<string, readonly string[]>> = {
+  projection: ['projection', 'projection-pauses'],
   relief: ['relieved'],
   'trust-check': ['trust-check'],
 };
