@@ -3,6 +3,7 @@ import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
 import type { Part } from './part.ts';
 import { requests } from './requests.ts';
+import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const parts: readonly Part[] = [...issuance, ...requests, ...lifecycle, ...volumes];
+export const parts: readonly Part[] = [...issuance, ...lifecycle, ...requests, ...volumeLifecycle, ...volumes];
