@@ -5,6 +5,8 @@ import type { Part } from './part.ts';
 const testsOf: Readonly<Record<string, readonly string[]>> = {
   'files/entries': ['files/entries'],
   'files/generation': ['files/generation'],
+  'files/stored-set': ['files/stored-set', 'files/atomic-writer'],
+  'files/new-set': ['files/new-set', 'files/atomic-writer'],
 };
 
 export const files: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
