@@ -1,4 +1,5 @@
 /** Every file that can be named, by room. A file is added when all that survives in it has a test or a reason. */
+import { files } from './files.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
 import type { Part } from './part.ts';
@@ -6,4 +7,11 @@ import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const parts: readonly Part[] = [...issuance, ...lifecycle, ...requests, ...volumeLifecycle, ...volumes];
+export const parts: readonly Part[] = [
+  ...files,
+  ...issuance,
+  ...lifecycle,
+  ...requests,
+  ...volumeLifecycle,
+  ...volumes,
+];
