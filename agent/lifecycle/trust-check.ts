@@ -16,6 +16,9 @@ import type { LeadsToAnchor } from './ports.ts';
 /** An anchor that is dated from this minute may not be valid yet by the node's clock; the API server tolerates as much. */
 const toleranceMs = 5 * 60_000;
 
+/** What is looked at of a volume. */
+type ComparedVolume = Pick<OpenVolume, 'record' | 'currentChain'>;
+
 export interface TrustCheckOptions {
   readonly clock: Clock;
   readonly leadsToAnchor: LeadsToAnchor;
@@ -34,7 +37,7 @@ export interface TrustCheck {
   stop(): void;
 }
 
-export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions): TrustCheck {
+export function createTrustCheck(volume: ComparedVolume, options: TrustCheckOptions): TrustCheck {
   const { clock, leadsToAnchor, oneATurn, onVerdict, onFault } = options;
   const signers = signersOf(volume);
   /** What the files hold, by source; a source is missing until that is known. */
@@ -100,7 +103,7 @@ export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions)
 }
 
 /** For each podCertificate source that has some: the clusterTrustBundle sources of its signer. */
-function signersOf(volume: OpenVolume): ReadonlyMap<number, ReadonlySet<number>> {
+function signersOf(volume: ComparedVolume): ReadonlyMap<number, ReadonlySet<number>> {
   const { sources } = volume.record.declaration;
   const bundles = sources.filter((source) => source.kind === 'clusterTrustBundle');
   const found = new Map<number, ReadonlySet<number>>();
