@@ -20,6 +20,9 @@ import type { LeadsToAnchor } from './ports.ts';
 /** An anchor that is dated from this minute may not be valid yet by the node's clock; the API server tolerates as much. */
 const toleranceMs = 5 * 60_000;
 
+/** What is looked at of a volume. */
+type ComparedVolume = Pick<OpenVolume, 'record' | 'currentChain' | 'currentAnchors'>;
+
 export interface TrustCheckOptions {
   readonly clock: Clock;
   readonly leadsToAnchor: LeadsToAnchor;
@@ -38,7 +41,7 @@ export interface TrustCheck {
   stop(): void;
 }
 
-export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions): TrustCheck {
+export function createTrustCheck(volume: ComparedVolume, options: TrustCheckOptions): TrustCheck {
   const { clock, leadsToAnchor, oneATurn, onVerdict, onFault } = options;
   const signers = signersOf(volume);
   /** The sources that have anchors come with their certificates. */
@@ -67,29 +70,37 @@ export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions)
 
   const compare = (index: number, soonMs: number): void => {
     try {
+      const beside = setsBeside(index);
+      if (beside.every((anchors) => anchors === undefined)) {
+        return;
+      }
       const chain = volume.currentChain(index);
-      const issued = wanting.has(index) ? [volume.currentAnchors(index) ?? []] : [];
-      const sets = [bundlesOf(index), ...issued].map((anchors) => ({
-        anchors,
-        leads: chain && anchors && leadsToAnchor(chain, anchors, clock.now() + soonMs),
-      }));
-      const stray = sets.find(({ leads }) => leads === false);
-      if (stray !== undefined && soonMs === 0) {
+      const leads = beside.map((anchors) => chain && anchors && leadsToAnchor(chain, anchors, clock.now() + soonMs));
+      const tell = (verdict: TrustVerdict, set: number): void => onVerdict(index, verdict, beside.at(set)?.length ?? 0);
+      if (leads.includes(false) && soonMs === 0) {
         takeUp(index, toleranceMs);
-      } else if (stray !== undefined) {
-        onVerdict(index, 'mismatch', stray.anchors?.length ?? 0);
-      } else if (sets.every(({ anchors }) => anchors !== undefined)) {
-        const good = sets.find(({ leads }) => leads === true);
-        onVerdict(index, good === undefined ? 'unknown' : 'leads', (good ?? sets[0])?.anchors?.length ?? 0);
+      } else if (leads.includes(false)) {
+        tell('mismatch', leads.indexOf(false));
+      } else if (!beside.includes(undefined)) {
+        tell(leads.includes(true) ? 'leads' : 'unknown', Math.max(0, leads.indexOf(true)));
       }
     } catch (fault) {
       onFault(index, fault);
     }
   };
 
-  /** All anchors of the bundles that count; undefined while one of them is not known. */
-  const bundlesOf = (index: number): readonly Uint8Array[] | undefined => {
-    const sets = [...(signers.get(index) ?? [])].map((source) => written.get(source));
+  /** The anchors that lie beside a chain, as they are compared: those of all bundles that count, and those that came with it. */
+  const setsBeside = (index: number): readonly (readonly Uint8Array[] | undefined)[] => {
+    const bundles = signers.get(index) ?? new Set();
+    return [
+      ...(bundles.size > 0 ? [bundlesOf(bundles)] : []),
+      ...(wanting.has(index) ? [volume.currentAnchors(index) ?? []] : []),
+    ];
+  };
+
+  /** Undefined while those of one of them are not known. */
+  const bundlesOf = (sources: ReadonlySet<number>): readonly Uint8Array[] | undefined => {
+    const sets = [...sources].map((source) => written.get(source));
     const known = sets.filter((set) => set !== undefined);
     return known.length < sets.length ? undefined : [...new Set(known.flat())];
   };
@@ -115,7 +126,7 @@ export function createTrustCheck(volume: OpenVolume, options: TrustCheckOptions)
 }
 
 /** For each podCertificate source that has anchors: the clusterTrustBundle sources of its signer, none where they come with it. */
-function signersOf(volume: OpenVolume): ReadonlyMap<number, ReadonlySet<number>> {
+function signersOf(volume: ComparedVolume): ReadonlyMap<number, ReadonlySet<number>> {
   const bundles = volume.record.declaration.sources.filter((source) => source.kind === 'clusterTrustBundle');
   const found = new Map<number, ReadonlySet<number>>();
   for (const source of certificatesOf(volume)) {
@@ -127,7 +138,7 @@ function signersOf(volume: OpenVolume): ReadonlyMap<number, ReadonlySet<number>>
   return found;
 }
 
-function certificatesOf({ record }: OpenVolume): readonly PodCertificateSource[] {
+function certificatesOf({ record }: ComparedVolume): readonly PodCertificateSource[] {
   return record.declaration.sources.filter((source) => source.kind === 'podCertificate');
 }
 

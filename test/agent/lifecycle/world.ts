@@ -34,9 +34,9 @@ import { createVolumeStore } from '../../../volumes/store.ts';
 import { until } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+import { hour } from './plain.ts';
 
-export const minute = 60_000;
-export const hour = 60 * minute;
+export { hour, minute, podCertificate, trustBundle } from './plain.ts';
 
 /** A request that the issuer was given. */
 export interface Submitted {
@@ -363,20 +363,4 @@ function issued(name: string, now: number, lifetimeMs: number): Outcome {
   const certificateChain = `certificate for ${name}`;
   const beginRefreshAt = now + lifetimeMs * 0.8;
   return { type: 'issued', certificateChain, notBefore: now, notAfter: now + lifetimeMs, beginRefreshAt };
-}
-
-export function podCertificate(index: number, bundle: string): Source {
-  return {
-    kind: 'podCertificate',
-    index,
-    signerName: 'example.com/mesh',
-    keyType: 'ECDSAP256',
-    userAnnotations: {},
-    credentialBundlePath: bundle,
-  };
-}
-
-export function trustBundle(index: number, path: string, optional = false): Source {
-  const select = { by: 'signer', signerName: 'example.com/mesh' } as const;
-  return { kind: 'clusterTrustBundle', index, select, optional, path };
 }
