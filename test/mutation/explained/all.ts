@@ -7,4 +7,11 @@ import { lifecycle } from './lifecycle.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const explained: readonly Explanation[] = [...credential, ...files, ...issuance, ...lifecycle, ...volumeLifecycle, ...volumes];
+export const explained: readonly Explanation[] = [
+  ...credential,
+  ...files,
+  ...issuance,
+  ...lifecycle,
+  ...volumeLifecycle,
+  ...volumes,
+];

@@ -8,4 +8,12 @@ import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const parts: readonly Part[] = [...credential, ...files, ...issuance, ...lifecycle, ...requests, ...volumeLifecycle, ...volumes];
+export const parts: readonly Part[] = [
+  ...credential,
+  ...files,
+  ...issuance,
+  ...lifecycle,
+  ...requests,
+  ...volumeLifecycle,
+  ...volumes,
+];
