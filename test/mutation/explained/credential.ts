@@ -5,6 +5,7 @@ const life = 'agent/lifecycle/credential.ts';
 const moves = 'agent/lifecycle/credential-moves.ts';
 const waiting = 'agent/lifecycle/credential-waiting.ts';
 const trust = 'agent/lifecycle/credential-trust.ts';
+const work = 'agent/lifecycle/credential-work.ts';
 const setback = 'agent/lifecycle/credential-setback.ts';
 const end = 'agent/lifecycle/credential-end.ts';
 
@@ -56,4 +57,11 @@ export const credential: readonly Explanation[] = [
     why: ofCertificate,
   },
   { file: setback, text: 'default: return unreachable(failure);', instead: 'default:', why: noOther },
+  { file: work, text: 'default: return unreachable(outcome);', instead: 'default:', why: noOther },
+  {
+    file: work,
+    text: 'currentOf(subject.state())?.refreshAt',
+    instead: 'currentOf(subject.state()).refreshAt',
+    why: 'what lacks addresses is a certificate; only the type checker has to be told that there is one',
+  },
 ];

@@ -12,6 +12,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'credential-end': ['credential-end', ...steps],
   'credential-trust': ['credential-trust', 'credential-end'],
   'credential-setback': ['credential-pauses', ...steps, 'standing'],
+  'credential-work': ['credential-work', 'credential-answers'],
 };
 
 export const credential: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
