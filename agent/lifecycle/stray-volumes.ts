@@ -95,14 +95,14 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
     }
     looking = false;
     looks += 1;
-    if (strays.size > 0 && !signal.aborted) {
-      lookIn(Math.min(lookAgainMs * 2 ** Math.max(0, looks - 2), longestPauseMs));
-    }
+    lookIn(Math.min(lookAgainMs * 2 ** Math.max(0, looks - 2), longestPauseMs));
   };
 
   const lookIn = (pauseMs: number): void => {
     cancel();
-    cancel = clock.at(clock.now() + pauseMs, () => void look());
+    if (strays.size > 0 && !signal.aborted) {
+      cancel = clock.at(clock.now() + pauseMs, () => void look());
+    }
   };
 
   /** The node's pods, or nothing while they cannot be listed. */
@@ -133,7 +133,7 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
     }
     if (stray.reason !== undefined) {
       await heal(attended, stray.reason, stray.request ? { request: stray.request } : requestFrom(stray, notes, pod));
-    } else if (notes !== 'none') {
+    } else if (notes !== 'none' && isAttended(attended)) {
       // The kubelet knows it again, and takes it away in its own time.
       strays.delete(stray.targetPath);
     }
@@ -159,18 +159,22 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
       return;
     }
     const { request, fault } = found;
+    if (fault !== undefined) {
+      tell(attended, request, `${reason}; ${fault}`);
+      return;
+    }
     try {
-      if (fault !== undefined) {
-        throw new AgentError('Rejected', fault, { actor: 'pod author' });
-      }
       await options.heal(request, reason, signal);
     } catch (error) {
       // What passes by itself is not worth telling.
-      const isPassing = error instanceof AgentError && error.actor === 'nobody';
-      const why = `${reason}; ${messageOf(error)}`;
-      if (isPassing || signal.aborted || attended.told === why) {
-        return;
+      if (!(error instanceof AgentError && error.actor === 'nobody')) {
+        tell(attended, request, `${reason}; ${messageOf(error)}`);
       }
+    }
+  };
+
+  const tell = (attended: Attended, request: PublishRequest, why: string): void => {
+    if (!signal.aborted && attended.told !== why) {
       attended.told = why;
       report({ volume: { ...request, owner: { kind: 'none' } }, type: 'unusable', reason: why });
     }
