@@ -26,6 +26,12 @@ export const volumeLifecycle: readonly Explanation[] = [
     on: "if (listed === undefined || volume === undefined || typeof notes === 'string') {",
     why: 'without the pod there is no volume of it either; only the type checker has to be told',
   },
+  {
+    file: 'agent/lifecycle/publish-call.ts',
+    text: "status.type === 'refused'",
+    instead: 'true',
+    why: 'what is ready is not tried again at any time; only the type checker has to be told',
+  },
   { file: strays, text: "typeof notes === 'string'", instead: 'false', why: isWord },
   { file: strays, text: "'string'", instead: '""', why: isWord },
   { file: relief, text: 'default: return undefined;', instead: 'default:', why: last },

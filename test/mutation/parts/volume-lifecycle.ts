@@ -5,6 +5,8 @@ import type { Part } from './part.ts';
 const testsOf: Readonly<Record<string, readonly string[]>> = {
   projection: ['projection', 'projection-pauses'],
   'stray-volumes': ['strays', 'strays-gone'],
+  'publish-call': ['publish-call'],
+  snapshots: ['snapshots'],
   relief: ['relieved'],
   'trust-check': ['trust-check'],
 };
