@@ -128,7 +128,9 @@ describe('a request', () => {
     const { issuer, done } = open();
     await issuer.submit({ ...wanting, requestName: 'a.cr' }, key, signal);
     await issuer.submit({ ...order, wantsAnchors: false }, key, signal);
-    assert.deepEqual(done, ['certManager submit a.cr', 'certificateSigningRequest submit a.csr']);
+    await issuer.submit({ ...order, requestName: 'a' }, key, signal);
+    const submitted = ['certManager submit a.cr', 'certificateSigningRequest submit a.csr'];
+    assert.deepEqual(done, [...submitted, 'podCertificateRequest submit a']);
   });
 });
 
