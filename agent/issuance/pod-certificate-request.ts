@@ -6,7 +6,7 @@
 import { AgentError } from '../base/errors.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import { apiFailureOf } from '../kubernetes/failure.ts';
-import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { NodeRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Issuer, PrivateKey } from '../lifecycle/ports.ts';
 import { type CertificateReader, plainReader } from './certificate.ts';
 import { verifyChain } from './chain.ts';
@@ -25,7 +25,7 @@ const keyAndProof: ReadonlySet<string | undefined> = new Set(['spec.pkixPublicKe
 /** @param reader of the certificates of answers */
 export function createPodCertificateIssuer(
   api: RequestApi,
-  cache: RequestCache<PodCertificateRequest>,
+  cache: RequestCache<NodeRequest>,
   reader: CertificateReader = plainReader,
 ): Issuer {
   const following = createFollowing(cache, outcomeOf);

@@ -6,7 +6,7 @@
 import type { CallOptions } from '../base/call.ts';
 import type { Bearer } from '../kubernetes/bearer.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
-import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { NodeRequest, PodCertificateRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder } from '../lifecycle/ports.ts';
 
 /** The API `podcertificaterequests` in the version that the cluster serves. Every call may throw an AgentError. */
@@ -18,7 +18,7 @@ export interface RequestApi {
   /** The server dropped `stubPKCS10Request`: from now on `served` names a version with key and proof. */
   stubRefused(api: PodCertificateApi): void;
   create(api: PodCertificateApi, body: PodCertificateRequest, call: CallOptions): Promise<void>;
-  get(api: PodCertificateApi, namespace: string, name: string, call: CallOptions): Promise<PodCertificateRequest>;
+  get(api: PodCertificateApi, namespace: string, name: string, call: CallOptions): Promise<NodeRequest>;
 }
 
 export type RequestEvent<T> =

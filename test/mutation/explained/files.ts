@@ -1,0 +1,23 @@
+/** What survives in the files of volumes/ that write and read files, each with its reason. */
+import type { Explanation } from './explanation.ts';
+
+/** What stands there, what is put in its place, and the line, where the same stands elsewhere. */
+type Survivor = readonly [text: string, instead: string, on?: string];
+
+function because(why: string, name: string, ...survivors: readonly Survivor[]): Explanation[] {
+  return survivors.map(([text, instead, on]) => ({
+    file: `volumes/${name}.ts`,
+    text,
+    instead,
+    ...(on === undefined ? {} : { on }),
+    why,
+  }));
+}
+
+export const files: readonly Explanation[] = [
+  ...because(
+    'the bytes are compared to the end of the file; the length is looked at first to spare that',
+    'files/stored-set',
+    ['stats.size === file.content.length', 'true'],
+  ),
+];
