@@ -251,9 +251,10 @@ describe('a request that exists already', () => {
       { stubPKCS10Request: Buffer.from(key.spki.subarray(1)).toString('base64') },
       { stubPKCS10Request: '', pkixPublicKey: Buffer.from('other').toString('base64') },
     ];
-    for (const difference of others) {
+    const different = others.map((difference) => ({ ...same, spec: { ...same.spec, ...difference } }));
+    for (const other of [...different, mine({})]) {
       const script = scriptedApi([v1], [failure('Conflict')]);
-      script.holds({ ...same, spec: { ...same.spec, ...difference } });
+      script.holds(other);
       await assert.rejects(
         issuerFor(script.api).submit(order, key, signal),
         isError('Conflict', /shop\/mtls-0-abc exists that this agent did not make/),

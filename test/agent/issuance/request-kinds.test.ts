@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { certificateRequests } from '../../../agent/issuance/cert-manager.ts';
 import { certificateSigningRequests } from '../../../agent/issuance/certificate-signing-request.ts';
-import { hurdleOf, nodeLabelValue, shown } from '../../../agent/issuance/contents-request.ts';
+import { hurdleOf, nameEndings, nodeLabelValue, shown } from '../../../agent/issuance/contents-request.ts';
 import { type IssuerChoice, issuerFor, readIssuerRules } from '../../../agent/issuance/issuer-rules.ts';
 import type { CertificateOrder } from '../../../agent/lifecycle/ports.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
@@ -54,6 +54,8 @@ describe('a CertificateSigningRequest', () => {
 
   it('is known by its name alone, and asks for the same where its signer is the same', () => {
     assert.equal(certificateSigningRequests.key('shop', 'a.csr'), 'a.csr');
+    assert.equal(nameEndings[certificateSigningRequests.api], '.csr');
+    assert.equal(certificateSigningRequests.kind, 'CertificateSigningRequest');
     assert.deepEqual(certificateSigningRequests.outline(metadata), { metadata, spec: { request: '', signerName: '' } });
     const asks = (signerName: string) =>
       certificateSigningRequests.asksForTheSame({ metadata, spec: { ...spec, signerName } }, order, bySigning);
@@ -105,6 +107,8 @@ describe('a CertificateRequest', () => {
 
   it('is known by namespace and name, and asks for the same where its issuer is the same, by default one of the namespace', () => {
     assert.equal(certificateRequests.key('shop', 'a.cr'), 'shop/a.cr');
+    assert.equal(nameEndings[certificateRequests.api], '.cr');
+    assert.equal(certificateRequests.kind, 'CertificateRequest');
     assert.deepEqual(certificateRequests.outline(metadata), {
       metadata,
       spec: { request: '', issuerRef: { name: '' } },

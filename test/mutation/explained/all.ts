@@ -4,6 +4,7 @@ import type { Explanation } from './explanation.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
+import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
@@ -12,6 +13,7 @@ export const explained: readonly Explanation[] = [
   ...files,
   ...issuance,
   ...lifecycle,
+  ...requests,
   ...volumeLifecycle,
   ...volumes,
 ];
