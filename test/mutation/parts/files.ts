@@ -7,6 +7,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'files/generation': ['files/generation'],
   'files/stored-set': ['files/stored-set', 'files/atomic-writer'],
   'files/remove': ['files/remove'],
+  'files/files': ['files/files', 'files/atomic-writer', 'state/state'],
   'files/new-set': ['files/new-set', 'files/atomic-writer'],
 };
 
