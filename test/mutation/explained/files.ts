@@ -16,6 +16,16 @@ function because(why: string, name: string, ...survivors: readonly Survivor[]): 
 
 export const files: readonly Explanation[] = [
   ...because(
+    'what is no name is not named after a time either; only the type checker has to be told',
+    'files/atomic-writer',
+    ['name !== undefined', 'true', 'const isOwn = name !== undefined && timestampDirectory.test(name);'],
+  ),
+  ...because('nothing is compared here, only the paths are used', 'files/atomic-writer', [
+    '[]',
+    '["Stryker was here"]',
+    'const stored = old === undefined ? emptySet : yield* surveySet(old, device, []);',
+  ]),
+  ...because(
     'an owner is told whole, by user and group, or not at all',
     'files/files',
     ['access.uid !== undefined && access.gid !== undefined', 'access.uid !== undefined || access.gid !== undefined'],
