@@ -1,8 +1,17 @@
 /** The reasons of all rooms. */
+import { credential } from './credential.ts';
 import type { Explanation } from './explanation.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
+import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const explained: readonly Explanation[] = [...files, ...issuance, ...lifecycle, ...volumes];
+export const explained: readonly Explanation[] = [
+  ...credential,
+  ...files,
+  ...issuance,
+  ...lifecycle,
+  ...volumeLifecycle,
+  ...volumes,
+];

@@ -7,7 +7,8 @@ import type { VolumeDriver, VolumeFinding } from '../../../volumes/csi/driver.ts
 import { nodeService } from '../../../volumes/csi/protocol.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
 import { temporaryDirectory } from '../support.ts';
-import { type Answer, call, makeDriver, makeLog } from './support.ts';
+import type { Answer } from './one-call.ts';
+import { call, makeDriver, makeLog } from './support.ts';
 
 const expired: VolumeFinding = { reason: 'CertificateExpired', message: 'sources[0] has expired' };
 const mismatch: VolumeFinding = { reason: 'TrustMismatch', message: 'sources[0] leads nowhere' };
@@ -26,7 +27,7 @@ async function serve(t: TestContext, findings: readonly VolumeFinding[], volumeC
   const server = createCsiServer({ ...names, driver, log, publishTimeoutMs: 60_000, volumeCondition });
   await server.start();
   t.after(() => server.stop(100));
-  const ask = (method: string, request: object): Promise<Answer> => call(t, socketPath, 'Node', method, request);
+  const ask = (method: string, request: object): Promise<Answer> => call(socketPath, 'Node', method, request);
   return { target, ask, lines };
 }
 
