@@ -1,7 +1,8 @@
 /** The reasons of all rooms. */
+import { csi } from './csi.ts';
 import type { Explanation } from './explanation.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const explained: readonly Explanation[] = [...issuance, ...lifecycle, ...volumes];
+export const explained: readonly Explanation[] = [...issuance, ...lifecycle, ...volumes, ...csi];
