@@ -1,5 +1,14 @@
 /** The reasons of all rooms. */
+<<<<<<< HEAD
+
 import { credential } from './credential.ts';
+
+=======
+
+import { csi } from './csi.ts';
+
+>>>>>>> mut-csi
+
 import type { Explanation } from './explanation.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
@@ -8,6 +17,7 @@ import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
+<<<<<<< HEAD
 export const explained: readonly Explanation[] = [
   ...credential,
   ...files,
@@ -17,3 +27,6 @@ export const explained: readonly Explanation[] = [
   ...volumeLifecycle,
   ...volumes,
 ];
+=======
+export const explained: readonly Explanation[] = [...issuance, ...lifecycle, ...volumes, ...csi];
+>>>>>>> mut-csi
