@@ -1,4 +1,5 @@
 /** The reasons of all rooms. */
+import { credential } from './credential.ts';
 import type { Explanation } from './explanation.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
@@ -6,4 +7,11 @@ import { lifecycle } from './lifecycle.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const explained: readonly Explanation[] = [...files, ...issuance, ...lifecycle, ...volumeLifecycle, ...volumes];
+export const explained: readonly Explanation[] = [
+  ...credential,
+  ...files,
+  ...issuance,
+  ...lifecycle,
+  ...volumeLifecycle,
+  ...volumes,
+];

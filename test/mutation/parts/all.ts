@@ -1,4 +1,5 @@
 /** Every file that can be named, by room. A file is added when all that survives in it has a test or a reason. */
+import { credential } from './credential.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
@@ -8,6 +9,7 @@ import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
 export const parts: readonly Part[] = [
+  ...credential,
   ...files,
   ...issuance,
   ...lifecycle,

@@ -6,6 +6,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'files/entries': ['files/entries'],
   'files/generation': ['files/generation'],
   'files/stored-set': ['files/stored-set', 'files/atomic-writer'],
+  'files/remove': ['files/remove'],
   'files/new-set': ['files/new-set', 'files/atomic-writer'],
 };
 
