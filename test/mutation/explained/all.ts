@@ -1,14 +1,6 @@
 /** The reasons of all rooms. */
-<<<<<<< HEAD
-
 import { credential } from './credential.ts';
-
-=======
-
 import { csi } from './csi.ts';
-
->>>>>>> mut-csi
-
 import type { Explanation } from './explanation.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
@@ -17,9 +9,9 @@ import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-<<<<<<< HEAD
 export const explained: readonly Explanation[] = [
   ...credential,
+  ...csi,
   ...files,
   ...issuance,
   ...lifecycle,
@@ -27,6 +19,3 @@ export const explained: readonly Explanation[] = [
   ...volumeLifecycle,
   ...volumes,
 ];
-=======
-export const explained: readonly Explanation[] = [...issuance, ...lifecycle, ...volumes, ...csi];
->>>>>>> mut-csi
