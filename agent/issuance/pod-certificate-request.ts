@@ -13,7 +13,7 @@ import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
 import { outcomeOf } from './outcome.ts';
 import { isSameRequest, requestBody } from './request-body.ts';
-import type { RequestApi, RequestCache } from './request-calls.ts';
+import { callFor, type RequestApi, type RequestCache } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
 
 /** An upgrade of the API server may change version and evidence while a request is made, each once. */
@@ -53,8 +53,7 @@ export function createPodCertificateIssuer(
     key: PrivateKey,
     signal: AbortSignal,
   ): Promise<void> {
-    const { priority, expiresAt, alsoFor, identity } = order;
-    const call = { priority, expiresAt, ...(alsoFor && { alsoFor }), owner: identity.pod.uid, signal };
+    const call = callFor(order, signal);
     const body = await requestBody(order, key, served);
     try {
       await api.create(served, body, call);

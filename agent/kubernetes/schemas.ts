@@ -85,10 +85,10 @@ const metadata = fields({
 
 const object = { apiVersion: maybeText, kind: maybeText, metadata };
 
-/** Of a request. Whoever may write one may fill its metadata, of which no more is read, nor kept in memory. */
-const requestIdentity = { name: text, namespace: maybeText, uid: maybeText, resourceVersion: ifReadable(text) };
+/** Of an object whose metadata may be filled by whoever may write it: no more of that is read, nor kept in memory. */
+const bareMetadata = { name: text, namespace: maybeText, uid: maybeText, resourceVersion: ifReadable(text) };
 
-const labelled = { ...requestIdentity, labels: ifReadable(strings) };
+const labelled = { ...bareMetadata, labels: ifReadable(strings) };
 
 const condition = fields({ type: text, status: text, reason: ifReadable(text), message: ifReadable(text) });
 
@@ -108,7 +108,7 @@ const requestKind = { apiVersion: maybeText, kind: maybeText };
 
 const podCertificateRequest = fields({
   ...requestKind,
-  metadata: fields(requestIdentity),
+  metadata: fields(bareMetadata),
   spec: fields({
     signerName: text,
     podName: text,
@@ -128,7 +128,7 @@ const podCertificateRequest = fields({
 
 /** The same, as far as an agent reads those of its node. */
 const nodeRequest = fields({
-  metadata: fields(requestIdentity),
+  metadata: fields(bareMetadata),
   spec: fields({
     signerName: text,
     podUID: text,
@@ -181,6 +181,18 @@ const pod = fields({
   status: v.exactOptional(
     fields({
       phase: maybeText,
+      podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+      hostIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+    }),
+  ),
+});
+
+/** What is read of the node's pods while somebody waits for one of them: there may be hundreds, as large as their authors like. */
+const nodePod = fields({
+  metadata: fields({ ...bareMetadata, deletionTimestamp: maybeText }),
+  spec: v.exactOptional(fields({ hostNetwork: maybeFlag })),
+  status: v.exactOptional(
+    fields({
       podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
       hostIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
     }),
@@ -287,6 +299,7 @@ const openApiDocument = fields({
 
 export const decodeObject: Decoder<KubernetesObject> = decoder('object', fields(object));
 export const decodePod: Decoder<Pod> = decoder('Pod', pod);
+export const decodeNodePod: Decoder<Pod> = decoder('Pod', nodePod);
 export const decodePodVolumes = decoder('Pod', podVolumes);
 export const decodeBoundPod = decoder('Pod', boundPod);
 export const decodePodCertificateRequest: Decoder<PodCertificateRequest> = decoder(

@@ -99,14 +99,14 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
     }
     looking = false;
     looks += 1;
-    if (strays.size > 0 && !signal.aborted) {
-      lookIn(Math.min(lookAgainMs * 2 ** Math.max(0, looks - 2), longestPauseMs));
-    }
+    lookIn(Math.min(lookAgainMs * 2 ** Math.max(0, looks - 2), longestPauseMs));
   };
 
   const lookIn = (pauseMs: number): void => {
     cancel();
-    cancel = clock.at(clock.now() + pauseMs, () => void look());
+    if (strays.size > 0 && !signal.aborted) {
+      cancel = clock.at(clock.now() + pauseMs, () => void look());
+    }
   };
 
   /** The node's pods, or nothing while they cannot be listed. */
@@ -138,7 +138,7 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
     if (stray.reason !== undefined) {
       const { request } = stray;
       await heal(attended, stray.reason, request ? { request } : await requestFrom(stray, notes, pod, read));
-    } else if (notes !== 'none') {
+    } else if (notes !== 'none' && isAttended(attended)) {
       // The kubelet knows it again, and takes it away in its own time.
       strays.delete(stray.targetPath);
     }
@@ -164,18 +164,22 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
       return;
     }
     const { request, fault } = found;
+    if (fault !== undefined) {
+      tell(attended, request, `${reason}; ${fault}`);
+      return;
+    }
     try {
-      if (fault !== undefined) {
-        throw new AgentError('Rejected', fault, { actor: 'pod author' });
-      }
       await options.heal(request, reason, signal);
     } catch (error) {
       // What passes by itself is not worth telling.
-      const isPassing = error instanceof AgentError && error.actor === 'nobody';
-      const why = `${reason}; ${messageOf(error)}`;
-      if (isPassing || signal.aborted || attended.told === why) {
-        return;
+      if (!(error instanceof AgentError && error.actor === 'nobody')) {
+        tell(attended, request, `${reason}; ${messageOf(error)}`);
       }
+    }
+  };
+
+  const tell = (attended: Attended, request: PublishRequest, why: string): void => {
+    if (!signal.aborted && attended.told !== why) {
       attended.told = why;
       report({ volume: { ...request, owner: { kind: 'none' } }, type: 'unusable', reason: why });
     }

@@ -134,7 +134,8 @@ export function trustMismatch(notice: CredentialNoticeOf<'trustMismatch'>): Even
     `${place(notice)}: the certificate from ${signerOf(notice)} does not lead to ${count} of that signer in this volume`,
     `(since ${moment(since)}); who trusts no others refuses this pod.`,
     'Ask whoever runs the signer to publish the CA that it signs with in its ClusterTrustBundles,',
-    'with the one before beside it as long as certificates of that are in use.',
+    'with the one before beside it as long as certificates of that are in use,',
+    'and where the source has a caPath or truststorePath, to give the same along with each certificate.',
     `The agent asks for a new certificate at ${moment(refreshAt)}.`,
   ]);
 }

@@ -6,6 +6,7 @@ import {
   decodeCertificateRequest,
   decodeCertificateSigningRequest,
   decodeClusterTrustBundle,
+  decodeNodePod,
   decodeNodeRequest,
   decodePod,
   decodePodCertificateRequest,
@@ -209,4 +210,26 @@ test('of what an unreadable object says of itself, what can be read counts', () 
     resourceVersion: '9',
   });
   assert.deepEqual(outlineOf({ metadata: { name: 'a', resourceVersion: 9 } }), { key: 'a' });
+});
+
+test('of the pods of the node no more is kept than whether they end and which addresses they have', () => {
+  const filler = { filler: 'x' };
+  const kept = {
+    metadata: { name: 'web', namespace: 'shop', uid: 'u', resourceVersion: '7', deletionTimestamp: 'now' },
+    spec: { hostNetwork: false },
+    status: { podIPs: [{ ip: '10.0.0.1' }], hostIPs: [{ ip: '10.0.0.2' }] },
+  };
+  const sent = {
+    metadata: {
+      ...kept.metadata,
+      labels: filler,
+      annotations: filler,
+      ownerReferences: [filler],
+      managedFields: [filler],
+    },
+    spec: { ...kept.spec, nodeName: 'n', containers: [{ name: 'a', env: [filler] }], volumes: [filler] },
+    status: { ...kept.status, phase: 'Running', conditions: [filler] },
+  };
+  assert.deepEqual(decodeNodePod(sent), kept);
+  assert.ok(decodeNodePod.shape !== undefined && decodeNodePod.shape !== 'all', 'and nothing else becomes a value');
 });

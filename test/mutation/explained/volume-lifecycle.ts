@@ -2,11 +2,13 @@
 import type { Explanation } from './explanation.ts';
 
 const projection = 'agent/lifecycle/projection.ts';
+const strays = 'agent/lifecycle/stray-volumes.ts';
 const relief = 'agent/lifecycle/relief.ts';
 const trustCheck = 'agent/lifecycle/trust-check.ts';
 
 const last = 'nothing comes after the last case, so nothing is returned either way';
 const hasKey = 'what is left of a batch has its key by then; only the type checker has to be told';
+const isWord = 'a word has no name of a volume, so it is of another one; only the type checker has to be told';
 const noneLeft = 'all cases have been named before; only the type checker has to be told';
 
 export const volumeLifecycle: readonly Explanation[] = [
@@ -17,6 +19,21 @@ export const volumeLifecycle: readonly Explanation[] = [
     instead: '{}',
     why: hasKey,
   },
+  {
+    file: strays,
+    text: 'listed === undefined',
+    instead: 'false',
+    on: "if (listed === undefined || volume === undefined || typeof notes === 'string') {",
+    why: 'without the pod there is no volume of it either; only the type checker has to be told',
+  },
+  {
+    file: 'agent/lifecycle/publish-call.ts',
+    text: "status.type === 'refused'",
+    instead: 'true',
+    why: 'what is ready is not tried again at any time; only the type checker has to be told',
+  },
+  { file: strays, text: "typeof notes === 'string'", instead: 'false', why: isWord },
+  { file: strays, text: "'string'", instead: '""', why: isWord },
   { file: relief, text: 'default: return undefined;', instead: 'default:', why: last },
   { file: relief, text: 'default: return unreachable(relief);', instead: 'default:', why: noneLeft },
   {

@@ -1,5 +1,6 @@
 /** Every file that can be named, by room. A file is added when all that survives in it has a test or a reason. */
 import { credential } from './credential.ts';
+import { csi } from './csi.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
@@ -10,6 +11,7 @@ import { volumes } from './volumes.ts';
 
 export const parts: readonly Part[] = [
   ...credential,
+  ...csi,
   ...files,
   ...issuance,
   ...lifecycle,

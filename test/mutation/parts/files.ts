@@ -6,6 +6,9 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'files/entries': ['files/entries'],
   'files/generation': ['files/generation'],
   'files/stored-set': ['files/stored-set', 'files/atomic-writer'],
+  'files/remove': ['files/remove'],
+  'files/files': ['files/files', 'files/atomic-writer', 'state/state'],
+  'files/atomic-writer': ['files/plan', 'files/atomic-writer'],
   'files/new-set': ['files/new-set', 'files/atomic-writer'],
 };
 

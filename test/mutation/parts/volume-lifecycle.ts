@@ -4,6 +4,9 @@ import type { Part } from './part.ts';
 /** In the order in which they are tried: what is pure first. */
 const testsOf: Readonly<Record<string, readonly string[]>> = {
   projection: ['projection', 'projection-pauses'],
+  'stray-volumes': ['strays', 'strays-gone'],
+  'publish-call': ['publish-call'],
+  snapshots: ['snapshots'],
   relief: ['relieved'],
   'trust-check': ['trust-check'],
 };

@@ -5,7 +5,6 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { inspect } from 'node:util';
 import { Client, credentials, status } from '@grpc/grpc-js';
 import { VolumeError } from '../../../volumes/base/errors.ts';
 import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.ts';
@@ -111,57 +110,6 @@ test('each outcome and error arrives with its code and message', async (t) => {
     lines.filter((line) => line.level === 'error').map((line) => line.message),
     ['call failed'],
   );
-});
-
-test('a call about a volume that is there already is never answered with a final code', async (t) => {
-  const message = 'in use by another';
-  let outcome = async (): Promise<PublishOutcome> => ({ type: 'invalid', message });
-  const { driver, held } = makeDriver(() => outcome());
-  const { socketPath } = await serve(t, driver);
-  const publish = (more = {}) => call(socketPath, 'Node', 'NodePublishVolume', publishRequest(more));
-  assert.deepEqual(await publish(), { code: 3, details: message }, 'a first call');
-  held.add(targetPath);
-  assert.deepEqual(await publish(), { code: 14, details: message });
-  const unreadable = await publish({ readonly: false });
-  assert.equal(unreadable.code, 14);
-  assert.match(unreadable.details ?? '', /^readonly is not set/);
-  outcome = async () => {
-    held.clear();
-    throw new VolumeError('Foreign', 'something else is mounted there');
-  };
-  assert.deepEqual(await publish(), { code: 14, details: 'something else is mounted there' });
-});
-
-test("the kubelet's tokens arrive from where nothing prints them, else from the volume context", async (t) => {
-  const { driver, published } = makeDriver();
-  const { socketPath } = await serve(t, driver);
-  const name = 'csi.storage.k8s.io/serviceAccount.tokens';
-  const publish = (more: object, context: Record<string, string>) =>
-    call(socketPath, 'Node', 'NodePublishVolume', publishRequest(more, context));
-  await publish({ secrets: { [name]: 'kept' } }, { [name]: 'in the open' });
-  await publish({}, { [name]: 'in the open' });
-  await publish({}, {});
-  assert.deepEqual(
-    published.map(({ request }) => request.tokens?.()),
-    ['kept', 'in the open', undefined],
-  );
-  const [first] = published;
-  assert.doesNotMatch(inspect(first?.request, { depth: 9 }) + JSON.stringify(first?.request), /kept/);
-});
-
-test('a bad call is answered with every fault and reaches nobody', async (t) => {
-  const { driver, published, unpublished } = makeDriver();
-  const { socketPath } = await serve(t, driver);
-  const answer = await call(socketPath, 'Node', 'NodePublishVolume', {});
-  assert.equal(answer.code, 3);
-  for (const part of ['volume_id', 'target_path', 'volume_capability', 'readOnly: true', 'podInfoOnMount', 'sources']) {
-    assert(answer.details?.includes(part), part);
-  }
-  assert.equal((await call(socketPath, 'Node', 'NodeUnpublishVolume', { volume_id: 'x' })).code, 3);
-  assert.deepEqual([published.length, unpublished.length], [0, 0]);
-  const request = { volume_id: 'csi-1', target_path: targetPath };
-  assert.deepEqual(await call(socketPath, 'Node', 'NodeUnpublishVolume', request), { response: {} });
-  assert.deepEqual(unpublished, [`csi-1 ${targetPath}`]);
 });
 
 test('a kubelet that gives up fires the signal of its call', async (t) => {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import type { Log, LogFields, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { withinBound } from '../../support/bounded.ts';
 import { podUID } from '../support.ts';
@@ -119,14 +119,16 @@ export function makeDriver(
 
 /** A log that keeps its lines, and that can be waited for. */
 export function makeLog() {
-  const lines: { readonly level: string; readonly message: string }[] = [];
+  const lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
   const waiting = new Set<() => void>();
-  const at = (level: string) => (message: string) => {
-    lines.push({ level, message });
-    for (const look of waiting) {
-      look();
-    }
-  };
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) => {
+      lines.push({ level, message, fields });
+      for (const look of waiting) {
+        look();
+      }
+    };
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 
   /** Waits until `count` lines of the log hold the text. */
