@@ -281,7 +281,8 @@ async function write(
   const result = await volume.project(new Map(contents));
   for (const [index, content] of batch) {
     if (content.kind === 'credential') {
-      await volume.saveCurrent(index, content.certificate, content.answer.certificates);
+      const { certificates, anchors } = content.answer;
+      await volume.saveCurrent(index, content.certificate, certificates, anchors);
       await nextTurn();
     }
   }

@@ -12,9 +12,10 @@
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
+import { createWorker } from '../../volumes/base/steps.ts';
 import type { KubeletNotes, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
-import { describeFaults, parseDeclaration } from '../../volumes/declaration/sources.ts';
+import { describeFaults, parseDeclarationInSteps, type Verdict } from '../../volumes/declaration/sources.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Reporter } from './notices.ts';
@@ -73,6 +74,9 @@ interface Attended {
 export function createStrayVolumes(options: StrayOptions): StrayVolumes {
   const { clock, nodePods, store, report, onFault } = options;
   const strays = new Map<string, Attended>();
+  const worker = createWorker();
+  const read = (attributes: Readonly<Record<string, string>>): Promise<Verdict> =>
+    worker.carryOut(parseDeclarationInSteps(attributes), () => undefined);
   const stopping = new AbortController();
   const { signal } = stopping;
   let looks = 0;
@@ -132,7 +136,8 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
       attended.goneSince = undefined;
     }
     if (stray.reason !== undefined) {
-      await heal(attended, stray.reason, stray.request ? { request: stray.request } : requestFrom(stray, notes, pod));
+      const { request } = stray;
+      await heal(attended, stray.reason, request ? { request } : await requestFrom(stray, notes, pod, read));
     } else if (notes !== 'none' && isAttended(attended)) {
       // The kubelet knows it again, and takes it away in its own time.
       strays.delete(stray.targetPath);
@@ -207,12 +212,16 @@ interface Found {
   readonly fault?: string;
 }
 
-/** How the kubelet would ask for the volume: by its own notes and the pod's spec, both out of reach of the pod's containers. */
-function requestFrom(
+/**
+ * How the kubelet would ask for the volume: by its own notes and the pod's spec, both out of reach of the pod's containers.
+ * @param read reads a declaration, which the pod's author may have made as long as may be
+ */
+async function requestFrom(
   stray: Stray,
   notes: KubeletNotes | 'none' | 'unreadable',
   listed: ListedPod | undefined,
-): Found | undefined {
+  read: (attributes: Readonly<Record<string, string>>) => Promise<Verdict>,
+): Promise<Found | undefined> {
   const volume = listed?.csiVolumes.get(stray.volumeName);
   if (listed === undefined || volume === undefined || typeof notes === 'string') {
     return undefined;
@@ -221,7 +230,7 @@ function requestFrom(
     return undefined;
   }
   const { targetPath, volumeName } = stray;
-  const verdict = parseDeclaration(volume.attributes);
+  const verdict = await read(volume.attributes);
   const declaration = verdict.ok ? verdict.declaration : { sources: [] };
   const request = { volumeId: notes.volumeId, targetPath, volumeName, pod: listed.pod, declaration };
   return verdict.ok ? { request } : { request, fault: describeFaults(verdict.faults) };

@@ -211,7 +211,7 @@ test('a credential that is rotated, then overdue, then expired shows it in event
   assert.equal((await status(node)).states.expired, 1);
   const { volumeId, targetPath } = podVolume(node.cluster.kubeletRoot, pod.metadata.uid ?? '', 'mtls');
   const asked = { volume_id: volumeId, volume_publish_path: targetPath };
-  const { response } = await call(t, node.cluster.csiSocket, 'Node', 'NodeGetVolumeHealth', asked);
+  const { response } = await call(node.cluster.csiSocket, 'Node', 'NodeGetVolumeHealth', asked);
   assert.match(
     JSON.stringify(response),
     /"status":"DEGRADED","reason":"CertificateExpired","message":"sources\[0\] \(/,

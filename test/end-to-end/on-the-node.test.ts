@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { callUnary } from '../../sandbox/kubelet/grpc.ts';
 import { nodeService } from '../../volumes/csi/protocol.ts';
@@ -40,11 +40,11 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
     assert.equal(before.status, 503);
     assert.match(before.text, /\[-\]kubelet-registration failed: the kubelet has not registered the driver yet/);
     assert.equal((await agent.get('/livez')).status, 200);
-    assert.equal(await probe(t, cluster.csiSocket), false);
+    assert.equal(await probe(cluster.csiSocket), false);
     cluster.startKubelet();
     await agent.ready();
     assert.match((await agent.get('/readyz?verbose')).text, /\[\+\]certificate-request-watch ok/);
-    assert.equal(await probe(t, cluster.csiSocket), true);
+    assert.equal(await probe(cluster.csiSocket), true);
 
     const socket = join(cluster.registrationDirectory, `${cluster.driverName}-reg.sock`);
     const registrations = () => agent.lines.filter((line) => line.message === 'the kubelet registered the driver');
@@ -58,7 +58,7 @@ test('an agent on its node', { skip: mountSkip, timeout: 600_000 }, async (t) =>
     rmSync(cluster.csiSocket);
     await agent.logged((line) => line.message === 'the CSI socket was removed, and is put back');
     assert.match((await agent.get('/readyz?verbose')).text, /\[\+\]csi-socket ok/);
-    assert.equal(await probe(t, cluster.csiSocket), true);
+    assert.equal(await probe(cluster.csiSocket), true);
   });
 
   await t.test('needs no more than mounting, giving files away and passing by their modes', async () => {
@@ -182,8 +182,8 @@ test('an agent whose mounts would not reach the pods does not start, and says wh
   assert.equal(existsSync(node.cluster.csiSocket), false, `${node.cluster.csiSocket} is still there`);
 });
 
-async function probe(t: TestContext, socket: string): Promise<boolean> {
-  const { response } = await call(t, socket, 'Identity', 'Probe');
+async function probe(socket: string): Promise<boolean> {
+  const { response } = await call(socket, 'Identity', 'Probe');
   const ready = response?.['ready'] as { readonly value: boolean } | undefined;
   return ready?.value === true;
 }

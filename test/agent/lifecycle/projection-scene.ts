@@ -83,8 +83,8 @@ export function createScene(...kinds: readonly ('certificate' | 'anchors')[]): S
           }
           return scene.result;
         },
-        async saveCurrent(_index, { requestName }, chain) {
-          did.push(`make ${requestName} current, ${chain.map(textOf)}`);
+        async saveCurrent(_index, { requestName }, chain, anchors = []) {
+          did.push(`make ${requestName} current, ${[...chain, ...anchors].map(textOf)}`);
         },
         discardPending(index) {
           if (scene.leftover !== undefined) {
@@ -150,6 +150,9 @@ export function bundleOf(name: string): Staged {
 function inWords(content: SourceContent): string {
   if (content.kind === 'trustAnchors') {
     return content.certificates.map(textOf).join();
+  }
+  if (content.kind === 'issuedAnchors') {
+    return content.anchors.map(textOf).join();
   }
   const { certificates, privateKey, ...rest } = content;
   const more = 'anchors' in rest ? (rest.anchors?.map(textOf) ?? ['undefined']) : [];

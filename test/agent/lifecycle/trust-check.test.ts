@@ -21,6 +21,8 @@ interface Scene {
   leads: LeadsToAnchor;
   /** The chain in the files of each source. */
   chainOf: (index: number) => readonly Uint8Array[] | undefined;
+  /** The anchors that came with it. */
+  issuedOf: (index: number) => readonly Uint8Array[] | undefined;
   runTurns(): void;
 }
 
@@ -41,6 +43,7 @@ function createScene(sources: readonly Source[]): Scene {
     turns: [],
     leads: () => true,
     chainOf: (index) => der(`chain ${index}`),
+    issuedOf: () => undefined,
     runTurns() {
       for (const turn of scene.turns.splice(0)) {
         turn();
@@ -48,7 +51,11 @@ function createScene(sources: readonly Source[]): Scene {
     },
   };
   const check = createTrustCheck(
-    { record: recordWith(sources), currentChain: (index) => scene.chainOf(index) },
+    {
+      record: recordWith(sources),
+      currentChain: (index) => scene.chainOf(index),
+      currentAnchors: (index) => scene.issuedOf(index),
+    },
     {
       clock,
       leadsToAnchor(chain, anchors, now) {
@@ -169,4 +176,49 @@ test('a volume that is stopped is compared no more, also where its turn comes on
   check.stop();
   runTurns();
   assert.deepEqual([compared, verdicts], [[], []]);
+});
+
+test('the anchors that came with a chain are compared by themselves, and only where a source has a file for them', () => {
+  const scene = createScene([{ ...podCertificate(0, 'tls.pem'), caPath: 'issuer.pem' }, trustBundle(1, 'ca.pem')]);
+  scene.issuedOf = () => der('issued', 'also');
+  scene.check.chainWritten(0);
+  scene.runTurns();
+  assert.deepEqual(scene.compared, [['chain 0', ['issued', 'also'], 0]], 'the bundles are not known yet');
+  assert.deepEqual(scene.verdicts, [], 'that it leads there is not all');
+  scene.check.anchorsWritten(1, der('a'));
+  scene.runTurns();
+  assert.deepEqual(scene.verdicts, [[0, 'leads', 1]]);
+  scene.leads = (_, anchors) => anchors.length === 1;
+  scene.check.chainWritten(0);
+  scene.runTurns();
+  scene.runTurns();
+  assert.deepEqual(scene.verdicts.slice(1), [[0, 'mismatch', 2]]);
+  scene.leads = (_, anchors) => (anchors.length === 2 ? true : undefined);
+  scene.check.chainWritten(0);
+  scene.runTurns();
+  assert.deepEqual(
+    scene.verdicts.slice(2),
+    [[0, 'leads', 2]],
+    'what cannot be said of the bundles says nothing against it',
+  );
+  const without = createScene(one);
+  without.issuedOf = () => der('issued');
+  without.check.anchorsWritten(1, der('a'));
+  without.runTurns();
+  assert.deepEqual(without.compared, [['chain 0', ['a'], 0]]);
+});
+
+test('a source without bundles beside it is compared with the anchors that came with its chain, if they are known', () => {
+  for (const field of ['caPath', 'truststorePath']) {
+    const scene = createScene([{ ...podCertificate(0, 'tls.pem'), [field]: 'issuer' }]);
+    scene.issuedOf = () => der('issued');
+    scene.check.chainWritten(0);
+    scene.runTurns();
+    assert.deepEqual(scene.verdicts, [[0, 'leads', 1]], field);
+    scene.leads = (_, anchors) => (anchors.length === 0 ? undefined : true);
+    scene.issuedOf = () => undefined;
+    scene.check.chainWritten(0);
+    scene.runTurns();
+    assert.deepEqual(scene.verdicts.slice(1), [[0, 'unknown', 0]], 'an older agent has kept none');
+  }
 });

@@ -72,6 +72,8 @@ export interface World {
   beginsAhead: boolean;
   /** Requests that were given up. */
   readonly abandoned: string[];
+  /** The anchor that comes with certificates, where a source wants one. */
+  issuedAnchor: string;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -146,6 +148,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     nextManager: () => createManager(),
     onNotice: () => undefined,
     leadsToAnchor: () => true,
+    issuedAnchor: 'anchor',
     hindrance: undefined,
     async restart() {
       world.manager.stop();
@@ -253,13 +256,14 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
     abandon: ({ requestName }) => void world.abandoned.push(requestName),
     namesAddresses: () => options.namesAddresses ?? false,
-    verify(outcome) {
+    verify(outcome, _spki, _now, withAnchors) {
       const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
       if (certificateChain === 'unusable') {
         throw new AgentError('InvalidChain', 'the leaf holds another key', { actor: 'signer' });
       }
       const certificates = [Buffer.from(certificateChain)];
-      return { certificates, serialNumber: '0A', notBefore, notAfter, beginRefreshAt };
+      const anchors = withAnchors === true ? { anchors: [Buffer.from(world.issuedAnchor)] } : {};
+      return { certificates, serialNumber: '0A', notBefore, notAfter, beginRefreshAt, ...anchors };
     },
   };
 

@@ -1,8 +1,21 @@
 /** The reasons of all rooms. */
+import { credential } from './credential.ts';
+import { csi } from './csi.ts';
 import type { Explanation } from './explanation.ts';
+import { files } from './files.ts';
 import { issuance } from './issuance.ts';
 import { lifecycle } from './lifecycle.ts';
+import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
-export const explained: readonly Explanation[] = [...issuance, ...lifecycle, ...volumeLifecycle, ...volumes];
+export const explained: readonly Explanation[] = [
+  ...credential,
+  ...csi,
+  ...files,
+  ...issuance,
+  ...lifecycle,
+  ...requests,
+  ...volumeLifecycle,
+  ...volumes,
+];

@@ -1,48 +1,39 @@
-/** How a kubelet learns whether a volume is well: a separate process asks, and messages are compared with the bytes of CSI's own. */
+/** How a kubelet learns whether a volume is well; messages are compared with the bytes of CSI's own. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { VolumeDriver, VolumeFinding } from '../../../volumes/csi/driver.ts';
 import { nodeService } from '../../../volumes/csi/protocol.ts';
-import { createCsiServer } from '../../../volumes/csi/server.ts';
-import { temporaryDirectory } from '../support.ts';
-import { type Answer, call, makeDriver, makeLog } from './support.ts';
+import { mountSkip, temporaryDirectory } from '../support.ts';
+import { askNode } from './ask.ts';
+import { makeDriver } from './support.ts';
 
 const expired: VolumeFinding = { reason: 'CertificateExpired', message: 'sources[0] has expired' };
 const mismatch: VolumeFinding = { reason: 'TrustMismatch', message: 'sources[0] leads nowhere' };
 
 /** A driver of one volume, and a kubelet that asks it. */
-async function serve(t: TestContext, findings: readonly VolumeFinding[], volumeCondition = false) {
-  const directory = temporaryDirectory(t);
-  const target = path.join(directory, 'mount');
-  mkdirSync(target);
+function serve(t: TestContext, findings: readonly VolumeFinding[], volumeCondition = false) {
+  const target = temporaryDirectory(t);
   const health: VolumeDriver['health'] = (volumeId, asked = target) =>
     volumeId === 'csi-1' && asked === target ? findings : undefined;
-  const { driver } = makeDriver(undefined, health);
-  const { log, lines } = makeLog();
-  const socketPath = path.join(directory, 'csi.sock');
-  const names = { socketPath, driverName: 'csi.test', version: '1', nodeName: 'node-1' };
-  const server = createCsiServer({ ...names, driver, log, publishTimeoutMs: 60_000, volumeCondition });
-  await server.start();
-  t.after(() => server.stop(100));
-  const ask = (method: string, request: object): Promise<Answer> => call(t, socketPath, 'Node', method, request);
-  return { target, ask, lines };
+  return { target, ...askNode(makeDriver(undefined, health).driver, volumeCondition) };
 }
 
 test('a kubelet is told what is wrong with a volume, by its path or without, and that nothing is', async (t) => {
-  const { ask, target } = await serve(t, [expired, mismatch]);
+  const { ask, target } = serve(t, [expired, mismatch]);
   const health_statuses = [expired, mismatch].map((finding) => ({ status: 'DEGRADED', ...finding }));
   const told = { response: { volume_health: { volume_id: 'csi-1', health_statuses } } };
   assert.deepEqual(await ask('NodeGetVolumeHealth', { volume_id: 'csi-1', volume_publish_path: target }), told);
   assert.deepEqual(await ask('NodeGetVolumeHealth', { volume_id: 'csi-1' }), told);
-  const well = await serve(t, []);
+  const well = serve(t, []);
   const { response } = await well.ask('NodeGetVolumeHealth', { volume_id: 'csi-1', volume_publish_path: well.target });
   assert.deepEqual(response, { volume_health: { volume_id: 'csi-1', health_statuses: [] } });
 });
 
 test('a volume that is not there is not found, and a call without its fields is refused', async (t) => {
-  const { ask, target, lines } = await serve(t, [expired], true);
+  const { ask, target, lines } = serve(t, [expired], true);
   const rows: [string, object, number, RegExp][] = [
     ['NodeGetVolumeHealth', {}, 3, /volume_id is missing/],
     ['NodeGetVolumeHealth', { volume_id: 'csi-2' }, 5, /there is no volume csi-2$/],
@@ -75,7 +66,7 @@ test('a volume that is not there is not found, and a call without its fields is 
 });
 
 test('kubelets before 1.37 learn it beside the usage of the file system, where that is switched on', async (t) => {
-  const { ask, target } = await serve(t, [expired, mismatch], true);
+  const { ask, target } = serve(t, [expired, mismatch], true);
   const { response: capabilities } = await ask('NodeGetCapabilities', {});
   for (const type of ['GET_VOLUME_HEALTH', 'GET_VOLUME_STATS', 'VOLUME_CONDITION', 'VOLUME_MOUNT_GROUP']) {
     assert.ok(JSON.stringify(capabilities).includes(`"${type}"`), type);
@@ -94,13 +85,26 @@ test('kubelets before 1.37 learn it beside the usage of the file system, where t
   for (const { available, total, used } of usage) {
     assert.ok(total >= used && total >= available && used >= 0, JSON.stringify(usage));
   }
-  const well = await serve(t, [], true);
+  const well = serve(t, [], true);
   const healthy = await well.ask('NodeGetVolumeStats', { volume_id: 'csi-1', volume_path: well.target });
   assert.deepEqual(healthy.response?.['volume_condition'], { abnormal: false, message: '' });
 });
 
+test('the usage is that of the volume, in bytes and in files', { skip: mountSkip }, async (t) => {
+  const volume = path.join(temporaryDirectory(t), 'mount');
+  mkdirSync(volume);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,nr_inodes=10', 'test', volume]);
+  writeFileSync(path.join(volume, 'file'), Buffer.alloc(16_384));
+  const { ask } = askNode(makeDriver(undefined, () => []).driver, true);
+  const { response } = await ask('NodeGetVolumeStats', { volume_id: 'csi-1', volume_path: volume });
+  assert.deepEqual(response?.['usage'], [
+    { unit: 'BYTES', total: 65_536, available: 49_152, used: 16_384 },
+    { unit: 'INODES', total: 10, available: 8, used: 2 },
+  ]);
+});
+
 test('by default no kubelet is invited to ask for usage every minute', async (t) => {
-  const { ask, target } = await serve(t, [expired]);
+  const { ask, target } = serve(t, [expired]);
   const { response } = await ask('NodeGetCapabilities', {});
   assert.doesNotMatch(JSON.stringify(response), /STATS|CONDITION/);
   assert.equal((await ask('NodeGetVolumeStats', { volume_id: 'csi-1', volume_path: target })).code, 12);

@@ -27,7 +27,7 @@ async function serve(t: TestContext, outcome?: () => Promise<PublishOutcome>) {
   t.after(() => server.stop(100));
   await server.start();
   const assertServed = async () =>
-    assert.equal((await call(t, socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
+    assert.equal((await call(socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
   return { root, socketPath, server, logged, timers, assertServed };
 }
 

@@ -54,8 +54,24 @@ test("the pod's fsGroup arrives as a number, 0 included", () => {
   const group = (text: string) => request({ volume_capability: { mount: { volume_mount_group: text } } });
   assert.equal(readPublish(group('2000')).mountGroup, 2000);
   assert.equal(readPublish(group('0')).mountGroup, 0);
+  // The last number of Linux' gid_t means "unchanged".
+  assert.equal(readPublish(group('4294967294')).mountGroup, 4_294_967_294);
   for (const wrong of ['root', '-1', '1.5', '4294967295', '99999999999']) {
     assert.match(faultOf(group(wrong)), /volume_mount_group must be a numeric group id/, wrong);
+  }
+  assert.match(faultOf(group('9'.repeat(1000))), /volume_mount_group must be a numeric group id, not "9{64}"$/);
+});
+
+test('a pod that the kubelet does not name in full is one fault, whichever name is missing', () => {
+  for (const name of ['pod.name', 'pod.namespace', 'pod.uid', 'serviceAccount.name']) {
+    const { [`csi.storage.k8s.io/${name}`]: _, ...context } = request().volume_context;
+    for (const volume_context of [context, { ...context, [`csi.storage.k8s.io/${name}`]: '' }]) {
+      assert.match(
+        faultOf({ ...request(), volume_context }),
+        /^the pod is not named: [^;]*podInfoOnMount: true"\)$/,
+        name,
+      );
+    }
   }
 });
 
@@ -79,8 +95,6 @@ test('each missing or wrong field has a message for its author', () => {
     ],
     [request({ readonly: false }), /^readonly is not set: write "readOnly: true" beside "driver"/],
     [context('ephemeral', 'false'), /volumeLifecycleModes: \[Ephemeral\]/],
-    [context('pod.name', ''), /^the pod is not named: .*podInfoOnMount: true/],
-    [context('pod.uid', ''), /podInfoOnMount: true/],
     [context('pod.namespace', 'a/b'), /pod\.namespace is not a namespace's name$/],
     [context('pod.name', '../x'), /pod\.name is not a pod's name$/],
     [context('pod.uid', '../x'), /pod\.uid is not a pod's UID/],

@@ -28,13 +28,13 @@ test('the kubelet is told name, endpoint and version, and its verdict is kept', 
   const { socketPath, registration } = makeRegistration(t);
   await registration.start();
   assert.deepEqual(registration.state(), { type: 'waiting' });
-  assert.deepEqual((await call(t, socketPath, 'Registration', 'GetInfo')).response, {
+  assert.deepEqual((await call(socketPath, 'Registration', 'GetInfo')).response, {
     type: 'CSIPlugin',
     name: 'csi.test',
     endpoint: '/var/lib/kubelet/plugins/csi.test/csi.sock',
     supported_versions: ['1.0.0'],
   });
-  const notify = (status: object) => call(t, socketPath, 'Registration', 'NotifyRegistrationStatus', status);
+  const notify = (status: object) => call(socketPath, 'Registration', 'NotifyRegistrationStatus', status);
   assert.deepEqual(await notify({ plugin_registered: false, error: 'name taken' }), { response: {} });
   assert.deepEqual(registration.state(), { type: 'rejected', error: 'name taken' });
   await notify({ plugin_registered: true });
@@ -47,7 +47,7 @@ test('the socket comes back when it is removed, again and again, and goes on shu
   for (let round = 1; round <= 3; round += 1) {
     fs.unlinkSync(socketPath);
     await logged('is put back', round);
-    assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+    assert.equal((await call(socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
   }
   assert.equal(lines.filter((line) => line.level === 'warn').length, 3);
   await registration.stop();
@@ -64,7 +64,7 @@ test('the socket comes back when its whole directory is removed, more than once'
   }
   fs.unlinkSync(socketPath);
   await logged('is put back', 3);
-  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+  assert.equal((await call(socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
 test('a second agent refuses the registration socket, and does not remove it when it stops', async (t) => {
@@ -88,7 +88,7 @@ test('when something else takes the place of the socket, the agent waits until i
   await eventOf(other, 'close', 'the other server to be closed');
   await timers.due(1_000);
   await logged('is put back');
-  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+  assert.equal((await call(socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });
 
 test('a stop while the socket cannot be put back ends the trying', async (t) => {
@@ -112,5 +112,5 @@ test('a registration socket that is lost again after its directory was removed a
     fs.unlinkSync(socketPath);
     await logged('is put back', round);
   }
-  assert.equal((await call(t, socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
+  assert.equal((await call(socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });

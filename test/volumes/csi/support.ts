@@ -1,22 +1,17 @@
-/** What tests of the services share: a client in a process of its own, requests, and a log that remembers. */
-import { spawn } from 'node:child_process';
+/** What tests of the services share: clients in processes of their own, requests, and a log that remembers. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import type { Log, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
+import type { Log, LogFields, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { withinBound } from '../../support/bounded.ts';
 import { podUID } from '../support.ts';
+import type { Answered, Wanted } from './caller.ts';
+import type { Answer } from './one-call.ts';
 
-/** What the client printed. */
-export interface Answer {
-  readonly response?: Record<string, unknown>;
-  readonly code?: number;
-  readonly details?: string;
-}
-
-/** Starts a client process for one call. */
+/** Starts a client process for one call: one that can be ended in the midst of it. */
 export function startCall(
   t: TestContext,
   socket: string,
@@ -44,8 +39,35 @@ export function startCall(
   return { child, answer: answer(), exit: once(child, 'exit') };
 }
 
-export function call(t: TestContext, socket: string, service: string, method: string, request = {}): Promise<Answer> {
-  return startCall(t, socket, service, method, request).answer;
+/** How long a call may take, milliseconds. */
+export const callMs = 30_000;
+
+/** One process for all calls of a test file: what a call costs is mostly the start of a process. */
+let kept: ChildProcess | undefined;
+const asked = new Map<number, (answer: Answer) => void>();
+let calls = 0;
+
+/** Makes one call, over a connection of its own and from another process. */
+export function call(socket: string, service: string, method: string, request = {}): Promise<Answer> {
+  kept ??= startCaller();
+  calls += 1;
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  const wanted: Wanted = { id: calls, socket, service, method, request, deadlineMs: callMs };
+  asked.set(wanted.id, resolve);
+  kept.send(wanted);
+  return withinBound(promise, `the answer to ${method}`);
+}
+
+/** It ends with the channel to this process, and holds up nobody's end. */
+function startCaller(): ChildProcess {
+  const child = fork(path.join(import.meta.dirname, 'caller.ts'));
+  child.on('message', ({ id, answer }: Answered) => {
+    asked.get(id)?.(answer);
+    asked.delete(id);
+  });
+  child.unref();
+  child.channel?.unref();
+  return child;
 }
 
 export const targetPath = `/var/lib/kubelet/pods/${podUID}/volumes/kubernetes.io~csi/mtls/mount`;
@@ -97,14 +119,16 @@ export function makeDriver(
 
 /** A log that keeps its lines, and that can be waited for. */
 export function makeLog() {
-  const lines: { readonly level: string; readonly message: string }[] = [];
+  const lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
   const waiting = new Set<() => void>();
-  const at = (level: string) => (message: string) => {
-    lines.push({ level, message });
-    for (const look of waiting) {
-      look();
-    }
-  };
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) => {
+      lines.push({ level, message, fields });
+      for (const look of waiting) {
+        look();
+      }
+    };
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 
   /** Waits until `count` lines of the log hold the text. */

@@ -1,0 +1,18 @@
+/** Explanations put together: one reason, the files that it is true of, and what it is about in each. */
+import type { Explanation } from './explanation.ts';
+
+/** What stands there, what is put in its place, and the line, where the same stands elsewhere. */
+export type Survivor = readonly [text: string, instead: string, on?: string];
+
+/** @returns what explains the changes of a directory, given by the names of its files without their endings */
+export function becauseIn(
+  directory: string,
+): (why: string, survivors: Readonly<Record<string, readonly Survivor[]>>) => Explanation[] {
+  return (why, survivors) =>
+    Object.entries(survivors).flatMap(([name, all]) =>
+      all.map(([text, instead, on]) => {
+        const place = on === undefined ? {} : { on };
+        return { file: `${directory}/${name}.ts`, text, instead, ...place, why };
+      }),
+    );
+}
