@@ -1,8 +1,10 @@
 /** Every file that can be named, by room. A file is added when all that survives in it has a test or a reason. */
 import { csi } from './csi.ts';
 import { issuance } from './issuance.ts';
+import { keystores } from './keystores.ts';
 import { lifecycle } from './lifecycle.ts';
+import { mounts } from './mounts.ts';
 import type { Part } from './part.ts';
 import { volumes } from './volumes.ts';
 
-export const parts: readonly Part[] = [...issuance, ...lifecycle, ...volumes, ...csi];
+export const parts: readonly Part[] = [...issuance, ...lifecycle, ...volumes, ...csi, ...keystores, ...mounts];
