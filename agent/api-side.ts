@@ -20,7 +20,7 @@ import { createEventRecorder, type EventRecorder } from './kubernetes/events.ts'
 import { createFollowedWatch, type FollowedWatch } from './kubernetes/followed-watch.ts';
 import { createIdentity } from './kubernetes/identity.ts';
 import { createNodePods } from './kubernetes/node-pods.ts';
-import type { PodCertificateRequest } from './kubernetes/objects.ts';
+import type { NodeRequest } from './kubernetes/objects.ts';
 import { corePrefix, resourcePath } from './kubernetes/paths.ts';
 import { watchRequests } from './kubernetes/requests.ts';
 import type { BoundPods, NodePods } from './lifecycle/ports.ts';
@@ -56,7 +56,7 @@ export interface ApiSide {
   readonly client: ApiClient;
   readonly discovery: Discovery;
   /** The node's PodCertificateRequests. */
-  readonly requests: FollowedWatch<PodCertificateRequest>;
+  readonly requests: FollowedWatch<NodeRequest>;
   readonly certificateApis: CertificateApis;
   readonly nodePods: NodePods;
   readonly boundPods: BoundPods;

@@ -5,10 +5,11 @@
  * Exit codes: 0 after an orderly stop, `--help` or `--version`; 1 when the agent cannot run (a socket is in use, a
  * directory cannot be written); 2 when the command line or the configuration file has faults.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 // Imported, not read: the bundle has it inside.
 import packageJson from '../package.json' with { type: 'json' };
 import type { Agent } from './agent.ts';
+import { keepMemoryOutOfCoreDumps } from './base/core-dumps.ts';
 import { unreachable } from './base/unreachable.ts';
 import { isCommand } from './cli/names.ts';
 import {
@@ -39,6 +40,10 @@ interface Surroundings {
 export async function main({ argv, env, stdout, stderr, stopping }: Surroundings): Promise<number> {
   const [first = '', ...rest] = argv;
   if (isCommand(first)) {
+    // `inspect` reads keys.
+    keepMemoryOutOfCoreDumps(() =>
+      stderr.write('A core dump of this program would hold what it reads; limit core dumps to size 0.\n'),
+    );
     const { runCommand } = await import('./cli/commands.ts');
     return runCommand(first, rest, { stdout, stderr, stopping });
   }
@@ -75,7 +80,9 @@ async function run(
 ): Promise<number> {
   const { nodeName: node, driverName: driver } = configuration;
   log.info('the agent starts', { version, node, driver });
-  keepMemoryOutOfCoreDumps(log);
+  keepMemoryOutOfCoreDumps((error) =>
+    log.warn('a core dump of the agent would hold its memory; limit core dumps to size 0', { error }),
+  );
   let agent: Agent;
   try {
     // Loaded here, so that `--help` and a faulty command line answer at once.
@@ -92,15 +99,6 @@ async function run(
   log.info('the agent stops; volumes stay as they are');
   await agent.stop();
   return 0;
-}
-
-/** Keys are in this memory while they are made. core(5): with an empty filter no mapping is written to a core dump. */
-function keepMemoryOutOfCoreDumps(log: Logger): void {
-  try {
-    writeFileSync('/proc/self/coredump_filter', '0');
-  } catch (error) {
-    log.warn('a core dump of the agent would hold its memory; limit core dumps to size 0', { error });
-  }
 }
 
 /** Nobody reads the output any more: whoever took the log has gone, or `head` has seen enough. What runs goes on without. */

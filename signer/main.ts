@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The trial signer as a program: from the command line to a running signer, until it is told to stop. */
 
+import { keepMemoryOutOfCoreDumps } from '../agent/base/core-dumps.ts';
 import { createLogger } from '../agent/observe/log/log.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { parseOptions } from './command-line.ts';
@@ -38,6 +39,9 @@ export async function main({ argv, env, stdout, stderr, stopping }: Surroundings
   const log = createLogger({ level: parsed.logLevel, format: parsed.logFormat, destination: stdout });
   const { signerName } = parsed.settings.policy;
   log.info('the trial signer starts', { version, signerName });
+  keepMemoryOutOfCoreDumps((error) =>
+    log.warn("a core dump of the trial signer would hold its CA's key; limit core dumps to size 0", { error }),
+  );
   try {
     const { startSigner } = await import('./signer.ts');
     const signer = await startSigner(parsed.settings, log, version);

@@ -7,6 +7,7 @@ import { toVolumeError, VolumeError } from './base/errors.ts';
 import { atOnce, type Steps, type Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import { hasKeystores } from './declaration/keystore.ts';
+import { wantsAnchors } from './declaration/pod-certificate.ts';
 import type { Source } from './declaration/types.ts';
 import { carryOut, currentSet, isComplete, type Plan, planChange, removeSet, repair } from './files/atomic-writer.ts';
 import { createCertificatesContents } from './files/content.ts';
@@ -14,6 +15,7 @@ import { setAccess } from './files/files.ts';
 import { touch } from './files/generation.ts';
 import { holdVolume, holdVolumeInSteps, type Identity, isSame, lstat, volumeGone } from './files/hold.ts';
 import {
+  issuedAnchorPaths,
   type LayoutTools,
   layOut,
   type MadeFile,
@@ -104,6 +106,9 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
   function keptBeside(contents: ReadonlyMap<number, SourceContent>): readonly string[] {
     return [...contents].flatMap(([index, content]) => {
       const of = source(index);
+      if (content.kind === 'issuedAnchors') {
+        return besideAnchors(of);
+      }
       return isApart(of) && content.kind === 'trustAnchors' ? keptFiles(of, content) : [];
     });
   }
@@ -193,6 +198,33 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     }
   }
 
+  /**
+   * Puts trust anchors that came with a certificate back where their file is not as it was written: what is in it is known, and
+   * asking anew for what the volume holds would be in vain. Not while an answer waits to be written, whose files may be in place
+   * already. What cannot be mended now is left to the next opening.
+   */
+  async function restoreAnchors(): Promise<void> {
+    for (const of of record.declaration.sources) {
+      const anchors = of.kind === 'podCertificate' && wantsAnchors(of) ? state.currentAnchors(of.index) : undefined;
+      if (anchors === undefined || state.pending(of.index)?.answer !== undefined || !hasAllBeside(of)) {
+        continue;
+      }
+      try {
+        const content = { kind: 'issuedAnchors', anchors } as const;
+        if ((await project(new Map([[of.index, content]]))) === 'written') {
+          options.onProblem(`the trust anchors of sources[${of.index}] in ${root} were not as issued; they are again`);
+        }
+      } catch (error) {
+        options.onProblem(
+          toVolumeError(error, `looking at the trust anchors of sources[${of.index}] in ${root}`).message,
+        );
+      }
+    }
+  }
+
+  const hasAllBeside = (of: Source): boolean =>
+    holdVolume(root, identity, (held) => isComplete(held, besideAnchors(of)));
+
   /** Changes a file of the state that holds a chain; there is room for it twice: it is written beside what it replaces. */
   function withChain(chain: readonly Uint8Array[], change: () => void): Promise<void> {
     return options.inTurn(async () => {
@@ -207,6 +239,8 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
 
   const isWhole = (held: string, of: Source): boolean =>
     isComplete(held, isApart(of) ? neededFiles(of) : sourcePaths(of));
+
+  await restoreAnchors();
 
   const ifThere =
     <Arguments extends unknown[], Result>(method: (...values: Arguments) => Result) =>
@@ -227,8 +261,10 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     current: ifThere(state.current),
     setback: ifThere(state.setback),
     saveSetback: ifThere(state.saveSetback),
-    saveCurrent: (index, certificate, chain) => withChain(chain, () => state.saveCurrent(index, certificate, chain)),
+    saveCurrent: (index, certificate, chain, issued) =>
+      withChain([...chain, ...(issued ?? [])], () => state.saveCurrent(index, certificate, chain, issued)),
     currentChain: ifThere(state.currentChain),
+    currentAnchors: ifThere(state.currentAnchors),
     trust: ifThere(state.trust),
     // Where the request and its answer were there is room for one more of the file.
     saveTrust: ifThere(state.saveTrust),
@@ -246,6 +282,12 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     },
     project: (contents) => options.inTurn(() => project(contents)),
   };
+}
+
+/** The files of a source but for the trust anchors that came with its certificate. */
+function besideAnchors(source: Source): readonly string[] {
+  const anchors = source.kind === 'podCertificate' ? issuedAnchorPaths(source) : [];
+  return sourcePaths(source).filter((path) => !anchors.includes(path));
 }
 
 /** Where a privileged container keeps the file from being written, that is its own loss: the volume's files are in place. */

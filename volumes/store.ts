@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { toVolumeError, VolumeError } from './base/errors.ts';
 import { createWorker, type Steps } from './base/steps.ts';
@@ -156,6 +157,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     const unusable: UnusableVolume[] = [];
     const targets = scanTargets(kubeletRoot, mounts);
     for (const targetPath of targets) {
+      // What is damaged waits for nothing, and there may be hundreds of it.
+      await nextTurn();
       try {
         assertNoSymlink(kubeletRoot, targetPath);
         const identity = identityOf(targetPath);

@@ -20,7 +20,7 @@ import { type HurdleEvents, tellWithEvents } from './hurdle-events.ts';
 import { type CertificateApi, defaultRefreshAfter, type IssuerChoice, type RequestSettings } from './issuer-rules.ts';
 import { leftovers, podLabel } from './leftovers.ts';
 import { type PodTokens, refusalOfAccount } from './pod-account.ts';
-import type { RequestCache, SimpleRequestApi } from './request-calls.ts';
+import { callFor, type RequestCache, type SimpleRequestApi } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
 import { namesFor } from './template.ts';
 
@@ -199,7 +199,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     const { pod } = order.identity;
     const { namespace } = pod;
     const choice = choiceFor(pod, order.signerName);
-    const call = { priority: order.priority, signal };
+    const call = callFor(order, signal);
     claims.claim(kind.key(namespace, order.requestName));
     try {
       const body = kind.body(order, await requestFor(order, key, choice), choice, nodeName);

@@ -2,7 +2,7 @@
  * Reads the signer's answer from the status of a PodCertificateRequest.
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/pod-certificate-request-v1beta1/#PodCertificateRequestStatus
  */
-import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { NodeRequest } from '../kubernetes/objects.ts';
 import type { Outcome } from '../lifecycle/ports.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { Outcome } from '../lifecycle/ports.ts';
  * lets it change. A time that is absent or unreadable is NaN, and a chain that is absent is empty; the checks of
  * `verifyChain` refuse both with their reason, so that there is one place where an unusable answer is refused.
  */
-export function outcomeOf({ status }: PodCertificateRequest): Outcome | undefined {
+export function outcomeOf({ status }: NodeRequest): Outcome | undefined {
   for (const { type, status: holds, reason = '', message = '' } of status?.conditions ?? []) {
     if (holds !== 'True') {
       continue;

@@ -6,14 +6,14 @@
 import { AgentError } from '../base/errors.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
 import { apiFailureOf } from '../kubernetes/failure.ts';
-import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { NodeRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Issuer, PrivateKey } from '../lifecycle/ports.ts';
 import { type CertificateReader, plainReader } from './certificate.ts';
 import { verifyChain } from './chain.ts';
 import { createFollowing } from './following.ts';
 import { outcomeOf } from './outcome.ts';
 import { isSameRequest, requestBody } from './request-body.ts';
-import type { RequestApi, RequestCache } from './request-calls.ts';
+import { callFor, type RequestApi, type RequestCache } from './request-calls.ts';
 import { requestNameFor } from './request-name.ts';
 
 /** An upgrade of the API server may change version and evidence while a request is made, each once. */
@@ -25,7 +25,7 @@ const keyAndProof: ReadonlySet<string | undefined> = new Set(['spec.pkixPublicKe
 /** @param reader of the certificates of answers */
 export function createPodCertificateIssuer(
   api: RequestApi,
-  cache: RequestCache<PodCertificateRequest>,
+  cache: RequestCache<NodeRequest>,
   reader: CertificateReader = plainReader,
 ): Issuer {
   const following = createFollowing(cache, outcomeOf);
@@ -53,8 +53,7 @@ export function createPodCertificateIssuer(
     key: PrivateKey,
     signal: AbortSignal,
   ): Promise<void> {
-    const { priority, expiresAt, alsoFor, identity } = order;
-    const call = { priority, expiresAt, ...(alsoFor && { alsoFor }), owner: identity.pod.uid, signal };
+    const call = callFor(order, signal);
     const body = await requestBody(order, key, served);
     try {
       await api.create(served, body, call);

@@ -7,7 +7,7 @@
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
-import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { NodeRequest, PodCertificateRequest } from '../kubernetes/objects.ts';
 import type { CertificateOrder, PrivateKey } from '../lifecycle/ports.ts';
 
 type Spec = PodCertificateRequest['spec'];
@@ -73,7 +73,7 @@ async function evidence(podUID: string, key: PrivateKey, api: PodCertificateApi)
  * True when an existing request of the same name is this one: for the same pod, node, signer and public key. The key may
  * be carried in the other form, when the API version changed between two attempts.
  */
-export function isSameRequest(existing: PodCertificateRequest, order: CertificateOrder, spki: Uint8Array): boolean {
+export function isSameRequest(existing: NodeRequest, order: CertificateOrder, spki: Uint8Array): boolean {
   const { identity, signerName } = order;
   const { spec } = existing;
   return (

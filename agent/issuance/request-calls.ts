@@ -1,12 +1,13 @@
 /**
- * What the PodCertificateRequest issuer needs of the API server, as interfaces: calls, and the node's live copy of the
- * requests. `issuers.ts` hands it the implementations; tests hand it plain objects.
+ * What issuers need of the API server, as interfaces: calls, in which rank they are made, and the node's live copy of the
+ * requests. `issuers.ts` hands them the implementations; tests hand them plain objects.
  */
 
 import type { CallOptions } from '../base/call.ts';
 import type { Bearer } from '../kubernetes/bearer.ts';
 import type { PodCertificateApi } from '../kubernetes/discovery.ts';
-import type { PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { NodeRequest, PodCertificateRequest } from '../kubernetes/objects.ts';
+import type { CertificateOrder } from '../lifecycle/ports.ts';
 
 /** The API `podcertificaterequests` in the version that the cluster serves. Every call may throw an AgentError. */
 export interface RequestApi {
@@ -17,7 +18,7 @@ export interface RequestApi {
   /** The server dropped `stubPKCS10Request`: from now on `served` names a version with key and proof. */
   stubRefused(api: PodCertificateApi): void;
   create(api: PodCertificateApi, body: PodCertificateRequest, call: CallOptions): Promise<void>;
-  get(api: PodCertificateApi, namespace: string, name: string, call: CallOptions): Promise<PodCertificateRequest>;
+  get(api: PodCertificateApi, namespace: string, name: string, call: CallOptions): Promise<NodeRequest>;
 }
 
 export type RequestEvent<T> =
@@ -36,6 +37,12 @@ export interface RequestCache<T> {
   subscribe(listener: (event: RequestEvent<T>) => void): () => void;
   /** Numbers of the list that began last and of the last one that was taken over; 0 before the first. */
   lists(): { readonly begun: number; readonly taken: number };
+}
+
+/** The calls for an order stand in line as its pod's, by the end of what they replace, and with the ranks of those who join it. */
+export function callFor(order: CertificateOrder, signal: AbortSignal): CallOptions {
+  const { priority, expiresAt, alsoFor, identity } = order;
+  return { priority, expiresAt, alsoFor, owner: identity.pod.uid, signal };
 }
 
 /** What a request is made with: as the agent, unless a bearer is named. */

@@ -16,6 +16,8 @@ export interface CacheOptions<T> {
   readonly keepMs: number;
   /** Answers remembered; the oldest is forgotten first. */
   readonly size: number;
+  /** Whether an answer may be remembered once it has come. Default: any. */
+  readonly mayKeep?: (answer: T) => boolean;
   /** @param rank of whoever asks first, and of those who join while it waits */
   readonly read: (key: string, rank: SharedRank) => Promise<T>;
 }
@@ -37,23 +39,24 @@ interface Entry<T> {
   answeredAt: number | undefined;
 }
 
-export function createCache<T>({ clock, keepMs, size, read }: CacheOptions<T>): Cache<T> {
+export function createCache<T>({ clock, keepMs, size, mayKeep = () => true, read }: CacheOptions<T>): Cache<T> {
   const entries: BoundedMap<string, Entry<T>> = createBoundedMap(size);
 
   function ask(key: string, rank: Rank): Promise<T> {
     const alsoFor: Rank[] = [];
     const entry: Entry<T> = { answer: read(key, { ...rank, alsoFor }), alsoFor, answeredAt: undefined };
     entries.set(key, entry);
-    entry.answer.then(
-      () => {
-        entry.answeredAt = clock.now();
-      },
-      () => {
-        if (entries.get(key) === entry) {
-          entries.delete(key);
-        }
-      },
-    );
+    const forget = (): void => {
+      if (entries.get(key) === entry) {
+        entries.delete(key);
+      }
+    };
+    entry.answer.then((answer) => {
+      entry.answeredAt = clock.now();
+      if (!mayKeep(answer)) {
+        forget();
+      }
+    }, forget);
     return entry.answer;
   }
 

@@ -305,11 +305,16 @@ function queryString(query: ApiTarget['query']): string {
   return pairs.length === 0 ? '' : `?${new URLSearchParams(Object.fromEntries(pairs))}`;
 }
 
-/** Retry-After as Kubernetes sends it, in seconds; the date form that proxies may send is read too. RFC 9110, 10.2.3. */
-function retryAfter(header: string | undefined, now: number): number | undefined {
-  if (header === undefined) {
-    return undefined;
-  }
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
+/** https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7 `Date.parse` finds a time in almost any text. */
+const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+
+/**
+ * Retry-After as Kubernetes sends it, in seconds; the date form that proxies may send is read too, and anything else is none.
+ * RFC 9110, 10.2.3.
+ */
+function retryAfter(header = '', now: number): number | undefined {
+  const text = header.trim();
+  const at = httpDate.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : at - now;
   return ms > 0 ? ms : undefined;
 }

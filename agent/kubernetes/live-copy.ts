@@ -50,7 +50,7 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     const known = objects.get(key);
     if (known !== undefined && known.metadata.uid !== object.metadata.uid) {
       remove(known);
-    } else if (known !== undefined && known.metadata.resourceVersion === object.metadata.resourceVersion) {
+    } else if (known !== undefined && isSameVersion(known, object)) {
       return;
     }
     const type = objects.has(key) ? 'modified' : 'added';
@@ -90,4 +90,10 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     synced: () => emit({ type: 'synced' }),
     close: () => listeners.clear(),
   };
+}
+
+/** Without a version each counts as a change. */
+function isSameVersion(known: KubernetesObject, object: KubernetesObject): boolean {
+  const { resourceVersion } = object.metadata;
+  return resourceVersion !== undefined && known.metadata.resourceVersion === resourceVersion;
 }

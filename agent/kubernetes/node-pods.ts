@@ -15,7 +15,7 @@ import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
 import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
-import { decodePod, decodePodVolumes, pageDecoder } from './schemas.ts';
+import { decodeNodePod, decodePodVolumes, pageDecoder } from './schemas.ts';
 
 export interface NodePodsOptions {
   readonly client: ApiClient;
@@ -60,7 +60,7 @@ export function createNodePods({ client, nodeName, clock, onError }: NodePodsOpt
     copy = createListWatch<Pod>({
       client,
       clock,
-      decode: decodePod,
+      decode: decodeNodePod,
       as: 'node',
       path: async () => resourcePath(corePrefix, { resource }),
       query: { fieldSelector: `spec.nodeName=${nodeName}` },

@@ -68,6 +68,19 @@ export interface PodCertificateRequest extends KubernetesObject {
   };
 }
 
+/**
+ * What an agent reads of a PodCertificateRequest of its node: whose it is, for which key, and its answer. There may be many, of other
+ * makers too, and each may be a megabyte.
+ */
+export interface NodeRequest {
+  readonly metadata: Pick<ObjectMeta, 'name' | 'namespace' | 'uid' | 'resourceVersion'>;
+  readonly spec: Pick<
+    PodCertificateRequest['spec'],
+    'signerName' | 'podUID' | 'nodeName' | 'pkixPublicKey' | 'stubPKCS10Request'
+  >;
+  readonly status?: PodCertificateRequest['status'];
+}
+
 /** certificates.k8s.io/v1, cluster-scoped. */
 export interface CertificateSigningRequest extends KubernetesObject {
   readonly spec: {

@@ -38,6 +38,8 @@ export interface PodDirectoryOptions {
 
 /** Objects remembered of each kind. */
 const cacheSize = 512;
+/** Characters of one of them, its names included. Whoever may make pods and service accounts may fill a megabyte of each with labels. */
+const longestRemembered = 32_768;
 
 export interface PodAndAccountDirectory extends PodDirectory {
   /** The identity of a pod that the API server has just shown: it is not read again, only its account and node are looked up. */
@@ -52,7 +54,7 @@ export function createPodDirectory(options: PodDirectoryOptions): PodAndAccountD
     <T>(as: Persona, decode: Decoder<T>) =>
     (path: string, rank: SharedRank): Promise<T> =>
       client.request({ method: 'GET', path, as, decode, ...rank });
-  const remember = { clock, size: cacheSize };
+  const remember = { clock, size: cacheSize, mayKeep: (object: unknown) => !isLong(object, longestRemembered) };
   const readPod = reader('self', decodePod);
   const pods = createCache<Pod | undefined>({
     ...remember,
@@ -79,7 +81,8 @@ export function createPodDirectory(options: PodDirectoryOptions): PodAndAccountD
         throw isUnrelatedToNode(error) ? notYetRelated(path, error) : error;
       }),
   });
-  const nodes = createCache({ ...remember, keepMs: keepMs.node, read: reader('self', decodeObject) });
+  // There is one.
+  const nodes = createCache({ clock, size: 1, keepMs: keepMs.node, read: reader('self', decodeObject) });
 
   /**
    * The pod as the list of the node's pods has it; undefined when it is not in the list. The list is let in by its selector
@@ -210,6 +213,23 @@ export function mountsBySubPath(pod: Pod): ReadonlyMap<string, readonly string[]
     }
   }
   return found;
+}
+
+/** What a value takes beside its characters. */
+const charactersOfValue = 64;
+
+function isLong(object: unknown, most: number): boolean {
+  const count = (value: unknown, left: number): number => {
+    let characters = charactersOfValue + (typeof value === 'string' ? value.length : 0);
+    for (const [name, entry] of typeof value === 'object' ? Object.entries(value ?? {}) : []) {
+      if (characters > left) {
+        break;
+      }
+      characters += name.length + count(entry, left - characters);
+    }
+    return characters;
+  };
+  return count(object, most) > most;
 }
 
 function labelled({ metadata: { labels, annotations } }: KubernetesObject): Labelled {

@@ -11,9 +11,9 @@ import type { ApiClient } from './client.ts';
 import type { Discovery, PodCertificateApi } from './discovery.ts';
 import { isUnrelatedToNode } from './failure.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
-import type { PodCertificateRequest } from './objects.ts';
+import type { NodeRequest, PodCertificateRequest } from './objects.ts';
 import { resourcePath } from './paths.ts';
-import { decodePodCertificateRequest } from './schemas.ts';
+import { decodeNodeRequest } from './schemas.ts';
 
 const resource = 'podcertificaterequests';
 
@@ -33,10 +33,10 @@ export function createRequestApi(client: ApiClient, discovery: Discovery) {
       namespace: string,
       name: string,
       call: CallOptions,
-    ): Promise<PodCertificateRequest> {
+    ): Promise<NodeRequest> {
       const path = resourcePath(pathPrefix, { resource, namespace, name });
       try {
-        return await client.request({ method: 'GET', path, as: 'node', ...call, decode: decodePodCertificateRequest });
+        return await client.request({ method: 'GET', path, as: 'node', ...call, decode: decodeNodeRequest });
       } catch (cause) {
         if (!isUnrelatedToNode(cause)) {
           throw cause;
@@ -55,10 +55,10 @@ export function watchRequests(
   nodeName: string,
   onError: (error: AgentError) => void,
   onRecovered: () => void = () => undefined,
-): ListWatch<PodCertificateRequest> {
-  return createListWatch<PodCertificateRequest>({
+): ListWatch<NodeRequest> {
+  return createListWatch<NodeRequest>({
     client,
-    decode: decodePodCertificateRequest,
+    decode: decodeNodeRequest,
     as: 'node',
     query: { fieldSelector: `spec.nodeName=${nodeName}` },
     onError,

@@ -1,7 +1,8 @@
 /**
  * Reads what comes off the wire, once and field by field, into the types of `objects.ts`: a reply may come from a proxy
  * or from another version of Kubernetes. Fields that the agent does not know are left out, a field that is null counts
- * as absent (Go writes nil slices and maps so), and a known field of the wrong type makes the object unreadable.
+ * as absent (Go writes nil slices and maps so), and a known field of the wrong type makes the object unreadable, unless nothing
+ * else in it depends on that field: then it counts as absent, too.
  *
  * https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
@@ -14,6 +15,7 @@ import {
   type ClusterTrustBundle,
   type KubernetesObject,
   keyOf,
+  type NodeRequest,
   type Pod,
   type PodCertificateRequest,
   type Status,
@@ -31,23 +33,40 @@ type Entries = v.ObjectEntries;
 
 const text = v.string();
 const maybeText = v.exactOptional(text);
-const maybeInteger = v.exactOptional(v.pipe(v.number(), v.integer()));
+const integer = v.pipe(v.number(), v.integer());
+const maybeInteger = v.exactOptional(integer);
 const maybeFlag = v.exactOptional(v.boolean());
-const maybeStrings = v.exactOptional(v.record(text, text));
+const strings = v.record(text, text);
+const maybeStrings = v.exactOptional(strings);
+
+/** A field that nothing else depends on: what cannot be read of it counts as absent. */
+function ifReadable<const S extends v.GenericSchema>(schema: S) {
+  return Object.assign(v.exactOptional(schema), { isDispensable: true } as const);
+}
+
+/** Items that do not depend on each other: those that cannot be read are left out. @param most items that are looked at */
+function readableItems<const S extends v.GenericSchema>(item: S, most = Number.POSITIVE_INFINITY) {
+  const readable = (value: unknown): unknown =>
+    Array.isArray(value) ? value.slice(0, most).filter((entry) => v.is(item, entry)) : value;
+  return v.pipe(v.unknown(), v.transform(readable), v.array(item));
+}
 
 /** An object of which the given fields are read. */
 function fields<const E extends Entries>(entries: E) {
   return v.pipe(
     v.unknown(),
     v.check((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'is not an object'),
-    v.transform((value) => present(value, Object.keys(entries))),
+    v.transform((value) => present(value, entries)),
     v.object(entries),
   );
 }
 
-function present(value: unknown, names: readonly string[]): Record<string, unknown> {
-  const all = Object.entries(Object(value));
-  return Object.fromEntries(all.filter(([name, entry]) => entry !== null && names.includes(name)));
+function present(value: unknown, entries: Entries): Record<string, unknown> {
+  const isRead = (name: string, entry: unknown): boolean => {
+    const schema = entry !== null && Object.hasOwn(entries, name) ? entries[name] : undefined;
+    return schema !== undefined && (!('isDispensable' in schema) || v.is(schema, entry));
+  };
+  return Object.fromEntries(Object.entries(Object(value)).filter(([name, entry]) => isRead(name, entry)));
 }
 
 const ownerReference = fields({ apiVersion: text, kind: text, name: text, uid: text });
@@ -66,16 +85,30 @@ const metadata = fields({
 
 const object = { apiVersion: maybeText, kind: maybeText, metadata };
 
-const condition = fields({
-  type: text,
-  status: text,
-  reason: maybeText,
-  message: maybeText,
-  lastTransitionTime: maybeText,
-});
+/** Of an object whose metadata may be filled by whoever may write it: no more of that is read, nor kept in memory. */
+const bareMetadata = { name: text, namespace: maybeText, uid: maybeText, resourceVersion: ifReadable(text) };
+
+const labelled = { ...bareMetadata, labels: ifReadable(strings) };
+
+const condition = fields({ type: text, status: text, reason: ifReadable(text), message: ifReadable(text) });
+
+const conditions = ifReadable(readableItems(condition));
+
+const podCertificateStatus = ifReadable(
+  fields({
+    conditions,
+    certificateChain: ifReadable(text),
+    notBefore: ifReadable(text),
+    notAfter: ifReadable(text),
+    beginRefreshAt: ifReadable(text),
+  }),
+);
+
+const requestKind = { apiVersion: maybeText, kind: maybeText };
 
 const podCertificateRequest = fields({
-  ...object,
+  ...requestKind,
+  metadata: fields(bareMetadata),
   spec: fields({
     signerName: text,
     podName: text,
@@ -90,40 +123,39 @@ const podCertificateRequest = fields({
     stubPKCS10Request: maybeText,
     unverifiedUserAnnotations: maybeStrings,
   }),
-  status: v.exactOptional(
-    fields({
-      conditions: v.exactOptional(v.array(condition)),
-      certificateChain: maybeText,
-      notBefore: maybeText,
-      notAfter: maybeText,
-      beginRefreshAt: maybeText,
-    }),
-  ),
+  status: podCertificateStatus,
+});
+
+/** The same, as far as an agent reads those of its node. */
+const nodeRequest = fields({
+  metadata: fields(bareMetadata),
+  spec: fields({
+    signerName: text,
+    podUID: text,
+    nodeName: text,
+    pkixPublicKey: maybeText,
+    stubPKCS10Request: maybeText,
+  }),
+  status: podCertificateStatus,
 });
 
 const certificateSigningRequest = fields({
-  ...object,
+  ...requestKind,
+  metadata: fields({ ...labelled, annotations: ifReadable(strings) }),
   spec: fields({
     request: text,
     signerName: text,
     usages: v.exactOptional(v.array(text)),
     expirationSeconds: maybeInteger,
   }),
-  status: v.exactOptional(fields({ conditions: v.exactOptional(v.array(condition)), certificate: maybeText })),
+  status: ifReadable(fields({ conditions, certificate: ifReadable(text) })),
 });
 
 const certificateRequest = fields({
-  ...object,
-  spec: fields({
-    request: text,
-    issuerRef: fields({ name: text, kind: maybeText, group: maybeText }),
-    duration: maybeText,
-    usages: v.exactOptional(v.array(text)),
-    isCA: maybeFlag,
-  }),
-  status: v.exactOptional(
-    fields({ conditions: v.exactOptional(v.array(condition)), certificate: maybeText, ca: maybeText }),
-  ),
+  ...requestKind,
+  metadata: fields(labelled),
+  spec: fields({ request: text, issuerRef: fields({ name: text, kind: maybeText, group: maybeText }) }),
+  status: ifReadable(fields({ conditions, certificate: ifReadable(text), ca: ifReadable(text) })),
 });
 
 const clusterTrustBundle = fields({ ...object, spec: fields({ signerName: maybeText, trustBundle: text }) });
@@ -149,6 +181,18 @@ const pod = fields({
   status: v.exactOptional(
     fields({
       phase: maybeText,
+      podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+      hostIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
+    }),
+  ),
+});
+
+/** What is read of the node's pods while somebody waits for one of them: there may be hundreds, as large as their authors like. */
+const nodePod = fields({
+  metadata: fields({ ...bareMetadata, deletionTimestamp: maybeText }),
+  spec: v.exactOptional(fields({ hostNetwork: maybeFlag })),
+  status: v.exactOptional(
+    fields({
       podIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
       hostIPs: v.exactOptional(v.array(fields({ ip: maybeText }))),
     }),
@@ -206,26 +250,20 @@ const boundPod = fields({
 /** Causes that are read of an error: a handful says all that a person or the agent can do something about. */
 const mostCauses = 32;
 
-const cause = fields({ reason: maybeText, message: maybeText, field: maybeText });
+const cause = fields({ reason: ifReadable(text), message: ifReadable(text), field: ifReadable(text) });
 
 const status = fields({
   kind: v.literal('Status'),
-  status: maybeText,
-  message: maybeText,
-  reason: maybeText,
-  code: maybeInteger,
-  details: v.exactOptional(
+  status: ifReadable(text),
+  message: ifReadable(text),
+  reason: ifReadable(text),
+  code: ifReadable(integer),
+  details: ifReadable(
     fields({
-      name: maybeText,
-      kind: maybeText,
-      retryAfterSeconds: maybeInteger,
-      causes: v.exactOptional(
-        v.pipe(
-          v.unknown(),
-          v.transform((value) => (Array.isArray(value) ? value.slice(0, mostCauses) : value)),
-          v.array(cause),
-        ),
-      ),
+      name: ifReadable(text),
+      kind: ifReadable(text),
+      retryAfterSeconds: ifReadable(integer),
+      causes: ifReadable(readableItems(cause, mostCauses)),
     }),
   ),
 });
@@ -261,12 +299,14 @@ const openApiDocument = fields({
 
 export const decodeObject: Decoder<KubernetesObject> = decoder('object', fields(object));
 export const decodePod: Decoder<Pod> = decoder('Pod', pod);
+export const decodeNodePod: Decoder<Pod> = decoder('Pod', nodePod);
 export const decodePodVolumes = decoder('Pod', podVolumes);
 export const decodeBoundPod = decoder('Pod', boundPod);
 export const decodePodCertificateRequest: Decoder<PodCertificateRequest> = decoder(
   'PodCertificateRequest',
   podCertificateRequest,
 );
+export const decodeNodeRequest: Decoder<NodeRequest> = decoder('PodCertificateRequest', nodeRequest);
 export const decodeCertificateSigningRequest: Decoder<CertificateSigningRequest> = decoder(
   'CertificateSigningRequest',
   certificateSigningRequest,
@@ -278,11 +318,11 @@ export const decodeSubjectAccessReview = decoder('SubjectAccessReview', subjectA
 export const decodeEvent = decoder(
   'Event',
   fields({
-    metadata: fields({ name: text, creationTimestamp: maybeText }),
-    reason: maybeText,
-    message: maybeText,
-    lastTimestamp: maybeText,
-    eventTime: maybeText,
+    metadata: fields({ name: text, creationTimestamp: ifReadable(text) }),
+    reason: ifReadable(text),
+    message: ifReadable(text),
+    lastTimestamp: ifReadable(text),
+    eventTime: ifReadable(text),
   }),
 );
 /** A node, as far as its taints go. */
@@ -327,10 +367,13 @@ export const decodeOpenApiDocument = decoder(
   }),
 );
 export const decodeVersion = decoder('version', fields({ minor: maybeText, gitVersion: maybeText }));
-/** A page of a list; its items are read one by one, so that one that is unreadable does not hide the others. */
+/**
+ * A page of a list; its items are read one by one, so that one that is unreadable does not hide the others. A token for the next page
+ * that cannot be read is no last page: what is not in a list counts as deleted.
+ */
 const page = fields({
-  kind: maybeText,
-  metadata: v.exactOptional(fields({ resourceVersion: maybeText, continue: maybeText })),
+  kind: ifReadable(text),
+  metadata: v.exactOptional(fields({ resourceVersion: ifReadable(text), continue: maybeText })),
   items: v.exactOptional(v.array(v.unknown())),
 });
 
@@ -364,7 +407,7 @@ export const decodeWatchEvent = decoder(
 );
 
 const outline = fields({
-  metadata: fields({ name: maybeText, namespace: maybeText, resourceVersion: maybeText }),
+  metadata: fields({ name: ifReadable(text), namespace: maybeText, resourceVersion: ifReadable(text) }),
 });
 
 /** What can be said of an object that is unreadable otherwise: its key, and the version at which it was sent. */

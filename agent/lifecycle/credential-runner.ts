@@ -9,7 +9,7 @@ import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { begin, keyTypeOf, lacksAddresses, requestUnderWay, retryTime, step, wakeTime } from './credential.ts';
 import type { CredentialEvent, CredentialState, Effect, Moment, Transition, TrustVerdict } from './credential-state.ts';
-import { createCredentialWork, type WorkDependencies } from './credential-work.ts';
+import { createCredentialWork, type WorkDependencies, type WorkVolume } from './credential-work.ts';
 import type { EndReason, Reporter } from './notices.ts';
 import type { NodePods } from './ports.ts';
 
@@ -67,7 +67,7 @@ export interface CredentialRunner {
 }
 
 export function runCredential(
-  volume: OpenVolume,
+  volume: WorkVolume & Pick<OpenVolume, 'kept' | 'isProjected' | 'saveAnswer' | 'saveSetback' | 'saveTrust'>,
   source: PodCertificateSource,
   host: CredentialHost,
   dependencies: CredentialDependencies,

@@ -38,7 +38,7 @@ export function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Momen
       return take(attempt, requestName, event.answer, at, [answered]);
     }
     case 'unusable':
-      return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at, { requestName });
+      return pause(attempt, { kind: 'error', phase: 'signer', error: event.error }, at);
     case 'deleted':
       return pause(attempt, { kind: 'lost', why: 'deleted' }, at, { requestName });
     case 'refused':

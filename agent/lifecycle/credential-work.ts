@@ -35,9 +35,12 @@ export interface WorkDependencies {
   readonly followSuggestedKeyType: () => boolean;
 }
 
+/** What the work needs of the volume. */
+export type WorkVolume = Pick<OpenVolume, 'record' | 'pending' | 'pendingWithKey' | 'savePending'>;
+
 /** The credential that the work is for. */
 export interface WorkSubject {
-  readonly volume: OpenVolume;
+  readonly volume: WorkVolume;
   readonly source: PodCertificateSource;
   /** The state as it is when it is asked for. */
   state(): CredentialState;

@@ -139,7 +139,7 @@ export function pauseAfterFailure(setback: Setback, random: number): number {
 }
 
 function longestPause(timeLeftMs: number): number {
-  return Math.max(shortestPause, timeLeftMs > 0 ? timeLeftMs / 10 : -timeLeftMs / 4);
+  return Math.max(shortestPause, timeLeftMs / 10, -timeLeftMs / 4);
 }
 
 /**

@@ -33,6 +33,12 @@ export interface ProjectionOptions {
   readonly onLeftover: (index: number, cause: unknown) => void;
 }
 
+/** What is read of a volume and done to it. */
+export type ProjectedVolume = Pick<
+  OpenVolume,
+  'record' | 'projected' | 'current' | 'saveAnswer' | 'readPendingKey' | 'project' | 'saveCurrent' | 'discardPending'
+>;
+
 export interface Projection {
   /** True when the source's files are in place. */
   has(index: number): boolean;
@@ -55,7 +61,7 @@ interface Failed {
   readonly cause: unknown;
 }
 
-export function createProjection(volume: OpenVolume, options: ProjectionOptions): Projection {
+export function createProjection(volume: ProjectedVolume, options: ProjectionOptions): Projection {
   const { clock, random } = options;
   const { sources } = volume.record.declaration;
   const projected = new Set(volume.projected());
@@ -138,16 +144,18 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
   };
 
   const keyFault = (index: number, { answer }: Staged & { kind: 'credential' }, keys: Map<number, Uint8Array>) => {
+    let key: Uint8Array;
     try {
-      keys.set(index, volume.readPendingKey(index));
+      key = volume.readPendingKey(index);
     } catch (error) {
       if (error instanceof VolumeError && (error.code === 'Corrupt' || error.code === 'Tampered')) {
         return `cannot be read: ${error.message}`;
       }
       throw error;
     }
-    const [key, leaf] = [keys.get(index), answer.certificates[0]];
-    const fits = key !== undefined && leaf !== undefined && options.belongs(key, leaf);
+    keys.set(index, key);
+    const [leaf] = answer.certificates;
+    const fits = leaf !== undefined && options.belongs(key, leaf);
     return fits ? undefined : 'is damaged, or not the one of the certificate';
   };
 
@@ -249,7 +257,7 @@ export function createProjection(volume: OpenVolume, options: ProjectionOptions)
 
 /** An answer that waits for other sources survives a restart of the agent. */
 async function saveAnswers(
-  volume: OpenVolume,
+  volume: ProjectedVolume,
   batch: Batch,
   saved: WeakSet<Staged>,
   onKept: ProjectionOptions['onKept'],
@@ -265,7 +273,7 @@ async function saveAnswers(
 
 /** Changes the files, then notes what they hold. */
 async function write(
-  volume: OpenVolume,
+  volume: ProjectedVolume,
   batch: Batch,
   keys: ReadonlyMap<number, Uint8Array>,
 ): Promise<'written' | 'unchanged'> {
@@ -273,7 +281,8 @@ async function write(
   const result = await volume.project(new Map(contents));
   for (const [index, content] of batch) {
     if (content.kind === 'credential') {
-      await volume.saveCurrent(index, content.certificate, content.answer.certificates);
+      const { certificates, anchors } = content.answer;
+      await volume.saveCurrent(index, content.certificate, certificates, anchors);
       await nextTurn();
     }
   }

@@ -39,7 +39,11 @@ function ownerOf(request: PublishRequest, identity: PodIdentity): FileOwner {
  * Waits until the volume is ready, or refused with no other attempt before `answerAt`, or the signal says to wait no longer;
  * gives the status then. Between two calls the kubelet pauses for up to two minutes, and an attempt may succeed meanwhile.
  */
-export function settled(runner: VolumeRunner, answerAt: number, signal: AbortSignal): Promise<VolumeStatus> {
+export function settled(
+  runner: Pick<VolumeRunner, 'status' | 'onChange'>,
+  answerAt: number,
+  signal: AbortSignal,
+): Promise<VolumeStatus> {
   const isOpen = (status: VolumeStatus): boolean =>
     status.type === 'waiting' || (status.type === 'refused' && status.retryAt < answerAt);
   return new Promise((resolve) => {

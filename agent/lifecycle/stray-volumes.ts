@@ -12,9 +12,10 @@
  */
 
 import { messageOf } from '../../volumes/base/errors.ts';
+import { createWorker } from '../../volumes/base/steps.ts';
 import type { KubeletNotes, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishRequest } from '../../volumes/csi/driver.ts';
-import { describeFaults, parseDeclaration } from '../../volumes/declaration/sources.ts';
+import { describeFaults, parseDeclarationInSteps, type Verdict } from '../../volumes/declaration/sources.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Reporter } from './notices.ts';
@@ -73,6 +74,9 @@ interface Attended {
 export function createStrayVolumes(options: StrayOptions): StrayVolumes {
   const { clock, nodePods, store, report, onFault } = options;
   const strays = new Map<string, Attended>();
+  const worker = createWorker();
+  const read = (attributes: Readonly<Record<string, string>>): Promise<Verdict> =>
+    worker.carryOut(parseDeclarationInSteps(attributes), () => undefined);
   const stopping = new AbortController();
   const { signal } = stopping;
   let looks = 0;
@@ -95,14 +99,14 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
     }
     looking = false;
     looks += 1;
-    if (strays.size > 0 && !signal.aborted) {
-      lookIn(Math.min(lookAgainMs * 2 ** Math.max(0, looks - 2), longestPauseMs));
-    }
+    lookIn(Math.min(lookAgainMs * 2 ** Math.max(0, looks - 2), longestPauseMs));
   };
 
   const lookIn = (pauseMs: number): void => {
     cancel();
-    cancel = clock.at(clock.now() + pauseMs, () => void look());
+    if (strays.size > 0 && !signal.aborted) {
+      cancel = clock.at(clock.now() + pauseMs, () => void look());
+    }
   };
 
   /** The node's pods, or nothing while they cannot be listed. */
@@ -132,8 +136,9 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
       attended.goneSince = undefined;
     }
     if (stray.reason !== undefined) {
-      await heal(attended, stray.reason, stray.request ? { request: stray.request } : requestFrom(stray, notes, pod));
-    } else if (notes !== 'none') {
+      const { request } = stray;
+      await heal(attended, stray.reason, request ? { request } : await requestFrom(stray, notes, pod, read));
+    } else if (notes !== 'none' && isAttended(attended)) {
       // The kubelet knows it again, and takes it away in its own time.
       strays.delete(stray.targetPath);
     }
@@ -159,18 +164,22 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
       return;
     }
     const { request, fault } = found;
+    if (fault !== undefined) {
+      tell(attended, request, `${reason}; ${fault}`);
+      return;
+    }
     try {
-      if (fault !== undefined) {
-        throw new AgentError('Rejected', fault, { actor: 'pod author' });
-      }
       await options.heal(request, reason, signal);
     } catch (error) {
       // What passes by itself is not worth telling.
-      const isPassing = error instanceof AgentError && error.actor === 'nobody';
-      const why = `${reason}; ${messageOf(error)}`;
-      if (isPassing || signal.aborted || attended.told === why) {
-        return;
+      if (!(error instanceof AgentError && error.actor === 'nobody')) {
+        tell(attended, request, `${reason}; ${messageOf(error)}`);
       }
+    }
+  };
+
+  const tell = (attended: Attended, request: PublishRequest, why: string): void => {
+    if (!signal.aborted && attended.told !== why) {
       attended.told = why;
       report({ volume: { ...request, owner: { kind: 'none' } }, type: 'unusable', reason: why });
     }
@@ -203,12 +212,16 @@ interface Found {
   readonly fault?: string;
 }
 
-/** How the kubelet would ask for the volume: by its own notes and the pod's spec, both out of reach of the pod's containers. */
-function requestFrom(
+/**
+ * How the kubelet would ask for the volume: by its own notes and the pod's spec, both out of reach of the pod's containers.
+ * @param read reads a declaration, which the pod's author may have made as long as may be
+ */
+async function requestFrom(
   stray: Stray,
   notes: KubeletNotes | 'none' | 'unreadable',
   listed: ListedPod | undefined,
-): Found | undefined {
+  read: (attributes: Readonly<Record<string, string>>) => Promise<Verdict>,
+): Promise<Found | undefined> {
   const volume = listed?.csiVolumes.get(stray.volumeName);
   if (listed === undefined || volume === undefined || typeof notes === 'string') {
     return undefined;
@@ -217,7 +230,7 @@ function requestFrom(
     return undefined;
   }
   const { targetPath, volumeName } = stray;
-  const verdict = parseDeclaration(volume.attributes);
+  const verdict = await read(volume.attributes);
   const declaration = verdict.ok ? verdict.declaration : { sources: [] };
   const request = { volumeId: notes.volumeId, targetPath, volumeName, pod: listed.pod, declaration };
   return verdict.ok ? { request } : { request, fault: describeFaults(verdict.faults) };

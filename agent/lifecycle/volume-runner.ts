@@ -7,6 +7,7 @@
 
 import { messageOf, VolumeError } from '../../volumes/base/errors.ts';
 import type { OpenVolume, VolumeRecord } from '../../volumes/base/volume.ts';
+import { wantsAnchors } from '../../volumes/declaration/pod-certificate.ts';
 import type { ClusterTrustBundleSource } from '../../volumes/declaration/types.ts';
 import { AgentError } from '../base/errors.ts';
 import type { OneATurn } from '../base/one-a-turn.ts';
@@ -323,6 +324,10 @@ export function runVolume(volume: OpenVolume, dependencies: VolumeDependencies, 
         continue;
       }
       credentials.set(source.index, runCredential(volume, source, host, dependencies));
+      // What came with a certificate of an earlier run is known already; bundles are told of.
+      if (wantsAnchors(source) && projection.has(source.index)) {
+        trustCheck.chainWritten(source.index);
+      }
     }
     startTrust();
     projection.start();

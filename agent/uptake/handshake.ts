@@ -25,11 +25,11 @@ export type Sight =
   | { readonly type: 'nothing'; readonly why: string };
 
 const shownSerialLength = 64;
-/** For a parting that programs do not log as an error. */
-const partingMs = 500;
+/** For a parting that programs do not log as an error; well within a pod's turn. */
+const partingMs = 250;
 
 /** Never rejects. */
-export function handshake({ ip, port, serverName }: Target, timeoutMs: number): Promise<Sight> {
+export function handshake({ ip, port, serverName }: Target, timeoutMs: number, signal: AbortSignal): Promise<Sight> {
   return new Promise((resolve) => {
     const socket = tls.connect({
       host: ip,
@@ -41,9 +41,11 @@ export function handshake({ ip, port, serverName }: Target, timeoutMs: number): 
     let sight: Sight = { type: 'nothing', why: 'the connection was closed' };
     const finish = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', finish);
       resolve(sight);
       socket.destroy();
     };
+    signal.addEventListener('abort', finish, { once: true });
     const fail = (why: string): void => {
       if (sight.type === 'nothing') {
         sight = sightOf(socket) ?? { type: 'nothing', why };

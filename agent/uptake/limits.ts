@@ -1,9 +1,14 @@
 /** How much telling pods of their new files may cost the agent, whatever they answer. */
 
-/** Attempts under way on the node at the same time, and that may wait, for all pods and for one. */
+/** Turns under way on the node at the same time, and attempts that may wait for one, of all pods and of one; looks at what is served have as many. */
 export const maxAttemptsUnderWay = 8;
 export const maxAttemptsWaiting = 2_048;
 export const maxAttemptsWaitingOfPod = 32;
+/** How long a pod's turn is, milliseconds; an answer that takes longer is waited for beside the turns, in so many places. */
+export const quickMs = 500;
+export const maxSlowUnderWay = 16;
+/** Pods of which it is known how fast they answered. */
+export const maxPacesKnown = 4_096;
 /** Attempts for one change. */
 export const maxAttempts = 8;
 /** How long one attempt may take, from its turn to its answer, milliseconds. */

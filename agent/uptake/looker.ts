@@ -5,7 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Sight, Target } from './handshake.ts';
-import type { Look, Looked } from './handshake-program.ts';
+import type { Look, Looked, LookNoMore } from './handshake-program.ts';
 import { maxThreadGraceMs, maxThreadMiB } from './limits.ts';
 
 /** @returns what was seen; never rejects */
@@ -73,7 +73,11 @@ export function createLooker({ timeoutMs }: LookerOptions): Looker {
       nextId += 1;
       const id = nextId;
       worker ??= start();
-      const abort = (): void => answer(id, { type: 'nothing', why: 'it was called off' });
+      const abort = (): void => {
+        const noMore: LookNoMore = { type: 'lookNoMore', id };
+        worker?.postMessage(noMore);
+        answer(id, { type: 'nothing', why: 'it was called off' });
+      };
       const timer = setTimeout(() => end('the look was broken off'), timeoutMs + maxThreadGraceMs);
       waiting.set(id, (sight) => {
         clearTimeout(timer);
@@ -81,7 +85,7 @@ export function createLooker({ timeoutMs }: LookerOptions): Looker {
         resolve(sight);
       });
       signal.addEventListener('abort', abort, { once: true });
-      const look: Look = { id, target, timeoutMs };
+      const look: Look = { type: 'look', id, target, timeoutMs };
       worker.postMessage(look);
       if (signal.aborted) {
         abort();

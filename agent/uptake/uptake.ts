@@ -9,15 +9,15 @@ import type { OpenVolume } from '../../volumes/base/volume.ts';
 import type { Probe } from '../../volumes/declaration/probe.ts';
 import type { HttpReload, SignalReload } from '../../volumes/declaration/reload.ts';
 import { AgentError } from '../base/errors.ts';
-import { createQueue } from '../base/queue.ts';
 import type { PodDirectory, PodIdentity } from '../lifecycle/ports.ts';
 import type { Uptake, UptakeNotice, Way } from '../lifecycle/uptake.ts';
 import type { Clock } from '../time/clock.ts';
 import { addressOf } from './address.ts';
 import { ask } from './ask.ts';
 import type { Sight } from './handshake.ts';
-import { maxAttemptMs, maxAttemptsUnderWay, maxAttemptsWaiting, maxAttemptsWaitingOfPod } from './limits.ts';
+import { maxAttemptMs } from './limits.ts';
 import { createLooker } from './looker.ts';
+import { createPodTurns, type PodTurns } from './pod-turns.ts';
 import type { Signaller } from './processes.ts';
 import { createServedWatch, type Finding, type ServedWatch } from './served.ts';
 import { type Attempt, createTeller, type Teller } from './teller.ts';
@@ -34,6 +34,8 @@ export interface UptakeOptions {
   readonly signaller?: Signaller;
   /** How long one attempt may take. Default `maxAttemptMs`. */
   readonly attemptMs?: number;
+  /** How long a pod's turn is. Default `quickMs`. */
+  readonly turnMs?: number;
   /** Whether a pod may be asked at its address. Default `addressOf`. */
   readonly addressOf?: typeof addressOf;
 }
@@ -52,28 +54,24 @@ const unseen: Excuses<Finding> = { gone: { type: 'gone' }, failed: (detail) => (
 
 export function createUptake(options: UptakeOptions): Uptake {
   const { clock, random, pods, signaller, onFault, attemptMs = maxAttemptMs, addressOf: address = addressOf } = options;
-  const queue = createQueue({
-    name: 'attempts to tell programs of new files',
-    concurrency: maxAttemptsUnderWay,
-    maxWaiting: maxAttemptsWaiting,
-    maxWaitingPerOwner: maxAttemptsWaitingOfPod,
-  });
+  const turnMs = options.turnMs === undefined ? {} : { turnMs: options.turnMs };
+  // Of their own: a program that is slow to show its certificate is no reason to be slow in telling others.
+  const telling = createPodTurns({ name: 'attempts to tell programs of new files', ...turnMs });
+  const looking = createPodTurns({ name: 'looks at what programs serve', ...turnMs });
 
   const look = createLooker({ timeoutMs: attemptMs });
 
   /** One job in its turn, with the pod as the API server knows it now: its address may be another's by tomorrow. */
   const inTurn =
-    <Result>({ record: { pod } }: OpenVolume, job: Job<Result>, excuses: Excuses<Result>) =>
+    <Result>(turns: PodTurns, { record: { pod } }: OpenVolume, job: Job<Result>, excuses: Excuses<Result>) =>
     async (signal: AbortSignal, begin: () => void): Promise<Result> => {
       try {
-        return await queue(
-          async () => {
-            const identity = await pods.identify(pod, { priority: 'refresh', signal }, true);
-            begin();
-            return identity.ended ? excuses.gone : await job(identity, signal);
-          },
-          { priority: 'refresh', owner: pod.uid, signal },
-        );
+        return await turns(pod.uid, signal, async (ended, beginTurn) => {
+          const identity = await pods.identify(pod, { priority: 'refresh', signal: ended }, true);
+          begin();
+          beginTurn();
+          return identity.ended ? excuses.gone : await job(identity, ended);
+        });
       } catch (error) {
         const isGone = error instanceof AgentError && error.code === 'PodGone';
         return isGone ? excuses.gone : excuses.failed(messageOf(error));
@@ -142,7 +140,7 @@ export function createUptake(options: UptakeOptions): Uptake {
       createTeller({
         clock,
         random,
-        attempt: inTurn(volume, job, untold),
+        attempt: inTurn(telling, volume, job, untold),
         generation,
         onSettled: (told) => settle(way, told),
         onDone: (attempts, detail) => report({ type: 'reloaded', way, attempts, detail }),
@@ -160,7 +158,7 @@ export function createUptake(options: UptakeOptions): Uptake {
       createServedWatch({
         clock,
         random,
-        look: inTurn(volume, overTls(volume, probe), unseen),
+        look: inTurn(looking, volume, overTls(volume, probe), unseen),
         generation,
         onSettled: (seen) => settle('probe', seen),
         report,

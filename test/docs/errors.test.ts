@@ -27,7 +27,7 @@ test('every error code of the agent is in the reference, with the event that tel
   const codes = wordsOf(read('agent/base/errors.ts'), 'ErrorCode');
   assert.ok(codes.length > 10, `${codes.length} codes`);
   const events = new Map(
-    [...read('agent/observe/notices/pod-events.ts').matchAll(/^ {2}(\w+): \{\n {4}reason: '(\w+)'/gm)].map(
+    [...read('agent/observe/notices/credential-events.ts').matchAll(/^ {2}(\w+): \{\n {4}reason: '(\w+)'/gm)].map(
       ([, code = '', reason = '']) => [code, reason],
     ),
   );

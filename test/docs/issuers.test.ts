@@ -28,7 +28,7 @@ const rows: Readonly<Record<string, (of: Capabilities) => string>> = {
   'trust anchors with the certificate, `caPath`': ({ anchors }) => yesOr(anchors),
   '`userAnnotations`': ({ userAnnotations }) => yesOr(userAnnotations),
   'shortest lifetime in seconds': ({ shortestLifetimeSeconds }) => String(shortestLifetimeSeconds),
-  'refresh time from': ({ refreshTime }) => (refreshTime === 'signer' ? 'signer' : '`refreshAfter`'),
+  'refresh time from': ({ refreshTime }) => (refreshTime === 'signer' ? 'signer' : `\`${refreshTime}\``),
   'request goes with its pod': ({ ownedByPod }) => yesOr(ownedByPod),
   'pod and node compared by': ({ identityCheckedBy }) => identityCheckedBy,
 };

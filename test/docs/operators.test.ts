@@ -37,7 +37,9 @@ test('every value of the chart in them is one', () => {
 });
 
 test('every event in them is recorded by the agent, or by the kubelet', () => {
-  const reasons = read('agent/observe/notices/pod-events.ts');
+  const reasons = ['anchor', 'credential', 'pod', 'volume']
+    .map((each) => read(`agent/observe/notices/${each}-events.ts`))
+    .join('\n');
   const troubleshooting = documents.at(-1) ?? '';
   const events = [...troubleshooting.matchAll(/^\| (`[A-Z]\w+`.*?) \|/gm)].flatMap(([, cell = '']) =>
     [...cell.matchAll(/`([A-Z][a-zA-Z]+)`/g)].map(([, reason = '']) => reason),

@@ -18,7 +18,9 @@ test('the reference has the table of options as it is; `node test/docs/options-t
 });
 
 test('the reference names every event that a pod can get', () => {
-  const source = read('agent/observe/notices/pod-events.ts');
+  const source = ['anchor', 'credential', 'pod', 'volume']
+    .map((each) => read(`agent/observe/notices/${each}-events.ts`))
+    .join('\n');
   const reasons = [...source.matchAll(/(?:warning|normal)\('(\w+)'|reason: '(\w+)'/g)].map(
     (match) => match[1] ?? match[2],
   );

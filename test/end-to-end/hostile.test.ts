@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { bundleAgent } from '../../deploy/bundle.ts';
 import type { ApiObject, GroupResource } from '../../sandbox/base/objects.ts';
 import { derOf, makeAuthority } from '../agent/trust/authorities.ts';
-import { until, withinBound } from '../support/bounded.ts';
+import { withinBound } from '../support/bounded.ts';
 import { makeDirectory } from '../support/directory.ts';
 import { fullBundle } from '../support/full-bundles.ts';
 import { limitMemory, memoryLimitSkip } from '../support/memory-limit.ts';
@@ -164,10 +164,7 @@ test('an agent among hostile pods is not killed and serves an ordinary pod, also
   assert.deepEqual(await agent.end('SIGTERM'), { code: 0, signal: null });
   const next = await node.startAgent();
   await ordinaryPods(node, next, 'after', 2);
-  await until(
-    () => next.lines.some((line) => /more than the 32 MiB/.test(JSON.stringify(line))),
-    () => `the bundles to be read again, among\n${next.output().slice(-2000)}`,
-  );
+  await told(next, 'many', /more than the 32 MiB/);
   t.diagnostic(`most memory with a restart: ${Math.round(limit.peak() / megabyte)} MiB`);
   assert.ok(limit.peak() < 0.9 * chartLimit(), `${limit.peak()} bytes at most, of ${chartLimit()}`);
   assert.equal((await next.get('/livez')).status, 200);

@@ -40,8 +40,8 @@ export interface TestNode {
   startAgent(): Promise<void>;
   /** Requests stored at the API server. */
   requests(): readonly PodCertificateRequest[];
-  /** Resolves with the first event of this reason on a pod of this name, recorded already or yet to come. */
-  event(pod: string, reason: string): Promise<Event>;
+  /** Resolves with the first event of this reason on a pod of this name, recorded already or yet to come, that is accepted. */
+  event(pod: string, reason: string, accept?: (event: Event) => boolean): Promise<Event>;
   /** Reasons of the events on a pod so far. */
   reasons(pod: string): readonly string[];
 }
@@ -124,10 +124,10 @@ export async function startNode(t: Closing, options: NodeOptions = {}): Promise<
       agent = await startAgent({ configuration: configured(parse()), parse, log, version: '0.0.0-test' });
     },
     requests: () => stored<PodCertificateRequest>(cluster, 'podcertificaterequests.certificates.k8s.io'),
-    event(pod, reason) {
+    event(pod, reason, accept = () => true) {
       const { promise, resolve } = Promise.withResolvers<Event>();
       const look = (): void => {
-        const found = eventsOn(cluster, pod).find((event) => event.reason === reason);
+        const found = eventsOn(cluster, pod).find((event) => event.reason === reason && accept(event));
         if (found !== undefined) {
           resolve(found);
         }

@@ -1,6 +1,7 @@
 /** The trial signer as a process: what its command line takes, and that it goes when it is told to. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startCluster } from '../../sandbox/cluster/cluster.ts';
@@ -60,6 +61,8 @@ test('a process answers until it is told to stop, gives the Lease back, and ends
   t.after(() => cluster.close());
   const program = join(import.meta.dirname, '../../signer/main.ts');
   const flags = [...required, '--kubeconfig', cluster.kubeconfigs.admin, '--listen-address', ''];
+  // As it mostly is: the child inherits it.
+  writeFileSync('/proc/self/coredump_filter', '0x33');
   const child = spawn(process.execPath, [program, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
   let output = '';
@@ -74,6 +77,8 @@ test('a process answers until it is told to stop, gives the Lease back, and ends
   );
   const lease = () => stored(cluster, 'leases.coordination.k8s.io', 'trial-signer', namespace)?.spec;
   assert.match(String(lease()?.['holderIdentity']), /^signer_/);
+  const filter = readFileSync(`/proc/${child.pid}/coredump_filter`, 'utf8');
+  assert.equal(Number.parseInt(filter, 16), 0, "a core dump leaves the CA's key out");
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [0, null]);
   assert.equal(lease()?.['holderIdentity'], '');

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { OpenVolume } from '../../volumes/base/volume.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
+import { turnsOf, usedMs } from '../support/processor-time.ts';
 import { anchors, anchorsSource, makeRecord, makeTarget, temporaryDirectory } from './support.ts';
 
 const sources = Array.from({ length: 256 }, (_, index) => ({
@@ -12,29 +13,6 @@ const sources = Array.from({ length: 256 }, (_, index) => ({
   index,
   path: [...Array.from({ length: 15 }, (_unused, depth) => `${index}-${depth}`), 'ca.pem'].join('/'),
 }));
-
-/** Processor time, milliseconds: what other processes do meanwhile does not count. */
-function usedMs(since?: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(since);
-  return (user + system) / 1000;
-}
-
-/** @returns the processor time of the longest turn of the event loop while work goes on, and of all of them */
-async function turnsOf(work: () => Promise<unknown>): Promise<{ readonly longest: number; readonly all: number }> {
-  let longest = 0;
-  let isOver = false;
-  const before = process.cpuUsage();
-  const working = work().finally(() => {
-    isOver = true;
-  });
-  while (!isOver) {
-    const turn = process.cpuUsage();
-    await new Promise((resolve) => setImmediate(resolve));
-    longest = Math.max(longest, usedMs(turn));
-  }
-  await working;
-  return { longest, all: usedMs(before) };
-}
 
 async function makeVolume(t: TestContext, count: number): Promise<OpenVolume> {
   const kubeletRoot = temporaryDirectory(t);
@@ -78,4 +56,30 @@ test('looking whether 256 sources with deep paths are in place takes as long as 
   }
   assert.ok(Math.min(...ratios) < 1, `it takes ${ratios.join(', ')} times as long as 32 sources`);
   assert.ok(fs.existsSync(path.join(many.record.targetPath, '0-0')), 'the files are there');
+});
+
+test('a hundred damaged records are read in a turn each after a restart', async (t) => {
+  const kubeletRoot = temporaryDirectory(t);
+  const store = createVolumeStore({ kubeletRoot, driverName: 'csi.test', mode: 'directory' });
+  // Of what may be read, what takes the parser longest: as many names as there may be.
+  const damaged = JSON.stringify(Object.fromEntries(Array.from({ length: 16_000 }, (_, index) => [`n${index}`, 0])));
+  for (let count = 0; count < 100; count += 1) {
+    const state = path.join(makeTarget(kubeletRoot, `volume-${count}`), '..agent');
+    fs.mkdirSync(state, { recursive: true, mode: 0o700 });
+    fs.writeFileSync(path.join(state, 'volume.json'), damaged);
+  }
+  const before = process.cpuUsage();
+  for (let count = 0; count < 20; count += 1) {
+    JSON.parse(damaged);
+  }
+  const unit = usedMs(before) / 20;
+  const ratios: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const { longest } = await turnsOf(async () => {
+      const { unusable } = await store.recover();
+      assert.match(unusable[99]?.reason ?? '', /volume\.json is unusable/);
+    });
+    ratios.push(longest / unit);
+  }
+  assert.ok(Math.min(...ratios) < 20, `the longest turn takes ${ratios.join(', ')} times as long as parsing one`);
 });

@@ -122,6 +122,11 @@ export type SourceContent =
       readonly anchors?: readonly Uint8Array[];
     }
   | {
+      /** The trust anchors that came with the credential in the files, alone: its other files stay as they are. */
+      readonly kind: 'issuedAnchors';
+      readonly anchors: readonly Uint8Array[];
+    }
+  | {
       readonly kind: 'trustAnchors';
       /** DER, in file order. */
       readonly certificates: readonly Uint8Array[];
@@ -167,10 +172,17 @@ export interface OpenVolume {
   discardPending(index: number): void;
   /** The certificate in the source's files. */
   current(index: number): CertificateRecord | undefined;
-  /** Notes what the files of the source hold: the certificate, and its chain (DER, leaf first). */
-  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): Promise<void>;
+  /** Notes what the files of the source hold: the certificate, its chain (DER, leaf first), and the anchors that came with it. */
+  saveCurrent(
+    index: number,
+    certificate: CertificateRecord,
+    chain: readonly Uint8Array[],
+    anchors?: readonly Uint8Array[],
+  ): Promise<void>;
   /** The chain in the files, DER, leaf first; undefined where an older agent wrote them. */
   currentChain(index: number): readonly Uint8Array[] | undefined;
+  /** The anchors that came with it, DER; undefined where the source has no file for them, or an older agent wrote them. */
+  currentAnchors(index: number): readonly Uint8Array[] | undefined;
   /** What was kept of how the chain in the files stands to its signer's anchors. */
   trust(index: number): TrustRecord | undefined;
   /** Keeps it beside the certificate in the files, of which there must be one. */

@@ -15,7 +15,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
 
 /** Writes the file where it does not say which set is in place; without a set there is none. @param root held, as for `carryOut` */
 export function touch(root: string, name: string, access: Access): void {
-  const generation = currentSet(root)?.replace(/^\.+/, '');
+  const generation = currentSet(root)?.slice(2);
   if (generation === undefined) {
     return;
   }

@@ -23,7 +23,7 @@
 import type { FileOwner, SourceContent } from '../base/volume.ts';
 import { isForOthers } from '../declaration/access.ts';
 import { hasKeystores } from '../declaration/keystore.ts';
-import type { Source, VolumeDeclaration } from '../declaration/types.ts';
+import type { PodCertificateSource, Source, VolumeDeclaration } from '../declaration/types.ts';
 import { type FileContent, wholeContent } from './content.ts';
 import type { Access } from './files.ts';
 import { encodePem, type PemBlock } from './pem.ts';
@@ -124,6 +124,11 @@ export function sourcePaths(source: Source): readonly string[] {
   );
 }
 
+/** The paths among them of what came with the certificate and is no part of it. */
+export function issuedAnchorPaths(source: PodCertificateSource): readonly string[] {
+  return (['caPath', 'truststorePath'] as const).flatMap((field) => source[field] ?? []);
+}
+
 /** What the files of several sources are made with. */
 export interface LayoutTools {
   readonly access: VolumeAccess;
@@ -158,6 +163,11 @@ export function layOut(
       return [{ path: source.path, content: contentOf(content.certificates), ...other }, ...made];
     }
     case 'podCertificate': {
+      if (content.kind === 'issuedAnchors') {
+        const { caPath: path } = source;
+        const bytes = encodePem(certificateBlocks(content.anchors));
+        return path === undefined ? made : [{ path, content: wholeContent(bytes), ...other }, ...made];
+      }
       if (content.kind !== 'credential') {
         throw new TypeError(`source ${source.index} holds a credential only`);
       }

@@ -21,8 +21,6 @@ interface Allowance {
   left: number;
 }
 
-const usual = (): Allowance => ({ left: mostEntriesCleared });
-
 /**
  * Removes a file or a whole tree at once, following no symlink and entering no other file system than that of the directory it lies in.
  * Nothing happens when the path does not exist; what is mounted inside stays, and its mount point with it (EBUSY).
@@ -50,7 +48,7 @@ export function* removeTreeInSteps(file: string): Steps<void> {
       throw new VolumeError('Tampered', `${file} has something mounted on it, and is left alone`);
     }
     if (stats.isDirectory()) {
-      yield* contentsInSteps(entry, dev, 0, usual());
+      yield* removeContents(entry, dev);
       fs.rmdirSync(entry);
     } else {
       fs.unlinkSync(entry);
@@ -68,9 +66,12 @@ export function removeContents(directory: string, device: number, most: number =
   return contentsInSteps(directory, device, 0, { left: most });
 }
 
-/** A part of a volume, in steps: nothing happens when the path does not exist; what is mounted there or inside stays. */
-export function removeInSteps(file: string, device: number): Steps<void> {
-  return entryInSteps(file, device, 0, usual());
+/**
+ * A part of a volume, in steps: nothing happens when the path does not exist; what is mounted there or inside stays.
+ * @param most entries that are removed, itself among them; the rest stays
+ */
+export function removeInSteps(file: string, device: number, most: number = mostEntriesCleared): Steps<void> {
+  return entryInSteps(file, device, 0, { left: most });
 }
 
 function* entryInSteps(file: string, device: number, depth: number, allowance: Allowance): Steps<void> {

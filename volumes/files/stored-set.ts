@@ -77,7 +77,8 @@ function* isReadAs(stored: string, device: number, content: FileContent): Steps<
   try {
     return yield* readInSteps(stored, device, (descriptor) => holdsBytes(descriptor, content.pieces()));
   } catch (error) {
-    if (systemCode(error) === 'EACCES' || (error instanceof VolumeError && error.code === 'Tampered')) {
+    // Or by now something lies there that is no file of the volume.
+    if (systemCode(error) === 'EACCES' || error instanceof VolumeError) {
       return false;
     }
     throw error;

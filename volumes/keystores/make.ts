@@ -44,11 +44,11 @@ export async function makeKeystores(
   const kept = state.notes(source.index);
   const [paths, contentsOf] = [pathsOf(source), contentsIn(source, content)];
   const files: MadeFile[] = [];
-  let notes: KeystoreNotes = {};
+  let notes: KeystoreNotes = content.kind === 'issuedAnchors' ? kept : {};
   for (const kind of ['keystore', 'truststore'] as const) {
-    const path = paths[kind];
-    if (path !== undefined) {
-      const made = await makeFile(kind, contentsOf[kind], password, kept[kind], tools);
+    const [path, contents] = [paths[kind], contentsOf[kind]];
+    if (path !== undefined && contents !== undefined) {
+      const made = await makeFile(kind, contents, password, kept[kind], tools);
       notes = { ...notes, [kind]: made.note };
       files.push({ path, content: made.content, isSecret: kind === 'keystore' });
     }
@@ -56,7 +56,7 @@ export async function makeKeystores(
   if (notes.keystore !== kept.keystore || notes.truststore !== kept.truststore) {
     state.saveNotes(source.index, notes);
   }
-  if (source.passwordPath !== undefined) {
+  if (source.passwordPath !== undefined && content.kind !== 'issuedAnchors') {
     // Beside a truststore of a bundle, which everybody may read, a password keeps nobody from anything.
     const isSecret = source.kind === 'podCertificate';
     files.push({ path: source.passwordPath, content: wholeContent(password), isSecret });
@@ -118,9 +118,13 @@ interface Contents {
   readonly privateKey?: Uint8Array;
 }
 
-function contentsIn(source: Source, content: SourceContent): Readonly<Record<KeystoreKind, Contents>> {
+/** A keystore without contents stays as it is. */
+function contentsIn(source: Source, content: SourceContent): Readonly<Record<KeystoreKind, Contents | undefined>> {
   if (content.kind === 'trustAnchors') {
     return { keystore: { certificates: [] }, truststore: content };
+  }
+  if (content.kind === 'issuedAnchors') {
+    return { keystore: undefined, truststore: { certificates: content.anchors } };
   }
   const { privateKey, anchors = [] } = content;
   const dropsRoots = source.kind === 'podCertificate' && source.roots === 'drop';

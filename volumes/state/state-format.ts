@@ -35,6 +35,8 @@ export interface StoredCurrent {
   readonly certificate: CertificateRecord;
   /** DER, leaf first. */
   readonly chain: readonly Uint8Array[] | undefined;
+  /** DER, where they came with it. */
+  readonly anchors?: readonly Uint8Array[] | undefined;
   readonly trust?: TrustRecord;
 }
 
@@ -60,8 +62,8 @@ function encodeChain({ certificates, anchors, names: _, ...rest }: IssuedChain):
   };
 }
 
-export function encodeCurrent({ certificate, chain, trust }: StoredCurrent): Buffer {
-  return encode({ issued: certificate, certificates: chain?.map(base64), trust });
+export function encodeCurrent({ certificate, chain, anchors, trust }: StoredCurrent): Buffer {
+  return encode({ issued: certificate, certificates: chain?.map(base64), anchors: anchors?.map(base64), trust });
 }
 
 export function encodeSetback(setback: Setback): Buffer {
@@ -157,6 +159,11 @@ export function decodeCurrentChain(bytes: Uint8Array): readonly Uint8Array[] | u
   return content['certificates'] === undefined ? undefined : certificatesIn(content);
 }
 
+/** The anchors that came with it, where an agent has stored them. @throws TypeError that says what is wrong with the bytes. */
+export function decodeCurrentAnchors(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+  return anchorsIn(document(bytes));
+}
+
 /** @throws TypeError that says what is wrong with the bytes. */
 export function decodeTrust(bytes: Uint8Array): TrustRecord | undefined {
   const content = document(bytes);
@@ -198,17 +205,20 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function chain(answer: Fields): IssuedChain {
+  const anchors = anchorsIn(answer);
   return {
     certificates: certificatesIn(answer),
     serialNumber: text(answer, 'serialNumber'),
     notBefore: time(answer, 'notBefore'),
     notAfter: time(answer, 'notAfter'),
     beginRefreshAt: time(answer, 'beginRefreshAt'),
-    ...(answer['anchors'] === undefined
-      ? {}
-      : { anchors: list(answer, 'anchors').map((entry) => der(entry, 'anchors')) }),
+    ...(anchors === undefined ? {} : { anchors }),
     ...addresses(answer),
   };
+}
+
+function anchorsIn(parent: Fields): readonly Uint8Array[] | undefined {
+  return parent['anchors'] === undefined ? undefined : list(parent, 'anchors').map((entry) => der(entry, 'anchors'));
 }
 
 function addresses(value: Fields): { readonly podIPs?: readonly string[] } {

@@ -4,7 +4,7 @@
  *     ..agent/volume.json              whose volume it is and what it asks for
  *     ..agent/pending-0.json           the request that source 0 waits for, and its answer once there is one
  *     ..agent/pending-0.<random>.key   the key of that request, PKCS#8 DER; pending-0.json names the file
- *     ..agent/issued-0.json            the certificate that source 0's files hold, and how it stands to its signer's anchors
+ *     ..agent/issued-0.json            what source 0's files hold but for the key, and how it stands to its signer's anchors
  *     ..agent/keystore-0.…             see `keystore-state.ts`
  *     ..agent/setback-0.json           how the last request of source 0 failed, until one succeeds
  *     ..agent/uptake.json              of which change the pod's programs were told last, where they are to be told
@@ -32,6 +32,7 @@ import { keystoreState } from './keystore-state.ts';
 import { readJson } from './read-json.ts';
 import {
   decodeCurrent,
+  decodeCurrentAnchors,
   decodeCurrentChain,
   decodePending,
   decodeRecord,
@@ -68,6 +69,7 @@ export interface VolumeState
     | 'discardPending'
     | 'current'
     | 'currentChain'
+    | 'currentAnchors'
     | 'trust'
     | 'setback'
     | 'saveSetback'
@@ -78,7 +80,12 @@ export interface VolumeState
   /** Adds the accepted answer to the stored request. */
   saveAnswer(index: number, answer: IssuedChain): void;
   /** Notes what the files of the source hold. */
-  saveCurrent(index: number, certificate: CertificateRecord, chain: readonly Uint8Array[]): void;
+  saveCurrent(
+    index: number,
+    certificate: CertificateRecord,
+    chain: readonly Uint8Array[],
+    anchors?: readonly Uint8Array[],
+  ): void;
   /** Keeps how the chain in the files stands to its signer's anchors, beside the certificate, of which there must be one. */
   saveTrust(index: number, trust: TrustRecord): void;
   readonly keystores: KeystoreState;
@@ -164,8 +171,9 @@ export function openState(
     current: (index) => look((files) => files.current(index)),
     setback: (index) => look((files) => files.setback(index)),
     saveSetback: (index, setback) => change((files) => files.saveSetback(index, setback)),
-    saveCurrent: (index, certificate, chain) => change((files) => files.saveCurrent(index, certificate, chain)),
+    saveCurrent: (index, certificate, ...held) => change((files) => files.saveCurrent(index, certificate, ...held)),
     currentChain: (index) => look((files) => files.currentChain(index)),
+    currentAnchors: (index) => look((files) => files.currentAnchors(index)),
     trust: (index) => look((files) => files.trust(index)),
     saveTrust: (index, trust) => change((files) => files.saveTrust(index, trust)),
     keystores: {
@@ -244,6 +252,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
   const current = (index: number) => readOrReport(issuedFile(index), decodeCurrent);
   const trust = (index: number) => readOrReport(issuedFile(index), decodeTrust);
   const currentChain = (index: number) => readOrReport(issuedFile(index), decodeCurrentChain);
+  const currentAnchors = (index: number) => readOrReport(issuedFile(index), decodeCurrentAnchors);
 
   function discardPending(index: number): void {
     removeFile(pendingFile(index));
@@ -295,17 +304,18 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       }
     },
     current,
-    saveCurrent: (index, certificate, chain) =>
-      replaceFile(issuedFile(index), encodeCurrent({ certificate, chain }), fileAccess),
+    saveCurrent: (index, certificate, chain, anchors) =>
+      replaceFile(issuedFile(index), encodeCurrent({ certificate, chain, anchors }), fileAccess),
     currentChain,
+    currentAnchors,
     trust,
     saveTrust: (index, trust) => {
       const certificate = current(index);
       if (certificate === undefined) {
         throw new VolumeError('Corrupt', `${directory}/ holds no certificate's record of source ${index}`);
       }
-      const stored = encodeCurrent({ certificate, chain: currentChain(index), trust });
-      replaceFile(issuedFile(index), stored, fileAccess);
+      const stored = { certificate, chain: currentChain(index), anchors: currentAnchors(index), trust };
+      replaceFile(issuedFile(index), encodeCurrent(stored), fileAccess);
     },
     keystores: keystoreState(directory, device, { readOrReport, document, encode, onProblem }),
     uptake: () => readOrReport(file(uptakeFile), decodeUptake),

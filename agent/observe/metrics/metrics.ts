@@ -1,10 +1,13 @@
 /**
- * Metrics in Prometheus' text format. prom-client keeps and renders them, in a registry of this agent's own; nothing
- * else in the agent knows it.
+ * Metrics in Prometheus' text format. prom-client keeps them, in a registry of this agent's own; nothing else in the agent
+ * knows it. They are read and rendered in steps: however many there are, a scrape holds nothing up.
  *
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { createWorker, type Steps } from '../../../volumes/base/steps.ts';
+import { createTurns } from '../../../volumes/base/turns.ts';
 import type { CredentialSnapshot } from '../../lifecycle/notices.ts';
 import {
   type ApiLoad,
@@ -19,6 +22,7 @@ import {
 import type { Served } from '../../lifecycle/uptake.ts';
 import { type LabelName, labelLimits, strangerSigners } from './metric-labels.ts';
 import { type KeyOf, type Labels, type MetricKey, metricTable } from './metric-table.ts';
+import { type MetricValues, metricsText } from './metrics-text.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
 export interface MetricSources {
@@ -57,6 +61,11 @@ export interface Metrics {
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
+/** Series that are set in one step: a fraction of a millisecond. */
+const seriesPerStep = 64;
+/** A metric with more series takes long enough to read that the next one waits for another turn of the event loop. */
+const manySeries = 1_000;
+
 /** Longest label value; a longer one is counted as `other`. */
 const maxLabelLength = 316;
 
@@ -88,14 +97,17 @@ export function createMetrics(options: { readonly version: string; readonly podM
       counters.get(key)?.inc(bound(labels), by);
     }
   };
-  const replaceAll = (key: MetricKey, samples: readonly Sample[]): void => {
+  const replaceAll = function* (key: MetricKey, samples: readonly Sample[]): Steps<void> {
     gauges.get(key)?.reset();
     // A gauge without labels is 0 after that; what is not known has no sample at all.
     if (samples.length === 0) {
       gauges.get(key)?.remove({});
     }
-    for (const { labels, value } of samples) {
+    for (const [index, { labels, value }] of samples.entries()) {
       gauges.get(key)?.set({ ...labels }, value);
+      if (index % seriesPerStep === 0) {
+        yield;
+      }
     }
   };
   gauges.get('buildInfo')?.set(bound({ version: options.version, node_version: process.version }), 1);
@@ -104,33 +116,37 @@ export function createMetrics(options: { readonly version: string; readonly podM
   let sources: MetricSources | undefined;
   let eventsDropped = 0;
 
-  const collectSources = (given: MetricSources): void => {
+  const collectInSteps = function* (given: MetricSources): Steps<void> {
     const credentials = given.credentials();
+    yield;
     const samples = sampleCredentials(credentials, (signerName) => bound({ signer_name: signerName }));
-    replaceAll('credentials', samples.states);
-    replaceAll('oldestWait', samples.oldestWait);
-    replaceAll('trustMismatches', samples.trustMismatches);
-    replaceAll('nearestExpiry', samples.nearestExpiry);
-    replaceAll('nearestRefresh', samples.nearestRefresh);
-    replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
+    yield* replaceAll('credentials', samples.states);
+    yield* replaceAll('oldestWait', samples.oldestWait);
+    yield* replaceAll('trustMismatches', samples.trustMismatches);
+    yield* replaceAll('nearestExpiry', samples.nearestExpiry);
+    yield* replaceAll('nearestRefresh', samples.nearestRefresh);
+    yield* replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
     const waits = given.anchorWaits();
-    replaceAll('anchorWaits', [{ labels: {}, value: waits.length }]);
-    replaceAll('oldestAnchorWait', waits.length === 0 ? [] : [{ labels: {}, value: Math.min(...waits) / 1_000 }]);
-    replaceAll('probedVolumes', sampleServed(given.served()));
-    replaceAll('unusableVolumes', [{ labels: {}, value: given.unusableVolumes() }]);
+    yield* replaceAll('anchorWaits', [{ labels: {}, value: waits.length }]);
+    yield* replaceAll(
+      'oldestAnchorWait',
+      waits.length === 0 ? [] : [{ labels: {}, value: Math.min(...waits) / 1_000 }],
+    );
+    yield* replaceAll('probedVolumes', sampleServed(given.served()));
+    yield* replaceAll('unusableVolumes', [{ labels: {}, value: given.unusableVolumes() }]);
     // What names pods is made anew at each scrape, so that no pod is remembered here.
     if (options.podMetrics) {
-      replaceAll('credentialExpiry', sampleExpiries(credentials));
+      yield* replaceAll('credentialExpiry', sampleExpiries(credentials));
     }
     for (const [key, value] of entries(sampleLoad(given.load()))) {
-      replaceAll(key, [{ labels: {}, value }]);
+      yield* replaceAll(key, [{ labels: {}, value }]);
     }
     const dropped = given.eventsDropped();
     count('eventsDropped', {}, dropped - eventsDropped);
     eventsDropped = dropped;
     const skew = given.clockSkew();
-    replaceAll('clockSkew', skew === undefined ? [] : [{ labels: {}, value: skew }]);
-    replaceAll(
+    yield* replaceAll('clockSkew', skew === undefined ? [] : [{ labels: {}, value: skew }]);
+    yield* replaceAll(
       'readiness',
       given.readiness().map(({ name, ok }) => ({ labels: bound({ check: name }), value: ok ? 1 : 0 })),
     );
@@ -138,7 +154,29 @@ export function createMetrics(options: { readonly version: string; readonly podM
     for (const { labels, value } of current.restarts) {
       counters.get('watchRestarts')?.inc({ ...labels }, value);
     }
-    replaceAll('watchLastEvent', current.lastEvents);
+    yield* replaceAll('watchLastEvent', current.lastEvents);
+  };
+
+  const worker = createWorker();
+  const carryOut = <Result>(steps: Steps<Result>): Promise<Result> => worker.carryOut(steps, () => undefined);
+  const inTurn = createTurns();
+
+  const render = async () => {
+    if (sources !== undefined) {
+      await carryOut(collectInSteps(sources));
+    }
+    const metrics: MetricValues[] = [];
+    for (const { name } of registry.getMetricsAsArray()) {
+      const metric = await registry.getSingleMetric(name)?.get();
+      if (metric === undefined) {
+        continue;
+      }
+      metrics.push(metric);
+      if (metric.values.length > manySeries) {
+        await nextTurn();
+      }
+    }
+    return { contentType: registry.contentType, body: await carryOut(metricsText(metrics)) };
   };
 
   return {
@@ -152,12 +190,8 @@ export function createMetrics(options: { readonly version: string; readonly podM
     collectFrom: (given) => {
       sources = given;
     },
-    render: async () => {
-      if (sources !== undefined) {
-        collectSources(sources);
-      }
-      return { contentType: registry.contentType, body: await registry.metrics() };
-    },
+    // One at a time: the gauges are emptied and filled again over several turns of the event loop.
+    render: () => inTurn('all', render),
   };
 }
 

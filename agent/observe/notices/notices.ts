@@ -6,9 +6,10 @@ import type { PodReference } from '../../../volumes/base/volume.ts';
 import type { Reporter } from '../../lifecycle/notices.ts';
 import type { Logger } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { EventText } from './event-text.ts';
 import { lineOf } from './notice-lines.ts';
 import { createNoticeCounter } from './notice-metrics.ts';
-import { describeForPod, type EventText } from './pod-events.ts';
+import { describeForPod } from './pod-events.ts';
 
 /** An event to be recorded on a pod. The message is one line of at most 1024 characters. */
 export interface PodEvent extends EventText {

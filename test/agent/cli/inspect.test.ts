@@ -1,12 +1,24 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { main } from '../../../agent/main.ts';
+import { eventOf, until } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { createDirectory, createIdentity, createMaterial, createVolume, hours, type Material } from './volume.ts';
 
 async function run(...argv: readonly string[]) {
@@ -30,6 +42,15 @@ async function run(...argv: readonly string[]) {
   return { code, stdout, stderr, lines: stdout.split('\n') };
 }
 
+/** @returns nothing while nobody reads the pipe */
+function openToWrite(pipe: string): number | undefined {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A bundle and the root, as most pods have them. */
 function usual({ key, leaf, intermediate, root }: Material): Record<string, string> {
   return { 'tls.pem': key + leaf + intermediate.pem, 'ca.pem': root.pem };
@@ -51,6 +72,35 @@ describe('inspect', () => {
       'well',
       '',
     ]);
+  });
+
+  test('leaves what it reads out of core dumps, before it reads anything', async (t) => {
+    const material = await createMaterial();
+    const directory = createVolume(t, usual(material));
+    const pipe = join(makeDirectory(t), 'anchors');
+    execFileSync('mkfifo', [pipe]);
+    // As it mostly is; the child inherits it, and this process may have another.
+    const filter = '/proc/self/coredump_filter';
+    const before = readFileSync(filter, 'utf8').trim();
+    writeFileSync(filter, '0x33');
+    const program = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
+    const child = spawn(process.execPath, [program, 'inspect', '--anchors', pipe, directory], { stdio: 'ignore' });
+    writeFileSync(filter, `0x${before}`);
+    t.after(() => child.kill('SIGKILL'));
+    const ended = eventOf(child, 'exit', 'the command to end');
+    let writable: number | undefined;
+    await until(
+      () => {
+        writable = openToWrite(pipe);
+        return writable !== undefined;
+      },
+      () => 'the command to read the pipe',
+      () => new Promise((resolve) => setTimeout(resolve, 20)),
+    );
+    assert.equal(Number.parseInt(readFileSync(`/proc/${child.pid}/coredump_filter`, 'utf8'), 16), 0);
+    writeFileSync(writable ?? -1, material.root.pem);
+    closeSync(writable ?? -1);
+    assert.deepEqual(await ended, [0, null]);
   });
 
   test('knows key, chain, leaf, intermediates and anchors by what they are, in any files', async (t) => {

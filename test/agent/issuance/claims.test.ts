@@ -22,6 +22,32 @@ function request(name: string, version = '1') {
   };
 }
 
+test('what is claimed is kept whole, of what is not no more than tells whose it is, and of many that nothing', () => {
+  const claims = createClaims(certificateSigningRequests.outline);
+  const ours = request('ours');
+  const bare = { ...ours, metadata: { name: 'bare' } };
+  const outline = {
+    metadata: { name: 'ours', uid: 'uid of ours', labels: { 'podcert.io/pod-uid': 'pod-1' } },
+    spec: { request: '', signerName: '' },
+  };
+  assert.deepEqual(claims.keep(ours, 0), outline);
+  assert.deepEqual(claims.keep({ ...ours, metadata: { ...ours.metadata, namespace: 'shop' } }, mostKept - 1), {
+    ...outline,
+    metadata: { ...outline.metadata, namespace: 'shop' },
+  });
+  for (const request of [bare, { ...bare, metadata: { name: 'bare', labels: { other: 'x' } } }]) {
+    assert.deepEqual(claims.keep(request, 0), { ...outline, metadata: { name: 'bare' } });
+  }
+  assert.equal(claims.keep(ours, mostKept), undefined);
+  assert.equal(claims.claim('ours'), false, 'it was nobody’s');
+  assert.equal(claims.claim('ours'), true, 'it is claimed already');
+  assert.equal(claims.keep(ours, mostKept), ours);
+  assert.equal(claims.keep({ ...ours, metadata: { ...ours.metadata, namespace: 'shop' } }, mostKept), undefined);
+  claims.release('ours');
+  assert.equal(claims.keep(ours, mostKept), undefined);
+  assert.deepEqual([isOutline(outline), isOutline(ours)], [true, false]);
+});
+
 test('of thousands of requests of others a few outlines are kept, and those that are waited for whole', async (t) => {
   const many = Array.from({ length: 3_000 }, (_, index) => request(`forged-${index}`));
   const claims = createClaims(certificateSigningRequests.outline);

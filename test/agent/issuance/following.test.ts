@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AgentError } from '../../../agent/base/errors.ts';
 import { createFollowing } from '../../../agent/issuance/following.ts';
 import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import type { KubernetesObject } from '../../../agent/kubernetes/objects.ts';
@@ -7,12 +8,14 @@ import type { Outcome } from '../../../agent/lifecycle/ports.ts';
 
 function startFollowing() {
   const listeners = new Set<(event: RequestEvent<KubernetesObject>) => void>();
-  let reads = 0;
+  const lists = { begun: 1, taken: 0 };
+  let [reads, subscriptions] = [0, 0];
   const following = createFollowing<KubernetesObject>(
     {
       get: () => undefined,
-      lists: () => ({ begun: 1, taken: 0 }),
+      lists: () => ({ ...lists }),
       subscribe(listener) {
+        subscriptions += 1;
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
@@ -27,16 +30,22 @@ function startFollowing() {
       listener({ type: 'added', object: { metadata: { name, namespace: 'shop', labels } } });
     }
   };
-  return { following, listeners, tell, reads: () => reads };
+  const takeList = (begun: number): void => {
+    Object.assign(lists, { begun, taken: begun });
+    for (const listener of [...listeners]) {
+      listener({ type: 'synced' });
+    }
+  };
+  return { following, listeners, tell, takeList, reads: () => reads, subscriptions: () => subscriptions };
 }
 
 test('however many requests are followed, a request costs no work but that of its own followers', () => {
-  const { following, listeners, tell, reads } = startFollowing();
+  const { following, listeners, tell, reads, subscriptions } = startFollowing();
   const outcomes: Outcome[] = [];
   const ends = Array.from({ length: 500 }, (_, index) =>
     following.follow(`shop/own-${index}`, (outcome) => outcomes.push(outcome)),
   );
-  assert.equal(listeners.size, 1, 'one subscription serves all');
+  assert.equal(subscriptions(), 1, 'one subscription serves all');
   for (let index = 0; index < 3_000; index += 1) {
     tell(`stranger-${index}`);
   }
@@ -61,4 +70,24 @@ test('two who follow one request are both told, and one of them may leave', () =
   leave();
   tell('a', { answered: '' });
   assert.deepEqual(told, ['first', 'third']);
+});
+
+test('a request that is read because no list may have kept it is gone when the server says so, or a later list lacks it', async () => {
+  const cases = [
+    { code: 'NotFound', expected: ['gone', 'list 1', 'list 2'] },
+    { code: 'Unavailable', expected: ['list 1', 'gone', 'list 2'] },
+  ] as const;
+  for (const { code, expected } of cases) {
+    const { following, takeList } = startFollowing();
+    const told: string[] = [];
+    takeList(1);
+    const readMissed = () => Promise.reject(new AgentError(code, 'no', { actor: 'nobody' }));
+    following.follow('shop/a', ({ type }) => told.push(type), undefined, readMissed);
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const list of [1, 2]) {
+      takeList(list);
+      told.push(`list ${list}`);
+    }
+    assert.deepEqual(told, expected, code);
+  }
 });

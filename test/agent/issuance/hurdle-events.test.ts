@@ -54,6 +54,21 @@ describe('the events of a request', () => {
     teller.end();
   });
 
+  it('that are there no more, as after an hour, or cannot be read for once, take nothing back', async () => {
+    const replies = ['Unprocessed: no policy', undefined, 'Unprocessed: no policy'];
+    const { teller, told, readAt, pass } = listen(async () => replies.shift());
+    teller.hinder(approval);
+    await pass(70);
+    assert.deepEqual(
+      [readAt, told],
+      [
+        [9, 27, 63],
+        [approval, { ...approval, detail: 'Unprocessed: no policy' }],
+      ],
+    );
+    teller.end();
+  });
+
   it('are not read where the request itself says why it waits, or has not been seen', async () => {
     const { teller, told, readAt, pass } = listen(async () => 'Unprocessed: no policy');
     await pass(20);

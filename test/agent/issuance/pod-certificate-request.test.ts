@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { CallOptions } from '../../../agent/base/call.ts';
-import { AgentError, type ErrorCode } from '../../../agent/base/errors.ts';
+import { type Actor, AgentError, type ErrorCode } from '../../../agent/base/errors.ts';
 import { createPodCertificateIssuer } from '../../../agent/issuance/pod-certificate-request.ts';
 import type { RequestApi, RequestCache, RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
@@ -27,7 +26,6 @@ const failure = (code: ErrorCode, message = 'no') => new AgentError(code, messag
 /** The Kubernetes API as a script: each create takes the next step; without one it succeeds. */
 function scriptedApi(versions: readonly PodCertificateApi[], steps: readonly (AgentError | 'ok')[] = []) {
   const created: PodCertificateRequest[] = [];
-  const calls: CallOptions[] = [];
   const told: string[] = [];
   const remaining = [...steps];
   const known = [...versions];
@@ -48,9 +46,8 @@ function scriptedApi(versions: readonly PodCertificateApi[], steps: readonly (Ag
     },
     notServed: forget('notServed'),
     stubRefused: forget('stubRefused'),
-    async create(_, body, call) {
+    async create(_, body) {
       created.push(body);
-      calls.push(call);
       const step = remaining.shift() ?? 'ok';
       if (step !== 'ok') {
         throw step;
@@ -67,7 +64,6 @@ function scriptedApi(versions: readonly PodCertificateApi[], steps: readonly (Ag
   return {
     api,
     created,
-    calls,
     told,
     holds(object: PodCertificateRequest | AgentError) {
       existing = object;
@@ -134,12 +130,14 @@ const order: CertificateOrder = {
   priority: 'first',
 };
 const { signal } = new AbortController();
-const isError = (code: ErrorCode, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof AgentError, `${error} is no AgentError`);
-  assert.equal(error.code, code);
-  assert.match(error.message, message);
-  return true;
-};
+const isError =
+  (code: ErrorCode, message: RegExp, actor: Actor = 'nobody') =>
+  (error: unknown) => {
+    assert.ok(error instanceof AgentError, `${error} is no AgentError`);
+    assert.deepEqual([error.code, error.actor], [code, actor]);
+    assert.match(error.message, message);
+    return true;
+  };
 
 let key: PrivateKey;
 let stub: string;
@@ -180,7 +178,6 @@ describe('the request that is created', () => {
         spec: { ...spec, stubPKCS10Request: stub },
       },
     ]);
-    assert.deepEqual(script.calls, [{ priority: 'first', expiresAt: undefined, owner: 'pod-uid', signal }]);
   });
 
   it('carries the stub on v1beta1 where the server knows it, else key and proof', async () => {
@@ -210,11 +207,10 @@ describe('the request that is created', () => {
   it('is not made on v1alpha1 when the pod gives annotations, which that version cannot carry', async () => {
     const script = scriptedApi([v1alpha1]);
     const annotated = { ...order, userAnnotations: { 'example.com/team': 'a' } };
-    await assert.rejects(issuerFor(script.api).submit(annotated, key, signal), (error) => {
-      assert.ok(error instanceof AgentError, `${error} is no AgentError`);
-      assert.deepEqual([error.code, error.actor], ['Rejected', 'pod author']);
-      return isError('Rejected', /userAnnotations .* certificates.k8s.io\/v1alpha1/)(error);
-    });
+    await assert.rejects(
+      issuerFor(script.api).submit(annotated, key, signal),
+      isError('Rejected', /userAnnotations .* certificates.k8s.io\/v1alpha1/, 'pod author'),
+    );
     assert.equal(script.created.length, 0);
   });
 });
@@ -255,9 +251,10 @@ describe('a request that exists already', () => {
       { stubPKCS10Request: Buffer.from(key.spki.subarray(1)).toString('base64') },
       { stubPKCS10Request: '', pkixPublicKey: Buffer.from('other').toString('base64') },
     ];
-    for (const difference of others) {
+    const different = others.map((difference) => ({ ...same, spec: { ...same.spec, ...difference } }));
+    for (const other of [...different, mine({})]) {
       const script = scriptedApi([v1], [failure('Conflict')]);
-      script.holds({ ...same, spec: { ...same.spec, ...difference } });
+      script.holds(other);
       await assert.rejects(
         issuerFor(script.api).submit(order, key, signal),
         isError('Conflict', /shop\/mtls-0-abc exists that this agent did not make/),
@@ -511,5 +508,5 @@ it('names requests and verifies chains as the Issuer of the lifecycle', () => {
     /^mtls-0-[0-9a-f]{40}$/,
   );
   const empty = { type: 'issued', certificateChain: '', notBefore: 0, notAfter: 0, beginRefreshAt: 0 } as const;
-  assert.throws(() => issuer.verify(empty, key.spki, 0), isError('InvalidChain', /no certificate/));
+  assert.throws(() => issuer.verify(empty, key.spki, 0), isError('InvalidChain', /no certificate/, 'signer'));
 });

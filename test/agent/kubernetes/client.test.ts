@@ -189,6 +189,55 @@ test('a Retry-After that is a date, nonsense or in the body is understood or lef
   assert.deepEqual(waits.slice(1), [7000, 7000]);
 });
 
+test('a Retry-After that is neither seconds nor a date to come is none, and no wait that is asked for is longer than five minutes', async (t) => {
+  const inAYear = new Date(Date.now() + 365 * 86_400_000).toUTCString();
+  const inTheBody = (value: string): string =>
+    `{"kind":"Status","reason":"TooManyRequests","code":429,"message":"later","details":{"retryAfterSeconds":${value}}}`;
+  const nothing = [
+    '-5',
+    '1.5',
+    '1e3',
+    '0x20',
+    '+5',
+    'NaN',
+    'Infinity',
+    '[3]',
+    'in 5 minutes, not before 2093',
+    '2093-01-01',
+  ];
+  const past = [new Date(0).toUTCString(), 'Sun, 06 Nov 1994 08:49:37 GMT', '0'];
+  const tooLong = ['86400', '9'.repeat(400), inAYear];
+  const cases: readonly (readonly [string, string, number | undefined])[] = [
+    ...[...nothing, ...past].map((header) => [header, inTheBody('null'), undefined] as const),
+    ...tooLong.map((header) => [header, inTheBody('-1'), 300_000] as const),
+    ...['-1', '0', '0.5', '1e400', '"7"', '[7]', '{}', 'true', 'null'].map(
+      (value) => ['', inTheBody(value), undefined] as const,
+    ),
+    ...['86400', '1e300'].map((value) => ['', inTheBody(value), 300_000] as const),
+  ];
+  const server = await startLoopback(t, ({ response, query }) => {
+    const [header = '', body] = cases[Number(query.get('n'))] ?? [];
+    response.writeHead(429, header === '' ? {} : { 'Retry-After': header }).end(body);
+  });
+  for (const [n, [header, body, wait]] of cases.entries()) {
+    const client = clientOf(t, server);
+    await assert.rejects(client.request({ method: 'GET', path: pods, query: { n: String(n) } }), (error: unknown) => {
+      assert.ok(error instanceof AgentError, `${error} is no AgentError`);
+      assert.deepEqual(
+        [error.retryAfterMs, apiFailureOf(error)?.reason, apiFailureOf(error)?.message],
+        [wait, 'TooManyRequests', 'later'],
+        `${header} ${body}`,
+      );
+      return true;
+    });
+    const paused = client.load().pausedForMs;
+    assert.ok(
+      header !== '' && wait !== undefined ? paused > 0 && paused <= 60_000 : paused === 0,
+      `${header}: ${paused}`,
+    );
+  }
+});
+
 test('a call for a certificate that is about to end does not sit out the pause that the server asked for', {
   timeout: 20_000,
 }, async (t) => {

@@ -336,6 +336,21 @@ test('which resourceVersion is older is said of numbers of any length, and of no
   );
 });
 
+test('an error of a watch says what it says, whatever its other fields are', async (t) => {
+  const { server, told } = await start(t, ({ query, response }) =>
+    query.get('watch') ? openWatch(response) : sendList(response, 1, [thing('a', 1)]),
+  );
+  await told('synced');
+  const expired = {
+    kind: 'Status',
+    code: 410,
+    message: ['too old'],
+    details: { retryAfterSeconds: 'soon', causes: {} },
+  };
+  (await server.nth(1, isWatch)).response.end(`${JSON.stringify({ type: 'ERROR', object: expired })}\n`);
+  await server.nth(2, isList);
+});
+
 test('a 410 as the answer to a watch leads to a new list', async (t) => {
   const { server } = await start(t, ({ query, response }) => {
     if (!query.get('watch')) {

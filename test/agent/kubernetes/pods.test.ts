@@ -320,6 +320,41 @@ test('a burst of questions costs one call for each object, and answers are remem
   assert.equal(count(server, nodePath), 1);
 });
 
+test('a pod or service account is remembered up to its 32,768th character, and a longer one is asked for each time', async (t) => {
+  /** What the account takes beside the text of its label: names, the other texts, and 64 for each value. */
+  const beside = 421;
+  const account = (length: number) => ({
+    metadata: { name: 'cart', uid: 'account-uid', labels: { a: 'x'.repeat(length) } },
+  });
+  const { identify, all, server, time } = await start(t, { [podPath]: pod(), [accountPath]: account(32_768 - beside) });
+  await identify();
+  await identify();
+  assert.deepEqual(
+    [podPath, accountPath].map((path) => count(server, path)),
+    [1, 1],
+  );
+  time.now = 30_000;
+  all[accountPath] = account(32_769 - beside);
+  const labels = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`label-${index}`, '']));
+  all[podPath] = pod({ metadata: { name: 'web', uid: 'uid-1', labels } });
+  const both = await Promise.all([identify(), identify()]);
+  assert.deepEqual(
+    both.map(({ about }) => Object.keys(about?.pod?.labels ?? {}).length),
+    [1_000, 1_000],
+  );
+  assert.deepEqual(
+    [podPath, accountPath].map((path) => count(server, path)),
+    [2, 2],
+    'those who ask at once share an answer',
+  );
+  await identify();
+  assert.deepEqual(
+    [podPath, accountPath].map((path) => count(server, path)),
+    [3, 3],
+  );
+  assert.equal(count(server, nodePath), 1);
+});
+
 test('a pod made anew under the same name is not mistaken for its remembered predecessor', async (t) => {
   const { identify, all, server } = await start(t, { [podPath]: pod() });
   await identify();

@@ -6,7 +6,7 @@ import { AgentError } from '../../../agent/base/errors.ts';
 import { begin, retryTime, step, wakeTime } from '../../../agent/lifecycle/credential.ts';
 import type { CredentialEvent, CredentialState, Found, Moment } from '../../../agent/lifecycle/credential-state.ts';
 import type { CertificateRecord, PendingRequest } from '../../../volumes/base/volume.ts';
-import { hour, minute } from './world.ts';
+import { hour, minute } from './life.ts';
 
 const now = Date.UTC(2026, 10, 21);
 const validity = { serialNumber: '0A', notBefore: now, notAfter: now + 24 * hour, beginRefreshAt: now + 12 * hour };
@@ -45,6 +45,23 @@ test('an answer that the files do not hold yet is projected, beside a certificat
     effects.map(({ type }) => type),
     ['notify', 'project'],
   );
+});
+
+test('a request of an earlier run goes on, and an answer that ran out meanwhile is as good as none', () => {
+  const { answer } = pending;
+  assert.ok(answer !== undefined, 'it is answered');
+  const resumed = { type: 'notify', news: { type: 'resumed', requestName: 'req-1' } };
+  const going = (left: PendingRequest, at: number) =>
+    begin('ED25519', { current: undefined, pending: left }, { now: at, random: 0.5 }).effects;
+  assert.deepEqual(going(undecided, now), [resumed, { type: 'submit', requestName: 'req-1', priority: 'first' }]);
+  assert.deepEqual(
+    going(pending, answer.notAfter - 1).map((effect) => (effect.type === 'notify' ? effect : effect.type)),
+    [resumed, 'project'],
+  );
+  assert.deepEqual(going(pending, answer.notAfter), [
+    { type: 'discardPending' },
+    { type: 'makeKey', keyType: 'ED25519' },
+  ]);
 });
 
 test('a refresh in the last tenth of the lifetime is told with the first certificate, and with none after it', () => {
@@ -96,10 +113,12 @@ test('a request that the API server judged invalid is woken every ten seconds at
   }
 });
 
-test('a refresh time beyond notAfter that an earlier run left is brought forward', () => {
-  const late = { ...current, refreshAt: current.notAfter + hour };
-  const { state } = begin('ED25519', { current: late, pending: undefined }, { now: now + hour, random: 0.5 });
-  assert.ok(state.name === 'fresh' && state.current.refreshAt < state.current.notAfter, inspect(state));
+test('a refresh time at notAfter or beyond that an earlier run left is brought forward', () => {
+  for (const beyond of [0, hour]) {
+    const late = { ...current, refreshAt: current.notAfter + beyond };
+    const { state } = begin('ED25519', { current: late, pending: undefined }, { now: now + hour, random: 0.5 });
+    assert.ok(state.name === 'fresh' && state.current.refreshAt < state.current.notAfter, inspect(state));
+  }
 });
 
 test('what a request waits for is told once it has lasted, again when it changes, and ever more seldom', () => {
@@ -168,13 +187,15 @@ test('a refusal of an earlier run counts until its pause is over, and not where 
       { current: undefined, pending: undefined, setback, ...found },
       { now: now + afterMs, random: 0.5 },
     );
-  const early = beginning(minute / 2, {}).state;
+  const { state: early, effects: none } = beginning(minute / 2, {});
+  assert.deepEqual(none, [], 'it was told');
   assert.ok(early.name === 'pausing' && early.until === now + minute && early.attempt.failures === 3, early.name);
   const late = beginning(minute, {}).state;
   assert.ok(late.name === 'generating' && late.attempt.failures === 3, late.name);
+  assert.equal(beginning(0, {}).state.name, 'pausing');
   assert.equal(beginning(-1, {}).state.name, 'generating');
   assert.equal(beginning(minute / 2, { current }).state.name, 'fresh', 'a certificate that is not due has time');
-  const due = { ...current, refreshAt: now };
+  const due = { ...current, refreshAt: now + minute / 2 };
   const { state, effects } = beginning(minute / 2, { current: due });
   assert.ok(state.name === 'pausing' && state.attempt.current === due, state.name);
   assert.deepEqual(

@@ -186,6 +186,8 @@ test('a refresh with time left that has failed for more than ten minutes waits a
     5 * minute,
     'without a certificate nobody waits longer',
   );
+  const expiring = pause({ failures: 12, timeLeftMs: 0, failingForMs: 6 * hour }, 0);
+  assert.equal(expiring, 800, 'nor from the moment of its expiry on');
 });
 
 test('when the cause of its failures has passed, a credential goes on at once, and after a long outage in turn', () => {

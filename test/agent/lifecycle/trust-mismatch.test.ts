@@ -1,9 +1,12 @@
 /** A chain that leads to none of its signer's anchors in the same volume: what its pod is told, and when it is renewed. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Notice } from '../../../agent/lifecycle/notices.ts';
 import type { PublishRequest } from '../../../volumes/csi/driver.ts';
 import type { ClusterTrustBundleSource, Source } from '../../../volumes/declaration/types.ts';
+import { withinBound } from '../../support/bounded.ts';
 import { createWorld, hour, minute, podCertificate, trustBundle, type World, type WorldOptions } from './world.ts';
 
 /** The times that are drawn with 0.5 for a certificate of 24 hours: a minute to settle, then of 5 and of 30 minutes the half. */
@@ -37,6 +40,7 @@ async function createScene(t: TestContext, all: readonly Source[] = sources, opt
   };
   const scene: Scene = Object.assign(world, {
     signing: 'old',
+    issuedAnchor: 'old',
     web: world.request('mtls', all),
     bundle: (index: number, ...authorities: readonly string[]) =>
       world.announce({ type: 'found', certificates: authorities.map((name) => Buffer.from(name)) }, index),
@@ -307,4 +311,77 @@ test('a volume that was unmounted behind the agent’s back, and one that is sto
   await scene.settle();
   assert.deepEqual(scene.faults, []);
   assert.deepEqual(scene.of('trustMismatch'), []);
+});
+
+const withAnchors = { ...podCertificate(0, 'tls.pem'), caPath: 'issuer.pem' };
+
+test('the anchors that came with a certificate are compared with it, and again after a restart, without being asked for', async (t) => {
+  const scene = await running(t, [withAnchors]);
+  assert.equal(scene.trouble(), undefined);
+  await scene.restart();
+  await scene.settle();
+  assert.equal(scene.trouble(), undefined);
+  // A signer that goes on giving the CA before along.
+  scene.signing = 'new';
+  scene.clock.advance(20 * hour);
+  await renewed(scene, 2);
+  assert.match(scene.trouble() ?? '', /does not lead to the one trust anchor of signer example\.com\/mesh/);
+  const drawn = scene.manager.credentials()[0]?.refreshAt;
+  await scene.restart();
+  await scene.settle();
+  assert.equal(scene.manager.credentials()[0]?.refreshAt, drawn);
+  assert.match(scene.trouble() ?? '', /does not lead to the one trust anchor/);
+  assert.equal(scene.submitted.length, 2);
+  scene.clock.advance(told);
+  assert.equal(scene.of('trustMismatch').length, 1);
+  scene.issuedAnchor = 'new';
+  scene.clock.advance(refreshed - told);
+  await renewed(scene, 3);
+  assert.equal(scene.trouble(), undefined);
+  assert.deepEqual(
+    scene.of('trustMismatchOver').map(({ leads }) => leads),
+    [true],
+  );
+});
+
+test('bundles make not good for anchors that came with the certificate, nor these for bundles', async (t) => {
+  const scene = await createScene(t, [withAnchors, trustBundle(1, 'ca.pem')]);
+  scene.issuedAnchor = 'stranger';
+  const published = scene.publish(scene.web);
+  await scene.answer('issue');
+  await scene.bundle(1, 'old');
+  assert.equal((await published).type, 'ready');
+  await scene.settle();
+  assert.match(scene.trouble() ?? '', /the one trust anchor/, 'no peer is known by what came along');
+  await scene.restart();
+  await scene.settle();
+  assert.match(scene.trouble() ?? '', /the one trust anchor/, 'known before the bundles are');
+  scene.issuedAnchor = 'old';
+  scene.clock.advance(refreshed);
+  await renewed(scene, 2);
+  assert.equal(scene.trouble(), undefined);
+  await scene.bundle(1, 'new', 'newest');
+  await scene.settle();
+  assert.match(scene.trouble() ?? '', /any of the 2 trust anchors/);
+  scene.clock.advance(told);
+  await scene.restart();
+  await scene.settle();
+  assert.equal(scene.of('trustMismatchOver').length, 0, 'what came along does not end it before the bundles are known');
+  await scene.bundle(1, 'new', 'newest');
+  await scene.settle();
+  assert.match(scene.trouble() ?? '', /any of the 2 trust anchors/);
+});
+
+test('a file of anchors that came with a certificate and is gone is back after a restart, and no certificate is asked for', async (t) => {
+  const scene = await running(t, [withAnchors]);
+  const [anchors, credential] = ['issuer.pem', 'tls.pem'].map((file) => scene.read(scene.web, file));
+  rmSync(join(scene.web.targetPath, '..data/issuer.pem'));
+  await scene.restart();
+  await scene.settle();
+  assert.equal(scene.submitted.length, 1);
+  assert.deepEqual(
+    ['issuer.pem', 'tls.pem'].map((file) => scene.read(scene.web, file)),
+    [anchors, credential],
+  );
+  assert.equal((await withinBound(scene.publish(scene.web), 'the call for a whole volume')).type, 'ready');
 });

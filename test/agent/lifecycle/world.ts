@@ -34,9 +34,9 @@ import { createVolumeStore } from '../../../volumes/store.ts';
 import { until } from '../../support/bounded.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+import { hour } from './plain.ts';
 
-export const minute = 60_000;
-export const hour = 60 * minute;
+export { hour, minute, podCertificate, trustBundle } from './plain.ts';
 
 /** A request that the issuer was given. */
 export interface Submitted {
@@ -72,6 +72,8 @@ export interface World {
   beginsAhead: boolean;
   /** Requests that were given up. */
   readonly abandoned: string[];
+  /** The anchor that comes with certificates, where a source wants one. */
+  issuedAnchor: string;
   /** Why no answers arrive. */
   hindrance: string | undefined;
   /** Ends the agent as a crash would, and starts the next one. */
@@ -146,6 +148,7 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     nextManager: () => createManager(),
     onNotice: () => undefined,
     leadsToAnchor: () => true,
+    issuedAnchor: 'anchor',
     hindrance: undefined,
     async restart() {
       world.manager.stop();
@@ -253,13 +256,14 @@ export async function createWorld(t: TestContext, options: WorldOptions = {}): P
     },
     abandon: ({ requestName }) => void world.abandoned.push(requestName),
     namesAddresses: () => options.namesAddresses ?? false,
-    verify(outcome) {
+    verify(outcome, _spki, _now, withAnchors) {
       const { certificateChain, notBefore, notAfter, beginRefreshAt } = outcome;
       if (certificateChain === 'unusable') {
         throw new AgentError('InvalidChain', 'the leaf holds another key', { actor: 'signer' });
       }
       const certificates = [Buffer.from(certificateChain)];
-      return { certificates, serialNumber: '0A', notBefore, notAfter, beginRefreshAt };
+      const anchors = withAnchors === true ? { anchors: [Buffer.from(world.issuedAnchor)] } : {};
+      return { certificates, serialNumber: '0A', notBefore, notAfter, beginRefreshAt, ...anchors };
     },
   };
 
@@ -359,20 +363,4 @@ function issued(name: string, now: number, lifetimeMs: number): Outcome {
   const certificateChain = `certificate for ${name}`;
   const beginRefreshAt = now + lifetimeMs * 0.8;
   return { type: 'issued', certificateChain, notBefore: now, notAfter: now + lifetimeMs, beginRefreshAt };
-}
-
-export function podCertificate(index: number, bundle: string): Source {
-  return {
-    kind: 'podCertificate',
-    index,
-    signerName: 'example.com/mesh',
-    keyType: 'ECDSAP256',
-    userAnnotations: {},
-    credentialBundlePath: bundle,
-  };
-}
-
-export function trustBundle(index: number, path: string, optional = false): Source {
-  const select = { by: 'signer', signerName: 'example.com/mesh' } as const;
-  return { kind: 'clusterTrustBundle', index, select, optional, path };
 }

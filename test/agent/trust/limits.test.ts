@@ -102,6 +102,20 @@ test('a signer with a hundred full bundles leaves room for those of others that 
   shelf.stop();
 });
 
+test('a narrow labelSelector finds its small bundle however many full ones its signer has, and what these take is bounded', async (t) => {
+  const heldBytes = 2 * 1024 * 1024;
+  const full = Array.from({ length: 4 }, (_, seed) => bundle(`full-${seed}`, fullBundle(seed), { signerName }));
+  const mine = bundle('mine', one, { signerName, labels: { for: 'me' } });
+  const { trust } = await start(t, [...full, mine], heldBytes);
+  const [narrow, wide] = [ear(), ear()];
+  trust.subscribe(bySigner({ matchLabels: { for: 'me' }, matchExpressions: [] }), narrow.listener);
+  assert.deepEqual(await narrow.nth(1), found(one));
+  assert.ok(trust.heldBytes() <= heldBytes / 2, `${trust.heldBytes()} bytes are held of one signer`);
+  trust.subscribe(bySigner(everything), wide.listener);
+  assert.equal((await wide.nth(1))?.type, 'refused', 'they do not all fit');
+  assert.deepEqual(narrow.told, [found(one)]);
+});
+
 test('what the node cannot hold fails its own source, keeps the last good anchors, and heals when there is room', async (t) => {
   const [der, other] = [derOf(one), derOf(two)];
   const bundles = [bundle('small', one), bundle('large', one, { signerName })];

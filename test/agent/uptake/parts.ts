@@ -1,13 +1,15 @@
 /** A volume with real files in a directory, and what looks after it, for the tests of this room; the clock is the test's. */
+import assert from 'node:assert/strict';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { PodIdentity } from '../../../agent/lifecycle/ports.ts';
+import { inspect } from 'node:util';
+import type { PodDirectory, PodIdentity } from '../../../agent/lifecycle/ports.ts';
 import type { UptakeNotice, VolumeUptake } from '../../../agent/lifecycle/uptake.ts';
 import { createUptake, type UptakeOptions } from '../../../agent/uptake/uptake.ts';
 import type { OpenVolume, PodReference } from '../../../volumes/base/volume.ts';
 import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
-import { eventOf, until } from '../../support/bounded.ts';
+import { boundMs, eventOf, until } from '../../support/bounded.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import {
   anchors,
@@ -62,8 +64,7 @@ export async function createSetting(
       pods: {
         async identify(pod) {
           pods.push(pod);
-          const known = { pod, serviceAccountUID: 'sa', nodeName: 'node-a', nodeUID: 'node', ended: false };
-          return { ...known, podIPs: ['127.0.0.1'], ...options.identify?.(pod) };
+          return { ...(await known(pod)), ...options.identify?.(pod) };
         },
       },
       ...options,
@@ -103,6 +104,56 @@ export async function createSetting(
       ),
   };
   return setting;
+}
+
+export type CrowdOptions = Partial<Pick<UptakeOptions, 'turnMs'> & Pick<PodDirectory, 'identify'>>;
+
+/** Volumes of many pods, without files, all looked after by one agent; nothing is done before the clock moves. */
+export function createCrowd(t: TestContext, { turnMs, identify = known }: CrowdOptions = {}) {
+  const clock = createManualClock();
+  const uptake = createUptake({
+    clock,
+    random: () => 0.5,
+    attemptMs: boundMs,
+    ...(turnMs === undefined ? {} : { turnMs }),
+    onFault: (fault) => assert.fail(inspect(fault)),
+    addressOf: () => ({ type: 'known', ip: '127.0.0.1' }),
+    pods: { identify },
+  });
+  const notices: (UptakeNotice & { readonly uid: string })[] = [];
+
+  /** @param leaf DER, of the certificate in the files */
+  function uptakeOf(uid: string, asked: Pick<VolumeDeclaration, 'reload' | 'probe'>, leaf?: Uint8Array): VolumeUptake {
+    const steps = ['http', 'probe'];
+    let done: Readonly<Record<string, string>> = Object.fromEntries(steps.map((step) => [step, 'one']));
+    const record = makeRecord('/x', {
+      pod: { namespace: 'n', name: uid, uid, serviceAccountName: 'd' },
+      declaration: { sources: leaf === undefined ? [] : [certificateSource], ...asked },
+    });
+    const volume = {
+      record,
+      generation: () => 'two',
+      isInPlace: () => true,
+      currentChain: () => leaf && [leaf],
+      uptake: () => done,
+      saveUptake(saved: typeof done) {
+        done = saved;
+      },
+    };
+    const one = uptake(Object.assign(Object.create(null), volume), (notice) => void notices.push({ ...notice, uid }));
+    if (one === undefined) {
+      throw new TypeError('nothing is asked for');
+    }
+    t.after(() => one.stop());
+    return one;
+  }
+
+  return { clock, notices, uptakeOf };
+}
+
+async function known(pod: PodReference): Promise<PodIdentity> {
+  const node = { nodeName: 'node-a', nodeUID: 'node' };
+  return { pod, serviceAccountUID: 'sa', ...node, ended: false, podIPs: ['127.0.0.1'] };
 }
 
 /** A port of this machine at which the server listens until the test ends, with all its connections. */

@@ -11,17 +11,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect, promisify } from 'node:util';
 import { AgentError } from '../../../agent/base/errors.ts';
 import type { PodIdentity } from '../../../agent/lifecycle/ports.ts';
-import type { UptakeNotice } from '../../../agent/lifecycle/uptake.ts';
 import { addressOf } from '../../../agent/uptake/address.ts';
-import { attemptSpacingMs, maxAttempts, maxAttemptsUnderWay } from '../../../agent/uptake/limits.ts';
-import { createUptake } from '../../../agent/uptake/uptake.ts';
-import type { PodReference } from '../../../volumes/base/volume.ts';
+import { attemptSpacingMs, maxAttempts, maxAttemptsUnderWay, maxSlowUnderWay } from '../../../agent/uptake/limits.ts';
 import type { HttpReload } from '../../../volumes/declaration/reload.ts';
 import { boundMs, until } from '../../support/bounded.ts';
 import { createRootAuthority } from '../../support/certificates.ts';
-import { createManualClock } from '../../support/manual-clock.ts';
-import { anchors, makeRecord } from '../../volumes/support.ts';
-import { createSetting, listening, type Setting } from './parts.ts';
+import { anchors } from '../../volumes/support.ts';
+import { type CrowdOptions, createCrowd, createSetting, listening, type Setting } from './parts.ts';
 
 const minute = 60_000;
 
@@ -39,6 +35,15 @@ async function listenCounting(t: TestContext) {
 
 function asking(port: number, more: Partial<HttpReload> = {}) {
   return { reload: { http: { port, path: '/-/reload', method: 'POST', scheme: 'http', ...more } as const } };
+}
+
+/** Programs of many pods, and what is heard of them. */
+function createTold(t: TestContext, options?: CrowdOptions) {
+  const { clock, notices, uptakeOf } = createCrowd(t, options);
+  const order = (uid: string, port: number): void => uptakeOf(uid, asking(port)).settled();
+  const told = (): readonly string[] =>
+    notices.map((notice) => `${notice.uid} ${notice.type}${notice.type === 'notReloaded' ? `: ${notice.detail}` : ''}`);
+  return { clock, told, order };
 }
 
 /** Lets attempt after attempt be made until no other is planned. */
@@ -341,70 +346,55 @@ test('an attempt that is under way when the volume goes is called off', async (t
   assert.equal(setting.clock.alarms(), 0, 'nothing is left of it');
 });
 
-/** Volumes of many pods, without files, whose programs are told by one agent; nothing is told before the clock moves. */
-function createCrowd(t: TestContext, identify: (pod: PodReference) => Promise<PodIdentity>) {
-  const clock = createManualClock();
-  const uptake = createUptake({
-    clock,
-    random: () => 0.5,
-    attemptMs: boundMs,
-    onFault: (fault) => assert.fail(inspect(fault)),
-    addressOf: () => ({ type: 'known', ip: '127.0.0.1' }),
-    pods: { identify },
-  });
-  const told: string[] = [];
-  const order = (uid: string, targetPort: number): void => {
-    let marks: Readonly<Record<string, string>> = { http: 'one' };
-    const record = makeRecord('/x', {
-      pod: { namespace: 'n', name: uid, uid, serviceAccountName: 'd' },
-      declaration: { sources: [], ...asking(targetPort) },
-    });
-    const volume = {
-      record,
-      generation: () => 'two',
-      isInPlace: () => true,
-      uptake: () => marks,
-      saveUptake(done: typeof marks) {
-        marks = done;
-      },
-    };
-    const hear = (notice: UptakeNotice): void =>
-      void told.push(`${uid} ${notice.type}${notice.type === 'notReloaded' ? `: ${notice.detail}` : ''}`);
-    const one = uptake(Object.assign(Object.create(null), volume), hear);
-    one?.settled();
-    t.after(() => one?.stop());
-  };
-  return { clock, told, order };
-}
-
 test('many pods that hang hold up another for no longer than their turns', async (t) => {
   const hanging = await listening(
     t,
     createTcpServer((socket) => void setTimeout(() => socket.destroy(), 300)),
   );
   const port = await listen(t, (_request, response) => void response.writeHead(200).end());
-  const { clock, told, order } = createCrowd(t, async (pod) => ({
-    pod,
-    serviceAccountUID: 'sa',
-    nodeName: 'n',
-    nodeUID: 'n',
-    ended: false,
-    podIPs: ['127.0.0.1'],
-  }));
+  const { clock, told, order } = createTold(t);
   for (let count = 0; count < 3 * maxAttemptsUnderWay; count += 1) {
     order('hostile', hanging);
   }
   order('victim', port);
   clock.advance(0);
-  await until(() => told.includes('victim reloaded'), 'the victim to be told');
-  assert.ok(told.length <= maxAttemptsUnderWay + 1, `${told.length - 1} attempts of another pod came first`);
+  await until(() => told().includes('victim reloaded'), 'the victim to be told');
+  assert.ok(told().length <= maxAttemptsUnderWay + 1, `${told().length - 1} attempts of another pod came first`);
+});
+
+test('a hundred pods that accept and never answer hold up another for a moment each, and not until each has had its time', async (t) => {
+  let connections = 0;
+  const hanging = await listening(
+    t,
+    createTcpServer(() => {
+      connections += 1;
+    }),
+  );
+  const asked = await listenCounting(t);
+  const { clock, told, order } = createTold(t, { turnMs: 100 });
+  for (let count = 0; count < 100; count += 1) {
+    order(`slow-${count}`, hanging);
+  }
+  order('ordinary', asked.port);
+  clock.advance(0);
+  await until(() => told().includes('ordinary reloaded'), 'the ordinary pod to be told');
+  await until(() => connections === 100, 'all others to be asked too');
+  await until(() => told().length > 100 - maxSlowUnderWay, 'those to end that had most time');
+  const [first] = told().filter((line) => line.startsWith('slow'));
+  assert.match(
+    first ?? '',
+    /^slow-0 notReloaded: the pod did not answer within \d+\.\d s, and more slow pods wait than the agent waits for$/,
+  );
+  assert.equal(asked.times, 1);
 });
 
 test('8 attempts are under way, and 32 of one pod wait; one more counts as failed', async (t) => {
   let underWay = 0;
-  const { clock, told, order } = createCrowd(t, () => {
-    underWay += 1;
-    return new Promise(() => undefined);
+  const { clock, told, order } = createTold(t, {
+    identify: () => {
+      underWay += 1;
+      return new Promise(() => undefined);
+    },
   });
   for (let count = 0; count < 8 + 32; count += 1) {
     order('one', 1);
@@ -412,26 +402,26 @@ test('8 attempts are under way, and 32 of one pod wait; one more counts as faile
   clock.advance(0);
   await until(() => underWay >= 8, 'attempts to begin');
   await nextTurn();
-  assert.deepEqual([underWay, told], [8, []]);
+  assert.deepEqual([underWay, told()], [8, []]);
   order('one', 1);
   clock.advance(0);
   const why = 'are waiting already; the next is taken when one is done';
-  await until(() => told.length > 0, 'an attempt to fail');
-  assert.deepEqual(told, [`one notReloaded: 32 attempts to tell programs of new files of this pod ${why}`]);
+  await until(() => told().length > 0, 'an attempt to fail');
+  assert.deepEqual(told(), [`one notReloaded: 32 attempts to tell programs of new files of this pod ${why}`]);
 });
 
 test('2048 attempts of all pods wait, and one more counts as failed', async (t) => {
-  const { clock, told, order } = createCrowd(t, () => new Promise(() => undefined));
+  const { clock, told, order } = createTold(t, { identify: () => new Promise(() => undefined) });
   for (let count = 0; count < 8 + 2_048; count += 1) {
     order(`pod-${count}`, 1);
     clock.advance(0);
   }
   await nextTurn();
-  assert.deepEqual(told, []);
+  assert.deepEqual(told(), []);
   order('last', 1);
   clock.advance(0);
-  await until(() => told.length > 0, 'an attempt to fail');
-  assert.match(told.join('\n'), /^last notReloaded: .*2048/);
+  await until(() => told().length > 0, 'an attempt to fail');
+  assert.match(told().join('\n'), /^last notReloaded: .*2048/);
 });
 
 test('an attempt follows the last one after 5 seconds, and no sooner', async (t) => {

@@ -11,7 +11,7 @@ import type { UptakeNotice } from '../../../agent/lifecycle/uptake.ts';
 import { createLooker } from '../../../agent/uptake/looker.ts';
 import { until } from '../../support/bounded.ts';
 import { certify, createRootAuthority, makeHolder, pemOf } from '../../support/certificates.ts';
-import { createSetting, listening, type Setting } from './parts.ts';
+import { createCrowd, createSetting, listening, type Setting } from './parts.ts';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -265,6 +265,51 @@ test('the thread ends with the last look, and one that is broken off takes no ot
     () => `the thread to end; there are ${threads().join(', ')}`,
   );
   assert.equal((await looker({ ip: '127.0.0.1', port }, new AbortController().signal)).type, 'leaf', 'and begins anew');
+});
+
+test('a look that is broken off leaves no connection, and the thread goes on', async (t) => {
+  let connections = 0;
+  const hanging = await listening(
+    t,
+    createTcpServer((socket) => {
+      connections += 1;
+      socket.resume().on('close', () => {
+        connections -= 1;
+      });
+    }),
+  );
+  const looker = createLooker({ timeoutMs: 10 * minute });
+  const [calledOff, other] = [new AbortController(), new AbortController()];
+  const sights = [
+    looker({ ip: '127.0.0.1', port: hanging }, calledOff.signal),
+    looker({ ip: '127.0.0.1', port: hanging }, other.signal),
+  ];
+  await until(() => connections === 2, 'two looks');
+  calledOff.abort();
+  await until(() => connections === 1, 'the connection of one to end');
+  other.abort();
+  await Promise.all(sights);
+});
+
+test('a hundred programs that accept and never answer hold up the look at another for a moment each', async (t) => {
+  const hanging = await listening(
+    t,
+    createTcpServer(() => undefined),
+  );
+  const [one] = await identities(1);
+  assert.ok(one, 'a certificate');
+  const { port } = await program(t, one);
+  const { uptakeOf, clock, notices } = createCrowd(t, { turnMs: 100 });
+  for (let count = 0; count < 100; count += 1) {
+    uptakeOf(`slow-${count}`, { probe: { port: hanging } }, one.der).settled();
+  }
+  uptakeOf('ordinary', { probe: { port } }, one.der).settled();
+  clock.advance(5 * second);
+  await until(() => notices.length > 0, 'the ordinary pod to be seen');
+  assert.deepEqual(
+    notices.map(({ uid, type }) => `${uid} ${type}`),
+    ['ordinary servesCurrent'],
+  );
 });
 
 test('a look has 5 seconds more than its handshake before its thread is ended, and the thread has 16 MiB', async (t) => {

@@ -1,4 +1,4 @@
-/** What the kubelet's plugin watcher finds: a socket that tells who is there, and that comes back. */
+/** The plugin watcher's side of registration, played by a separate process. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';

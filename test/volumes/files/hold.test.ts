@@ -17,7 +17,7 @@ import {
   lstat,
   unlessTampered,
 } from '../../../volumes/files/hold.ts';
-import { temporaryDirectory } from '../support.ts';
+import { openFiles, temporaryDirectory } from '../support.ts';
 
 /** A directory with a file below another, and a link to it. */
 function setUp(t: TestContext) {
@@ -30,7 +30,6 @@ function setUp(t: TestContext) {
   return { top, directory, link, stats: fs.lstatSync(directory) };
 }
 
-const openFiles = (): number => fs.readdirSync('/proc/self/fd').length;
 const failing = (file: string): never => {
   throw new Error(`${file}/inner and ${file}`);
 };

@@ -5,8 +5,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
-import { removeContents, removeTree, removeTreeInSteps } from '../../../volumes/files/remove.ts';
-import { mountSkip, temporaryDirectory } from '../support.ts';
+import {
+  deepest,
+  removeContents,
+  removeInSteps,
+  removeTree,
+  removeTreeInSteps,
+} from '../../../volumes/files/remove.ts';
+import { mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
 
 /** A volume with a tree in it, and a directory of somebody else beside the volume. */
 function setUp(t: TestContext) {
@@ -132,4 +138,97 @@ test('of a tree so many entries are removed in one go, and not one more', (t) =>
   fs.writeFileSync(path.join(directory, 'another'), '');
   atOnce(removeContents(directory, dev, 2));
   assert.equal(count(), 0);
+  fs.writeFileSync(path.join(directory, 'first'), '');
+  fs.writeFileSync(path.join(directory, 'second'), '');
+  atOnce(removeInSteps(directory, dev, 2));
+  assert.equal(count(), 1, 'the directory itself counts');
+});
+
+test('a tree goes down to the depth of what the agent makes and one level more, and from there on it stays', (t) => {
+  const { volume, outer } = setUp(t);
+  const { dev } = fs.lstatSync(volume);
+  const levels = (count: number) => path.join(outer, ...Array(count).fill('d'));
+  for (const [count, left] of [
+    [deepest, []],
+    [deepest + 1, ['outer']],
+  ] as const) {
+    fs.mkdirSync(levels(count), { recursive: true });
+    atOnce(removeContents(volume, dev));
+    assert.deepEqual(fs.readdirSync(volume), left, `${count} levels`);
+  }
+});
+
+test('a file or a link is removed itself, and what is absent, with its directory or without, is no fault', (t) => {
+  const { volume, victim } = setUp(t);
+  const { dev } = fs.lstatSync(volume);
+  const remove = (file: string) => atOnce(removeInSteps(file, dev));
+  for (const way of [removeTree, remove]) {
+    const [file, link] = [path.join(volume, 'file'), path.join(volume, 'link')];
+    fs.writeFileSync(file, '');
+    fs.symlinkSync(victim, link);
+    way(file);
+    way(link);
+    assert.deepEqual(fs.readdirSync(volume), ['outer']);
+    assert.deepEqual(filesOf(victim), untouched);
+    way(path.join(volume, 'absent'));
+    way(path.join(volume, 'absent', 'deep'));
+  }
+  remove(path.join(volume, 'outer'));
+  assert.deepEqual(fs.readdirSync(volume), []);
+});
+
+test('what somebody else removes before or after a look at it is no fault', (t) => {
+  const { lstatSync } = fs;
+  for (const name of ['outer', 'key']) {
+    for (const isBefore of [true, false]) {
+      const { volume, outer } = setUp(t);
+      const remove = () => fs.rmSync(name === 'outer' ? outer : path.join(outer, 'inner', 'key'), { recursive: true });
+      let isGone = false;
+      const look = t.mock.method(fs, 'lstatSync', (file: string, options: { throwIfNoEntry: false }) => {
+        const isMeant = !isGone && path.basename(file) === name;
+        isGone ||= isMeant;
+        if (isMeant && isBefore) {
+          remove();
+        }
+        const stats = lstatSync(file, options);
+        if (isMeant && !isBefore) {
+          remove();
+        }
+        return stats;
+      });
+      removeTree(outer);
+      look.mock.restore();
+      assert.deepEqual(fs.readdirSync(volume), [], `${name}, ${isBefore ? 'before' : 'after'} the look`);
+    }
+  }
+});
+
+test('a mount in a part of a volume keeps its mount point and no more, and is itself left as it is', {
+  skip: mountSkip,
+}, (t) => {
+  const { volume, victim, outer } = setUp(t);
+  const { dev } = fs.lstatSync(volume);
+  execFileSync('mount', ['-t', 'tmpfs', 'victim', victim]);
+  fs.writeFileSync(path.join(victim, 'key'), 'precious');
+  const [deep, same] = [path.join(outer, 'inner', 'deep'), path.join(outer, 'same')];
+  for (const directory of [deep, same, path.join(volume, 'other')]) {
+    fs.mkdirSync(directory);
+  }
+  execFileSync('mount', ['--bind', victim, deep]);
+  execFileSync('mount', ['--bind', path.join(volume, 'other'), same]);
+  atOnce(removeInSteps(deep, dev));
+  atOnce(removeInSteps(outer, dev));
+  assert.deepEqual(filesOf(outer), ['inner', 'inner/deep', 'inner/deep/key', 'same']);
+  assert.equal(mountPointsBelow(outer).length, 2);
+});
+
+test('a directory that cannot be removed is an error', (t) => {
+  const { volume, outer } = setUp(t);
+  const { rmdirSync } = fs;
+  t.mock.method(fs, 'rmdirSync', (directory: string) => {
+    fs.renameSync(directory, path.join(volume, 'away'));
+    fs.symlinkSync('away', directory);
+    rmdirSync(directory);
+  });
+  assert.throws(() => atOnce(removeInSteps(outer, fs.lstatSync(volume).dev)), { code: 'ENOTDIR' });
 });

@@ -90,10 +90,23 @@ test('what cannot be understood is told by its file, and any other error is left
   const other = new RangeError('too deep');
   assert.throws(() => read(other), other);
   const length = (): number | undefined => readJson(file, dev, (bytes) => bytes.length);
-  for (const bytes of [2, 2 * 1024 * 1024]) {
+  for (const bytes of [2, 512 * 1024]) {
     fs.writeFileSync(file, ' '.repeat(bytes));
     assert.equal(length(), bytes);
   }
-  fs.writeFileSync(file, ' '.repeat(2 * 1024 * 1024 + 1));
-  assert.throws(length, { code: 'Corrupt', message: `${file} is longer than 2097152 bytes` });
+  fs.writeFileSync(file, ' '.repeat(512 * 1024 + 1));
+  assert.throws(length, { code: 'Corrupt', message: `${file} is longer than 524288 bytes` });
+  // What stands in a text divides nothing, whatever is escaped in it.
+  const text = JSON.stringify(`${'"[:,{'.repeat(10_000)}\\`);
+  for (const [least, part] of [
+    [32_765, ','],
+    [32_765, ':'],
+    [32_765, '['],
+    [32_765, '{'],
+  ] as const) {
+    fs.writeFileSync(file, `{${text}:${text},${part.repeat(least)}`);
+    assert.equal(typeof length(), 'number', part);
+    fs.writeFileSync(file, `{${text}:${text},${part.repeat(least + 1)}`);
+    assert.throws(length, { code: 'Corrupt', message: `${file} is unusable: it has more than 32768 parts` }, part);
+  }
 });

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { createCallObserver } from '../../../../agent/observe/metrics/api-calls.ts';
 import { createSkewMeter } from '../../../../agent/observe/metrics/clock-skew.ts';
 import { type MetricRow, metricTable } from '../../../../agent/observe/metrics/metric-table.ts';
 import { createMetrics, type MetricSources, type Metrics } from '../../../../agent/observe/metrics/metrics.ts';
+import { metricsText } from '../../../../agent/observe/metrics/metrics-text.ts';
+import { atOnce } from '../../../../volumes/base/steps.ts';
+import { turnsOf } from '../../../support/processor-time.ts';
 import { exportedMetrics, metricsDocument } from '../metrics-document.ts';
 import { credential } from '../subjects.ts';
 
@@ -340,6 +344,58 @@ describe('metrics', () => {
     assert.deepEqual(await samples(metrics, 'podcert_agent_requests_total'), [
       'podcert_agent_requests_total{signer_name="a\\"b\\nc\\\\d"} 1',
     ]);
+  });
+
+  test('are rendered to the byte as prom-client does it', async () => {
+    const registry = new Registry();
+    const labelNames = ['one', 'two'];
+    const registers = [registry];
+    const nasty = ['', 'a"b', 'back\\slash', 'line\nend', '{,}=', 'ünï'];
+    const gauge = new Gauge({ name: 'a_gauge', help: 'odd \\ and\nlong', labelNames, registers });
+    const histogram = new Histogram({ name: 'a_histogram', help: 'h', labelNames, registers, buckets: [0.1, 1, 2.5] });
+    const counter = new Counter({ name: 'a_total', help: 'c', registers });
+    new Gauge({ name: 'an_empty_gauge', help: 'e', labelNames, registers });
+    new Gauge({ name: 'a_plain_gauge', help: 'p', registers }).set(1e21);
+    const numbers = [0, -0, 1 / 3, 1e-9, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const [index, value] of numbers.entries()) {
+      gauge.set({ one: nasty[index % nasty.length] ?? '', two: String(index) }, value);
+      gauge.set({ two: 'first' }, value);
+      histogram.observe({ two: nasty[index % nasty.length] ?? '', one: 'x' }, index / 3);
+    }
+    counter.inc(3);
+    const told = await registry.metrics();
+    assert.equal(atOnce(metricsText(await registry.getMetricsAsJSON())), told);
+    assert.ok(told.length > 500, 'there is something to compare');
+  });
+
+  test('of a thousand pods, and of tens of thousands of series, hold the event loop up no longer than a few of them', async () => {
+    const metrics = open(true);
+    const volumes = Array.from({ length: 1_000 }, (_, index) => ({
+      ...credential,
+      volume: { ...credential.volume, pod: { ...credential.volume.pod, name: `web-${index}` } },
+      state: 'fresh' as const,
+      notAfter: 1_000 * index,
+    }));
+    metrics.collectFrom(sources({ credentials: () => volumes }));
+    for (let signer = 0; signer < 50; signer += 1) {
+      for (let reason = 0; reason < 40; reason += 1) {
+        for (const outcome of ['issued', 'denied', 'failed', 'lost']) {
+          const labels = { signer_name: `example.com/${signer}`, outcome, reason: `Reason${reason}` };
+          metrics.count('requestOutcomes', labels);
+        }
+      }
+    }
+    await metrics.render();
+    const ratios: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const { longest, all } = await turnsOf(() => metrics.render());
+      ratios.push(all / longest);
+    }
+    assert.ok(Math.max(...ratios) > 3, `the longest turn has one part in ${ratios.join(', ')} of the work`);
+    const [one, other] = await Promise.all([metrics.render(), metrics.render()]);
+    const series = (body: string) => body.match(/^podcert_agent_credential_expiry\S*\{.*$/gm);
+    assert.equal(series(one.body)?.length, 1_000);
+    assert.deepEqual(series(other.body), series(one.body), 'two at a time do not mix');
   });
 
   test('take no harm from durations that a clock change spoiled', async () => {

@@ -9,6 +9,7 @@ import {
   decodeCertificateRequest,
   decodeCertificateSigningRequest,
   decodeClusterTrustBundle,
+  decodeNodeRequest,
   decodeObject,
   decodePod,
   decodePodCertificateRequest,
@@ -29,7 +30,7 @@ import type { FuzzTarget } from '../target.ts';
 
 const mostBytes = 8_192;
 const objectDecoders: readonly Decoder<unknown>[] = [
-  ...[decodePodCertificateRequest, decodeCertificateSigningRequest, decodeCertificateRequest],
+  ...[decodePodCertificateRequest, decodeNodeRequest, decodeCertificateSigningRequest, decodeCertificateRequest],
   ...[decodeClusterTrustBundle, decodePod, decodePodVolumes, decodeObject],
 ];
 const replyDecoders: readonly Decoder<unknown>[] = [
@@ -140,8 +141,8 @@ function readFrame(frame: unknown, decode: Decoder<unknown>): void {
   outlineOf(event.object);
   readStatus(event.object);
   const object = decoded(decode, event.object);
-  if (decode === decodePodCertificateRequest && typeof object === 'object') {
-    outcomeOf(decodePodCertificateRequest(event.object));
+  if (decode === decodeNodeRequest && typeof object === 'object') {
+    outcomeOf(decodeNodeRequest(event.object));
   }
 }
 

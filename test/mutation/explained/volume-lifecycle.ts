@@ -1,0 +1,52 @@
+/** What survives in the files of agent/lifecycle/ that look after whole volumes, each with its reason. */
+import type { Explanation } from './explanation.ts';
+
+const projection = 'agent/lifecycle/projection.ts';
+const strays = 'agent/lifecycle/stray-volumes.ts';
+const relief = 'agent/lifecycle/relief.ts';
+const trustCheck = 'agent/lifecycle/trust-check.ts';
+
+const last = 'nothing comes after the last case, so nothing is returned either way';
+const hasKey = 'what is left of a batch has its key by then; only the type checker has to be told';
+const isWord = 'a word has no name of a volume, so it is of another one; only the type checker has to be told';
+const noneLeft = 'all cases have been named before; only the type checker has to be told';
+
+export const volumeLifecycle: readonly Explanation[] = [
+  { file: projection, text: 'privateKey === undefined', instead: 'false', why: hasKey },
+  {
+    file: projection,
+    text: "{ throw new TypeError('a credential is written with its key'); }",
+    instead: '{}',
+    why: hasKey,
+  },
+  {
+    file: strays,
+    text: 'listed === undefined',
+    instead: 'false',
+    on: "if (listed === undefined || volume === undefined || typeof notes === 'string') {",
+    why: 'without the pod there is no volume of it either; only the type checker has to be told',
+  },
+  {
+    file: 'agent/lifecycle/publish-call.ts',
+    text: "status.type === 'refused'",
+    instead: 'true',
+    why: 'what is ready is not tried again at any time; only the type checker has to be told',
+  },
+  { file: strays, text: "typeof notes === 'string'", instead: 'false', why: isWord },
+  { file: strays, text: "'string'", instead: '""', why: isWord },
+  { file: relief, text: 'default: return undefined;', instead: 'default:', why: last },
+  { file: relief, text: 'default: return unreachable(relief);', instead: 'default:', why: noneLeft },
+  {
+    file: trustCheck,
+    text: '[]',
+    instead: '["Stryker was here"]',
+    why: 'only credentials that have sources of anchors are looked at; only the type checker has to be told',
+  },
+  {
+    file: relief,
+    text: "failure.kind !== 'error'",
+    instead: 'false',
+    on: "if (failure.kind !== 'error' || failure.phase !== 'request') {",
+    why: 'what is no error has no phase, so it was in another one either way; only the type checker has to be told',
+  },
+];

@@ -1,0 +1,17 @@
+/** The files of agent/lifecycle/ that look after whole volumes, each with the tests that hold it. */
+import type { Part } from './part.ts';
+
+/** In the order in which they are tried: what is pure first. */
+const testsOf: Readonly<Record<string, readonly string[]>> = {
+  projection: ['projection', 'projection-pauses'],
+  'stray-volumes': ['strays', 'strays-gone'],
+  'publish-call': ['publish-call'],
+  snapshots: ['snapshots'],
+  relief: ['relieved'],
+  'trust-check': ['trust-check'],
+};
+
+export const volumeLifecycle: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
+  file: `agent/lifecycle/${name}.ts`,
+  tests: tests.map((test) => `test/agent/lifecycle/${test}.test.ts`),
+}));
