@@ -150,6 +150,13 @@ test('equal content is equal bytes and writes no note, and other content has oth
   assert.equal(kept.noted[2]?.keystore, after?.keystore, 'the keystore was made anew');
 });
 
+test('a note on a file that is not declared is forgotten', async () => {
+  const kept = memory(password);
+  await make({ podCertificate: { ...certificate, ...stores } }, credential, kept);
+  await make({ podCertificate: { ...certificate, keystorePath: 'key.p12', password } }, credential, kept);
+  assert.deepEqual(kept.noted.map(Object.keys), [['keystore', 'truststore'], ['keystore']]);
+});
+
 test('anchors that come alone are a truststore made anew, and leave keystore, password and what is noted of them', async () => {
   const source = { podCertificate: { ...certificate, ...stores } };
   const kept = memory(password);
