@@ -4,7 +4,9 @@ import { csi } from './csi.ts';
 import type { Explanation } from './explanation.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
+import { keystores } from './keystores.ts';
 import { lifecycle } from './lifecycle.ts';
+import { mounts } from './mounts.ts';
 import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
@@ -14,7 +16,9 @@ export const explained: readonly Explanation[] = [
   ...csi,
   ...files,
   ...issuance,
+  ...keystores,
   ...lifecycle,
+  ...mounts,
   ...requests,
   ...volumeLifecycle,
   ...volumes,

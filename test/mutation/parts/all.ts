@@ -3,7 +3,9 @@ import { credential } from './credential.ts';
 import { csi } from './csi.ts';
 import { files } from './files.ts';
 import { issuance } from './issuance.ts';
+import { keystores } from './keystores.ts';
 import { lifecycle } from './lifecycle.ts';
+import { mounts } from './mounts.ts';
 import type { Part } from './part.ts';
 import { requests } from './requests.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
@@ -14,7 +16,9 @@ export const parts: readonly Part[] = [
   ...csi,
   ...files,
   ...issuance,
+  ...keystores,
   ...lifecycle,
+  ...mounts,
   ...requests,
   ...volumeLifecycle,
   ...volumes,
