@@ -89,9 +89,7 @@ async function sealed(content: SourceContent, kind: 'keystore' | 'truststore', n
   const trusted = content.kind === 'trustAnchors' ? content.certificates : (content.anchors ?? []);
   const chain = content.kind === 'issuedAnchors' ? [] : content.certificates;
   const safe =
-    kind === 'keystore'
-      ? await keystoreSafe(privateKey, chain, bytes, note.randomness)
-      : truststoreSafe(trusted);
+    kind === 'keystore' ? await keystoreSafe(privateKey, chain, bytes, note.randomness) : truststoreSafe(trusted);
   const mac = atOnce(macOver(safe, atOnce(macKey(bytes, macSalt(note.randomness)))));
   assert.deepEqual(note.mac, mac);
   return Buffer.concat([...pkcs12(safe, mac, note.randomness).pieces()]);
