@@ -73,16 +73,19 @@ function described({ path, content, isSecret }: MadeFile) {
   return { path, isSecret, bytes: Buffer.concat([...content.pieces()]) };
 }
 
-const credential: SourceContent = {
+/** What all files of a source are made of. */
+type WholeContent = Exclude<SourceContent, { readonly kind: 'issuedAnchors' }>;
+
+const credential: WholeContent = {
   kind: 'credential',
   privateKey,
   certificates: [leaf, other].map((der) => der ?? new Uint8Array()),
   anchors: [anchor ?? new Uint8Array()],
 };
-const anchors: SourceContent = { kind: 'trustAnchors', certificates: [anchor ?? new Uint8Array()] };
+const anchors: WholeContent = { kind: 'trustAnchors', certificates: [anchor ?? new Uint8Array()] };
 
 /** The bytes of a file with this note. */
-async function sealed(content: SourceContent, kind: 'keystore' | 'truststore', notes: KeystoreNotes | undefined) {
+async function sealed(content: WholeContent, kind: 'keystore' | 'truststore', notes: KeystoreNotes | undefined) {
   const note = notes?.[kind];
   assert.ok(note !== undefined, `nothing is noted of the ${kind}`);
   const bytes = Buffer.from(password);
