@@ -89,11 +89,10 @@ async function sealed(content: Whole, kind: 'keystore' | 'truststore', notes: Ke
   const note = notes?.[kind];
   assert.ok(note !== undefined, `nothing is noted of the ${kind}`);
   const bytes = Buffer.from(password);
-  const trusted = content.kind === 'credential' ? (content.anchors ?? []) : content.certificates;
+  const trusted = content.kind === 'trustAnchors' ? content.certificates : (content.anchors ?? []);
+  const chain = content.kind === 'issuedAnchors' ? [] : content.certificates;
   const safe =
-    kind === 'keystore'
-      ? await keystoreSafe(privateKey, content.certificates, bytes, note.randomness)
-      : truststoreSafe(trusted);
+    kind === 'keystore' ? await keystoreSafe(privateKey, chain, bytes, note.randomness) : truststoreSafe(trusted);
   const mac = atOnce(macOver(safe, atOnce(macKey(bytes, macSalt(note.randomness)))));
   assert.deepEqual(note.mac, mac);
   return Buffer.concat([...pkcs12(safe, mac, note.randomness).pieces()]);
