@@ -170,14 +170,14 @@ test('a link leads to the old place until it leads to the new one', (t) => {
   const { directory } = setUp(t);
   const [link, temporary] = ['link', 'temporary'].map((name) => path.join(directory, name));
   assert(link !== undefined && temporary !== undefined, 'there are two names');
-  replaceSymlink(link, 'old', temporary);
+  atOnce(replaceSymlink(link, 'old', temporary));
   const { renameSync } = fs;
   const seen: string[] = [];
   t.mock.method(fs, 'renameSync', (from: string, to: string) => {
     seen.push(fs.readlinkSync(to));
     renameSync(from, to);
   });
-  replaceSymlink(link, 'new', temporary);
+  atOnce(replaceSymlink(link, 'new', temporary));
   assert.deepEqual([...seen, fs.readlinkSync(link)], ['old', 'new']);
   assert.deepEqual(fs.readdirSync(directory).toSorted(), ['file', 'link']);
 });

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import { currentSet } from '../../../volumes/files/atomic-writer.ts';
 import type { Access } from '../../../volumes/files/files.ts';
 import { touch } from '../../../volumes/files/generation.ts';
@@ -20,7 +21,7 @@ function setUp(t: TestContext, fileAccess = access) {
   const file = path.join(root, 'generation');
   const next = (text: string) => {
     write(root, change({ a: text }));
-    touch(root, 'generation', fileAccess);
+    atOnce(touch(root, 'generation', fileAccess));
   };
   const assertRight = (message: string) => {
     assert.equal(`..${fs.readFileSync(file, 'utf8')}`, `${currentSet(root)}\n`, message);
@@ -33,7 +34,7 @@ function setUp(t: TestContext, fileAccess = access) {
 
 test('without a set there is no file', (t) => {
   const root = temporaryDirectory(t);
-  touch(root, 'generation', access);
+  atOnce(touch(root, 'generation', access));
   assert.deepEqual(fs.readdirSync(root), []);
 });
 
