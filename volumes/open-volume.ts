@@ -126,7 +126,7 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
   /** Whoever watches the file that tells of a change finds the change in place. */
   function* writeFiles(held: string, plan: Plan): Steps<'written' | 'unchanged'> {
     const result = yield* carryOut(held, plan);
-    touchIn(held, record, access, options.onProblem);
+    yield* touchIn(held, record, access, options.onProblem);
     return result;
   }
 
@@ -291,18 +291,18 @@ function besideAnchors(source: Source): readonly string[] {
 }
 
 /** Where a privileged container keeps the file from being written, that is its own loss: the volume's files are in place. */
-function touchIn(
+function* touchIn(
   held: string,
   { declaration, targetPath }: VolumeRecord,
   { beside }: VolumeAccess,
   onProblem: (problem: string) => void,
-): void {
+): Steps<void> {
   const name = declaration.reload?.touch;
   if (name === undefined) {
     return;
   }
   try {
-    touch(held, name, beside);
+    yield* touch(held, name, beside);
   } catch (error) {
     if (!(error instanceof VolumeError && error.code === 'Tampered')) {
       throw error;
@@ -319,13 +319,13 @@ async function prepare(record: VolumeRecord, access: VolumeAccess, options: Open
       if (options.writeRecord) {
         files.writeRecord(record);
       }
-      files.repair();
     });
+    await options.worker.carryOut(state.repair(), () => undefined);
     keepPasswords(record, state.keystores);
     await options.worker.carryOut(
       holdVolumeInSteps(root, identity, function* (held) {
         yield* repair(held);
-        touchIn(held, record, access, options.onProblem);
+        yield* touchIn(held, record, access, options.onProblem);
         // Last: until here only the agent can enter a fresh volume.
         setAccess(`${held}/.`, access.directory);
       }),

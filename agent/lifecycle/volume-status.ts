@@ -45,10 +45,13 @@ export interface VolumeSnapshot {
   readonly served?: Served;
 }
 
+/** What is looked at of a credential. */
+type Shown = Pick<CredentialRunner, 'source' | 'state'>;
+
 /** One source that is not in the files yet: what it waits for. */
 export interface Unready {
   readonly source: Source;
-  readonly credential: CredentialRunner | undefined;
+  readonly credential: Shown | undefined;
   /** True when what it asks for is there and waits to be written. */
   readonly isStaged: boolean;
   /** What is said of trust anchors that are not there. */
@@ -168,11 +171,7 @@ function lookingFor({ select }: ClusterTrustBundleSource): string {
 }
 
 /** A credential as metrics and the status page show it at `now` (milliseconds since the epoch). */
-export function credentialSnapshot(
-  record: VolumeRecord,
-  credential: CredentialRunner,
-  now: number,
-): CredentialSnapshot {
+export function credentialSnapshot(record: VolumeRecord, credential: Shown, now: number): CredentialSnapshot {
   const state = credential.state();
   const { index, signerName } = credential.source;
   const current = currentOf(state);

@@ -177,7 +177,7 @@ function* replaceSet(root: string, { current, change, kept, paths }: Plan): Step
   try {
     yield* holdInSteps(fresh, device, (held) => fillSet(held, device, old, { ...change, kept }));
     yield* linkVisibly(root, paths);
-    replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
+    yield* replaceSymlink(path.join(root, dataLink), path.basename(fresh), path.join(root, temporaryLink));
   } catch (error) {
     yield* quietly(removeInSteps(fresh, device));
     yield* quietly(unlinkAllBut(root, old, device));
@@ -213,7 +213,7 @@ function* linkVisibly(root: string, paths: readonly string[]): Steps<number> {
   for (const name of topNames(paths)) {
     if (readSymlink(path.join(root, name)) !== visibleDestination(name)) {
       missing += 1;
-      replaceSymlink(path.join(root, name), visibleDestination(name), path.join(root, temporaryVisibleLink));
+      yield* replaceSymlink(path.join(root, name), visibleDestination(name), path.join(root, temporaryVisibleLink));
     }
     yield;
   }

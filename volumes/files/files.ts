@@ -8,7 +8,7 @@ import path from 'node:path';
 import { systemCode, VolumeError } from '../base/errors.ts';
 import { atOnce, type Steps } from '../base/steps.ts';
 import { lstat, unlessTampered } from './hold.ts';
-import { removeTree } from './remove.ts';
+import { removeTreeInSteps } from './remove.ts';
 
 /** Mode bits, and numeric owners where the agent may set them. */
 export interface Access {
@@ -180,14 +180,15 @@ export function removeFile(file: string): void {
   }
 }
 
-/** Makes `link` a symlink to `destination` as one step, in place of whatever lies there. */
-export function replaceSymlink(link: string, destination: string, temporary: string): void {
-  removeTree(temporary);
-  fs.symlinkSync(destination, temporary);
+/** Makes `link` a symlink to `destination` as one step, once whatever lies there is no directory any more, which is removed in many. */
+export function* replaceSymlink(link: string, destination: string, temporary: string): Steps<void> {
   // A rename replaces anything but a directory.
-  if (lstat(link)?.isDirectory()) {
-    removeTree(link);
+  for (const place of [temporary, link]) {
+    if (place === temporary || lstat(place)?.isDirectory()) {
+      yield* removeTreeInSteps(place);
+    }
   }
+  fs.symlinkSync(destination, temporary);
   fs.renameSync(temporary, link);
 }
 

@@ -6,15 +6,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { VolumeError } from '../base/errors.ts';
+import type { Steps } from '../base/steps.ts';
 import { currentSet } from './atomic-writer.ts';
 import { type Access, writeNewFile } from './files.ts';
 import { lstat } from './hold.ts';
-import { removeTree } from './remove.ts';
+import { removeTreeInSteps } from './remove.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
 
 /** Writes the file where it does not say which set is in place; without a set there is none. @param root held, as for `carryOut` */
-export function touch(root: string, name: string, access: Access): void {
+export function* touch(root: string, name: string, access: Access): Steps<void> {
   const generation = currentSet(root)?.slice(2);
   if (generation === undefined) {
     return;
@@ -27,7 +28,7 @@ export function touch(root: string, name: string, access: Access): void {
     return;
   }
   // Whatever else a privileged container has put there: a link is not followed, and nothing of it is kept.
-  removeTree(file);
+  yield* removeTreeInSteps(file);
   writeNewFile(file, content, access);
 }
 

@@ -40,7 +40,7 @@ export function holdDirectory<Result>(directory: string, work: (held: string, st
 }
 
 /** The same for work that pauses; the directory is held all the while. @param check of what the kernel says about the directory */
-function* holdInStepsIf<Result>(
+export function* holdInStepsIf<Result>(
   directory: string,
   check: (stats: fs.Stats) => void,
   work: (held: string) => Steps<Result>,

@@ -6,13 +6,14 @@
  *
  * A password is stored as a key is: in no JSON, and read into memory that is zeroed.
  */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError } from '../base/errors.ts';
 import type { KeystoreNote, KeystoreNotes, KeystoreState } from '../base/keystore.ts';
 import { longestPassword, shortestPassword } from '../declaration/limits.ts';
-import { readRegularFile, replaceFile } from '../files/files.ts';
+import { readRegularFile, removeFile, replaceFile } from '../files/files.ts';
 import { lstat } from '../files/hold.ts';
-import { removeTree } from '../files/remove.ts';
 import { der, type Fields, part, text } from './json-fields.ts';
 
 const fileAccess = { mode: 0o600 };
@@ -51,16 +52,22 @@ export function keystoreState(directory: string, device: number, tools: StateToo
   return {
     password,
     savePassword(index, bytes) {
-      removeTree(notesFile(index));
       // What is no file is in the way of one.
-      if (lstat(passwordFile(index))?.isDirectory() === true) {
-        removeTree(passwordFile(index));
-      }
+      putDirectoryAside(passwordFile(index));
+      putDirectoryAside(notesFile(index));
+      removeFile(notesFile(index));
       replaceFile(passwordFile(index), bytes, fileAccess);
     },
     notes: (index) => tools.readOrReport(notesFile(index), (bytes) => notesIn(tools.document(bytes))) ?? {},
     saveNotes: (index, notes) => replaceFile(notesFile(index), tools.encode(encoded(notes)), fileAccess),
   };
+}
+
+/** How many entries somebody has put into it costs nothing: it goes, in steps, as what an interrupted change left does. */
+function putDirectoryAside(file: string): void {
+  if (lstat(file)?.isDirectory()) {
+    fs.renameSync(file, `${file}.${randomBytes(8).toString('hex')}.tmp`);
+  }
 }
 
 function encoded({ keystore, truststore }: KeystoreNotes): object {

@@ -10,13 +10,14 @@
  *     ..agent/uptake.json              of which change the pod's programs were told last, where they are to be told
  *
  * Every file appears complete or not at all (written beside it, then renamed). A key is written before the file that names it
- * and removed after, so a key without a name is a leftover, and is cleared away.
+ * and removed after, so a key without a name is a leftover, and is cleared away when the volume is opened.
  */
 import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
+import type fs from 'node:fs';
 import path from 'node:path';
 import { toVolumeError, VolumeError } from '../base/errors.ts';
 import type { KeystoreState } from '../base/keystore.ts';
+import type { Steps } from '../base/steps.ts';
 import type {
   CertificateRecord,
   IssuedChain,
@@ -26,9 +27,9 @@ import type {
   VolumeRecord,
 } from '../base/volume.ts';
 import { makeDirectory, readRegularFile, removeFile, replaceFile, setAccess, writeNewFile } from '../files/files.ts';
-import { holdDirectory, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
-import { removeTree } from '../files/remove.ts';
+import { holdDirectory, holdInStepsIf, holdOn, holdVolume, type Identity, isSame, lstat } from '../files/hold.ts';
 import { keystoreState } from './keystore-state.ts';
+import { clearLeftovers, isKeyOf } from './leftovers.ts';
 import { readJson } from './read-json.ts';
 import {
   decodeCurrent,
@@ -55,7 +56,6 @@ const uptakeFile = 'uptake.json';
 const fileAccess = { mode: 0o600 };
 const directoryAccess = { mode: 0o700 };
 const maxKeyBytes = 64 * 1024;
-const keyFileName = /^pending-(\d+)\.[0-9a-f]{16}\.key$/;
 
 /** One volume's state. All methods throw VolumeError. */
 export interface VolumeState
@@ -89,8 +89,8 @@ export interface VolumeState
   /** Keeps how the chain in the files stands to its signer's anchors, beside the certificate, of which there must be one. */
   saveTrust(index: number, trust: TrustRecord): void;
   readonly keystores: KeystoreState;
-  /** Clears away what an interrupted change left. */
-  repair(): void;
+  /** Clears away what an interrupted change left, in steps: a privileged container can put a million files there. */
+  repair(): Steps<void>;
 }
 
 /** True when the directory holds, or held, a volume of this agent. */
@@ -146,12 +146,16 @@ export function openState(
     }),
   );
 
+  function assertSame(stats: fs.Stats): void {
+    if (!isSame(stats, identity)) {
+      throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
+    }
+  }
+
   /** Works in the directory that was opened, and in no other that was put in its place since: keys are written there. */
   function use<Result>(doing: string, work: (files: StateFiles) => Result): Result {
     const inDirectory = (held: string, stats: fs.Stats) => {
-      if (!isSame(stats, identity)) {
-        throw new VolumeError('Tampered', `${directory} was replaced by another directory`);
-      }
+      assertSame(stats);
       return work(filesIn(held, stats.dev));
     };
     return guarded(doing, () => holdDirectory(directory, inDirectory));
@@ -184,7 +188,7 @@ export function openState(
     },
     uptake: () => look((files) => files.uptake()),
     saveUptake: (done) => change((files) => files.saveUptake(done)),
-    repair: () => change((files) => files.repair()),
+    repair: () => holdInStepsIf(directory, assertSame, (held) => filesIn(held, identity.dev).repair()),
   };
 }
 
@@ -211,24 +215,36 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     if (stored === undefined) {
       return undefined;
     }
-    const isOfSource = keyFileName.exec(stored.keyFile)?.[1] === String(index);
-    if (isOfSource && lstat(file(stored.keyFile))?.isFile()) {
+    if (isKeyOf(index, stored.keyFile) && lstat(file(stored.keyFile))?.isFile()) {
       return stored;
     }
     onProblem(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
-  function removeKeys(index: number, keep: string | undefined): void {
-    for (const name of fs.readdirSync(directory)) {
-      if (name !== keep && keyFileName.exec(name)?.[1] === String(index)) {
-        removeFile(file(name));
+  /** The key that the stored request names. Where that cannot be read, what it named is a leftover. */
+  function storedKey(index: number): string | undefined {
+    try {
+      const keyFile = readJson(pendingFile(index), device, decodePending)?.keyFile;
+      const isKey = keyFile !== undefined && isKeyOf(index, keyFile) && lstat(file(keyFile))?.isFile();
+      return isKey ? keyFile : undefined;
+    } catch (error) {
+      if (error instanceof VolumeError) {
+        return undefined;
       }
+      throw error;
+    }
+  }
+
+  function removeKey(name: string | undefined): void {
+    if (name !== undefined) {
+      removeFile(file(name));
     }
   }
 
   function savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void {
     const keyFile = `pending-${index}.${randomBytes(8).toString('hex')}.key`;
+    const before = storedKey(index);
     try {
       writeNewFile(file(keyFile), privateKey, fileAccess);
       replaceFile(pendingFile(index), encodePending({ pending, keyFile }), fileAccess);
@@ -236,7 +252,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       removeFile(file(keyFile));
       throw error;
     }
-    removeKeys(index, keyFile);
+    removeKey(before);
   }
 
   function requirePending(index: number): StoredPending {
@@ -255,20 +271,9 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
   const currentAnchors = (index: number) => readOrReport(issuedFile(index), decodeCurrentAnchors);
 
   function discardPending(index: number): void {
+    const key = storedKey(index);
     removeFile(pendingFile(index));
-    removeKeys(index, undefined);
-  }
-
-  function repair(): void {
-    for (const name of fs.readdirSync(directory)) {
-      if (name.endsWith('.tmp')) {
-        removeTree(file(name));
-      }
-      const index = keyFileName.exec(name)?.[1];
-      if (index !== undefined) {
-        removeKeys(Number(index), storedPending(Number(index))?.keyFile);
-      }
-    }
+    removeKey(key);
   }
 
   return {
@@ -320,7 +325,7 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     keystores: keystoreState(directory, device, { readOrReport, document, encode, onProblem }),
     uptake: () => readOrReport(file(uptakeFile), decodeUptake),
     saveUptake: (done) => replaceFile(file(uptakeFile), encodeUptake(done), fileAccess),
-    repair,
+    repair: () => clearLeftovers(directory, device, (index) => storedPending(index)?.keyFile),
   };
 }
 

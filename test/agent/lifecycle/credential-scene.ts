@@ -13,6 +13,7 @@ import {
 } from '../../../agent/lifecycle/credential-work.ts';
 import type { CertificateOrder, Issuer, KnownHalf, PodIdentity, PrivateKey } from '../../../agent/lifecycle/ports.ts';
 import type { PendingRequest } from '../../../volumes/base/volume.ts';
+import type { KeyType } from '../../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../../volumes/declaration/types.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import { answer, begins, lifeOf } from './life.ts';
@@ -32,7 +33,7 @@ export interface Scene {
   /** Names of the keys whose private half is in memory. */
   readonly inMemory: Set<string>;
   /** What was asked, each with what it was asked with. */
-  readonly generated: CallOptions[];
+  readonly generated: { readonly keyType: KeyType; readonly call: CallOptions }[];
   readonly restored: { readonly known: KnownHalf | undefined; readonly call: CallOptions | undefined }[];
   readonly identified: { readonly call: CallOptions; readonly withAddresses: boolean | undefined }[];
   readonly submitted: { readonly order: CertificateOrder; readonly key: string; readonly signal: AbortSignal }[];
@@ -111,8 +112,7 @@ export function createScene(parts: Partial<Issuer> = {}): Scene {
       return {
         keys: {
           async generate(keyType, call) {
-            assert.equal(keyType, 'ED25519');
-            scene.generated.push(call ?? assert.fail('it stands in no line'));
+            scene.generated.push({ keyType, call: call ?? assert.fail('it stands in no line') });
             await scene.onGenerate();
             made += 1;
             return keyNamed(`key-${made}`);

@@ -23,7 +23,10 @@ test('a key is stored with its request, is in memory no longer than that takes, 
   await scene.work.makeKey('ED25519');
   const { signal } = scene.stopping;
   const refresh = { ...first(signal), priority: 'refresh', expiresAt: current.notAfter };
-  assert.deepEqual(scene.generated, [first(signal), refresh]);
+  assert.deepEqual(scene.generated, [
+    { keyType: 'ED25519', call: first(signal) },
+    { keyType: 'ED25519', call: refresh },
+  ]);
 });
 
 test('a key that nobody waits for any more is not stored', async () => {

@@ -6,6 +6,7 @@ const moves = 'agent/lifecycle/credential-moves.ts';
 const waiting = 'agent/lifecycle/credential-waiting.ts';
 const trust = 'agent/lifecycle/credential-trust.ts';
 const work = 'agent/lifecycle/credential-work.ts';
+const runner = 'agent/lifecycle/credential-runner.ts';
 const setback = 'agent/lifecycle/credential-setback.ts';
 const end = 'agent/lifecycle/credential-end.ts';
 
@@ -63,5 +64,25 @@ export const credential: readonly Explanation[] = [
     text: 'currentOf(subject.state())?.refreshAt',
     instead: 'currentOf(subject.state()).refreshAt',
     why: 'what lacks addresses is a certificate; only the type checker has to be told that there is one',
+  },
+  { file: runner, text: 'default: unreachable(effect);', instead: 'default:', why: noOther },
+  {
+    file: runner,
+    text: '[]',
+    instead: '["Stryker was here"]',
+    why: 'a text is no event that a state knows, and what no state knows changes nothing',
+  },
+  {
+    file: runner,
+    text: 'false',
+    instead: 'true',
+    on: 'let stepping = false;',
+    why: 'the first thing that is done is to work off what it begins with, which sets it; nothing can happen before',
+  },
+  {
+    file: runner,
+    text: 'kept.current !== undefined',
+    instead: 'true',
+    why: 'where there is no certificate none counts; it spares a look at the files of a volume that has none yet',
   },
 ];

@@ -3,12 +3,15 @@ import type { Explanation } from './explanation.ts';
 
 const projection = 'agent/lifecycle/projection.ts';
 const strays = 'agent/lifecycle/stray-volumes.ts';
+const status = 'agent/lifecycle/volume-status.ts';
 const relief = 'agent/lifecycle/relief.ts';
 const trustCheck = 'agent/lifecycle/trust-check.ts';
 
 const last = 'nothing comes after the last case, so nothing is returned either way';
 const hasKey = 'what is left of a batch has its key by then; only the type checker has to be told';
 const isWord = 'a word has no name of a volume, so it is of another one; only the type checker has to be told';
+const hasOne =
+  'who is fresh has a certificate in the files, which was looked at before; only the type checker has to be told';
 const noneLeft = 'all cases have been named before; only the type checker has to be told';
 
 export const volumeLifecycle: readonly Explanation[] = [
@@ -34,6 +37,33 @@ export const volumeLifecycle: readonly Explanation[] = [
   },
   { file: strays, text: "typeof notes === 'string'", instead: 'false', why: isWord },
   { file: strays, text: "'string'", instead: '""', why: isWord },
+  ...['state', 'failure', 'why'].map((value) => ({
+    file: status,
+    text: `default: return unreachable(${value});`,
+    instead: 'default:',
+    why: noneLeft,
+  })),
+  {
+    file: status,
+    text: 'default: return {};',
+    instead: 'default:',
+    why: 'nothing is added to the snapshot either way',
+  },
+  { file: status, text: 'default: return undefined;', instead: 'default:', why: last },
+  {
+    file: status,
+    text: "case 'generating': return describeLast(state.attempt);",
+    instead: "case 'generating':",
+    why: 'the next case says the same where there is no hurdle, and before there is a request there is none',
+  },
+  { file: status, text: "state.name === 'fresh'", instead: 'false', why: hasOne },
+  {
+    file: status,
+    text: "'fresh'",
+    instead: '""',
+    on: "if (state.name === 'fresh' || state.name === 'projecting' || state.name === 'maturing') {",
+    why: hasOne,
+  },
   { file: relief, text: 'default: return undefined;', instead: 'default:', why: last },
   { file: relief, text: 'default: return unreachable(relief);', instead: 'default:', why: noneLeft },
   {

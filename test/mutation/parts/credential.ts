@@ -13,6 +13,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'credential-trust': ['credential-trust', 'credential-end'],
   'credential-setback': ['credential-pauses', ...steps, 'standing'],
   'credential-work': ['credential-work', 'credential-answers'],
+  'credential-runner': ['credential-runner', 'credential-abandoned'],
 };
 
 export const credential: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

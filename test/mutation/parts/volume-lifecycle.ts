@@ -7,6 +7,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'stray-volumes': ['strays', 'strays-gone'],
   'publish-call': ['publish-call'],
   snapshots: ['snapshots'],
+  'volume-status': ['volume-status'],
   relief: ['relieved'],
   'trust-check': ['trust-check'],
 };

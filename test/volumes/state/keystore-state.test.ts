@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import { openState } from '../../../volumes/state/state.ts';
 import { modeOf, temporaryDirectory } from '../support.ts';
 
@@ -93,13 +94,16 @@ test('a password that cannot be stored leaves the one that was there', (t) => {
   assert.deepEqual(keystores().password(0), password);
 });
 
-test('a directory in the place of a password gives way to one', (t) => {
-  const { keystores, file } = open(t);
+test('a directory in the place of a password gives way to one, and goes when the volume is opened again', (t) => {
+  const { agent, keystores, file } = open(t);
   keystores();
   fs.mkdirSync(path.join(file, 'deep'), { recursive: true });
   assert.equal(keystores().password(0), undefined);
   keystores().savePassword(0, password);
   assert.deepEqual(keystores().password(0), password);
+  const root = path.dirname(agent);
+  atOnce(openState(root, fs.lstatSync(root), assert.fail).repair());
+  assert.deepEqual(fs.readdirSync(agent), ['keystore-0.password']);
 });
 
 test('notes that are damaged count as none, and are told by their file and field', (t) => {

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import packageJson from '../../../package.json' with { type: 'json' };
+import { atOnce } from '../../../volumes/base/steps.ts';
 import type { IssuedChain, VolumeRecord } from '../../../volumes/base/volume.ts';
 import { openState, readRecord } from '../../../volumes/state/state.ts';
 import { encodeCurrent, encodePending, encodeRecord, type StoredPending } from '../../../volumes/state/state-format.ts';
@@ -56,7 +57,7 @@ for (const release of releases) {
     assert.equal(state.current(0)?.refreshAt, 1_790_057_712_345.5);
     assert.equal(state.setback(0), undefined);
     assert.equal(state.trust(0), undefined);
-    state.repair();
+    atOnce(state.repair());
     assert.deepEqual(problems, []);
     assert.equal(state.pending(0)?.requestName, 'mtls-0-e8a5');
   });

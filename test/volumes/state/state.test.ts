@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { atOnce } from '../../../volumes/base/steps.ts';
 import type { CertificateRecord, IssuedChain, PendingRequest } from '../../../volumes/base/volume.ts';
 import type { VolumeDeclaration } from '../../../volumes/declaration/types.ts';
 import { hasState, openState, readRecord } from '../../../volumes/state/state.ts';
@@ -456,7 +457,7 @@ test('leftovers of interrupted changes are cleared, and nothing else', (t) => {
   fs.writeFileSync(path.join(agent, 'volume.json.tmp'), '{');
   fs.writeFileSync(path.join(agent, 'pending-0.00000000000000aa.key'), 'orphan');
   fs.writeFileSync(path.join(agent, 'pending-5.00000000000000aa.key'), 'orphan');
-  state().repair();
+  atOnce(state().repair());
   assert.deepEqual(fs.readdirSync(agent).toSorted(), before);
   assert.deepEqual([...state().readPendingKey(0)], [1]);
 });
