@@ -73,19 +73,19 @@ function described({ path, content, isSecret }: MadeFile) {
   return { path, isSecret, bytes: Buffer.concat([...content.pieces()]) };
 }
 
-/** What all files of a source are made of. */
-type WholeContent = Exclude<SourceContent, { readonly kind: 'issuedAnchors' }>;
+/** Content with certificates of its own. */
+type Whole = Exclude<SourceContent, { readonly kind: 'issuedAnchors' }>;
 
-const credential: WholeContent = {
+const credential: Whole = {
   kind: 'credential',
   privateKey,
   certificates: [leaf, other].map((der) => der ?? new Uint8Array()),
   anchors: [anchor ?? new Uint8Array()],
 };
-const anchors: WholeContent = { kind: 'trustAnchors', certificates: [anchor ?? new Uint8Array()] };
+const anchors: Whole = { kind: 'trustAnchors', certificates: [anchor ?? new Uint8Array()] };
 
 /** The bytes of a file with this note. */
-async function sealed(content: WholeContent, kind: 'keystore' | 'truststore', notes: KeystoreNotes | undefined) {
+async function sealed(content: Whole, kind: 'keystore' | 'truststore', notes: KeystoreNotes | undefined) {
   const note = notes?.[kind];
   assert.ok(note !== undefined, `nothing is noted of the ${kind}`);
   const bytes = Buffer.from(password);
@@ -149,6 +149,25 @@ test('equal content is equal bytes and writes no note, and other content has oth
   assert.equal(kept.noted[2]?.keystore, after?.keystore, 'the keystore was made anew');
 });
 
+test('a note on a file that is not declared is forgotten', async () => {
+  const kept = memory(password);
+  await make({ podCertificate: { ...certificate, ...stores } }, credential, kept);
+  await make({ podCertificate: { ...certificate, keystorePath: 'key.p12', password } }, credential, kept);
+  assert.deepEqual(kept.noted.map(Object.keys), [['keystore', 'truststore'], ['keystore']]);
+});
+
+test('anchors that come alone are a truststore made anew, and leave keystore, password and what is noted of them', async () => {
+  const source = { podCertificate: { ...certificate, ...stores } };
+  const kept = memory(password);
+  await make(source, credential, kept);
+  const issued = [other ?? new Uint8Array()];
+  const { files } = await make(source, { kind: 'issuedAnchors', anchors: issued }, kept);
+  const [before, after] = kept.noted;
+  const bytes = await sealed({ kind: 'trustAnchors', certificates: issued }, 'truststore', after);
+  assert.deepEqual(files, [{ path: 'trust.p12', isSecret: false, bytes }]);
+  assert.equal(after?.keystore, before?.keystore);
+});
+
 test('what a note says of another file, or in another length, is not used', async () => {
   const source = { podCertificate: { ...certificate, ...stores } };
   const { noted } = await make(source, { ...credential, anchors: credential.certificates });
@@ -163,7 +182,7 @@ test('what a note says of another file, or in another length, is not used', asyn
 test('roots that are to be dropped are not in the keystore, and are where nobody asked to drop them', async () => {
   const [root, holder] = [await makeHolder('CN=root'), await makeHolder('CN=leaf')];
   const chain = [await certify(holder, root), await certify(root, root)];
-  const content: SourceContent = { kind: 'credential', privateKey, certificates: chain };
+  const content: Whole = { kind: 'credential', privateKey, certificates: chain };
   for (const [roots, certificates] of [
     ['drop', chain.slice(0, 1)],
     ['keep', chain],
