@@ -159,6 +159,23 @@ test('each credential is compared with the anchors of its own signer, all of the
   ]);
 });
 
+test('no chain is read before there are anchors to compare it with', () => {
+  const scene = createScene([...one, bundleNamed(2, 'example.com:mesh:live')]);
+  let reads = 0;
+  scene.chainOf = (index) => {
+    reads += 1;
+    return der(`chain ${index}`);
+  };
+  scene.check.chainWritten(0);
+  scene.runTurns();
+  scene.check.anchorsWritten(1, der('a'));
+  scene.runTurns();
+  assert.equal(reads, 0);
+  scene.check.anchorsWritten(2, der('b'));
+  scene.runTurns();
+  assert.equal(reads, 1);
+});
+
 test('a chain that cannot be read is a fault of its source, and no verdict', () => {
   const scene = createScene(one);
   const fault = new Error('it is damaged');

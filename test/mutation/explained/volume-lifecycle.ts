@@ -68,6 +68,12 @@ export const volumeLifecycle: readonly Explanation[] = [
   { file: relief, text: 'default: return unreachable(relief);', instead: 'default:', why: noneLeft },
   {
     file: trustCheck,
+    text: 'beside.at(set)?.length',
+    instead: 'beside.at(set).length',
+    why: 'a verdict is told of a set that is known, and there is one at least; only the type checker has to be told',
+  },
+  {
+    file: trustCheck,
     text: '[]',
     instead: '["Stryker was here"]',
     why: 'only credentials that have sources of anchors are looked at; only the type checker has to be told',

@@ -89,10 +89,11 @@ async function sealed(content: Whole, kind: 'keystore' | 'truststore', notes: Ke
   const note = notes?.[kind];
   assert.ok(note !== undefined, `nothing is noted of the ${kind}`);
   const bytes = Buffer.from(password);
-  const trusted = content.kind === 'trustAnchors' ? content.certificates : (content.anchors ?? []);
-  const chain = content.kind === 'issuedAnchors' ? [] : content.certificates;
+  const trusted = content.kind === 'credential' ? (content.anchors ?? []) : content.certificates;
   const safe =
-    kind === 'keystore' ? await keystoreSafe(privateKey, chain, bytes, note.randomness) : truststoreSafe(trusted);
+    kind === 'keystore'
+      ? await keystoreSafe(privateKey, content.certificates, bytes, note.randomness)
+      : truststoreSafe(trusted);
   const mac = atOnce(macOver(safe, atOnce(macKey(bytes, macSalt(note.randomness)))));
   assert.deepEqual(note.mac, mac);
   return Buffer.concat([...pkcs12(safe, mac, note.randomness).pieces()]);
@@ -182,7 +183,11 @@ test('what a note says of another file, or in another length, is not used', asyn
 test('roots that are to be dropped are not in the keystore, and are where nobody asked to drop them', async () => {
   const [root, holder] = [await makeHolder('CN=root'), await makeHolder('CN=leaf')];
   const chain = [await certify(holder, root), await certify(root, root)];
+<<<<<<< HEAD
   const content: Whole = { kind: 'credential', privateKey, certificates: chain };
+=======
+  const content: WholeContent = { kind: 'credential', privateKey, certificates: chain };
+>>>>>>> main
   for (const [roots, certificates] of [
     ['drop', chain.slice(0, 1)],
     ['keep', chain],
