@@ -73,19 +73,19 @@ function described({ path, content, isSecret }: MadeFile) {
   return { path, isSecret, bytes: Buffer.concat([...content.pieces()]) };
 }
 
-/** Content with certificates of its own. */
-type Whole = Exclude<SourceContent, { readonly kind: 'issuedAnchors' }>;
+/** What all files of a source are made of. */
+type WholeContent = Exclude<SourceContent, { readonly kind: 'issuedAnchors' }>;
 
-const credential: Whole = {
+const credential: WholeContent = {
   kind: 'credential',
   privateKey,
   certificates: [leaf, other].map((der) => der ?? new Uint8Array()),
   anchors: [anchor ?? new Uint8Array()],
 };
-const anchors: Whole = { kind: 'trustAnchors', certificates: [anchor ?? new Uint8Array()] };
+const anchors: WholeContent = { kind: 'trustAnchors', certificates: [anchor ?? new Uint8Array()] };
 
 /** The bytes of a file with this note. */
-async function sealed(content: Whole, kind: 'keystore' | 'truststore', notes: KeystoreNotes | undefined) {
+async function sealed(content: WholeContent, kind: 'keystore' | 'truststore', notes: KeystoreNotes | undefined) {
   const note = notes?.[kind];
   assert.ok(note !== undefined, `nothing is noted of the ${kind}`);
   const bytes = Buffer.from(password);
@@ -183,11 +183,7 @@ test('what a note says of another file, or in another length, is not used', asyn
 test('roots that are to be dropped are not in the keystore, and are where nobody asked to drop them', async () => {
   const [root, holder] = [await makeHolder('CN=root'), await makeHolder('CN=leaf')];
   const chain = [await certify(holder, root), await certify(root, root)];
-<<<<<<< HEAD
-  const content: Whole = { kind: 'credential', privateKey, certificates: chain };
-=======
   const content: WholeContent = { kind: 'credential', privateKey, certificates: chain };
->>>>>>> main
   for (const [roots, certificates] of [
     ['drop', chain.slice(0, 1)],
     ['keep', chain],
