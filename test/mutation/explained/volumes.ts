@@ -206,6 +206,9 @@ const state: readonly Explanation[] = [
     'json-fields': [["typeof value !== 'number'", 'false']],
     'state-format': [["typeof found !== 'number'", 'false']],
   }),
+  ...because('behind the last byte there is none, and what is none divides nothing', 'state', {
+    'read-json': [['at < bytes.length', 'at <= bytes.length']],
+  }),
   ...because('a text that was split has a last part; only the type checker has to be told', 'state', {
     'declaration-format': [["''", other]],
   }),

@@ -63,7 +63,7 @@ const state: Readonly<Record<string, readonly string[]>> = {
   'keystore-state': ['keystore-state'],
   'read-json': ['json-fields'],
   'reload-format': ['reload-format'],
-  'state-format': ['state'],
+  'state-format': ['state', 'open-state'],
 };
 
 export const volumes: readonly Part[] = Object.entries({

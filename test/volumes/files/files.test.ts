@@ -180,6 +180,10 @@ test('a link leads to the old place until it leads to the new one', (t) => {
   atOnce(replaceSymlink(link, 'new', temporary));
   assert.deepEqual([...seen, fs.readlinkSync(link)], ['old', 'new']);
   assert.deepEqual(fs.readdirSync(directory).toSorted(), ['file', 'link']);
+  // What an interrupted change left is in nobody's way.
+  fs.symlinkSync('left', temporary);
+  atOnce(replaceSymlink(link, 'newer', temporary));
+  assert.deepEqual([...seen, fs.readlinkSync(link)], ['old', 'new', 'newer']);
 });
 
 test('a regular file below a directory is one on the same file system that no link leads to', (t) => {

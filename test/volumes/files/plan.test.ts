@@ -45,6 +45,15 @@ test('a set without files is a set, and the first write makes it', (t) => {
   assert.equal(write(root, change({})), 'unchanged');
 });
 
+test('whatever number a set is given, it is found again', (t) => {
+  const root = temporaryDirectory(t);
+  // One in ten of the numbers begins with a nought.
+  for (let count = 0; count < 60; count += 1) {
+    assert.equal(write(root, change({ a: String(count) })), 'written');
+    assert.match(path.basename(currentSet(root) ?? ''), /^\.\.\d{4}(_\d\d){5}\.\d{9}$/);
+  }
+});
+
 test('only a directory of the volume that is named after a time is a set', (t) => {
   const root = temporaryDirectory(t);
   const link = path.join(root, '..data');

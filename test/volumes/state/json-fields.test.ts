@@ -109,4 +109,9 @@ test('what cannot be understood is told by its file, and any other error is left
     fs.writeFileSync(file, `{${text}:${text},${part.repeat(least + 1)}`);
     assert.throws(length, { code: 'Corrupt', message: `${file} is unusable: it has more than 32768 parts` }, part);
   }
+  // Texts of one character, after which nothing is escaped.
+  fs.writeFileSync(file, `[${'"a",'.repeat(32_767)}`);
+  assert.equal(typeof length(), 'number');
+  fs.writeFileSync(file, `[${'"a",'.repeat(32_768)}`);
+  assert.throws(length, { code: 'Corrupt' });
 });
