@@ -215,19 +215,22 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
     if (stored === undefined) {
       return undefined;
     }
-    if (isKeyOf(index, stored.keyFile) && lstat(file(stored.keyFile))?.isFile()) {
+    if (hasKey(index, stored)) {
       return stored;
     }
     onProblem(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
+  function hasKey(index: number, { keyFile }: StoredPending): boolean {
+    return isKeyOf(index, keyFile) && lstat(file(keyFile))?.isFile() === true;
+  }
+
   /** The key that the stored request names. Where that cannot be read, what it named is a leftover. */
   function storedKey(index: number): string | undefined {
     try {
-      const keyFile = readJson(pendingFile(index), device, decodePending)?.keyFile;
-      const isKey = keyFile !== undefined && isKeyOf(index, keyFile) && lstat(file(keyFile))?.isFile();
-      return isKey ? keyFile : undefined;
+      const stored = readJson(pendingFile(index), device, decodePending);
+      return stored !== undefined && hasKey(index, stored) ? stored.keyFile : undefined;
     } catch (error) {
       if (error instanceof VolumeError) {
         return undefined;
