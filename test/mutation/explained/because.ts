@@ -2,12 +2,13 @@
 import type { Explanation } from './explanation.ts';
 
 /** What stands there, what is put in its place, and the line, where the same stands elsewhere. */
-export type Survivor = readonly [text: string, instead: string, on?: string];
+type Survivor = readonly [text: string, instead: string, on?: string];
 
-/** @returns what explains the changes of a directory, given by the names of its files without their endings */
-export function becauseIn(
-  directory: string,
-): (why: string, survivors: Readonly<Record<string, readonly Survivor[]>>) => Explanation[] {
+/** By file, without its ending. */
+export type Survivors = Readonly<Record<string, readonly Survivor[]>>;
+
+/** @returns what explains the changes of a directory, whose files may be given by paths below it */
+export function becauseIn(directory: string): (why: string, survivors: Survivors) => Explanation[] {
   return (why, survivors) =>
     Object.entries(survivors).flatMap(([name, all]) =>
       all.map(([text, instead, on]) => {

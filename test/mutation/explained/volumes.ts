@@ -1,20 +1,10 @@
 /** What survives in volumes/, each with its reason. */
+import { becauseIn, type Survivors } from './because.ts';
 import type { Explanation } from './explanation.ts';
 
-/** What stands there, what is put in its place, and the line, where the same stands elsewhere. */
-type Survivor = readonly [text: string, instead: string, on?: string];
-
-function because(why: string, room: string, survivors: Readonly<Record<string, readonly Survivor[]>>): Explanation[] {
-  return Object.entries(survivors).flatMap(([name, all]) =>
-    all.map(([text, instead, on]) => ({
-      file: `volumes/${room}/${name}.ts`,
-      text,
-      instead,
-      ...(on === undefined ? {} : { on }),
-      why,
-    })),
-  );
-}
+/** @param room the directory of volumes/ */
+const because = (why: string, room: string, survivors: Survivors): Explanation[] =>
+  becauseIn(`volumes/${room}`)(why, survivors);
 
 const other = '"Stryker was here!"';
 const ascii = 'the text is ASCII, which is the same bytes in either encoding';
