@@ -121,7 +121,7 @@ export function runCredential(
           const keyType = keyTypeOf(state);
           state = transition.state;
           for (const effect of transition.effects) {
-            carryOut(effect, keyType);
+            attempt(() => carryOut(effect, keyType));
           }
         }
         const event = events.shift();
@@ -195,10 +195,10 @@ export function runCredential(
         void saveAnswer(effect.answer, answered);
         return;
       case 'saveSetback':
-        keep(() => volume.saveSetback(index, effect.setback));
+        volume.saveSetback(index, effect.setback);
         return;
       case 'saveTrust':
-        keep(() => volume.saveTrust(index, effect.trust));
+        volume.saveTrust(index, effect.trust);
         return;
       case 'discardPending':
         host.discard(index);
@@ -236,10 +236,10 @@ export function runCredential(
     }
   };
 
-  /** Keeps in the volume what only a restart asks for: where that fails nothing else goes wrong. */
-  const keep = (save: () => void): void => {
+  /** What fails here goes wrong alone: what a step asks for beside it is done all the same. */
+  const attempt = (carry: () => void): void => {
     try {
-      save();
+      carry();
     } catch (error) {
       host.fault(index, error);
     }

@@ -78,6 +78,22 @@ test('a fault of the agent is told, and the credential goes on from the state it
   assert.equal(scene.runner.state().name, 'fresh');
 });
 
+test('what fails costs nothing else that a step asks for', async () => {
+  const scene = await asking();
+  const fault = new Error('input/output error');
+  scene.onDiscard = () => {
+    throw fault;
+  };
+  await scene.answers(mended);
+  assert.deepEqual(scene.faults, [fault]);
+  assert.deepEqual(
+    [scene.savedSetbacks.at(-1)?.message, scene.reported.at(-1)?.type],
+    ['away', 'failed'],
+    'the refusal is kept for a restart, and told',
+  );
+  assert.equal(scene.clock.alarms(), 1, 'another attempt is due');
+});
+
 test('what only a restart asks for costs nothing else where it cannot be kept', async () => {
   const fault = new Error('no space');
   const scene = await asking();

@@ -27,6 +27,7 @@ export interface Running extends Scene {
   readonly savedTrusts: TrustRecord[];
   /** Instead of doing nothing more. */
   onProject: () => void;
+  onDiscard: () => void;
   onSaveAnswer: () => unknown;
   onSaveRecord: () => void;
   /** Lets come to its end what waits for nothing but its turn. */
@@ -66,7 +67,8 @@ export function running({ kept, isProjected = true, issuer, suggested }: Options
   const surroundings: Omit<Running, keyof Scene | 'runner'> = {
     ...{ did, reported: [], faults: [], changes: 0, following: undefined, hindering: undefined, awaiting: new Set() },
     ...{ savedSetbacks: [], savedTrusts: [] },
-    ...{ onProject: () => undefined, onSaveAnswer: () => undefined, onSaveRecord: () => undefined },
+    ...{ onProject: () => undefined, onDiscard: () => undefined },
+    ...{ onSaveAnswer: () => undefined, onSaveRecord: () => undefined },
     async settle() {
       for (let turn = 0; turn < 3; turn += 1) {
         await nextTurn();
@@ -110,6 +112,7 @@ export function running({ kept, isProjected = true, issuer, suggested }: Options
     },
     discard(index: number) {
       isOurs(index);
+      all.onDiscard();
       did.push('discard');
     },
     podEnded: (why: string) => void did.push(`the pod is ${why}`),
