@@ -94,6 +94,20 @@ test('what fails costs nothing else that a step asks for', async () => {
   assert.equal(scene.clock.alarms(), 1, 'another attempt is due');
 });
 
+test('a step that fails is told, and the next event finds the state as it was', async () => {
+  const scene = await asking();
+  const fault = new Error('no such number');
+  const drawn = scene.random;
+  scene.random = () => {
+    throw fault;
+  };
+  await scene.answers(mended);
+  assert.deepEqual([scene.faults, scene.runner.state().name, scene.clock.alarms()], [[fault], 'awaiting', 1]);
+  scene.random = drawn;
+  scene.runner.end('gone');
+  assert.equal(scene.runner.state().name, 'ended');
+});
+
 test('what only a restart asks for costs nothing else where it cannot be kept', async () => {
   const fault = new Error('no space');
   const scene = await asking();

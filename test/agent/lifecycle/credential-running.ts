@@ -30,6 +30,8 @@ export interface Running extends Scene {
   onDiscard: () => void;
   onSaveAnswer: () => unknown;
   onSaveRecord: () => void;
+  /** What is drawn from [0, 1). */
+  random: () => number;
   /** Lets come to its end what waits for nothing but its turn. */
   settle(): Promise<void>;
   /** Lets an answer come that the checks make this of. */
@@ -68,7 +70,7 @@ export function running({ kept, isProjected = true, issuer, suggested }: Options
     ...{ did, reported: [], faults: [], changes: 0, following: undefined, hindering: undefined, awaiting: new Set() },
     ...{ savedSetbacks: [], savedTrusts: [] },
     ...{ onProject: () => undefined, onDiscard: () => undefined },
-    ...{ onSaveAnswer: () => undefined, onSaveRecord: () => undefined },
+    ...{ onSaveAnswer: () => undefined, onSaveRecord: () => undefined, random: () => 0.5 },
     async settle() {
       for (let turn = 0; turn < 3; turn += 1) {
         await nextTurn();
@@ -138,7 +140,7 @@ export function running({ kept, isProjected = true, issuer, suggested }: Options
         return () => all.awaiting.delete(listener);
       },
     },
-    random: () => 0.5,
+    random: () => all.random(),
     report: (notice) => all.reported.push(notice),
   });
   return Object.assign(all, { runner });
