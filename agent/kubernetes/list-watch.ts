@@ -258,8 +258,11 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
         frames += 1;
         heard();
         silences = 0;
+        if (event.type === 'OTHER') {
+          return;
+        }
         if (event.type === 'BOOKMARK') {
-          assertOnward(event.object.metadata.resourceVersion, begunAt);
+          assertOnward(event.object.metadata.resourceVersion ?? begunAt, begunAt);
         }
         accept(event.type, event.object);
         return options.untilRoom?.();

@@ -393,16 +393,27 @@ export function frameShape({ shape }: Decoder<unknown>): Shape {
   return membersAlone({ type: 'all', object });
 }
 
-/** The frame of a watch around an object. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/watch-event/ */
+const events = ['ADDED', 'MODIFIED', 'DELETED'] as const;
+
+/**
+ * The frame of a watch around an object. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/watch-event/
+ * An event of a type that was not known when this was written says nothing here, and ends no watch.
+ */
 export const decodeWatchEvent = decoder(
   'watch event',
-  v.variant('type', [
-    v.object({ type: v.picklist(['ADDED', 'MODIFIED', 'DELETED']), object: v.unknown() }),
-    v.object({
-      type: v.literal('BOOKMARK'),
-      object: fields({ metadata: fields({ resourceVersion: text }) }),
-    }),
-    v.object({ type: v.literal('ERROR'), object: v.unknown() }),
+  v.union([
+    v.variant('type', [
+      v.object({ type: v.picklist(events), object: v.unknown() }),
+      v.object({
+        type: v.literal('BOOKMARK'),
+        object: fields({ metadata: fields({ resourceVersion: ifReadable(text) }) }),
+      }),
+      v.object({ type: v.literal('ERROR'), object: v.unknown() }),
+    ]),
+    v.pipe(
+      v.object({ type: v.pipe(text, v.notValues([...events, 'BOOKMARK', 'ERROR'])) }),
+      v.transform(() => ({ type: 'OTHER' as const })),
+    ),
   ]),
 );
 

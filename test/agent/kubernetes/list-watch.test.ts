@@ -199,6 +199,27 @@ test('a watch that the server ends in order is taken up again at once from the l
   assert.equal(watch.health().restarts, 0);
 });
 
+test('an event of an unknown type, or a bookmark without a version, ends no watch and moves nothing', async (t) => {
+  const { server, told, events, errors } = await start(t, ({ query, response }) => {
+    if (!query.get('watch')) {
+      sendList(response, 1, []);
+      return;
+    }
+    openWatch(response);
+    if (query.get('resourceVersion') === '1') {
+      sendEvent(response, 'PROGRESS', { metadata: { name: 'a', resourceVersion: '9' } });
+      sendEvent(response, 'BOOKMARK', { metadata: {} });
+      sendEvent(response, 'BOOKMARK', { metadata: { resourceVersion: 8 } });
+      sendEvent(response, 'ADDED', thing('b', 3));
+      response.end();
+    }
+  });
+  await told('added b');
+  const again = await server.nth(2, isWatch);
+  assert.equal(again.query.get('resourceVersion'), '3');
+  assert.deepEqual([events, errors], [['synced', 'added b'], []]);
+});
+
 test('a 410 in a watch leads to a new list that tells only the differences', async (t) => {
   let lists = 0;
   const { server, told, events } = await start(t, ({ query, response }) => {
@@ -508,7 +529,7 @@ test('a frame that is no watch event leads to a new connection', async (t) => {
         response.write('{"type": "ADDED", "object": {"metad\n');
         break;
       case 2:
-        response.write('{"type": "RENAMED", "object": {"metadata": {"name": "x"}}}\n');
+        response.write('{"type": "ADDED"}\n');
         break;
       case 3:
         response.write('null\n');

@@ -61,10 +61,15 @@ test('a page without items is an empty page', () => {
   });
 });
 
-test('a frame is an event, a bookmark, an error, or refused', () => {
+test('a frame is an event, a bookmark, an error, of a type that is yet to come, or refused', () => {
   assert.equal(decodeWatchEvent({ type: 'ADDED', object: {} }).type, 'ADDED');
-  assert.throws(() => decodeWatchEvent({ type: 'BOOKMARK', object: { metadata: {} } }));
-  assert.throws(() => decodeWatchEvent({ type: 'GONE', object: {} }));
+  assert.equal(decodeWatchEvent({ type: 'BOOKMARK', object: { metadata: {} } }).type, 'BOOKMARK');
+  assert.deepEqual(decodeWatchEvent({ type: 'GONE', object: {} }), { type: 'OTHER' });
+  assert.deepEqual(decodeWatchEvent({ type: 'GONE' }), { type: 'OTHER' });
+  assert.throws(() => decodeWatchEvent({ type: 'ADDED' }), 'what it tells of is missing');
+  assert.throws(() => decodeWatchEvent({ type: 'BOOKMARK', object: 'none' }));
+  assert.throws(() => decodeWatchEvent({ type: 1, object: {} }));
+  assert.throws(() => decodeWatchEvent({ object: {} }));
   assert.throws(() => decodeWatchEvent('ADDED'));
 });
 

@@ -135,7 +135,7 @@ function compare(bytes: Buffer, shape: Shape, decode: Decoder<unknown>, whole: P
 
 function readFrame(frame: unknown, decode: Decoder<unknown>): void {
   const event = decoded(decodeWatchEvent, frame);
-  if (typeof event !== 'object') {
+  if (typeof event !== 'object' || event.type === 'OTHER') {
     return;
   }
   outlineOf(event.object);
