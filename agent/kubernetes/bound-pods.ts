@@ -11,11 +11,12 @@ import type { AgentError } from '../base/errors.ts';
 import type { BoundPod, BoundPods, InlineVolume } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ApiClient } from './client.ts';
+import { decodedThen } from './decoding.ts';
 import { createListWatch, type ListWatch, type ListWatchHealth } from './list-watch.ts';
 import type { KubernetesObject } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
 import { mirrorAnnotation } from './pod-objects.ts';
-import { decodeBoundPod, decodedThen } from './schemas.ts';
+import { decodeBoundPod } from './schemas.ts';
 
 export interface BoundPodsOptions {
   readonly client: ApiClient;

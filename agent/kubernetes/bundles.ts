@@ -4,11 +4,12 @@
  */
 import type { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
+import { decodedThen } from './decoding.ts';
 import type { Discovery, ServedApi } from './discovery.ts';
 import { createListWatch, type ListWatch, type ListWatchOptions } from './list-watch.ts';
 import type { ClusterTrustBundle, KubernetesObject } from './objects.ts';
 import { resourcePath } from './paths.ts';
-import { decodeClusterTrustBundle, decodedThen } from './schemas.ts';
+import { decodeClusterTrustBundle } from './schemas.ts';
 
 /**
  * A bundle holds up to 1 MiB of certificates, so a page holds few of them: none blocks the event loop for long.

@@ -5,7 +5,7 @@
 import { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
 import type { CertificateRequest, CertificateSigningRequest } from './objects.ts';
-import { decodeCertificateRequest, decodeCertificateSigningRequest } from './schemas.ts';
+import { decodeCertificateRequest, decodeCertificateSigningRequest } from './request-schemas.ts';
 import { isServed } from './served.ts';
 import type { RequestResource } from './simple-requests.ts';
 

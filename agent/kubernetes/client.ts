@@ -14,13 +14,13 @@ import { createTurnBudget } from '../base/turn-budget.ts';
 import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { type Bearer, createBearerCredentials } from './bearer.ts';
+import type { Decoder } from './decoding.ts';
 import { abortedError, apiFailureOf, isTlsFault, networkError, replyError } from './failure.ts';
 import { readFrames } from './frames.ts';
 import type { Credentials, Identity } from './identity.ts';
 import type { Shape } from './json-sieve.ts';
 import { type CallWords, describeCall } from './paths.ts';
 import { readJson } from './read-json.ts';
-import type { Decoder } from './schemas.ts';
 import { statusIn } from './status-text.ts';
 import { type CallRate, createThrottle, type ThrottleLoad } from './throttle.ts';
 import {

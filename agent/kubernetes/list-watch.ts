@@ -10,13 +10,14 @@ import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { sleep } from '../time/sleep.ts';
 import type { ApiClient, Persona } from './client.ts';
+import type { Decoder } from './decoding.ts';
+import { decodeWatchEvent, frameShape, outlineOf, pageDecoder, readStatus } from './envelopes.ts';
 import { apiFailureOf, frameError } from './failure.ts';
 import { createLiveCopy, type LiveCopy } from './live-copy.ts';
 import { type KubernetesObject, keyOf } from './objects.ts';
 import { createPageGuard } from './page-guard.ts';
 import { describeCall } from './paths.ts';
 import { isOlder } from './resource-version.ts';
-import { type Decoder, decodeWatchEvent, frameShape, outlineOf, pageDecoder, readStatus } from './schemas.ts';
 import { longestPauseMs } from './throttle.ts';
 import { TimeLimitError } from './transport.ts';
 

@@ -11,11 +11,12 @@ import { AgentError } from '../base/errors.ts';
 import type { ListedPod, NodePods } from '../lifecycle/ports.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ApiClient } from './client.ts';
+import { pageDecoder } from './envelopes.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { Pod } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
 import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
-import { decodeNodePod, decodePodVolumes, pageDecoder } from './schemas.ts';
+import { decodeNodePod, decodePodVolumes } from './schemas.ts';
 
 export interface NodePodsOptions {
   readonly client: ApiClient;

@@ -7,9 +7,10 @@
 import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
 import type { ApiClient } from './client.ts';
+import { pageDecoder } from './envelopes.ts';
 import type { ObjectMeta } from './objects.ts';
 import { corePrefix, resourcePath } from './paths.ts';
-import { decodeEvent, pageDecoder } from './schemas.ts';
+import { decodeEvent } from './schemas.ts';
 
 /** Events of one object that are read; cert-manager writes one for each thing that a request waits for. */
 const mostEvents = 20;

@@ -16,11 +16,13 @@ import type { Clock } from '../time/clock.ts';
 import { createMonotonicClock } from '../time/monotonic-clock.ts';
 import { createCache } from './cache.ts';
 import type { ApiClient, Persona } from './client.ts';
+import type { Decoder } from './decoding.ts';
+import { pageDecoder } from './envelopes.ts';
 import { apiFailureOf, isUnrelatedToNode } from './failure.ts';
 import type { KubernetesObject, Pod } from './objects.ts';
 import { corePrefix, type ResourceLocation, resourcePath } from './paths.ts';
 import { addressesOf, mirrorAnnotation } from './pod-objects.ts';
-import { type Decoder, decodeObject, decodePod, pageDecoder } from './schemas.ts';
+import { decodeObject, decodePod } from './schemas.ts';
 
 export interface PodDirectoryOptions {
   readonly client: Pick<ApiClient, 'request'>;

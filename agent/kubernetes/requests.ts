@@ -13,7 +13,7 @@ import { isUnrelatedToNode } from './failure.ts';
 import { createListWatch, type ListWatch } from './list-watch.ts';
 import type { NodeRequest, PodCertificateRequest } from './objects.ts';
 import { resourcePath } from './paths.ts';
-import { decodeNodeRequest } from './schemas.ts';
+import { decodeNodeRequest } from './request-schemas.ts';
 
 const resource = 'podcertificaterequests';
 

@@ -5,11 +5,11 @@
 import type { CallOptions } from '../base/call.ts';
 import { AgentError, isNotFound, unlessNotFound } from '../base/errors.ts';
 import type { ApiClient, ApiRequest, Persona } from './client.ts';
+import type { Decoder } from './decoding.ts';
 import { createFollowedWatch, type FollowedWatch } from './followed-watch.ts';
 import { createListWatch } from './list-watch.ts';
 import type { KubernetesObject } from './objects.ts';
 import { resourcePath } from './paths.ts';
-import type { Decoder } from './schemas.ts';
 
 /** One certificate API. */
 export interface RequestResource<T> {

@@ -5,9 +5,9 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
  */
 import type { TurnBudget } from '../base/turn-budget.ts';
+import { readStatus, statusShape } from './envelopes.ts';
 import { createSieve } from './json-sieve.ts';
 import type { Status } from './objects.ts';
-import { readStatus, statusShape } from './schemas.ts';
 
 const bytesInPiece = 16 * 1024;
 

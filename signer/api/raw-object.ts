@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { AgentError } from '../../agent/base/errors.ts';
-import type { Decoder } from '../../agent/kubernetes/schemas.ts';
+import type { Decoder } from '../../agent/kubernetes/decoding.ts';
 
 /** Reads an object by a schema that lets unknown fields through. Nothing of it is quoted: it may be a Secret. */
 export function rawObject<const S extends v.GenericSchema>(kind: string, schema: S): Decoder<v.InferOutput<S>> {

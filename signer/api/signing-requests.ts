@@ -9,7 +9,7 @@ import type { ApiClient } from '../../agent/kubernetes/client.ts';
 import { createListWatch, type ListWatch } from '../../agent/kubernetes/list-watch.ts';
 import type { Condition } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
-import { decodeCertificateSigningRequest } from '../../agent/kubernetes/schemas.ts';
+import { decodeCertificateSigningRequest } from '../../agent/kubernetes/request-schemas.ts';
 import { secondsText } from '../../agent/time/time-text.ts';
 import type { Refusal } from '../decision/decision.ts';
 import type { SigningRequest } from '../decision/signing-request.ts';

@@ -1,20 +1,15 @@
 /** What comes off the wire is read field by field, and what cannot be read says where. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { Decoder } from '../../../agent/kubernetes/decoding.ts';
+import { decodeWatchEvent, outlineOf, pageDecoder, readStatus } from '../../../agent/kubernetes/envelopes.ts';
 import {
-  type Decoder,
   decodeCertificateRequest,
   decodeCertificateSigningRequest,
-  decodeClusterTrustBundle,
-  decodeNodePod,
   decodeNodeRequest,
-  decodePod,
   decodePodCertificateRequest,
-  decodeWatchEvent,
-  outlineOf,
-  pageDecoder,
-  readStatus,
-} from '../../../agent/kubernetes/schemas.ts';
+} from '../../../agent/kubernetes/request-schemas.ts';
+import { decodeClusterTrustBundle, decodeNodePod, decodePod } from '../../../agent/kubernetes/schemas.ts';
 
 test('fields that the agent does not know are left out, and null counts as absent', () => {
   const sent = {

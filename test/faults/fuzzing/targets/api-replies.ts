@@ -2,29 +2,33 @@
 import assert from 'node:assert/strict';
 import { AgentError } from '../../../../agent/base/errors.ts';
 import { outcomeOf } from '../../../../agent/issuance/outcome.ts';
-import { replyError } from '../../../../agent/kubernetes/failure.ts';
-import { createSieve, type Shape } from '../../../../agent/kubernetes/json-sieve.ts';
+import type { Decoder } from '../../../../agent/kubernetes/decoding.ts';
 import {
-  type Decoder,
-  decodeCertificateRequest,
-  decodeCertificateSigningRequest,
-  decodeClusterTrustBundle,
-  decodeNodeRequest,
-  decodeObject,
-  decodePod,
-  decodePodCertificateRequest,
-  decodePodVolumes,
-  decodeResourceList,
-  decodeSubjectAccessReview,
-  decodeTokenRequest,
-  decodeTokenReview,
-  decodeVersion,
   decodeWatchEvent,
   frameShape,
   outlineOf,
   pageDecoder,
   readStatus,
   statusShape,
+} from '../../../../agent/kubernetes/envelopes.ts';
+import { replyError } from '../../../../agent/kubernetes/failure.ts';
+import { createSieve, type Shape } from '../../../../agent/kubernetes/json-sieve.ts';
+import {
+  decodeCertificateRequest,
+  decodeCertificateSigningRequest,
+  decodeNodeRequest,
+  decodePodCertificateRequest,
+} from '../../../../agent/kubernetes/request-schemas.ts';
+import {
+  decodeClusterTrustBundle,
+  decodeObject,
+  decodePod,
+  decodePodVolumes,
+  decodeResourceList,
+  decodeSubjectAccessReview,
+  decodeTokenRequest,
+  decodeTokenReview,
+  decodeVersion,
 } from '../../../../agent/kubernetes/schemas.ts';
 import type { FuzzTarget } from '../target.ts';
 
