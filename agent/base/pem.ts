@@ -28,7 +28,6 @@ interface Attempt {
 const beginning = '-----BEGIN ';
 const ending = '\n-----END ';
 const dashes = '-----';
-const [colon, lineFeed] = [0x3a, 0x0a];
 
 /**
  * What the `CERTIFICATE` blocks of a text hold, in their order, decoded and not yet looked at. Headers within blocks
@@ -105,20 +104,15 @@ function tryNext(text: string, from: number): Attempt {
 /** Lines with a colon are headers: no base64 has one. @returns undefined when there is nothing else. */
 function skipHeaders(text: string, from: number): number | undefined {
   let lineStart = from;
-  let isHeader = false;
-  for (let index = from; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    if (code === colon) {
-      isHeader = true;
-    } else if (code === lineFeed) {
-      if (!isHeader) {
-        return lineStart;
-      }
-      lineStart = index + 1;
-      isHeader = false;
+  let lineBreak = text.indexOf('\n', lineStart);
+  while (lineBreak >= 0) {
+    if (!text.slice(lineStart, lineBreak).includes(':')) {
+      return lineStart;
     }
+    lineStart = lineBreak + 1;
+    lineBreak = text.indexOf('\n', lineStart);
   }
-  return isHeader || lineStart >= text.length ? undefined : lineStart;
+  return lineStart >= text.length || text.includes(':', lineStart) ? undefined : lineStart;
 }
 
 function readLine(text: string, from: number): Line {
@@ -148,11 +142,15 @@ for (const [characters, kind] of [
   }
 }
 
-/**
- * Base64 with its padding, and white space anywhere in it; undefined when it is anything else. One pass without a text for each
- * line: a line may be as short as one character.
- */
+/** Base64 with its padding, and white space anywhere in it; undefined when it is anything else. */
 function decode(text: string): Uint8Array | undefined {
+  // Node.js reads more than base64. What it would write in the same way is nothing else, and nearly all PEM is that.
+  const usual = Buffer.from(text, 'base64');
+  return usual.toString('base64') === text.replaceAll('\n', '') ? new Uint8Array(usual) : decodeOdd(text);
+}
+
+/** One pass without a text for each line: a line may be as short as one character. */
+function decodeOdd(text: string): Uint8Array | undefined {
   const packed = Buffer.alloc(text.length);
   let length = 0;
   let padded = 0;
