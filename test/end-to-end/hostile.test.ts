@@ -100,9 +100,12 @@ function lastWords(agent: AgentProcess, name: string): string {
   return [...own.map((line) => JSON.stringify(line)), agent.output().slice(-4000)].join('\n');
 }
 
+/** A hundred full bundles are read before the last of them can be refused: seconds of processor time, of which a busy machine gives little. */
+const readingMs = 300_000;
+
 /** What the agent says to a pod that it refuses something. */
 async function told(agent: AgentProcess, pod: string, words: RegExp): Promise<void> {
-  await agent.logged((line) => line['pod'] === pod && words.test(JSON.stringify(line)));
+  await agent.logged((line) => line['pod'] === pod && words.test(JSON.stringify(line)), readingMs);
 }
 
 const deepPath = (index: number): string =>
