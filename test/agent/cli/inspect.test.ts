@@ -384,10 +384,10 @@ describe('inspect', () => {
     const wrong: readonly (readonly [readonly string[], RegExp])[] = [
       [['inspect'], /^one directory must be named\n/],
       [['inspect', 'a', 'b'], /^one directory must be named\n/],
-      [['inspect', '/nowhere'], /ENOENT/],
+      [['inspect', join(directory, 'nowhere')], /ENOENT/],
       [['inspect', directory, '--output=xml'], /^--output must be text or json\n/],
       [['inspect', directory, '--colour'], /Unknown option '--colour'/],
-      [['inspect', directory, '--anchors=/nowhere'], /ENOENT/],
+      [['inspect', directory, `--anchors=${join(directory, 'nowhere')}`], /ENOENT/],
     ];
     for (const [argv, message] of wrong) {
       const { code, stderr, stdout } = await run(...argv);
