@@ -5,7 +5,7 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { createWorker, type Steps } from '../../../volumes/base/steps.ts';
 import { createTurns } from '../../../volumes/base/turns.ts';
 import type { CredentialSnapshot } from '../../lifecycle/notices.ts';
@@ -23,6 +23,7 @@ import type { Served } from '../../lifecycle/uptake.ts';
 import { type LabelName, labelLimits, strangerSigners } from './metric-labels.ts';
 import { type KeyOf, type Labels, type MetricKey, metricTable } from './metric-table.ts';
 import { type MetricValues, metricsText } from './metrics-text.ts';
+import { measureProcess } from './process-metrics.ts';
 
 /** What is read at each scrape. The callbacks answer from memory, at once. */
 export interface MetricSources {
@@ -89,7 +90,7 @@ export function createMetrics(options: { readonly version: string; readonly podM
       histograms.set(key, new Histogram({ ...settings, buckets: [...row.buckets] }));
     }
   }
-  collectDefaultMetrics({ register: registry });
+  measureProcess(registry);
   const labelBounds = createLabelBounds();
   const { bound } = labelBounds;
   const count = (key: MetricKey, labels: Readonly<Record<string, string>>, by: number): void => {

@@ -3,9 +3,10 @@
  * file to print it.
  */
 import assert from 'node:assert/strict';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { labelLimits } from '../../../agent/observe/metrics/metric-labels.ts';
 import { metricTable } from '../../../agent/observe/metrics/metric-table.ts';
+import { measureProcess } from '../../../agent/observe/metrics/process-metrics.ts';
 
 /** A metric as Prometheus sees it. */
 interface Row {
@@ -36,7 +37,7 @@ export function metricsDocument(): string {
 /** All that the agent exports: the rows of the table, and what prom-client says of the process. */
 export function exportedMetrics(): readonly Row[] {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  measureProcess(registry);
   const ofProcess = registry.getMetricsAsArray().map((metric) => {
     assert.ok('labelNames' in metric && Array.isArray(metric.labelNames), `${metric.name} says no labels`);
     return { name: metric.name, kind: String(metric.type), labels: metric.labelNames.map(String), help: metric.help };
