@@ -1,4 +1,5 @@
 /** What survives in the files of agent/lifecycle/ that look after whole volumes, each with its reason. */
+import { becauseIn } from './because.ts';
 import type { Explanation } from './explanation.ts';
 
 const projection = 'agent/lifecycle/projection.ts';
@@ -14,7 +15,43 @@ const hasOne =
   'who is fresh has a certificate in the files, which was looked at before; only the type checker has to be told';
 const noneLeft = 'all cases have been named before; only the type checker has to be told';
 
+const because = becauseIn('agent/lifecycle');
+
+const ahead: readonly Explanation[] = [
+  ...because('a signal fires once', {
+    ahead: [
+      ['{ once: true }', '{}'],
+      ['true', 'false', "work.ending.signal.addEventListener('abort', cancel, { once: true });"],
+      ['true', 'false', "signal.addEventListener('abort', letGo, { once: true });"],
+      ['true', 'false', "call.signal.addEventListener('abort', onAbort, { once: true });"],
+    ],
+  }),
+  ...because('as many may wait as there are pods that are begun for, so the line is never full and never named', {
+    ahead: [["'certificates ahead'", '""']],
+  }),
+  ...because('all work in this line is of one rank', {
+    ahead: [["'background'", '""', "{ priority: 'background', owner: pod.uid, signal },"]],
+  }),
+  ...because('without a key nothing is taken over, so nobody asks for the request either', {
+    ahead: [['false', 'true', 'return false;']],
+  }),
+  ...because('what was begun is there; only the type checker has to be told', {
+    ahead: [
+      [
+        'work === undefined',
+        'false',
+        'if (work === undefined || credential === undefined || credential.isHandedOver) {',
+      ],
+      [
+        'issuer.beginsAhead?.(pod.namespace, source.signerName)',
+        'issuer.beginsAhead(pod.namespace, source.signerName)',
+      ],
+    ],
+  }),
+];
+
 export const volumeLifecycle: readonly Explanation[] = [
+  ...ahead,
   { file: projection, text: 'privateKey === undefined', instead: 'false', why: hasKey },
   {
     file: projection,

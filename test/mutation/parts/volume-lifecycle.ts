@@ -10,6 +10,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'volume-status': ['volume-status'],
   relief: ['relieved'],
   'trust-check': ['trust-check'],
+  ahead: ['begun-ahead', 'taken-over'],
 };
 
 export const volumeLifecycle: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
