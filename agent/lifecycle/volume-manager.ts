@@ -251,7 +251,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     store,
     report,
     onFault,
-    presence: (pod, signal) => presence(pods, pod, signal),
+    isPodGone: (pod, signal) => isGone(pods, pod, signal),
     heal: (request, reason, signal) =>
       inTurn(request.targetPath, async () => {
         if (running.get(request.targetPath)?.runner.isIntact()) {
@@ -331,17 +331,13 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   };
 }
 
-/** Whether the pod exists, as far as the API server can be asked. */
-async function presence(
-  pods: PodDirectory,
-  pod: PodReference,
-  signal: AbortSignal,
-): Promise<'there' | 'gone' | 'unknown'> {
+/** Whether the pod is known not to exist. */
+async function isGone(pods: PodDirectory, pod: PodReference, signal: AbortSignal): Promise<boolean> {
   try {
     await pods.identify(pod, { priority: 'refresh', signal });
-    return 'there';
+    return false;
   } catch (error) {
-    return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
+    return error instanceof AgentError && error.code === 'PodGone';
   }
 }
 
