@@ -7,7 +7,7 @@
 
 import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
-import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
+import type { OpenVolume, PodReference, UnusableVolume, VolumeRecord, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import { createOneATurn } from '../base/one-a-turn.ts';
@@ -79,6 +79,8 @@ interface Running {
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
+  /** By target path: volumes that are looked after no more, until they are removed, which may take more than one call. */
+  const leaving = new Map<string, VolumeRecord>();
   let stopped = false;
   const oneATurn = createOneATurn((fault) => onFault(fault, 'a fault while looking after volumes'));
   /** By target path: mounting and unmounting there. */
@@ -234,12 +236,14 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const entry = running.get(targetPath);
     if (entry !== undefined) {
       halt(entry, true);
+      running.delete(targetPath);
+      leaving.set(targetPath, entry.runner.record);
     }
-    running.delete(targetPath);
     await store.remove(targetPath);
     strays.forget(targetPath);
-    if (entry !== undefined) {
-      const { record } = entry.runner;
+    const record = leaving.get(targetPath);
+    if (record !== undefined) {
+      leaving.delete(targetPath);
       forgetTokens(record.pod);
       report({ volume: record, type: 'unpublished' });
     }
