@@ -50,8 +50,32 @@ const ahead: readonly Explanation[] = [
   }),
 ];
 
+const manager: readonly Explanation[] = [
+  ...because('each comparison of a chain takes its own fault, so none comes here', {
+    'volume-manager': [["(fault) => onFault(fault, 'a fault while looking after volumes')", '() => undefined']],
+  }),
+  ...because('of an agent that stops nobody but the kubelet is told, and that in words', {
+    'volume-manager': [
+      ["'Unavailable'", '""'],
+      ["{ actor: 'nobody' }", '{}'],
+      ["'nobody'", '""'],
+    ],
+  }),
+  ...because('no volume is at what is no path', {
+    'volume-manager': [
+      [
+        'targetPath !== undefined',
+        'true',
+        'return targetPath !== undefined && strays.has(targetPath) ? unusable : undefined;',
+      ],
+      ['[]', '["Stryker was here"]', 'const { volumes, unusable, unknownToKubelet = [] } = await store.recover();'],
+    ],
+  }),
+];
+
 export const volumeLifecycle: readonly Explanation[] = [
   ...ahead,
+  ...manager,
   { file: projection, text: 'privateKey === undefined', instead: 'false', why: hasKey },
   {
     file: projection,
