@@ -6,6 +6,7 @@ import type {
   PendingRequest,
   Setback,
   SourceContent,
+  TrustDomainAnchors,
   TrustRecord,
   VolumeRecord,
 } from '../../../volumes/base/volume.ts';
@@ -34,10 +35,16 @@ export interface MemoryVolume extends OpenVolume {
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
+function domainInWords({ trustDomain, certificates }: TrustDomainAnchors): string {
+  return `${trustDomain}=${certificates?.map(textOf).join()}`;
+}
+
 function inWords(content: SourceContent): string {
   switch (content.kind) {
     case 'trustAnchors':
-      return `anchors ${content.certificates.map(textOf).join()}`;
+      return ['anchors', content.certificates.map(textOf).join(), ...(content.byTrustDomain ?? []).map(domainInWords)]
+        .filter((part) => part !== '')
+        .join(' ');
     case 'issuedAnchors':
       return `issued anchors ${content.anchors.map(textOf).join()}`;
     default:

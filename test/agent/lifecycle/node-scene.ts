@@ -38,11 +38,13 @@ export interface NodeScene {
   /** Volumes that have uptake. */
   hasUptake: boolean;
   /** What happens when it is done; throws where it fails. */
+  onGenerate: () => unknown;
   onSubmit: (order: CertificateOrder) => unknown;
   onIdentify: (pod: PodReference) => unknown;
   identity: Partial<PodIdentity>;
   leadsToAnchor: LeadsToAnchor;
-  readonly random: number[];
+  /** What is drawn from [0, 1). */
+  draw: number;
   readonly dependencies: VolumeDependencies;
   types(): readonly string[];
   /** Answers the newest request that is waited for. @returns its name */
@@ -110,13 +112,20 @@ export function createNodeScene(): NodeScene {
   };
 
   const scene: NodeScene = {
-    ...{ clock, notices: [], faults: [], did: [], submitted: [], identified: [], uptake: [], random: [] },
+    ...{ clock, notices: [], faults: [], did: [], submitted: [], identified: [], uptake: [], draw: 0.5 },
     ...{ followed: new Map(), subscribed: new Map(), asking: new Map(), served: undefined, hasUptake: true },
-    ...{ onSubmit: () => undefined, onIdentify: () => undefined, identity: {}, leadsToAnchor: () => true },
+    ...{
+      onGenerate: () => undefined,
+      onSubmit: () => undefined,
+      onIdentify: () => undefined,
+      identity: {},
+      leadsToAnchor: () => true,
+    },
     get dependencies(): VolumeDependencies {
       return {
         keys: {
           async generate() {
+            await scene.onGenerate();
             made += 1;
             return keyNamed(`key${made}`, Buffer.from(`key${made}`));
           },
@@ -145,7 +154,7 @@ export function createNodeScene(): NodeScene {
         },
         suggestedKeyType: () => undefined,
         followSuggestedKeyType: () => false,
-        random: () => scene.random.shift() ?? 0.5,
+        random: () => scene.draw,
         report: (notice) => void scene.notices.push(notice),
         onFault: (error, what) =>
           void scene.faults.push([error instanceof Error ? error.message : String(error), what]),

@@ -73,9 +73,53 @@ const manager: readonly Explanation[] = [
   }),
 ];
 
+const runner: readonly Explanation[] = [
+  ...because('a source of certificates has its credential by then; only the type checker has to be told', {
+    'volume-runner': [
+      ['credentials.get(index)?.judged', 'credentials.get(index).judged'],
+      ['credentials.get(index)?.written', 'credentials.get(index).written'],
+      ['credentials.get(index)?.kept', 'credentials.get(index).kept'],
+      ['credentials.get(index)?.keyUnfit', 'credentials.get(index).keyUnfit'],
+      ['credential !== undefined', 'true', 'if (credential !== undefined && !isAsking(credential.state())) {'],
+      ['credential?.state', 'credential.state'],
+    ],
+  }),
+  ...because('no other source than one of certificates has a credential; only the type checker has to be told', {
+    'volume-runner': [
+      [
+        "content.kind === 'trustAnchors' || credential === undefined",
+        "content.kind === 'trustAnchors' && credential === undefined",
+      ],
+      ["content.kind === 'trustAnchors'", 'false'],
+      ["'trustAnchors'", '""'],
+      ['credential === undefined', 'false', "if (content.kind === 'trustAnchors' || credential === undefined) {"],
+    ],
+  }),
+  ...because('a time that is drawn again is as good as the same from before', {
+    'volume-runner': [['planned.at <= at', 'planned.at < at']],
+  }),
+  ...because(
+    'bundles that are refused make no content, so nothing of theirs is counted; only the type checker has to be told',
+    {
+      'volume-runner': [
+        [
+          "anchors.type === 'refused'",
+          'false',
+          "const count = anchors.type === 'refused' ? 0 : (anchors.expired ?? 0);",
+        ],
+        ["'refused'", '""', "const count = anchors.type === 'refused' ? 0 : (anchors.expired ?? 0);"],
+      ],
+    },
+  ),
+  ...because('a bundle that is selected by its name says nothing of a signer; only the type checker has to be told', {
+    'volume-runner': [["select.by === 'signer'", 'true']],
+  }),
+];
+
 export const volumeLifecycle: readonly Explanation[] = [
   ...ahead,
   ...manager,
+  ...runner,
   { file: projection, text: 'privateKey === undefined', instead: 'false', why: hasKey },
   {
     file: projection,
