@@ -243,7 +243,7 @@ export function createAhead(options: AheadOptions): Ahead {
         issuer.abandon?.(request);
       }
     };
-    if (credential.isTaken || signal.aborted) {
+    if (signal.aborted) {
       letGo();
       return;
     }

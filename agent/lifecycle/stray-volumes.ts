@@ -37,8 +37,8 @@ export interface StrayOptions {
   readonly store: Pick<VolumeStore, 'kubeletNotes'>;
   readonly report: Reporter;
   readonly onFault: (error: unknown, what: string) => void;
-  /** Whether the pod exists, asked for by its name. */
-  readonly presence: (pod: PodReference, signal: AbortSignal) => Promise<'there' | 'gone' | 'unknown'>;
+  /** Whether the pod, asked for by its name, is known not to exist. */
+  readonly isPodGone: (pod: PodReference, signal: AbortSignal) => Promise<boolean>;
   /** Makes the volume anew, its files in place, and looks after it from then on. @throws when that cannot be */
   readonly heal: (request: PublishRequest, reason: string, signal: AbortSignal) => Promise<void>;
   /** Takes the volume away for good. */
@@ -157,7 +157,7 @@ export function createStrayVolumes(options: StrayOptions): StrayVolumes {
 
   /** What a list says is confirmed by asking for the pod itself, where its name is known. */
   const isGone = async ({ pod }: Stray): Promise<boolean> =>
-    pod === undefined || (await options.presence(pod, signal)) === 'gone';
+    pod === undefined || (await options.isPodGone(pod, signal));
 
   const heal = async (attended: Attended, reason: string, found: Found | undefined): Promise<void> => {
     if (found === undefined || !isAttended(attended)) {

@@ -7,7 +7,7 @@
 
 import { messageOf } from '../../volumes/base/errors.ts';
 import { createTurns } from '../../volumes/base/turns.ts';
-import type { OpenVolume, PodReference, UnusableVolume, VolumeStore } from '../../volumes/base/volume.ts';
+import type { OpenVolume, PodReference, UnusableVolume, VolumeRecord, VolumeStore } from '../../volumes/base/volume.ts';
 import type { PublishOutcome, PublishRequest, VolumeDriver } from '../../volumes/csi/driver.ts';
 import { AgentError } from '../base/errors.ts';
 import { createOneATurn } from '../base/one-a-turn.ts';
@@ -79,6 +79,8 @@ interface Running {
 export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { store, pods, nodePods, clock, ready, hindrance, onFault } = options;
   const running = new Map<string, Running>();
+  /** By target path: volumes that are looked after no more, until they are removed, which may take more than one call. */
+  const leaving = new Map<string, VolumeRecord>();
   let stopped = false;
   const oneATurn = createOneATurn((fault) => onFault(fault, 'a fault while looking after volumes'));
   /** By target path: mounting and unmounting there. */
@@ -234,12 +236,14 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     const entry = running.get(targetPath);
     if (entry !== undefined) {
       halt(entry, true);
+      running.delete(targetPath);
+      leaving.set(targetPath, entry.runner.record);
     }
-    running.delete(targetPath);
     await store.remove(targetPath);
     strays.forget(targetPath);
-    if (entry !== undefined) {
-      const { record } = entry.runner;
+    const record = leaving.get(targetPath);
+    if (record !== undefined) {
+      leaving.delete(targetPath);
       forgetTokens(record.pod);
       report({ volume: record, type: 'unpublished' });
     }
@@ -251,7 +255,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     store,
     report,
     onFault,
-    presence: (pod, signal) => presence(pods, pod, signal),
+    isPodGone: (pod, signal) => isGone(pods, pod, signal),
     heal: (request, reason, signal) =>
       inTurn(request.targetPath, async () => {
         if (running.get(request.targetPath)?.runner.isIntact()) {
@@ -331,17 +335,13 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   };
 }
 
-/** Whether the pod exists, as far as the API server can be asked. */
-async function presence(
-  pods: PodDirectory,
-  pod: PodReference,
-  signal: AbortSignal,
-): Promise<'there' | 'gone' | 'unknown'> {
+/** Whether the pod is known not to exist. */
+async function isGone(pods: PodDirectory, pod: PodReference, signal: AbortSignal): Promise<boolean> {
   try {
     await pods.identify(pod, { priority: 'refresh', signal });
-    return 'there';
+    return false;
   } catch (error) {
-    return error instanceof AgentError && error.code === 'PodGone' ? 'gone' : 'unknown';
+    return error instanceof AgentError && error.code === 'PodGone';
   }
 }
 

@@ -371,7 +371,7 @@ function needsAnchorsOnly(unready: readonly Unready[]): boolean {
 
 function anchorsAbsent(
   volume: VolumeRecord,
-  { index: source, trustDomains }: ClusterTrustBundleSource,
+  { index: source }: ClusterTrustBundleSource,
   anchors: Exclude<Anchors, { readonly type: 'found' }>,
   areInFiles: boolean,
 ): Notice {
@@ -380,7 +380,7 @@ function anchorsAbsent(
     return { volume, source, type: 'anchorsRefused', message };
   }
   const isOperators = anchors.isOperators === true ? { isOperators: anchors.isOperators } : {};
-  const kept = trustDomains === undefined || anchors.byTrustDomain === undefined ? true : 'own';
+  const kept = anchors.byTrustDomain === undefined ? true : 'own';
   return { volume, source, type: 'anchorsMissing', message, ...isOperators, ...(areInFiles ? { kept } : {}) };
 }
 

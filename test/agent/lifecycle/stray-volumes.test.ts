@@ -287,7 +287,7 @@ test('a hundred declarations of damaged volumes that take long to read are read 
     },
     report: (notice) => void told.push(notice.type === 'unusable' ? notice.reason : notice.type),
     onFault: (error) => assert.fail(String(error)),
-    presence: async () => 'there',
+    isPodGone: async () => false,
     heal: async () => assert.fail('a declaration with an unknown attribute is refused'),
     remove: async () => undefined,
   });

@@ -40,11 +40,11 @@ test('a pod is gone only when the list and the pod itself say so, and still do a
   scene.list = async () => listing();
   await look();
   scene.list = nobody;
-  scene.presence = 'unknown';
+  scene.isPodGone = false;
   for (let looks = 0; looks < 3; looks += 1) {
     await look();
   }
-  scene.presence = 'gone';
+  scene.isPodGone = true;
   await look();
   scene.list = unavailable;
   await look();
@@ -57,7 +57,7 @@ test('a pod is gone only when the list and the pod itself say so, and still do a
 test('a volume whose pod nobody knows by name goes by the lists alone', async () => {
   const scene = createScene();
   scene.notes = 'none';
-  scene.presence = 'there';
+  scene.isPodGone = false;
   scene.list = nobody;
   scene.strays.add(damaged);
   scene.strays.look();
@@ -89,7 +89,7 @@ test('a volume that came right, or was taken away, while something was waited fo
   scene.onAsked = () => scene.strays.forget('/volume');
   await scene.pass(minute);
   assert.deepEqual([scene.asked.length, scene.removed], [2, []]);
-  scene.presence = 'there';
+  scene.isPodGone = false;
   scene.strays.add({ ...damaged, pod, request: { ...recordWith([]), pod } });
   scene.strays.look();
   await scene.pass(0);
@@ -110,7 +110,7 @@ test('nobody is asked about a volume that was taken away while another was looke
 test('a volume in which something turns out to be wrong while it is looked at is not left to the kubelet', async () => {
   const scene = createScene();
   scene.list = nobody;
-  scene.presence = 'there';
+  scene.isPodGone = false;
   scene.onAsked = () => scene.strays.add(damaged);
   scene.strays.add({ ...forgotten, pod });
   scene.strays.look();

@@ -23,7 +23,8 @@ export interface Scene {
   lists: number;
   list: () => Promise<ReadonlyMap<string, ListedPod>>;
   notes: KubeletNotes | 'none' | 'unreadable';
-  presence: 'there' | 'gone' | 'unknown';
+  /** What is known of the pod when it is asked for by its name. */
+  isPodGone: boolean;
   /** Pods that were asked for by name, and what happens meanwhile. */
   readonly asked: string[];
   onAsked: () => void;
@@ -52,7 +53,7 @@ export function createScene(): Scene {
       lists: 0,
       list: async () => listing(),
       notes,
-      presence: 'gone',
+      isPodGone: true,
       onAsked: () => undefined,
       onHeal: () => undefined,
     },
@@ -75,10 +76,10 @@ export function createScene(): Scene {
     store: { kubeletNotes: () => scene.notes },
     report: (notice) => scene.reported.push(notice),
     onFault: (fault) => scene.faults.push(fault),
-    async presence({ name }) {
+    async isPodGone({ name }) {
       scene.asked.push(name);
       scene.onAsked();
-      return scene.presence;
+      return scene.isPodGone;
     },
     async heal(request, reason) {
       scene.healed.push([request, reason]);

@@ -10,6 +10,9 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'volume-status': ['volume-status'],
   relief: ['relieved'],
   'trust-check': ['trust-check'],
+  'volume-runner': ['volume-runner', 'volume-runner-anchors', 'volume-runner-reliefs'],
+  'volume-manager': ['manager-publishing', 'manager-keeping'],
+  ahead: ['begun-ahead', 'taken-over'],
 };
 
 export const volumeLifecycle: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
