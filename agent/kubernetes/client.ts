@@ -108,7 +108,7 @@ export interface ApiClientOptions {
   readonly concurrency?: number;
   /** Calls that may wait for their turn. Default 2000. */
   readonly queueLimit?: number;
-  /** Time limit for the head of a reply, and again for its body. Default 30 seconds. */
+  /** Time limit for the head of a reply, and again for its body, or for each item of a list. Default 30 seconds. */
   readonly timeoutMs?: number;
   /** Longest text kept of a reply, an item of a list or a frame of a watch. Default 16 MiB: the largest object is about 1.5 MiB, and JSON may write each character of it as six. */
   readonly maxObjectBytes?: number;

@@ -13,10 +13,14 @@ export interface ReadingOptions {
   readonly maxBytes: number;
   readonly budget: TurnBudget;
   readonly clock: Clock;
+  /** Longest time in which neither the reply ends nor an item of a list comes; `longestList` times that for all of it. */
   readonly limitMs: number;
   /** Takes the items of a list, one by one. What it throws ends the reading and is thrown on. */
   readonly onItem: (item: unknown) => void;
 }
+
+/** A busy machine takes minutes to read hundreds of large objects; a list without an end must not fill the memory for ever. */
+const longestList = 10;
 
 /**
  * @returns the value, its list of items left empty
@@ -30,10 +34,29 @@ export function readJson(reply: Reply, options: ReadingOptions): Promise<unknown
       return;
     }
     const values: unknown[] = [];
-    const sieve = createSieve({ shape, maxBytes, onItem, onValue: (value) => void values.push(value) });
-    const cancelLimit = clock.at(clock.now() + limitMs, () => {
-      reply.destroy(new TimeLimitError(`the reply was not complete within ${limitMs} ms`));
+    const beganAt = clock.now();
+    let wentOnAt = beganAt;
+    const sieve = createSieve({
+      shape,
+      maxBytes,
+      onItem(item) {
+        wentOnAt = clock.now();
+        onItem(item);
+      },
+      onValue: (value) => void values.push(value),
     });
+    let cancelLimit: () => void;
+    const setLimit = (): void => {
+      const limit = Math.min(wentOnAt, beganAt + (longestList - 1) * limitMs) + limitMs;
+      cancelLimit = clock.at(limit, () => {
+        if (wentOnAt + limitMs > limit && limit < beganAt + longestList * limitMs) {
+          setLimit();
+        } else {
+          reply.destroy(new TimeLimitError(`the reply was not complete within ${limit - beganAt} ms`));
+        }
+      });
+    };
+    setLimit();
     const guarded = (work: () => void): void => {
       try {
         work();

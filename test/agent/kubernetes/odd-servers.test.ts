@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { pageDecoder } from '../../../agent/kubernetes/envelopes.ts';
+import { decodeObject } from '../../../agent/kubernetes/schemas.ts';
+import { until, withinBound } from '../../support/bounded.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import { clientOf, openWatch, sendJson, startLoopback } from './loopback.ts';
 
 const pods = '/api/v1/namespaces/shop/pods';
@@ -68,6 +72,34 @@ test('a reply that never ends, in blanks or in a value, ends the call at its tim
   for (const start of ['\n', '{"passedOver":"', '{"kind":"']) {
     await assert.rejects(client.request({ method: 'GET', path: pods, query: { start } }), /not complete within 200 ms/);
   }
+});
+
+test('a list may take longer than another reply as long as items come, though not for ever', async (t) => {
+  const server = await startLoopback(t, ({ response }) => {
+    openWatch(response);
+    response.write('{"items":[{}');
+  });
+  const clock = createManualClock();
+  const read = Promise.withResolvers<void>();
+  const client = clientOf(t, server, { timeoutMs: 40, clock });
+  const items: unknown[] = [];
+  const list = client.request({
+    method: 'GET',
+    path: pods,
+    decode: pageDecoder(decodeObject),
+    onItem: (item) => items.push(item) === 1 && read.resolve(),
+  });
+  void list.catch(read.reject);
+  const { response } = await server.nth(1);
+  await withinBound(read.promise, 'the first item');
+  for (let count = 2; count <= 11; count += 1) {
+    clock.advance(39);
+    response.write(',{}');
+    await until(() => items.length === count, `item ${count}`);
+  }
+  const ended = assert.rejects(list, /not complete within 400 ms/);
+  clock.advance(10);
+  await ended;
 });
 
 test('a reply in an encoding that nobody asked for is not unfolded', async (t) => {
