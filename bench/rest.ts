@@ -14,7 +14,7 @@ const manyPods = 1000;
 const targetsMiB: Readonly<Record<number, number>> = { 0: 85, [usualPods]: 95, [manyPods]: 140 };
 /** After a start or a burst, until what is late is done and memory is given back. */
 const settlingMs = 8000;
-/** The kubelet asks about each volume once a minute. */
+/** The kubelet asks about each volume once a minute. A minute of it goes by before what it costs is taken: V8 compiles what a start has left. */
 const restMs = 60_000;
 
 export const bench: Bench = {
@@ -26,7 +26,8 @@ export const bench: Bench = {
       progress(`starting ${usualPods} pods`);
       await startPods(node, 0, usualPods);
       figures.push(await memoryWith(node, usualPods));
-      progress('a minute of rest');
+      progress('two minutes of rest');
+      await askOfHealth(node);
       figures.push(await processorAtRest(node));
       progress(`starting ${manyPods} pods`);
       await startPods(node, usualPods, manyPods);
@@ -54,10 +55,7 @@ async function memoryWith(node: BenchNode, volumes: number): Promise<Figure> {
 async function processorAtRest(node: BenchNode): Promise<Figure> {
   const before = node.agent.processorMs();
   const startedAt = performance.now();
-  for (let index = 0; index < usualPods; index += 1) {
-    await node.kubelet.volumeHealth(podNumber(index));
-    await sleep(restMs / usualPods);
-  }
+  await askOfHealth(node);
   const tookMs = performance.now() - startedAt;
   return {
     name: 'rest/processor',
@@ -65,6 +63,13 @@ async function processorAtRest(node: BenchNode): Promise<Figure> {
     unit: '%',
     value: (100 * (node.agent.processorMs() - before)) / tookMs,
     target: { of: 'value', limit: 0.3 },
-    note: 'At rest the kubelet asks about the health of each volume once a minute, as from Kubernetes 1.37 on.',
+    note: 'At rest the kubelet asks about the health of each volume once a minute, as from Kubernetes 1.37 on; the second minute of it.',
   };
+}
+
+async function askOfHealth(node: BenchNode): Promise<void> {
+  for (let index = 0; index < usualPods; index += 1) {
+    await node.kubelet.volumeHealth(podNumber(index));
+    await sleep(restMs / usualPods);
+  }
 }
