@@ -5,6 +5,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   node: ['node', 'node-service', 'foresight'],
   health: ['health', 'node-service'],
   foresight: ['foresight'],
+  protocol: ['protocol'],
 };
 
 export const csi: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
