@@ -1,4 +1,4 @@
-/** The plugin watcher's side of registration, played by a separate process. */
+/** The plugin watcher's side of registration. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';

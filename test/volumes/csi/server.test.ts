@@ -1,4 +1,4 @@
-/** The CSI socket, called by a separate process as the kubelet calls it. */
+/** The CSI socket, called as the kubelet calls it, by a separate process where that is ended or cut off. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
