@@ -27,7 +27,7 @@ export interface KeptSocketOptions {
   /** Called when the socket is found gone, before it is put back. */
   readonly onLost?: () => void;
   /** Default: the system's timer. */
-  readonly later?: Later;
+  readonly later?: Later | undefined;
 }
 
 export interface KeptSocket {

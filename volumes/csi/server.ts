@@ -60,8 +60,7 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   opened.promise.catch(() => undefined);
   const calls = createCalls(options.log, options.publishTimeoutMs, opened.promise);
   const { socketPath, log, later, driver, nodeName, volumeCondition = false } = options;
-  const timer = later === undefined ? {} : { later };
-  const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log, ...timer });
+  const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log, later });
 
   function makeServer(): Server {
     // Its channelz stays on, though nobody reads it: without it a forced shutdown leaves calls unanswered.

@@ -6,6 +6,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   health: ['health', 'node-service'],
   foresight: ['foresight'],
   protocol: ['protocol'],
+  registration: ['registration'],
 };
 
 export const csi: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({
