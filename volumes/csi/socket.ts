@@ -5,14 +5,14 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { systemCode, toVolumeError, VolumeError } from '../base/errors.ts';
-import { lstat } from '../files/hold.ts';
+import { isSame, lstat } from '../files/hold.ts';
 import { removeTree } from '../files/remove.ts';
 
 /** `sun_path` holds 108 bytes and ends with a NUL. */
 const maxSocketPathBytes = 107;
-const probeTimeoutMs = 2000;
 
 /** A socket in its place. */
 export interface ServedSocket {
@@ -34,9 +34,6 @@ export async function serveSocket(server: Server, socketPath: string): Promise<S
   } catch (error) {
     // It may listen already, where nobody can find it.
     server.forceShutdown();
-    if (systemCode(error) === 'EEXIST') {
-      throw inUse(socketPath);
-    }
     throw toVolumeError(error, `serving ${socketPath}`);
   }
 }
@@ -55,20 +52,14 @@ async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
       const message = `${socketPath} is ${longest - maxSocketPathBytes} bytes too long for a unix socket`;
       throw new VolumeError('SocketUnusable', message);
     }
-    await new Promise<void>((resolve, reject) => {
-      const done = (error: Error | null) => (error === null ? resolve() : reject(error));
-      server.bindAsync(`unix:${bound}`, ServerCredentials.createInsecure(), done);
-    });
+    await promisify(server.bindAsync).call(server, `unix:${bound}`, ServerCredentials.createInsecure());
     fs.chmodSync(bound, 0o600);
-    fs.linkSync(bound, socketPath);
+    link(bound, socketPath);
   } finally {
     removeTree(hidden);
   }
   const own = lstat(socketPath);
-  const inPlace = () => {
-    const now = lstat(socketPath);
-    return now !== undefined && now.ino === own?.ino && now.dev === own.dev;
-  };
+  const inPlace = () => isSame(own, lstat(socketPath));
   return {
     inPlace,
     release: () => {
@@ -77,6 +68,14 @@ async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
       }
     },
   };
+}
+
+function link(bound: string, socketPath: string): void {
+  try {
+    fs.linkSync(bound, socketPath);
+  } catch (error) {
+    throw systemCode(error) === 'EEXIST' ? inUse(socketPath) : error;
+  }
 }
 
 async function removeStale(socketPath: string): Promise<void> {
@@ -91,11 +90,12 @@ async function removeStale(socketPath: string): Promise<void> {
     throw inUse(socketPath);
   }
   // Only the socket that was found dead: another agent may have put its own there meanwhile.
-  if (lstat(socketPath)?.ino === before.ino) {
+  if (isSame(before, lstat(socketPath))) {
     fs.rmSync(socketPath, { force: true });
   }
 }
 
+/** The kernel answers at once: where nobody has time to take a connection, it is the queue that takes it, or is full. */
 function isServed(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const connection = net.connect(socketPath);
@@ -103,7 +103,6 @@ function isServed(socketPath: string): Promise<boolean> {
       connection.destroy();
       resolve(served);
     };
-    connection.setTimeout(probeTimeoutMs, () => answer(true));
     connection.once('connect', () => answer(true));
     connection.once('error', (error) => {
       const code = systemCode(error);

@@ -35,4 +35,16 @@ export const csi: readonly Explanation[] = [
   ...because('a group that is absent is read as one that is empty', {
     foresight: [["{ volume_mount_group: '' }", '{}']],
   }),
+  ...because(
+    'it matters when another process comes between two calls that follow each other at once, and no test can',
+    {
+      socket: [
+        ['{ force: true }', '{}'],
+        ['true', 'false', 'fs.rmSync(socketPath, { force: true });'],
+        ["systemCode(error) === 'EEXIST'", 'true'],
+        ["code !== 'ENOENT'", 'true'],
+        ["'ENOENT'", '""'],
+      ],
+    },
+  ),
 ];

@@ -7,6 +7,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   foresight: ['foresight'],
   protocol: ['protocol'],
   registration: ['registration'],
+  socket: ['socket'],
 };
 
 export const csi: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

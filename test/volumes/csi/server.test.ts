@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Client, credentials, status } from '@grpc/grpc-js';
@@ -11,17 +10,8 @@ import type { PublishOutcome, VolumeDriver } from '../../../volumes/csi/driver.t
 import { nodeService } from '../../../volumes/csi/protocol.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
 import { createVolumeStore } from '../../../volumes/store.ts';
-import { eventOf, withinBound } from '../../support/bounded.ts';
-import {
-  anchors,
-  makeTarget,
-  modeOf,
-  mountPointsBelow,
-  mountSkip,
-  podUID,
-  rootSkip,
-  temporaryDirectory,
-} from '../support.ts';
+import { withinBound } from '../../support/bounded.ts';
+import { anchors, makeTarget, mountPointsBelow, mountSkip, podUID, rootSkip, temporaryDirectory } from '../support.ts';
 import { call, callMs, makeDriver, makeLog, publishRequest, startCall, targetPath } from './support.ts';
 
 /** A server on a socket of its own, stopped after the test. */
@@ -215,12 +205,6 @@ test('a call that ends for nothing is cut off at the end of the grace period', a
   assert.notEqual((await client.answer).code, undefined);
 });
 
-test("nobody but the agent's user may connect", async (t) => {
-  const { socketPath } = await serve(t, makeDriver().driver);
-  assert.equal(modeOf(socketPath), '600');
-  assert.deepEqual(fs.readdirSync(path.dirname(socketPath)), ['csi.sock']);
-});
-
 test('another user is turned away', { skip: rootSkip }, async (t) => {
   const { socketPath } = await serve(t, makeDriver().driver);
   fs.chmodSync(path.dirname(socketPath), 0o755);
@@ -248,48 +232,6 @@ test('a second agent refuses to take the socket, and the first goes on serving',
     message: /another process serves .*csi\.sock; one agent per node/,
   });
   assert.deepEqual((await call(socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
-});
-
-test('two agents that start at once do not both get the socket', async (t) => {
-  const directory = temporaryDirectory(t);
-  const results = await Promise.allSettled([1, 2, 3].map(() => serve(t, makeDriver().driver, directory)));
-  assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
-  for (const result of results) {
-    if (result.status === 'rejected') {
-      assert.equal(result.reason.code, 'SocketUnusable');
-    }
-  }
-});
-
-test('a socket that a dead agent left is replaced, and a file that is no socket is not', async (t) => {
-  const directory = temporaryDirectory(t);
-  const socketPath = path.join(directory, 'plugin', 'csi.sock');
-  fs.mkdirSync(path.dirname(socketPath));
-  const listener = net.createServer().listen(socketPath);
-  await eventOf(listener, 'listening', 'the server to listen');
-  // Closing removes a listener's socket; a second name for it stays behind as a dead one.
-  fs.linkSync(socketPath, `${socketPath}.kept`);
-  listener.close();
-  await eventOf(listener, 'close', 'the listener to be closed');
-  fs.renameSync(`${socketPath}.kept`, socketPath);
-  const { server } = await serve(t, makeDriver().driver, directory);
-  assert.equal((await call(socketPath, 'Node', 'NodeGetInfo')).response?.['node_id'], 'node-1');
-  await server.stop(100);
-
-  fs.writeFileSync(socketPath, 'notes');
-  const refused = { code: 'SocketUnusable', message: /is there and is not a socket; remove it/ };
-  await assert.rejects(serve(t, makeDriver().driver, directory), refused);
-  assert.equal(fs.readFileSync(socketPath, 'utf8'), 'notes');
-});
-
-test('a socket is made inside its directory: what lies above may not be in the container', async (t) => {
-  const directory = temporaryDirectory(t);
-  fs.mkdirSync(path.join(directory, 'plugin'));
-  const longAgo = new Date(0);
-  fs.utimesSync(directory, longAgo, longAgo);
-  await serve(t, makeDriver().driver, directory);
-  assert.equal(fs.statSync(directory).mtimeMs, 0);
-  assert.deepEqual(fs.readdirSync(path.join(directory, 'plugin')), ['csi.sock']);
 });
 
 test('a stop before the start is nothing, and a path too long for a socket is an error', async (t) => {
