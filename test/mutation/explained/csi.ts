@@ -47,4 +47,7 @@ export const csi: readonly Explanation[] = [
       ],
     },
   ),
+  ...because('of a message without fields nothing travels, nor of none', {
+    server: [['async () => ({})', '() => undefined']],
+  }),
 ];

@@ -8,6 +8,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   protocol: ['protocol'],
   registration: ['registration'],
   socket: ['socket'],
+  server: ['server'],
 };
 
 export const csi: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

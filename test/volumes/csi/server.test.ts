@@ -34,8 +34,12 @@ async function serve(t: TestContext, driver: VolumeDriver, directory = temporary
 
 test('a kubelet learns who the plugin is, what it can do, and when it is ready', async (t) => {
   const { driver, published } = makeDriver();
-  const { socketPath } = await serve(t, driver);
-  const ask = async (service: string, method: string) => (await call(socketPath, service, method)).response;
+  const { socketPath, lines } = await serve(t, driver);
+  const asked: string[] = [];
+  const ask = async (service: string, method: string) => {
+    asked.push(method);
+    return (await call(socketPath, service, method)).response;
+  };
   assert.deepEqual(await ask('Identity', 'GetPluginInfo'), { name: 'csi.test', vendor_version: '1.2.3', manifest: {} });
   assert.deepEqual(await ask('Identity', 'GetPluginCapabilities'), {});
   assert.deepEqual(await ask('Identity', 'Probe'), { ready: { value: false } });
@@ -46,6 +50,13 @@ test('a kubelet learns who the plugin is, what it can do, and when it is ready',
   await call(socketPath, 'Node', 'NodePublishVolume', publishRequest());
   assert.equal(published.length, 1);
   assert.deepEqual(await ask('Identity', 'Probe'), { ready: { value: true } });
+  const [first, ...answered] = lines.map(({ level, message, fields }) => [level, message, fields.method ?? fields]);
+  assert.deepEqual(first, ['info', 'serving CSI', { address: socketPath }]);
+  const expected = asked.toSpliced(-1, 0, 'NodePublishVolume');
+  assert.deepEqual(
+    answered,
+    expected.map((method) => ['debug', 'call answered', method]),
+  );
 });
 
 test('calls that this driver does not serve answer UNIMPLEMENTED', async (t) => {
@@ -124,7 +135,7 @@ test('a kubelet that gives up fires the signal of its call', async (t) => {
 test('a shutdown removes the socket, lets a call end, and then ends', async (t) => {
   const asked = Promise.withResolvers<void>();
   const release = Promise.withResolvers<PublishOutcome>();
-  const { driver } = makeDriver(() => {
+  const { driver, published } = makeDriver(() => {
     asked.resolve();
     return release.promise;
   });
@@ -136,6 +147,7 @@ test('a shutdown removes the socket, lets a call end, and then ends', async (t) 
   release.resolve({ type: 'ready' });
   assert.deepEqual(await client.answer, { response: {} });
   await stopped;
+  assert.equal(published[0]?.signal.aborted, false, 'nothing told it to end');
   await server.stop(0);
 });
 
@@ -240,6 +252,7 @@ test('a stop before the start is nothing, and a path too long for a socket is an
   const options = { driverName: 'csi.test', version: '1', nodeName: 'n', driver, log, publishTimeoutMs: 1000 };
   const socketPath = path.join(temporaryDirectory(t), 'x'.repeat(120));
   const server = createCsiServer({ ...options, socketPath });
+  assert.equal(server.problem(), `the CSI socket is not at ${socketPath}`);
   await assert.rejects(server.start(), { code: 'SocketUnusable', message: /bytes too long for a unix socket/ });
   await server.stop(10);
 });
