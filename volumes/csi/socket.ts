@@ -46,6 +46,7 @@ async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
   // Beside the socket: what is mounted into the agent's container may be this one directory.
   const hidden = fs.mkdtempSync(path.join(path.dirname(socketPath), '.bind-'));
   const bound = path.join(hidden, 's');
+  let own: fs.Stats;
   try {
     const longest = Math.max(Buffer.byteLength(bound), Buffer.byteLength(socketPath));
     if (longest > maxSocketPathBytes) {
@@ -54,12 +55,19 @@ async function bind(server: Server, socketPath: string): Promise<ServedSocket> {
     }
     await promisify(server.bindAsync).call(server, `unix:${bound}`, ServerCredentials.createInsecure());
     fs.chmodSync(bound, 0o600);
+    own = fs.lstatSync(bound);
     link(bound, socketPath);
   } finally {
     removeTree(hidden);
   }
-  const own = lstat(socketPath);
-  const inPlace = () => isSame(own, lstat(socketPath));
+  const inPlace = () => {
+    try {
+      return isSame(own, lstat(socketPath));
+    } catch {
+      // Such as where its directory is a file by now. What cannot be looked at cannot be reached either.
+      return false;
+    }
+  };
   return {
     inPlace,
     release: () => {

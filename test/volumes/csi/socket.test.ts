@@ -179,8 +179,16 @@ test('what is no socket is named and left as it is', async (t) => {
 });
 
 test('a socket knows whether it is in its place, and takes away itself alone', async (t) => {
-  const socketPath = path.join(temporaryDirectory(t), 'csi.sock');
+  const directory = path.join(temporaryDirectory(t), 'plugin');
+  const socketPath = path.join(directory, 'csi.sock');
   const first = await serve(t, socketPath);
+  assert.equal(first.inPlace(), true);
+  fs.renameSync(directory, `${directory}.away`);
+  fs.writeFileSync(directory, 'in the way');
+  assert.equal(first.inPlace(), false);
+  first.release();
+  fs.unlinkSync(directory);
+  fs.renameSync(`${directory}.away`, directory);
   assert.equal(first.inPlace(), true);
   fs.renameSync(socketPath, `${socketPath}.away`);
   assert.equal(first.inPlace(), false);
