@@ -56,34 +56,37 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
   const { name, socketPath, log, later = systemLater } = options;
   /** Every server with calls under way: an earlier one ends its calls after its socket is gone. */
   const servers = new Set<Server>();
-  const watch = createDirectoryWatch(path.dirname(socketPath), log, () => look('changed'));
+  const watch = createDirectoryWatch(path.dirname(socketPath), log, look);
   let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
   let failure: string | undefined;
   let looking: Promise<void> = Promise.resolve();
   let cancelLook = (): void => {};
   let stopped = false;
 
+  /** Puts the socket in place, one attempt at a time. */
   async function serve(): Promise<void> {
     const server = options.makeServer();
     served = { server, socket: await serveSocket(server, socketPath) };
     servers.add(server);
-    // A stop that came meanwhile found nothing to remove.
+    failure = undefined;
     if (stopped) {
+      // The stop found nothing to remove.
       served.socket.release();
+    } else {
+      watch.ensure();
     }
   }
 
   /** Looks after the socket, one look at a time, and arranges the next look. */
-  function look(reason: 'changed' | 'due'): void {
+  function look(): void {
     looking = looking.then(async () => {
-      // An attempt changes the directory itself, so after one that failed only time leads to another.
-      if (stopped || (reason === 'changed' && failure !== undefined)) {
+      if (stopped) {
         return;
       }
       cancelLook();
       await keep();
       if (!stopped) {
-        cancelLook = later(failure === undefined ? lookMs : retryMs, () => look('due'));
+        cancelLook = later(failure === undefined ? lookMs : retryMs, look);
       }
     });
   }
@@ -98,12 +101,11 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
       served = undefined;
       options.onLost?.();
     }
-    // The directory may be another one by now, perhaps with the inode number of the old one.
+    // The directory may be another one by now, perhaps with the inode number of the old one. And an attempt changes it:
+    // after one that failed only time leads to another.
     watch.close();
     try {
       await serve();
-      watch.ensure();
-      failure = undefined;
       log.warn(`the ${name} was removed, and is put back`, { address: socketPath });
     } catch (error) {
       failure = messageOf(error);
@@ -116,13 +118,12 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
   }
 
   async function start(): Promise<void> {
-    if (served !== undefined) {
-      return;
-    }
-    await serve();
-    watch.ensure();
+    // Behind a look that is putting the socket back, which would be taken for another agent.
+    const started = looking.then(() => (served === undefined && !stopped ? serve() : undefined));
+    looking = started.catch(() => undefined);
+    await started;
     // A removal between serving and watching went unseen.
-    look('due');
+    look();
     await looking;
   }
 
@@ -154,18 +155,12 @@ const leavingMs = 500;
  */
 async function shutDown(server: Server, graceMs: number, answered?: Promise<void>): Promise<void> {
   const over = Promise.withResolvers<void>();
-  let last = setTimeout(over.resolve, graceMs);
-  let isOver = false;
-  void answered?.then(() => {
-    if (!isOver) {
-      clearTimeout(last);
-      last = setTimeout(over.resolve, Math.min(graceMs, leavingMs));
-    }
-  });
+  const grace = setTimeout(over.resolve, graceMs);
+  // It may come when all is over, and holds up nobody then.
+  void answered?.then(() => setTimeout(over.resolve, leavingMs).unref());
   server.tryShutdown(() => over.resolve());
   await over.promise;
-  isOver = true;
-  clearTimeout(last);
+  clearTimeout(grace);
   server.forceShutdown();
 }
 
@@ -194,7 +189,7 @@ function createDirectoryWatch(directory: string, log: Log, onChange: () => void)
       return;
     }
     try {
-      watcher = fs.watch(directory, { persistent: false }, onChange);
+      watcher = fs.watch(directory, onChange);
       watcher.on('error', fail);
     } catch (error) {
       fail(error);

@@ -50,4 +50,10 @@ export const csi: readonly Explanation[] = [
   ...because('of a message without fields nothing travels, nor of none', {
     server: [['async () => ({})', '() => undefined']],
   }),
+  ...because('a server that has ended can be ended again; it is let go so that many losses cost no memory', {
+    'kept-socket': [['() => servers.delete(server)', '() => undefined']],
+  }),
+  ...because('Linux has no such event; who listens has not to know that', {
+    'kept-socket': [["'error'", '""']],
+  }),
 ];
