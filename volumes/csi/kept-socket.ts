@@ -8,10 +8,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Server } from '@grpc/grpc-js';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from './driver.ts';
-import { type ServedSocket, serveSocket } from './socket.ts';
+import { type ServedSocket, type SocketServer, serveSocket } from './socket.ts';
 
 /** Calls back once after so many milliseconds. @returns cancels. */
 export type Later = (delayMs: number, callback: () => void) => () => void;
@@ -22,7 +21,9 @@ export interface KeptSocketOptions {
   /** Absolute path of the socket; its directory is made when it is missing. */
   readonly socketPath: string;
   /** Makes what serves the socket: a server of its own each time the socket is put in place. */
-  readonly makeServer: () => Server;
+  readonly makeServer: () => SocketServer;
+  /** Whether a socket that is served already is replaced at the start. Later it belongs to whoever put it there. Default false. */
+  readonly takesOver?: boolean;
   readonly log: Log;
   /** Called when the socket is found gone, before it is put back. */
   readonly onLost?: () => void;
@@ -55,18 +56,18 @@ const systemLater: Later = (delayMs, callback) => {
 export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
   const { name, socketPath, log, later = systemLater } = options;
   /** Every server with calls under way: an earlier one ends its calls after its socket is gone. */
-  const servers = new Set<Server>();
+  const servers = new Set<SocketServer>();
   const watch = createDirectoryWatch(path.dirname(socketPath), log, look);
-  let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
+  let served: { readonly server: SocketServer; readonly socket: ServedSocket } | undefined;
   let failure: string | undefined;
   let looking: Promise<void> = Promise.resolve();
   let cancelLook = (): void => {};
   let stopped = false;
 
   /** Puts the socket in place, one attempt at a time. */
-  async function serve(): Promise<void> {
+  async function serve(takesOver = false): Promise<void> {
     const server = options.makeServer();
-    served = { server, socket: await serveSocket(server, socketPath) };
+    served = { server, socket: await serveSocket(server, socketPath, takesOver) };
     servers.add(server);
     failure = undefined;
     if (stopped) {
@@ -113,13 +114,13 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
     }
   }
 
-  function retire(server: Server): void {
-    server.tryShutdown(() => servers.delete(server));
+  function retire(server: SocketServer): void {
+    server.close(() => servers.delete(server));
   }
 
   async function start(): Promise<void> {
     // Behind a look that is putting the socket back, which would be taken for another agent.
-    const started = looking.then(() => (served === undefined && !stopped ? serve() : undefined));
+    const started = looking.then(() => (served === undefined && !stopped ? serve(options.takesOver) : undefined));
     looking = started.catch(() => undefined);
     await started;
     // A removal between serving and watching went unseen.
@@ -153,15 +154,15 @@ const leavingMs = 500;
  * Ends a server: gracefully while `graceMs` last, then at once. The library's word that all is over may never come, when
  * connections came and went in that moment; then the end of the calls is the end of the server.
  */
-async function shutDown(server: Server, graceMs: number, answered?: Promise<void>): Promise<void> {
+async function shutDown(server: SocketServer, graceMs: number, answered?: Promise<void>): Promise<void> {
   const over = Promise.withResolvers<void>();
   const grace = setTimeout(over.resolve, graceMs);
   // It may come when all is over, and holds up nobody then.
   void answered?.then(() => setTimeout(over.resolve, leavingMs).unref());
-  server.tryShutdown(() => over.resolve());
+  server.close(() => over.resolve());
   await over.promise;
   clearTimeout(grace);
-  server.forceShutdown();
+  server.cut();
 }
 
 /** Watches the directory that lies at a path when the watch is opened. */

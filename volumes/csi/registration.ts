@@ -9,6 +9,7 @@ import path from 'node:path';
 import { Server } from '@grpc/grpc-js';
 import { createCalls } from './calls.ts';
 import type { Log } from './driver.ts';
+import { overGrpc } from './grpc-socket.ts';
 import { createKeptSocket, type Later } from './kept-socket.ts';
 import { registrationService } from './protocol.ts';
 
@@ -50,7 +51,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
   const socket = createKeptSocket({
     name: 'registration socket',
     socketPath,
-    makeServer,
+    makeServer: () => overGrpc(makeServer()),
     log,
     // The kubelet forgets a plugin whose socket goes, and asks the new one.
     onLost: () => {

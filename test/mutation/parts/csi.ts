@@ -8,6 +8,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   protocol: ['protocol'],
   registration: ['registration'],
   socket: ['socket'],
+  'grpc-socket': ['socket', 'kept-socket'],
   'kept-socket': ['kept-socket'],
   server: ['server'],
 };

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Log } from '../../../volumes/csi/driver.ts';
+import { overGrpc } from '../../../volumes/csi/grpc-socket.ts';
 import { createKeptSocket, type KeptSocket } from '../../../volumes/csi/kept-socket.ts';
 import { eventOf, withinBound } from '../../support/bounded.ts';
 import { withFields } from '../../support/fields.ts';
@@ -19,20 +20,23 @@ interface Kept {
   readonly onServer?: (server: Server, socket: KeptSocket) => void;
   readonly onLost?: () => void;
   readonly onWarning?: () => void;
+  readonly socketPath?: string;
+  readonly takesOver?: boolean;
 }
 
 /** A socket without any service, in `<root>/plugin`. */
-function keep(t: TestContext, { onServer, onLost, onWarning }: Kept = {}) {
-  const directory = path.join(temporaryDirectory(t), 'plugin');
-  const socketPath = path.join(directory, 'some.sock');
+function keep(t: TestContext, kept: Kept = {}) {
+  const { onServer, onLost, onWarning, takesOver = false } = kept;
+  const { socketPath = path.join(temporaryDirectory(t), 'plugin', 'some.sock') } = kept;
+  const directory = path.dirname(socketPath);
   const { log, lines, logged } = makeLog();
   const timers = makeTimers();
   const servers: Server[] = [];
-  const makeServer = (): Server => {
+  const makeServer = () => {
     const server = new Server();
     servers.push(server);
     onServer?.(server, socket);
-    return server;
+    return overGrpc(server);
   };
   const warn: Log['warn'] = (...line) => {
     log.warn(...line);
@@ -40,7 +44,7 @@ function keep(t: TestContext, { onServer, onLost, onWarning }: Kept = {}) {
   };
   const lost = onLost === undefined ? {} : { onLost };
   const socket = createKeptSocket({
-    ...{ name: 'own socket', socketPath, makeServer, log: { ...log, warn }, later: timers.later },
+    ...{ name: 'own socket', socketPath, makeServer, takesOver, log: { ...log, warn }, later: timers.later },
     ...lost,
   });
   t.after(() => socket.stop(0));
@@ -186,6 +190,26 @@ test('a start while the socket is put back waits for that, and takes it for nobo
   assert.equal(timers(), 1);
 });
 
+test('what takes a served socket over does so at its start alone, and whoever lost it tells and waits', async (t) => {
+  const first = keep(t);
+  await first.start();
+  const second = keep(t, { socketPath: first.socketPath, takesOver: true });
+  await second.start();
+  await first.logged('cannot be put back');
+  assert.match(first.problem() ?? '', /^another process serves/);
+  assert.equal(second.problem(), undefined);
+  const third = keep(t, { socketPath: first.socketPath, takesOver: true });
+  await third.start();
+  await second.logged('cannot be put back');
+  assert.match(second.problem() ?? '', /^another process serves/);
+  await first.stop(0);
+  assert.equal(third.problem(), undefined);
+  await third.stop(0);
+  await second.due(1_000);
+  await second.logged('is put back');
+  assert.equal(second.problem(), undefined);
+});
+
 test('a start that failed may be made again, and so may one after the socket could not be put back', async (t) => {
   const { directory, socketPath, start, problem, logged, timers } = keep(t);
   fs.mkdirSync(directory);
@@ -253,7 +277,7 @@ test("by the system's timer the socket is tried again after a second, and a stop
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const socketPath = path.join(temporaryDirectory(t), 'some.sock');
   const { log, logged } = makeLog();
-  const socket = createKeptSocket({ name: 'own socket', socketPath, makeServer: () => new Server(), log });
+  const socket = createKeptSocket({ name: 'own socket', socketPath, makeServer: () => overGrpc(new Server()), log });
   t.after(() => socket.stop(0));
   await socket.start();
   fs.unlinkSync(socketPath);
@@ -269,7 +293,7 @@ test("by the system's timer the socket is tried again after a second, and a stop
 test('connections that end in the moment of the stop do not hold it up', async (t) => {
   const socketPath = path.join(temporaryDirectory(t), 'csi.sock');
   const { log } = makeLog();
-  const makeServer = (): Server => {
+  const makeServer = () => {
     const server = new Server();
     const { tryShutdown } = server;
     // As when a kubelet has just gone: the session is destroyed, and has not told anybody yet.
@@ -281,7 +305,7 @@ test('connections that end in the moment of the stop do not hold it up', async (
       }
       tryShutdown.call(server, callback);
     };
-    return server;
+    return overGrpc(server);
   };
   for (const answered of [Promise.resolve(), undefined]) {
     const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log });

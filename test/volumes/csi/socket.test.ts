@@ -6,9 +6,11 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { overGrpc } from '../../../volumes/csi/grpc-socket.ts';
 import { serveSocket } from '../../../volumes/csi/socket.ts';
 import { eventOf, withinBound } from '../../support/bounded.ts';
 import { modeOf, temporaryDirectory } from '../support.ts';
+import { soon } from './support.ts';
 
 function makeServer(t: TestContext): Server {
   const server = new Server();
@@ -16,7 +18,10 @@ function makeServer(t: TestContext): Server {
   return server;
 }
 
-const serve = (t: TestContext, socketPath: string) => serveSocket(makeServer(t), socketPath);
+const attempt = (server: Server, socketPath: string) =>
+  soon(serveSocket(overGrpc(server), socketPath), 'the end of the attempt');
+
+const serve = (t: TestContext, socketPath: string) => attempt(makeServer(t), socketPath);
 
 /** Whoever else may serve a socket. */
 async function listenAt(t: TestContext, socketPath: string): Promise<net.Server> {
@@ -95,7 +100,7 @@ test('a socket that somebody serves is refused and stays, and the one who asked 
   const other = await listenAt(t, socketPath);
   const asked = eventOf(other, 'connection', 'a connection');
   const server = makeServer(t);
-  await assert.rejects(serveSocket(server, socketPath), {
+  await assert.rejects(attempt(server, socketPath), {
     code: 'SocketUnusable',
     message: `another process serves ${socketPath}; one agent per node and driver name`,
   });
@@ -142,7 +147,7 @@ test('a socket of a process that has no time for connections is refused, however
 test('of some that come at once one gets the socket, and one that comes while another looks is left in its place', async (t) => {
   const socketPath = path.join(temporaryDirectory(t), 'csi.sock');
   const servers = [1, 2, 3].map(() => makeServer(t));
-  const results = await Promise.allSettled(servers.map((server) => serveSocket(server, socketPath)));
+  const results = await Promise.allSettled(servers.map((server) => attempt(server, socketPath)));
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
   for (const [index, result] of results.entries()) {
     if (result.status === 'rejected') {
@@ -172,7 +177,7 @@ test('what is no socket is named and left as it is', async (t) => {
   });
   const below = path.join(socketPath, 'csi.sock');
   const server = makeServer(t);
-  await assert.rejects(serveSocket(server, below), { code: 'FileSystem', message: /^serving \S+: EEXIST/ });
+  await assert.rejects(attempt(server, below), { code: 'FileSystem', message: /^serving \S+: EEXIST/ });
   assertShutDown(server);
   assert.equal(fs.readFileSync(socketPath, 'utf8'), 'notes');
   assert.deepEqual(fs.readdirSync(directory), ['csi.sock']);
