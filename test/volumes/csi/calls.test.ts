@@ -8,7 +8,7 @@ import { VolumeError } from '../../../volumes/base/errors.ts';
 import { type CallContext, createCalls } from '../../../volumes/csi/calls.ts';
 import type { Log } from '../../../volumes/csi/driver.ts';
 import { CallError } from '../../../volumes/csi/status.ts';
-import { soon } from './support.ts';
+import { soon } from '../../support/bounded.ts';
 
 type Handler = (request: string, context: CallContext) => Promise<string>;
 

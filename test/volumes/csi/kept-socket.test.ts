@@ -10,10 +10,10 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Log } from '../../../volumes/csi/driver.ts';
 import { overGrpc } from '../../../volumes/csi/grpc-socket.ts';
 import { createKeptSocket, type KeptSocket } from '../../../volumes/csi/kept-socket.ts';
-import { eventOf, withinBound } from '../../support/bounded.ts';
+import { eventOf, soon, withinBound } from '../../support/bounded.ts';
 import { withFields } from '../../support/fields.ts';
 import { temporaryDirectory } from '../support.ts';
-import { makeLog, makeTimers, soon } from './support.ts';
+import { makeLog, makeTimers } from './support.ts';
 
 interface Kept {
   /** Called with each server before it is put in place. */

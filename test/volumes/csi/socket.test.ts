@@ -8,9 +8,8 @@ import { Worker } from 'node:worker_threads';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { overGrpc } from '../../../volumes/csi/grpc-socket.ts';
 import { serveSocket } from '../../../volumes/csi/socket.ts';
-import { eventOf, withinBound } from '../../support/bounded.ts';
+import { eventOf, soon, withinBound } from '../../support/bounded.ts';
 import { modeOf, temporaryDirectory } from '../support.ts';
-import { soon } from './support.ts';
 
 function makeServer(t: TestContext): Server {
   const server = new Server();

@@ -4,26 +4,11 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log, LogFields, PublishOutcome, PublishRequest, VolumeDriver } from '../../../volumes/csi/driver.ts';
 import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { withinBound } from '../../support/bounded.ts';
 import { podUID } from '../support.ts';
 import { type Answer, oneCall } from './one-call.ts';
-
-/**
- * For what waits for other code of this process alone, and for what the kernel has done already: it is no matter of time, and what does not
- * come within so many turns of the event loop never comes.
- */
-export async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
-  const turns = async (): Promise<never> => {
-    for (let turn = 0; turn < 1000; turn += 1) {
-      await nextTurn();
-    }
-    throw new Error(`${what} did not come`);
-  };
-  return await Promise.race([promise, turns()]);
-}
 
 /** Starts a client process for one call: one that can be ended in the midst of it. */
 export function startCall(

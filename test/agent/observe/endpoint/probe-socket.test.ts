@@ -9,7 +9,7 @@ import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import type { Health } from '../../../../agent/observe/health.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
-import { eventOf, until } from '../../../support/bounded.ts';
+import { eventOf, soon, until } from '../../../support/bounded.ts';
 import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
@@ -89,7 +89,7 @@ describe('the probe socket', () => {
     assert.equal((await probe('live', '--socket', path)).code, 0);
     await close();
     assert.equal((await probe('live', '--socket', path)).code, 0);
-    await next();
+    await soon(next(), 'the stop, which has nobody to wait for');
     assert.equal(existsSync(path), false);
     const { code, stderr } = await probe('live', '--socket', path);
     assert.equal(code, 1);
@@ -128,6 +128,17 @@ describe('the probe socket', () => {
     writeFileSync(path, 'precious');
     await close();
     assert.equal(readFileSync(path, 'utf8'), 'precious');
+  });
+
+  test('ends a connection whose request never comes, when it stops', async (t) => {
+    const { path, close } = await open(t);
+    const connection = connect(path);
+    t.after(() => connection.destroy());
+    await eventOf(connection, 'connect', 'the connection');
+    const ended = eventOf(connection.resume(), 'close', 'the end of the connection');
+    connection.write('GET /livez HTTP/1.1\r\n');
+    await close();
+    await ended;
   });
 
   test('takes nothing away that is not a socket', async (t) => {
