@@ -38,6 +38,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'agent/lifecycle',
     'volumes/base',
     'volumes/declaration',
+    // The socket for probes lies beside the CSI socket, goes with it, and is kept in the same way.
+    'volumes/csi/kept-socket.ts',
+    'volumes/csi/socket.ts',
   ],
   // `inspect` opens keystores, with passwords within the limits of those that a pod may give.
   'agent/cli': [

@@ -23,6 +23,20 @@ export function eventOf(emitter: EventEmitter | EventTarget, event: string, what
   return withinBound(emitter instanceof EventTarget ? once(emitter, event) : once(emitter, event), what);
 }
 
+/**
+ * For what waits for other code of this process alone, and for what the kernel has done already: it is no matter of time, and what does not
+ * come within so many turns of the event loop never comes.
+ */
+export async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
+  const turns = async (): Promise<never> => {
+    for (let turn = 0; turn < 1000; turn += 1) {
+      await nextTurn();
+    }
+    throw new Error(`${what} did not come`);
+  };
+  return await Promise.race([promise, turns()]);
+}
+
 /** What does not hold after so many milliseconds is worth leaving the processor to those who bring it about. */
 const eagerMs = 20;
 const restMs = 5;

@@ -8,10 +8,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Server } from '@grpc/grpc-js';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from './driver.ts';
-import { type ServedSocket, serveSocket } from './socket.ts';
+import { type ServedSocket, type SocketServer, serveSocket } from './socket.ts';
 
 /** Calls back once after so many milliseconds. @returns cancels. */
 export type Later = (delayMs: number, callback: () => void) => () => void;
@@ -22,12 +21,14 @@ export interface KeptSocketOptions {
   /** Absolute path of the socket; its directory is made when it is missing. */
   readonly socketPath: string;
   /** Makes what serves the socket: a server of its own each time the socket is put in place. */
-  readonly makeServer: () => Server;
+  readonly makeServer: () => SocketServer;
+  /** Whether a socket that is served already is replaced at the start. Later it belongs to whoever put it there. Default false. */
+  readonly takesOver?: boolean;
   readonly log: Log;
   /** Called when the socket is found gone, before it is put back. */
   readonly onLost?: () => void;
   /** Default: the system's timer. */
-  readonly later?: Later;
+  readonly later?: Later | undefined;
 }
 
 export interface KeptSocket {
@@ -55,35 +56,38 @@ const systemLater: Later = (delayMs, callback) => {
 export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
   const { name, socketPath, log, later = systemLater } = options;
   /** Every server with calls under way: an earlier one ends its calls after its socket is gone. */
-  const servers = new Set<Server>();
-  const watch = createDirectoryWatch(path.dirname(socketPath), log, () => look('changed'));
-  let served: { readonly server: Server; readonly socket: ServedSocket } | undefined;
+  const servers = new Set<SocketServer>();
+  const watch = createDirectoryWatch(path.dirname(socketPath), log, look);
+  let served: { readonly server: SocketServer; readonly socket: ServedSocket } | undefined;
   let failure: string | undefined;
   let looking: Promise<void> = Promise.resolve();
   let cancelLook = (): void => {};
   let stopped = false;
 
-  async function serve(): Promise<void> {
+  /** Puts the socket in place, one attempt at a time. */
+  async function serve(takesOver = false): Promise<void> {
     const server = options.makeServer();
-    served = { server, socket: await serveSocket(server, socketPath) };
+    served = { server, socket: await serveSocket(server, socketPath, takesOver) };
     servers.add(server);
-    // A stop that came meanwhile found nothing to remove.
+    failure = undefined;
     if (stopped) {
+      // The stop found nothing to remove.
       served.socket.release();
+    } else {
+      watch.ensure();
     }
   }
 
   /** Looks after the socket, one look at a time, and arranges the next look. */
-  function look(reason: 'changed' | 'due'): void {
+  function look(): void {
     looking = looking.then(async () => {
-      // An attempt changes the directory itself, so after one that failed only time leads to another.
-      if (stopped || (reason === 'changed' && failure !== undefined)) {
+      if (stopped) {
         return;
       }
       cancelLook();
       await keep();
       if (!stopped) {
-        cancelLook = later(failure === undefined ? lookMs : retryMs, () => look('due'));
+        cancelLook = later(failure === undefined ? lookMs : retryMs, look);
       }
     });
   }
@@ -98,12 +102,11 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
       served = undefined;
       options.onLost?.();
     }
-    // The directory may be another one by now, perhaps with the inode number of the old one.
+    // The directory may be another one by now, perhaps with the inode number of the old one. And an attempt changes it:
+    // after one that failed only time leads to another.
     watch.close();
     try {
       await serve();
-      watch.ensure();
-      failure = undefined;
       log.warn(`the ${name} was removed, and is put back`, { address: socketPath });
     } catch (error) {
       failure = messageOf(error);
@@ -111,18 +114,17 @@ export function createKeptSocket(options: KeptSocketOptions): KeptSocket {
     }
   }
 
-  function retire(server: Server): void {
-    server.tryShutdown(() => servers.delete(server));
+  function retire(server: SocketServer): void {
+    server.close(() => servers.delete(server));
   }
 
   async function start(): Promise<void> {
-    if (served !== undefined) {
-      return;
-    }
-    await serve();
-    watch.ensure();
+    // Behind a look that is putting the socket back, which would be taken for another agent.
+    const started = looking.then(() => (served === undefined && !stopped ? serve(options.takesOver) : undefined));
+    looking = started.catch(() => undefined);
+    await started;
     // A removal between serving and watching went unseen.
-    look('due');
+    look();
     await looking;
   }
 
@@ -152,21 +154,15 @@ const leavingMs = 500;
  * Ends a server: gracefully while `graceMs` last, then at once. The library's word that all is over may never come, when
  * connections came and went in that moment; then the end of the calls is the end of the server.
  */
-async function shutDown(server: Server, graceMs: number, answered?: Promise<void>): Promise<void> {
+async function shutDown(server: SocketServer, graceMs: number, answered?: Promise<void>): Promise<void> {
   const over = Promise.withResolvers<void>();
-  let last = setTimeout(over.resolve, graceMs);
-  let isOver = false;
-  void answered?.then(() => {
-    if (!isOver) {
-      clearTimeout(last);
-      last = setTimeout(over.resolve, Math.min(graceMs, leavingMs));
-    }
-  });
-  server.tryShutdown(() => over.resolve());
+  const grace = setTimeout(over.resolve, graceMs);
+  // It may come when all is over, and holds up nobody then.
+  void answered?.then(() => setTimeout(over.resolve, leavingMs).unref());
+  server.close(() => over.resolve());
   await over.promise;
-  isOver = true;
-  clearTimeout(last);
-  server.forceShutdown();
+  clearTimeout(grace);
+  server.cut();
 }
 
 /** Watches the directory that lies at a path when the watch is opened. */
@@ -194,7 +190,7 @@ function createDirectoryWatch(directory: string, log: Log, onChange: () => void)
       return;
     }
     try {
-      watcher = fs.watch(directory, { persistent: false }, onChange);
+      watcher = fs.watch(directory, onChange);
       watcher.on('error', fail);
     } catch (error) {
       fail(error);

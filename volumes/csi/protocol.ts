@@ -95,12 +95,7 @@ const csi: Nested = {
   NodeGetCapabilitiesResponse: message({ capabilities: ['NodeServiceCapability', 1, repeated] }),
   NodeServiceCapability: message(
     { rpc: ['RPC', 1] },
-    {
-      oneofs: { type: { oneof: ['rpc'] } },
-      nested: {
-        RPC: message({ type: ['Type', 1] }, { nested: { Type: { values: capabilities } } }),
-      },
-    },
+    { nested: { RPC: message({ type: ['Type', 1] }, { nested: { Type: { values: capabilities } } }) } },
   ),
   NodeGetVolumeHealthRequest: message({ volume_id: ['string', 1], volume_publish_path: ['string', 2] }),
   NodeGetVolumeHealthResponse: message({ volume_health: ['VolumeHealth', 1] }),
@@ -148,7 +143,7 @@ const pluginregistration: Nested = {
   RegistrationStatusResponse: message({}),
 };
 
-const options = { keepCase: true, enums: String, longs: Number, defaults: true };
+const options = { enums: String, longs: Number, defaults: true };
 const definitions = fromJSON(
   {
     nested: {
@@ -160,19 +155,10 @@ const definitions = fromJSON(
   options,
 );
 
-function definitionOf(name: string): ServiceDefinition {
-  const definition = definitions[name];
-  // Messages and enums carry a format, services do not.
-  if (definition === undefined || 'format' in definition) {
-    throw new TypeError(`${name} is not a service`);
-  }
-  return definition as ServiceDefinition;
-}
-
 /**
  * The services, for servers and clients. Field names are as on the wire; absent fields read as their defaults, absent
  * messages as null.
  */
-export const identityService = definitionOf('csi.v1.Identity');
-export const nodeService = definitionOf('csi.v1.Node');
-export const registrationService = definitionOf('pluginregistration.Registration');
+export const identityService = definitions['csi.v1.Identity'] as ServiceDefinition;
+export const nodeService = definitions['csi.v1.Node'] as ServiceDefinition;
+export const registrationService = definitions['pluginregistration.Registration'] as ServiceDefinition;

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { Server } from '@grpc/grpc-js';
 import { createCalls } from './calls.ts';
 import type { Log } from './driver.ts';
+import { overGrpc } from './grpc-socket.ts';
 import { createKeptSocket, type Later } from './kept-socket.ts';
 import { registrationService } from './protocol.ts';
 
@@ -47,17 +48,16 @@ export function createRegistration(options: RegistrationOptions): Registration {
   const socketPath = path.join(directory, `${driverName}-reg.sock`);
   const calls = createCalls(log, callTimeoutMs, Promise.resolve());
   let state: RegistrationState = { type: 'waiting' };
-  const timer = options.later === undefined ? {} : { later: options.later };
   const socket = createKeptSocket({
     name: 'registration socket',
     socketPath,
-    makeServer,
+    makeServer: () => overGrpc(makeServer()),
     log,
     // The kubelet forgets a plugin whose socket goes, and asks the new one.
     onLost: () => {
       state = { type: 'waiting' };
     },
-    ...timer,
+    later: options.later,
   });
 
   function makeServer(): Server {
@@ -73,13 +73,12 @@ export function createRegistration(options: RegistrationOptions): Registration {
         'NotifyRegistrationStatus',
         async (status: { readonly plugin_registered: boolean; readonly error: string }) => {
           if (status.plugin_registered) {
+            state = { type: 'registered' };
             log.info('the kubelet registered the driver', { driver: driverName });
-          } else {
-            log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
-          }
-          state = status.plugin_registered ? { type: 'registered' } : { type: 'rejected', error: status.error };
-          if (status.plugin_registered) {
             options.onRegistered?.();
+          } else {
+            state = { type: 'rejected', error: status.error };
+            log.error('the kubelet rejected the driver', { driver: driverName, detail: status.error });
           }
           return {};
         },

@@ -6,6 +6,7 @@
 import { Server, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type Calls, createCalls } from './calls.ts';
 import type { Log, VolumeDriver } from './driver.ts';
+import { overGrpc } from './grpc-socket.ts';
 import { createKeptSocket, type Later } from './kept-socket.ts';
 import { createNodeService } from './node.ts';
 import { identityService, nodeService } from './protocol.ts';
@@ -60,8 +61,13 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   opened.promise.catch(() => undefined);
   const calls = createCalls(options.log, options.publishTimeoutMs, opened.promise);
   const { socketPath, log, later, driver, nodeName, volumeCondition = false } = options;
-  const timer = later === undefined ? {} : { later };
-  const socket = createKeptSocket({ name: 'CSI socket', socketPath, makeServer, log, ...timer });
+  const socket = createKeptSocket({
+    name: 'CSI socket',
+    socketPath,
+    makeServer: () => overGrpc(makeServer()),
+    log,
+    later,
+  });
 
   function makeServer(): Server {
     // Its channelz stays on, though nobody reads it: without it a forced shutdown leaves calls unanswered.

@@ -9,7 +9,7 @@ import { type Reply, textReply } from '../reply.ts';
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A reply still under way this long after the stop is cut off. */
-const closeGraceMs = 1_000;
+export const closeGraceMs = 1_000;
 
 /**
  * Begins to listen.
@@ -23,14 +23,7 @@ export async function startServer(
   log: Logger,
   cutOff: () => void = () => server.closeAllConnections(),
 ): Promise<() => Promise<void>> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  server.on('error', (error) => log.error('the HTTP endpoint failed', { error }));
+  await listen(server, address, log);
   const close = async (): Promise<void> => {
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     const grace = setTimeout(cutOff, closeGraceMs);
@@ -42,6 +35,18 @@ export async function startServer(
     closed ??= close();
     return closed;
   };
+}
+
+/** Begins to listen. @throws the error of `listen` */
+export async function listen(server: Server, address: ListenOptions, log: Logger): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', (error) => log.error('the HTTP endpoint failed', { error }));
 }
 
 /** Sends what `answer` returns. Why it failed is for the log only: whoever asks may be a stranger. */

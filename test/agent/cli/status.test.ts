@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -18,13 +18,18 @@ import { createLogProbe, statusSources } from '../observe/subjects.ts';
 
 /** An agent that serves its status on a socket only. */
 async function onSocket(t: TestContext): Promise<string> {
+  return (await openSocket(t)).path;
+}
+
+async function openSocket(t: TestContext) {
   const path = join(makeDirectory(t), 'csi.sock.probe');
   const { log } = createLogProbe();
   const health = { live: () => [], ready: () => [] };
   const volumes = [podWith('web-1', fresh), podWith('web-2', { state: 'denied', lastError: 'no' })];
   const retry = { volumes: () => [], wake: () => [] };
-  t.after(await openProbeSocket({ path, health, retry, status: statusSources(volumes), log }));
-  return path;
+  const close = await openProbeSocket({ path, health, retry, status: statusSources(volumes), log });
+  t.after(close);
+  return { path, close };
 }
 
 async function agent(t: TestContext): Promise<string> {
@@ -103,9 +108,9 @@ describe('status', () => {
   });
 
   test('draws no more than the window holds, and goes on when the agent is away', async (t) => {
-    const socket = await onSocket(t);
+    const { path, close } = await openSocket(t);
     const { given, printed, stopping, whenPrinted } = surroundings(true, { rows: 6, columns: 30 });
-    const code = runCommand('status', ['--watch', '--socket', socket], given);
+    const code = runCommand('status', ['--watch', '--socket', path], given);
     await whenPrinted(1);
     const lines = (printed[0] ?? '').split('\u001b[K\n');
     assert.equal(lines.length, 6);
@@ -113,7 +118,7 @@ describe('status', () => {
     for (const line of lines.slice(1)) {
       assert.ok(line.length <= 30, line);
     }
-    renameSync(socket, `${socket}.away`);
+    await close();
     await whenPrinted(2);
     await until(
       () => printed.at(-1)?.includes('no agent answers') === true,

@@ -35,4 +35,25 @@ export const csi: readonly Explanation[] = [
   ...because('a group that is absent is read as one that is empty', {
     foresight: [["{ volume_mount_group: '' }", '{}']],
   }),
+  ...because(
+    'it matters when another process comes between two calls that follow each other at once, and no test can',
+    {
+      socket: [
+        ['{ force: true }', '{}'],
+        ['true', 'false', 'fs.rmSync(socketPath, { force: true });'],
+        ["systemCode(error) === 'EEXIST'", 'true'],
+        ["code !== 'ENOENT'", 'true'],
+        ["'ENOENT'", '""'],
+      ],
+    },
+  ),
+  ...because('of a message without fields nothing travels, nor of none', {
+    server: [['async () => ({})', '() => undefined']],
+  }),
+  ...because('a server that has ended can be ended again; it is let go so that many losses cost no memory', {
+    'kept-socket': [['() => servers.delete(server)', '() => undefined']],
+  }),
+  ...because('Linux has no such event; who listens has not to know that', {
+    'kept-socket': [["'error'", '""']],
+  }),
 ];

@@ -5,6 +5,12 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   node: ['node', 'node-service', 'foresight'],
   health: ['health', 'node-service'],
   foresight: ['foresight'],
+  protocol: ['protocol'],
+  registration: ['registration'],
+  socket: ['socket'],
+  'grpc-socket': ['socket', 'kept-socket'],
+  'kept-socket': ['kept-socket'],
+  server: ['server'],
 };
 
 export const csi: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

@@ -8,21 +8,11 @@ import { VolumeError } from '../../../volumes/base/errors.ts';
 import { type CallContext, createCalls } from '../../../volumes/csi/calls.ts';
 import type { Log } from '../../../volumes/csi/driver.ts';
 import { CallError } from '../../../volumes/csi/status.ts';
+import { soon } from '../../support/bounded.ts';
 
 type Handler = (request: string, context: CallContext) => Promise<string>;
 
 const now = 1_790_000_000_000;
-
-/** Nothing here waits for anything but other code: what does not come within some turns never comes. */
-async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
-  const turns = async (): Promise<never> => {
-    for (let turn = 0; turn < 100; turn += 1) {
-      await nextTurn();
-    }
-    throw new Error(`${what} did not come`);
-  };
-  return await Promise.race([promise, turns()]);
-}
 
 function open(t: TestContext, opened: Promise<void> = Promise.resolve()) {
   t.mock.method(Date, 'now', () => now);

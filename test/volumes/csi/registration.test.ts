@@ -1,15 +1,16 @@
-/** The plugin watcher's side of registration, played by a separate process. */
+/** The plugin watcher's side of registration. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createRegistration } from '../../../volumes/csi/registration.ts';
+import { createRegistration, type RegistrationOptions } from '../../../volumes/csi/registration.ts';
 import { eventOf } from '../../support/bounded.ts';
 import { temporaryDirectory } from '../support.ts';
 import { call, makeLog, makeTimers } from './support.ts';
 
-function makeRegistration(t: TestContext, directory = path.join(temporaryDirectory(t), 'plugins_registry')) {
+function makeRegistration(t: TestContext, more: Partial<RegistrationOptions> = {}) {
+  const { directory = path.join(temporaryDirectory(t), 'plugins_registry') } = more;
   const { log, lines, logged } = makeLog();
   const timers = makeTimers();
   const registration = createRegistration({
@@ -18,6 +19,7 @@ function makeRegistration(t: TestContext, directory = path.join(temporaryDirecto
     endpoint: '/var/lib/kubelet/plugins/csi.test/csi.sock',
     log,
     later: timers.later,
+    ...more,
   });
   t.after(() => registration.stop());
   const socketPath = path.join(directory, 'csi.test-reg.sock');
@@ -37,16 +39,47 @@ test('the kubelet is told name, endpoint and version, and its verdict is kept', 
   const notify = (status: object) => call(socketPath, 'Registration', 'NotifyRegistrationStatus', status);
   assert.deepEqual(await notify({ plugin_registered: false, error: 'name taken' }), { response: {} });
   assert.deepEqual(registration.state(), { type: 'rejected', error: 'name taken' });
-  await notify({ plugin_registered: true });
+  assert.deepEqual(await notify({ plugin_registered: true }), { response: {} });
   assert.deepEqual(registration.state(), { type: 'registered' });
 });
 
-test('the socket comes back when it is removed, again and again, and goes on shutdown', async (t) => {
+test('the log tells where the socket is, and what the kubelet says; who is to know hears of each registration', async (t) => {
+  const told: string[] = [];
+  const { socketPath, registration, lines } = makeRegistration(t, { onRegistered: () => told.push('registered') });
+  await registration.start();
+  await call(socketPath, 'Registration', 'GetInfo');
+  for (const plugin_registered of [false, true, true]) {
+    const status = { plugin_registered, error: plugin_registered ? '' : 'name taken' };
+    await call(socketPath, 'Registration', 'NotifyRegistrationStatus', status);
+    assert.equal(registration.state().type, plugin_registered ? 'registered' : 'rejected');
+  }
+  assert.deepEqual(told, ['registered', 'registered']);
+  const answered = (method: string) => ({ level: 'debug', message: 'call answered', fields: { method } });
+  const registered = { level: 'info', message: 'the kubelet registered the driver', fields: { driver: 'csi.test' } };
+  assert.deepEqual(
+    lines.map(({ fields: { tookMs: _, ...fields }, ...line }) => ({ ...line, fields })),
+    [
+      { level: 'info', message: 'serving the registration socket', fields: { address: socketPath } },
+      answered('GetInfo'),
+      {
+        level: 'error',
+        message: 'the kubelet rejected the driver',
+        fields: { driver: 'csi.test', detail: 'name taken' },
+      },
+      ...[answered('NotifyRegistrationStatus'), registered, answered('NotifyRegistrationStatus')],
+      ...[registered, answered('NotifyRegistrationStatus')],
+    ],
+  );
+});
+
+test('the socket comes back when it is removed, again and again, to be registered anew, and goes on shutdown', async (t) => {
   const { directory, socketPath, registration, lines, logged } = makeRegistration(t);
   await registration.start();
   for (let round = 1; round <= 3; round += 1) {
+    await call(socketPath, 'Registration', 'NotifyRegistrationStatus', { plugin_registered: true });
     fs.unlinkSync(socketPath);
-    await logged('is put back', round);
+    await logged('the registration socket was removed, and is put back', round);
+    assert.deepEqual(registration.state(), { type: 'waiting' });
     assert.equal((await call(socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
   }
   assert.equal(lines.filter((line) => line.level === 'warn').length, 3);
@@ -70,7 +103,7 @@ test('the socket comes back when its whole directory is removed, more than once'
 test('a second agent refuses the registration socket, and does not remove it when it stops', async (t) => {
   const first = makeRegistration(t);
   await first.registration.start();
-  const second = makeRegistration(t, first.directory);
+  const second = makeRegistration(t, { directory: first.directory });
   await assert.rejects(second.registration.start(), { code: 'SocketUnusable' });
   await second.registration.stop();
   assert.equal(fs.existsSync(first.socketPath), true, `${first.socketPath} is missing`);

@@ -1,5 +1,5 @@
-/** What tests of the services share: clients in processes of their own, requests, and a log that remembers. */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+/** What tests of the services share: clients, in processes of their own where they are ended in the midst of a call, requests, and a log that remembers. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,8 +8,7 @@ import type { Log, LogFields, PublishOutcome, PublishRequest, VolumeDriver } fro
 import type { Later } from '../../../volumes/csi/kept-socket.ts';
 import { withinBound } from '../../support/bounded.ts';
 import { podUID } from '../support.ts';
-import type { Answered, Wanted } from './caller.ts';
-import type { Answer } from './one-call.ts';
+import { type Answer, oneCall } from './one-call.ts';
 
 /** Starts a client process for one call: one that can be ended in the midst of it. */
 export function startCall(
@@ -42,32 +41,9 @@ export function startCall(
 /** How long a call may take, milliseconds. */
 export const callMs = 30_000;
 
-/** One process for all calls of a test file: what a call costs is mostly the start of a process. */
-let kept: ChildProcess | undefined;
-const asked = new Map<number, (answer: Answer) => void>();
-let calls = 0;
-
-/** Makes one call, over a connection of its own and from another process. */
+/** Makes one call, over a connection of its own. */
 export function call(socket: string, service: string, method: string, request = {}): Promise<Answer> {
-  kept ??= startCaller();
-  calls += 1;
-  const { promise, resolve } = Promise.withResolvers<Answer>();
-  const wanted: Wanted = { id: calls, socket, service, method, request, deadlineMs: callMs };
-  asked.set(wanted.id, resolve);
-  kept.send(wanted);
-  return withinBound(promise, `the answer to ${method}`);
-}
-
-/** It ends with the channel to this process, and holds up nobody's end. */
-function startCaller(): ChildProcess {
-  const child = fork(path.join(import.meta.dirname, 'caller.ts'));
-  child.on('message', ({ id, answer }: Answered) => {
-    asked.get(id)?.(answer);
-    asked.delete(id);
-  });
-  child.unref();
-  child.channel?.unref();
-  return child;
+  return withinBound(oneCall(socket, service, method, request, callMs), `the answer to ${method}`);
 }
 
 export const targetPath = `/var/lib/kubelet/pods/${podUID}/volumes/kubernetes.io~csi/mtls/mount`;

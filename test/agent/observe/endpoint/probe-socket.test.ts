@@ -9,7 +9,7 @@ import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket
 import { createRoutes } from '../../../../agent/observe/endpoint/routes.ts';
 import type { Health } from '../../../../agent/observe/health.ts';
 import { createMetrics } from '../../../../agent/observe/metrics/metrics.ts';
-import { eventOf, until } from '../../../support/bounded.ts';
+import { eventOf, soon, until } from '../../../support/bounded.ts';
 import { makeDirectory } from '../../../support/directory.ts';
 import { createLogProbe, statusSources } from '../subjects.ts';
 
@@ -81,14 +81,15 @@ describe('the probe socket', () => {
     }
   });
 
-  test('is for root alone, replaces what an earlier run left, and goes with the agent', async (t) => {
+  test('is for root alone, replaces what an earlier run left, which takes nothing back, and goes with the agent', async (t) => {
     const { path, close, health, log } = await open(t);
     assert.equal(statSync(path).mode & 0o777, 0o600);
     const next = await openProbeSocket({ path, health, retry, status: statusSources(), log });
     t.after(next);
     assert.equal((await probe('live', '--socket', path)).code, 0);
-    await next();
     await close();
+    assert.equal((await probe('live', '--socket', path)).code, 0);
+    await soon(next(), 'the stop, which has nobody to wait for');
     assert.equal(existsSync(path), false);
     const { code, stderr } = await probe('live', '--socket', path);
     assert.equal(code, 1);
@@ -97,35 +98,47 @@ describe('the probe socket', () => {
 
   test('is put back when it, or the whole directory that it lies in, was removed, again and again', async (t) => {
     const path = socketPath(t);
-    const looks: (() => void)[] = [];
-    const later = (_delayMs: number, look: () => void): (() => void) => {
-      looks.push(look);
+    const looks: { readonly delayMs: number; readonly look: () => void }[] = [];
+    const later = (delayMs: number, look: () => void): (() => void) => {
+      looks.push({ delayMs, look });
       return () => undefined;
     };
-    const { log } = createLogProbe();
+    const { log, entries } = createLogProbe();
+    const told = (what: string): number =>
+      entries().filter(({ message }) => message === `the probe socket ${what}`).length;
     const health: Health = { live: () => [], ready: () => [] };
     const close = await openProbeSocket({ path, health, retry, status: statusSources(), log, later });
     t.after(close);
-    const look = async (): Promise<void> => {
-      const due = looks.length;
-      looks.at(-1)?.();
-      await until(() => looks.length > due, 'the look to end');
-    };
-    for (const lost of [path, dirname(path), path]) {
+    for (const [index, lost] of [path, dirname(path), path].entries()) {
       rmSync(lost, { recursive: true });
-      await look();
+      await until(() => told('was removed, and is put back') > index, `the socket, after ${lost} was removed`);
       assert.equal((await probe('live', '--socket', path)).code, 0, `after ${lost} was removed`);
     }
     rmSync(path);
     writeFileSync(path, 'precious');
-    await look();
+    await until(() => looks.at(-1)?.delayMs === 1_000, 'the socket to be tried again in a second');
+    assert.equal(told('cannot be put back'), 1);
     assert.equal(readFileSync(path, 'utf8'), 'precious');
     rmSync(path);
-    await look();
+    looks.at(-1)?.look();
+    await until(() => told('was removed, and is put back') === 4, 'the socket, after nothing was in its way');
     assert.equal((await probe('live', '--socket', path)).code, 0);
     assert.equal(statSync(path).mode & 0o777, 0o600);
+    rmSync(path);
+    writeFileSync(path, 'precious');
     await close();
-    assert.equal(existsSync(path), false);
+    assert.equal(readFileSync(path, 'utf8'), 'precious');
+  });
+
+  test('ends a connection whose request never comes, when it stops', async (t) => {
+    const { path, close } = await open(t);
+    const connection = connect(path);
+    t.after(() => connection.destroy());
+    await eventOf(connection, 'connect', 'the connection');
+    const ended = eventOf(connection.resume(), 'close', 'the end of the connection');
+    connection.write('GET /livez HTTP/1.1\r\n');
+    await close();
+    await ended;
   });
 
   test('takes nothing away that is not a socket', async (t) => {
