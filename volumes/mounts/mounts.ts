@@ -13,7 +13,7 @@ import { withSystemCalls } from './mount-calls.ts';
 import type { MountMeans } from './mount-means.ts';
 import { lookAtMountPoint } from './mount-point.ts';
 import { type MountPrograms, systemPrograms, withPrograms } from './mount-programs.ts';
-import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
+import { deviceOf, isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
 const tmpfsMagic = 0x0102_1994;
 const busyRetries = 3;
@@ -127,9 +127,10 @@ export function createMounts(
   async function detach(target: string, reason: string): Promise<void> {
     const table = readMountTable();
     const visible = mountsAt(table, target).at(-1);
-    const root = lstat(target);
     const isWhole = visible?.root === '/' && isOwn(visible) && !isMountedElsewhere(table, visible);
-    if (isWhole && root?.isDirectory()) {
+    const root = lstat(target);
+    // What was mounted over it since the table was read is not what the table speaks of.
+    if (isWhole && root !== undefined && deviceOf(root) === visible.device) {
       await carryOut(removeContents(target, root.dev));
     }
     const result = await means.detach(target);

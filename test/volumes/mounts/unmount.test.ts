@@ -1,6 +1,6 @@
 /** Real tmpfs mounts: that they always come off, and what happens to the files in them. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -18,6 +18,13 @@ async function occupy(t: TestContext, directory: string) {
   t.after(() => child.kill('SIGKILL'));
   await eventOf(child.stdout, 'data', 'the first output');
   return child;
+}
+
+/** Keeps a mount busy until the end of the test. @returns a path that leads to the directory when the mount has left the tree */
+function keepOpen(t: TestContext, directory: string): string {
+  const descriptor = fs.openSync(directory, 'r');
+  t.after(() => fs.closeSync(descriptor));
+  return `/proc/self/fd/${descriptor}`;
 }
 
 test('every layer of a path that was mounted several times comes off', { skip: mountSkip }, async (t) => {
@@ -83,4 +90,25 @@ test('a mount that is gone when umount fails was what was wanted', { skip: mount
   const umount = makeProgram(t, 'umount "$@"; exit 32');
   await createMounts('csi.test', { mount: 'mount', umount }).unmountAll(target);
   assert.deepEqual(mounts.at(target), []);
+});
+
+test("another pod's volume that is mounted over a busy one while it is looked at keeps its files", {
+  skip: mountSkip,
+}, async (t) => {
+  const [target, other] = [makeMountPoint(t), makeMountPoint(t)];
+  await mounts.mount(target, 4096);
+  await mounts.mount(other, 4096);
+  fs.writeFileSync(path.join(other, 'key'), 'secret');
+  keepOpen(t, target);
+  const { lstatSync } = fs;
+  const mock = t.mock.method(fs, 'lstatSync', (...values: Parameters<typeof lstatSync>) => {
+    if (values[0] === target) {
+      execFileSync('mount', ['--bind', other, target]);
+      mock.mock.restore();
+    }
+    return lstatSync(...values);
+  });
+  await mounts.unmountAll(target);
+  assert.equal(mock.mock.callCount(), 1);
+  assert.deepEqual(fs.readdirSync(other), ['key']);
 });
