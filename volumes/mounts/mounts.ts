@@ -25,7 +25,7 @@ const slackBytes = 256 * 1024;
 
 export interface Mounts {
   /** Why mounting takes longer than it need, where it does. */
-  readonly handicap?: string;
+  readonly handicap: string | undefined;
   /** True when something is mounted at this path. */
   isMounted(target: string): boolean;
   /** The mounts at this path, the visible one last. */
@@ -61,7 +61,8 @@ export function createMounts(
   programs?: MountPrograms,
   carryOut: (steps: Steps<void>) => Promise<void> = async (steps) => atOnce(steps),
 ): Mounts {
-  const { means, handicap } = programs === undefined ? usualMeans() : { means: withPrograms(programs) };
+  const { means, handicap } =
+    programs === undefined ? usualMeans() : { means: withPrograms(programs), handicap: undefined };
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
   const isMounted = (target: string): boolean => {
@@ -151,7 +152,7 @@ export function createMounts(
   const isElsewhere = (entry: MountEntry) => isMountedElsewhere(readMountTable(), entry);
   const own = () => readMountTable().filter(isOwn);
   return {
-    ...(handicap === undefined ? {} : { handicap }),
+    handicap,
     isMounted,
     at,
     own,
@@ -169,9 +170,9 @@ function kibibytes(bytes: number): string {
   return `${Math.ceil(bytes / 1024)}k`;
 }
 
-function usualMeans(): { readonly means: MountMeans; readonly handicap?: string } {
+function usualMeans(): { readonly means: MountMeans; readonly handicap: string | undefined } {
   try {
-    return { means: withSystemCalls() };
+    return { means: withSystemCalls(), handicap: undefined };
   } catch (error) {
     const handicap = `what calls mount(2) cannot be loaded, so that a program is started for every mount: ${messageOf(error)}`;
     return { means: withPrograms(systemPrograms), handicap };

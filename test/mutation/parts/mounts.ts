@@ -6,7 +6,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'mount-calls': ['mount-calls', 'mounts'],
   'mount-point': ['mount-point'],
   'mount-programs': ['mount-programs'],
-  mounts: ['mounts'],
+  mounts: ['mounts', 'unmount'],
 };
 
 export const mounts: readonly Part[] = Object.entries(testsOf).map(([name, tests]) => ({

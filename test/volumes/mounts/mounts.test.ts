@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { withSystemCalls } from '../../../volumes/mounts/mount-calls.ts';
 import { createMounts } from '../../../volumes/mounts/mounts.ts';
-import { modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
+import { makeTarget, modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
 import { makeMountPoint, makeProgram } from './support.ts';
 
 const mounts = createMounts('csi.test');
@@ -135,6 +135,40 @@ test('a volume grows, and nothing else, whatever is mounted at its path between 
   assert.deepEqual(sizes(), ['csi.test size=1280k', 'other size=64k']);
   await assert.rejects(mounts.grow(target, { dev, ino }, 4 * 1024 * 1024), { code: 'Gone' });
   assert.deepEqual(sizes(), ['csi.test size=1280k', 'other size=64k']);
+  await mounts.unmountAll(target);
+});
+
+test('a volume that may hold enough stays as it is, and one that cannot grow says why', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  await mounts.mount(target, 100 * 1024);
+  const { dev, ino } = fs.statSync(target);
+  const unable = createMounts('csi.test', { mount: makeProgram(t, 'echo "no memory" >&2; exit 32'), umount: 'umount' });
+  await unable.grow(target, { dev, ino }, 100 * 1024);
+  await assert.rejects(unable.grow(target, { dev, ino }, 100 * 1024 + 1), {
+    code: 'MountFailed',
+    message: `making the tmpfs at ${target} larger: no memory`,
+  });
+  await mounts.unmountAll(target);
+});
+
+test('whether a volume is mounted is known from its path alone, and from the table where something hides the path', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeTarget(temporaryDirectory(t));
+  const read = t.mock.method(fs, 'readFileSync');
+  assert.equal(mounts.isMounted(target), false);
+  fs.mkdirSync(target);
+  await mounts.mount(target, 4096);
+  assert.equal(mounts.isMounted(target), true);
+  await mounts.unmount(target);
+  assert.equal(read.mock.callCount(), 0);
+  await mounts.mount(path.dirname(target), 4096);
+  fs.mkdirSync(target);
+  assert.equal(mounts.isMounted(target), false);
+  await mounts.mount(target, 4096);
+  assert.equal(mounts.isMounted(target), true);
   await mounts.unmountAll(target);
 });
 

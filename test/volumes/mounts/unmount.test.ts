@@ -112,3 +112,106 @@ test("another pod's volume that is mounted over a busy one while it is looked at
   assert.equal(mock.mock.callCount(), 1);
   assert.deepEqual(fs.readdirSync(other), ['key']);
 });
+
+test("of a busy mount that is not a whole volume of this driver's, or that is mounted elsewhere too, the files stay", {
+  skip: mountSkip,
+}, async (t) => {
+  const [part, elsewhere, foreign, otherType] = [1, 2, 3, 4].map(() => makeMountPoint(t));
+  assert.ok(part && elsewhere && foreign && otherType, 'there is no path');
+  const whole = makeMountPoint(t);
+  await mounts.mount(whole, 4096);
+  fs.mkdirSync(path.join(whole, 'part'));
+  execFileSync('mount', ['--bind', path.join(whole, 'part'), part]);
+  await mounts.unmount(whole);
+  await mounts.mount(elsewhere, 4096);
+  execFileSync('mount', ['--bind', elsewhere, whole]);
+  await createMounts('foreign').mount(foreign, 4096);
+  execFileSync('mount', ['-t', 'ramfs', 'csi.test', otherType]);
+  const views = [part, elsewhere, foreign, otherType].map((target) => {
+    fs.writeFileSync(path.join(target, 'file'), 'x');
+    return keepOpen(t, target);
+  });
+  const entries = [part, elsewhere, foreign, otherType].flatMap(mounts.at);
+  assert.deepEqual(entries.map(mounts.isOwn), [true, true, false, false]);
+  assert.deepEqual(entries.map(mounts.isElsewhere), [false, true, false, false]);
+  const own = mounts.own().map(({ mountPoint }) => mountPoint);
+  assert.deepEqual(
+    entries.map(({ mountPoint }) => own.includes(mountPoint)),
+    [true, true, false, false],
+  );
+  await Promise.all([part, elsewhere, foreign, otherType].map(mounts.unmount));
+  assert.deepEqual([part, elsewhere, foreign, otherType].flatMap(mounts.at), []);
+  assert.deepEqual(
+    views.map((view) => fs.readdirSync(view)),
+    [['file'], ['file'], ['file'], ['file']],
+  );
+});
+
+test('only the visible mount is taken off, busy or not, and the one below it keeps its files', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  await mounts.mount(target, 4096);
+  fs.writeFileSync(path.join(target, 'key'), 'secret');
+  for (const isBusy of [false, true]) {
+    await mounts.mount(target, 4096);
+    if (isBusy) {
+      keepOpen(t, target);
+    }
+    await mounts.unmount(target);
+    assert.equal(mounts.at(target).length, 1);
+    assert.deepEqual(fs.readdirSync(target), ['key']);
+  }
+  await mounts.unmountAll(target);
+});
+
+test('a busy mount is tried three times before it is detached, and not again once it is off', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  const log = path.join(path.dirname(target), 'log');
+  for (const [script, words] of [
+    ['umount "$@"', ['']],
+    ['umount "$@"; exit 32', ['']],
+    ['[ $(wc -l < log) = 3 ] || exit 32; umount "$@"', ['', '', '']],
+    ['[ "$1" = -l ] || exit 32; umount "$@"', ['', '', '', '-l ']],
+  ] as const) {
+    await mounts.mount(target, 4096);
+    fs.writeFileSync(log, '');
+    const umount = makeProgram(t, `cd '${path.dirname(target)}'; echo "$*" >> log; ${script}`);
+    await createMounts('csi.test', { mount: 'mount', umount }).unmount(target);
+    assert.deepEqual(mounts.at(target), []);
+    assert.equal(fs.readFileSync(log, 'utf8'), words.map((word) => `${word}${target}\n`).join(''));
+  }
+});
+
+test('a busy mount that is gone, or its directory with it, between two looks was what was wanted', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  for (const look of ['readFileSync', 'lstatSync'] as const) {
+    await mounts.mount(target, 4096);
+    keepOpen(t, target);
+    const original = fs[look] as (...values: readonly unknown[]) => unknown;
+    const mock = t.mock.method(fs, look, (...values: readonly unknown[]) => {
+      if (values[0] === '/proc/self/mountinfo' || values[0] === target) {
+        mock.mock.restore();
+        execFileSync('umount', ['-l', target]);
+        fs.rmdirSync(target);
+      }
+      return original(...values);
+    });
+    await mounts.unmount(target);
+    assert.equal(fs.existsSync(target), false);
+    fs.mkdirSync(target);
+  }
+});
+
+test('a program that follows links is not sent after one', { skip: mountSkip }, async (t) => {
+  const target = makeMountPoint(t);
+  await mounts.mount(target, 4096);
+  fs.symlinkSync(target, `${target}-link`);
+  await createMounts('csi.test', { mount: 'mount', umount: 'umount' }).unmount(`${target}-link`);
+  assert.equal(mounts.at(target).length, 1);
+  await mounts.unmountAll(target);
+});
