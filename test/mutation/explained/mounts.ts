@@ -5,9 +5,6 @@ import type { Explanation } from './explanation.ts';
 const because = becauseIn('volumes/mounts');
 
 export const mounts: readonly Explanation[] = [
-  ...because('where there is no context there is no option either: the look at the kernel is saved, and no more', {
-    'mount-calls': [['context !== undefined', 'true']],
-  }),
   ...because(
     'the kernel writes this line of every descriptor, and writes it once; only the type checker has to be told',
     {

@@ -46,7 +46,8 @@ function fileSystems(t: TestContext, ...lines: readonly string[]) {
   const { readFileSync } = fs;
   const stub = (file: fs.PathOrFileDescriptor, encoding: BufferEncoding) =>
     file === '/proc/filesystems' ? lines.map((line) => `${line}\n`).join('') : readFileSync(file, encoding);
-  t.mock.method(fs, 'readFileSync', stub);
+  const read = t.mock.method(fs, 'readFileSync', stub);
+  return { looks: () => read.mock.callCount() };
 }
 
 const context = 'system_u:object_r:container_file_t:s0:c10,c20';
@@ -84,6 +85,21 @@ test('a kernel without SELinux is not told of a context, which it would refuse',
   assert.equal(asked()[0]?.at(-1), 'size=64k');
   end(null, 0);
   await made;
+});
+
+test('the kernel is asked whether it has SELinux only where there is a context to tell it', async (t) => {
+  const { means, end } = standIn(t);
+  const { looks } = fileSystems(t, 'nodev\tproc');
+  for (const [given, expected] of [
+    [undefined, 0],
+    [context, 1],
+  ] as const) {
+    const made = means.mount('csi.test', '/a', 'size=64k', given);
+    await nextTurn();
+    end(null, 0);
+    await made;
+    assert.equal(looks(), expected);
+  }
 });
 
 test('one call is made at a time, and what it says of its end is its own', async (t) => {
