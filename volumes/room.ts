@@ -28,10 +28,11 @@ export function createRoom(budget: Budget, onProblem: (targetPath: string, probl
   /** Clears one set away. @returns false when there is none that may help */
   function giveUpOne(podUID: string, ofAnyPod: boolean): boolean {
     const all = [...spares];
-    const [targetPath, spare] = all.find(([, { podUID: other }]) => other === podUID) ?? (ofAnyPod ? all[0] : []) ?? [];
-    if (targetPath === undefined || spare === undefined) {
+    const found = all.find(([, spare]) => spare.podUID === podUID) ?? (ofAnyPod ? all[0] : undefined);
+    if (found === undefined) {
       return false;
     }
+    const [targetPath, spare] = found;
     spares.delete(targetPath);
     try {
       spare.clear();

@@ -3,12 +3,12 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, VolumeError } from './base/errors.ts';
+import { systemCode } from './base/errors.ts';
 import type { KubeletNotes } from './base/volume.ts';
 import { readRegularFile } from './files/files.ts';
 import { lstat } from './files/hold.ts';
 import type { Mounts } from './mounts/mounts.ts';
-import { parseTargetPath, targetDirectories } from './mounts/target-path.ts';
+import { beginningBelow, readTargetPath, targetDirectories } from './mounts/target-path.ts';
 import { fields, text } from './state/json-fields.ts';
 import { hasState } from './state/state.ts';
 
@@ -21,15 +21,15 @@ const maxNotesBytes = 64 * 1024;
  * Target paths that hold a volume, each once, in a stable order.
  * @param mounts reads the mount table; without it the kubelet's directory tree is searched.
  */
-export function scanTargets(kubeletRoot: string, mounts: Mounts | undefined): readonly string[] {
+export function scanTargets(kubeletRoot: string, mounts: Pick<Mounts, 'own'> | undefined): readonly string[] {
   const found = mounts === undefined ? directoryTargets(kubeletRoot) : mountedTargets(kubeletRoot, mounts);
-  return [...new Set(found)].filter((target) => isTarget(kubeletRoot, target)).sort();
+  return [...new Set(found)].filter((target) => readTargetPath(kubeletRoot, target) !== undefined).sort();
 }
 
-function mountedTargets(kubeletRoot: string, mounts: Mounts): readonly string[] {
-  const real = fs.realpathSync(kubeletRoot);
-  const below = mounts.own().filter((entry) => entry.mountPoint.startsWith(`${real}/`));
-  return below.map((entry) => path.join(kubeletRoot, path.relative(real, entry.mountPoint)));
+function mountedTargets(kubeletRoot: string, mounts: Pick<Mounts, 'own'>): readonly string[] {
+  const beginning = beginningBelow(fs.realpathSync(kubeletRoot));
+  const below = mounts.own().filter((entry) => entry.mountPoint.startsWith(beginning));
+  return below.map((entry) => path.join(kubeletRoot, entry.mountPoint.slice(beginning.length)));
 }
 
 function directoryTargets(kubeletRoot: string): readonly string[] {
@@ -48,18 +48,6 @@ function list(directory: string): readonly string[] {
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') {
       return [];
-    }
-    throw error;
-  }
-}
-
-function isTarget(kubeletRoot: string, target: string): boolean {
-  try {
-    parseTargetPath(kubeletRoot, target);
-    return true;
-  } catch (error) {
-    if (error instanceof VolumeError) {
-      return false;
     }
     throw error;
   }

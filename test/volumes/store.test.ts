@@ -735,35 +735,6 @@ test('volumes that the kubelet keeps no notes on are named', { skip: mountSkip }
   assert.deepEqual((await restart().recover()).unknownToKubelet, []);
 });
 
-test('the kubelet’s notes on a volume are read with distrust', async (t) => {
-  const { targetPath, store } = setUp(t, 'directory');
-  const file = path.join(path.dirname(targetPath), 'vol_data.json');
-  assert.equal(store.kubeletNotes(targetPath), 'none');
-  const notes = {
-    driverName,
-    specVolID: 'mtls',
-    volumeHandle: 'csi-0123',
-    nodeName: 'a',
-    volumeLifecycleMode: 'Ephemeral',
-  };
-  fs.writeFileSync(file, JSON.stringify(notes));
-  assert.deepEqual(store.kubeletNotes(targetPath), { driverName, volumeName: 'mtls', volumeId: 'csi-0123' });
-  for (const bad of [
-    '',
-    '{"driver',
-    '[]',
-    'null',
-    JSON.stringify({ ...notes, driverName: 'other' }),
-    '{"driverName":7}',
-  ]) {
-    fs.writeFileSync(file, bad);
-    assert.equal(store.kubeletNotes(targetPath), 'unreadable', bad);
-  }
-  fs.rmSync(file);
-  fs.symlinkSync('elsewhere', file);
-  assert.equal(store.kubeletNotes(targetPath), 'unreadable');
-});
-
 test('a directory tree without volumes, or with strange names, gives nothing', async (t) => {
   const { root, restart } = setUp(t, 'directory');
   fs.mkdirSync(path.join(root, 'pods', 'strange name', 'volumes', 'kubernetes.io~csi', 'v', 'mount', '..agent'), {

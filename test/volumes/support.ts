@@ -43,10 +43,11 @@ export function temporaryDirectory(t: TestContext): string {
   return directory;
 }
 
-/** Mount points below a directory, as the kernel lists them. */
+/** Mount points below a directory; the kernel lists them with their spaces escaped. */
 export function mountPointsBelow(directory: string): string[] {
   const lines = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-  return lines.map((line) => line.split(' ')[4] ?? '').filter((mountPoint) => mountPoint.startsWith(`${directory}/`));
+  const mountPoints = lines.map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '));
+  return mountPoints.filter((mountPoint) => mountPoint.startsWith(`${directory}/`));
 }
 
 export const podUID = '0b7a4a6e-93a5-4d3c-8f53-1f6a1a3c0d11';

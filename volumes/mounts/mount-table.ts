@@ -80,6 +80,11 @@ export function isMountedElsewhere(table: readonly MountEntry[], { device, mount
   return table.some((other) => other.device === device && !isHere(other.mountPoint));
 }
 
+/** `major:minor` of the file system that a file lies on, which the kernel puts into one number otherwise. */
+export function deviceOf({ dev }: Pick<fs.Stats, 'dev'>): string {
+  return `${(dev >>> 8) & 0xfff}:${((dev >>> 12) & 0xf_ff00) | (dev & 0xff)}`;
+}
+
 /**
  * Checks that what the agent mounts below `directory` will be seen by the kubelet and the pods. @throws VolumeError
  * MountFailed that says what to set.

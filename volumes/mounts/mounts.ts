@@ -13,7 +13,7 @@ import { withSystemCalls } from './mount-calls.ts';
 import type { MountMeans } from './mount-means.ts';
 import { lookAtMountPoint } from './mount-point.ts';
 import { type MountPrograms, systemPrograms, withPrograms } from './mount-programs.ts';
-import { isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
+import { deviceOf, isMountedElsewhere, type MountEntry, mountsAt, readMountTable } from './mount-table.ts';
 
 const tmpfsMagic = 0x0102_1994;
 const busyRetries = 3;
@@ -25,7 +25,7 @@ const slackBytes = 256 * 1024;
 
 export interface Mounts {
   /** Why mounting takes longer than it need, where it does. */
-  readonly handicap?: string;
+  readonly handicap: string | undefined;
   /** True when something is mounted at this path. */
   isMounted(target: string): boolean;
   /** The mounts at this path, the visible one last. */
@@ -61,7 +61,8 @@ export function createMounts(
   programs?: MountPrograms,
   carryOut: (steps: Steps<void>) => Promise<void> = async (steps) => atOnce(steps),
 ): Mounts {
-  const { means, handicap } = programs === undefined ? usualMeans() : { means: withPrograms(programs) };
+  const { means, handicap } =
+    programs === undefined ? usualMeans() : { means: withPrograms(programs), handicap: undefined };
   const isOwn = (entry: MountEntry) => entry.fileSystemType === 'tmpfs' && entry.source === source;
   const at = (target: string) => mountsAt(readMountTable(), target);
   const isMounted = (target: string): boolean => {
@@ -127,9 +128,10 @@ export function createMounts(
   async function detach(target: string, reason: string): Promise<void> {
     const table = readMountTable();
     const visible = mountsAt(table, target).at(-1);
-    const root = lstat(target);
     const isWhole = visible?.root === '/' && isOwn(visible) && !isMountedElsewhere(table, visible);
-    if (isWhole && root?.isDirectory()) {
+    const root = lstat(target);
+    // What was mounted over it since the table was read is not what the table speaks of.
+    if (isWhole && root !== undefined && deviceOf(root) === visible.device) {
       await carryOut(removeContents(target, root.dev));
     }
     const result = await means.detach(target);
@@ -150,7 +152,7 @@ export function createMounts(
   const isElsewhere = (entry: MountEntry) => isMountedElsewhere(readMountTable(), entry);
   const own = () => readMountTable().filter(isOwn);
   return {
-    ...(handicap === undefined ? {} : { handicap }),
+    handicap,
     isMounted,
     at,
     own,
@@ -168,9 +170,9 @@ function kibibytes(bytes: number): string {
   return `${Math.ceil(bytes / 1024)}k`;
 }
 
-function usualMeans(): { readonly means: MountMeans; readonly handicap?: string } {
+function usualMeans(): { readonly means: MountMeans; readonly handicap: string | undefined } {
   try {
-    return { means: withSystemCalls() };
+    return { means: withSystemCalls(), handicap: undefined };
   } catch (error) {
     const handicap = `what calls mount(2) cannot be loaded, so that a program is started for every mount: ${messageOf(error)}`;
     return { means: withPrograms(systemPrograms), handicap };

@@ -25,11 +25,16 @@ export function isPodUID(text: string): boolean {
   return podUID.test(text);
 }
 
-/** @throws VolumeError InvalidTarget */
-export function parseTargetPath(kubeletRoot: string, targetPath: string): TargetPath {
-  const prefix = kubeletRoot === '/' ? '/' : `${kubeletRoot}/`;
-  const [pods, uid = '', volumes, plugin, volumeName = '', mount, ...rest] = targetPath.startsWith(prefix)
-    ? targetPath.slice(prefix.length).split('/')
+/** What the paths of all that lies below a directory begin with. */
+export function beginningBelow(directory: string): string {
+  return directory === '/' ? directory : `${directory}/`;
+}
+
+/** @returns undefined where the path is not of the form */
+export function readTargetPath(kubeletRoot: string, targetPath: string): TargetPath | undefined {
+  const beginning = beginningBelow(kubeletRoot);
+  const [pods, uid = '', volumes, plugin, volumeName = '', mount, ...rest] = targetPath.startsWith(beginning)
+    ? targetPath.slice(beginning.length).split('/')
     : [];
   const isTarget =
     pods === 'pods' &&
@@ -39,13 +44,19 @@ export function parseTargetPath(kubeletRoot: string, targetPath: string): Target
     isDnsLabel(volumeName) &&
     mount === 'mount' &&
     rest.length === 0;
-  if (isTarget) {
-    return { podUID: uid, volumeName };
+  return isTarget ? { podUID: uid, volumeName } : undefined;
+}
+
+/** @throws VolumeError InvalidTarget */
+export function parseTargetPath(kubeletRoot: string, targetPath: string): TargetPath {
+  const target = readTargetPath(kubeletRoot, targetPath);
+  if (target !== undefined) {
+    return target;
   }
   throw new VolumeError(
     'InvalidTarget',
     `target path ${JSON.stringify(targetPath.slice(0, 256))} is not of the form ` +
-      `${prefix}pods/<pod UID>/volumes/${pluginDirectory}/<volume name>/mount`,
+      `${beginningBelow(kubeletRoot)}pods/<pod UID>/volumes/${pluginDirectory}/<volume name>/mount`,
   );
 }
 

@@ -6,6 +6,7 @@ import type { PodCertificateSource, VolumeDeclaration } from '../../../volumes/d
 import { createCertificatesContents, wholeContent } from '../../../volumes/files/content.ts';
 import {
   firstSizeBytes,
+  issuedAnchorPaths,
   layOut,
   type ProjectedFile,
   sourcePaths,
@@ -250,6 +251,30 @@ test('files that are made elsewhere stand beside the others, and those that hold
   }
   const keystore = { ...certificateSource, keystorePath: 'k.p12' };
   assert.deepEqual(sourcePaths(keystore), ['credentials.pem', 'parts/key.pem', 'parts/chain.pem', 'k.p12']);
+});
+
+test('trust anchors that came with a certificate are changed alone, in the files that they have', () => {
+  const madeOf = () => [{ path: 't.p12', content: wholeContent(Uint8Array.of(1)), isSecret: false }];
+  const access = volumeAccess(declaration, { kind: 'none' }, true);
+  const issued: SourceContent = { kind: 'issuedAnchors', anchors: [root, upper] };
+  const truststore = { truststorePath: 't.p12', passwordPath: 'password' };
+  for (const [each, ca, made] of [
+    [{ ...source, ...truststore }, ['ca'], ['t.p12']],
+    [{ ...certificateSource, ...truststore }, [], ['t.p12']],
+    [source, ['ca'], []],
+    [certificateSource, [], []],
+  ] as const) {
+    const files = layOut(each, issued, { ...tools(access), ...(made.length > 0 ? { madeOf } : {}) });
+    assert.deepEqual(
+      files.map(({ path, mode, uid }) => [path, mode, uid]),
+      [...ca, ...made].map((path) => [path, 0o644, 0]),
+    );
+    assert.deepEqual(
+      files.slice(0, ca.length).map(textOf),
+      ca.map(() => certificates(root, upper)),
+    );
+    assert.deepEqual(issuedAnchorPaths(each), [...ca, ...made]);
+  }
 });
 
 test('a volume is made for what its sources hold, and keeps room for their state', () => {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import {
   assertMountPropagation,
   assertVolumesReachPods,
+  deviceOf,
   isMountedElsewhere,
   mountsAt,
   parseMountTable,
@@ -143,4 +144,17 @@ test("this process's own mount table can be read", () => {
     readMountTable().some((entry) => entry.mountPoint === '/proc'),
     'the table does not have /proc',
   );
+});
+
+test('a file is known to lie on a file system by the number that the table has for it', () => {
+  const proc = mountsAt(readMountTable(), '/proc').at(-1);
+  assert.equal(deviceOf(fs.statSync('/proc')), proc?.device);
+  for (const [dev, device] of [
+    [0x0801, '8:1'],
+    [0xff, '0:255'],
+    [0x10_002c, '0:300'],
+    [0xffff_ffff, '4095:1048575'],
+  ] as const) {
+    assert.equal(deviceOf({ dev }), device);
+  }
 });

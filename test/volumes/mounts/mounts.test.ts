@@ -1,40 +1,18 @@
-/** Real tmpfs mounts: how they are mounted, and that they always come off. */
+/** Real tmpfs mounts: how they are mounted. */
 import assert from 'node:assert/strict';
-import childProcess, { spawn } from 'node:child_process';
+import childProcess from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { withSystemCalls } from '../../../volumes/mounts/mount-calls.ts';
 import { createMounts } from '../../../volumes/mounts/mounts.ts';
-import { eventOf } from '../../support/bounded.ts';
-import { modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
+import { makeTarget, modeOf, mountPointsBelow, mountSkip, temporaryDirectory } from '../support.ts';
+import { makeMountPoint, makeProgram } from './support.ts';
 
 const mounts = createMounts('csi.test');
 const byPrograms = createMounts('csi.test', { mount: 'mount', umount: 'umount' });
-
-function makeMountPoint(t: TestContext): string {
-  const target = path.join(temporaryDirectory(t), 'a b');
-  fs.mkdirSync(target);
-  return target;
-}
-
-/** A program that stands in for mount or umount. */
-function makeProgram(t: TestContext, script: string): string {
-  const file = path.join(temporaryDirectory(t), 'program');
-  fs.writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  return file;
-}
-
-/** A process whose working directory is inside the mount, which keeps it busy. */
-async function occupy(t: TestContext, directory: string) {
-  const script = "process.stdout.write('in'); process.stdin.resume();";
-  const child = spawn(process.execPath, ['-e', script], { cwd: directory });
-  t.after(() => child.kill('SIGKILL'));
-  await eventOf(child.stdout, 'data', 'the first output');
-  return child;
-}
 
 for (const [how, made] of [
   ['system calls', mounts],
@@ -160,6 +138,42 @@ test('a volume grows, and nothing else, whatever is mounted at its path between 
   await mounts.unmountAll(target);
 });
 
+test('a volume that may hold enough stays as it is, and one that cannot grow says why', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeMountPoint(t);
+  await mounts.mount(target, 100 * 1024);
+  const { dev, ino } = fs.statSync(target);
+  const unable = createMounts('csi.test', { mount: makeProgram(t, 'echo "no memory" >&2; exit 32'), umount: 'umount' });
+  await unable.grow(target, { dev, ino }, 100 * 1024);
+  await assert.rejects(unable.grow(target, { dev, ino }, 100 * 1024 + 1), {
+    code: 'MountFailed',
+    message: `making the tmpfs at ${target} larger: no memory`,
+  });
+  await mounts.unmountAll(target);
+});
+
+test('whether a volume is mounted is known from its path alone, and from the table where something hides the path', {
+  skip: mountSkip,
+}, async (t) => {
+  const target = makeTarget(temporaryDirectory(t));
+  const read = t.mock.method(fs, 'readFileSync');
+  const tablesRead = () => read.mock.calls.filter((call) => call.arguments[0] === '/proc/self/mountinfo').length;
+  assert.equal(mounts.isMounted(target), false);
+  fs.mkdirSync(target);
+  await mounts.mount(target, 4096);
+  assert.equal(mounts.isMounted(target), true);
+  await mounts.unmount(target);
+  assert.equal(tablesRead(), 0);
+  await mounts.mount(path.dirname(target), 4096);
+  fs.mkdirSync(target);
+  assert.equal(mounts.isMounted(target), false);
+  await mounts.mount(target, 4096);
+  assert.equal(mounts.isMounted(target), true);
+  assert.equal(tablesRead(), 2);
+  await mounts.unmountAll(target);
+});
+
 test('a kernel without noswap gets a tmpfs that says so', { skip: mountSkip }, async (t) => {
   const target = makeMountPoint(t);
   const mount = makeProgram(t, 'case "$*" in *noswap*) echo "bad option" >&2; exit 32;; esac; exec mount "$@"');
@@ -215,69 +229,4 @@ test('programs that are missing or silent still give a message', async (t) => {
   await assert.rejects(none.mount(target, 4096), { code: 'MountFailed', message: /ENOENT/ });
   const silent = createMounts('csi.test', { mount: makeProgram(t, 'exit 32'), umount: 'umount' });
   await assert.rejects(silent.mount(target, 4096), { code: 'MountFailed', message: /Command failed/ });
-});
-
-test('every layer of a path that was mounted several times comes off', { skip: mountSkip }, async (t) => {
-  const target = makeMountPoint(t);
-  for (let layer = 0; layer < 3; layer += 1) {
-    await mounts.mount(target, 4096);
-  }
-  assert.equal(mounts.at(target).length, 3);
-  await mounts.unmountAll(target);
-  await mounts.unmountAll(target);
-  assert.deepEqual(mountPointsBelow(path.dirname(target)), []);
-});
-
-test('a busy volume is emptied and detached, so that no key outlives the pod', { skip: mountSkip }, async (t) => {
-  const target = makeMountPoint(t);
-  await mounts.mount(target, 64 * 1024);
-  fs.mkdirSync(path.join(target, '..agent'));
-  fs.writeFileSync(path.join(target, '..agent', 'key'), 'secret');
-  const child = await occupy(t, target);
-  const view = `/proc/${child.pid}/cwd`;
-  await mounts.unmount(target);
-  assert.deepEqual(mounts.at(target), []);
-  assert.equal(child.exitCode, null);
-  assert.deepEqual(fs.readdirSync(view), []);
-});
-
-test('a volume with a foreign mount inside is detached without touching the foreign files', {
-  skip: mountSkip,
-}, async (t) => {
-  const target = makeMountPoint(t);
-  await mounts.mount(target, 64 * 1024);
-  const inner = path.join(target, 'inner');
-  fs.mkdirSync(inner);
-  await createMounts('foreign').mount(inner, 64 * 1024);
-  fs.writeFileSync(path.join(inner, 'precious'), 'x');
-  const child = await occupy(t, inner);
-  await mounts.unmount(target);
-  assert.deepEqual(mountPointsBelow(path.dirname(target)), []);
-  assert.deepEqual(fs.readdirSync(`/proc/${child.pid}/cwd`), ['precious']);
-});
-
-test('a mount that cannot even be detached is an error with both reasons', { skip: mountSkip }, async (t) => {
-  const target = makeMountPoint(t);
-  await mounts.mount(target, 4096);
-  const umount = makeProgram(
-    t,
-    'case "$1" in -l) echo "not detached" >&2;; *) echo "target is busy" >&2;; esac; exit 32',
-  );
-  const stuck = createMounts('csi.test', { mount: 'mount', umount });
-  await assert.rejects(stuck.unmountAll(target), {
-    code: 'UnmountFailed',
-    message: /is busy; detaching it: not detached/,
-  });
-  const pretending = createMounts('csi.test', { mount: 'mount', umount: makeProgram(t, 'exit 0') });
-  await assert.rejects(pretending.unmountAll(target), { code: 'UnmountFailed', message: /again and again/ });
-  await mounts.unmountAll(target);
-});
-
-test('a mount that is gone when umount fails was what was wanted', { skip: mountSkip }, async (t) => {
-  const target = makeMountPoint(t);
-  await mounts.unmount(target);
-  await mounts.mount(target, 4096);
-  const umount = makeProgram(t, 'umount "$@"; exit 32');
-  await createMounts('csi.test', { mount: 'mount', umount }).unmountAll(target);
-  assert.deepEqual(mounts.at(target), []);
 });
