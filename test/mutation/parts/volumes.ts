@@ -63,6 +63,7 @@ const state: Readonly<Record<string, readonly string[]>> = {
   'keystore-state': ['keystore-state'],
   'read-json': ['json-fields'],
   'reload-format': ['reload-format'],
+  state: ['open-state', 'keystore-state', 'state'],
   'state-format': ['state', 'open-state'],
 };
 
