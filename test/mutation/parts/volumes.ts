@@ -27,6 +27,7 @@ const declaration: Readonly<Record<string, readonly string[]>> = {
 const base: Readonly<Record<string, readonly string[]>> = {
   errors: ['errors'],
   selinux: ['selinux'],
+  steps: ['steps'],
   turns: ['turns'],
 };
 
