@@ -460,9 +460,11 @@ test('a mount that was made and never filled is used', { skip: mountSkip }, asyn
   const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
   fs.mkdirSync(targetPath);
   await createMounts(driverName).mount(targetPath, 64 * 1024);
+  const { dev } = fs.statSync(targetPath);
   assert.match((await restart().recover()).unusable[0]?.reason ?? '', /holds no record/);
   await fill(await store.create(record));
   assert.equal(mounted(), 1);
+  assert.equal(fs.statSync(targetPath).dev, dev, 'another one was mounted');
 });
 
 test("a mount that is not this driver's is left alone when publishing", { skip: mountSkip }, async (t) => {
