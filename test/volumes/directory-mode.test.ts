@@ -49,3 +49,16 @@ test('no volume counts as unknown to the kubelet, and a file that cannot be unde
   assert.equal(volumes[0]?.pending(0), undefined);
   assert.deepEqual(problems, [[targetPath, `${file} is unusable: it is not JSON`]]);
 });
+
+test('a volume whose record names another place is not found, and is told by where it lies', async (t) => {
+  const { targetPath, restart, record } = setUp(t);
+  await restart().create(record);
+  const file = path.join(targetPath, '..agent', 'volume.json');
+  const stored = JSON.parse(fs.readFileSync(file, 'utf8'));
+  stored.record.targetPath = `/elsewhere${targetPath}`;
+  fs.writeFileSync(file, JSON.stringify(stored));
+  const { volumes, unusable } = await restart().recover();
+  const reason = `target path ${targetPath} belongs to another pod or volume than its record`;
+  const { volumeName, pod } = record;
+  assert.deepEqual([volumes, unusable], [[], [{ targetPath, volumeName, podUID: pod.uid, reason }]]);
+});

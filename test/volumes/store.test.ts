@@ -551,6 +551,19 @@ function setsIn(targetPath: string): readonly string[] {
   return fs.readdirSync(targetPath).filter((name) => /^\.\.\d{4}_/.test(name));
 }
 
+test('files and directories count with what the kernel keeps for each of them', { skip: mountSkip }, async (t) => {
+  const { root, targetPath, restart } = setUp(t, 'tmpfs');
+  const sources = Array.from({ length: 100 }, (_, index) => ({
+    ...anchorsSource,
+    index,
+    path: `${index}${'/deep'.repeat(12)}/anchors.pem`,
+  }));
+  // One MiB for one pod, which a hundred small files alone are far from.
+  const volume = await restart(root, 16 * megabyte).create(makeRecord(targetPath, { declaration: { sources } }));
+  const contents = new Map(sources.map(({ index }) => [index, anchors(1)]));
+  await assert.rejects(volume.project(contents), { code: 'OverShare', message: /would take 1\.\d MiB/ });
+});
+
 inBothModes(
   'the set before the present one stays until the next change, and a restart clears it with its key',
   async (t, mode) => {
