@@ -38,6 +38,16 @@ test('a volume that says that it is another pod’s is cleared away, whatever it
   assert.deepEqual(fs.readdirSync(targetPath), ['..agent']);
 });
 
+test('a link in the place of a volume’s record is refused, and what it leads to is not believed', async (t) => {
+  const { targetPath, store, record } = setUp(t);
+  await store.create(record);
+  const file = path.join(targetPath, '..agent', 'volume.json');
+  fs.renameSync(file, `${file}-away`);
+  fs.symlinkSync(`${file}-away`, file);
+  await assert.rejects(store.create(record), { code: 'Tampered' });
+  assert.ok(fs.lstatSync(file).isSymbolicLink(), 'the link is gone');
+});
+
 test('of a volume that neither opens nor goes both reasons are told', async (t) => {
   const { targetPath, problems, store, record } = setUp(t);
   const userAnnotations = {
