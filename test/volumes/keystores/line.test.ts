@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { OpenVolume } from '../../../volumes/base/volume.ts';
 import { describeFaults, parseDeclaration } from '../../../volumes/declaration/sources.ts';
@@ -52,4 +53,5 @@ test('a volume that is removed while its keystore waits gives up its place in th
   await removed;
   assert.equal(fs.existsSync(record.targetPath), false, 'the volume is still there');
   assert.equal(await (await open('mtls')).project(contents), 'written');
+  assert.ok(fs.statSync(path.join(record.targetPath, truststore.truststorePath)).size > 0, 'the keystore is empty');
 });
