@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { toVolumeError, VolumeError } from './base/errors.ts';
+import { messageOf, toVolumeError, VolumeError } from './base/errors.ts';
 import { createWorker, type Steps } from './base/steps.ts';
 import { createTurns } from './base/turns.ts';
 import type { OpenVolume, UnusableVolume, VolumeRecord, VolumeStore } from './base/volume.ts';
@@ -116,7 +116,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertRecordFits(kubeletRoot, record, record.targetPath);
     assertNoSymlink(kubeletRoot, record.targetPath);
     const found = await findVolume(record, mounts, realPath(kubeletRoot, record.targetPath), carryOut);
-    if (found.type === 'volume') {
+    if (found !== undefined) {
       return await open(record, found.identity, !isDeepStrictEqual(found.record, withoutPasswords(record)));
     }
     invalidate(record.targetPath);
@@ -172,7 +172,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         unusable.push({
           targetPath,
           ...parseTargetPath(kubeletRoot, targetPath),
-          reason: toVolumeError(error, `reading ${targetPath}`).message,
+          reason: messageOf(error),
         });
       }
     }
@@ -199,21 +199,23 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   };
 }
 
-/** What is at a target path: nothing but perhaps a directory, or a volume, with its record if that can be read. */
-type Found =
-  | { readonly type: 'nothing' }
-  | { readonly type: 'volume'; readonly record: VolumeRecord | undefined; readonly identity: Identity };
+/** A volume at a target path, with its record if that can be read. */
+interface Found {
+  readonly record: VolumeRecord | undefined;
+  readonly identity: Identity;
+}
 
 /**
  * Looks for the volume of this record, and clears away what an earlier volume left at its place. A volume whose record is
  * missing or unreadable is taken over as it is: its files may be in use.
+ * @returns undefined where there is nothing but perhaps a directory
  */
 async function findVolume(
   record: VolumeRecord,
   mounts: Mounts | undefined,
   mountPoint: string,
   carryOut: (steps: Steps<void>) => Promise<void>,
-): Promise<Found> {
+): Promise<Found | undefined> {
   const target = record.targetPath;
   if (lstat(path.dirname(target)) === undefined) {
     throw new VolumeError(
@@ -223,21 +225,21 @@ async function findVolume(
   }
   if (mounts === undefined) {
     if (!hasState(target)) {
-      return { type: 'nothing' };
+      return undefined;
     }
     const identity = identityOf(target);
     const stored = readStored(record, identity);
     if (stored !== 'another') {
-      return { type: 'volume', record: stored, identity };
+      return { record: stored, identity };
     }
     await carryOut(removeTreeInSteps(target));
-    return { type: 'nothing' };
+    return undefined;
   }
   for (;;) {
     const layers = mounts.isMounted(mountPoint) ? mounts.at(mountPoint) : [];
     const visible = layers.at(-1);
     if (visible === undefined) {
-      return { type: 'nothing' };
+      return undefined;
     }
     if (!mounts.isOwn(visible)) {
       throw new VolumeError('Foreign', `${target} has a ${visible.fileSystemType} mounted that is not this driver's`);
@@ -247,7 +249,7 @@ async function findVolume(
     const isOthers = !hasState(target) || (stored === undefined && mounts.isElsewhere(visible));
     const covers = layers.length > 1 && isOthers;
     if (stored !== 'another' && !covers) {
-      return { type: 'volume', record: stored, identity };
+      return { record: stored, identity };
     }
     await mounts.unmount(mountPoint);
   }

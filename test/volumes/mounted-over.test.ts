@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { OpenVolume } from '../../volumes/base/volume.ts';
+import { createMounts } from '../../volumes/mounts/mounts.ts';
 import { createVolumeStore } from '../../volumes/store.ts';
 import { eventOf } from '../support/bounded.ts';
 import { anchors, credential, makeRecord, makeTarget, mountSkip, temporaryDirectory } from './support.ts';
@@ -186,4 +187,18 @@ test('a volume with an unreadable record that is mounted over another one is not
   assert.equal(again.pending(0)?.requestName, 'req-1');
   const taken = await restart().create(victim.record);
   assert(taken.isProjected(0), 'its own pod takes it over as it is');
+});
+
+test('a volume that lies over an empty mount, and elsewhere too, is used with its files', {
+  skip: mountSkip,
+}, async (t) => {
+  const { restart, own, at } = await setUp(t);
+  const elsewhere = path.join(path.dirname(at(own)), 'elsewhere');
+  fs.mkdirSync(elsewhere);
+  bind(at(own), elsewhere);
+  execFileSync('umount', [at(own)]);
+  await createMounts('csi.test').mount(at(own), 4096);
+  bind(elsewhere, at(own));
+  const again = await restart().create(own.record);
+  assert.deepEqual([again.isProjected(0), again.pending(0)], [true, pending]);
 });

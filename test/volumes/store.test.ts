@@ -460,9 +460,11 @@ test('a mount that was made and never filled is used', { skip: mountSkip }, asyn
   const { targetPath, record, store, restart, mounted } = setUp(t, 'tmpfs');
   fs.mkdirSync(targetPath);
   await createMounts(driverName).mount(targetPath, 64 * 1024);
+  const { dev } = fs.statSync(targetPath);
   assert.match((await restart().recover()).unusable[0]?.reason ?? '', /holds no record/);
   await fill(await store.create(record));
   assert.equal(mounted(), 1);
+  assert.equal(fs.statSync(targetPath).dev, dev, 'another one was mounted');
 });
 
 test("a mount that is not this driver's is left alone when publishing", { skip: mountSkip }, async (t) => {
@@ -548,6 +550,19 @@ test('files of a pod beyond its share of the memory are refused by the limit’s
 function setsIn(targetPath: string): readonly string[] {
   return fs.readdirSync(targetPath).filter((name) => /^\.\.\d{4}_/.test(name));
 }
+
+test('files and directories count with what the kernel keeps for each of them', { skip: mountSkip }, async (t) => {
+  const { root, targetPath, restart } = setUp(t, 'tmpfs');
+  const sources = Array.from({ length: 100 }, (_, index) => ({
+    ...anchorsSource,
+    index,
+    path: `${index}${'/deep'.repeat(12)}/anchors.pem`,
+  }));
+  // One MiB for one pod, which a hundred small files alone are far from.
+  const volume = await restart(root, 16 * megabyte).create(makeRecord(targetPath, { declaration: { sources } }));
+  const contents = new Map(sources.map(({ index }) => [index, anchors(1)]));
+  await assert.rejects(volume.project(contents), { code: 'OverShare', message: /would take 1\.\d MiB/ });
+});
 
 inBothModes(
   'the set before the present one stays until the next change, and a restart clears it with its key',

@@ -201,42 +201,34 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
   const issuedFile = (index: number) => file(`issued-${index}.json`);
   const setbackFile = (index: number) => file(`setback-${index}.json`);
 
-  function readOrReport<Content>(name: string, decode: (bytes: Uint8Array) => Content): Content | undefined {
+  function readOrReport<Content>(
+    name: string,
+    decode: (bytes: Uint8Array) => Content,
+    report = onProblem,
+  ): Content | undefined {
     try {
       return readJson(name, device, decode);
     } catch (error) {
-      onProblem(toVolumeError(error, `reading ${name}`).message);
+      report(toVolumeError(error, `reading ${name}`).message);
       return undefined;
     }
   }
 
-  function storedPending(index: number): StoredPending | undefined {
-    const stored = readOrReport(pendingFile(index), decodePending);
+  function storedPending(index: number, report = onProblem): StoredPending | undefined {
+    const stored = readOrReport(pendingFile(index), decodePending, report);
     if (stored === undefined) {
       return undefined;
     }
-    if (hasKey(index, stored)) {
+    if (isKeyOf(index, stored.keyFile) && lstat(file(stored.keyFile))?.isFile()) {
       return stored;
     }
-    onProblem(`${pendingFile(index)} names a key that is not there`);
+    report(`${pendingFile(index)} names a key that is not there`);
     return undefined;
   }
 
-  function hasKey(index: number, { keyFile }: StoredPending): boolean {
-    return isKeyOf(index, keyFile) && lstat(file(keyFile))?.isFile() === true;
-  }
-
-  /** The key that the stored request names. Where that cannot be read, what it named is a leftover. */
+  /** The key that the stored request names. Where that cannot be read, what it named is a leftover, of which nobody need hear. */
   function storedKey(index: number): string | undefined {
-    try {
-      const stored = readJson(pendingFile(index), device, decodePending);
-      return stored !== undefined && hasKey(index, stored) ? stored.keyFile : undefined;
-    } catch (error) {
-      if (error instanceof VolumeError) {
-        return undefined;
-      }
-      throw error;
-    }
+    return storedPending(index, () => undefined)?.keyFile;
   }
 
   function removeKey(name: string | undefined): void {

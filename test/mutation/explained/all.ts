@@ -8,6 +8,7 @@ import { keystores } from './keystores.ts';
 import { lifecycle } from './lifecycle.ts';
 import { mounts } from './mounts.ts';
 import { requests } from './requests.ts';
+import { stored } from './stored.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
@@ -20,6 +21,7 @@ export const explained: readonly Explanation[] = [
   ...lifecycle,
   ...mounts,
   ...requests,
+  ...stored,
   ...volumeLifecycle,
   ...volumes,
 ];

@@ -182,15 +182,11 @@ const mounts: readonly Explanation[] = [
 ];
 
 const state: readonly Explanation[] = [
-  ...because('nothing is named after no number', 'state', { state: [['index !== undefined', 'true']] }),
   ...because('the agent runs on Linux, which has it; only the type checker has to be told', 'state', {
     state: [['process.geteuid?.()', 'process.geteuid()']],
   }),
-  ...because('a name that was just read is there, and nobody but the agent may enter the directory', 'state', {
-    state: [
-      ['{ force: true }', '{}', 'fs.rmSync(file(name), { force: true });'],
-      ['true', 'false', 'fs.rmSync(file(name), { force: true });'],
-    ],
+  ...because('the mode is looked at again where it is set; asking first spares opening the directory', 'state', {
+    state: [['(stats.mode & 0o7777) !== directoryAccess.mode', 'true']],
   }),
   ...because('what is no number is no whole or finite one either; only the type checker has to be told', 'state', {
     'json-fields': [["typeof value !== 'number'", 'false']],

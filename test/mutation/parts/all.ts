@@ -9,6 +9,7 @@ import { mounts } from './mounts.ts';
 import type { Part } from './part.ts';
 import { requests } from './requests.ts';
 import { rooms } from './rooms.ts';
+import { stored } from './stored.ts';
 import { volumeLifecycle } from './volume-lifecycle.ts';
 import { volumes } from './volumes.ts';
 
@@ -22,6 +23,7 @@ export const parts: readonly Part[] = [
   ...mounts,
   ...requests,
   ...rooms,
+  ...stored,
   ...volumeLifecycle,
   ...volumes,
 ];

@@ -27,6 +27,7 @@ const declaration: Readonly<Record<string, readonly string[]>> = {
 const base: Readonly<Record<string, readonly string[]>> = {
   errors: ['errors'],
   selinux: ['selinux'],
+  steps: ['steps'],
   turns: ['turns'],
 };
 
@@ -63,6 +64,7 @@ const state: Readonly<Record<string, readonly string[]>> = {
   'keystore-state': ['keystore-state'],
   'read-json': ['json-fields'],
   'reload-format': ['reload-format'],
+  state: ['open-state', 'keystore-state', 'state'],
   'state-format': ['state', 'open-state'],
 };
 

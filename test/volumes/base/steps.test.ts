@@ -1,7 +1,7 @@
 /** Work in steps: in turn, a few milliseconds each, and ended where it stands. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createWorker, type Steps } from '../../../volumes/base/steps.ts';
+import { atOnce, createWorker, type Steps, stepsUntil } from '../../../volumes/base/steps.ts';
 
 const always = (): void => {};
 
@@ -21,6 +21,34 @@ function* work(steps: number, onStep: () => void = always, onEnd: () => void = a
     onEnd();
   }
 }
+
+test('steps are taken until the time given, and one when it is over already', (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  let taken = 0;
+  function* fiveMilliseconds(): Steps<string> {
+    for (; taken < 5; taken += 1) {
+      now += 1;
+      yield;
+    }
+    return 'done';
+  }
+  const steps = fiveMilliseconds();
+  const takenBy = (until: number) => [stepsUntil(steps, until), now];
+  const more = { done: false, value: undefined };
+  assert.deepEqual(takenBy(3), [more, 3]);
+  assert.deepEqual(takenBy(3), [more, 4]);
+  assert.deepEqual(takenBy(9), [{ done: true, value: 'done' }, 5]);
+});
+
+test('work that is known to be short is done at once', () => {
+  let steps = 0;
+  const count = (): void => {
+    steps += 1;
+  };
+  assert.deepEqual([atOnce(work(0, count)), steps], [0, 0]);
+  assert.deepEqual([atOnce(work(3, count)), steps], [3, 3]);
+});
 
 test('long work lets short work, and whatever else there is, have its turn', async () => {
   const worker = createWorker();

@@ -1,6 +1,5 @@
 /**
- * Keystores in a volume: made with its other files, of the same key, under a password that stays; kept by a restart, and each node's
- * pods in turn.
+ * Keystores in a volume: made with its other files, of the same key, under a password that stays; kept by a restart.
  */
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
@@ -12,7 +11,7 @@ import { describeFaults, parseDeclaration } from '../../../volumes/declaration/s
 import { createVolumeStore } from '../../../volumes/store.ts';
 import { createRootAuthority, type TestAuthority } from '../../support/certificates.ts';
 import { createOpenSsl } from '../../support/openssl.ts';
-import { makeRecord, makeTarget, modeOf, mountSkip, podUID, rootSkip, temporaryDirectory } from '../support.ts';
+import { makeRecord, makeTarget, modeOf, mountSkip, rootSkip, temporaryDirectory } from '../support.ts';
 
 type Mode = 'tmpfs' | 'directory';
 const openSsl = createOpenSsl();
@@ -281,45 +280,4 @@ test('a volume of as many keystores as may be has room for their renewals', { sk
     assert.equal(await volume.project(contents(await issued(authority), ...all)), 'written');
   }
   assert.ok(read('14.p12').length > 500_000, 'the truststore is short');
-});
-
-test('one pod with many keystores is but one ahead of another pod', async (t) => {
-  const root = temporaryDirectory(t);
-  const truststore = { name: 'roots', path: 'roots.pem', truststorePath: 'truststore.p12', password: 'changeit' };
-  const verdict = parseDeclaration({ sources: JSON.stringify([{ clusterTrustBundle: truststore }]) });
-  assert.ok(verdict.ok, 'the declaration is refused');
-  const { declaration } = verdict;
-  const store = createVolumeStore({ kubeletRoot: root, driverName: 'csi.test', mode: 'directory' });
-  const authority = await createRootAuthority();
-  const open = (volumeName: string, uid: string): Promise<OpenVolume> => {
-    const pod = { ...makeRecord('/x').pod, uid };
-    return store.create(
-      makeRecord(makeTarget(root, volumeName, uid), { declaration, volumeName, pod, volumeId: volumeName }),
-    );
-  };
-  const many = await Promise.all(Array.from({ length: 24 }, (_, index) => open(`many-${index}`, podUID)));
-  const other = await open('other', podUID.replace('0b7a', '1b7a'));
-  let done = 0;
-  const writing = many.map(async (volume) => {
-    await volume.project(contents(anchorsOf(authority)));
-    done += 1;
-  });
-  await other.project(contents(anchorsOf(authority)));
-  const before = done;
-  await Promise.all(writing);
-  assert.ok(before < many.length / 2, `${before} of ${many.length} came first`);
-});
-
-test('a volume that is removed while its keystore waits gives up its place in the line', async (t) => {
-  const { targetPath, record, store } = setUp(t, 'directory');
-  const authority = await createRootAuthority();
-  const one = store();
-  const volume = await one.create(record);
-  const writing = volume.project(contents(await issued(authority), anchorsOf(authority)));
-  const removed = one.remove(targetPath);
-  await assert.rejects(writing, { code: 'Gone' });
-  await removed;
-  assert.equal(fs.existsSync(targetPath), false, 'the volume is still there');
-  const next = await one.create(record);
-  assert.equal(await next.project(contents(await issued(authority), anchorsOf(authority))), 'written');
 });
