@@ -201,6 +201,7 @@ export function createContentsIssuer<T extends ContentsRequest, A extends Conten
     const choice = choiceFor(pod, order.signerName);
     const call = callFor(order, signal);
     claims.claim(kind.key(namespace, order.requestName));
+    following.expect(kind.key(namespace, order.requestName));
     try {
       const body = kind.body(order, await requestFor(order, key, choice), choice, nodeName);
       await create(body, choice, pod, call);

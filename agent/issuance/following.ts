@@ -22,6 +22,8 @@ interface Follower<T> {
 }
 
 export interface Following<T> {
+  /** Before a request is made: when it goes, that is noted until it is followed. @param key as below */
+  expect(key: string): void;
   /** Notes that the request exists from now on. @param key `namespace/name`, of a cluster-scoped request its name */
   submitted(key: string): void;
   /**
@@ -54,11 +56,17 @@ export function createFollowing<T extends KubernetesObject>(
    * this map.
    */
   const followers = new Map<string, Set<Follower<T>>>();
+  /** By key: those that are not followed yet, such as one that was made ahead of the publish call, and whether they have gone. */
+  const expected = createBoundedMap<string, boolean>(rememberedSubmissions);
   let unsubscribe = (): void => undefined;
 
   function tell(event: RequestEvent<T>): void {
     if (event.type !== 'synced') {
-      for (const follower of [...(followers.get(keyOf(event.object)) ?? [])]) {
+      const key = keyOf(event.object);
+      if (expected.get(key) !== undefined) {
+        expected.set(key, event.type === 'deleted');
+      }
+      for (const follower of [...(followers.get(key) ?? [])]) {
         follower.changed(event);
       }
       return;
@@ -68,10 +76,17 @@ export function createFollowing<T extends KubernetesObject>(
     }
   }
 
-  function join(key: string, follower: Follower<T>): void {
-    if (followers.size === 0) {
+  const isUnused = (): boolean => followers.size === 0 && expected.size === 0;
+
+  function subscribe(): void {
+    if (isUnused()) {
       unsubscribe = cache.subscribe(tell);
     }
+  }
+
+  function join(key: string, follower: Follower<T>): void {
+    subscribe();
+    expected.delete(key);
     followers.set(key, (followers.get(key) ?? new Set()).add(follower));
   }
 
@@ -79,19 +94,24 @@ export function createFollowing<T extends KubernetesObject>(
     const others = followers.get(key);
     if (others?.delete(follower) && others.size === 0) {
       followers.delete(key);
-      if (followers.size === 0) {
+      if (isUnused()) {
         unsubscribe();
       }
     }
   }
 
   return {
+    expect(key) {
+      subscribe();
+      expected.set(key, false);
+    },
     submitted(key) {
       submittedAt.set(key, cache.lists().begun);
     },
     follow(key, listener, onHurdle = () => undefined, readMissed = undefined) {
       // A request of an earlier run of the agent is older than every list of this one; a list may not have kept it.
       const existsSince = readMissed === undefined ? (submittedAt.get(key) ?? 0) : cache.lists().begun;
+      const isGone = expected.get(key);
       let ended = false;
       let told: Hurdle | undefined;
 
@@ -141,7 +161,9 @@ export function createFollowing<T extends KubernetesObject>(
 
       const follower: Follower<T> = { look, changed };
       join(key, follower);
-      if (readMissed === undefined) {
+      if (isGone) {
+        queueMicrotask(() => settle({ type: 'gone' }));
+      } else if (readMissed === undefined) {
         queueMicrotask(look);
       } else {
         // What cannot be read now, the next list shows.

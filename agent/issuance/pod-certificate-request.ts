@@ -32,10 +32,12 @@ export function createPodCertificateIssuer(
 
   async function submit(order: CertificateOrder, key: PrivateKey, signal: AbortSignal): Promise<void> {
     let served = await api.served();
+    const requested = keyOf(order.identity.pod.namespace, order.requestName);
+    following.expect(requested);
     for (let changes = 0; ; changes += 1) {
       try {
         await createOrFind(served, order, key, signal);
-        following.submitted(keyOf(order.identity.pod.namespace, order.requestName));
+        following.submitted(requested);
         return;
       } catch (error) {
         const next = changes < mostChanges ? await alternative(served, error) : undefined;

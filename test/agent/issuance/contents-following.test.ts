@@ -56,6 +56,14 @@ describe('the certificate of a request', () => {
   });
 });
 
+it('a request that was removed before the agent heard that it was made is gone as soon as it is followed', async () => {
+  const { issuer, follow, outcomes } = openWorld({ isRemoved: true });
+  await issuer.submit(order, key, signal);
+  follow();
+  await settled();
+  assert.deepEqual(outcomes, [{ type: 'gone' }]);
+});
+
 describe('a request of an earlier run', () => {
   it('is read where the live copy took it for somebody else’s: has an outline of it, or has not kept it', async () => {
     for (const isKept of [true, false]) {

@@ -37,9 +37,17 @@ interface Options {
   readonly hasEvents?: boolean;
   /** What is wrong with each request that is to be made. */
   readonly fault?: AgentError;
+  /** Whether somebody removes each request before the agent hears that it was made. */
+  readonly isRemoved?: boolean;
 }
 
-export function openWorld({ choice = choiceBy(), taken = 1, hasEvents = true, fault }: Options = {}) {
+export function openWorld({
+  choice = choiceBy(),
+  taken = 1,
+  hasEvents = true,
+  fault,
+  isRemoved = false,
+}: Options = {}) {
   const [server, copy] = [new Map<string, CertificateRequest>(), new Map<string, CertificateRequest>()];
   const listeners = new Set<(event: RequestEvent<CertificateRequest>) => void>();
   const claims = createClaims<CertificateRequest>(certificateRequests.outline);
@@ -63,6 +71,9 @@ export function openWorld({ choice = choiceBy(), taken = 1, hasEvents = true, fa
           throw new AgentError('Conflict', 'exists', { actor: 'nobody' });
         }
         server.set(`shop/${body.metadata.name}`, body);
+        if (isRemoved) {
+          tell({ type: 'deleted', object: body });
+        }
       },
       async get(namespace, asked, call) {
         done.push(`get ${namespace}/${asked} ${call.priority}`);
@@ -86,13 +97,16 @@ export function openWorld({ choice = choiceBy(), taken = 1, hasEvents = true, fa
     tokens: { ready: unused, bearer: unused },
     onFault: (error) => assert.fail(error),
   });
+  const tell = (event: RequestEvent<CertificateRequest>): void => {
+    for (const listener of [...listeners]) {
+      listener(event);
+    }
+  };
   const answer = (status: CertificateRequest['status']): void => {
     const object = { ...(server.get(name) ?? assert.fail('it was made')), ...(status && { status }) };
     server.set(name, object);
     copy.set(name, object);
-    for (const listener of [...listeners]) {
-      listener({ type: 'modified', object });
-    }
+    tell({ type: 'modified', object });
   };
   const outcomes: Outcome[] = [];
   const hurdles: Hurdle[] = [];

@@ -25,9 +25,9 @@ function startFollowing() {
       return metadata.labels?.['answered'] === undefined ? undefined : { type: 'denied', reason: '', message: '' };
     },
   );
-  const tell = (name: string, labels = {}): void => {
+  const tell = (name: string, labels = {}, type: 'added' | 'deleted' = 'added'): void => {
     for (const listener of [...listeners]) {
-      listener({ type: 'added', object: { metadata: { name, namespace: 'shop', labels } } });
+      listener({ type, object: { metadata: { name, namespace: 'shop', labels } } });
     }
   };
   const takeList = (begun: number): void => {
@@ -59,6 +59,32 @@ test('however many requests are followed, a request costs no work but that of it
     end();
   }
   assert.equal(listeners.size, 0, 'the subscription ends with the last follower');
+});
+
+test('a request that goes after it was made and before it is followed is gone at once', async () => {
+  const { following, tell, subscriptions } = startFollowing();
+  const outcomes: [string, Outcome][] = [];
+  const follow = (name: string) => following.follow(`shop/${name}`, (outcome) => outcomes.push([name, outcome]));
+  for (const name of ['removed', 'made-again', 'there', 'followed']) {
+    following.expect(`shop/${name}`);
+    tell(name);
+    following.submitted(`shop/${name}`);
+  }
+  tell('removed', {}, 'deleted');
+  tell('made-again', {}, 'deleted');
+  tell('made-again');
+  const ends = ['removed', 'made-again', 'there', 'followed'].map(follow);
+  assert.deepEqual(outcomes, [], 'never before the call has returned');
+  await Promise.resolve();
+  assert.deepEqual(outcomes, [['removed', { type: 'gone' }]]);
+  tell('followed', {}, 'deleted');
+  assert.deepEqual(outcomes.at(-1), ['followed', { type: 'gone' }]);
+  for (const end of ends) {
+    end();
+  }
+  follow('removed');
+  await Promise.resolve();
+  assert.deepEqual([outcomes.length, subscriptions()], [2, 2], 'it is told once, and nobody listens in between');
 });
 
 test('two who follow one request are both told, and one of them may leave', () => {

@@ -4,12 +4,13 @@ import { describe, it } from 'node:test';
 import type { CallOptions } from '../../../agent/base/call.ts';
 import type { AgentError } from '../../../agent/base/errors.ts';
 import { createPodCertificateIssuer } from '../../../agent/issuance/pod-certificate-request.ts';
+import type { RequestEvent } from '../../../agent/issuance/request-calls.ts';
 import { createKeyMaker } from '../../../agent/keys/key-maker.ts';
 import type { PodCertificateApi } from '../../../agent/kubernetes/discovery.ts';
 import { replyError } from '../../../agent/kubernetes/failure.ts';
-import type { Status } from '../../../agent/kubernetes/objects.ts';
+import type { NodeRequest, Status } from '../../../agent/kubernetes/objects.ts';
 import { describeCall } from '../../../agent/kubernetes/paths.ts';
-import type { CertificateOrder } from '../../../agent/lifecycle/ports.ts';
+import type { CertificateOrder, Outcome } from '../../../agent/lifecycle/ports.ts';
 
 const served = (version: string, evidence: PodCertificateApi['evidence']): PodCertificateApi => ({
   apiVersion: `certificates.k8s.io/${version}`,
@@ -37,6 +38,7 @@ function issuerOver(versions: readonly PodCertificateApi[], refusals: readonly A
   const [remaining, known] = [[...refusals], [...versions]];
   const done: string[] = [];
   const calls: CallOptions[] = [];
+  const listeners = new Set<(event: RequestEvent<NodeRequest>) => void>();
   const forget = (what: string) => () => {
     done.push(what);
     known.shift();
@@ -60,9 +62,16 @@ function issuerOver(versions: readonly PodCertificateApi[], refusals: readonly A
       },
       get: unused,
     },
-    { get: unused, subscribe: unused, lists: () => ({ begun: 0, taken: 0 }) },
+    {
+      get: () => undefined,
+      subscribe(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      lists: () => ({ begun: 0, taken: 0 }),
+    },
   );
-  return { issuer, done, calls };
+  return { issuer, done, calls, listeners };
 }
 
 /** The error that the API server's reply becomes. */
@@ -132,4 +141,19 @@ it('a request that is begun ahead of its pod goes with the ranks of those who jo
     { priority: 'first', expiresAt: undefined, alsoFor, owner: 'pod-uid', signal },
     { priority: 'refresh', expiresAt: 9, alsoFor: undefined, owner: 'pod-uid', signal },
   ]);
+});
+
+it('a request that was removed before it is followed, such as one begun ahead of its pod, is gone as soon as it is followed', async () => {
+  const { issuer, listeners } = issuerOver([v1], []);
+  await issuer.submit(order, key, signal);
+  const { requestName, signerName, identity } = order;
+  const { namespace } = identity.pod;
+  const spec = { signerName, podUID: identity.pod.uid, nodeName: identity.nodeName };
+  for (const listener of listeners) {
+    listener({ type: 'deleted', object: { metadata: { name: requestName, namespace }, spec } });
+  }
+  const outcomes: Outcome[] = [];
+  issuer.follow({ namespace, requestName, signerName }, (outcome) => outcomes.push(outcome));
+  await Promise.resolve();
+  assert.deepEqual(outcomes, [{ type: 'gone' }]);
 });
