@@ -45,18 +45,19 @@ export function readJson(reply: Reply, options: ReadingOptions): Promise<unknown
       },
       onValue: (value) => void values.push(value),
     });
+    const lastLimit = beganAt + longestList * limitMs;
+    const limitNow = (): number => Math.min(wentOnAt + limitMs, lastLimit);
     let cancelLimit: () => void;
-    const setLimit = (): void => {
-      const limit = Math.min(wentOnAt, beganAt + (longestList - 1) * limitMs) + limitMs;
+    const setLimit = (limit: number): void => {
       cancelLimit = clock.at(limit, () => {
-        if (wentOnAt + limitMs > limit && limit < beganAt + longestList * limitMs) {
-          setLimit();
+        if (limitNow() > limit) {
+          setLimit(limitNow());
         } else {
           reply.destroy(new TimeLimitError(`the reply was not complete within ${limit - beganAt} ms`));
         }
       });
     };
-    setLimit();
+    setLimit(limitNow());
     const guarded = (work: () => void): void => {
       try {
         work();
