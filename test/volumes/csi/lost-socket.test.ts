@@ -7,7 +7,7 @@ import type { PublishOutcome } from '../../../volumes/csi/driver.ts';
 import { createCsiServer } from '../../../volumes/csi/server.ts';
 import { withinBound } from '../../support/bounded.ts';
 import { temporaryDirectory } from '../support.ts';
-import { call, makeDriver, makeLog, makeTimers, publishRequest, startCall } from './support.ts';
+import { call, loseThrice, makeDriver, makeLog, makeTimers, publishRequest, startCall } from './support.ts';
 
 /** A CSI server in `<root>/plugins/csi.test`, stopped after the test. */
 async function serve(t: TestContext, outcome?: () => Promise<PublishOutcome>) {
@@ -38,14 +38,7 @@ test('a CSI socket that is removed is put back, again and again, and calls work'
 
 test('a CSI socket that is lost again after its directory was removed and made anew is put back', async (t) => {
   const { socketPath, logged, assertServed } = await serve(t);
-  const directory = path.dirname(socketPath);
-  fs.rmSync(directory, { recursive: true });
-  fs.mkdirSync(directory);
-  await logged('is put back', 1);
-  for (const round of [2, 3]) {
-    fs.unlinkSync(socketPath);
-    await logged('is put back', round);
-  }
+  await loseThrice(socketPath, logged);
   await assertServed();
 });
 

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { createRegistration, type RegistrationOptions } from '../../../volumes/csi/registration.ts';
 import { eventOf } from '../../support/bounded.ts';
 import { temporaryDirectory } from '../support.ts';
-import { call, makeLog, makeTimers } from './support.ts';
+import { call, loseThrice, makeLog, makeTimers } from './support.ts';
 
 function makeRegistration(t: TestContext, more: Partial<RegistrationOptions> = {}) {
   const { directory = path.join(temporaryDirectory(t), 'plugins_registry') } = more;
@@ -136,14 +136,8 @@ test('a stop while the socket cannot be put back ends the trying', async (t) => 
 });
 
 test('a registration socket that is lost again after its directory was removed and made anew is put back', async (t) => {
-  const { directory, socketPath, registration, logged } = makeRegistration(t);
+  const { socketPath, registration, logged } = makeRegistration(t);
   await registration.start();
-  fs.rmSync(directory, { recursive: true });
-  fs.mkdirSync(directory);
-  await logged('is put back', 1);
-  for (const round of [2, 3]) {
-    fs.unlinkSync(socketPath);
-    await logged('is put back', round);
-  }
+  await loseThrice(socketPath, logged);
   assert.equal((await call(socketPath, 'Registration', 'GetInfo')).response?.['name'], 'csi.test');
 });

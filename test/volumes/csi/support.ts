@@ -1,6 +1,7 @@
 /** What tests of the services share: clients, in processes of their own where they are ended in the midst of a call, requests, and a log that remembers. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
@@ -148,4 +149,19 @@ export function makeTimers() {
     found.callback();
   }
   return { later, due, count: () => waiting.size };
+}
+
+/** Loses a socket with its directory, which is made anew, and then twice more without. */
+export async function loseThrice(
+  socketPath: string,
+  logged: (words: string, count: number) => Promise<unknown>,
+): Promise<void> {
+  const directory = path.dirname(socketPath);
+  fs.rmSync(directory, { recursive: true });
+  fs.mkdirSync(directory);
+  await logged('is put back', 1);
+  for (const round of [2, 3]) {
+    fs.unlinkSync(socketPath);
+    await logged('is put back', round);
+  }
 }
