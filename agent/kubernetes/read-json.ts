@@ -53,7 +53,7 @@ export function readJson(reply: Reply, options: ReadingOptions): Promise<unknown
         if (limitNow() > limit) {
           setLimit(limitNow());
         } else {
-          reply.destroy(new TimeLimitError(`the reply was not complete within ${limit - beganAt} ms`));
+          reply.destroy(new TimeLimitError(`the reply was not complete within ${Math.round(limit - beganAt)} ms`));
         }
       });
     };
