@@ -13,7 +13,6 @@ import type { AgentError } from '../base/errors.ts';
 import { createTurnBudget } from '../base/turn-budget.ts';
 import type { ListWatchHealth } from '../kubernetes/list-watch.ts';
 import type { ClusterTrustBundle } from '../kubernetes/objects.ts';
-import { isOlder } from '../kubernetes/resource-version.ts';
 import {
   type BundleOutline,
   bundlesOf,
@@ -29,6 +28,7 @@ import {
 import { createHungry } from './hungry.ts';
 import { mostFirstLooks, mostSingleWatches } from './limits.ts';
 import type { Shelf } from './shelf.ts';
+import { createUpkeep } from './shelf-upkeep.ts';
 
 export interface FeedView {
   readonly isSynced: boolean;
@@ -78,6 +78,15 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
   let isSettling = false;
   /** There may be a hundred thousand groups: what concerns all of them is done in turns. */
   const budget = createTurnBudget();
+  const upkeep = createUpkeep({
+    ...{ shelf, feeds, looks: seeing, inTurns },
+    isWanted: (bundle) => wantedBy(bundle).length > 0,
+    onLost(bundle) {
+      for (const group of wantedBy(bundle)) {
+        touch(group);
+      }
+    },
+  });
 
   function start(selector: string): Feed {
     /** The one whose own it is, where it is not for all. */
@@ -111,7 +120,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     feeds.add(feed);
     feed.bundles.subscribe((event) => {
       if (event.type === 'synced') {
-        sweep();
+        upkeep.sweep();
         touchUsers();
         // At once: what was only fetched needs no watching.
         const group = owner();
@@ -161,17 +170,6 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     return [byName, bySigner || undefined].filter((group) => group !== undefined);
   }
 
-  /** Forgets what was read of bundles that no watch shows. */
-  function sweep(): void {
-    inTurns(shelf.names().values(), (name) => {
-      // What a list has brought so far is shown when the list is complete, and sweeps anew.
-      if ([...feeds].every(isSynced)) {
-        forget(name);
-        fetchAnew(name);
-      }
-    });
-  }
-
   function inTurns<Item>(items: Iterator<Item>, work: (item: Item) => void): void {
     budget(() => {
       const next = items.next();
@@ -183,58 +181,11 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
     });
   }
 
-  /**
-   * Where every watch shows an older version than was read, the server's data went back: what was read is nobody's any more, and would
-   * keep away whatever comes until the numbers have caught up.
-   */
-  function fetchAnew(name: string): void {
-    const shown = firstShown(name);
-    const read = shelf.get(name)?.version;
-    const isLost = ({ bundles }: Feed): boolean => {
-      const version = bundles.get(name)?.metadata.resourceVersion;
-      return version === undefined || isOlder(version, read ?? '');
-    };
-    if (shown === undefined || ![...feeds].every(isLost)) {
-      return;
-    }
-    shelf.drop(name);
-    for (const group of wantedBy(shown)) {
-      touch(group);
-    }
-  }
-
-  function forget(name: string): void {
-    const shown = firstShown(name) ?? seenFirst(name);
-    if (shown === undefined || wantedBy(shown).length === 0) {
-      shelf.drop(name);
-    }
-  }
-
-  function firstShown(name: string): BundleOutline | undefined {
-    for (const { bundles } of feeds) {
-      const outline = bundles.get(name);
-      if (outline !== undefined) {
-        return outline;
-      }
-    }
-    return undefined;
-  }
-
-  function seenFirst(name: string): BundleOutline | undefined {
-    for (const { seen = [] } of seeing) {
-      const outline = seen.find(({ metadata }) => metadata.name === name);
-      if (outline !== undefined) {
-        return outline;
-      }
-    }
-    return undefined;
-  }
-
   function note(feed: Feed, outline: BundleOutline, isGone: boolean): void {
     const { name, uid } = outline.metadata;
     // A bundle of the same name that has come in its place may have been read already.
     if (isGone && shelf.get(name)?.uid === uid) {
-      forget(name);
+      upkeep.forget(name);
     }
     fileBySigner(feed, outline, isGone);
   }
@@ -416,7 +367,7 @@ export function createFeeds(watch: WatchBundles, shelf: Shelf, onChange: (key: F
         }
       }
       for (const { metadata } of bundles) {
-        forget(metadata.name);
+        upkeep.forget(metadata.name);
       }
       if (shared !== undefined && isFew()) {
         unshare();
