@@ -61,7 +61,9 @@ export interface ListWatchOptions<T> {
   /**
    * Longest silence of a watch, default 70 seconds. The server sends a bookmark a minute after the last, looking once a
    * second: anything shorter would connect again and again where nothing happens. A peer that has vanished is found
-   * sooner, by TCP keep-alive (`transport.ts`); this finds one that holds the connection and says nothing.
+   * sooner, by TCP keep-alive (`transport.ts`); this finds one that holds the connection and says nothing. It is a fault
+   * where something has come on the watch. On one that has just begun a server may have nothing to say: it sends only
+   * bookmarks of versions newer than that, and may learn of those from etcd every ten minutes; there it is begun anew.
    */
   readonly idleTimeoutMs?: number;
   /** First and longest pause after a failure. Default 0.25 and 30 seconds. */
@@ -106,7 +108,8 @@ const longWatchMs = 60_000;
 
 /**
  * A server whose data were restored from a backup takes up a watch from a version that is still to come, and says nothing on it, for
- * days: what was made since the backup would stay, and what changes would never be told. After so many silent watches all is listed.
+ * days: what was made since the backup would stay, and what changes would never be told. After so many silent watches all is listed,
+ * and where something has changed meanwhile, the silence was a fault.
  */
 const mostSilences = 2;
 
@@ -140,7 +143,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
   let hurriedWatches = 0;
   /** Expiries (410) since the last watch that lasted long. */
   let expiries = 0;
-  /** Watches in a row on which nothing came, no bookmark either. */
+  /** Watches in a row that ended in silence, since the last list. */
   let silences = 0;
   let listsBegun = 0;
   let listTaken = 0;
@@ -180,6 +183,7 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
 
   async function list(): Promise<void> {
     const collection = await path(signal);
+    const wasSilent = silences >= mostSilences;
     listsBegun += 1;
     const found = new Map<string, T>();
     let version = '';
@@ -222,10 +226,17 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     newest = version;
     resourceVersion = version;
     isTakingOver = true;
-    await worker.carryOut(copy.replace(found), () => signal.throwIfAborted());
+    const differences = await worker.carryOut(copy.replace(found), () => signal.throwIfAborted());
     isTakingOver = false;
     listTaken = listsBegun;
+    silences = 0;
     copy.synced();
+    if (wasSilent && differences > 0) {
+      restarts += 1;
+      const { resource } = describeCall('GET', collection, true, as);
+      const message = `the watch of ${resource} was silent while ${differences} of them changed; they were found by a list`;
+      options.onError?.(new AgentError('Unavailable', message, { actor: 'nobody' }));
+    }
   }
 
   async function watch(): Promise<void> {
@@ -271,6 +282,12 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
       if (!isWellEnded()) {
         throw new AgentError('Unavailable', `the watch of ${words.resource} ended at once`, { actor: 'nobody' });
       }
+    } catch (fault) {
+      const isQuiet = Number.isFinite(openedAt) && frames === 0 && isTimeLimit(fault);
+      if (!isQuiet) {
+        throw fault;
+      }
+      noteSilence();
     } finally {
       failures = isWellEnded() ? 0 : frames > 0 ? Math.min(failures, failuresOfHurry) : failures;
       hurriedWatches = lasted() ? 0 : hurriedWatches + Math.min(frames, 1);
@@ -309,6 +326,11 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     }
   }
 
+  function noteSilence(): void {
+    silences += 1;
+    resourceVersion = silences < mostSilences ? resourceVersion : undefined;
+  }
+
   /** Notes a failure, and prepares for the next attempt. @returns how long to wait before going on, in milliseconds. */
   function learn(error: AgentError): number {
     restarts += 1;
@@ -323,12 +345,11 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     } else if (status === 404) {
       resourceVersion = undefined;
       options.onNotServed?.();
-    } else if (error.cause instanceof TimeLimitError && resourceVersion !== undefined) {
-      silences += 1;
-      resourceVersion = silences < mostSilences ? resourceVersion : undefined;
+    } else if (isTimeLimit(error) && resourceVersion !== undefined) {
+      noteSilence();
     }
     const before = Math.max(failures, status === 410 ? expiries : 0);
-    const harmless = before === 0 && (status === 410 || error.cause instanceof TimeLimitError);
+    const harmless = before === 0 && (status === 410 || isTimeLimit(error));
     const pause = Math.min(backoff.longest, backoff.first * 2 ** before) * (0.5 + random() / 2);
     failures += 1;
     expiries += status === 410 ? 1 : 0;
@@ -367,6 +388,10 @@ export function createListWatch<T extends KubernetesObject>(options: ListWatchOp
     isTakingOver: () => isTakingOver,
     lists: () => ({ begun: listsBegun, taken: listTaken }),
   };
+}
+
+function isTimeLimit(fault: unknown): boolean {
+  return fault instanceof AgentError && fault.cause instanceof TimeLimitError;
 }
 
 function typed(fault: unknown): AgentError {

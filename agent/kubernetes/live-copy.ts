@@ -18,10 +18,12 @@ export interface LiveCopy<T> {
   size(): number;
   /** Tells what happens from now on; what is there already is in `list()`. @returns ends the subscription. */
   subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
-  put(object: T): void;
-  remove(object: T): void;
-  /** Takes over a complete list, in steps: each difference is told of. @param found its objects by key */
-  replace(found: ReadonlyMap<string, T>): Steps<void>;
+  /** @returns whether it differs from what is known */
+  put(object: T): boolean;
+  /** @returns whether it was known */
+  remove(object: T): boolean;
+  /** Takes over a complete list, in steps: each difference is told of. @param found its objects by key @returns how many differ */
+  replace(found: ReadonlyMap<string, T>): Steps<number>;
   /** Tells that a complete list has been taken over. */
   synced(): void;
   /** Ends all subscriptions. */
@@ -45,23 +47,26 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     }
   }
 
-  function put(object: T): void {
+  function put(object: T): boolean {
     const key = keyOf(object);
     const known = objects.get(key);
     if (known !== undefined && known.metadata.uid !== object.metadata.uid) {
       remove(known);
     } else if (known !== undefined && isSameVersion(known, object)) {
-      return;
+      return false;
     }
     const type = objects.has(key) ? 'modified' : 'added';
     objects.set(key, object);
     emit({ type, object });
+    return true;
   }
 
-  function remove(object: T): void {
-    if (objects.delete(keyOf(object))) {
+  function remove(object: T): boolean {
+    const isKnown = objects.delete(keyOf(object));
+    if (isKnown) {
       emit({ type: 'deleted', object });
     }
+    return isKnown;
   }
 
   return {
@@ -76,16 +81,20 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     put,
     remove,
     *replace(found) {
+      let differences = 0;
       for (const [key, object] of objects) {
-        if (!found.has(key)) {
-          remove(object);
+        if (!found.has(key) && remove(object)) {
+          differences += 1;
         }
         yield;
       }
       for (const object of found.values()) {
-        put(object);
+        if (put(object)) {
+          differences += 1;
+        }
         yield;
       }
+      return differences;
     },
     synced: () => emit({ type: 'synced' }),
     close: () => listeners.clear(),
