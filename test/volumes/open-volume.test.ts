@@ -1,0 +1,228 @@
+/**
+ * One volume, opened by itself: what it asks of those around it, and what it says of its files. How whole stores of volumes behave is
+ * in store.test.ts.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { VolumeError } from '../../volumes/base/errors.ts';
+import { createWorker, type Steps, type Worker } from '../../volumes/base/steps.ts';
+import type { VolumeDeclaration } from '../../volumes/declaration/types.ts';
+import type { Plan } from '../../volumes/files/atomic-writer.ts';
+import type { ProjectedFile } from '../../volumes/files/layout.ts';
+import { type OpenOptions, openVolume } from '../../volumes/open-volume.ts';
+import {
+  anchors,
+  anchorsSource,
+  certificateSource,
+  credential,
+  makeRecord,
+  makeTarget,
+  mountSkip,
+  someCertificate,
+  temporaryDirectory,
+} from './support.ts';
+
+function setUp(t: TestContext, declaration: VolumeDeclaration = { sources: [certificateSource, anchorsSource] }) {
+  const targetPath = makeTarget(temporaryDirectory(t));
+  fs.mkdirSync(targetPath);
+  const asked: number[] = [];
+  const problems: string[] = [];
+  const spares: ((() => void) | undefined)[] = [];
+  const usual: OpenOptions = {
+    identity: fs.lstatSync(targetPath),
+    setOwners: false,
+    now: Date.now,
+    onProblem: (problem) => problems.push(problem),
+    isRemoved: () => false,
+    worker: createWorker(),
+    inTurn: (work) => work(),
+    withRoom(bytes, _entries, work) {
+      asked.push(bytes);
+      return work();
+    },
+    onSpare: (clear) => spares.push(clear),
+    inKeystoreLine: (work) => work(),
+    writeRecord: true,
+  };
+  const open = (more: Partial<OpenOptions> = {}) =>
+    openVolume(makeRecord(targetPath, { declaration }), { ...usual, ...more });
+  const current = () => fs.readlinkSync(path.join(targetPath, '..data'));
+  return { targetPath, asked, problems, spares, open, current };
+}
+
+const pending = { requestName: 'req', keyType: 'ED25519', createdAt: 1 } as const;
+const issued = { serialNumber: '01', notBefore: 1, notAfter: 3, beginRefreshAt: 2 };
+const bytes = (length: number) => new Uint8Array(length).fill(7);
+
+test('room is asked for each byte of a chain and its anchors four times over, and for what is noted beside them', async (t) => {
+  const { asked, open } = setUp(t);
+  const volume = await open();
+  const room = (length: number): number => 2 * (8192 + 2 * length);
+  volume.savePending(0, pending, bytes(48));
+
+  await volume.saveAnswer(0, { ...issued, certificates: [bytes(700), bytes(11)] });
+  await volume.saveAnswer(0, { ...issued, certificates: [bytes(700)], anchors: [bytes(500), bytes(5)] });
+  await volume.saveCurrent(0, someCertificate, [bytes(300), bytes(30)]);
+  await volume.saveCurrent(0, someCertificate, [bytes(300)], [bytes(3)]);
+
+  assert.deepEqual(asked, [room(711), room(1205), room(330), room(303)]);
+});
+
+test('the set before the present one is cleared once, on request, and not where the volume was', async (t) => {
+  const { targetPath, spares, open, current } = setUp(t);
+  const volume = await open();
+  const sets: string[] = [];
+  for (const generation of [1, 2, 3]) {
+    await volume.project(new Map([[0, credential(generation)]]));
+    sets.push(path.join(targetPath, current()));
+    const clear = spares.at(-1);
+    if (generation === 2) {
+      assert.ok(clear !== undefined && fs.existsSync(sets[0] ?? ''), 'the set before is there, and may be cleared');
+      clear();
+      clear();
+      assert.equal(fs.existsSync(sets[0] ?? ''), false);
+      assert.equal(spares.at(-1), undefined);
+    }
+  }
+  const clear = spares.at(-1);
+  assert.ok(clear !== undefined, 'there is a set to clear');
+  fs.renameSync(targetPath, `${targetPath}-elsewhere`);
+  fs.mkdirSync(targetPath);
+  clear();
+  assert.deepEqual(fs.readdirSync(targetPath), []);
+});
+
+test('the name of the set in place, and the sources whose files are whole, are read off the volume', async (t) => {
+  const { targetPath, open, current } = setUp(t);
+  const volume = await open();
+  assert.equal(volume.generation(), undefined);
+  assert.deepEqual(volume.projected(), new Set());
+
+  await volume.project(new Map([[1, anchors(1)]]));
+  assert.equal(volume.generation(), current());
+  assert.deepEqual(volume.projected(), new Set([1]));
+  await volume.project(new Map([[0, credential(1)]]));
+  assert.equal(volume.generation(), current());
+  assert.deepEqual(volume.projected(), new Set([0, 1]));
+  fs.rmSync(path.join(targetPath, current(), certificateSource.keyPath));
+  assert.deepEqual(volume.projected(), new Set([1]));
+
+  fs.renameSync(targetPath, `${targetPath}-elsewhere`);
+  assert.deepEqual(volume.projected(), new Set());
+});
+
+test('what was laid out of a credential is zero once it is written', async (t) => {
+  const { targetPath, open, current } = setUp(t);
+  const worker = createWorker();
+  const planned: ProjectedFile[] = [];
+  const watched: Worker = {
+    async carryOut<Result>(steps: Steps<Result>, goOn: () => void) {
+      const result = await worker.carryOut(steps, goOn);
+      planned.push(...filesIn(result));
+      return result;
+    },
+  };
+  const volume = await open({ worker: watched });
+  await volume.project(new Map([[0, credential(1)]]));
+
+  const keyFile = path.join(targetPath, current(), certificateSource.keyPath);
+  assert.match(fs.readFileSync(keyFile, 'latin1'), /^-----BEGIN PRIVATE KEY-----\nAQEB/);
+  const isZero = ({ content }: ProjectedFile) =>
+    [...content.pieces()].every((piece) => piece.every((byte) => byte === 0));
+  const { credentialBundlePath, keyPath, certificateChainPath } = certificateSource;
+  assert.deepEqual(
+    planned.map((file) => [file.path, isZero(file)]),
+    [
+      [credentialBundlePath, true],
+      [keyPath, true],
+      [certificateChainPath, true],
+    ],
+  );
+});
+
+/** The files of a plan; none of what is no plan. */
+function filesIn(result: unknown): readonly ProjectedFile[] {
+  const { change } = (typeof result === 'object' && result !== null ? result : {}) as Partial<Plan>;
+  return change?.files ?? [];
+}
+
+test('anchors that cannot be put back hold up no opening', async (t) => {
+  const source = { ...certificateSource, caPath: 'ca.pem' };
+  const { targetPath, problems, open, current } = setUp(t, { sources: [source] });
+  const volume = await open();
+  await volume.project(new Map([[0, { ...credential(1), anchors: [bytes(64)] }]]));
+  await volume.saveCurrent(0, someCertificate, [bytes(10)], [bytes(64)]);
+  fs.writeFileSync(path.join(targetPath, current(), source.caPath), 'broken');
+
+  const withRoom = async (): Promise<never> => {
+    throw new VolumeError('NoSpace', 'the volume has no room');
+  };
+  const again = await open({ withRoom });
+  assert.deepEqual(problems, ['the volume has no room']);
+  assert.deepEqual(again.projected(), new Set([0]));
+
+  await open();
+  assert.match(problems[1] ?? '', /^the trust anchors of sources\[0\] in .* were not as issued; they are again$/);
+  assert.notEqual(fs.readFileSync(path.join(targetPath, current(), source.caPath), 'utf8'), 'broken');
+});
+
+test('files of sources that keep trust domains apart stay while another source changes', async (t) => {
+  const apartSource = (index: number, directory: string) =>
+    ({
+      kind: 'clusterTrustBundle',
+      index,
+      select: { by: 'signer', signerName: 'example.com/mesh' },
+      optional: false,
+      path: `${directory}/a.example.pem`,
+      trustDomains: { own: 'a.example', canarying: 'live', as: 'filePerTrustDomain', needsOwn: true },
+    }) as const;
+  const { targetPath, open } = setUp(t, {
+    sources: [certificateSource, apartSource(1, 'one'), apartSource(2, 'two')],
+  });
+  const volume = await open();
+  const byTrustDomain = ['a.example', 'b.example'].map((trustDomain) => ({ trustDomain, certificates: [bytes(9)] }));
+  const content = { kind: 'trustAnchors', certificates: [bytes(9)], byTrustDomain } as const;
+  const all = ['one', 'two'].flatMap((name) => [`${name}/a.example.pem`, `${name}/b.example.pem`]);
+  await volume.project(
+    new Map([
+      [1, content],
+      [2, content],
+    ]),
+  );
+  await volume.project(new Map([[0, credential(1)]]));
+  assert.deepEqual(
+    all.filter((file) => fs.existsSync(path.join(targetPath, file))),
+    all,
+  );
+});
+
+const touched = { sources: [certificateSource], reload: { touch: 'generation' } };
+
+test('something that is mounted where the change is told is left alone, and the change is made', {
+  skip: mountSkip,
+}, async (t) => {
+  const { targetPath, problems, open } = setUp(t, touched);
+  const volume = await open();
+  const file = path.join(targetPath, 'generation');
+  fs.mkdirSync(file);
+  execFileSync('mount', ['-t', 'tmpfs', 'planted', file]);
+
+  assert.equal(await volume.project(new Map([[0, credential(1)]])), 'written');
+  assert.deepEqual(problems, [`${file} has something mounted on it, and is left alone`]);
+  assert.deepEqual(volume.projected(), new Set([0]));
+});
+
+test('any other fault where the change is told is not passed over', { skip: mountSkip }, async (t) => {
+  const { targetPath, problems, open } = setUp(t, touched);
+  const volume = await open();
+  const [file, other] = [path.join(targetPath, 'generation'), path.join(targetPath, 'other')];
+  fs.writeFileSync(file, '');
+  fs.writeFileSync(other, 'x');
+  execFileSync('mount', ['--bind', other, file]);
+
+  await assert.rejects(volume.project(new Map([[0, credential(1)]])), { code: 'EBUSY' });
+  assert.deepEqual(problems, []);
+});
