@@ -62,3 +62,18 @@ test('a volume whose record names another place is not found, and is told by whe
   const { volumeName, pod } = record;
   assert.deepEqual([volumes, unusable], [[], [{ targetPath, volumeName, podUID: pod.uid, reason }]]);
 });
+
+test("the kubelet's notes are read where they are of this driver's volume", (t) => {
+  const { targetPath, restart } = setUp(t);
+  const notes = { driverName: 'csi.test', specVolID: 'mtls', volumeHandle: 'csi-0123' };
+  const file = path.join(path.dirname(targetPath), 'vol_data.json');
+  assert.equal(restart().kubeletNotes(targetPath), 'none');
+  fs.writeFileSync(file, JSON.stringify(notes));
+  assert.deepEqual(restart().kubeletNotes(targetPath), {
+    driverName: 'csi.test',
+    volumeName: 'mtls',
+    volumeId: 'csi-0123',
+  });
+  fs.writeFileSync(file, JSON.stringify({ ...notes, driverName: 'csi.example' }));
+  assert.equal(restart().kubeletNotes(targetPath), 'unreadable');
+});

@@ -94,6 +94,21 @@ test("a state directory that is mounted where a volume's own was removed is refu
   untouched();
 });
 
+test('a volume that has lost its state, with nothing mounted on it, is taken over as it is', {
+  skip: mountSkip,
+}, async (t) => {
+  const { restart, own, at } = await setUp(t);
+  fs.rmSync(at(own, '..agent'), { recursive: true });
+  const files = everythingIn(at(own)).filter((line) => !line.startsWith('.'));
+  const { dev } = fs.statSync(at(own));
+  await restart().create(own.record);
+  assert.equal(fs.statSync(at(own)).dev, dev, 'it is the same mount');
+  assert.deepEqual(
+    everythingIn(at(own)).filter((line) => !line.startsWith('.')),
+    files,
+  );
+});
+
 test("another volume's state files that are mounted over a volume's own are neither read nor changed", {
   skip: mountSkip,
 }, async (t) => {
