@@ -30,7 +30,8 @@ a person. Lines fit 100 columns.
                         wide: names in full, key type and serial number (default: table)
   --watch               draw anew every two seconds, until stopped
   --socket PATH         the agent's --probe-socket, which only root can use (default: csi.sock.probe of the agents on
-                        this machine); where none answers, 127.0.0.1:9808 and 127.0.0.1:9809 are asked
+                        this machine, csi.podcert.io first: the first that answers is shown); where none answers,
+                        127.0.0.1:9808 and 127.0.0.1:9809 are asked
   --address HOST:PORT   ask there instead: where the agent serves its status without asking for a token
 `,
   inspect: `Usage: pod-certificate-agent inspect DIR [options]
