@@ -254,8 +254,10 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
     pending: ifThere(state.pending),
     pendingWithKey: ifThere(state.pendingWithKey),
     savePending: ifThere(state.savePending),
-    saveAnswer: (index, issued) =>
-      withChain([...issued.certificates, ...(issued.anchors ?? [])], () => state.saveAnswer(index, issued)),
+    saveAnswer: (index, requestName, issued) =>
+      withChain([...issued.certificates, ...(issued.anchors ?? [])], () =>
+        state.saveAnswer(index, requestName, issued),
+      ),
     readPendingKey: ifThere(state.readPendingKey),
     discardPending: ifThere(state.discardPending),
     current: ifThere(state.current),

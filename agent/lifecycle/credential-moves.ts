@@ -75,7 +75,11 @@ export function take(
     const notYetValid = notify({ type: 'notYetValid', requestName, notBefore, aheadMs, until });
     return {
       state: { name: 'maturing', attempt: begun, requestName, answer, until },
-      effects: [...before, ...(aheadMs < worthTellingMs ? [] : [notYetValid]), { type: 'saveAnswer', answer }],
+      effects: [
+        ...before,
+        ...(aheadMs < worthTellingMs ? [] : [notYetValid]),
+        { type: 'saveAnswer', requestName, answer },
+      ],
     };
   }
   const refreshAt = refreshTime(answer, at.now, at.random);

@@ -192,7 +192,7 @@ export function runCredential(
         void checkPod();
         return;
       case 'saveAnswer':
-        void saveAnswer(effect.answer, answered);
+        void saveAnswer(effect.requestName, effect.answer);
         return;
       case 'saveSetback':
         volume.saveSetback(index, effect.setback);
@@ -212,9 +212,9 @@ export function runCredential(
     }
   };
 
-  const saveAnswer = async (answer: IssuedChain, requestName: string | undefined): Promise<void> => {
+  const saveAnswer = async (requestName: string, answer: IssuedChain): Promise<void> => {
     try {
-      await volume.saveAnswer(index, answer);
+      await volume.saveAnswer(index, requestName, answer);
       release(requestName);
     } catch (error) {
       host.fault(index, error);

@@ -217,7 +217,7 @@ export type Effect =
   /** Into the files, as soon as the volume's other sources allow it. */
   | { readonly type: 'project'; readonly certificate: CertificateRecord; readonly answer: IssuedChain }
   /** Keep the answer in the volume, beside its key, until it may be projected. */
-  | { readonly type: 'saveAnswer'; readonly answer: IssuedChain }
+  | { readonly type: 'saveAnswer'; readonly requestName: string; readonly answer: IssuedChain }
   /** Keep in the volume how the request failed, or forget that one has. */
   | { readonly type: 'saveSetback'; readonly setback: Setback | undefined }
   /** Keep it in the volume, beside the record of the certificate in the files. */

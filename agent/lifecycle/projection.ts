@@ -264,9 +264,10 @@ async function saveAnswers(
 ): Promise<void> {
   for (const [index, content] of batch) {
     if (content.kind === 'credential' && !saved.has(content)) {
-      await volume.saveAnswer(index, content.answer);
+      const { requestName } = content.certificate;
+      await volume.saveAnswer(index, requestName, content.answer);
       saved.add(content);
-      onKept(index, content.certificate.requestName);
+      onKept(index, requestName);
     }
   }
 }

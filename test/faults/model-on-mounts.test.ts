@@ -155,7 +155,7 @@ async function writeRequest(volume: OpenVolume, from: Disk, { keys, request }: D
     const pending = { requestName: request.id, keyType: 'ECDSAP256', createdAt: request.createdAt } as const;
     volume.savePending(0, pending, bytesOf(request.id));
   } else if (request.answer !== undefined && request.answer !== from.request?.answer) {
-    await volume.saveAnswer(0, chainOf(request.answer));
+    await volume.saveAnswer(0, request.id, chainOf(request.answer));
   }
 }
 

@@ -104,7 +104,11 @@ test('the anchors of the certificate before are not put beside one whose writing
   const { volume, reopened, read } = await setUp(t);
   volume.savePending(0, { requestName: 'next', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { requestName: _name, keyType: _type, refreshAt: _at, ...times } = someCertificate;
-  await volume.saveAnswer(0, { ...times, certificates: [Uint8Array.of(2)], anchors: [new Uint8Array(64).fill(9)] });
+  await volume.saveAnswer(0, 'next', {
+    ...times,
+    certificates: [Uint8Array.of(2)],
+    anchors: [new Uint8Array(64).fill(9)],
+  });
   await volume.project(new Map([[0, { ...credential(2), anchors: [new Uint8Array(64).fill(9)] }]]));
   const written = read();
   await reopened();

@@ -63,8 +63,12 @@ test('room is asked for each byte of a chain and its anchors four times over, an
   const room = (length: number): number => 2 * (8192 + 2 * length);
   volume.savePending(0, pending, bytes(48));
 
-  await volume.saveAnswer(0, { ...issued, certificates: [bytes(700), bytes(11)] });
-  await volume.saveAnswer(0, { ...issued, certificates: [bytes(700)], anchors: [bytes(500), bytes(5)] });
+  await volume.saveAnswer(0, pending.requestName, { ...issued, certificates: [bytes(700), bytes(11)] });
+  await volume.saveAnswer(0, pending.requestName, {
+    ...issued,
+    certificates: [bytes(700)],
+    anchors: [bytes(500), bytes(5)],
+  });
   await volume.saveCurrent(0, someCertificate, [bytes(300), bytes(30)]);
   await volume.saveCurrent(0, someCertificate, [bytes(300)], [bytes(3)]);
 

@@ -157,7 +157,7 @@ inBothModes('an answer is kept until it is projected', async (t, mode) => {
   const issued = { ...someCertificate, certificates: [Uint8Array.of(1)] };
   volume.savePending(0, { requestName: 'r', keyType: 'ED25519', createdAt: 5 }, Uint8Array.of(7));
   const { requestName: _name, keyType: _type, refreshAt: _at, ...chain } = issued;
-  await volume.saveAnswer(0, chain);
+  await volume.saveAnswer(0, 'r', chain);
   const { volumes } = await restart().recover();
   assert.deepEqual(volumes[0]?.pending(0)?.answer, chain);
 });

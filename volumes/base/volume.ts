@@ -162,8 +162,8 @@ export interface OpenVolume {
   pending(index: number): PendingRequest | undefined;
   /** Stores a request and its key (PKCS#8 DER), replacing an earlier one of this source, all or nothing. */
   savePending(index: number, pending: PendingRequest, privateKey: Uint8Array): void;
-  /** Adds the accepted answer to the stored request. */
-  saveAnswer(index: number, answer: IssuedChain): Promise<void>;
+  /** Adds the accepted answer to the stored request, unless another request has taken the place of the one that it answers. */
+  saveAnswer(index: number, requestName: string, answer: IssuedChain): Promise<void>;
   /** PKCS#8 DER of the pending request's key, in a fresh buffer that the caller zeroes. */
   readPendingKey(index: number): Uint8Array;
   /** The request and its key, in one look. @throws VolumeError Corrupt where there is none */

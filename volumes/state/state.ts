@@ -77,8 +77,8 @@ export interface VolumeState
     | 'saveUptake'
   > {
   writeRecord(record: VolumeRecord): void;
-  /** Adds the accepted answer to the stored request. */
-  saveAnswer(index: number, answer: IssuedChain): void;
+  /** Adds the accepted answer to the stored request, unless that is another one. */
+  saveAnswer(index: number, requestName: string, answer: IssuedChain): void;
   /** Notes what the files of the source hold. */
   saveCurrent(
     index: number,
@@ -169,7 +169,7 @@ export function openState(
     pending: (index) => look((files) => files.pending(index)),
     pendingWithKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.pendingWithKey(index)),
     savePending: (index, pending, privateKey) => change((files) => files.savePending(index, pending, privateKey)),
-    saveAnswer: (index, answer) => change((files) => files.saveAnswer(index, answer)),
+    saveAnswer: (index, requestName, answer) => change((files) => files.saveAnswer(index, requestName, answer)),
     readPendingKey: (index) => use(`reading the key of a request in ${root}`, (files) => files.readPendingKey(index)),
     discardPending: (index) => change((files) => files.discardPending(index)),
     current: (index) => look((files) => files.current(index)),
@@ -288,8 +288,11 @@ function stateFiles(directory: string, device: number, onProblem: (problem: stri
       return { pending: stored.pending, privateKey: keyOf(stored) };
     },
     savePending,
-    saveAnswer: (index, answer) => {
+    saveAnswer: (index, requestName, answer) => {
       const { pending, keyFile } = requirePending(index);
+      if (pending.requestName !== requestName) {
+        return;
+      }
       const answered = encodePending({ pending: { ...pending, answer }, keyFile });
       replaceFile(pendingFile(index), answered, fileAccess);
     },

@@ -47,7 +47,7 @@ test('a certificate that is not valid yet is kept until it is; from two seconds 
     const told = { type: 'notYetValid', requestName: 'req-2', notBefore: until, aheadMs, until };
     assert.deepEqual(effects, [
       ...(isTold ? [{ type: 'notify', news: told }] : []),
-      { type: 'saveAnswer', answer: early },
+      { type: 'saveAnswer', requestName: 'req-2', answer: early },
     ]);
     assert.equal(life.wakesAfter(), aheadMs);
     assert.deepEqual(life.happens({ type: 'timer' }, aheadMs - 1), []);

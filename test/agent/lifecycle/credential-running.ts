@@ -87,7 +87,7 @@ export function running({ kept, isProjected = true, issuer, suggested }: Options
     ...scene.volume,
     kept: () => ({ current: undefined, trust: undefined, pending: undefined, setback: undefined, ...kept }),
     isProjected: () => isProjected,
-    async saveAnswer(index: number, { serialNumber }: IssuedChain) {
+    async saveAnswer(index: number, _requestName: string, { serialNumber }: IssuedChain) {
       isOurs(index);
       await all.onSaveAnswer();
       did.push(`save answer ${serialNumber}`);

@@ -81,9 +81,9 @@ export function createMemoryVolume(record: VolumeRecord): MemoryVolume {
     savePending(index, pending, privateKey) {
       Object.assign(of(index), { pending, key: Uint8Array.from(privateKey) });
     },
-    async saveAnswer(index, answer) {
+    async saveAnswer(index, requestName, answer) {
       const { pending } = of(index);
-      of(index).pending = pending && { ...pending, answer };
+      of(index).pending = pending?.requestName === requestName ? { ...pending, answer } : pending;
     },
     readPendingKey: keyOf,
     pendingWithKey(index) {

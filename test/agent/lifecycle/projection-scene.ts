@@ -56,7 +56,7 @@ export function createScene(...kinds: readonly ('certificate' | 'anchors')[]): S
         record: recordWith(sources),
         projected: () => new Set(indices),
         current: (index) => current[index],
-        async saveAnswer(index, answer) {
+        async saveAnswer(index, _requestName, answer) {
           const name = textOf(answer.certificates[0]).replace('chain of ', '');
           kept.set(index, name);
           did.push(`keep the answer to ${name}`);

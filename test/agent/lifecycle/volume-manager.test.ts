@@ -933,12 +933,12 @@ test('an answered request is not given up before its answer is kept, however oft
       ...store,
       async create(record) {
         const volume = await store.create(record);
-        const saveAnswer: typeof volume.saveAnswer = async (index, answer) => {
+        const saveAnswer: typeof volume.saveAnswer = async (...values) => {
           if (failures < 2) {
             failures += 1;
             throw new VolumeError('NoSpace', 'no room');
           }
-          await volume.saveAnswer(index, answer);
+          await volume.saveAnswer(...values);
         };
         return { ...volume, saveAnswer };
       },

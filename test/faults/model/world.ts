@@ -24,7 +24,7 @@ const projectStages = ['keep answer', 'read key', 'write files', 'note files', '
 
 export type Work =
   | { readonly do: 'write key' | 'write request' | 'prepare' | 'create'; readonly id: string }
-  | { readonly do: 'keep answer only'; readonly answer: IssuedChain }
+  | { readonly do: 'keep answer only'; readonly id: string; readonly answer: IssuedChain }
   | {
       readonly do: (typeof projectStages)[number];
       readonly certificate: CertificateRecord;
@@ -132,7 +132,7 @@ function apply(world: World, effect: Effect): World {
       return add({ do: 'keep answer', certificate, answer, isWanted: true });
     }
     case 'saveAnswer':
-      return add({ do: 'keep answer only', answer: effect.answer });
+      return add({ do: 'keep answer only', id: effect.requestName, answer: effect.answer });
     case 'saveSetback':
       return add({ do: 'keep setback', setback: effect.setback });
     case 'saveTrust':
@@ -186,7 +186,7 @@ export function perform(world: World, index: number): World {
     case 'create':
       return dispatch(created(then({}), item.id), { type: 'submitted', requestName: item.id });
     case 'keep answer only':
-      return then(disk.request === undefined ? {} : { request: { ...disk.request, answer: item.answer } });
+      return then(disk.request?.id === item.id ? { request: { ...disk.request, answer: item.answer } } : {});
     case 'discard request':
       return { ...without(then({}, { do: 'discard key' }), 'request') };
     case 'discard key':

@@ -76,7 +76,7 @@ test('a request, its key and its answer are read back by the next run', (t) => {
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
   assert.deepEqual(state().pendingWithKey(0), { pending, privateKey: Buffer.of(9, 8, 7) });
   assert.throws(() => state().pendingWithKey(1), { code: 'Corrupt' });
-  state().saveAnswer(0, answer);
+  state().saveAnswer(0, pending.requestName, answer);
   assert.deepEqual(state().pending(0), { ...pending, answer });
   assert.deepEqual([...state().readPendingKey(0)], [9, 8, 7]);
   assert.equal(state().pending(1), undefined);
@@ -84,7 +84,7 @@ test('a request, its key and its answer are read back by the next run', (t) => {
   const named = { ...pending, publicKey: Uint8Array.of(5, 6) };
   state().savePending(1, named, Uint8Array.of(1));
   assert.deepEqual(state().pending(1), named);
-  state().saveAnswer(1, plain);
+  state().saveAnswer(1, pending.requestName, plain);
   assert.deepEqual(state().pending(1), { ...named, answer: plain });
 });
 
@@ -99,6 +99,18 @@ test('all that is kept of a source is read in one look, as each part of it is', 
   assert.deepEqual(state().kept(0), { current: current(0), trust: trust(0), pending: request(0), setback: setback(0) });
   assert.deepEqual(Object.values(state().kept(0)).filter((part) => part !== undefined).length, 3);
   assert.deepEqual(state().kept(1), nothing);
+});
+
+test('an answer that comes when another request has taken the place of its own is not kept', (t) => {
+  const { state } = open(t);
+  state().savePending(0, pending, Uint8Array.of(1));
+  state().discardPending(0);
+  const next = { ...pending, requestName: 'req-2' };
+  state().savePending(0, next, Uint8Array.of(2));
+  state().saveAnswer(0, pending.requestName, answer);
+  assert.deepEqual(state().pending(0), next);
+  state().saveAnswer(0, next.requestName, answer);
+  assert.deepEqual(state().pending(0), { ...next, answer });
 });
 
 test('a second request of a source replaces the first and its key', (t) => {
@@ -138,7 +150,7 @@ test('discarding removes request and key, and does nothing the second time', (t)
   state().discardPending(0);
   assert.deepEqual(fs.readdirSync(agent), []);
   assert.throws(() => state().readPendingKey(0), { code: 'Corrupt' });
-  assert.throws(() => state().saveAnswer(0, answer), { code: 'Corrupt' });
+  assert.throws(() => state().saveAnswer(0, pending.requestName, answer), { code: 'Corrupt' });
 });
 
 test('the status of a certificate is read back', (t) => {
