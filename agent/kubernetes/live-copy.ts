@@ -20,8 +20,7 @@ export interface LiveCopy<T> {
   subscribe(listener: (event: ListWatchEvent<T>) => void): () => void;
   /** @returns whether it differs from what is known */
   put(object: T): boolean;
-  /** @returns whether it was known */
-  remove(object: T): boolean;
+  remove(object: T): void;
   /** Takes over a complete list, in steps: each difference is told of. @param found its objects by key @returns how many differ */
   replace(found: ReadonlyMap<string, T>): Steps<number>;
   /** Tells that a complete list has been taken over. */
@@ -61,12 +60,10 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     return true;
   }
 
-  function remove(object: T): boolean {
-    const isKnown = objects.delete(keyOf(object));
-    if (isKnown) {
+  function remove(object: T): void {
+    if (objects.delete(keyOf(object))) {
       emit({ type: 'deleted', object });
     }
-    return isKnown;
   }
 
   return {
@@ -83,7 +80,8 @@ export function createLiveCopy<T extends KubernetesObject>(onListenerFault: (cau
     *replace(found) {
       let differences = 0;
       for (const [key, object] of objects) {
-        if (!found.has(key) && remove(object)) {
+        if (!found.has(key)) {
+          remove(object);
           differences += 1;
         }
         yield;
