@@ -98,7 +98,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     onRecovered: () => manager.relieve({ type: 'apiServerHeard' }),
     onInUse: (apis) => issuers.inUse(apis),
   });
-  const { client, skew } = api;
+  const { client, serverClock } = api;
   const registration = registrationOf(options, () => api.startupTaint?.registered());
   let csi: CsiServer | undefined;
   const health = healthOf(
@@ -130,7 +130,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     watches: () => [...api.watches(), ...issuers.watches()],
     load: client.load,
     eventsDropped: api.events.dropped,
-    clockSkew: skew.seconds,
+    clockSkew: serverClock.skewSeconds,
     readiness: health.readiness,
   });
   try {
@@ -207,7 +207,7 @@ function createManager(
   health: Health,
 ): VolumeManager {
   const { nodeName, kubeletRoot, driverName, volumeMode: mode } = configuration;
-  const { client, trust, events } = api;
+  const { client, trust, events, serverClock } = api;
   const onProblem = (targetPath: string, problem: string): void => log.warn(problem, { targetPath });
   const onFault = (error: unknown, what: string): void => log.error(what, { error });
   const pods = createPodDirectory({ client, nodeName, clock: monotonic });
@@ -220,6 +220,7 @@ function createManager(
   const signals = configuration.reloadSignals ? { signaller: createSignaller() } : {};
   return createVolumeManager({
     clock,
+    serverTime: serverClock.now,
     keys,
     trust: withExpiry(trust, clock),
     leadsToAnchor: (chain, anchors, now) => verifiesAgainst(chain, anchors, now, reader),

@@ -28,12 +28,12 @@ import type { WatchSnapshot } from './lifecycle/snapshots.ts';
 import type { Logger } from './observe/log/log.ts';
 import { warnOnce } from './observe/log/repetition.ts';
 import { createCallObserver } from './observe/metrics/api-calls.ts';
-import { createSkewMeter, type SkewMeter } from './observe/metrics/clock-skew.ts';
 import type { Metrics } from './observe/metrics/metrics.ts';
 import { type Preflight, startPreflight } from './preflight.ts';
 import { raisesDoubt } from './readiness.ts';
 import { createStartupTaint, type StartupTaint } from './startup-taint.ts';
 import type { Clock } from './time/clock.ts';
+import { createServerClock, type ServerClock } from './time/server-clock.ts';
 import { createTrustAnchors, type TrustAnchorService } from './trust/anchors.ts';
 
 export interface ApiSideOptions {
@@ -65,7 +65,7 @@ export interface ApiSide {
   readonly preflight: Preflight;
   /** Undefined where the agent has no taint to take off. */
   readonly startupTaint: StartupTaint | undefined;
-  readonly skew: SkewMeter;
+  readonly serverClock: ServerClock;
   watches(): readonly WatchSnapshot[];
 }
 
@@ -85,8 +85,8 @@ export function openApiSide({
   onInUse,
 }: ApiSideOptions): ApiSide {
   const { nodeName, driverName, shutdownGraceMs } = configuration;
-  const skew = createSkewMeter(Date.now, clock.now);
-  const measure = createCallObserver(metrics, skew);
+  const serverClock = createServerClock(Date.now, clock.now);
+  const measure = createCallObserver(metrics, serverClock);
   const client = createClient(configuration, version, log, clock, (call) => {
     measure(call);
     if (raisesDoubt(call)) {
@@ -144,7 +144,7 @@ export function openApiSide({
   ];
   return {
     ...{ client, discovery, requests, certificateApis, nodePods, boundPods, trust, events },
-    ...{ preflight, startupTaint, skew, watches },
+    ...{ preflight, startupTaint, serverClock, watches },
   };
 }
 

@@ -170,7 +170,8 @@ export type CredentialEvent =
   | { readonly type: 'submitted'; readonly requestName: string }
   | { readonly type: 'submitFailed'; readonly requestName: string; readonly error: AgentError }
   /** The signer's certificate passed every check. */
-  | { readonly type: 'accepted'; readonly answer: IssuedChain }
+  /** `doubt`: by no clock is it valid before long, so that the signer may do better when it is asked again. */
+  | { readonly type: 'accepted'; readonly answer: IssuedChain; readonly doubt?: AgentError }
   /** The signer's certificate failed a check. */
   | { readonly type: 'unusable'; readonly error: AgentError }
   /** The signer said no; with `followSuggestion`, the suggested key type is tried next. */

@@ -10,6 +10,9 @@ import { patience } from './pace.ts';
 /** How long a signer may take before the pod is told that it is being waited for. */
 const waitingNoticeAfterMs = 10_000;
 
+/** How many doubtful answers in a row are asked for anew, which takes some ten minutes without a certificate; the next one is kept. */
+const mostDoubts = 6;
+
 /** The API server has the request: its answer is waited for. */
 export function beginWaiting(attempt: Attempt, requestName: string, at: Moment): Transition {
   return {
@@ -34,6 +37,9 @@ export function whileAwaiting(state: Awaiting, event: CredentialEvent, at: Momen
   const { attempt, requestName } = state;
   switch (event.type) {
     case 'accepted': {
+      if (event.doubt !== undefined && attempt.failures < mostDoubts) {
+        return pause(attempt, { kind: 'error', phase: 'signer', error: event.doubt }, at);
+      }
       const answered = notify({ type: 'answered', requestName, tookMs: elapsed(attempt, at) });
       return take(attempt, requestName, event.answer, at, [answered]);
     }

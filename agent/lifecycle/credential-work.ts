@@ -6,7 +6,7 @@
  * steps it lies in the volume.
  */
 import { messageOf } from '../../volumes/base/errors.ts';
-import type { OpenVolume } from '../../volumes/base/volume.ts';
+import type { IssuedChain, OpenVolume } from '../../volumes/base/volume.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import { wantsAnchors } from '../../volumes/declaration/pod-certificate.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
@@ -14,6 +14,7 @@ import type { CallOptions, Priority } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Clock } from '../time/clock.ts';
+import { secondsText } from '../time/time-text.ts';
 import type { Ahead, Begun } from './ahead.ts';
 import { currentOf, keyTypeOf, lacksAddresses } from './credential.ts';
 import type { CredentialEvent, CredentialState } from './credential-state.ts';
@@ -27,6 +28,8 @@ export interface WorkDependencies {
   readonly pods: PodDirectory;
   readonly issuer: Issuer;
   readonly clock: Clock;
+  /** What the API server's clock shows, milliseconds since the epoch; undefined, like absent: nobody knows. */
+  readonly serverTime?: () => number | undefined;
   /** What was begun before the kubelet called; absent: nothing is. */
   readonly ahead?: Pick<Ahead, 'take'>;
   /** The key type that a signer's refusal suggests, if it does. */
@@ -60,9 +63,12 @@ export interface CredentialWork {
   judge(outcome: Outcome): CredentialEvent;
 }
 
+/** The API server refuses PodCertificateRequests' answers that begin later than so long after its own time (docs of `status.notBefore`). */
+const mostAheadMs = 5 * 60_000;
+
 export function createCredentialWork(subject: WorkSubject, dependencies: WorkDependencies): CredentialWork {
   const { volume, source, signal } = subject;
-  const { keys, pods, issuer, clock, ahead } = dependencies;
+  const { keys, pods, issuer, clock, serverTime, ahead } = dependencies;
   const { record } = volume;
   const { index, signerName } = source;
   const owner = { pod: record.pod, volumeName: record.volumeName, sourceIndex: index, signerName };
@@ -197,12 +203,24 @@ export function createCredentialWork(subject: WorkSubject, dependencies: WorkDep
     }
   };
 
+  /** That the answer is valid only later by this node's clock may be this node's fault; by the API server's too, it is the signer's. */
+  const doubtAbout = ({ notBefore }: IssuedChain): { readonly doubt?: AgentError } => {
+    const now = clock.now();
+    const serverNow = serverTime?.();
+    if (serverNow === undefined || notBefore - Math.max(now, serverNow) <= mostAheadMs) {
+      return {};
+    }
+    const when = `${secondsText(notBefore)} on, and it is ${secondsText(now)} here and ${secondsText(serverNow)} at the API server`;
+    const message = `the certificate chain cannot be used yet: its leaf is valid from ${when}`;
+    return { doubt: new AgentError('InvalidChain', message, { actor: 'signer' }) };
+  };
+
   const check = (outcome: Outcome & { readonly type: 'issued' }): CredentialEvent => {
     let key: PrivateKey | undefined;
     try {
       key = pendingKey(callOptions());
       const answer = issuer.verify(outcome, key.spki, clock.now(), wantsAnchors(source));
-      return { type: 'accepted', answer: { ...answer, ...addressesAsked() } };
+      return { type: 'accepted', answer: { ...answer, ...addressesAsked() }, ...doubtAbout(answer) };
     } catch (error) {
       return { type: 'unusable', error: asAgentError(error, 'the answer could not be checked') };
     } finally {

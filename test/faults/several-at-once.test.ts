@@ -17,8 +17,15 @@ const conducts: readonly Conduct[] = [
   { does: 'issue a chain', which: 'for another key' },
   { does: 'issue a chain', which: 'of a block that is cut off' },
   { does: 'lose requests', when: 'asked' },
+  { does: 'issue a chain', which: 'not valid yet' },
 ];
-const apis = ['podCertificateRequest', 'certificateSigningRequest', 'certManager', 'podCertificateRequest'] as const;
+const apis = [
+  'podCertificateRequest',
+  'certificateSigningRequest',
+  'certManager',
+  'podCertificateRequest',
+  'certificateSigningRequest',
+] as const;
 
 const signerFaults = conducts.map(
   (conduct): Fault => ({

@@ -3,14 +3,14 @@
  * the server's clock said.
  */
 import type { FinishedCall } from '../../base/call.ts';
-import type { SkewMeter } from './clock-skew.ts';
+import type { ServerClock } from '../../time/server-clock.ts';
 import type { Metrics } from './metrics.ts';
 
 /** @returns takes each finished call; never throws. */
-export function createCallObserver(metrics: Metrics, skew: SkewMeter): (call: FinishedCall) => void {
+export function createCallObserver(metrics: Metrics, serverClock: ServerClock): (call: FinishedCall) => void {
   return ({ verb, resource, status, tookMs, waitedMs, serverTime }) => {
     if (serverTime !== undefined) {
-      skew.observe(serverTime, tookMs);
+      serverClock.observe(serverTime, tookMs);
     }
     const code = status === 0 ? 'error' : String(status);
     metrics.observe('apiRequestDuration', { verb, resource, code }, tookMs / 1_000);

@@ -6,7 +6,7 @@ import type { CredentialEvent } from '../../../agent/lifecycle/credential-state.
 import { createCredentialWork } from '../../../agent/lifecycle/credential-work.ts';
 import type { Outcome } from '../../../agent/lifecycle/ports.ts';
 import { identity, source, working } from './credential-scene.ts';
-import { answer, begins, current, hour, lifeOf } from './life.ts';
+import { answer, begins, current, hour, lifeOf, minute, second } from './life.ts';
 
 const submitted: CredentialEvent = { type: 'submitted', requestName: 'req-0-key-1' };
 const codeOf = (event: CredentialEvent): ErrorCode | undefined => ('error' in event ? event.error.code : undefined);
@@ -31,6 +31,31 @@ test('an answer is checked against the stored key, and for its anchors where the
     assert.equal(scene.inMemory.size, 0);
     scene.pending = undefined;
     assert.equal(codeOf(scene.work.judge(issued)), 'Internal', 'without a key nothing is checked');
+  }
+});
+
+test('an answer that begins more than five minutes later by both clocks is doubtful, and that is the signer’s affair', async () => {
+  const shown = (event: CredentialEvent) => ('doubt' in event ? [event.doubt?.actor, event.doubt?.message] : undefined);
+  const says = (here: string, server: string): unknown => [
+    'signer',
+    `the certificate chain cannot be used yet: its leaf is valid from 2026-11-21T00:00:00Z on, and it is ${here} here and ${server} at the API server`,
+  ];
+  for (const [behindMs, serverBehindMs, doubt] of [
+    [5 * minute, 5 * minute, undefined],
+    [5 * minute + second, 5 * minute + second, says('2026-11-20T23:54:59Z', '2026-11-20T23:54:59Z')],
+    [2 * hour, 5 * minute, undefined],
+    [5 * minute, 2 * hour, undefined],
+    [2 * hour, hour, says('2026-11-20T22:00:00Z', '2026-11-20T23:00:00Z')],
+    [2 * hour, undefined, undefined],
+  ] as const) {
+    const serverTime = serverBehindMs === undefined ? serverBehindMs : begins - serverBehindMs;
+    const scene = working({}, { serverTime: () => serverTime });
+    await scene.work.makeKey('ED25519');
+    scene.clock.advance(-behindMs);
+    const event = scene.work.judge(issued);
+    assert.ok(event.type === 'accepted', event.type);
+    assert.deepEqual(event.answer, answer);
+    assert.deepEqual(shown(event), doubt, `${behindMs} and ${serverBehindMs}`);
   }
 });
 

@@ -1,6 +1,8 @@
 /** Certificates that are not valid yet when they come, and those that run out before they are in the files. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AgentError } from '../../../agent/base/errors.ts';
+import type { CredentialEvent } from '../../../agent/lifecycle/credential-state.ts';
 import type { IssuedChain } from '../../../volumes/base/volume.ts';
 import {
   answer,
@@ -56,6 +58,27 @@ test('a certificate that is not valid yet is kept until it is; from two seconds 
       ['project'],
     );
   }
+});
+
+test('a doubtful one is asked for anew like after any other failure, and kept once the signer has sent six in a row', () => {
+  const life = asked();
+  const doubt = new AgentError('InvalidChain', 'valid in two hours', { actor: 'signer' });
+  const doubtful: CredentialEvent = { type: 'accepted', answer: from(2 * hour), doubt };
+  for (let time = 1; time <= 6; time += 1) {
+    const effects = life.happens(doubtful, 0);
+    assert.ok(!effects.some(({ type }) => type === 'saveAnswer'), `answer ${time} is kept`);
+    const state = life.state();
+    assert.ok(state.name === 'pausing' && state.resubmit === undefined, `${time}: ${state.name}`);
+    assert.deepEqual(state.failure, { kind: 'error', phase: 'signer', error: doubt });
+    const paused = state.until - begins;
+    assert.equal(paused, Math.min(10 * second * 2 ** (time - 1), 5 * minute));
+    assert.deepEqual(life.happens({ type: 'timer' }, paused), [{ type: 'makeKey', keyType: 'ED25519' }]);
+    life.happens({ type: 'keyMade', requestName: 'req-3' }, 0);
+    life.happens({ type: 'submitted', requestName: 'req-3' }, 0);
+  }
+  life.happens(doubtful, 0);
+  assert.equal(life.state().name, 'maturing');
+  assert.equal(life.wakesAfter(), 2 * hour);
 });
 
 test('one that is valid from this moment on goes into the files at once', () => {

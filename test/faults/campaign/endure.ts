@@ -37,12 +37,14 @@ export async function endure(stage: Stage, fault: Fault, subjects: readonly Subj
   await Promise.all(
     subjects.map(async (subject, index) => {
       const renewed = subject.renewed(known[index] ?? new Set(), ms);
-      const { notAfter } = await renewed.catch((cause: unknown) => {
+      const { notBefore, notAfter } = await renewed.catch((cause: unknown) => {
         throw new Error(`after this fault, ${fault.title}, nothing is renewed through ${subject.signer.api}`, {
           cause,
         });
       });
-      assert.ok(notAfter > Date.now(), `${fault.title}: the renewed certificate has expired`);
+      const now = Date.now();
+      assert.ok(notAfter > now, `${fault.title}: the renewed certificate has expired`);
+      assert.ok(notBefore <= now, `${fault.title}: the renewed certificate is not valid yet`);
     }),
   );
   const tookMs = performance.now() - endedAt;

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { createCallObserver } from '../../../../agent/observe/metrics/api-calls.ts';
-import { createSkewMeter } from '../../../../agent/observe/metrics/clock-skew.ts';
 import { type MetricRow, metricTable } from '../../../../agent/observe/metrics/metric-table.ts';
 import { createMetrics, type MetricSources, type Metrics } from '../../../../agent/observe/metrics/metrics.ts';
 import { metricsText } from '../../../../agent/observe/metrics/metrics-text.ts';
+import { createServerClock } from '../../../../agent/time/server-clock.ts';
 import { atOnce } from '../../../../volumes/base/steps.ts';
 import { turnsOf } from '../../../support/processor-time.ts';
 import { exportedMetrics, metricsDocument } from '../metrics-document.ts';
@@ -449,22 +449,22 @@ describe('metrics', () => {
   test('measure calls to the API server, those without a reply under code error', async () => {
     const metrics = open();
     let now = 0;
-    const skew = createSkewMeter(
+    const serverClock = createServerClock(
       () => 10_000,
       () => now,
     );
-    const observe = createCallObserver(metrics, skew);
+    const observe = createCallObserver(metrics, serverClock);
     observe({ verb: 'create', resource: 'podcertificaterequests', status: 201, tookMs: 30, waitedMs: 200 });
     observe({ verb: 'create', resource: 'podcertificaterequests', status: 0, tookMs: 3_000, waitedMs: 0 });
-    assert.equal(skew.seconds(), undefined);
+    assert.equal(serverClock.skewSeconds(), undefined);
     observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 0, waitedMs: 0, serverTime: 6_500 });
-    assert.equal(skew.seconds(), 3);
+    assert.equal(serverClock.skewSeconds(), 3);
     observe({ verb: 'get', resource: 'pods', status: 200, tookMs: 1_001, waitedMs: 0, serverTime: 1_000 });
-    assert.equal(skew.seconds(), 3);
+    assert.equal(serverClock.skewSeconds(), 3);
     now = 15 * 60_000 - 1;
-    assert.equal(skew.seconds(), 3);
+    assert.equal(serverClock.skewSeconds(), 3);
     now += 1;
-    assert.equal(skew.seconds(), undefined, 'the last measurement is too old');
+    assert.equal(serverClock.skewSeconds(), undefined, 'the last measurement is too old');
     const name = 'podcert_agent_api_request_duration_seconds_sum';
     const labels = 'verb="create",resource="podcertificaterequests"';
     assert.deepEqual(await samples(metrics, name), [
