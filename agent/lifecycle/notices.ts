@@ -217,4 +217,6 @@ export interface CredentialSnapshot extends CredentialSubject {
   readonly waitingSince?: number;
   /** Since when the chain is known to lead to none of its signer's anchors that lie beside it; absent: it is not. */
   readonly trustMismatchSince?: number;
+  /** How the last request was refused, a refresh's too, until there is another answer. */
+  readonly refusal?: { readonly outcome: 'denied' | 'failed'; readonly reason: string };
 }

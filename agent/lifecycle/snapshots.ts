@@ -91,6 +91,22 @@ export function sampleCredentials(
   };
 }
 
+/** Counts the credentials whose last request was refused, by how. @param label of what is alike; bounds what signers write */
+export function sampleRefusals(
+  credentials: readonly CredentialSnapshot[],
+  label: (signerName: string, outcome: string, reason: string) => BoundLabels,
+): readonly Sample[] {
+  const counts = new Map<string, { readonly labels: BoundLabels; readonly value: number }>();
+  for (const { signerName, refusal } of credentials) {
+    if (refusal !== undefined) {
+      const labels = label(signerName, refusal.outcome, refusal.reason);
+      const key = JSON.stringify(labels);
+      counts.set(key, { labels, value: (counts.get(key)?.value ?? 0) + 1 });
+    }
+  }
+  return [...counts.values()];
+}
+
 /** Most credentials that have a series of their own. */
 const maxSeriesOfPods = 1_000;
 

@@ -185,6 +185,7 @@ export function credentialSnapshot(record: VolumeRecord, credential: Shown, now:
     ...requestOf(state),
     ...waitOf(state),
     ...mismatchOf(state),
+    ...refusalOf(state),
     ...setbackOf(state, signerName),
   };
 }
@@ -206,6 +207,22 @@ function waitOf(state: CredentialState): { readonly waitingSince?: number } {
 function mismatchOf(state: CredentialState): { readonly trustMismatchSince?: number } {
   const { verdict, mismatch } = trustOf(state);
   return verdict === 'mismatch' && mismatch !== undefined ? { trustMismatchSince: mismatch.since } : {};
+}
+
+function refusalOf(state: CredentialState): Pick<CredentialSnapshot, 'refusal'> {
+  switch (state.name) {
+    case 'generating':
+    case 'submitting':
+    case 'awaiting':
+    case 'pausing': {
+      const { lastFailure: failure } = state.attempt;
+      return failure?.kind === 'denied' || failure?.kind === 'failed'
+        ? { refusal: { outcome: failure.kind, reason: failure.reason } }
+        : {};
+    }
+    default:
+      return {};
+  }
 }
 
 /** What keeps the certificate from its refresh, and until when; and what is wrong with the one in the files. */
@@ -273,11 +290,7 @@ function stateName(state: CredentialState, current: CertificateRecord | undefine
   if (state.name === 'ended') {
     return 'ended';
   }
-  if (state.name === 'fresh' || state.name === 'projecting' || state.name === 'maturing') {
-    return 'not_yet_issued';
-  }
-  const kind = state.attempt.lastFailure?.kind;
-  return kind === 'denied' || kind === 'failed' ? kind : 'not_yet_issued';
+  return refusalOf(state).refusal?.outcome ?? 'not_yet_issued';
 }
 
 function datesOf({ serialNumber, notBefore, notAfter, beginRefreshAt }: CertificateRecord) {

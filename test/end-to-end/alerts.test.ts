@@ -176,19 +176,22 @@ for (const [type, alert] of [
     const node = await startNode(t);
     const reason = 'Policy';
     node.cluster.signer(signerName).setBehaviour({ type, reason, message: 'no' });
-    const stages: Stage[] = [];
-    for (const name of ['one', 'two', 'three', 'four']) {
-      await node.cluster.admin.createPod({ name, volumes });
-      await node.logged((line) => line['reason'] === reason && line['pod'] === name);
-      stages.push(await scrape(node, 10));
-    }
+    await node.cluster.admin.createPod({ name: 'web', volumes });
+    await node.logged((line) => line['reason'] === reason && line['pod'] === 'web');
+    const refused = await scrape(node, 18);
     const outcome = type === 'denying' ? 'denied' : 'failed';
-    const fires = [{ labels: { signer_name, reason, outcome, instance }, value: '' }];
-    judge(stages, [silence(alert, 14), silence(alert, 28), { alert, atMinute: 32, fires }]);
-    // One refusal that nothing follows is nobody's business at night.
-    const once = stages.slice(0, 2).map((stage, index) => (index === 0 ? stage : { ...stage, minutes: 50 }));
+    const fires = [{ labels: { signer_name, reason, outcome, instance }, value: '1' }];
+    // However long the pause before the next attempt is.
+    const on = [19, 22, 60, 119].map((minute) =>
+      minute < 20 ? silence(alert, minute) : { alert, atMinute: minute, fires },
+    );
+    judge([{ ...refused, minutes: 120 }], on);
+    // One refusal that is mended before anybody has to wake up.
+    node.cluster.signer(signerName).setBehaviour({ type: 'instant' });
+    await node.cluster.admin.podRunning('default', 'web');
+    const mended = await scrape(node, 50);
     judge(
-      once,
+      [refused, mended],
       [12, 20, 30, 40, 50].map((minute) => silence(alert, minute)),
     );
   });

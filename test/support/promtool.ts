@@ -64,8 +64,18 @@ export function inputSeries(stages: readonly Stage[], hears: boolean): readonly 
       known.push(`${shifted}+${hears && name === step ? 60 : 0}x${minutes - 1}`);
       total.set(series, known);
     }
+    endOthers(total, index, minutes);
   }
   return [...total].map(([series, values]) => ({ series, values: values.join(' ') }));
+}
+
+/** Marks the series that a stage does not have any more as Prometheus does. */
+function endOthers(total: ReadonlyMap<string, string[]>, index: number, minutes: number): void {
+  for (const known of total.values()) {
+    if (known.length === index) {
+      known.push(minutes === 1 ? 'stale' : `stale _x${minutes - 2}`);
+    }
+  }
 }
 
 /** Runs `promtool test rules`. @throws Error with promtool's words when an expectation does not hold */

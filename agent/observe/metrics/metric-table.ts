@@ -59,6 +59,12 @@ export const metricTable = {
     help: "Credentials whose chain leads to none of their signer's trust anchors in the same volume.",
     labels: ['signer_name'],
   },
+  refusedCredentials: {
+    name: 'podcert_agent_refused_credentials',
+    kind: 'gauge',
+    help: "Credentials whose last request was denied or failed, a refresh's too, with the signer's reason; until there is another answer.",
+    labels: ['signer_name', 'outcome', 'reason'],
+  },
   nearestExpiry: {
     name: 'podcert_agent_nearest_expiry_timestamp_seconds',
     kind: 'gauge',

@@ -16,6 +16,7 @@ import {
   sampleCredentials,
   sampleExpiries,
   sampleLoad,
+  sampleRefusals,
   sampleServed,
   type WatchSnapshot,
 } from '../../lifecycle/snapshots.ts';
@@ -126,6 +127,10 @@ export function createMetrics(options: { readonly version: string; readonly podM
     yield* replaceAll('trustMismatches', samples.trustMismatches);
     yield* replaceAll('nearestExpiry', samples.nearestExpiry);
     yield* replaceAll('nearestRefresh', samples.nearestRefresh);
+    const refusals = sampleRefusals(credentials, (signerName, outcome, reason) =>
+      bound({ signer_name: signerName, outcome, reason: reason === '' ? 'none' : reason }),
+    );
+    yield* replaceAll('refusedCredentials', refusals);
     yield* replaceAll('volumes', [{ labels: {}, value: given.volumes() }]);
     const waits = given.anchorWaits();
     yield* replaceAll('anchorWaits', [{ labels: {}, value: waits.length }]);

@@ -7,6 +7,7 @@ import {
   sampleCredentials,
   sampleExpiries,
   sampleLoad,
+  sampleRefusals,
   sampleServed,
 } from '../../../agent/lifecycle/snapshots.ts';
 import { now, recordWith } from './plain.ts';
@@ -54,6 +55,31 @@ test('credentials are counted by signer and state, with every state, and the nea
   assert.deepEqual(samples.oldestWait, [{ labels: mesh, value: seconds - 5 }]);
   assert.deepEqual(samples.nearestExpiry, [{ labels: mesh, value: seconds + 2 }]);
   assert.deepEqual(samples.nearestRefresh, [{ labels: mesh, value: seconds + 1 }]);
+});
+
+test('refused credentials are counted by how they were refused, and none that were not', () => {
+  const refused = (outcome: 'denied' | 'failed', reason: string, signerName = 'example.com/mesh') =>
+    credential({ signerName, refusal: { outcome, reason } });
+  const samples = sampleRefusals(
+    [
+      refused('denied', 'Policy'),
+      credential({ state: 'denied' }),
+      refused('denied', 'Policy'),
+      refused('failed', 'Policy'),
+      refused('denied', 'Quota'),
+      refused('denied', 'Policy', 'example.com/other'),
+    ],
+    (...labels) => ({ labels: labels.join() }),
+  );
+  assert.deepEqual(
+    samples.map(({ labels, value }) => [labels['labels'], value]),
+    [
+      ['example.com/mesh,denied,Policy', 2],
+      ['example.com/mesh,failed,Policy', 1],
+      ['example.com/mesh,denied,Quota', 1],
+      ['example.com/other,denied,Policy', 1],
+    ],
+  );
 });
 
 test('signers that are labelled alike count as one', () => {

@@ -208,6 +208,34 @@ test('what the files hold counts first, then how the last attempt ended', () => 
   }
 });
 
+test('how the last request was refused is shown until another answer comes, a refresh too', () => {
+  const lost: Failure = { kind: 'lost', why: 'deleted' };
+  for (const current of [undefined, certificate]) {
+    const of = (lastFailure: Failure | undefined): Attempt => ({ ...attempt, current, lastFailure });
+    const asking = (lastFailure: Failure): readonly CredentialState[] => [
+      { name: 'generating', attempt: of(lastFailure) },
+      { ...submitting, attempt: of(lastFailure) },
+      awaiting({ attempt: of(lastFailure) }),
+      pausing(lastFailure, of(lastFailure)),
+    ];
+    assert.deepEqual(
+      [...asking(denied), ...asking(failed)].map((state) => shown(state).refusal?.outcome),
+      [...Array(4).fill('denied'), ...Array(4).fill('failed')],
+    );
+    assert.equal(shown(pausing(denied, of(denied))).refusal?.reason, 'Policy');
+    const others: readonly CredentialState[] = [
+      ...asking(lost),
+      { ...projecting, attempt: of(denied) },
+      { ...maturing, attempt: of(denied) },
+      fresh,
+      ended(),
+    ];
+    for (const state of others) {
+      assert.ok(!('refusal' in shown(state)), state.name);
+    }
+  }
+});
+
 test('what keeps a certificate from its refresh is shown in full, with when it is tried again', () => {
   const trouble = (of: CredentialState) => [shown(of).lastError, shown(of).nextAttemptAt];
   const last = { ...attempt, lastFailure: denied };

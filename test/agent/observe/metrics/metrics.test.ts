@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CredentialSnapshot } from '../../../../agent/lifecycle/notices.ts';
 import { createCallObserver } from '../../../../agent/observe/metrics/api-calls.ts';
 import { type MetricRow, metricTable } from '../../../../agent/observe/metrics/metric-table.ts';
 import { createMetrics, type MetricSources, type Metrics } from '../../../../agent/observe/metrics/metrics.ts';
@@ -245,6 +246,28 @@ describe('metrics', () => {
       const series = await samples(metrics, `podcert_agent_${name}`);
       assert.ok(!series.some((line) => line.includes('outcome="other"')), `${name} counts under other:\n${series}`);
     }
+  });
+
+  test('count refused credentials with the reason, bounded like any other label, and nothing once they are answered', async () => {
+    const metrics = open();
+    const refused = (reason: string): CredentialSnapshot => ({
+      ...{ ...credential, state: 'denied', refusal: { outcome: 'denied', reason } },
+    });
+    let credentials: readonly CredentialSnapshot[] = [
+      refused(''),
+      refused('Policy'),
+      { ...credential, state: 'fresh' },
+    ];
+    metrics.collectFrom(sources({ credentials: () => credentials }));
+    const name = 'podcert_agent_refused_credentials';
+    const series = (reason: string) => `${name}{signer_name="example.com/mesh",outcome="denied",reason="${reason}"} 1`;
+    assert.deepEqual(await samples(metrics, name), [series('none'), series('Policy')]);
+    credentials = Array.from({ length: 100 }, (_, index) => refused(`Reason${index}`));
+    const bounded = await samples(metrics, name);
+    assert.equal(bounded.length, 49);
+    assert.equal(bounded.at(-1), `${name}{signer_name="example.com/mesh",outcome="denied",reason="other"} 52`);
+    credentials = [];
+    assert.deepEqual(await samples(metrics, name), []);
   });
 
   test('leave signers that issue their own series, however many names pods make up', async () => {
