@@ -13,7 +13,7 @@
  * item, so that work once begun is finished before other work begins. Then the owner goes to the back of the line, so
  * that one with hundreds of items delays the others by one turn only.
  */
-import { type BoundedMap, createBoundedMap } from './bounded-map.ts';
+import { type BoundedMap, createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import type { Rank, SharedRank } from './call.ts';
 
 export interface FairLineOptions {

@@ -5,7 +5,7 @@
  * https://www.rfc-editor.org/rfc/rfc5280#section-4.1
  */
 import { hash, X509Certificate } from 'node:crypto';
-import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
+import { type BoundedMap, createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import { certificateFields, contentOf, type Element, elementsOf } from '../base/der.ts';
 import { validityOf } from '../base/validity.ts';
 

@@ -3,7 +3,7 @@
  * answer looks like is all that differs.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { createBoundedMap } from '../base/bounded-map.ts';
+import { createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import { isNotFound } from '../base/errors.ts';
 import { type KubernetesObject, keyOf } from '../kubernetes/objects.ts';
 import type { Hurdle, Outcome } from '../lifecycle/ports.ts';

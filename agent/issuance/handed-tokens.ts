@@ -5,8 +5,9 @@
  *
  * https://kubernetes-csi.github.io/docs/token-requests.html
  */
+
+import { createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import type { PodReference } from '../../volumes/base/volume.ts';
-import { createBoundedMap } from '../base/bounded-map.ts';
 import { AgentError } from '../base/errors.ts';
 import { decodeHandOver } from '../kubernetes/schemas.ts';
 import type { TokenDesk } from '../lifecycle/ports.ts';

@@ -4,7 +4,7 @@
  * them however long it waited for its turn.
  */
 
-import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
+import { type BoundedMap, createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import type { CallOptions, Rank, SharedRank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import type { Clock } from '../time/clock.ts';

@@ -7,8 +7,8 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
  */
 import { createHash } from 'node:crypto';
+import { type BoundedMap, createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import type { PodReference } from '../../volumes/base/volume.ts';
-import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts';
 import { AgentError, isNotFound } from '../base/errors.ts';
 import { createFairLine } from '../base/fair-line.ts';
 import type { Clock } from '../time/clock.ts';

@@ -10,11 +10,11 @@
  * This work stands behind all other work (`background`) until the publish call comes; from then on it is as urgent as that.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { Foresight, PublishRequest } from '../../volumes/csi/driver.ts';
 import type { KeyType } from '../../volumes/declaration/key-types.ts';
 import type { PodCertificateSource } from '../../volumes/declaration/types.ts';
-import { createBoundedMap } from '../base/bounded-map.ts';
 import type { CallOptions, Rank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue } from '../base/queue.ts';

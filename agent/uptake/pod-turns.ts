@@ -4,7 +4,7 @@
  * those taken, whoever has had most time makes room, so that slow programs share what there is. Pods that answered quickly the last time go
  * before those of which nothing is known, and those before the slow ones.
  */
-import { createBoundedMap } from '../base/bounded-map.ts';
+import { createBoundedMap } from '../../volumes/base/bounded-map.ts';
 import type { Rank } from '../base/call.ts';
 import { AgentError } from '../base/errors.ts';
 import { createQueue } from '../base/queue.ts';

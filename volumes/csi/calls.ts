@@ -3,6 +3,7 @@
  */
 import type { handleUnaryCall, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Log } from './driver.ts';
+import { type CallSubject, createRefusals } from './refusals.ts';
 import { type CallStatus, isExpected, statusOfError } from './status.ts';
 
 /** What a call's handler may need beside the request. */
@@ -14,10 +15,14 @@ export interface CallContext {
 }
 
 export interface Calls {
-  /** A gRPC handler from a function of the request. What the function throws becomes the call's status. */
+  /**
+   * A gRPC handler from a function of the request. What the function throws becomes the call's status.
+   * @param subjectOf which volume the request is about: the log has then why it was refused
+   */
   handle<Request, Response>(
     method: string,
     handler: (request: Request, context: CallContext) => Promise<Response>,
+    subjectOf?: (request: Request) => CallSubject,
   ): handleUnaryCall<Request, Response>;
   /** Fires the signals of all calls in flight, and of those that begin later. */
   abort(): void;
@@ -32,13 +37,15 @@ export interface Calls {
 export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<void>): Calls {
   const shutdown = new AbortController();
   const inFlight = new Set<Promise<void>>();
+  const refusals = createRefusals(log);
 
   function handle<Request, Response>(
     method: string,
     handler: (request: Request, context: CallContext) => Promise<Response>,
+    subjectOf?: (request: Request) => CallSubject,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
-      const answering = answer(method, handler, call, callback)
+      const answering = answer(method, handler, call, callback, subjectOf?.(call.request))
         .catch((error) => log.error('a call was not answered', { method, error }))
         .finally(() => inFlight.delete(answering));
       inFlight.add(answering);
@@ -50,6 +57,7 @@ export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<
     handler: (request: Request, context: CallContext) => Promise<Response>,
     call: ServerUnaryCall<Request, Response>,
     callback: sendUnaryData<Response>,
+    subject: CallSubject | undefined,
   ): Promise<void> {
     const startedAt = Date.now();
     const canceled = new AbortController();
@@ -63,12 +71,18 @@ export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<
         signal,
       });
       log.debug('call answered', { method, tookMs: Date.now() - startedAt });
+      if (subject !== undefined) {
+        refusals.served(method, subject);
+      }
       callback(null, response);
     } catch (error) {
       const { code, details } = presentable(statusOfError(error));
       const fields = { method, tookMs: Date.now() - startedAt, code, detail: details };
       if (isExpected(error)) {
         log.debug('call answered with an error', fields);
+        if (subject !== undefined) {
+          refusals.refused(method, subject, { code, details });
+        }
       } else {
         log.error('call failed', { ...fields, error });
       }

@@ -70,6 +70,10 @@ export interface LogFields {
   /** gRPC status code. */
   readonly code?: number;
   readonly tookMs?: number;
+  /** The volume that a call is about, and its pod, as far as the call names them. */
+  readonly targetPath?: string;
+  readonly namespace?: string;
+  readonly pod?: string;
   /** Path of a socket. */
   readonly address?: string;
   /** Path of a directory. */

@@ -15,6 +15,7 @@ import { isPodUID, parseTargetPath, type TargetPath } from '../mounts/target-pat
 import type { Calls } from './calls.ts';
 import type { PublishRequest, VolumeDriver } from './driver.ts';
 import { createHealthCalls } from './health.ts';
+import type { CallSubject } from './refusals.ts';
 import { CallError, statusOfOutcome, tentative } from './status.ts';
 
 export interface NodePublishVolumeRequest {
@@ -61,32 +62,49 @@ export function createNodeService(options: NodeServiceOptions): UntypedServiceIm
   const capabilities = ['VOLUME_MOUNT_GROUP', 'GET_VOLUME_HEALTH', ...condition].map((type) => ({ rpc: { type } }));
   const readDeclaration = createDeclarationReader();
   return {
-    NodePublishVolume: calls.handle('NodePublishVolume', async (request: NodePublishVolumeRequest, context) => {
-      // Asked first: a volume that is not intact is given up before it is made anew.
-      const isRepeated = driver.holds(request.target_path);
-      try {
-        const outcome = await driver.publish(
-          readPublish(request, await readDeclaration(request.volume_context)),
-          context.deadline,
-          context.signal,
-        );
-        const failed = statusOfOutcome(outcome);
-        if (failed !== undefined) {
-          throw new CallError(failed.code, failed.details);
+    NodePublishVolume: calls.handle(
+      'NodePublishVolume',
+      async (request: NodePublishVolumeRequest, context) => {
+        // Asked first: a volume that is not intact is given up before it is made anew.
+        const isRepeated = driver.holds(request.target_path);
+        try {
+          const outcome = await driver.publish(
+            readPublish(request, await readDeclaration(request.volume_context)),
+            context.deadline,
+            context.signal,
+          );
+          const failed = statusOfOutcome(outcome);
+          if (failed !== undefined) {
+            throw new CallError(failed.code, failed.details);
+          }
+          return {};
+        } catch (error) {
+          throw isRepeated ? tentative(error) : error;
         }
+      },
+      subjectOf,
+    ),
+    NodeUnpublishVolume: calls.handle(
+      'NodeUnpublishVolume',
+      async (request: NodeUnpublishVolumeRequest) => {
+        refuseIf(identityFaults(request));
+        await driver.unpublish(request.volume_id, request.target_path);
         return {};
-      } catch (error) {
-        throw isRepeated ? tentative(error) : error;
-      }
-    }),
-    NodeUnpublishVolume: calls.handle('NodeUnpublishVolume', async (request: NodeUnpublishVolumeRequest) => {
-      refuseIf(identityFaults(request));
-      await driver.unpublish(request.volume_id, request.target_path);
-      return {};
-    }),
+      },
+      subjectOf,
+    ),
     ...createHealthCalls(driver, calls, volumeCondition),
     NodeGetCapabilities: calls.handle('NodeGetCapabilities', async () => ({ capabilities })),
     NodeGetInfo: calls.handle('NodeGetInfo', async () => ({ node_id: nodeName })),
+  };
+}
+
+function subjectOf(request: NodePublishVolumeRequest | NodeUnpublishVolumeRequest): CallSubject {
+  const { [podNamespace]: namespace, [podName]: pod } = 'volume_context' in request ? request.volume_context : {};
+  return {
+    targetPath: request.target_path,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(pod === undefined ? {} : { pod }),
   };
 }
 

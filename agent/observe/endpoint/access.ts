@@ -8,7 +8,7 @@
  * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
 import { createHash } from 'node:crypto';
-import { createBoundedMap } from '../../base/bounded-map.ts';
+import { createBoundedMap } from '../../../volumes/base/bounded-map.ts';
 import { decodeSubjectAccessReview, decodeTokenReview } from '../../kubernetes/schemas.ts';
 import type { Clock } from '../../time/clock.ts';
 import { maxRememberedAnswers } from '../limits.ts';

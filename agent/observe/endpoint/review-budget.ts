@@ -5,7 +5,7 @@
  * even while strangers use up theirs.
  */
 
-import { createBoundedMap } from '../../base/bounded-map.ts';
+import { createBoundedMap } from '../../../volumes/base/bounded-map.ts';
 import type { Clock } from '../../time/clock.ts';
 import {
   maxCountedPeers,

@@ -71,8 +71,27 @@ test('each call is logged by the name of its method, answered or not', async () 
     await ask(method, method === 'NodePublishVolume' ? {} : volume);
   }
   assert.deepEqual(
-    lines.map(({ fields }) => fields.method),
+    lines.filter(({ level }) => level === 'debug').map(({ fields }) => fields.method),
     methods,
+  );
+});
+
+test('why a volume cannot be published or unpublished is a warning with its pod, as far as the call names it', async () => {
+  const { driver } = makeDriver(async () => ({ type: 'unavailable', message: 'the agent may not get the pod' }));
+  const stuck = { ...driver, unpublish: () => Promise.reject(new VolumeError('FileSystem', 'a file is immutable')) };
+  const { ask, lines } = askNode(stuck);
+  await ask('NodePublishVolume', publishRequest());
+  await ask('NodeUnpublishVolume', { volume_id: 'csi-1', target_path: targetPath });
+  await ask('NodeUnpublishVolume', { volume_id: 'csi-1', target_path: targetPath });
+  assert.deepEqual(
+    lines.filter(({ level }) => level === 'warn').map(({ fields }) => fields),
+    [
+      {
+        ...{ method: 'NodePublishVolume', targetPath, namespace: 'shop', pod: 'web-0' },
+        ...{ code: 14, detail: 'the agent may not get the pod' },
+      },
+      { method: 'NodeUnpublishVolume', targetPath, code: 14, detail: 'a file is immutable' },
+    ],
   );
 });
 

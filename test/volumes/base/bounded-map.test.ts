@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createBoundedMap } from '../../../agent/base/bounded-map.ts';
+import { createBoundedMap } from '../../../volumes/base/bounded-map.ts';
 
 test('a full map forgets the entry that was set longest ago, and setting one again makes it the newest', () => {
   const map = createBoundedMap<string, number>(2);
