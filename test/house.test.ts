@@ -15,7 +15,7 @@ const common = ['agent/base', 'agent/time', 'agent/lifecycle/ports.ts', 'volumes
 /** Rooms, and what each may import beside itself. A room is a folder; a file named here is a door into its room. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   agent: ['agent', 'volumes'],
-  'agent/base': [],
+  'agent/base': ['volumes/base/bounded-map.ts'],
   'agent/time': [],
   'agent/configuration': [
     'agent/base',

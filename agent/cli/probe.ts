@@ -3,9 +3,8 @@
  * socket that nobody on the network can reach or overload.
  */
 import { parseArgs } from 'node:util';
-import { errorText } from '../base/redact.ts';
 import { answerLimitMs, askSocket } from './ask-socket.ts';
-import { defaultSocket } from './sockets.ts';
+import { defaultSocket, silenceText } from './sockets.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
 const probeUsage = `Usage: pod-certificate-agent probe live|ready [options]
@@ -55,7 +54,7 @@ export async function probe(argv: readonly string[], surroundings: CommandSurrou
     stdout.write(text);
     return ok ? 0 : 1;
   } catch (error) {
-    stderr.write(`the agent does not answer on ${values.socket}: ${errorText(error)}\n`);
+    stderr.write(`the agent does not answer on ${silenceText(values.socket, error)}\n`);
     return 1;
   }
 }

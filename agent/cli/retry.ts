@@ -2,8 +2,8 @@
  * `pod-certificate-agent retry`: for an operator who has mended a cause. The agent in this container then tries again
  * at once instead of at the end of its pauses.
  */
-import { errorText } from '../base/redact.ts';
 import { answerLimitMs, askSocket } from './ask-socket.ts';
+import { silenceText } from './sockets.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
 export interface RetryOptions {
@@ -37,7 +37,7 @@ export async function retry({ pod, all, socket }: RetryOptions, surroundings: Co
     (ok ? stdout : stderr).write(text);
     return ok ? 0 : 1;
   } catch (error) {
-    stderr.write(`the agent does not answer on ${socket}: ${errorText(error)}\n`);
+    stderr.write(`the agent does not answer on ${silenceText(socket, error)}\n`);
     return 1;
   }
 }

@@ -3,8 +3,8 @@
  * can use, wherever the agent serves metrics; where that cannot be, at the addresses that agents serve without asking for a token.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorText } from '../base/redact.ts';
 import { answerLimitMs, askSocket } from './ask-socket.ts';
+import { silenceText } from './sockets.ts';
 import type { CommandSurroundings } from './surroundings.ts';
 
 export interface StatusOptions {
@@ -96,7 +96,7 @@ async function ask(options: StatusOptions, stopping: AbortSignal): Promise<Answe
       }
       faults.push(`${where}: ${told.text.trim().slice(0, 200)}`);
     } catch (error) {
-      faults.push(`${where}: ${errorText(error)}`);
+      faults.push(silenceText(where, error));
     }
   }
   return { ok: false, faults: ['no agent answers on this machine:', ...faults.map((fault) => `  ${fault}`)] };

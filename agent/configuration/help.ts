@@ -18,6 +18,7 @@ export function helpText(): string {
     '       pod-certificate-agent status [--help]        show the volumes and certificates of this node',
     '       pod-certificate-agent inspect DIR [--help]   check the files of a volume',
     '       pod-certificate-agent retry [--help]         after mending a cause: try again now',
+    '       pod-certificate-agent probe live|ready       is the agent well? every check',
     '',
     'Gives the pods of one node mTLS certificates: makes keys, asks signers, renews in time.',
     '',

@@ -7,6 +7,7 @@
  * https://cert-manager.io/docs/usage/kube-csr/
  */
 import * as v from 'valibot';
+import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
 import { matches, namespacePattern, signerPattern } from './allow-list.ts';
 import { allowFromPodSchema, allowNothing } from './names-from-pod.ts';
@@ -56,6 +57,7 @@ const defaultUris = [`spiffe://\${trustDomain}/ns/\${namespace}/sa/\${serviceAcc
 
 const longestList = 32;
 const longestText = 512;
+const longestShown = 60;
 /** What an audience is made of: a word or a URL. */
 const audiencePattern = /^[\x21-\x7e]{1,253}$/;
 /** As for PodCertificateRequests: 91 days. */
@@ -112,10 +114,30 @@ const written = v.pipe(
   v.array(
     v.pipe(
       v.strictObject({
-        signers: v.pipe(v.array(v.pipe(v.string(), v.regex(signerPattern))), v.minLength(1)),
-        namespaces: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(namespacePattern))), v.minLength(1))),
+        signers: v.pipe(
+          v.array(
+            v.pipe(
+              v.string(),
+              v.regex(signerPattern, 'must be a signer like example.com/mesh, example.com/* for all of a domain, or *'),
+            ),
+          ),
+          v.minLength(1),
+        ),
+        namespaces: v.optional(
+          v.pipe(
+            v.array(
+              v.pipe(
+                v.string(),
+                v.regex(namespacePattern, 'must be a namespace, the beginning of some like team-*, or *'),
+              ),
+            ),
+            v.minLength(1),
+          ),
+        ),
         as: v.optional(v.picklist(['agent', 'pod'])),
-        audience: v.optional(v.pipe(v.string(), v.regex(audiencePattern))),
+        audience: v.optional(
+          v.pipe(v.string(), v.regex(audiencePattern, 'must be a word or a URL of at most 253 characters')),
+        ),
         podCertificateRequest: v.optional(v.strictObject({})),
         certificateSigningRequest: v.optional(v.strictObject(settings)),
         certManager: v.optional(v.strictObject({ ...settings, issuer: v.optional(reference) })),
@@ -147,19 +169,35 @@ export type IssuerRules = readonly WrittenRule[];
 
 /**
  * Reads rules as they are written in YAML.
- * @returns the rules, or the first fault, worded to follow the option's name
+ * @returns the rules, or the first faults, worded to follow the option's name
  */
 export function readIssuerRules(
   value: unknown,
 ): { readonly ok: true; readonly value: IssuerRules } | { readonly ok: false; readonly fault: string } {
-  const result = v.safeParse(written, value, { abortEarly: true, abortPipeEarly: true });
+  const result = v.safeParse(written, value, { abortPipeEarly: true });
   if (result.success) {
     return { ok: true, value: result.output };
   }
-  const [issue] = result.issues;
+  return { ok: false, fault: result.issues.slice(0, mostFaults).map(faultText).join('; ') };
+}
+
+const mostFaults = 3;
+const ownWords: ReadonlySet<string> = new Set(['check', 'custom', 'regex']);
+
+function faultText(issue: v.InferIssue<typeof written>): string {
   const place = v.getDotPath(issue);
-  const expected = issue.type === 'check' || issue.type === 'custom' ? issue.message : `must be ${issue.expected}`;
-  return { ok: false, fault: place === null ? `${expected}, as a list of rules` : `${place} ${expected}` };
+  if (place === null) {
+    return `must be ${issue.expected}, as a list of rules`;
+  }
+  if (issue.expected === 'never') {
+    return `${place} is not known here`;
+  }
+  if (ownWords.has(issue.type)) {
+    return `${place} ${issue.message}`;
+  }
+  return issue.received === 'undefined'
+    ? `${place} is missing`
+    : `${place} must be ${issue.expected}, not ${cut(issue.received, longestShown)}`;
 }
 
 function requesterOf({ as, audience = '' }: Pick<WrittenRule, 'as' | 'audience'>): Requester {

@@ -101,7 +101,7 @@ export function keyTypeSuggested(notice: CredentialNoticeOf<'keyTypeSuggested'>)
     : warning('UnsupportedKeyType', [
         said,
         `Set keyType: ${notice.suggested} in the source,`,
-        'or ask the cluster operator to start the agent with --follow-suggested-key-type.',
+        'or ask the cluster operator for followSuggestedKeyType: true (no restart).',
       ]);
 }
 

@@ -194,7 +194,18 @@ describe('faults of rules are named', () => {
     [{}, /^must be Array, as a list of rules$/],
     [[{ signers: ['example.com/*'] }], /0 must hold exactly one of/],
     [[{ signers: ['*'], podCertificateRequest: {}, certManager: {} }], /0 must hold exactly one of/],
-    [[{ signers: ['no slash'], podCertificateRequest: {} }], /0\.signers\.0/],
+    [[{ signers: ['no slash'], podCertificateRequest: {} }], /^0\.signers\.0 must be a signer like example\.com\/mesh/],
+    [[{ signer: ['a.b/c'], podCertificateRequest: {} }], /^0\.signers is missing; 0\.signer is not known here$/],
+    [
+      [{ signers: ['*'], certManager: { refreshAfter: 66, lifetimeSeconds: 300 } }],
+      /^0\.certManager\.refreshAfter must be <1, not 66; 0\.certManager\.lifetimeSeconds must be >=600, not 300$/,
+    ],
+    [[{ signers: ['*'], namespaces: ['Team'], podCertificateRequest: {} }], /namespaces\.0 must be a namespace, the/],
+    [
+      [{ signers: ['*'], certManager: { refreshAfter: 'x'.repeat(1000) } }],
+      /refreshAfter must be number, not "x{50,60}[^x]*$/,
+    ],
+    [['a', 'b', 'c', 'd', 'e'], /^0 must be Object, not "a"; 1 must be Object, not "b"; 2 must be Object, not "c"$/],
     [[{ signers: [], podCertificateRequest: {} }], /0\.signers/],
     [
       [{ signers: ['*'], certManager: { usages: ['cert sign'] } }],
