@@ -10,6 +10,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   socket: ['socket'],
   'grpc-socket': ['socket', 'kept-socket'],
   'kept-socket': ['kept-socket'],
+  refusals: ['refusals'],
   server: ['server'],
 };
 
