@@ -174,7 +174,7 @@ export type IssuerRules = readonly WrittenRule[];
 export function readIssuerRules(
   value: unknown,
 ): { readonly ok: true; readonly value: IssuerRules } | { readonly ok: false; readonly fault: string } {
-  const result = v.safeParse(written, value, { abortPipeEarly: true });
+  const result = v.safeParse(written, value);
   if (result.success) {
     return { ok: true, value: result.output };
   }

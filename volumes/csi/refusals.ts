@@ -28,8 +28,7 @@ const mostOfAnswer = 256;
 
 export function createRefusals(log: Log): Refusals {
   const told = createBoundedMap<string, string>(mostVolumes);
-  const keyOf = (method: string, { targetPath }: CallSubject): string =>
-    `${method} ${targetPath}`.slice(0, mostOfAnswer);
+  const keyOf = (method: string, { targetPath }: CallSubject): string => `${method} ${targetPath}`;
   return {
     refused(method, subject, { code, details }) {
       const key = keyOf(method, subject);

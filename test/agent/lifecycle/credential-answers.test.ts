@@ -35,9 +35,10 @@ test('an answer is checked against the stored key, and for its anchors where the
 });
 
 test('an answer that begins more than five minutes later by both clocks is doubtful, and that is the signer’s affair', async () => {
-  const shown = (event: CredentialEvent) => ('doubt' in event ? [event.doubt?.actor, event.doubt?.message] : undefined);
+  const shown = (event: CredentialEvent) =>
+    'doubt' in event ? [event.doubt?.code, event.doubt?.actor, event.doubt?.message] : undefined;
   const says = (here: string, server: string): unknown => [
-    'signer',
+    ...['InvalidChain', 'signer'],
     `the certificate chain cannot be used yet: its leaf is valid from 2026-11-21T00:00:00Z on, and it is ${here} here and ${server} at the API server`,
   ];
   for (const [behindMs, serverBehindMs, doubt] of [

@@ -11,8 +11,6 @@ const trustCheck = 'agent/lifecycle/trust-check.ts';
 const last = 'nothing comes after the last case, so nothing is returned either way';
 const hasKey = 'what is left of a batch has its key by then; only the type checker has to be told';
 const isWord = 'a word has no name of a volume, so it is of another one; only the type checker has to be told';
-const hasOne =
-  'who is fresh has a certificate in the files, which was looked at before; only the type checker has to be told';
 const noneLeft = 'all cases have been named before; only the type checker has to be told';
 
 const because = becauseIn('agent/lifecycle');
@@ -160,14 +158,6 @@ export const volumeLifecycle: readonly Explanation[] = [
     text: "case 'generating': return describeLast(state.attempt);",
     instead: "case 'generating':",
     why: 'the next case says the same where there is no hurdle, and before there is a request there is none',
-  },
-  { file: status, text: "state.name === 'fresh'", instead: 'false', why: hasOne },
-  {
-    file: status,
-    text: "'fresh'",
-    instead: '""',
-    on: "if (state.name === 'fresh' || state.name === 'projecting' || state.name === 'maturing') {",
-    why: hasOne,
   },
   { file: relief, text: 'default: return undefined;', instead: 'default:', why: last },
   { file: relief, text: 'default: return unreachable(relief);', instead: 'default:', why: noneLeft },

@@ -8,7 +8,7 @@ const others = ['overtaken', 'held-up'];
 const testsOf: Readonly<Record<string, readonly string[]>> = {
   credential: [...steps, 'credential-pauses', 'credential-dates', 'credential-end', 'credential-trust', ...others],
   'credential-moves': ['credential-pauses', 'credential-dates', 'credential-trust', 'credential-end', ...steps],
-  'credential-waiting': ['credential-waiting', 'credential-pauses', ...steps],
+  'credential-waiting': ['credential-waiting', 'credential-pauses', 'credential-dates', ...steps],
   'credential-end': ['credential-end', ...steps],
   'credential-trust': ['credential-trust', 'credential-end'],
   'credential-setback': ['credential-pauses', ...steps, 'standing'],

@@ -32,7 +32,7 @@ const base: Readonly<Record<string, readonly string[]>> = {
 };
 
 const csi: Readonly<Record<string, readonly string[]>> = {
-  calls: ['calls'],
+  calls: ['calls', 'node-service'],
   status: ['status'],
 };
 
