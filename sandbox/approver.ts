@@ -10,6 +10,8 @@ import { createSandboxClient } from './base/client.ts';
 import { startApprover } from './signers/approver.ts';
 import { approverHelp, parseApproverOptions } from './signers/approver-options.ts';
 
+/** The longest time that a timer can be set to. */
+const longestMs = 2 ** 31 - 1;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -32,7 +34,10 @@ switch (command.type) {
       onProblem: complain,
     });
     say(`approves for ${rules.signers.join(', ')}`);
+    // Between two attempts to reach an API server that is away nothing else keeps a process alive.
+    const awake = setInterval(() => undefined, longestMs);
     await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+    clearInterval(awake);
     approver.close();
     client.close();
     break;

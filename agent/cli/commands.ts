@@ -172,6 +172,9 @@ async function runStatus(args: string[], surroundings: CommandSurroundings, refu
   if (others.sort !== 'attention' && !sorts.includes(others.sort)) {
     return refuse(`--sort must be one of ${sorts.join(', ')}`);
   }
+  if (others.address !== undefined && !/^(\[[0-9a-f:]+\]|[^\s/:@?#]+):[1-9]\d{0,4}$/i.test(others.address)) {
+    return refuse('--address must be HOST:PORT, such as 127.0.0.1:9808');
+  }
   const sockets = socket === undefined ? findSockets() : [socket];
   return await status({ address: undefined, ...others, output, sockets }, surroundings);
 }

@@ -168,6 +168,12 @@ describe('status', () => {
     }
     const { given, faults, printed } = surroundings();
     assert.equal(await runCommand('status', ['--state', 'lost'], given), 2);
+    for (const address of ['127.0.0.1', '127.0.0.1:0', 'host:', ':9808', 'a/b:1', 'user@host:1', '127.0.0.1:123456']) {
+      assert.equal(await runCommand('status', ['--address', address], given), 2, address);
+    }
+    for (const address of ['127.0.0.1:1', '[::1]:1', 'localhost:1']) {
+      assert.equal(await runCommand('status', ['--address', address], given), 1, address);
+    }
     assert.equal(await runCommand('status', ['--sort', 'colour'], given), 2);
     assert.match(faults[0] ?? '', new RegExp(`^--state must be one of ${lineStateNames.join(', ')}\n`));
     assert.equal(await runCommand('status', ['--help'], given), 0);

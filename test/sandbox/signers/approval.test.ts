@@ -1,9 +1,11 @@
 /** What the approver finds wrong with requests that differ from what a pod may have, one thing at a time. */
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { webcrypto } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import {
   BasicConstraintsExtension,
@@ -25,6 +27,8 @@ import {
   saysItIsForAPod,
 } from '../../../sandbox/signers/approval.ts';
 import { parseApproverOptions } from '../../../sandbox/signers/approver-options.ts';
+import { eventOf, withinBound } from '../../support/bounded.ts';
+import { makeDirectory } from '../../support/directory.ts';
 
 const spiffeId = 'spiffe://mesh.example/ns/shop/sa/web-account';
 const pod: ApprovedPod = {
@@ -240,4 +244,24 @@ test('the command line is checked before anything starts, and explained by --hel
     assert.equal(parseApproverOptions(['--kubeconfig', 'x', ...argv]).type, 'invalid', argv.join(' '));
   }
   assert.equal(parseApproverOptions(['--kubeconfig', 'x', '--signer', 'a.example/*']).type, 'run');
+});
+
+test('an approver whose API server is away goes on asking for it until it is interrupted', async (t) => {
+  const kubeconfig = join(makeDirectory(t), 'kubeconfig');
+  const [cluster, user, context] = ['{server: "https://127.0.0.1:1"}', '{token: t}', '{cluster: a, user: a}'];
+  writeFileSync(
+    kubeconfig,
+    `{clusters: [{name: a, cluster: ${cluster}}], users: [{name: a, user: ${user}}], contexts: [{name: a, context: ${context}}], current-context: a}`,
+  );
+  const program = join(import.meta.dirname, '../../../sandbox/approver.ts');
+  const child = spawn(process.execPath, [program, '--kubeconfig', kubeconfig, '--signer', 'a.example/b']);
+  t.after(() => child.kill('SIGKILL'));
+  const ended = eventOf(child, 'exit', 'the approver to end');
+  const problems = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+  for (const time of [1, 2]) {
+    const { value } = await withinBound(problems.next(), `complaint ${time}`);
+    assert.match(value ?? '', /^cannot list certificatesigningrequests/);
+  }
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, [0, null]);
 });
