@@ -10,9 +10,13 @@ export interface Chance {
   oneOf<T>(choices: readonly T[]): T;
 }
 
-/** Of the short form it is always the same one, of the long form another one each time; `FAULTS_SEED` says which. */
+/** What is drawn from in the short form is always the same; in the long form it is another one each time, or what `FAULTS_SEED` says. */
+export function chosenSeed(): number {
+  return Number(process.env['FAULTS_SEED'] ?? (isLongForm ? Date.now() % 0x7fff_ffff : 1));
+}
+
 export function createChance(): Chance {
-  const seed = Number(process.env['FAULTS_SEED'] ?? (isLongForm ? Date.now() % 0x7fff_ffff : 1));
+  const seed = chosenSeed();
   const below = drawFrom(seed);
   return {
     ...{ seed, below },
