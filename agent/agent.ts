@@ -243,7 +243,7 @@ function createManager(
 
 /** Takes the driver's socket. A second agent on the node finds it taken before it touches the volumes of the first. */
 async function claimNode(
-  { configuration, log, version, closers }: SharedParts,
+  { configuration, log, version, metrics, closers }: SharedParts,
   manager: VolumeManager,
 ): Promise<CsiServer> {
   const { csiSocket: socketPath, driverName, nodeName, volumeCondition } = configuration;
@@ -252,7 +252,8 @@ async function claimNode(
     assertVolumesReachPods(configuration.kubeletRoot);
   }
   const names = { socketPath, driverName, version, nodeName };
-  const csi = createCsiServer({ ...names, driver: manager, volumeCondition, log, publishTimeoutMs });
+  const onRefused = (method: string, code: string): void => metrics.count('refusedCalls', { method, code });
+  const csi = createCsiServer({ ...names, driver: manager, volumeCondition, log, publishTimeoutMs, onRefused });
   await csi.claim();
   closers.add(async () => {
     const drained = csi.stop(shutdownGraceMs);

@@ -229,6 +229,34 @@ test('programs that do not serve the certificates in their files are an alert', 
   judge([stale], [silence(alert, 0), { alert, atMinute: 3, fires: [{ labels, value: '2' }] }]);
 });
 
+test('calls of the kubelet that go on failing are an alert, and those that a pod’s author has to correct are none', {
+  skip: noPromtool,
+}, async (t) => {
+  const node = await startNode(t);
+  const match = { verb: 'get', resource: 'pods' };
+  const message = 'pods "web" is forbidden: no rule';
+  node.cluster.apiServer.faults.add({ kind: 'error', code: 403, reason: 'Forbidden', message, match });
+  await node.cluster.admin.createPod({ name: 'web', volumes });
+  await node.cluster.admin.createPod({ name: 'faulty', volumes: [{ name: 'mtls', sources: [{}] }] });
+  const refusal = 'a call of the kubelet was refused';
+  const refused = await node.logged((line) => line.message === refusal && line['pod'] === 'web');
+  assert.deepEqual([refused.level, refused['namespace'], refused['method']], ['warn', 'default', 'NodePublishVolume']);
+  assert.match(String(refused['detail']), /forbidden: no rule/);
+  await node.logged((line) => line.message === refusal && line['pod'] === 'faulty');
+  const { text, at } = await scrape(node, 2);
+  const series =
+    /^(podcert_agent_refused_calls_total\{method="NodePublishVolume",code="(?:UNAVAILABLE|INVALID_ARGUMENT)"\}) \d+$/gm;
+  assert.equal(text.match(series)?.length, 2, text);
+  // Each of them once more every two minutes, as the kubelet calls.
+  const stages = Array.from(
+    { length: 20 },
+    (_, index): Stage => ({ text: text.replace(series, `$1 ${index + 1}`), at: at + 120_000 * index, minutes: 2 }),
+  );
+  const alert = 'PodCertificateCallsRefused';
+  const labels = { instance, method: 'NodePublishVolume', code: 'UNAVAILABLE' };
+  judge(stages, [silence(alert, 10), { alert, atMinute: 30, fires: [{ labels, value: '' }] }]);
+});
+
 test('a volume that an agent cannot take up is an alert', { skip: noPromtool }, async (t) => {
   const node = await startNode(t);
   await node.cluster.admin.createPod({ name: 'web', volumes });

@@ -3,7 +3,7 @@
  */
 import type { handleUnaryCall, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Log } from './driver.ts';
-import { type CallSubject, createRefusals } from './refusals.ts';
+import { type CallSubject, createRefusals, type OnRefused } from './refusals.ts';
 import { type CallStatus, isExpected, statusOfError } from './status.ts';
 
 /** What a call's handler may need beside the request. */
@@ -32,12 +32,18 @@ export interface Calls {
 
 /**
  * @param publishTimeoutMs how long a call may take whose caller sets no deadline
+ * @param onRefused takes each call about a volume that is answered with an error, but for those that go on waiting
  * @param opened calls that come before this is fulfilled wait for it; what it is rejected with is their answer.
  */
-export function createCalls(log: Log, publishTimeoutMs: number, opened: Promise<void>): Calls {
+export function createCalls(
+  log: Log,
+  publishTimeoutMs: number,
+  opened: Promise<void>,
+  onRefused: OnRefused = () => undefined,
+): Calls {
   const shutdown = new AbortController();
   const inFlight = new Set<Promise<void>>();
-  const refusals = createRefusals(log);
+  const refusals = createRefusals(log, onRefused);
 
   function handle<Request, Response>(
     method: string,

@@ -10,6 +10,7 @@ import { overGrpc } from './grpc-socket.ts';
 import { createKeptSocket, type Later } from './kept-socket.ts';
 import { createNodeService } from './node.ts';
 import { identityService, nodeService } from './protocol.ts';
+import type { OnRefused } from './refusals.ts';
 import { CallError } from './status.ts';
 
 /**
@@ -31,6 +32,8 @@ export interface CsiServerOptions {
   readonly log: Log;
   /** How long a call may take whose caller sets no deadline, milliseconds. */
   readonly publishTimeoutMs: number;
+  /** Takes each call about a volume that is answered with an error, but for those that go on waiting. */
+  readonly onRefused?: OnRefused;
   /** Default: the system's timer. */
   readonly later?: Later;
 }
@@ -59,7 +62,7 @@ export function createCsiServer(options: CsiServerOptions): CsiServer {
   const opened = Promise.withResolvers<void>();
   // A shutdown before the start rejects it, perhaps with nobody waiting.
   opened.promise.catch(() => undefined);
-  const calls = createCalls(options.log, options.publishTimeoutMs, opened.promise);
+  const calls = createCalls(options.log, options.publishTimeoutMs, opened.promise, options.onRefused);
   const { socketPath, log, later, driver, nodeName, volumeCondition = false } = options;
   const socket = createKeptSocket({
     name: 'CSI socket',

@@ -17,6 +17,7 @@ export const labelLimits = {
   cause: 4,
   error: 20,
   watch: 100,
+  method: 4,
   verb: 10,
   resource: 20,
   code: 30,

@@ -107,6 +107,12 @@ export const metricTable = {
     help: 'Whether a check of /readyz is well (1) or not (0).',
     labels: ['check'],
   },
+  refusedCalls: {
+    name: 'podcert_agent_refused_calls_total',
+    kind: 'counter',
+    help: "Calls of the kubelet about a volume that were answered with an error, by gRPC's code; those that go on waiting do not count.",
+    labels: ['method', 'code'],
+  },
   publishDuration: {
     name: 'podcert_agent_publish_duration_seconds',
     kind: 'histogram',

@@ -5,7 +5,7 @@ import { status } from '@grpc/grpc-js';
 import type { Log } from '../../../volumes/csi/driver.ts';
 import { createRefusals, type Refusals } from '../../../volumes/csi/refusals.ts';
 
-function open(): { readonly refusals: Refusals; told(): readonly unknown[] } {
+function open(): { readonly refusals: Refusals; readonly counted: string[]; told(): readonly unknown[] } {
   const lines: unknown[] = [];
   const unused = (): never => assert.fail('it is a warning');
   const log: Log = {
@@ -15,7 +15,9 @@ function open(): { readonly refusals: Refusals; told(): readonly unknown[] } {
       lines.push(fields);
     },
   };
-  return { refusals: createRefusals(log), told: () => lines.splice(0) };
+  const counted: string[] = [];
+  const refusals = createRefusals(log, (method, code) => void counted.push(`${method} ${code}`));
+  return { refusals, counted, told: () => lines.splice(0) };
 }
 
 const subject = { targetPath: '/pods/uid/mount', namespace: 'shop', pod: 'web' };
@@ -41,10 +43,21 @@ test('why a call was refused is told with its volume and its pod, once for as lo
   assert.deepEqual(told(), [line], 'it was served meanwhile');
 });
 
-test('a call that goes on waiting, of which the log has each step, is not told', () => {
-  const { refusals, told } = open();
+test('a call that goes on waiting, of which the log has each step, is not told, nor counted', () => {
+  const { refusals, counted, told } = open();
   refusals.refused('NodePublishVolume', subject, { code: status.ABORTED, details: 'still waiting' });
-  assert.deepEqual(told(), []);
+  assert.deepEqual([told(), counted], [[], []]);
+});
+
+test('each refusal is counted by its code, told or not', () => {
+  const { refusals, counted } = open();
+  refusals.refused('NodePublishVolume', subject, forbidden);
+  refusals.refused('NodePublishVolume', subject, forbidden);
+  refusals.refused('NodeUnpublishVolume', subject, { ...forbidden, code: status.FAILED_PRECONDITION });
+  assert.deepEqual(counted, [
+    ...Array(2).fill('NodePublishVolume UNAVAILABLE'),
+    'NodeUnpublishVolume FAILED_PRECONDITION',
+  ]);
 });
 
 test('of so many volumes no more is remembered than the last ones, and of long texts no more than their beginning', () => {
