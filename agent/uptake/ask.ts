@@ -1,7 +1,8 @@
 /**
  * Makes one HTTP request to a pod that is to read its files again. The pod's answer is its status code and nothing else: no redirect is followed,
  * no body read, no text of it kept. A server's certificate is not looked at, since nothing secret is sent, and a program is to be told just
- * when its certificate may be the wrong one.
+ * when its certificate may be the wrong one. Over TLS it is made in a thread of its own (`handshake-program.ts`): how long a handshake keeps a
+ * processor busy is in the hand of the program that is asked.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -10,9 +11,12 @@ import type { HttpReload } from '../../volumes/declaration/reload.ts';
 import { maxAnswerHeadBytes } from './limits.ts';
 import type { Attempt } from './teller.ts';
 
-export interface AskOptions {
+export interface Question {
   readonly ip: string;
   readonly reload: HttpReload;
+}
+
+export interface AskOptions extends Question {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -20,7 +24,7 @@ export interface AskOptions {
 /** Never rejects. */
 export function ask({ ip, reload, timeoutMs, signal }: AskOptions): Promise<Attempt> {
   const { port, path, method, scheme } = reload;
-  const what = `${method} to port ${port} of the pod`;
+  const what = nameOf(reload);
   return new Promise((resolve) => {
     // A connection of its own, which no proxy and no pool has a part in.
     const common = { host: ip, port, path, method, agent: false, maxHeaderSize: maxAnswerHeadBytes } as const;
@@ -60,6 +64,11 @@ export function ask({ ip, reload, timeoutMs, signal }: AskOptions): Promise<Atte
       request.end();
     }
   });
+}
+
+/** The subject of what is said of it. */
+export function nameOf({ method, port }: HttpReload): string {
+  return `${method} to port ${port} of the pod`;
 }
 
 /** The system's or the library's word for it. Its message may quote what the pod has sent. */

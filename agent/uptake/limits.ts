@@ -18,7 +18,7 @@ export const attemptSpacingMs = 5_000;
 /** Processes of the node that are looked through for those of a pod, and of a pod that are signalled. */
 export const maxProcessesSeen = 65_536;
 export const maxProcessesTold = 32;
-/** The thread in which handshakes are made: its heap, and how much longer than a handshake it may take to answer, milliseconds. */
+/** The thread in which TLS is spoken to pods: its heap, and how much longer than a look or a request it may take to answer, milliseconds. */
 export const maxThreadMiB = 16;
 export const maxThreadGraceMs = 5_000;
 /** The head of an answer; what comes after it is not read. */

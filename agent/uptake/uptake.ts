@@ -15,8 +15,8 @@ import type { Clock } from '../time/clock.ts';
 import { addressOf } from './address.ts';
 import { ask } from './ask.ts';
 import type { Sight } from './handshake.ts';
+import { createHandshakeThread } from './handshake-thread.ts';
 import { maxAttemptMs } from './limits.ts';
-import { createLooker } from './looker.ts';
 import { createPodTurns, type PodTurns } from './pod-turns.ts';
 import type { Signaller } from './processes.ts';
 import { createServedWatch, type Finding, type ServedWatch } from './served.ts';
@@ -59,7 +59,7 @@ export function createUptake(options: UptakeOptions): Uptake {
   const telling = createPodTurns({ name: 'attempts to tell programs of new files', ...turnMs });
   const looking = createPodTurns({ name: 'looks at what programs serve', ...turnMs });
 
-  const look = createLooker({ timeoutMs: attemptMs });
+  const thread = createHandshakeThread({ timeoutMs: attemptMs });
 
   /** One job in its turn, with the pod as the API server knows it now: its address may be another's by tomorrow. */
   const inTurn =
@@ -83,8 +83,12 @@ export function createUptake(options: UptakeOptions): Uptake {
     async (identity, signal) => {
       const where = address(identity);
       switch (where.type) {
-        case 'known':
-          return await ask({ ip: where.ip, reload, timeoutMs: attemptMs, signal });
+        case 'known': {
+          const question = { ip: where.ip, reload };
+          return await (reload.scheme === 'https'
+            ? thread.ask(question, signal)
+            : ask({ ...question, timeoutMs: attemptMs, signal }));
+        }
         case 'later':
           return { type: 'failed', detail: where.detail };
         case 'never':
@@ -107,7 +111,7 @@ export function createUptake(options: UptakeOptions): Uptake {
         return { type: where.type === 'never' ? 'refused' : 'unknown', detail: where.detail };
       }
       const target = { ip: where.ip, port, ...(serverName === undefined ? {} : { serverName }) };
-      return compare(volume, await look(target, signal), port);
+      return compare(volume, await thread.look(target, signal), port);
     };
 
   return (volume, report) => {

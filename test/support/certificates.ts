@@ -1,7 +1,7 @@
 /**
  * The certificate maker of the tests: certificates of any quality for any key, by any holder of a key. Cross-signed, without
  * the CA flag, without keyCertSign, with a path length, out of date: `certify` makes what it is told. An authority
- * (`createRootAuthority`) is the usual case of it. Keys are ECDSA P-256 and live in the process.
+ * (`createRootAuthority`) is the usual case of it. Keys are ECDSA P-256, but for slow ones, and live in the process.
  */
 import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
@@ -15,7 +15,6 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
@@ -65,8 +64,17 @@ export interface TestAuthority {
   issueAuthority(subject: string, validity?: Validity): Promise<TestAuthority>;
 }
 
-export async function makeHolder(name: string): Promise<Holder> {
-  return { name, keys: await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) };
+export function makeHolder(name: string): Promise<Holder> {
+  return makeHolderOn('P-256', name);
+}
+
+/** Each signature of its takes a verifier some milliseconds. */
+export function makeSlowHolder(name: string): Promise<Holder> {
+  return makeHolderOn('P-521', name);
+}
+
+async function makeHolderOn(namedCurve: string, name: string): Promise<Holder> {
+  return { name, keys: await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve }, true, ['sign', 'verify']) };
 }
 
 /** A certificate of `subject`, signed by `issuer`, DER. */
@@ -112,7 +120,7 @@ async function create(
     notAfter: new Date(contents.notAfter ?? now + dayMs),
     publicKey,
     signingKey: issuer.keys.privateKey,
-    signingAlgorithm: algorithm,
+    signingAlgorithm: { ...issuer.keys.privateKey.algorithm, hash: 'SHA-256' },
     extensions: extensionsOf(contents),
   });
   return new Uint8Array(certificate.rawData);

@@ -8,7 +8,7 @@ import tls from 'node:tls';
 import { inspect } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import type { UptakeNotice } from '../../../agent/lifecycle/uptake.ts';
-import { createLooker } from '../../../agent/uptake/looker.ts';
+import { createHandshakeThread } from '../../../agent/uptake/handshake-thread.ts';
 import { until } from '../../support/bounded.ts';
 import { certify, createRootAuthority, makeHolder, pemOf } from '../../support/certificates.ts';
 import { createCrowd, createSetting, listening, type Setting } from './parts.ts';
@@ -149,7 +149,10 @@ test('a server that wants to see a certificate is seen all the same', async (t) 
   assert.ok(one, 'a certificate');
   for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
     const { port } = await program(t, one, { requestCert: true, rejectUnauthorized: true, ca: [one.cert], maxVersion });
-    const sight = await createLooker({ timeoutMs: minute })({ ip: '127.0.0.1', port }, new AbortController().signal);
+    const sight = await createHandshakeThread({ timeoutMs: minute }).look(
+      { ip: '127.0.0.1', port },
+      new AbortController().signal,
+    );
     assert.ok(sight.type === 'leaf', `${maxVersion}: ${inspect(sight)}`);
     assert.deepEqual(Buffer.from(sight.der), Buffer.from(one.der));
   }
@@ -184,30 +187,13 @@ test('nothing that a hostile program does keeps the agent from its work', async 
   };
   for (const [name, [onConnection, expected]] of Object.entries(cases)) {
     const port = await listening(t, createTcpServer(onConnection));
-    const sight = await createLooker({ timeoutMs: /no answer/.test(expected.source) ? 500 : minute })(
+    const sight = await createHandshakeThread({ timeoutMs: /no answer/.test(expected.source) ? 500 : minute }).look(
       { ip: '127.0.0.1', port },
       new AbortController().signal,
     );
     assert.ok(sight.type === 'nothing', `${name}: ${inspect(sight)}`);
     assert.match(sight.why, expected, name);
   }
-});
-
-test('of a chain that takes long to check the leaf is taken, in a thread of its own', async (t) => {
-  // Each signature takes OpenSSL some milliseconds, and it checks them all, whoever wants that.
-  const holders = await Promise.all(Array.from({ length: 60 }, (_, index) => makeHolder(`CN=c${index}`)));
-  const chain: Uint8Array[] = [];
-  for (const [index, holder] of holders.entries()) {
-    chain.unshift(await certify(holder, holders[index - 1] ?? holder, { notAfter: Date.now() + 60 * minute }));
-  }
-  const leaf = holders.at(-1);
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', leaf?.keys.privateKey ?? assert.fail('no key')));
-  const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.toString('base64')}\n-----END PRIVATE KEY-----\n`;
-  const server = tls.createServer({ key, cert: pemOf(...chain) }, (socket) => socket.on('error', () => undefined));
-  const port = await listening(t, server);
-  const sight = await createLooker({ timeoutMs: minute })({ ip: '127.0.0.1', port }, new AbortController().signal);
-  assert.ok(sight.type === 'leaf', inspect(sight));
-  assert.deepEqual(Buffer.from(sight.der), Buffer.from(chain[0] ?? []));
 });
 
 test('a chain of more than 100 KiB is not read', async (t) => {
@@ -220,7 +206,10 @@ test('a chain of more than 100 KiB is not read', async (t) => {
   });
   server.on('tlsClientError', () => undefined);
   const port = await listening(t, server);
-  const sight = await createLooker({ timeoutMs: minute })({ ip: '127.0.0.1', port }, new AbortController().signal);
+  const sight = await createHandshakeThread({ timeoutMs: minute }).look(
+    { ip: '127.0.0.1', port },
+    new AbortController().signal,
+  );
   assert.ok(sight.type === 'nothing' && /EXCESSIVE_MESSAGE_SIZE/.test(sight.why), inspect(sight));
 });
 
@@ -252,19 +241,23 @@ test('the thread ends with the last look, and one that is broken off takes no ot
   const [one] = await identities(1);
   assert.ok(one, 'a certificate');
   const { port } = await program(t, one);
-  const looker = createLooker({ timeoutMs: minute });
+  const thread = createHandshakeThread({ timeoutMs: minute });
   const calledOff = new AbortController();
-  const broken = looker({ ip: '127.0.0.1', port: hanging }, calledOff.signal);
-  const good = looker({ ip: '127.0.0.1', port }, new AbortController().signal);
+  const broken = thread.look({ ip: '127.0.0.1', port: hanging }, calledOff.signal);
+  const good = thread.look({ ip: '127.0.0.1', port }, new AbortController().signal);
   calledOff.abort();
-  assert.deepEqual(await broken, { type: 'nothing', why: 'it was called off' });
+  assert.deepEqual(await broken, { type: 'nothing', why: 'the look was called off' });
   assert.equal((await good).type, 'leaf');
   const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort' || name === 'Worker');
   await until(
     () => threads().length === 0,
     () => `the thread to end; there are ${threads().join(', ')}`,
   );
-  assert.equal((await looker({ ip: '127.0.0.1', port }, new AbortController().signal)).type, 'leaf', 'and begins anew');
+  assert.equal(
+    (await thread.look({ ip: '127.0.0.1', port }, new AbortController().signal)).type,
+    'leaf',
+    'and begins anew',
+  );
 });
 
 test('a look that is broken off leaves no connection, and the thread goes on', async (t) => {
@@ -278,11 +271,11 @@ test('a look that is broken off leaves no connection, and the thread goes on', a
       });
     }),
   );
-  const looker = createLooker({ timeoutMs: 10 * minute });
+  const thread = createHandshakeThread({ timeoutMs: 10 * minute });
   const [calledOff, other] = [new AbortController(), new AbortController()];
   const sights = [
-    looker({ ip: '127.0.0.1', port: hanging }, calledOff.signal),
-    looker({ ip: '127.0.0.1', port: hanging }, other.signal),
+    thread.look({ ip: '127.0.0.1', port: hanging }, calledOff.signal),
+    thread.look({ ip: '127.0.0.1', port: hanging }, other.signal),
   ];
   await until(() => connections === 2, 'two looks');
   calledOff.abort();
@@ -322,9 +315,9 @@ test('a look has 5 seconds more than its handshake before its thread is ended, a
   process.on('worker', onWorker);
   t.after(() => process.off('worker', onWorker));
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const looker = createLooker({ timeoutMs: 10 * minute });
+  const thread = createHandshakeThread({ timeoutMs: 10 * minute });
   const sights: unknown[] = [];
-  const seen = looker({ ip: '127.0.0.1', port: hanging }, new AbortController().signal).then((sight) => {
+  const seen = thread.look({ ip: '127.0.0.1', port: hanging }, new AbortController().signal).then((sight) => {
     sights.push(sight);
   });
   await until(() => threads.length > 0, 'a thread');
