@@ -6,6 +6,9 @@ import { keyTypes } from '../declaration/key-types.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** The farthest moment that a Date can express, either way (ECMA-262, Time Values). */
+const maxTime = 8.64e15;
+
 export function fields(value: unknown, name: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${name} is not an object`);
@@ -25,7 +28,16 @@ export function text(parent: Fields, name: string): string {
   return value;
 }
 
+/** Milliseconds since the epoch: a moment that can be told to somebody. */
 export function time(parent: Fields, name: string): number {
+  const value = number(parent, name);
+  if (Math.abs(value) > maxTime) {
+    throw new TypeError(`${name} is not a moment`);
+  }
+  return value;
+}
+
+function number(parent: Fields, name: string): number {
   const value = parent[name];
   if (typeof value !== 'number' || !Number.isFinite(value)) {
     throw new TypeError(`${name} is not a number`);
@@ -34,7 +46,7 @@ export function time(parent: Fields, name: string): number {
 }
 
 export function id(parent: Fields, name: string): number {
-  const value = time(parent, name);
+  const value = number(parent, name);
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_fffe) {
     throw new TypeError(`${name} is not a numeric id`);
   }

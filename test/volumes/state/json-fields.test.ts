@@ -29,14 +29,20 @@ test('each kind of field takes its values, and names itself where there is anoth
     { read: (a) => text({ a }, 'a'), good: ['', 'x'], bad: [7, null, undefined, []], message: 'a is not a string' },
     {
       read: (a) => time({ a }, 'a'),
-      good: [0, -1, 1.5, 2 ** 53],
+      good: [0, -1, 1.5, 2 ** 52],
       bad: ['1', null, Number.NaN, JSON.parse('1e999'), undefined],
       message: 'a is not a number',
     },
     {
+      read: (a) => time({ a }, 'a'),
+      good: [8.64e15, -8.64e15],
+      bad: [8_640_000_000_000_001, -8_640_000_000_000_001, 9e15, Number.MAX_VALUE],
+      message: 'a is not a moment',
+    },
+    {
       read: (a) => id({ a }, 'a'),
       good: [0, 1, 0xffff_fffe],
-      bad: [-1, 1.5, 0xffff_ffff],
+      bad: [-1, 1.5, 0xffff_ffff, 9e15],
       message: 'a is not a numeric id',
     },
     { read: (a) => list({ a }, 'a'), good: [[], [7]], bad: [{}, '', null], message: 'a is not a list' },
