@@ -10,6 +10,7 @@ import { lstat } from './files/hold.ts';
 import type { Mounts } from './mounts/mounts.ts';
 import { beginningBelow, readTargetPath, targetDirectories } from './mounts/target-path.ts';
 import { fields, text } from './state/json-fields.ts';
+import { maxTextLengths } from './state/limits.ts';
 import { hasState } from './state/state.ts';
 
 /** What the kubelet keeps beside a target, and reads back after its own restart. */
@@ -70,8 +71,12 @@ export function readKubeletNotes(target: string, driver: string): KubeletNotes |
   }
   try {
     const notes = fields(JSON.parse(readRegularFile(file, maxNotesBytes, stats.dev).toString('utf8')), kubeletFile);
-    const driverName = text(notes, 'driverName');
-    const found = { driverName, volumeName: text(notes, 'specVolID'), volumeId: text(notes, 'volumeHandle') };
+    const driverName = text(notes, 'driverName', maxTextLengths.name);
+    const found = {
+      driverName,
+      volumeName: text(notes, 'specVolID', maxTextLengths.name),
+      volumeId: text(notes, 'volumeHandle', maxTextLengths.name),
+    };
     return driverName === driver ? found : 'unreadable';
   } catch {
     return 'unreadable';

@@ -7,6 +7,7 @@
 
 import { createPublicKey } from 'node:crypto';
 import { messageOf } from '../../volumes/base/errors.ts';
+import { longestChainBytes, longestSerialNumber, mostCertificates } from '../../volumes/base/limits.ts';
 import type { IssuedChain } from '../../volumes/base/volume.ts';
 import { cut } from '../base/cut.ts';
 import { AgentError } from '../base/errors.ts';
@@ -16,10 +17,6 @@ import type { Outcome } from '../lifecycle/ports.ts';
 import { type Certificate, type CertificateReader, isSignedBy, plainReader } from './certificate.ts';
 import { type Ascent, ascend, TooManySignatures } from './path.ts';
 
-/** The API server's bound on `status.certificateChain`. */
-export const longestChainBytes = 100 * 1024;
-/** Certificates in a chain, those that are in it twice counted twice. Real ones have up to five. */
-const mostCertificates = 32;
 const longestName = 120;
 /** Of all names of a leaf, in an event. */
 const longestNames = 300;
@@ -50,7 +47,7 @@ export function verifyChain(
   checkTimes(leaf, outcome, now);
   return {
     certificates: certificates.map(({ der }) => der),
-    serialNumber: serialNumber.toUpperCase(),
+    serialNumber: serialNumber.toUpperCase().slice(0, longestSerialNumber),
     names: cut(subjectAltName, longestNames),
     ...validityOf(leaf.x509()),
     beginRefreshAt: outcome.beginRefreshAt,

@@ -5,6 +5,7 @@
  */
 
 import { createHash, X509Certificate } from 'node:crypto';
+import { longestChainBytes } from '../../volumes/base/limits.ts';
 import type { PodReference } from '../../volumes/base/volume.ts';
 import type { CallOptions } from '../base/call.ts';
 import { cut } from '../base/cut.ts';
@@ -13,7 +14,7 @@ import { type Validity, validityOf } from '../base/validity.ts';
 import type { Condition, ObjectMeta } from '../kubernetes/objects.ts';
 import type { CertificateOrder, Hurdle, Issuer, Outcome, PrivateKey } from '../lifecycle/ports.ts';
 import { certificationRequestInfo } from './certification-request.ts';
-import { longestChainBytes, verifyChain } from './chain.ts';
+import { verifyChain } from './chain.ts';
 import { type Claims, type ContentsRequest, createClaims, isOutline } from './claims.ts';
 import { createFollowing } from './following.ts';
 import { type HurdleEvents, tellWithEvents } from './hurdle-events.ts';

@@ -5,12 +5,9 @@
  * https://cert-manager.io/docs/usage/certificaterequest/
  */
 import { X509Certificate } from 'node:crypto';
+import { longestChainBytes, mostCertificates } from '../../volumes/base/limits.ts';
 import { AgentError } from '../base/errors.ts';
 import { readCertificateBlocks } from '../base/pem.ts';
-
-/** As for a chain: the API server's bound on one, and certificates in it. */
-const longestBytes = 100 * 1024;
-const mostAnchors = 32;
 
 /**
  * @param pem what came; undefined or empty where the issuer gives none
@@ -19,8 +16,8 @@ const mostAnchors = 32;
  */
 export function readIssuedAnchors(pem = ''): readonly Uint8Array[] {
   const size = Buffer.byteLength(pem);
-  if (size > longestBytes) {
-    throw refusal(`they have ${size} bytes, more than ${longestBytes}`);
+  if (size > longestChainBytes) {
+    throw refusal(`they have ${size} bytes, more than ${longestChainBytes}`);
   }
   const blocks = blocksOf(pem);
   if (blocks.length === 0) {
@@ -28,8 +25,8 @@ export function readIssuedAnchors(pem = ''): readonly Uint8Array[] {
       'the issuer gives none (status.ca is empty), so a source for it cannot have a caPath or a truststorePath',
     );
   }
-  if (blocks.length > mostAnchors) {
-    throw refusal(`they are ${blocks.length} certificates, more than ${mostAnchors}`);
+  if (blocks.length > mostCertificates) {
+    throw refusal(`they are ${blocks.length} certificates, more than ${mostCertificates}`);
   }
   for (const [index, der] of blocks.entries()) {
     if (!isAuthority(der)) {

@@ -1,5 +1,6 @@
 /** What a pod's object says about the pod. */
 import { isIP } from 'node:net';
+import { longestAddress, mostPodAddresses } from '../../volumes/base/limits.ts';
 import type { Pod } from './objects.ts';
 
 /** Set on the API server's copy of a static pod, with the UID that the kubelet knows it by. */
@@ -14,5 +15,6 @@ export function addressesOf({ spec, status }: Pod): readonly string[] | undefine
     return undefined;
   }
   const ofNode = new Set((status?.hostIPs ?? []).map(({ ip }) => ip));
-  return (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 && !ofNode.has(ip) ? [ip] : []));
+  const own = (status?.podIPs ?? []).flatMap(({ ip = '' }) => (isIP(ip) > 0 && !ofNode.has(ip) ? [ip] : []));
+  return own.filter((ip) => ip.length <= longestAddress).slice(0, mostPodAddresses);
 }

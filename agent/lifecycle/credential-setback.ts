@@ -2,13 +2,11 @@
  * The memory of a refusal, across restarts of the agent: what was refused is not asked for again because the agent is
  * another process now, and the pauses go on growing where they stood.
  */
+import { longestSignerText } from '../../volumes/base/limits.ts';
 import type { Setback } from '../../volumes/base/volume.ts';
 import { AgentError } from '../base/errors.ts';
 import { unreachable } from '../base/unreachable.ts';
 import type { Attempt, Effect, Failure, Moment, Pausing } from './credential-state.ts';
-
-/** Signers write messages of any length. */
-const longestText = 1024;
 
 /** What is kept of a failure; undefined for one that says nothing about the next request. */
 export function setbackOf(failure: Failure, failures: number, at: number, until: number): Setback | undefined {
@@ -17,11 +15,16 @@ export function setbackOf(failure: Failure, failures: number, at: number, until:
     case 'denied':
     case 'failed': {
       const { kind, reason, message } = failure;
-      return { kind, reason: reason.slice(0, longestText), message: message.slice(0, longestText), ...counted };
+      return {
+        kind,
+        reason: reason.slice(0, longestSignerText),
+        message: message.slice(0, longestSignerText),
+        ...counted,
+      };
     }
     case 'error':
       return failure.phase === 'signer'
-        ? { kind: 'unusable', reason: '', message: failure.error.message.slice(0, longestText), ...counted }
+        ? { kind: 'unusable', reason: '', message: failure.error.message.slice(0, longestSignerText), ...counted }
         : undefined;
     case 'lost':
       return undefined;

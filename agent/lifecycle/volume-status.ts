@@ -5,6 +5,7 @@
 import type { CertificateRecord, VolumeRecord } from '../../volumes/base/volume.ts';
 import type { ClusterTrustBundleSource, Source } from '../../volumes/declaration/types.ts';
 import { unreachable } from '../base/unreachable.ts';
+import { timeText } from '../time/time-text.ts';
 import { currentOf, keyTypeOf, trustOf } from './credential.ts';
 import type { CredentialRunner } from './credential-runner.ts';
 import type { Attempt, CredentialState, Failure } from './credential-state.ts';
@@ -142,7 +143,7 @@ function describeHurdle({ text, detail }: Hurdle): string {
 }
 
 function describeMaturing({ answer, until }: CredentialState & { readonly name: 'maturing' }): string {
-  const [from, written] = [answer.notBefore, until].map((time) => new Date(time).toISOString());
+  const [from, written] = [answer.notBefore, until].map(timeText);
   return `by this node's clock the certificate is not valid before ${from}, and is written at ${written}`;
 }
 
@@ -269,7 +270,7 @@ function describeMismatch(state: CredentialState, signerName: string): string | 
   }
   const { anchors } = trustOf(state);
   const count = anchors === 1 ? 'the one trust anchor' : `any of the ${anchors} trust anchors`;
-  const since = new Date(trustMismatchSince).toISOString();
+  const since = timeText(trustMismatchSince);
   return `the chain does not lead to ${count} of signer ${signerName} in the volume, seen since ${since}`;
 }
 

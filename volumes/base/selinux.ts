@@ -8,7 +8,7 @@
 
 /** `user:role:type`, and with MLS `:range`, whose categories may be listed with commas. */
 const contextForm = /^[\w.-]+:[\w.-]+:[\w.-]+(:[\w.,:-]+)?$/;
-const maxContextLength = 1024;
+export const maxContextLength = 1024;
 
 export function isSELinuxContext(text: string): boolean {
   return text.length <= maxContextLength && contextForm.test(text);

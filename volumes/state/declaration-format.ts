@@ -3,8 +3,16 @@
  * by field, that it still is what the rest of the agent takes it for.
  */
 import { maxFileMode } from '../declaration/access.ts';
-import { keystorePathFields } from '../declaration/keystore.ts';
+import { findTooManyKeystores, keystorePathFields } from '../declaration/keystore.ts';
 import { canaryings } from '../declaration/layouts.ts';
+import {
+  maxRequestedNameLength,
+  maxRequestedNames,
+  maxSources,
+  maxSourcesBytes,
+  maxTrustDomainSources,
+  maxYamlTokens,
+} from '../declaration/limits.ts';
 import { checkPath } from '../declaration/paths.ts';
 import { pathFields } from '../declaration/pod-certificate.ts';
 import { isTrustDomain } from '../declaration/trust-domain.ts';
@@ -20,11 +28,24 @@ import type {
   VolumeDeclaration,
 } from '../declaration/types.ts';
 import { type Fields, fields, flag, id, keyType, list, part, text, textList, texts } from './json-fields.ts';
+import { maxTextLengths } from './limits.ts';
 import { decodeProbe, decodeReload } from './reload-format.ts';
+
+const nameBounds = { most: maxRequestedNames, longest: maxRequestedNameLength };
+/** Each takes a token of the text that was declared, and no value is longer than that text. */
+const annotationBounds = { most: maxYamlTokens, longestKey: maxTextLengths.labelKey, longest: maxSourcesBytes };
+const labelBounds = {
+  most: maxYamlTokens,
+  longestKey: maxTextLengths.labelKey,
+  longest: maxTextLengths.labelValue,
+};
 
 /** @throws TypeError that says what is wrong. */
 export function decodeDeclaration(value: Fields): VolumeDeclaration {
-  const sources = list(value, 'sources').map((entry, index) => source(fields(entry, `sources[${index}]`), index));
+  const sources = list(value, 'sources', maxSources).map((entry, index) =>
+    source(fields(entry, `sources[${index}]`), index),
+  );
+  refuseMany(sources);
   return {
     sources,
     ...(value['defaultMode'] === undefined ? {} : { defaultMode: fileMode(value, 'defaultMode') }),
@@ -32,6 +53,14 @@ export function decodeDeclaration(value: Fields): VolumeDeclaration {
     ...(value['reload'] === undefined ? {} : { reload: decodeReload(part(value, 'reload')) }),
     ...(value['probe'] === undefined ? {} : { probe: decodeProbe(part(value, 'probe')) }),
   };
+}
+
+/** What a pod may not declare is not believed either: it costs the agent as much. */
+function refuseMany(sources: readonly Source[]): void {
+  const apart = sources.filter((of) => of.kind === 'clusterTrustBundle' && of.trustDomains !== undefined);
+  if (apart.length > maxTrustDomainSources || findTooManyKeystores(sources).length > 0) {
+    throw new TypeError('sources has more keystores, or sources that keep trust domains apart, than a pod may declare');
+  }
 }
 
 function fileMode(value: Fields, name: string): number {
@@ -68,9 +97,9 @@ function podCertificate(value: Fields, index: number): PodCertificateSource {
   return {
     kind: 'podCertificate',
     index,
-    signerName: text(value, 'signerName'),
+    signerName: text(value, 'signerName', maxTextLengths.signerName),
     keyType: keyType(value),
-    userAnnotations: texts(value, 'userAnnotations'),
+    userAnnotations: texts(value, 'userAnnotations', annotationBounds),
     ...(lifetime === undefined ? {} : { maxExpirationSeconds: lifetime }),
     ...(value['names'] === undefined ? {} : { names: requestedNames(part(value, 'names')) }),
     ...paths(value, pathFields, index),
@@ -93,10 +122,10 @@ function drops<Name extends string>(value: Fields, name: Name): { readonly [N in
 
 function requestedNames(value: Fields): RequestedNames {
   return {
-    dnsNames: textList(value, 'dnsNames'),
-    uris: textList(value, 'uris'),
-    ipAddresses: textList(value, 'ipAddresses'),
-    ...(value['commonName'] === undefined ? {} : { commonName: text(value, 'commonName') }),
+    dnsNames: textList(value, 'dnsNames', nameBounds),
+    uris: textList(value, 'uris', nameBounds),
+    ipAddresses: textList(value, 'ipAddresses', nameBounds),
+    ...(value['commonName'] === undefined ? {} : { commonName: text(value, 'commonName', maxRequestedNameLength) }),
   };
 }
 
@@ -117,7 +146,7 @@ function clusterTrustBundle(value: Fields, index: number): ClusterTrustBundleSou
 /** The names of files are made of this: it is checked again, not believed. */
 function trustDomains(source: Fields, index: number): TrustDomains {
   const value = part(source, 'trustDomains');
-  const own = text(value, 'own');
+  const own = text(value, 'own', maxTextLengths.name);
   const canarying = canaryings.find((known) => known === value['canarying']);
   const as = (['filePerTrustDomain', 'bundleMap'] as const).find((known) => known === value['as']);
   if (!isTrustDomain(own) || canarying === undefined || as === undefined) {
@@ -133,9 +162,9 @@ function trustDomains(source: Fields, index: number): TrustDomains {
 function selection(value: Fields): ClusterTrustBundleSource['select'] {
   switch (value['by']) {
     case 'name':
-      return { by: 'name', name: text(value, 'name') };
+      return { by: 'name', name: text(value, 'name', maxTextLengths.bundleName) };
     case 'signer': {
-      const signerName = text(value, 'signerName');
+      const signerName = text(value, 'signerName', maxTextLengths.signerName);
       // Without a selector nothing matches, with an empty one everything.
       if (value['labelSelector'] === undefined) {
         return { by: 'signer', signerName };
@@ -148,9 +177,9 @@ function selection(value: Fields): ClusterTrustBundleSource['select'] {
 }
 
 function labelSelector(value: Fields): LabelSelector {
-  const expressions = list(value, 'matchExpressions');
+  const expressions = list(value, 'matchExpressions', maxYamlTokens);
   return {
-    matchLabels: texts(value, 'matchLabels'),
+    matchLabels: texts(value, 'matchLabels', labelBounds),
     matchExpressions: expressions.map((entry) => requirement(fields(entry, 'matchExpressions'))),
   };
 }
@@ -162,7 +191,7 @@ function requirement(value: Fields): LabelRequirement {
   if (operator === undefined) {
     throw new TypeError('operator is of no known kind');
   }
-  return { key: text(value, 'key'), operator, values: textList(value, 'values') };
+  return { key: text(value, 'key', maxTextLengths.labelKey), operator, values: textList(value, 'values', labelBounds) };
 }
 
 function paths<Name extends string>(
@@ -177,8 +206,10 @@ function paths<Name extends string>(
 /** A stored path is used to write files as root: it is checked again, not believed. */
 function path(value: Fields, name: string, index: number): string {
   const stored = value[name];
-  if (typeof stored !== 'string' || !checkPath(stored).ok) {
+  const checked = typeof stored === 'string' ? checkPath(stored) : undefined;
+  // In its normal form, which alone has a bound: of any other there may be half a megabyte.
+  if (!checked?.ok || checked.path !== stored) {
     throw new TypeError(`sources[${index}].${name} is not a path in the volume`);
   }
-  return stored;
+  return checked.path;
 }

@@ -6,6 +6,9 @@ import { keyTypes } from '../declaration/key-types.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** The farthest moment that a Date can express, either way (ECMA-262, Time Values). */
+const maxTime = 8.64e15;
+
 export function fields(value: unknown, name: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${name} is not an object`);
@@ -17,15 +20,32 @@ export function part(parent: Fields, name: string): Fields {
   return fields(parent[name], name);
 }
 
-export function text(parent: Fields, name: string): string {
+/** @param longest in characters */
+export function text(parent: Fields, name: string, longest: number): string {
   const value = parent[name];
   if (typeof value !== 'string') {
     throw new TypeError(`${name} is not a string`);
   }
+  return within(value, name, longest);
+}
+
+function within(value: string, name: string, longest: number): string {
+  if (value.length > longest) {
+    throw new TypeError(`${name} is longer than ${longest} characters`);
+  }
   return value;
 }
 
+/** Milliseconds since the epoch: a moment that can be told to somebody. */
 export function time(parent: Fields, name: string): number {
+  const value = number(parent, name);
+  if (Math.abs(value) > maxTime) {
+    throw new TypeError(`${name} is not a moment`);
+  }
+  return value;
+}
+
+function number(parent: Fields, name: string): number {
   const value = parent[name];
   if (typeof value !== 'number' || !Number.isFinite(value)) {
     throw new TypeError(`${name} is not a number`);
@@ -34,19 +54,26 @@ export function time(parent: Fields, name: string): number {
 }
 
 export function id(parent: Fields, name: string): number {
-  const value = time(parent, name);
+  const value = number(parent, name);
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_fffe) {
     throw new TypeError(`${name} is not a numeric id`);
   }
   return value;
 }
 
-export function list(parent: Fields, name: string): readonly unknown[] {
+export function list(parent: Fields, name: string, most: number): readonly unknown[] {
   const value = parent[name];
   if (!Array.isArray(value)) {
     throw new TypeError(`${name} is not a list`);
   }
+  assertFew(value, name, most);
   return value;
+}
+
+function assertFew(entries: readonly unknown[], name: string, most: number): void {
+  if (entries.length > most) {
+    throw new TypeError(`${name} has more than ${most} entries`);
+  }
 }
 
 export function keyType(parent: Fields) {
@@ -57,11 +84,12 @@ export function keyType(parent: Fields) {
   return found;
 }
 
-export function der(value: unknown, name: string): Uint8Array {
+/** @param longest in characters of base64 */
+export function der(value: unknown, name: string, longest: number): Uint8Array {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(`${name} holds something else than base64`);
   }
-  return new Uint8Array(Buffer.from(value, 'base64'));
+  return new Uint8Array(Buffer.from(within(value, name, longest), 'base64'));
 }
 
 export function flag(parent: Fields, name: string): boolean {
@@ -72,18 +100,30 @@ export function flag(parent: Fields, name: string): boolean {
   return value;
 }
 
+/** Of several texts: how many there may be, and how many characters one may have. */
+export interface Bounds {
+  readonly most: number;
+  readonly longest: number;
+}
+
 /** An object whose values are all strings. */
-export function texts(parent: Fields, name: string): Readonly<Record<string, string>> {
+export function texts(
+  parent: Fields,
+  name: string,
+  { most, longest, longestKey }: Bounds & { readonly longestKey: number },
+): Readonly<Record<string, string>> {
   const values = part(parent, name);
-  return Object.fromEntries(Object.keys(values).map((key) => [key, text(values, key)]));
+  const keys = Object.keys(values).map((key) => within(key, `a key of ${name}`, longestKey));
+  assertFew(keys, name, most);
+  return Object.fromEntries(keys.map((key) => [key, text(values, key, longest)]));
 }
 
 /** A list of strings. */
-export function textList(parent: Fields, name: string): readonly string[] {
-  return list(parent, name).map((value) => {
+export function textList(parent: Fields, name: string, { most, longest }: Bounds): readonly string[] {
+  return list(parent, name, most).map((value) => {
     if (typeof value !== 'string') {
       throw new TypeError(`${name} holds something else than strings`);
     }
-    return value;
+    return within(value, name, longest);
   });
 }

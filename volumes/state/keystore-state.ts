@@ -15,6 +15,7 @@ import { longestPassword, shortestPassword } from '../declaration/limits.ts';
 import { readRegularFile, removeFile, replaceFile } from '../files/files.ts';
 import { lstat } from '../files/hold.ts';
 import { der, type Fields, part, text } from './json-fields.ts';
+import { maxTextLengths } from './limits.ts';
 
 const fileAccess = { mode: 0o600 };
 
@@ -84,9 +85,9 @@ function encoded({ keystore, truststore }: KeystoreNotes): object {
 
 function notesIn(content: Fields): KeystoreNotes {
   const note = (value: Fields): KeystoreNote => ({
-    madeOf: text(value, 'madeOf'),
-    randomness: der(value['randomness'], 'randomness'),
-    mac: der(value['mac'], 'mac'),
+    madeOf: text(value, 'madeOf', maxTextLengths.mark),
+    randomness: der(value['randomness'], 'randomness', maxTextLengths.randomness),
+    mac: der(value['mac'], 'mac', maxTextLengths.randomness),
   });
   return {
     ...(content['keystore'] === undefined ? {} : { keystore: note(part(content, 'keystore')) }),

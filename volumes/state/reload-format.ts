@@ -1,5 +1,6 @@
 /** What comes after a change of a volume's files, as its record holds it. It is checked again: what it names is written or asked as root. */
 import { isPort } from '../declaration/attribute.ts';
+import { maxProcessNameLength, maxReloadPathLength } from '../declaration/limits.ts';
 import { checkPath } from '../declaration/paths.ts';
 import { isServerName, type Probe } from '../declaration/probe.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type SignalReload,
 } from '../declaration/reload.ts';
 import { type Fields, id, part, text } from './json-fields.ts';
+import { maxTextLengths } from './limits.ts';
 
 /** @throws TypeError that says what is wrong. */
 export function decodeReload(value: Fields): Reload {
@@ -30,7 +32,7 @@ export function decodeProbe(value: Fields): Probe {
   if (value['serverName'] === undefined) {
     return { port };
   }
-  const serverName = text(value, 'serverName');
+  const serverName = text(value, 'serverName', maxTextLengths.name);
   if (!isServerName(serverName)) {
     throw new TypeError('probe.serverName is not a name');
   }
@@ -45,7 +47,7 @@ function touchedName(stored: unknown): string {
 }
 
 function httpReload(value: Fields): HttpReload {
-  const path = text(value, 'path');
+  const path = text(value, 'path', maxReloadPathLength);
   if (!isHttpPath(path)) {
     throw new TypeError('reload.http.path is not a path');
   }
@@ -58,7 +60,7 @@ function httpReload(value: Fields): HttpReload {
 }
 
 function signalReload(value: Fields): SignalReload {
-  const process = text(value, 'process');
+  const process = text(value, 'process', maxProcessNameLength);
   if (!isProcessName(process)) {
     throw new TypeError("reload.signal.process is no process' name");
   }

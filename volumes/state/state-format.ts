@@ -8,7 +8,15 @@
  * knows must be there and sound, and fields it does not know are left out. A volume that is refused is not refreshed.
  */
 
-import { isSELinuxContext } from '../base/selinux.ts';
+import {
+  longestAddress,
+  longestChainBytes,
+  longestSerialNumber,
+  longestSignerText,
+  mostCertificates,
+  mostPodAddresses,
+} from '../base/limits.ts';
+import { isSELinuxContext, maxContextLength } from '../base/selinux.ts';
 import type {
   CertificateRecord,
   FileOwner,
@@ -21,8 +29,12 @@ import type {
 } from '../base/volume.ts';
 import { decodeDeclaration } from './declaration-format.ts';
 import { der, type Fields, fields, flag, id, keyType, list, part, text, textList, texts, time } from './json-fields.ts';
+import { maxTextLengths, maxWays } from './limits.ts';
 
 const version = 1;
+
+const addressBounds = { most: mostPodAddresses, longest: longestAddress };
+const uptakeBounds = { most: maxWays, longestKey: maxTextLengths.mark, longest: maxTextLengths.mark };
 
 /** A pending request and the name of the file, in the same directory, that holds its key. */
 export interface StoredPending {
@@ -87,14 +99,14 @@ export function decodeRecord(bytes: Uint8Array): VolumeRecord {
   const record = part(document(bytes), 'record');
   const pod = part(record, 'pod');
   return {
-    volumeId: text(record, 'volumeId'),
-    targetPath: text(record, 'targetPath'),
-    volumeName: text(record, 'volumeName'),
+    volumeId: text(record, 'volumeId', maxTextLengths.name),
+    targetPath: text(record, 'targetPath', maxTextLengths.path),
+    volumeName: text(record, 'volumeName', maxTextLengths.name),
     pod: {
-      namespace: text(pod, 'namespace'),
-      name: text(pod, 'name'),
-      uid: text(pod, 'uid'),
-      serviceAccountName: text(pod, 'serviceAccountName'),
+      namespace: text(pod, 'namespace', maxTextLengths.name),
+      name: text(pod, 'name', maxTextLengths.name),
+      uid: text(pod, 'uid', maxTextLengths.name),
+      serviceAccountName: text(pod, 'serviceAccountName', maxTextLengths.name),
     },
     declaration: decodeDeclaration(part(record, 'declaration')),
     owner: owner(part(record, 'owner')),
@@ -107,22 +119,24 @@ export function decodePending(bytes: Uint8Array): StoredPending {
   const content = document(bytes);
   const pending = part(content, 'pending');
   const request: PendingRequest = {
-    requestName: text(pending, 'requestName'),
+    requestName: text(pending, 'requestName', maxTextLengths.name),
     keyType: keyType(pending),
     createdAt: time(pending, 'createdAt'),
-    ...(pending['publicKey'] === undefined ? {} : { publicKey: der(pending['publicKey'], 'publicKey') }),
+    ...(pending['publicKey'] === undefined
+      ? {}
+      : { publicKey: der(pending['publicKey'], 'publicKey', maxTextLengths.publicKey) }),
     ...(pending['issued'] === undefined ? {} : { answer: chain(part(pending, 'issued')) }),
   };
-  return { pending: request, keyFile: text(content, 'keyFile') };
+  return { pending: request, keyFile: text(content, 'keyFile', maxTextLengths.name) };
 }
 
 /** @throws TypeError that says what is wrong with the bytes. */
 export function decodeCurrent(bytes: Uint8Array): CertificateRecord {
   const current = part(document(bytes), 'issued');
   return {
-    requestName: text(current, 'requestName'),
+    requestName: text(current, 'requestName', maxTextLengths.name),
     keyType: keyType(current),
-    serialNumber: text(current, 'serialNumber'),
+    serialNumber: text(current, 'serialNumber', longestSerialNumber),
     notBefore: time(current, 'notBefore'),
     notAfter: time(current, 'notAfter'),
     beginRefreshAt: time(current, 'beginRefreshAt'),
@@ -140,8 +154,8 @@ export function decodeSetback(bytes: Uint8Array): Setback {
   }
   return {
     kind,
-    reason: text(setback, 'reason'),
-    message: text(setback, 'message'),
+    reason: text(setback, 'reason', longestSignerText),
+    message: text(setback, 'message', longestSignerText),
     failures: Math.max(1, id(setback, 'failures')),
     at: time(setback, 'at'),
     until: time(setback, 'until'),
@@ -150,7 +164,7 @@ export function decodeSetback(bytes: Uint8Array): Setback {
 
 /** @throws TypeError that says what is wrong with the bytes. */
 export function decodeUptake(bytes: Uint8Array): Readonly<Record<string, string>> {
-  return texts(document(bytes), 'uptake');
+  return texts(document(bytes), 'uptake', uptakeBounds);
 }
 
 /** The certificate's chain, where an agent has stored it. @throws TypeError that says what is wrong with the bytes. */
@@ -191,7 +205,9 @@ export function document(bytes: Uint8Array): Fields {
   const content = fields(parseJson(bytes), 'the file');
   const found = content['version'];
   if (typeof found !== 'number' || !Number.isInteger(found) || found < version) {
-    throw new TypeError(`version is ${String(found)}, and this agent reads ${version} and later`);
+    const told =
+      typeof found === 'object' && found !== null ? 'no number' : String(found).slice(0, maxTextLengths.mark);
+    throw new TypeError(`version is ${told}, and this agent reads ${version} and later`);
   }
   return content;
 }
@@ -208,7 +224,7 @@ function chain(answer: Fields): IssuedChain {
   const anchors = anchorsIn(answer);
   return {
     certificates: certificatesIn(answer),
-    serialNumber: text(answer, 'serialNumber'),
+    serialNumber: text(answer, 'serialNumber', longestSerialNumber),
     notBefore: time(answer, 'notBefore'),
     notAfter: time(answer, 'notAfter'),
     beginRefreshAt: time(answer, 'beginRefreshAt'),
@@ -218,19 +234,30 @@ function chain(answer: Fields): IssuedChain {
 }
 
 function anchorsIn(parent: Fields): readonly Uint8Array[] | undefined {
-  return parent['anchors'] === undefined ? undefined : list(parent, 'anchors').map((entry) => der(entry, 'anchors'));
+  return parent['anchors'] === undefined ? undefined : ders(parent, 'anchors');
 }
 
 function addresses(value: Fields): { readonly podIPs?: readonly string[] } {
-  return value['podIPs'] === undefined ? {} : { podIPs: textList(value, 'podIPs') };
+  return value['podIPs'] === undefined ? {} : { podIPs: textList(value, 'podIPs', addressBounds) };
 }
 
 function certificatesIn(parent: Fields): readonly Uint8Array[] {
-  const certificates = list(parent, 'certificates').map((entry) => der(entry, 'certificates'));
+  const certificates = ders(parent, 'certificates');
   if (certificates.length === 0) {
     throw new TypeError('certificates is empty');
   }
   return certificates;
+}
+
+/** Certificates that came as PEM: what frames them there is longer than what base64 may be filled up with here. */
+function ders(parent: Fields, name: string): readonly Uint8Array[] {
+  const entries = list(parent, name, mostCertificates);
+  let left = longestChainBytes;
+  return entries.map((entry) => {
+    const read = der(entry, name, left);
+    left -= String(entry).length;
+    return read;
+  });
 }
 
 /** It becomes an option of a mount: it is checked again, not believed. */
@@ -238,7 +265,7 @@ function seLinuxContext(record: Fields): { readonly seLinuxContext?: string } {
   if (record['seLinuxContext'] === undefined) {
     return {};
   }
-  const context = text(record, 'seLinuxContext');
+  const context = text(record, 'seLinuxContext', maxContextLength);
   if (!isSELinuxContext(context)) {
     throw new TypeError('seLinuxContext is not an SELinux context');
   }

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { CredentialSnapshot } from '../../lifecycle/notices.ts';
 import type { PodName } from '../../lifecycle/volume-manager.ts';
 import type { VolumeSnapshot } from '../../lifecycle/volume-status.ts';
+import { timeText } from '../../time/time-text.ts';
 import { type Reply, textReply } from '../reply.ts';
 import { queryOf } from './serving.ts';
 
@@ -55,6 +56,6 @@ function isOf(pod: PodName, { namespace, name }: PodName): boolean {
 
 function lineOf({ volume, source, signerName, nextAttemptAt }: CredentialSnapshot): string {
   const { namespace, name } = volume.pod;
-  const due = nextAttemptAt === undefined ? 'now' : new Date(nextAttemptAt).toISOString();
+  const due = nextAttemptAt === undefined ? 'now' : timeText(nextAttemptAt);
   return `${namespace}/${name} volume ${volume.volumeName} sources[${source}] of ${signerName}: tries again ${due}`;
 }

@@ -71,6 +71,17 @@ describe('a chain that is accepted', () => {
     assert.deepEqual(chain, { certificates: expected, serialNumber: 'AB12CD', names: 'DNS:leaf.example', ...times });
   });
 
+  it('says no more of a serial number than is kept, whatever the signer makes of it', async () => {
+    for (const [octets, kept] of [
+      [64, 128],
+      [65, 128],
+      [200, 128],
+    ] as const) {
+      const long = await intermediate.issueLeaf({ spki, ...times, serialNumber: '4a'.repeat(octets) });
+      assert.equal(verifyChain(issued(long + intermediate.pem), spki, now).serialNumber, '4A'.repeat(kept / 2));
+    }
+  });
+
   it('says which names the leaf has: none, or so many that they are cut', async () => {
     const nameless = await intermediate.issueLeaf({ spki, ...times, names: [] });
     assert.equal(verifyChain(issued(nameless), spki, now).names, '');

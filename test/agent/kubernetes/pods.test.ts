@@ -114,6 +114,14 @@ test('an address of the node is none of the pod, whatever its status says', asyn
   assert.deepEqual((await identify()).podIPs, ['10.0.0.7']);
 });
 
+test('of the addresses that a status says no more are told than are kept', async (t) => {
+  const addresses = Array.from({ length: 17 }, (_, index) => `10.0.0.${index}`);
+  const zoned = `fe80::1%${'z'.repeat(56)}`;
+  const status = { podIPs: [`${zoned}z`, zoned, ...addresses].map((ip) => ({ ip })) };
+  const { identify } = await start(t, { [podPath]: pod({ status }) });
+  assert.deepEqual((await identify()).podIPs, [zoned, ...addresses.slice(0, 15)]);
+});
+
 test('service accounts are read as the node where that is configured', async (t) => {
   const { identify, server } = await start(t, { [podPath]: pod() }, { readServiceAccountsAs: 'node' });
   await identify();

@@ -264,6 +264,16 @@ test('what keeps a certificate from its refresh is shown in full, with when it i
   assert.match(String(shown(maturing).lastError), /^by this node's clock the certificate is not valid before/);
 });
 
+test('a moment that no date can express is shown as unknown, and keeps nobody from being shown', () => {
+  const far = 9e15;
+  const notYet = { ...maturing, answer: { ...answer, notBefore: far }, until: far };
+  const said = "by this node's clock the certificate is not valid before unknown, and is written at unknown";
+  assert.equal(shown(notYet).lastError, said);
+  assert.equal(saidOf(notYet), `waiting: sources[0]: signer example.com/mesh has answered; ${said}`);
+  const mismatch: Trust = { ...trust, verdict: 'mismatch', anchors: 1, mismatch: { since: far, refreshAt: far } };
+  assert.match(String(shown({ ...fresh, trust: mismatch }).lastError), /in the volume, seen since unknown$/);
+});
+
 test('a chain that leads to none of its anchors is shown since when, beside whatever else is wrong', () => {
   const mismatch: Trust = {
     ...trust,

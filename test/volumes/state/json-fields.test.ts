@@ -18,6 +18,10 @@ import {
 import { readJson } from '../../../volumes/state/read-json.ts';
 import { temporaryDirectory } from '../support.ts';
 
+const few = { most: 2, longestKey: 4, longest: 3 };
+const tooMany = 'a has more than 2 entries';
+const tooLong = (name: string, longest: number): string => `${name} is longer than ${longest} characters`;
+
 test('each kind of field takes its values, and names itself where there is another', () => {
   const kinds: readonly {
     readonly read: (value: unknown) => unknown;
@@ -26,20 +30,28 @@ test('each kind of field takes its values, and names itself where there is anoth
     readonly message: string;
   }[] = [
     { read: (a) => fields(a, 'a'), good: [{}, { b: 1 }], bad: [[], null, 7, ''], message: 'a is not an object' },
-    { read: (a) => text({ a }, 'a'), good: ['', 'x'], bad: [7, null, undefined, []], message: 'a is not a string' },
+    { read: (a) => text({ a }, 'a', 2), good: ['', 'xy'], bad: [7, null, undefined, []], message: 'a is not a string' },
+    { read: (a) => text({ a }, 'a', 2), good: ['ää'], bad: ['xyz'], message: 'a is longer than 2 characters' },
     {
       read: (a) => time({ a }, 'a'),
-      good: [0, -1, 1.5, 2 ** 53],
+      good: [0, -1, 1.5, 2 ** 52],
       bad: ['1', null, Number.NaN, JSON.parse('1e999'), undefined],
       message: 'a is not a number',
     },
     {
+      read: (a) => time({ a }, 'a'),
+      good: [8.64e15, -8.64e15],
+      bad: [8_640_000_000_000_001, -8_640_000_000_000_001, 9e15, Number.MAX_VALUE],
+      message: 'a is not a moment',
+    },
+    {
       read: (a) => id({ a }, 'a'),
       good: [0, 1, 0xffff_fffe],
-      bad: [-1, 1.5, 0xffff_ffff],
+      bad: [-1, 1.5, 0xffff_ffff, 9e15],
       message: 'a is not a numeric id',
     },
-    { read: (a) => list({ a }, 'a'), good: [[], [7]], bad: [{}, '', null], message: 'a is not a list' },
+    { read: (a) => list({ a }, 'a', 2), good: [[], [7, 8]], bad: [{}, '', null], message: 'a is not a list' },
+    { read: (a) => list({ a }, 'a', 2), good: [[7, []]], bad: [[7, 8, 9]], message: 'a has more than 2 entries' },
     {
       read: (a) => flag({ a }, 'a'),
       good: [true, false],
@@ -47,13 +59,28 @@ test('each kind of field takes its values, and names itself where there is anoth
       message: 'a is neither true nor false',
     },
     {
-      read: (a) => textList({ a }, 'a'),
+      read: (a) => textList({ a }, 'a', few),
       good: [[], ['b', '']],
       bad: [[7], ['b', null]],
       message: 'a holds something else than strings',
     },
-    { read: (a) => texts({ a }, 'a'), good: [{}, { b: 'c' }], bad: [null, []], message: 'a is not an object' },
-    { read: (a) => texts({ a }, 'a'), good: [], bad: [{ b: 'c', d: 7 }], message: 'd is not a string' },
+    { read: (a) => textList({ a }, 'a', few), good: [['bcd']], bad: [['b', 'bcde']], message: tooLong('a', 3) },
+    { read: (a) => textList({ a }, 'a', few), good: [['b', 'c']], bad: [['', '', '']], message: tooMany },
+    { read: (a) => texts({ a }, 'a', few), good: [{}, { b: 'c' }], bad: [null, []], message: 'a is not an object' },
+    { read: (a) => texts({ a }, 'a', few), good: [], bad: [{ b: 'c', d: 7 }], message: 'd is not a string' },
+    { read: (a) => texts({ a }, 'a', few), good: [{ b: 'cde' }], bad: [{ b: 'cdef' }], message: tooLong('b', 3) },
+    {
+      read: (a) => texts({ a }, 'a', few),
+      good: [{ bcde: '' }],
+      bad: [{ bcdef: '' }],
+      message: tooLong('a key of a', 4),
+    },
+    {
+      read: (a) => texts({ a }, 'a', few),
+      good: [{ b: '', c: '' }],
+      bad: [{ b: '', c: '', d: '' }],
+      message: tooMany,
+    },
     {
       read: (a) => keyType({ keyType: a }),
       good: ['ED25519', 'RSA4096'],
@@ -69,10 +96,11 @@ test('each kind of field takes its values, and names itself where there is anoth
       assert.throws(() => read(value), { name: 'TypeError', message });
     }
   }
-  assert.deepEqual(der('AQI=', 'a'), Uint8Array.of(1, 2));
+  assert.deepEqual(der('AQI=', 'a', 4), Uint8Array.of(1, 2));
   for (const value of ['', 7, null]) {
-    assert.throws(() => der(value, 'a'), { name: 'TypeError', message: 'a holds something else than base64' });
+    assert.throws(() => der(value, 'a', 4), { name: 'TypeError', message: 'a holds something else than base64' });
   }
+  assert.throws(() => der('AQID', 'a', 3), { name: 'TypeError', message: tooLong('a', 3) });
 });
 
 test('what cannot be understood is told by its file, and any other error is left as it is', (t) => {

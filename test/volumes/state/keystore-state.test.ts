@@ -117,6 +117,9 @@ test('notes that are damaged count as none, and are told by their file and field
       [{ ...stored[kind], madeOf: 7 }, 'madeOf is not a string'],
       [{ ...stored[kind], randomness: '' }, 'randomness holds something else than base64'],
       [{ ...stored[kind], mac: 7 }, 'mac holds something else than base64'],
+      [{ ...stored[kind], madeOf: 'x'.repeat(65) }, 'madeOf is longer than 64 characters'],
+      [{ ...stored[kind], randomness: 'A'.repeat(257) }, 'randomness is longer than 256 characters'],
+      [{ ...stored[kind], mac: 'A'.repeat(257) }, 'mac is longer than 256 characters'],
     ] as const) {
       problems.length = 0;
       fs.writeFileSync(file, JSON.stringify({ ...stored, [kind]: change }));

@@ -37,6 +37,7 @@ test('what a record asks of root is checked again, each field by the rule that t
     [{ http: { ...http, path: 'http://example.com/' } }, 'reload.http.path is not a path'],
     [{ http: { ...http, path: '/ HTTP/1.1\r\nHost: b' } }, 'reload.http.path is not a path'],
     [{ http: { ...http, path: 7 } }, 'path is not a string'],
+    [{ http: { ...http, path: `/${'a'.repeat(1024)}` } }, 'path is longer than 1024 characters'],
     [{ http: { ...http, port: 0 } }, 'port is not a port'],
     [{ http: { ...http, port: 65_536 } }, 'port is not a port'],
     [{ http: { ...http, port: '80' } }, 'port is not a number'],
@@ -45,6 +46,7 @@ test('what a record asks of root is checked again, each field by the rule that t
     [{ signal: [] }, 'signal is not an object'],
     [{ signal: { ...signal, process: '/run/nginx.pid' } }, "reload.signal.process is no process' name"],
     [{ signal: { ...signal, process: 1 } }, 'process is not a string'],
+    [{ signal: { ...signal, process: 'a'.repeat(16) } }, 'process is longer than 15 characters'],
     [{ signal: { ...signal, signal: 'SIGKILL' } }, 'signal is none of SIGHUP, SIGUSR1, SIGUSR2'],
   ] as const) {
     assert.throws(() => decodeReload(stored), { name: 'TypeError', message });
@@ -56,6 +58,7 @@ test('what a record asks of root is checked again, each field by the rule that t
     [{ port: 1, serverName: '192.0.2.1' }, 'probe.serverName is not a name'],
     [{ port: 1, serverName: 'a b' }, 'probe.serverName is not a name'],
     [{ port: 1, serverName: 7 }, 'serverName is not a string'],
+    [{ port: 1, serverName: 'a'.repeat(254) }, 'serverName is longer than 253 characters'],
   ] as const) {
     assert.throws(() => decodeProbe(stored), { name: 'TypeError', message });
   }

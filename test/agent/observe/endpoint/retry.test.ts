@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { runCommand } from '../../../../agent/cli/commands.ts';
+import type { CredentialSnapshot } from '../../../../agent/lifecycle/notices.ts';
 import type { PodName } from '../../../../agent/lifecycle/volume-manager.ts';
 import { createObserveServer } from '../../../../agent/observe/endpoint/http.ts';
 import { openProbeSocket } from '../../../../agent/observe/endpoint/probe-socket.ts';
@@ -16,7 +17,10 @@ const failed = { type: 'failed', reason: 'Down', message: 'no connection to the 
 const health = { live: () => [], ready: () => [] };
 
 /** A volume whose first attempt has failed, and the socket of its agent. */
-async function open(t: TestContext) {
+async function open(
+  t: TestContext,
+  shown = (woken: readonly CredentialSnapshot[]): readonly CredentialSnapshot[] => woken,
+) {
   const world = await createWorld(t);
   void world.publish(world.request('mtls', [podCertificate(0, 'tls.pem')]), 10_000);
   await world.answer(failed);
@@ -24,7 +28,7 @@ async function open(t: TestContext) {
   const path = join(directory, 'csi.sock.probe');
   const retry = {
     volumes: () => world.manager.describe(),
-    wake: (pod?: PodName) => world.manager.relieve({ type: 'operatorAsks' }, pod),
+    wake: (pod?: PodName) => shown(world.manager.relieve({ type: 'operatorAsks' }, pod)),
   };
   const { log } = createLogProbe();
   t.after(await openProbeSocket({ path, health, retry, status: statusSources(), log }));
@@ -104,6 +108,14 @@ describe('retry', () => {
     const idle = await retry('--pod', pod, '--socket', path);
     assert.equal(idle.code, 1);
     assert.match(idle.stderr, /nothing pauses; 1 other credential did not pause/);
+  });
+
+  test('one that tries again at a moment that no date can express is listed with the others', async (t) => {
+    const { world, path: socketPath } = await open(t, (woken) => woken.map((one) => ({ ...one, nextAttemptAt: 9e15 })));
+    world.clock.advance(1_000);
+    const { code, stdout } = await retry('--all', '--socket', socketPath);
+    assert.equal(code, 0);
+    assert.match(stdout, /: tries again unknown\n0 other credentials did not pause/);
   });
 
   test('a body, another method and a query that names nobody wake nobody', async (t) => {
