@@ -148,6 +148,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertNoSymlink(kubeletRoot, targetPath);
     // First, so that nothing is written while the unmount is under way.
     invalidate(targetPath);
+    // Nor while files are cleared away, which ends with that: what is held open keeps a mount busy.
+    await room.settled(targetPath);
     await mounts?.unmountAll(realPath(kubeletRoot, targetPath));
     await carryOut(removeTreeInSteps(targetPath));
   }

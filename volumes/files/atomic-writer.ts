@@ -135,10 +135,10 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
   );
 }
 
-/** Removes a set that is not the present one. */
-export function* removeSet(root: string, name: string): Steps<void> {
+/** Removes a set that is not the present one. @param most entries that are removed; the rest stays */
+export function* removeSet(root: string, name: string, most?: number): Steps<void> {
   if (name !== currentSet(root)) {
-    yield* removeInSteps(path.join(root, name), fs.statSync(root).dev);
+    yield* removeInSteps(path.join(root, name), fs.statSync(root).dev, most);
   }
 }
 
