@@ -52,8 +52,8 @@ async function write(volume: OpenVolume, generation: number): Promise<'written' 
 }
 
 /** As a container with CAP_SYS_ADMIN can do in a mount namespace of its own: the file system is the same one. */
-function makeLarger({ record }: OpenVolume): void {
-  execFileSync('mount', ['-o', 'remount,size=1g,nr_inodes=1000000', record.targetPath]);
+function makeLarger(targetPath: string): void {
+  execFileSync('mount', ['-o', 'remount,size=1g,nr_inodes=1000000', targetPath]);
 }
 
 const setOf = ({ record: { targetPath } }: OpenVolume): string =>
@@ -69,7 +69,7 @@ async function setUpSpare(t: TestContext) {
   await write(two, 1);
   const set = setOf(one);
   await one.project(new Map([[1, anchors(2)]]));
-  makeLarger(one);
+  makeLarger(one.record.targetPath);
   for (let count = 0; count < 12_000; count += 1) {
     fs.writeFileSync(path.join(set, String(count)), '');
   }
@@ -119,3 +119,32 @@ test('a volume that is removed while its set is cleared away for another one is 
   assert.deepEqual(mountPointsBelow(root), [two.record.targetPath]);
   assert.deepEqual(problems, []);
 });
+
+for (const when of ['at once', 'after a restart'] as const) {
+  test(`a container that fills its own volume takes nothing from other pods, and all of its own pod’s, ${when}`, {
+    skip: mountSkip,
+  }, async (t) => {
+    const { start, recordOf } = makeNode(t);
+    const store = start();
+    const records = [0, 1].map((pod) => recordOf(pod, 'mtls'));
+    for (const record of records) {
+      await write(await store.create(record), 1);
+    }
+    const next = when === 'at once' ? store : start();
+    const own = records[0]?.targetPath ?? assert.fail('there are two');
+    makeLarger(own);
+    fs.writeFileSync(path.join(own, 'junk'), new Uint8Array(20 * megabyte));
+    const volumes: OpenVolume[] = [];
+    for (const record of records) {
+      volumes.push(await next.create(record));
+    }
+    const [filled, other] = volumes as [OpenVolume, OpenVolume];
+    await assert.rejects(write(filled, 2), { code: 'OverShare' });
+    assert.equal(await write(other, 2), 'written');
+    // What one pod may have is still there for each of two more.
+    for (const pod of [1, 2]) {
+      const volume = pod === 1 ? other : await next.create(recordOf(pod, 'mtls'));
+      assert.equal(await volume.project(new Map([[1, anchors(3, 2.5 * megabyte)]])), 'written', `pod ${pod}`);
+    }
+  });
+}

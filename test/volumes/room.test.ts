@@ -23,11 +23,11 @@ function makeNode(t: TestContext) {
     recordOf,
     cleared,
     problems,
-    add: (name: string) => budget.add(recordOf(name).targetPath, recordOf(name).pod.uid, 0),
+    add: (name: string) => budget.add(recordOf(name).targetPath, recordOf(name).pod.uid, 0, 0),
     /** A volume with a set of so many bytes that may be cleared away. */
     fill(name: string, bytes: number, clear: () => Promise<void> = async () => undefined) {
       const { targetPath, pod } = recordOf(name);
-      budget.add(targetPath, pod.uid, 0);
+      budget.add(targetPath, pod.uid, 0, 0);
       const { release } = budget.reserve(targetPath, bytes);
       room.onSpare(recordOf(name), async () => {
         cleared.push(name);
