@@ -4,7 +4,7 @@
  */
 
 import { toVolumeError, VolumeError } from './base/errors.ts';
-import { atOnce, type Steps, type Worker } from './base/steps.ts';
+import type { Steps, Worker } from './base/steps.ts';
 import type { OpenVolume, SourceContent, VolumeRecord } from './base/volume.ts';
 import { hasKeystores } from './declaration/keystore.ts';
 import { wantsAnchors } from './declaration/pod-certificate.ts';
@@ -24,6 +24,7 @@ import {
   type VolumeAccess,
   volumeAccess,
 } from './files/layout.ts';
+import { mostEntriesCleared, mostEntriesForRoom } from './files/limits.ts';
 import { isApart, isFileOf, keptFiles, layOutApart, neededFiles } from './files/trust-domain-files.ts';
 import { keepPasswords, makeKeystores, withoutPasswords } from './keystores/make.ts';
 import { openState } from './state/state.ts';
@@ -51,7 +52,7 @@ export interface OpenOptions {
    */
   readonly withRoom: <Result>(bytes: number, entries: number, work: () => Promise<Result>) => Promise<Result>;
   /** Is given what clears away the set before the present one, for when its room is needed; undefined: there is none any more. */
-  readonly onSpare: (clear: (() => void) | undefined) => void;
+  readonly onSpare: (clear: (() => Promise<void>) | undefined) => void;
   /** Makes keystores: a few at a time, each pod's in turn. */
   readonly inKeystoreLine: <Result>(work: () => Promise<Result>) => Promise<Result>;
   /** Store the record, also where one is stored already. */
@@ -139,17 +140,31 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
 
   function keepPrevious(name: string | undefined): void {
     previous = name;
-    options.onSpare(name === undefined ? undefined : () => void takePrevious((steps) => atOnce(steps)));
+    options.onSpare(name === undefined ? undefined : () => clearPrevious(mostEntriesForRoom));
   }
 
   /**
-   * Clears it away, whoever needs its room. It is taken first: nobody else clears it meanwhile. What cannot be cleared now, the next
-   * change clears like any leftover.
+   * Clears it away in steps, whoever needs its room. It is taken first: nobody else clears it meanwhile but a change of the volume, to
+   * which it is a leftover by then, like all of it that cannot be cleared now.
+   * @param most entries that are removed
    */
-  function takePrevious<Result>(carry: (steps: Steps<void>) => Result): Result | undefined {
+  async function clearPrevious(most: number): Promise<void> {
     const name = previous;
     keepPrevious(undefined);
-    return name === undefined || !isInPlace() ? undefined : carry(inRoot((held) => removeSet(held, name)));
+    if (name === undefined || !isInPlace()) {
+      return;
+    }
+    try {
+      await options.worker.carryOut(
+        inRoot((held) => removeSet(held, name, most)),
+        assertStillThere,
+      );
+    } catch (error) {
+      // With its volume the set is gone as well.
+      if (isInPlace()) {
+        throw error;
+      }
+    }
   }
 
   /** Before anything is looked at: this waits, and what is there may change meanwhile. */
@@ -186,7 +201,7 @@ export async function openVolume(asked: VolumeRecord, options: OpenOptions): Pro
         return await write();
       }
       // First: there is room for two sets, not for three.
-      await takePrevious((steps) => worker.carryOut(steps, assertStillThere))?.catch(() => undefined);
+      await clearPrevious(mostEntriesCleared).catch(() => undefined);
       const { bytes, entries } = plan.needs;
       const result = await withRoom(bytes, entries, write);
       keepPrevious(plan.current);

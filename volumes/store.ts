@@ -72,7 +72,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
   function open(record: VolumeRecord, identity: Identity, writeRecord: boolean): Promise<OpenVolume> {
     const mark = marks.get(record.targetPath) ?? { removed: false };
     marks.set(record.targetPath, mark);
-    budget.add(record.targetPath, record.pod.uid, stateRoomBytes(record.declaration));
+    const { targetPath, pod, declaration } = record;
+    budget.add(targetPath, pod.uid, stateRoomBytes(declaration), firstSizeBytes(declaration));
     return openVolume(record, {
       identity,
       worker,
@@ -148,6 +149,8 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
     assertNoSymlink(kubeletRoot, targetPath);
     // First, so that nothing is written while the unmount is under way.
     invalidate(targetPath);
+    // Nor while files are cleared away, which ends with that: what is held open keeps a mount busy.
+    await room.settled(targetPath);
     await mounts?.unmountAll(realPath(kubeletRoot, targetPath));
     await carryOut(removeTreeInSteps(targetPath));
   }

@@ -12,7 +12,9 @@ import { createWorker, type Steps, type Worker } from '../../volumes/base/steps.
 import type { VolumeDeclaration } from '../../volumes/declaration/types.ts';
 import type { Plan } from '../../volumes/files/atomic-writer.ts';
 import type { ProjectedFile } from '../../volumes/files/layout.ts';
+import { mostEntriesForRoom } from '../../volumes/files/limits.ts';
 import { type OpenOptions, openVolume } from '../../volumes/open-volume.ts';
+import { turnsOf } from '../support/processor-time.ts';
 import {
   anchors,
   anchorsSource,
@@ -21,6 +23,7 @@ import {
   makeRecord,
   makeTarget,
   mountSkip,
+  openFiles,
   someCertificate,
   temporaryDirectory,
 } from './support.ts';
@@ -30,7 +33,7 @@ function setUp(t: TestContext, declaration: VolumeDeclaration = { sources: [cert
   fs.mkdirSync(targetPath);
   const asked: number[] = [];
   const problems: string[] = [];
-  const spares: ((() => void) | undefined)[] = [];
+  const spares: ((() => Promise<void>) | undefined)[] = [];
   const usual: OpenOptions = {
     identity: fs.lstatSync(targetPath),
     setOwners: false,
@@ -84,8 +87,8 @@ test('the set before the present one is cleared once, on request, and not where 
   await project(2);
   const clearFirst = spares.at(-1);
   assert.ok(clearFirst !== undefined && fs.existsSync(first), 'the set before is there, and may be cleared');
-  clearFirst();
-  clearFirst();
+  await clearFirst();
+  await clearFirst();
   assert.equal(fs.existsSync(first), false);
   assert.equal(spares.at(-1), undefined);
 
@@ -94,8 +97,84 @@ test('the set before the present one is cleared once, on request, and not where 
   assert.ok(clear !== undefined, 'there is a set to clear');
   fs.renameSync(targetPath, `${targetPath}-elsewhere`);
   fs.mkdirSync(targetPath);
-  clear();
+  await clear();
   assert.deepEqual(fs.readdirSync(targetPath), []);
+});
+
+/** A volume whose set before the present one holds so many directories and files more, as a privileged container can make them. */
+async function setUpSpare(t: TestContext, directories: number, filesInEach: number) {
+  const node = setUp(t);
+  const { targetPath, open, current, spares } = node;
+  let isRemoved = false;
+  const volume = await open({ isRemoved: () => isRemoved });
+  await volume.project(new Map([[0, credential(1)]]));
+  const set = path.join(targetPath, current());
+  for (let directory = 0; directory < directories; directory += 1) {
+    fs.mkdirSync(path.join(set, 'planted', String(directory)), { recursive: true });
+    for (let file = 0; file < filesInEach; file += 1) {
+      fs.writeFileSync(path.join(set, 'planted', String(directory), String(file)), '');
+    }
+  }
+  await volume.project(new Map([[0, credential(2)]]));
+  const clear = spares.at(-1) ?? assert.fail('there is a set to clear');
+  const sets = () => fs.readdirSync(targetPath).filter((name) => name.startsWith('..20'));
+  const remove = (): void => {
+    isRemoved = true;
+  };
+  return { ...node, volume, set, clear, sets, remove };
+}
+
+/** Takes until the first turn of a clearing, which is too short for all of it. @returns the end of the clearing */
+async function begun(clear: () => Promise<void>): Promise<{ readonly cleared: Promise<void> }> {
+  const before = openFiles();
+  const cleared = clear();
+  for (let turn = 0; turn < 100 && openFiles() === before; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(openFiles() > before, 'the clearing has begun, and not ended');
+  return { cleared };
+}
+
+test('whoever needs the room of a set waits for many short turns, and for no more entries than most sets have', async (t) => {
+  const { clear, set, volume } = await setUpSpare(t, 40, Math.ceil(mostEntriesForRoom / 40));
+  const count = (): number => fs.readdirSync(set, { recursive: true }).length;
+  const before = count();
+  const { all, longest } = await turnsOf(clear);
+  assert.ok(all / longest > 5, `a turn of ${longest} ms of ${all} ms`);
+  const removed = before - count();
+  assert.ok(removed > mostEntriesForRoom / 2 && removed < mostEntriesForRoom, `${removed} entries are removed`);
+  await volume.project(new Map([[0, credential(3)]]));
+  assert.equal(fs.existsSync(set), false, 'the next change clears the rest');
+});
+
+test('a change of the volume while its set is cleared away for room neither waits for that nor fails', async (t) => {
+  const { clear, current, sets, volume, spares } = await setUpSpare(t, 200, 20);
+  const before = current();
+  const { cleared } = await begun(clear);
+  assert.equal(await volume.project(new Map([[0, credential(3)]])), 'written');
+  await cleared;
+  assert.deepEqual(sets().toSorted(), [before, current()].toSorted());
+  assert.ok(spares.at(-1) !== undefined, 'the set that was replaced now may be cleared next');
+  assert.deepEqual(volume.projected(), new Set([0]));
+});
+
+test('a volume that is opened anew while its set is cleared away for room is open, without that set', async (t) => {
+  const { clear, current, sets, open } = await setUpSpare(t, 200, 20);
+  const { cleared } = await begun(clear);
+  const again = await open();
+  await cleared;
+  assert.deepEqual(sets(), [current()]);
+  assert.deepEqual(again.projected(), new Set([0]));
+});
+
+test('a clearing ends where it stands when its volume is removed, holds nothing of it, and is no fault', async (t) => {
+  const { clear, remove, sets } = await setUpSpare(t, 200, 20);
+  const before = openFiles();
+  const { cleared } = await begun(clear);
+  remove();
+  await cleared;
+  assert.equal(openFiles(), before);
+  assert.equal(sets().length, 2, 'it has not gone on');
 });
 
 test('the name of the set in place, and the sources whose files are whole, are read off the volume', async (t) => {

@@ -23,15 +23,15 @@ function makeNode(t: TestContext) {
     recordOf,
     cleared,
     problems,
-    add: (name: string) => budget.add(recordOf(name).targetPath, recordOf(name).pod.uid, 0),
+    add: (name: string) => budget.add(recordOf(name).targetPath, recordOf(name).pod.uid, 0, 0),
     /** A volume with a set of so many bytes that may be cleared away. */
-    fill(name: string, bytes: number, clear: () => void = () => undefined) {
+    fill(name: string, bytes: number, clear: () => Promise<void> = async () => undefined) {
       const { targetPath, pod } = recordOf(name);
-      budget.add(targetPath, pod.uid, 0);
+      budget.add(targetPath, pod.uid, 0, 0);
       const { release } = budget.reserve(targetPath, bytes);
-      room.onSpare(recordOf(name), () => {
+      room.onSpare(recordOf(name), async () => {
         cleared.push(name);
-        clear();
+        await clear();
         release();
       });
     },
@@ -92,7 +92,7 @@ test('a set that is gone, alone or with its volume, is not cleared away', async 
 
 test('a set that cannot be cleared away is told of by its volume, and the next one goes', async (t) => {
   const { room, recordOf, cleared, problems, add, fill } = makeNode(t);
-  fill('a1', 2, () => {
+  fill('a1', 2, async () => {
     throw new Error('read-only');
   });
   fill('a2', 2);
@@ -100,4 +100,53 @@ test('a set that cannot be cleared away is told of by its volume, and the next o
   await room.reserve(recordOf('a3'), 4);
   assert.deepEqual(cleared, ['a1', 'a2']);
   assert.deepEqual(problems, ['a1: clearing files that were replaced: read-only']);
+});
+
+/** A clearing that takes as long as the test wants. */
+function slow() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { clear: () => promise, end: resolve };
+}
+
+test('a set that is being cleared away is waited for, by whomever its room may help, before another one goes', async (t) => {
+  const { room, recordOf, cleared, add, fill } = makeNode(t);
+  const { clear, end } = slow();
+  fill('d1', 3);
+  fill('a1', 6, clear);
+  for (const name of ['a2', 'b1', 'c1']) {
+    add(name);
+  }
+  const had: string[] = [];
+  const waiting = [room.reserve(recordOf('a2'), 4), room.reserve(recordOf('b1'), 3)].map((reservation, index) =>
+    reservation.then(() => had.push(`${index}`)),
+  );
+  // The room of other pods is of no help to one that wants more than its share.
+  await assert.rejects(room.reserve(recordOf('c1'), 7), { code: 'OverShare' });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([cleared, had], [['a1'], []], 'nobody has room before it is there');
+  end();
+  await Promise.all(waiting);
+  assert.deepEqual([cleared, had.toSorted()], [['a1'], ['0', '1']]);
+});
+
+test('a clearing is over when it has ended, though its volume goes meanwhile, and not sooner', async (t) => {
+  const { room, recordOf, problems, add, fill } = makeNode(t);
+  const { clear, end } = slow();
+  fill('a1', 5, clear);
+  add('a2');
+  const { targetPath } = recordOf('a1');
+  await room.settled(targetPath);
+  const reservation = room.reserve(recordOf('a2'), 4);
+  room.forget(targetPath);
+  let isOver = false;
+  const over = room.settled(targetPath).then(() => {
+    isOver = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isOver, false);
+  end();
+  await over;
+  (await reservation).release();
+  await room.settled(targetPath);
+  assert.deepEqual(problems, []);
 });

@@ -27,7 +27,7 @@ import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
 import { fillSet } from './new-set.ts';
 import { removeInSteps } from './remove.ts';
-import { emptySet, type StoredSet, surveySet } from './stored-set.ts';
+import { emptySet, surveySet } from './stored-set.ts';
 
 const dataLink = '..data';
 const temporaryLink = '..data_tmp';
@@ -74,8 +74,10 @@ export function* planChange(root: string, change: Change): Steps<Plan> {
     const current = currentSet(root);
     yield* removeLeftovers(root, [current, change.previous]);
     const device = fs.statSync(root).dev;
-    const stored = current === undefined ? emptySet : yield* surveySet(path.join(root, current), device, change.files);
-    const kept = keptOf(change, stored);
+    const { staying: kept, ...stored } =
+      current === undefined
+        ? emptySet
+        : yield* surveySet(path.join(root, current), device, change.files, stayingIn(change));
     const paths = [...change.files.map((file) => file.path), ...kept];
     const isSame =
       current !== undefined &&
@@ -87,9 +89,9 @@ export function* planChange(root: string, change: Change): Steps<Plan> {
   }
 }
 
-function keptOf({ keep, keepAlso }: Change, { regular }: StoredSet): readonly string[] {
-  const named = keep.filter((file) => regular.has(file));
-  return keepAlso === undefined ? named : [...new Set([...named, ...[...regular].filter(keepAlso)])];
+function stayingIn({ keep, keepAlso }: Change): (file: string) => boolean {
+  const named = new Set(keep);
+  return (file) => named.has(file) || keepAlso?.(file) === true;
 }
 
 /**
@@ -133,10 +135,10 @@ export function isComplete(root: string, paths: readonly string[]): boolean {
   );
 }
 
-/** Removes a set that is not the present one. */
-export function* removeSet(root: string, name: string): Steps<void> {
+/** Removes a set that is not the present one. @param most entries that are removed; the rest stays */
+export function* removeSet(root: string, name: string, most?: number): Steps<void> {
   if (name !== currentSet(root)) {
-    yield* removeInSteps(path.join(root, name), fs.statSync(root).dev);
+    yield* removeInSteps(path.join(root, name), fs.statSync(root).dev, most);
   }
 }
 
@@ -184,12 +186,15 @@ function* replaceSet(root: string, { current, change, kept, paths }: Plan): Step
     throw error;
   }
   // The new set is in place. What cannot be cleared now, the next write clears.
-  yield* quietly(unlinkStale(root, paths));
+  const wanted = new Set(topNames(paths));
+  yield* quietly(unlinkStale(root, (name) => wanted.has(name)));
 }
 
-function* unlinkAllBut(root: string, old: string | undefined, device: number): Steps<void> {
-  const stored = old === undefined ? emptySet : yield* surveySet(old, device, []);
-  yield* unlinkStale(root, [...stored.paths]);
+/** Takes back the links that lead to nothing in the old set. */
+function unlinkAllBut(root: string, old: string | undefined, device: number): Steps<void> {
+  return old === undefined
+    ? unlinkStale(root, () => false)
+    : holdInSteps(old, device, (held) => unlinkStale(root, (name) => lstat(path.join(held, name)) !== undefined));
 }
 
 function makeTimestampDirectory(root: string, now: number): string {
@@ -220,12 +225,11 @@ function* linkVisibly(root: string, paths: readonly string[]): Steps<number> {
   return missing;
 }
 
-/** Removes visible symlinks whose file is none of `paths`. */
-function* unlinkStale(root: string, paths: readonly string[]): Steps<void> {
-  const wanted = new Set(topNames(paths));
+/** Removes visible symlinks whose name is not wanted. */
+function* unlinkStale(root: string, isWanted: (name: string) => boolean): Steps<void> {
   for (const name of entriesOf(root)) {
     const link = path.join(root, name);
-    if (!wanted.has(name) && readSymlink(link) === visibleDestination(name)) {
+    if (!isWanted(name) && readSymlink(link) === visibleDestination(name)) {
       fs.unlinkSync(link);
     }
     yield;

@@ -2,3 +2,11 @@
 
 /** Files and directories that are removed in one go, below a directory that goes. */
 export const mostEntriesCleared = 262_144;
+/**
+ * Those that are removed of a set of files for whoever needs its room, who may be another pod and waits for it: more than nearly all sets
+ * have, and done within a second.
+ */
+export const mostEntriesForRoom = 16_384;
+
+/** Files of a set that stay while others change: more than those of 256 sources and of a thousand trust domains. */
+export const mostStaying = 4_096;

@@ -106,8 +106,9 @@ function removeDirectoryUnlessBusy(directory: string): void {
   try {
     fs.rmdirSync(directory);
   } catch (error) {
-    // A mount inside it keeps it; its other contents are gone.
-    if (systemCode(error) !== 'ENOTEMPTY' && systemCode(error) !== 'EBUSY') {
+    // A mount inside it keeps it; its other contents are gone. Or somebody else has removed it meanwhile, step by step as well.
+    const code = systemCode(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EBUSY' && code !== 'ENOENT') {
       throw error;
     }
   }

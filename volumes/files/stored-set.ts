@@ -1,6 +1,6 @@
 /**
  * What a set of files holds now, compared with what it should hold. Directories are entered through one that is held, and no link is
- * followed.
+ * followed. A privileged container can make a million entries in the set: what nobody asks for is counted, and its name not kept.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,25 +11,35 @@ import { entriesOf } from './entries.ts';
 import { holdsBytes, readInSteps } from './files.ts';
 import { holdInSteps } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
+import { mostStaying } from './limits.ts';
 import { deepest } from './remove.ts';
 
 export interface StoredSet {
-  /** Everything that is no directory, by its path relative to the set. */
-  readonly paths: ReadonlySet<string>;
+  /** Of everything in it that is no directory. */
   readonly count: number;
-  readonly regular: ReadonlySet<string>;
+  /** Regular files that may stay, by their paths relative to the set. */
+  readonly staying: readonly string[];
   /** Files that are as they should be: bytes, mode and owner. */
   readonly same: ReadonlySet<string>;
 }
 
-export const emptySet: StoredSet = { paths: new Set(), count: 0, regular: new Set(), same: new Set() };
+export const emptySet: StoredSet = { count: 0, staying: [], same: new Set() };
 
-/** @param files what to compare with */
-export function* surveySet(directory: string, device: number, files: readonly ProjectedFile[]): Steps<StoredSet> {
+/**
+ * @param files what to compare with
+ * @param mayStay asked of each regular file, by its path
+ * @throws VolumeError OverShare where more files may stay than a volume has
+ */
+export function* surveySet(
+  directory: string,
+  device: number,
+  files: readonly ProjectedFile[],
+  mayStay: (path: string) => boolean,
+): Steps<StoredSet> {
   const wanted = new Map(files.map((file) => [file.path, file]));
-  const paths = new Set<string>();
-  const regular = new Set<string>();
+  const staying: string[] = [];
   const same = new Set<string>();
+  let count = 0;
   /** Content that a file, by its number, is known to hold: one file may have several names. */
   const compared = new Map<number, FileContent>();
 
@@ -43,24 +53,38 @@ export function* surveySet(directory: string, device: number, files: readonly Pr
         yield* holdInSteps(entry, device, (next) => survey(next, `${relative}/`, depth + 1));
         continue;
       }
-      paths.add(relative);
+      count += 1;
       if (!stats.isFile() || stats.dev !== device) {
         continue;
       }
-      regular.add(relative);
-      const file = wanted.get(relative);
-      if (file === undefined || !hasAccess(stats, file)) {
-        continue;
+      if (mayStay(relative)) {
+        staying.push(relative);
+        assertFew(staying, directory);
       }
-      if (compared.get(stats.ino) === file.content || (yield* isReadAs(entry, device, file.content))) {
-        compared.set(stats.ino, file.content);
+      const file = wanted.get(relative);
+      if (file !== undefined && hasAccess(stats, file) && (yield* holds(entry, stats, file))) {
         same.add(relative);
       }
     }
   }
 
+  function* holds(entry: string, { ino }: fs.Stats, { content }: ProjectedFile): Steps<boolean> {
+    const isIt = compared.get(ino) === content || (yield* isReadAs(entry, device, content));
+    if (isIt) {
+      compared.set(ino, content);
+    }
+    return isIt;
+  }
+
   yield* holdInSteps(directory, device, (held) => survey(held, '', 0));
-  return { paths, count: paths.size, regular, same };
+  return { count, staying, same };
+}
+
+function assertFew({ length }: readonly string[], directory: string): void {
+  if (length > mostStaying) {
+    const have = `${directory} holds more than ${mostStaying} files named as the volume's own are`;
+    throw new VolumeError('OverShare', `${have}: the pod's author has to see what in the pod makes them`);
+  }
 }
 
 function hasAccess(stats: fs.Stats, file: ProjectedFile): boolean {

@@ -4,6 +4,9 @@
  * What counts is what is used, as the kernel says, and what has been set aside for a write that is under way: a new set of
  * files lies beside the old one, which stays until the next change. Of the volumes of other pods it counts what was seen after their last
  * change of files, as long as that leaves no doubt: asking about all of them at each change would cost the more the more there are.
+ *
+ * A privileged container can make its volume larger and fill it. Its own pod answers for all of that; to the node's sum it adds no more
+ * than the agent may have written there, since what a container writes counts in the container's own memory.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -13,9 +16,10 @@ import { maxEntryBytes, maxMemoryBytes, maxPodParts, maxProcessBytes, maxSmallBy
 export interface Budget {
   /**
    * From now on the volume counts.
-   * @param unaskedBytes what may be written into it without a reservation, at most
+   * @param unaskedBytes what may be written into it without a reservation at any time, at most
+   * @param firstBytes how large it is made, for what is written before the first reservation
    */
-  add(targetPath: string, podUID: string, unaskedBytes: number): void;
+  add(targetPath: string, podUID: string, unaskedBytes: number, firstBytes: number): void;
   forget(targetPath: string): void;
   /**
    * Sets so many bytes aside, beyond what the volume uses now.
@@ -50,8 +54,11 @@ export function sharesOf(limit: number): Shares {
 interface Counted {
   podUID: string;
   unaskedBytes: number;
+  firstBytes: number;
   /** Bytes that it uses once its write is done; 0 while nothing is written. */
   reserved: number;
+  /** Bytes that the agent has reserved for it, as far as they were seen to be used afterwards. */
+  granted: number;
   /** Bytes of memory that it was seen to use last. */
   used: number;
   /** Bytes of files that it was seen to hold last, and those that it could hold. */
@@ -65,13 +72,12 @@ type Seen = Pick<Counted, 'used' | 'held' | 'size'>;
 export function createBudget({ node, pod }: Shares): Budget {
   const volumes = new Map<string, Counted>();
 
-  /** What the volumes take that are accepted, those of one pod or all. */
-  const taken = (accept: (volume: Counted) => boolean): number => {
-    let sum = 0;
+  const sum = (bytesOf: (volume: Counted) => number): number => {
+    let bytes = 0;
     for (const volume of volumes.values()) {
-      sum += accept(volume) ? Math.max(volume.used, volume.reserved) : 0;
+      bytes += bytesOf(volume);
     }
-    return sum;
+    return bytes;
   };
 
   const measure = (accept: (volume: Counted) => boolean): void => {
@@ -84,22 +90,33 @@ export function createBudget({ node, pod }: Shares): Budget {
 
   /** All volumes are looked at only where what they were seen to use last leaves it open whether there is room. */
   const takenOfNode = (bytes: number, limit: number): number => {
-    const all = (): boolean => true;
-    let unseen = 0;
-    for (const { unaskedBytes } of volumes.values()) {
-      unseen += unaskedBytes;
+    if (sum(ownOf) + sum(({ unaskedBytes }) => unaskedBytes) + bytes > limit) {
+      measure(() => true);
     }
-    if (taken(all) + unseen + bytes > limit) {
-      measure(all);
-    }
-    return taken(all);
+    return sum(ownOf);
+  };
+
+  /**
+   * Who has written what lies in a volume of an earlier run of the agent is not known. It counts as the agent's own: else files that are
+   * its own would be forgotten, and their memory given away twice. But over all volumes of a pod that is no more than one pod may have: the
+   * agent has written no more there, and any other pod may take as much.
+   */
+  const foundIn = (podUID: string, { used }: Seen): number => {
+    const others = sum((volume) => (volume.podUID === podUID ? Math.min(volume.used, volume.granted) : 0));
+    return Math.min(used, Math.max(0, pod - others));
   };
 
   return {
-    add(targetPath, podUID, unaskedBytes) {
-      // The same, if it is known: a reservation that is under way ends with it.
-      const known = volumes.get(targetPath) ?? { reserved: 0, ...look(targetPath) };
-      volumes.set(targetPath, Object.assign(known, { podUID, unaskedBytes }));
+    add(targetPath, podUID, unaskedBytes, firstBytes) {
+      const told = { podUID, unaskedBytes, firstBytes };
+      const known = volumes.get(targetPath);
+      if (known !== undefined) {
+        // The same: a reservation that is under way ends with it.
+        Object.assign(known, told);
+        return;
+      }
+      const seen = look(targetPath);
+      volumes.set(targetPath, { ...told, reserved: 0, granted: foundIn(podUID, seen), ...seen });
     },
     forget(targetPath) {
       volumes.delete(targetPath);
@@ -109,9 +126,8 @@ export function createBudget({ node, pod }: Shares): Budget {
       if (volume === undefined) {
         throw new VolumeError('Gone', `the volume at ${targetPath} is not there any more`);
       }
-      const isOfPod = ({ podUID }: Counted): boolean => podUID === volume.podUID;
-      measure(isOfPod);
-      const ofPod = taken(isOfPod) + bytes;
+      measure(({ podUID }) => podUID === volume.podUID);
+      const ofPod = sum((other) => (other.podUID === volume.podUID ? takenOf(other) : 0)) + bytes;
       // What is small may take the last of it.
       const limit = bytes > maxSmallBytes ? node - Math.floor(node / maxSmallParts) : node;
       const ofNode = takenOfNode(bytes, limit) + bytes;
@@ -127,16 +143,27 @@ export function createBudget({ node, pod }: Shares): Budget {
         throw new VolumeError('NoSpace', `${have}, ${more}: the cluster operator has to raise it`);
       }
       volume.reserved = volume.used + bytes;
+      volume.granted += bytes;
       return {
         sizeBytes: volume.held + bytes,
         haveBytes: volume.size,
         release() {
           volume.reserved = 0;
           Object.assign(volume, look(targetPath));
+          volume.granted = Math.min(volume.granted, volume.used);
         },
       };
     },
   };
+}
+
+function takenOf({ used, reserved }: Counted): number {
+  return Math.max(used, reserved);
+}
+
+/** As much of it as the agent may have written. */
+function ownOf(volume: Counted): number {
+  return Math.min(takenOf(volume), volume.firstBytes + volume.granted);
 }
 
 /** What a volume takes of the node's memory; nothing when it is gone. */

@@ -10,15 +10,6 @@ export const files: readonly Explanation[] = [
       ['name !== undefined', 'true', 'const isOwn = name !== undefined && timestampDirectory.test(name);'],
     ],
   }),
-  ...because('nothing is compared here, only the paths are used', {
-    'files/atomic-writer': [
-      [
-        '[]',
-        '["Stryker was here"]',
-        'const stored = old === undefined ? emptySet : yield* surveySet(old, device, []);',
-      ],
-    ],
-  }),
   ...because('an owner is told whole, by user and group, or not at all', {
     'files/files': [
       ['access.uid !== undefined && access.gid !== undefined', 'access.uid !== undefined || access.gid !== undefined'],

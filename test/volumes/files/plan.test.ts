@@ -6,7 +6,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
 import { carryOut, currentSet, isComplete, planChange, repair } from '../../../volumes/files/atomic-writer.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { mountSkip, temporaryDirectory, visibleTree } from '../support.ts';
+import { bytesNotKept, plantLong, whileMeasured } from './kept-memory.ts';
 import { change, hidden, read, write } from './sets.ts';
 
 const setName = '..2026_11_21_09_00_00.000000001';
@@ -133,6 +135,34 @@ test('a write that fails when links were made already takes them back, and leave
       before === undefined ? [] : [before],
     );
   }
+});
+
+test('taking back the links of a write that failed costs no memory, whatever somebody put into the old set', (t) => {
+  const root = makeDirectory(t, '/dev/shm');
+  write(root, change({ a: '1', 'x/b': '1' }));
+  const unreadable = {
+    length: 1,
+    pieces: (): never => {
+      throw new Error('there are no bytes');
+    },
+  };
+  const files = [{ path: 'c', content: unreadable, mode: 0o600 }];
+  const plan = atOnce(planChange(root, change({}, { files, keep: ['a', 'x/b'] })));
+  const planted = 8_192;
+  plantLong(path.join(root, plan.current ?? ''), planted);
+  fs.symlinkSync('..data/c', path.join(root, 'c'));
+  const { result, grownBy } = whileMeasured(
+    (function* () {
+      try {
+        return yield* carryOut(root, plan);
+      } catch (error) {
+        return error;
+      }
+    })(),
+  );
+  assert.match(String(result), /there are no bytes/);
+  assert.deepEqual(visibleTree(root), { a: '..data/a', x: '..data/x' });
+  assert.ok(grownBy < planted * bytesNotKept, `${planted} names were met, and ${grownBy} bytes kept`);
 });
 
 test('a set whose name is taken gets another one', (t) => {

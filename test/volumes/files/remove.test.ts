@@ -158,6 +158,21 @@ test('a tree goes down to the depth of what the agent makes and one level more, 
   }
 });
 
+test('a tree that two remove at once, a step each in turn, is gone, and neither fails', (t) => {
+  const { volume, outer } = setUp(t);
+  for (const name of ['a/b/c', 'a/d', 'e']) {
+    fs.mkdirSync(path.join(outer, name), { recursive: true });
+    fs.writeFileSync(path.join(outer, name, 'file'), '');
+  }
+  const { dev } = fs.lstatSync(volume);
+  const removals = [removeInSteps(outer, dev), removeInSteps(outer, dev)];
+  for (let steps = 0, left = removals.length; left > 0; steps += 1) {
+    left = removals.filter((removal) => removal.next().done !== true).length;
+    assert.ok(steps < 100, 'they do not end');
+  }
+  assert.deepEqual(fs.readdirSync(volume), []);
+});
+
 test('a file or a link is removed itself, and what is absent, with its directory or without, is no fault', (t) => {
   const { volume, victim } = setUp(t);
   const { dev } = fs.lstatSync(volume);

@@ -7,9 +7,12 @@ import { type TestContext, test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
 import { wholeContent } from '../../../volumes/files/content.ts';
 import type { ProjectedFile } from '../../../volumes/files/layout.ts';
+import { mostStaying } from '../../../volumes/files/limits.ts';
 import { deepest } from '../../../volumes/files/remove.ts';
 import { surveySet } from '../../../volumes/files/stored-set.ts';
+import { makeDirectory } from '../../support/directory.ts';
 import { mountSkip, openFiles, rootSkip, temporaryDirectory } from '../support.ts';
+import { bytesNotKept, plantLong, whileMeasured } from './kept-memory.ts';
 
 const wanted = (name: string, text: string, more: Partial<ProjectedFile> = {}): ProjectedFile => ({
   path: name,
@@ -26,9 +29,8 @@ function setUp(t: TestContext, files: Readonly<Record<string, string>>) {
     fs.writeFileSync(path.join(directory, name), text, { mode: 0o600 });
   }
   const survey = (...compared: readonly ProjectedFile[]) => {
-    const { paths, count, regular, same } = atOnce(surveySet(directory, fs.statSync(directory).dev, compared));
-    assert.equal(count, paths.size);
-    return { paths: [...paths].toSorted(), regular: [...regular].toSorted(), same: [...same].toSorted() };
+    const { count, staying, same } = atOnce(surveySet(directory, fs.statSync(directory).dev, compared, () => true));
+    return { count, staying: staying.toSorted(), same: [...same].toSorted() };
   };
   return { directory, at: (name: string) => path.join(directory, name), survey };
 }
@@ -42,7 +44,7 @@ test('every file is found by its path, and is the same by its bytes, length, mod
   const owner = { uid: 1234, gid: 5678 };
   fs.chownSync(at('d'), owner.uid, owner.gid);
   const before = openFiles();
-  const { paths, regular, same } = survey(
+  const { count, staying, same } = survey(
     wanted('a', 'text'),
     wanted('x/y/b', 'test'),
     wanted('c', 'text'),
@@ -52,8 +54,8 @@ test('every file is found by its path, and is the same by its bytes, length, mod
     wanted('absent', 'text'),
   );
   assert.equal(openFiles(), before);
-  assert.deepEqual(paths, ['a', 'c', 'd', 'e', 'link', 'x/y/b']);
-  assert.deepEqual(regular, ['a', 'c', 'd', 'e', 'x/y/b']);
+  assert.equal(count, 6, 'five files and a link');
+  assert.deepEqual(staying, ['a', 'c', 'd', 'e', 'x/y/b']);
   assert.deepEqual(same, ['a', 'd']);
   assert.deepEqual(survey(wanted('d', 'text')).same, ['d'], 'where no owner is told, any is right');
   for (const other of [{ uid: 1 }, { gid: 1 }]) {
@@ -74,14 +76,47 @@ test('a file that has several names is read once, and again where another conten
   assert.ok(read.mock.callCount() <= 3, `it was read ${read.mock.callCount()} times`);
 });
 
+test('of all files those stay that may, and more of them than a volume has are refused', (t) => {
+  const { directory } = setUp(t, {});
+  const add = (name: string): void => fs.writeFileSync(path.join(directory, name), '');
+  for (let count = 0; count < mostStaying; count += 1) {
+    add(`${count}.pem`);
+  }
+  add('other');
+  fs.symlinkSync('other', path.join(directory, 'link.pem'));
+  const survey = (mayStay: (file: string) => boolean) =>
+    atOnce(surveySet(directory, fs.statSync(directory).dev, [], mayStay));
+  const isPem = (file: string): boolean => file.endsWith('.pem');
+  assert.deepEqual(
+    [survey(isPem).staying.length, survey((file) => file === 'other').staying],
+    [mostStaying, ['other']],
+  );
+  add('one.pem');
+  assert.throws(() => survey(isPem), {
+    code: 'OverShare',
+    message: `${directory} holds more than 4096 files named as the volume's own are: the pod's author has to see what in the pod makes them`,
+  });
+  assert.equal(survey(() => false).count, mostStaying + 3);
+});
+
+test('what somebody put into a set costs time and no memory', (t) => {
+  const directory = makeDirectory(t, '/dev/shm');
+  const planted = 8_192;
+  plantLong(directory, planted);
+  const survey = surveySet(directory, fs.statSync(directory).dev, [wanted('a', 'text')], (file) => file === 'b');
+  const { result, grownBy } = whileMeasured(survey);
+  assert.equal(result.count, planted);
+  assert.ok(grownBy < planted * bytesNotKept, `${planted} names were counted, and ${grownBy} bytes kept`);
+});
+
 test('what is mounted in a set is neither entered nor taken for a file of it', { skip: mountSkip }, (t) => {
   const { at, survey } = setUp(t, { 'x/a': 'text', b: 'text', c: 'text' });
   execFileSync('mount', ['-t', 'tmpfs', 'other', at('x')]);
   fs.writeFileSync(at('x/a'), 'text', { mode: 0o600 });
   execFileSync('mount', ['--bind', at('x/a'), at('b')]);
   assert.deepEqual(survey(wanted('x/a', 'text'), wanted('b', 'text'), wanted('c', 'text')), {
-    paths: ['b', 'c', 'x'],
-    regular: ['c'],
+    count: 3,
+    staying: ['c'],
     same: ['c'],
   });
 });
@@ -93,9 +128,9 @@ test('a tree that is deeper than anything the agent makes is looked at down to t
   for (const levels of [deepest, deepest + 1]) {
     fs.writeFileSync(path.join(directory, deep(levels)), 'text');
   }
-  const { paths, regular } = survey();
-  assert.deepEqual(regular, [deep(deepest)]);
-  assert.deepEqual(paths, [deep(deepest), path.dirname(deep(deepest + 1))], 'what is deeper counts as something else');
+  const { count, staying } = survey();
+  assert.deepEqual(staying, [deep(deepest)]);
+  assert.equal(count, 2, 'what is deeper counts as something else');
 });
 
 test('a file that its owner may not read counts as another, without root’s rights', { skip: rootSkip }, (t) => {
@@ -129,7 +164,7 @@ test('a file in whose place something else is put after a look at it counts as a
     fs.rmSync(at('a'));
     fs.mkdirSync(at('a'));
   };
-  assert.deepEqual(survey(wanted('a', 'text')), { paths: ['a'], regular: ['a'], same: [] });
+  assert.deepEqual(survey(wanted('a', 'text')), { count: 1, staying: ['a'], same: [] });
   before = () => undefined;
   fs.rmdirSync(at('a'));
   fs.writeFileSync(at('a'), 'text', { mode: 0o600 });

@@ -51,9 +51,9 @@ test('a pod has its share to the byte, over all its volumes, and is told of it w
 }, (t) => {
   const [own = '', second = '', foreign = ''] = mounts(t, 3);
   const budget = createBudget({ node: 100 * mib, pod: mib });
-  budget.add(own, 'pod', 0);
-  budget.add(second, 'pod', 0);
-  budget.add(foreign, 'another', 0);
+  budget.add(own, 'pod', 0, 0);
+  budget.add(second, 'pod', 0, 0);
+  budget.add(foreign, 'another', 0, 0);
   fill(second, 256 * kib);
   fill(foreign, 4 * mib);
   // Two empty volumes and a file.
@@ -86,8 +86,8 @@ test('all volumes together have what the node can give, to the byte, and who ask
 }, (t) => {
   const [own = '', foreign = ''] = mounts(t, 2);
   const budget = createBudget({ node: withKept(2 * mib), pod: 2 * mib });
-  budget.add(own, 'pod', 0);
-  budget.add(foreign, 'another', 0);
+  budget.add(own, 'pod', 0, 0);
+  budget.add(foreign, 'another', 0, 0);
   const reservation = budget.reserve(foreign, mib);
   fill(foreign, mib - kib * 4);
   const taken = mib + 2 * entry;
@@ -115,8 +115,8 @@ test('a change of half a megabyte may take the last of the memory, and a greater
 }, (t) => {
   const [own = '', foreign = ''] = mounts(t, 2);
   const budget = createBudget({ node: 2 * mib, pod: 4 * mib });
-  budget.add(own, 'pod', 0);
-  budget.add(foreign, 'another', 2 * mib);
+  budget.add(own, 'pod', 0, 0);
+  budget.add(foreign, 'another', 2 * mib, 2 * mib);
   fill(foreign, 1280 * kib);
   budget.reserve(own, 512 * kib).release();
   assert.throws(() => budget.reserve(own, 512 * kib + 1), {
@@ -133,8 +133,8 @@ test('a change of half a megabyte may take the last of the memory, and a greater
 test('what volumes took since they were last looked at counts as soon as it matters', { skip: mountSkip }, (t) => {
   const [own = '', quiet = ''] = mounts(t, 2);
   const budget = createBudget({ node: withKept(2 * mib), pod: 2 * mib });
-  budget.add(own, 'pod', 0);
-  budget.add(quiet, 'another', mib);
+  budget.add(own, 'pod', 0, 0);
+  budget.add(quiet, 'another', mib, mib);
   const { statfsSync } = fs;
   let asked: string[] = [];
   t.mock.method(fs, 'statfsSync', (directory: string) => {
@@ -159,22 +159,96 @@ test('a volume is to be as large as what it holds and what is set aside, and is 
 }, (t) => {
   const [own = ''] = mounts(t, 1);
   const budget = createBudget({ node: 2 * mib, pod: mib });
-  budget.add(own, 'pod', 0);
+  budget.add(own, 'pod', 0, 0);
   fill(own, 64 * kib);
   const reservation = budget.reserve(own, 100);
   assert.equal(reservation.sizeBytes, 64 * kib + 100);
   assert.equal(reservation.haveBytes, 8 * mib);
   reservation.release();
   const large = budget.reserve(own, 512 * kib);
-  budget.add(own, 'pod', 0);
+  budget.add(own, 'pod', 0, 0);
   const [other = ''] = mounts(t, 1);
-  budget.add(other, 'pod', 0);
+  budget.add(other, 'pod', 0, 0);
   const taken = 64 * kib + 512 * kib + 3 * entry;
   assert.throws(() => budget.reserve(other, mib - taken + 1), { code: 'OverShare' });
   budget.reserve(other, mib - taken).release();
   large.release();
-  budget.add('/nowhere/at/all', 'pod', 0);
+  budget.add('/nowhere/at/all', 'pod', 0, 0);
   budget.reserve(other, mib - 64 * kib - 3 * entry).release();
   // What is not there any more uses nothing, and does not make the sum of all others nothing.
   assert.throws(() => budget.reserve(other, mib - 64 * kib - 3 * entry + 1), { code: 'OverShare' });
+});
+
+test('what a container wrote into its volume itself is its pod’s own, and the node’s only as far as the agent may have written it', {
+  skip: mountSkip,
+}, (t) => {
+  const [filled = '', other = ''] = mounts(t, 2);
+  const budget = createBudget({ node: withKept(3 * mib), pod: 3 * mib });
+  const first = 64 * kib;
+  budget.add(filled, 'pod', first, first);
+  budget.add(other, 'another', 0, 0);
+  /** So much is left for the other one, to the byte. */
+  const assertLeft = (left: number): void => {
+    budget.reserve(other, left).release();
+    assert.throws(() => budget.reserve(other, left + 1), { code: 'NoSpace' }, `more than ${left} bytes are left`);
+  };
+  // What the volume was made for may be written without a reservation.
+  fill(filled, 32 * kib, 'own');
+  assertLeft(3 * mib - 32 * kib - 3 * entry);
+  // Of what was reserved the part counts that is used, though all of it while it is written.
+  const reservation = budget.reserve(filled, 256 * kib);
+  assertLeft(3 * mib - 256 * kib - 32 * kib - 3 * entry);
+  fill(filled, 128 * kib, 'reserved');
+  reservation.release();
+  assertLeft(3 * mib - (32 + 128) * kib - 4 * entry);
+  // By now as much was seen as the agent has written; a container comes and fills the volume.
+  fill(filled, 7 * mib, 'foreign');
+  const used = (32 + 128) * kib + 3 * entry;
+  assert.throws(() => budget.reserve(filled, 1), { code: 'OverShare' });
+  assertLeft(3 * mib - used - first - entry);
+  // Once that is gone the pod has its share again, and no more than before counts.
+  fs.rmSync(path.join(filled, 'foreign'));
+  budget.reserve(filled, 1).release();
+  assertLeft(3 * mib - used - entry);
+});
+
+test('each reservation adds to what may count, and what the agent has removed is taken off it', {
+  skip: mountSkip,
+}, (t) => {
+  const [filled = '', other = ''] = mounts(t, 2);
+  const budget = createBudget({ node: withKept(6 * mib), pod: 6 * mib });
+  budget.add(filled, 'pod', 0, 0);
+  budget.add(other, 'another', 0, 0);
+  fill(filled, 4 * mib, 'foreign');
+  for (const name of ['one', 'two']) {
+    const { release } = budget.reserve(filled, 256 * kib);
+    fill(filled, 256 * kib - entry, name);
+    release();
+  }
+  const left = 6 * mib - 512 * kib - 2 * entry;
+  budget.reserve(other, left).release();
+  assert.throws(() => budget.reserve(other, left + 1), { code: 'NoSpace' });
+  for (const name of ['one', 'two', 'foreign']) {
+    fs.rmSync(path.join(filled, name));
+  }
+  budget.reserve(filled, 1).release();
+  fill(filled, 4 * mib, 'foreign');
+  budget.reserve(other, 6 * mib - 2 * entry).release();
+  assert.throws(() => budget.reserve(other, 6 * mib - 2 * entry + 1), { code: 'NoSpace' });
+});
+
+test('what volumes hold at a start counts, of one pod’s no more than its share', { skip: mountSkip }, (t) => {
+  const [one = '', two = '', third = '', honest = '', other = ''] = mounts(t, 5);
+  const budget = createBudget({ node: withKept(4608 * kib), pod: 2 * mib });
+  for (const directory of [one, two, third]) {
+    fill(directory, mib);
+    budget.add(directory, 'pod', 0, 0);
+  }
+  fill(honest, 512 * kib);
+  budget.add(honest, 'honest', 0, 0);
+  budget.add(other, 'another', 0, 0);
+  // The share of the one, and to the byte what the other holds.
+  const left = 4608 * kib - 2 * mib - 512 * kib - 3 * entry;
+  budget.reserve(other, left).release();
+  assert.throws(() => budget.reserve(other, left + 1), { code: 'NoSpace' });
 });
