@@ -59,7 +59,9 @@ export function createUptake(options: UptakeOptions): Uptake {
   const telling = createPodTurns({ name: 'attempts to tell programs of new files', ...turnMs });
   const looking = createPodTurns({ name: 'looks at what programs serve', ...turnMs });
 
-  const thread = createHandshakeThread({ timeoutMs: attemptMs });
+  // One each: looks that come to nothing end no request that tells a program of its new files.
+  const tellingThread = createHandshakeThread({ timeoutMs: attemptMs });
+  const lookingThread = createHandshakeThread({ timeoutMs: attemptMs });
 
   /** One job in its turn, with the pod as the API server knows it now: its address may be another's by tomorrow. */
   const inTurn =
@@ -86,7 +88,7 @@ export function createUptake(options: UptakeOptions): Uptake {
         case 'known': {
           const question = { ip: where.ip, reload };
           return await (reload.scheme === 'https'
-            ? thread.ask(question, signal)
+            ? tellingThread.ask(question, signal)
             : ask({ ...question, timeoutMs: attemptMs, signal }));
         }
         case 'later':
@@ -111,7 +113,7 @@ export function createUptake(options: UptakeOptions): Uptake {
         return { type: where.type === 'never' ? 'refused' : 'unknown', detail: where.detail };
       }
       const target = { ip: where.ip, port, ...(serverName === undefined ? {} : { serverName }) };
-      return compare(volume, await thread.look(target, signal), port);
+      return compare(volume, await lookingThread.look(target, signal), port);
     };
 
   return (volume, report) => {
