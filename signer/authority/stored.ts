@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import * as v from 'valibot';
 import { AgentError } from '../../agent/base/errors.ts';
+import { type Validity, validityOf } from '../../agent/base/validity.ts';
 import { isWhole } from './authority.ts';
 import { anchorsOf, type Generation } from './succession.ts';
 
@@ -16,7 +17,12 @@ const anchorsKey = 'ca.crt';
 /** Three are alive at a time at most: one that signs, its successor, and its predecessor. */
 const mostGenerations = 8;
 
-const time = v.pipe(v.string(), v.isoTimestamp());
+/** As text that has the form of a time, and can be told. */
+const time = v.pipe(
+  v.string(),
+  v.isoTimestamp(),
+  v.check((text) => !Number.isNaN(Date.parse(text))),
+);
 
 const stored = v.pipe(
   v.array(
@@ -72,11 +78,18 @@ export function readGenerations(data: SecretData, where: string): readonly Gener
 }
 
 function lifeOf(certificate: string, where: string, index: number): Pick<Generation, 'notBefore' | 'notAfter'> {
-  try {
-    const { validFromDate, validToDate } = new X509Certificate(certificate);
-    return { notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
-  } catch {
+  const { notBefore, notAfter } = validityIn(certificate);
+  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) {
     throw damaged(where, `the certificate of entry ${index} cannot be read`);
+  }
+  return { notBefore, notAfter };
+}
+
+function validityIn(certificate: string): Validity {
+  try {
+    return validityOf(new X509Certificate(certificate));
+  } catch {
+    return { notBefore: Number.NaN, notAfter: Number.NaN };
   }
 }
 

@@ -57,7 +57,7 @@ export function decodeDeclaration(value: Fields): VolumeDeclaration {
 
 /** What a pod may not declare is not believed either: it costs the agent as much. */
 function refuseMany(sources: readonly Source[]): void {
-  const apart = sources.filter((of) => of.kind === 'clusterTrustBundle' && of.trustDomains !== undefined);
+  const apart = sources.filter((of) => 'trustDomains' in of);
   if (apart.length > maxTrustDomainSources || findTooManyKeystores(sources).length > 0) {
     throw new TypeError('sources has more keystores, or sources that keep trust domains apart, than a pod may declare');
   }

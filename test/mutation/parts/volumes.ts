@@ -59,13 +59,13 @@ const mounts: Readonly<Record<string, readonly string[]>> = {
 };
 
 const state: Readonly<Record<string, readonly string[]>> = {
-  'declaration-format': ['state'],
+  'declaration-format': ['state', 'lengths'],
   'json-fields': ['json-fields'],
   'keystore-state': ['keystore-state'],
   'read-json': ['json-fields'],
   'reload-format': ['reload-format'],
   state: ['open-state', 'keystore-state', 'state'],
-  'state-format': ['state', 'open-state'],
+  'state-format': ['state', 'open-state', 'lengths'],
 };
 
 export const volumes: readonly Part[] = Object.entries({

@@ -93,16 +93,38 @@ test('a CA comes out of its Secret as it went in, and the anchors lie beside it'
   assert.deepEqual(readGenerations({}, 'Secret a/b'), []);
 });
 
+/** Of the form of a time, which no clock shows. */
+const noTime = '2026-01-01T00:00:00.000+14';
+
+const secretOf = (text: string) => ({ 'authorities.json': Buffer.from(text).toString('base64') });
+
+/** The month of one of its dates becomes 99. */
+function withoutDate(pem: string, date: number): string {
+  const der = Buffer.from(new X509Certificate(pem).raw);
+  const [at] = [...der.toString('latin1').matchAll(/\d{12}Z/g)].map(({ index }) => index).slice(date);
+  der.write('99', (at ?? assert.fail('there is no date')) + 2, 'latin1');
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
+}
+
 test('a damaged Secret is told as such, and nothing of it is quoted', async () => {
   const [one, other] = await Promise.all([1, 2].map(() => makeGeneration('example.com/mesh', now, life)));
   const mixed = [{ ...one, privateKey: other?.privateKey }];
   assert.equal(isWhole(one?.certificate ?? '', other?.privateKey ?? ''), false);
   const rows = mixed.map(({ certificate, privateKey }) => ({ certificate, privateKey, longestLeafSeconds: 1 }));
-  const texts = [JSON.stringify(rows), 'not JSON', '{}', JSON.stringify([{ certificate: 'x', longestLeafSeconds: 1 }])];
+  const whole = { certificate: one?.certificate ?? '', privateKey: one?.privateKey, longestLeafSeconds: 1 };
+  const dateless = [0, 1].map((date) => ({ ...whole, certificate: withoutDate(whole.certificate, date) }));
+  const odd = [...dateless, { ...whole, publishedAt: noTime }, { ...whole, neededUntil: noTime }];
+  const texts = [
+    JSON.stringify(rows),
+    'not JSON',
+    '{}',
+    JSON.stringify([{ certificate: 'x', longestLeafSeconds: 1 }]),
+    ...odd.map((row) => JSON.stringify([row])),
+  ];
+  assert.equal(readGenerations(secretOf(JSON.stringify([whole])), 'Secret a/b').length, 1);
   for (const text of texts) {
-    const data = { 'authorities.json': Buffer.from(text).toString('base64') };
     assert.throws(
-      () => readGenerations(data, 'Secret kube-system/ca'),
+      () => readGenerations(secretOf(text), 'Secret kube-system/ca'),
       (error: Error) =>
         error.message.startsWith('Secret kube-system/ca is damaged') && !error.message.includes('BEGIN'),
     );
