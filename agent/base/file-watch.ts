@@ -2,9 +2,9 @@
  * Notices that files may have changed. In a mounted ConfigMap or Secret a file is reached through symbolic links, and
  * an update swaps one of them (`..data`). So the directories are watched, and whatever happens in them counts.
  */
-import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { watch } from 'chokidar';
+import { markOf } from './file-mark.ts';
 
 export interface FileWatch {
   /** Ends it; nothing is called afterwards. */
@@ -69,9 +69,4 @@ export async function watchFiles(
 
 function marksOf(files: readonly string[]): string {
   return files.map(markOf).join();
-}
-
-function markOf(file: string): string {
-  const stats = statSync(file, { throwIfNoEntry: false });
-  return stats === undefined ? 'absent' : `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}`;
 }

@@ -55,6 +55,15 @@ export interface AuthorityFile {
   readonly certificates: readonly X509Certificate[];
 }
 
+/** Keys, certificates and whatever else is in a block of PEM, of all files together: a certificate takes 6 KiB of memory. */
+const mostParts = 8_192;
+const tooMany = `of the volume no more than ${mostParts} keys and certificates are read, and it has more`;
+
+/** What may still be read. */
+interface Room {
+  parts: number;
+}
+
 /** @param known passwords that are in no file of the volume's */
 export function readContents(files: readonly VolumeFile[], known: readonly Password[] = []): Contents {
   const keys: KeyFile[] = [];
@@ -75,6 +84,7 @@ export function readContents(files: readonly VolumeFile[], known: readonly Passw
   const passwordFiles = [...opened.values()].some((opening) => opening !== undefined)
     ? lines.map(({ name }) => name)
     : [];
+  const room: Room = { parts: mostParts };
   for (const file of files) {
     if (file.type === 'unreadable') {
       faults.push({ path: file.path, reason: `cannot be read: ${file.reason}` });
@@ -86,14 +96,14 @@ export function readContents(files: readonly VolumeFile[], known: readonly Passw
       continue;
     }
     const fault = (reason: string) => faults.push({ path, reason });
-    if (passwordFiles.includes(path) || takeMap(file, anchors, fault)) {
+    if (passwordFiles.includes(path) || takeMap(file, anchors, room, fault)) {
       continue;
     }
     const opening = opened.get(path);
     if (opening !== undefined) {
       keystores.push({ path, opening: outcomeOf(opening) });
     }
-    const parts = opening === undefined ? readFile(file, fault) : readKeystore(opening, fault);
+    const parts = opening === undefined ? readFile(file, room, fault) : readKeystore(opening, room, fault);
     keys.push(...parts.keys.map((key) => ({ file, key })));
     const [first, ...above] = parts.certificates;
     if (first === undefined) {
@@ -128,11 +138,15 @@ function outcomeOf(opening: Opening): Keystore['opening'] {
   return { type: 'opened', passwordName, keys: contents.keys.length, certificates: contents.certificates.length };
 }
 
-function readKeystore(opening: Opening, fault: (reason: string) => void) {
+function readKeystore(opening: Opening, room: Room, fault: (reason: string) => void) {
   const keys: KeyObject[] = [];
   const certificates: X509Certificate[] = [];
   if (opening.type === 'opened') {
     try {
+      if (!hasTaken(room, opening.contents.certificates.length + opening.contents.keys.length)) {
+        fault(tooMany);
+        return { keys, certificates };
+      }
       certificates.push(...opening.contents.certificates.map((der) => new X509Certificate(der)));
       keys.push(...opening.contents.keys.map((key) => createPrivateKey({ key, format: 'der', type: 'pkcs8' })));
     } catch {
@@ -146,22 +160,41 @@ function readKeystore(opening: Opening, fault: (reason: string) => void) {
   return { keys, certificates };
 }
 
+/** @returns false, with nothing taken, where so many are no longer read */
+function hasTaken(room: Room, parts: number): boolean {
+  if (parts > room.parts) {
+    return false;
+  }
+  room.parts -= parts;
+  return true;
+}
+
 /** Takes the anchors of a bundle map, trust domain by trust domain. @returns false for another file */
-function takeMap({ path, bytes }: ReadFile, anchors: AuthorityFile[], fault: (reason: string) => void): boolean {
+function takeMap(
+  { path, bytes }: ReadFile,
+  anchors: AuthorityFile[],
+  room: Room,
+  fault: (reason: string) => void,
+): boolean {
   try {
-    const map = readBundleMap(bytes);
-    anchors.push(...[...(map ?? [])].map(([name, certificates]) => ({ path: placeIn(path, name), certificates })));
+    const map = readBundleMap(bytes, room.parts);
+    const files = [...(map ?? [])].map(([name, certificates]) => ({ path: placeIn(path, name), certificates }));
+    room.parts -= files.reduce((sum, { certificates }) => sum + certificates.length, 0);
+    anchors.push(...files);
     return map !== undefined;
-  } catch {
-    fault('it is a SPIFFE bundle map with an entry that cannot be understood');
+  } catch (error) {
+    fault(
+      error instanceof RangeError ? error.message : 'it is a SPIFFE bundle map with an entry that cannot be understood',
+    );
     return true;
   }
 }
 
-function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {
+function readFile({ bytes }: ReadFile, room: Room, fault: (reason: string) => void) {
   const keys: KeyObject[] = [];
   const certificates: X509Certificate[] = [];
-  const { blocks, unfinished } = pemBlocks(bytes);
+  const { blocks, unfinished, isCut } = pemBlocks(bytes, room.parts);
+  room.parts -= blocks.length + unfinished;
   for (const [index, block] of blocks.entries()) {
     const what = `block ${index + 1} (${singleLine(block.label, 64)})`;
     try {
@@ -179,9 +212,12 @@ function readFile({ bytes }: ReadFile, fault: (reason: string) => void) {
       fault(`${what} cannot be understood`);
     }
   }
+  if (isCut) {
+    fault(tooMany);
+  }
   if (unfinished > 0) {
     fault(`${unfinished === 1 ? 'a PEM block is' : `${unfinished} PEM blocks are`} begun and not ended`);
-  } else if (blocks.length === 0) {
+  } else if (blocks.length === 0 && !isCut) {
     fault('it holds neither a private key nor a certificate in PEM');
   }
   return { keys, certificates };

@@ -2,8 +2,8 @@
  * What a volume of this driver is meant to hold, as its own record says, where whoever looks may read that (root on the node or in
  * the agent's container). It tells a signer's own trust anchors from those of a peer's, which no certificate here need lead to.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openRegular } from './bounded-reading.ts';
 import { fieldsOf, placeIn } from './bundle-map.ts';
 
 export interface Declared {
@@ -13,12 +13,16 @@ export interface Declared {
   ownAnchors(path: string): readonly string[] | undefined;
 }
 
+/** Bytes; a longer one counts as damaged for the agent, too. */
+const longestRecord = 512 * 1024;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Undefined where there is no record, or none that can be read. */
 export function readDeclared(directory: string): Declared | undefined {
   try {
-    const document: unknown = JSON.parse(readFileSync(join(directory, '..agent', 'volume.json'), 'utf8'));
+    const { bytes } = openRegular(join(directory, '..agent', 'volume.json'), longestRecord);
+    const document: unknown = JSON.parse(bytes?.toString('utf8') ?? '');
     const sources = fieldsOf(fieldsOf(fieldsOf(document)['record'])['declaration'])['sources'];
     return Array.isArray(sources) ? declared(sources.map(fieldsOf)) : undefined;
   } catch {

@@ -2,9 +2,9 @@
  * Opens the keystores of a volume with the passwords that lie beside them, as the programs in its pod do. A password that the pod
  * gives is in the agent's state, which only root may read.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { longestPassword } from '../../volumes/declaration/limits.ts';
+import { entriesIn, openRegular } from './bounded-reading.ts';
 import { isPkcs12, openPkcs12, type Pkcs12 } from './pkcs12.ts';
 
 /** A password, and what it is called in what is said of it. */
@@ -55,11 +55,17 @@ export function passwordIn(bytes: Buffer): Buffer | undefined {
 /** The passwords that the agent keeps of a volume, where whoever looks may read them. */
 export function statePasswords(directory: string): readonly Password[] {
   const state = join(directory, '..agent');
+  const passwords: Password[] = [];
   try {
-    return readdirSync(state)
-      .filter((name) => /^keystore-\d+\.password$/.test(name))
-      .map((name) => ({ name: "the agent's state", bytes: readFileSync(join(state, name)) }));
+    for (const { name } of entriesIn(state)) {
+      const isPassword = passwords.length < mostPasswords && /^keystore-\d+\.password$/.test(name);
+      const { bytes } = isPassword ? openRegular(join(state, name), longestPassword) : { bytes: undefined };
+      if (bytes !== undefined) {
+        passwords.push({ name: "the agent's state", bytes });
+      }
+    }
   } catch {
-    return [];
+    // Without its state, as for users other than root, a volume is read all the same.
   }
+  return passwords;
 }

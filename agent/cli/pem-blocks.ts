@@ -21,21 +21,25 @@ export interface PemText {
   readonly blocks: readonly PemBlock[];
   /** How many more are begun and not ended. */
   readonly unfinished: number;
+  /** There are more than were to be read. */
+  readonly isCut: boolean;
 }
 
-export function pemBlocks(text: Buffer): PemText {
+/** @param most blocks, finished or not */
+export function pemBlocks(text: Buffer, most: number): PemText {
   const blocks: PemBlock[] = [];
   let unfinished = 0;
   let position = 0;
   for (;;) {
     const start = text.indexOf(beginning, position);
-    if (start < 0) {
-      return { blocks, unfinished };
+    const isCut = start >= 0 && blocks.length + unfinished >= most;
+    if (start < 0 || isCut) {
+      return { blocks, unfinished, isCut };
     }
     const labelStart = start + beginning.length;
     const labelEnd = text.indexOf(dashes, labelStart);
     if (labelEnd < 0) {
-      return { blocks, unfinished: unfinished + 1 };
+      return { blocks, unfinished: unfinished + 1, isCut };
     }
     position = labelEnd + dashes.length;
     if (labelEnd - labelStart > longestLabel) {

@@ -31,10 +31,13 @@ const type = {
 /** What somebody else has made may ask for hours of it. */
 const mostIterations = 1_000_000;
 
+/** Of one level: a truststore has a part for each certificate. Any file is looked at, and a megabyte may hold half a million. */
+const mostParts = 8_192;
+
 /** True when the bytes are those of a PKCS#12 file, of whatever form. */
 export function isPkcs12(bytes: Uint8Array): boolean {
   try {
-    const [version, authSafe] = partsOf(elementsOf(bytes)[0]);
+    const [version, authSafe] = partsOf(elementsOf(bytes, 1)[0]);
     return hex(version) === '03' && partsOf(authSafe)[0] !== undefined;
   } catch {
     return false;
@@ -46,15 +49,15 @@ export function isPkcs12(bytes: Uint8Array): boolean {
  * @throws Error for a form that the agent does not write
  */
 export function openPkcs12(bytes: Uint8Array, password: Uint8Array): Pkcs12 | undefined {
-  const [, authSafe, macData] = partsOf(elementsOf(bytes)[0]);
+  const [, authSafe, macData] = partsOf(elementsOf(bytes, 1)[0]);
   const safe = contentOf(dataIn(authSafe));
   if (!hasMac(safe, macData, password)) {
     return undefined;
   }
   const keys: Buffer[] = [];
   const certificates: Uint8Array[] = [];
-  for (const content of partsOf(elementsOf(safe)[0])) {
-    for (const bag of partsOf(elementsOf(safeContents(content, password))[0])) {
+  for (const content of partsOf(elementsOf(safe, 1)[0])) {
+    for (const bag of partsOf(elementsOf(safeContents(content, password), 1)[0])) {
       const [kind, value] = partsOf(bag);
       const [inner] = partsOf(value);
       if (hex(kind) === type.shroudedKeyBag) {
@@ -122,7 +125,7 @@ function dataIn(content: Element | undefined): Element | undefined {
 }
 
 function partsOf(element: Element | undefined): Element[] {
-  return elementsOf(contentOf(element));
+  return elementsOf(contentOf(element), mostParts);
 }
 
 function iterationsIn(element: Element | undefined): number {

@@ -3,8 +3,9 @@
  * are read from one version, so that a rotation in between does not mix two. Directories without `..data` are read as
  * they are.
  */
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
+import { type Dirent, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
+import { entriesIn, openRegular } from './bounded-reading.ts';
 
 /** A file of the volume, or why it is not known what is in it. */
 export type VolumeFile = {
@@ -22,9 +23,13 @@ export type VolumeFile = {
   | { readonly type: 'unreadable'; readonly reason: string }
 );
 
-/** Larger than any bundle of trust anchors; a ClusterTrustBundle holds 1 MiB. */
-const maxFileBytes = 32 * 1024 * 1024;
-const maxFiles = 1_000;
+/**
+ * Of all files together: twice what the anchors of one source may be, where most volumes hold some ten kilobytes. What is read of
+ * them takes up to fifteen times as much, beside the agent, whose memory limit it shares.
+ */
+const maxBytes = 8 * 1024 * 1024;
+/** Files, directories and links; a volume of 256 sources has about a thousand. */
+const maxEntries = 4_096;
 const maxDepth = 8;
 const maxAttempts = 5;
 
@@ -33,13 +38,13 @@ export function readVolumeFiles(directory: string): readonly VolumeFile[] {
   const volume = realpathSync(directory);
   for (let attempt = 1; ; attempt += 1) {
     const version = versionOf(volume);
-    const paths = filePaths(version, '', 0);
-    const files = paths.slice(0, maxFiles).map((path) => readFile(volume, version, path));
-    if (paths.length > maxFiles) {
+    const { paths, isCut } = filePaths(version);
+    const files = readFiles(volume, version, paths);
+    if (isCut) {
       files.push({
         path: '.',
         type: 'unreadable',
-        reason: `there are more than ${maxFiles} files; the rest was not read`,
+        reason: `there are more than ${maxEntries} files and directories; the rest was not looked at`,
       });
     }
     // The version was replaced and removed while it was read.
@@ -60,57 +65,68 @@ function versionOf(volume: string): string {
   }
 }
 
-function filePaths(root: string, below: string, depth: number): readonly string[] {
-  const entries = namesIn(join(root, below)).filter(({ name }) => !name.startsWith('..'));
-  return entries
-    .flatMap((entry) => {
+/** @returns `isCut`: there are more */
+function filePaths(root: string): { readonly paths: readonly string[]; readonly isCut: boolean } {
+  const paths: string[] = [];
+  let looked = 0;
+  const walk = (below: string, depth: number): void => {
+    const found: Dirent[] = [];
+    for (const entry of entriesIn(join(root, below))) {
+      looked += 1;
+      if (looked > maxEntries) {
+        break;
+      }
+      found.push(entry);
+    }
+    const named = found.filter(({ name }) => !name.startsWith('..'));
+    for (const entry of named.sort((one, other) => (one.name < other.name ? -1 : 1))) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      return entry.isDirectory() && depth < maxDepth ? filePaths(root, path, depth + 1) : [path];
-    })
-    .slice(0, maxFiles + 1);
+      if (entry.isDirectory() && depth < maxDepth) {
+        walk(path, depth + 1);
+      } else {
+        paths.push(path);
+      }
+    }
+  };
+  walk('', 0);
+  return { paths, isCut: looked > maxEntries };
 }
 
-function namesIn(directory: string) {
-  return readdirSync(directory, { withFileTypes: true }).sort((one, other) => (one.name < other.name ? -1 : 1));
+function readFiles(volume: string, version: string, paths: readonly string[]): VolumeFile[] {
+  let left = maxBytes;
+  return paths.map((path) => {
+    const file = readFile(volume, version, path, left);
+    left -= file.type === 'read' ? file.bytes.length : 0;
+    return file;
+  });
 }
 
-function readFile(volume: string, version: string, path: string): VolumeFile {
+function readFile(volume: string, version: string, path: string, most: number): VolumeFile {
   try {
     // A link may lead out of the volume; what is there is none of its files.
     const target = realpathSync(join(version, path));
     if (!target.startsWith(`${volume}${sep}`) && !target.startsWith(`${version}${sep}`)) {
       return { path, type: 'unreadable', reason: 'it leads out of the volume' };
     }
-    return readRegularFile(path, target);
+    return readRegularFile(path, target, most);
   } catch (error) {
     return { path, type: 'unreadable', reason: codeOf(error) ?? 'it cannot be read' };
   }
 }
 
-function readRegularFile(path: string, target: string): VolumeFile {
-  // Without O_NONBLOCK a named pipe would wait for somebody who writes.
-  const descriptor = openSync(target, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  try {
-    const stats = fstatSync(descriptor);
-    if (stats.isDirectory()) {
-      return { path, type: 'unreadable', reason: 'it is a directory that is linked to or lies too deep' };
-    }
-    if (!stats.isFile()) {
-      return { path, type: 'unreadable', reason: 'it is no regular file' };
-    }
-    if (stats.size > maxFileBytes) {
-      return { path, type: 'unreadable', reason: 'it is too large' };
-    }
-    const bytes = Buffer.alloc(stats.size);
-    let length = 0;
-    for (let count = -1; count !== 0 && length < bytes.length; length += count) {
-      count = readSync(descriptor, bytes, length, bytes.length - length, length);
-    }
+function readRegularFile(path: string, target: string, most: number): VolumeFile {
+  const { stats, bytes } = openRegular(target, most);
+  if (bytes !== undefined) {
     const { mode, uid, gid } = stats;
-    return { path, type: 'read', bytes: bytes.subarray(0, length), mode: mode & 0o7777, uid, gid };
-  } finally {
-    closeSync(descriptor);
+    return { path, type: 'read', bytes, mode: mode & 0o7777, uid, gid };
   }
+  if (stats.isDirectory()) {
+    return { path, type: 'unreadable', reason: 'it is a directory that is linked to or lies too deep' };
+  }
+  const reason = stats.isFile()
+    ? `with it, more than ${maxBytes / 1024 / 1024} MiB of the volume would be read`
+    : 'it is no regular file';
+  return { path, type: 'unreadable', reason };
 }
 
 function codeOf(error: unknown): string | undefined {

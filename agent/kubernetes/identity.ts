@@ -9,13 +9,14 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { AgentOptions, RequestOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { messageOf } from '../../volumes/base/errors.ts';
 import { AgentError } from '../base/errors.ts';
+import { markOf } from '../base/file-mark.ts';
 import type { Clock } from '../time/clock.ts';
 
 export type IdentitySource =
@@ -227,12 +228,6 @@ function headersOf(applied: RequestOptions): Readonly<Record<string, string>> {
 
 function hash(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('base64');
-}
-
-/** Changes when the file does, also when a symbolic link on its path is swapped, as in projected volumes. */
-function markOf(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat === undefined ? 'absent' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}`;
 }
 
 function unreadable(source: IdentitySource, fault: unknown): AgentError {

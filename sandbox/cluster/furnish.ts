@@ -30,11 +30,13 @@ export interface Furniture {
 /** Makes the objects. @returns a kubeconfig (YAML) of the agent, whose token is bound to its pod on the node. */
 export async function furnish(admin: Admin, apiServer: ApiServer, furniture: Furniture): Promise<string> {
   const { nodeName, driverName, nodeTaints, agentObjects } = furniture;
+  // A node's name, such as a cloud's domain name, may be too long for a label. A host's name is not.
+  const [hostname = nodeName] = nodeName.split('.', 1);
   const node = await admin.create<KubernetesObject>(
     corePrefix,
     { resource: 'nodes' },
     {
-      metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': nodeName } },
+      metadata: { name: nodeName, labels: { 'kubernetes.io/hostname': hostname } },
       ...(nodeTaints.length === 0 ? {} : { spec: { taints: nodeTaints } }),
     },
   );

@@ -59,6 +59,35 @@ describe('with rules for issuers the chart', { skip: withoutHelm }, () => {
     assert.deepEqual(byName, [...all, 'delete'], "names of cert-manager's issuers are asked without a rule");
   });
 
+  test('holds the removal of requests to the node of the token wherever it gives it, and makes no such policy elsewhere', () => {
+    const name = 'pod-certificate-agent-request-removal';
+    const held = (mode: string, issuers: readonly object[], more: object = {}): readonly unknown[] => {
+      const policies = rendered(mode, issuers, more).filter(({ metadata }) => metadata.name === name);
+      if (policies.length === 0) {
+        return [];
+      }
+      assert.deepEqual(one(policies, 'ValidatingAdmissionPolicyBinding')['spec'], {
+        policyName: name,
+        validationActions: ['Deny'],
+      });
+      const spec = one(policies, 'ValidatingAdmissionPolicy')['spec'] as {
+        readonly failurePolicy: string;
+        readonly matchConstraints: { readonly resourceRules: readonly (Rule & { readonly operations: unknown })[] };
+      };
+      assert.equal(spec.failurePolicy, 'Fail');
+      return spec.matchConstraints.resourceRules.flatMap(({ resources, operations }) => [...resources, operations]);
+    };
+    const both = ['certificatesigningrequests', ['DELETE'], 'certificaterequests', ['DELETE']];
+    for (const mode of ['impersonatedNode', 'serviceAccount']) {
+      assert.deepEqual(held(mode, []), [], mode);
+      assert.deepEqual(held(mode, [signingRequests]), both.slice(0, 2), mode);
+      assert.deepEqual(held(mode, [{ ...certManager, ...asPod }]), both.slice(2), mode);
+      assert.deepEqual(held(mode, [], { 'rbac.certManager': true }), both.slice(2), mode);
+      assert.deepEqual(held(mode, [certManager, { ...signingRequests, ...asPod }]), both, mode);
+    }
+    assert.deepEqual(held('kubelet', [signingRequests, certManager]), [], 'a kubelet may remove none');
+  });
+
   test('gives tokens of pods to nobody but the impersonated node, and only for rules that say "as: pod"', () => {
     for (const mode of modes) {
       assert.deepEqual(verbsOn('serviceaccounts/token', mode, [signingRequests, certManager]), [], mode);

@@ -147,6 +147,21 @@ test('credentials that cannot be read any more stay in use, and the fault is rep
   assert.equal(await identity.renew(first), false);
 });
 
+test('a kubeconfig that becomes a link to itself is a fault like any other: its credentials stay in use until it is a file again', async (t) => {
+  const path = join(makeDirectory(t), 'config');
+  writeKubeconfig(path, { token: 'one' });
+  const { identity, clock, errors } = start({ kind: 'kubeconfig', path });
+  const first = await identity.current();
+  rmSync(path);
+  symlinkSync('config', path);
+  clock.advance(1_000);
+  assert.equal(await identity.current(), first);
+  assert.match(errors[0]?.message ?? '', /cannot read credentials from .*ELOOP/);
+  writeKubeconfig(path, { token: 'two' });
+  clock.advance(1_000);
+  assert.equal((await identity.current()).headers['Authorization'], 'Bearer two');
+});
+
 test('a configuration that cannot be used says why, and never quotes what it read', async (t) => {
   const directory = makeDirectory(t);
   const path = join(directory, 'config');

@@ -48,6 +48,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s-startup-taint" (include "pca.fullname" . | trunc 49 | trimSuffix "-") }}
 {{- end }}
 
+{{/* What holds the agent to the certificate requests of its own node where it removes them. */}}
+{{- define "pca.requestRemovalPolicy" -}}
+{{- printf "%s-request-removal" (include "pca.fullname" . | trunc 47 | trimSuffix "-") }}
+{{- end }}
+
 {{/* Whether the agent speaks to the API server with its service account's token. */}}
 {{- define "pca.usesToken" -}}
 {{- if ne .Values.identity.mode "kubelet" }}true{{ end }}
