@@ -152,7 +152,10 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     };
   }
 
-  /** Sends once; an error reply becomes an AgentError, and a pause that the server asks for applies to all calls. */
+  /**
+   * Sends once; an error reply becomes an AgentError, and a pause that the server asks of the agent applies to all calls. What it asks of a pod's
+   * account, which that pod may have brought about, is for whoever made the call.
+   */
   async function attempt(call: CallWords, request: ApiRequest, credentials: Credentials) {
     const body = request.body === undefined ? {} : { body: Buffer.from(JSON.stringify(request.body)) };
     const path = request.path + queryString(request.query);
@@ -165,7 +168,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       return reply;
     }
     const retryAfterMs = retryAfter(reply.message.headers['retry-after'], wallClock());
-    if (retryAfterMs !== undefined && (status === 429 || status >= 500)) {
+    if (bearer === undefined && retryAfterMs !== undefined && (status === 429 || status >= 500)) {
       throttle.pause(retryAfterMs);
     }
     const text = await readBody(reply, maxErrorBytes, clock, timeoutMs);

@@ -19,6 +19,7 @@ import {
   readStringMap,
 } from './fields.ts';
 import { readKeystoreFiles } from './keystore.ts';
+import { maxSelectorParts } from './limits.ts';
 import { clusterTrustBundleNameFault, labelKeyFault, labelValueFault } from './names.ts';
 import { checkPath, type OutputPath } from './paths.ts';
 import { readSignerName } from './signer-name.ts';
@@ -157,6 +158,11 @@ function readLabelSelector(value: unknown, path: string, faults: Fault[]): Label
   const matchExpressions = readList(mapping, 'matchExpressions', path, faults).flatMap(
     (entry, index) => readRequirement(entry, `${path}.matchExpressions[${index}]`, faults) ?? [],
   );
+  const parts = matchExpressions.reduce((sum, { values }) => sum + 1 + values.length, matchLabels.size);
+  if (parts > maxSelectorParts) {
+    const message = `must hold at most ${maxSelectorParts} labels, requirements and values in all, not ${parts}`;
+    faults.push({ field: path, message });
+  }
   return { matchLabels: Object.fromEntries(matchLabels), matchExpressions };
 }
 

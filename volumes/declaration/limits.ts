@@ -16,6 +16,8 @@ export const maxSources = 256;
 /** Names of one kind that a source may ask for, and characters of one of them. */
 export const maxRequestedNames = 32;
 export const maxRequestedNameLength = 2048;
+/** Labels, requirements and values of one label selector: each bundle of its signer is compared with all of them. */
+export const maxSelectorParts = 256;
 /** Keystores and truststores of one volume: each takes some ten milliseconds of the main thread whenever it changes. */
 export const maxKeystores = 16;
 /** Characters of a password that a pod gives. keytool takes none that is shorter. */

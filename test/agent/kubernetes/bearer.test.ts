@@ -96,3 +96,14 @@ test("a refused token names its account, and the agent's own credentials are not
 test('whoever prints a bearer does not print the token', () => {
   assert.doesNotMatch(inspect(bearer, { showHidden: true }) + JSON.stringify(bearer), /token-of-the-pod/);
 });
+
+test("a pause that the server asks of a pod's account is none of the agent and the other pods", async (t) => {
+  const server = await startLoopback(t, ({ response, headers }) =>
+    headers.authorization === 'Bearer token-of-the-pod'
+      ? sendJson(response, 429, {}, { 'Retry-After': '60' })
+      : sendJson(response, 200, {}),
+  );
+  const client = clientOf(t, server);
+  await assert.rejects(client.request({ ...create, bearer }), { retryAfterMs: 60_000 });
+  assert.equal(client.load().pausedForMs, 0);
+});

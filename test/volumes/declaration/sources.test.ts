@@ -370,6 +370,21 @@ test('optional is true or false and nothing like it', () => {
   }
 });
 
+test('a selector has so many labels, requirements and values in all, and no more', () => {
+  const selector = (values: number) => ({
+    matchLabels: { a: 'x', b: 'x' },
+    matchExpressions: [
+      { key: 'c', operator: 'Exists' },
+      { key: 'd', operator: 'In', values: Array.from({ length: values }, (_, index) => `v${index}`) },
+    ],
+  });
+  const faults = (labelSelector: unknown) => bundleFaults({ signerName: 'a.b/c', path: 'p', labelSelector });
+  assert.deepEqual(faults(selector(252)), []);
+  assert.deepEqual(faults(selector(253)), [
+    'sources[0].clusterTrustBundle.labelSelector: must hold at most 256 labels, requirements and values in all, not 257',
+  ]);
+});
+
 test('label selectors are checked down to their keys, operators and values', () => {
   const faults = (labelSelector: unknown) =>
     bundleFaults({ signerName: 'a.b/c', path: 'p', labelSelector }).map((fault) =>
