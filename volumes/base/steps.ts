@@ -82,6 +82,18 @@ export function stepsUntil<Result>(steps: Steps<Result>, until: number): Iterato
   return last;
 }
 
+/** So many of the steps at most: after them the work ends where it stands. */
+export function* mostSteps(steps: Steps<void>, most: number): Steps<void> {
+  let left = most;
+  for (const step of steps) {
+    left -= 1;
+    if (left < 0) {
+      return;
+    }
+    yield step;
+  }
+}
+
 /** Ends work where it stands: it lets go of what it holds, and does nothing more. */
 function closeSteps(steps: Generator<void, unknown, void>): void {
   steps.return(undefined);

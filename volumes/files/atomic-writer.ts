@@ -20,11 +20,12 @@ import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode, toVolumeError } from '../base/errors.ts';
-import type { Steps } from '../base/steps.ts';
+import { mostSteps, type Steps } from '../base/steps.ts';
 import { entriesOf } from './entries.ts';
 import { type Access, isRegularFileBelow, makeDirectory, readSymlink, replaceSymlink } from './files.ts';
 import { holdInSteps, holdOn, lstat, unlessTampered } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
+import { mostEntriesCleared } from './limits.ts';
 import { fillSet } from './new-set.ts';
 import { removeInSteps } from './remove.ts';
 import { emptySet, surveySet } from './stored-set.ts';
@@ -158,7 +159,12 @@ export function currentSet(root: string): string | undefined {
   return isOwn && lstat(path.join(root, name))?.isDirectory() ? name : undefined;
 }
 
-function* removeLeftovers(root: string, kept: readonly (string | undefined)[]): Steps<void> {
+/** As much of them as is removed in one go, though they be many trees: when the agent starts, other volumes wait for this one. */
+function removeLeftovers(root: string, kept: readonly (string | undefined)[]): Steps<void> {
+  return mostSteps(removeAllLeftovers(root, kept), mostEntriesCleared);
+}
+
+function* removeAllLeftovers(root: string, kept: readonly (string | undefined)[]): Steps<void> {
   const { dev } = fs.statSync(root);
   for (const name of entriesOf(root)) {
     yield;

@@ -8,5 +8,7 @@ export const mostEntriesCleared = 262_144;
  */
 export const mostEntriesForRoom = 16_384;
 
+/** Files and directories of a set that are looked at before a change: more than any declaration asks for. */
+export const mostEntriesSurveyed = 32_768;
 /** Files of a set that stay while others change: more than those of 256 sources and of a thousand trust domains. */
 export const mostStaying = 4_096;

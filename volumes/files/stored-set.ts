@@ -1,6 +1,7 @@
 /**
  * What a set of files holds now, compared with what it should hold. Directories are entered through one that is held, and no link is
- * followed. A privileged container can make a million entries in the set: what nobody asks for is counted, and its name not kept.
+ * followed. A privileged container can make a million entries in the set: what nobody asks for is counted, as far as a set of the agent's
+ * may go, and its name not kept.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,7 +12,7 @@ import { entriesOf } from './entries.ts';
 import { holdsBytes, readInSteps } from './files.ts';
 import { holdInSteps } from './hold.ts';
 import type { ProjectedFile } from './layout.ts';
-import { mostStaying } from './limits.ts';
+import { mostEntriesSurveyed, mostStaying } from './limits.ts';
 import { deepest } from './remove.ts';
 
 export interface StoredSet {
@@ -28,7 +29,7 @@ export const emptySet: StoredSet = { count: 0, staying: [], same: new Set() };
 /**
  * @param files what to compare with
  * @param mayStay asked of each regular file, by its path
- * @throws VolumeError OverShare where more files may stay than a volume has
+ * @throws VolumeError OverShare where there is more than the agent makes
  */
 export function* surveySet(
   directory: string,
@@ -40,12 +41,15 @@ export function* surveySet(
   const staying: string[] = [];
   const same = new Set<string>();
   let count = 0;
+  let seen = 0;
   /** Content that a file, by its number, is known to hold: one file may have several names. */
   const compared = new Map<number, FileContent>();
 
   function* survey(held: string, prefix: string, depth: number): Steps<void> {
     for (const name of entriesOf(held)) {
       yield;
+      seen += 1;
+      assertFew(seen, mostEntriesSurveyed, 'files and directories', directory);
       const entry = path.join(held, name);
       const stats = fs.lstatSync(entry);
       const relative = `${prefix}${name}`;
@@ -59,7 +63,7 @@ export function* surveySet(
       }
       if (mayStay(relative)) {
         staying.push(relative);
-        assertFew(staying, directory);
+        assertFew(staying.length, mostStaying, "files named as the volume's own are", directory);
       }
       const file = wanted.get(relative);
       if (file !== undefined && hasAccess(stats, file) && (yield* holds(entry, stats, file))) {
@@ -80,9 +84,9 @@ export function* surveySet(
   return { count, staying, same };
 }
 
-function assertFew({ length }: readonly string[], directory: string): void {
-  if (length > mostStaying) {
-    const have = `${directory} holds more than ${mostStaying} files named as the volume's own are`;
+function assertFew(count: number, most: number, what: string, directory: string): void {
+  if (count > most) {
+    const have = `${directory} holds more than ${most} ${what}`;
     throw new VolumeError('OverShare', `${have}: the pod's author has to see what in the pod makes them`);
   }
 }

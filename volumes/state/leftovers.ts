@@ -3,7 +3,7 @@
  * cleared away when the volume is opened, in steps: a privileged container can put a million entries there.
  */
 import path from 'node:path';
-import type { Steps } from '../base/steps.ts';
+import { mostSteps, type Steps } from '../base/steps.ts';
 import { entriesOf } from '../files/entries.ts';
 import { mostEntriesCleared } from '../files/limits.ts';
 import { removeInSteps } from '../files/remove.ts';
@@ -21,18 +21,17 @@ export function isKeyOf(index: number, name: string): boolean {
  * @param directory the state's, which is held
  * @param keyOf the name of the key of a source's stored request
  */
-export function* clearLeftovers(
+export function clearLeftovers(
   directory: string,
   device: number,
   keyOf: (index: number) => string | undefined,
 ): Steps<void> {
+  return mostSteps(clearAllLeftovers(directory, device, keyOf), mostEntriesCleared);
+}
+
+function* clearAllLeftovers(...[directory, device, keyOf]: Parameters<typeof clearLeftovers>): Steps<void> {
   const keys = new Map<string, string | undefined>();
-  let left = mostEntriesCleared;
   for (const name of entriesOf(directory)) {
-    left -= 1;
-    if (left < 0) {
-      return;
-    }
     const index = keyFileName.exec(name)?.[1];
     if (index !== undefined && !keys.has(index)) {
       if (keys.size >= mostRemembered) {

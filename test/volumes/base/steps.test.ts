@@ -1,7 +1,7 @@
 /** Work in steps: in turn, a few milliseconds each, and ended where it stands. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atOnce, createWorker, type Steps, stepsUntil } from '../../../volumes/base/steps.ts';
+import { atOnce, createWorker, mostSteps, type Steps, stepsUntil } from '../../../volumes/base/steps.ts';
 
 const always = (): void => {};
 
@@ -48,6 +48,27 @@ test('work that is known to be short is done at once', () => {
   };
   assert.deepEqual([atOnce(work(0, count)), steps], [0, 0]);
   assert.deepEqual([atOnce(work(3, count)), steps], [3, 3]);
+});
+
+test('work of more steps than it may take ends where it stands, and lets go of what it holds', () => {
+  for (const [steps, most, taken] of [
+    [3, 3, 3],
+    [3, 4, 3],
+    [4, 3, 3],
+    [1, 0, 0],
+  ] as const) {
+    let ends = 0;
+    const work = function* (): Steps<void> {
+      try {
+        for (let step = 0; step < steps; step += 1) {
+          yield;
+        }
+      } finally {
+        ends += 1;
+      }
+    };
+    assert.deepEqual([[...mostSteps(work(), most)].length, ends], [taken, 1], `${steps} steps of ${most}`);
+  }
 });
 
 test('long work lets short work, and whatever else there is, have its turn', async () => {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
 import { carryOut, currentSet, isComplete, planChange, repair } from '../../../volumes/files/atomic-writer.ts';
+import { mostEntriesCleared } from '../../../volumes/files/limits.ts';
 import { makeDirectory } from '../../support/directory.ts';
 import { mountSkip, temporaryDirectory, visibleTree } from '../support.ts';
 import { bytesNotKept, plantLong, whileMeasured } from './kept-memory.ts';
@@ -94,6 +95,26 @@ test('what is only nearly named like a set is nobody’s leftover', (t) => {
   }
   atOnce(repair(root));
   assert.deepEqual(fs.readdirSync(root).toSorted(), names);
+});
+
+test('clearing ends though leftovers are made as fast as they are cleared', (t) => {
+  const root = temporaryDirectory(t);
+  let made = 0;
+  const endless = {
+    readSync: () => {
+      made += 1;
+      return { name: `..2026_11_21_09_00_00.${String(made).padStart(9, '0')}` };
+    },
+    closeSync: t.mock.fn(),
+  };
+  t.mock.method(fs, 'opendirSync', () => endless);
+  const clearing = repair(root);
+  let steps = 0;
+  while (steps <= mostEntriesCleared && clearing.next().done !== true) {
+    steps += 1;
+  }
+  assert.equal(steps, mostEntriesCleared);
+  assert.equal(endless.closeSync.mock.callCount(), 1);
 });
 
 test('a set is complete with every file in it and every link to it, and not with some', (t) => {

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { atOnce } from '../../../volumes/base/steps.ts';
 import { wholeContent } from '../../../volumes/files/content.ts';
 import type { ProjectedFile } from '../../../volumes/files/layout.ts';
-import { mostStaying } from '../../../volumes/files/limits.ts';
+import { mostEntriesSurveyed, mostStaying } from '../../../volumes/files/limits.ts';
 import { deepest } from '../../../volumes/files/remove.ts';
 import { surveySet } from '../../../volumes/files/stored-set.ts';
 import { makeDirectory } from '../../support/directory.ts';
@@ -97,6 +97,21 @@ test('of all files those stay that may, and more of them than a volume has are r
     message: `${directory} holds more than 4096 files named as the volume's own are: the pod's author has to see what in the pod makes them`,
   });
   assert.equal(survey(() => false).count, mostStaying + 3);
+});
+
+test('a set with more in it than any volume has is not looked at to its end', (t) => {
+  const directory = makeDirectory(t, '/dev/shm');
+  fs.mkdirSync(path.join(directory, 'inner'));
+  for (let count = 1; count < mostEntriesSurveyed; count += 1) {
+    fs.writeFileSync(path.join(directory, 'inner', String(count)), '');
+  }
+  const survey = () => atOnce(surveySet(directory, fs.statSync(directory).dev, [], () => false));
+  assert.equal(survey().count, mostEntriesSurveyed - 1);
+  fs.mkdirSync(path.join(directory, 'another'));
+  assert.throws(survey, {
+    code: 'OverShare',
+    message: `${directory} holds more than 32768 files and directories: the pod's author has to see what in the pod makes them`,
+  });
 });
 
 test('what somebody put into a set costs time and no memory', (t) => {
