@@ -102,7 +102,7 @@ export function createBudget({ node, pod }: Shares): Budget {
    * agent has written no more there, and any other pod may take as much.
    */
   const foundIn = (podUID: string, { used }: Seen): number => {
-    const others = sum((volume) => (volume.podUID === podUID ? Math.min(volume.used, volume.granted) : 0));
+    const others = sum((volume) => (volume.podUID === podUID ? volume.granted : 0));
     return Math.min(used, Math.max(0, pod - others));
   };
 

@@ -74,6 +74,8 @@ test('a file that has several names is read once, and again where another conten
   const { same } = survey(...['a', 'b', 'c'].map((name) => wanted(name, '', { content })), wanted('d', 'test'));
   assert.deepEqual(same, ['a', 'b', 'c']);
   assert.ok(read.mock.callCount() <= 3, `it was read ${read.mock.callCount()} times`);
+  const another = wholeContent(Buffer.from('test'));
+  assert.deepEqual(survey(...['a', 'b'].map((name) => wanted(name, '', { content: another }))).same, []);
 });
 
 test('of all files those stay that may, and more of them than a volume has are refused', (t) => {
