@@ -10,6 +10,9 @@ export const files: readonly Explanation[] = [
       ['name !== undefined', 'true', 'const isOwn = name !== undefined && timestampDirectory.test(name);'],
     ],
   }),
+  ...because('nothing is no yes either', {
+    'files/atomic-writer': [['() => false', '() => undefined']],
+  }),
   ...because('an owner is told whole, by user and group, or not at all', {
     'files/files': [
       ['access.uid !== undefined && access.gid !== undefined', 'access.uid !== undefined || access.gid !== undefined'],
