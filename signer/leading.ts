@@ -19,11 +19,13 @@ import type { Lookup } from './api/lookup.ts';
 import {
   answerPodCertificateRequest,
   type OpenRequest,
+  readPodCertificateRequest,
   watchPodCertificateRequests,
 } from './api/pod-certificate-requests.ts';
 import { createSecretStore } from './api/secret.ts';
 import {
   type OpenSigningRequest,
+  readSigningRequest,
   watchSigningRequests,
   writeApproval,
   writeCertificate,
@@ -79,6 +81,7 @@ export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading 
     const signing = watchSigningRequests(
       client,
       settings.policy.signerName,
+      settings.signingRequests === 'approve',
       warnOnce(log, 'the watch of CertificateSigningRequests was interrupted'),
     );
     signal.addEventListener('abort', signing.stop, { once: true });
@@ -163,26 +166,33 @@ async function answerRequest(
   signal: AbortSignal,
 ): Promise<'done' | 'later'> {
   const { client, discovery, lookup, settings, log, metrics, now } = parts;
-  const { metadata, spec } = open.request;
+  if (keeper.authority() === undefined) {
+    return 'later';
+  }
+  const whole = await readPodCertificateRequest(client, discovery, open, signal);
+  if (whole === undefined) {
+    return 'done';
+  }
+  const { metadata, spec } = whole.request;
   const { namespace = '', name: request } = metadata;
   const evidence = await lookup(namespace, spec.podName, signal);
   const authority = keeper.authority();
   const decision: Decision =
     authority === undefined
       ? noAuthority
-      : decidePodCertificateRequest(open.request, evidence, settings.policy, authority.lastLeafEnd, now());
+      : decidePodCertificateRequest(whole.request, evidence, settings.policy, authority.lastLeafEnd, now());
   const fields = { namespace, request, pod: spec.podName, podUID: spec.podUID, signerName: spec.signerName };
   if (decision.type === 'wait' || authority === undefined) {
     return 'later';
   }
   if (decision.type === 'refuse') {
-    await answerPodCertificateRequest(client, discovery, open, decision, now(), signal);
+    await answerPodCertificateRequest(client, discovery, whole, decision, now(), signal);
     metrics.answered('PodCertificateRequest', 'denied');
     log.info('request denied', { ...fields, reason: decision.reason, detail: decision.message });
     return 'done';
   }
   const certificate = await authority.issue(decision.order);
-  await answerPodCertificateRequest(client, discovery, open, { ...decision, certificate }, now(), signal);
+  await answerPodCertificateRequest(client, discovery, whole, { ...decision, certificate }, now(), signal);
   metrics.answered('PodCertificateRequest', 'issued');
   log.info('certificate issued', { ...fields, notAfter: new Date(decision.order.notAfter).toISOString() });
   return 'done';
@@ -197,7 +207,14 @@ async function answerSigningRequest(
   signal: AbortSignal,
 ): Promise<'done' | 'later'> {
   const { client, lookup, settings, log, metrics, now } = parts;
-  const { request, isApproved } = open;
+  if (keeper.authority() === undefined) {
+    return 'later';
+  }
+  const whole = await readSigningRequest(client, open, signal);
+  if (whole === undefined) {
+    return 'done';
+  }
+  const { request, isApproved } = whole;
   if (!isApproved && settings.signingRequests !== 'approve') {
     return 'done';
   }
@@ -216,18 +233,18 @@ async function answerSigningRequest(
   if (!isApproved) {
     const unfit = decision.type === 'refuse' ? decision : undefined;
     const refusal = unfit ?? (evidence.pod && requesterFault(request, evidence.pod, settings.agentAccount));
-    await writeApproval(client, open, refusal, now(), signal);
+    await writeApproval(client, whole, refusal, now(), signal);
     metrics.answered(api, refusal === undefined ? 'approved' : 'denied');
     log.info(refusal === undefined ? 'request approved' : 'request denied', { ...fields, detail: refusal?.message });
     return 'done';
   }
   if (decision.type === 'refuse') {
-    await writeFailure(client, open, decision, now(), signal);
+    await writeFailure(client, whole, decision, now(), signal);
     metrics.answered(api, 'failed');
     log.info('approved request not signed', { ...fields, reason: decision.reason, detail: decision.message });
     return 'done';
   }
-  await writeCertificate(client, open, await authority.issue(decision.order), signal);
+  await writeCertificate(client, whole, await authority.issue(decision.order), signal);
   metrics.answered(api, 'issued');
   log.info('certificate issued', { ...fields, notAfter: new Date(decision.order.notAfter).toISOString() });
   return 'done';
