@@ -9,7 +9,7 @@ import type { ApiClient } from '../agent/kubernetes/client.ts';
 import type { Discovery } from '../agent/kubernetes/discovery.ts';
 import type { KubernetesObject } from '../agent/kubernetes/objects.ts';
 import type { Logger } from '../agent/observe/log/log.ts';
-import { warnOnce } from '../agent/observe/log/repetition.ts';
+import { onceAWhile, warnOnce } from '../agent/observe/log/repetition.ts';
 import type { Clock } from '../agent/time/clock.ts';
 import { sleep } from '../agent/time/sleep.ts';
 import { messageOf } from '../volumes/base/errors.ts';
@@ -66,7 +66,7 @@ export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading 
   const { client, discovery, settings, log, clock } = parts;
   const keeper = keeperOf(parts);
   const queue = createQueue({ name: 'requests', concurrency, maxWaiting });
-  const shared = { queue, clock, signal, onError: problemTeller(parts) };
+  const shared = { queue, clock, signal, onError: problemTeller(parts), onTurnedAway: turnedAwayTeller(parts) };
   const requests = watchPodCertificateRequests(
     client,
     discovery,
@@ -157,6 +157,16 @@ function problemTeller({ log, metrics }: LeadingParts): (error: AgentError, requ
       namespace: metadata.namespace,
     });
   };
+}
+
+/** Counts each, and warns of the first and then every ten minutes: there may be thousands. */
+export function turnedAwayTeller({ log, metrics }: Pick<LeadingParts, 'log' | 'metrics'>): (error: AgentError) => void {
+  return onceAWhile((error, repeated) => {
+    metrics.faulty();
+    if (!repeated) {
+      log.warn('too many requests wait; some of whoever made most of them are put off', { error });
+    }
+  });
 }
 
 async function answerRequest(

@@ -14,13 +14,13 @@ import { decodePodCertificateRequest } from '../../agent/kubernetes/request-sche
 import { servedRequests } from '../../agent/kubernetes/requests.ts';
 import { secondsText } from '../../agent/time/time-text.ts';
 import type { Decision, Refusal } from '../decision/decision.ts';
-import type { Followed } from './attend.ts';
+import type { Followed, Waiting } from './attend.ts';
 import { outlined, whenFound } from './raw-object.ts';
 
 const resource = 'podcertificaterequests';
 
 /** What is known of a request that nobody has answered until its turn comes: whoever makes many must not fill the memory with them. */
-export interface OpenRequest {
+export interface OpenRequest extends Waiting {
   readonly metadata: ObjectMeta;
 }
 
@@ -48,7 +48,8 @@ export function watchPodCertificateRequests(
 
 const followed = decodedThen(
   decoder('PodCertificateRequest', fields(outlined)),
-  ({ metadata, status }): Followed<OpenRequest> => (isOpen(status) ? { metadata, open: { metadata } } : { metadata }),
+  ({ metadata, status }): Followed<OpenRequest> =>
+    isOpen(status) ? { metadata, open: { metadata, owner: metadata.namespace ?? '' } } : { metadata },
 );
 
 function isOpen(status: { readonly conditions?: readonly object[] } = {}): boolean {
@@ -59,7 +60,7 @@ function isOpen(status: { readonly conditions?: readonly object[] } = {}): boole
 export async function readPodCertificateRequest(
   client: ApiClient,
   discovery: Discovery,
-  { metadata: { namespace = '', name, uid } }: OpenRequest,
+  { metadata: { namespace = '', name, uid } }: Pick<OpenRequest, 'metadata'>,
   signal: AbortSignal,
 ): Promise<WholeRequest | undefined> {
   const { pathPrefix } = await discovery.podCertificateRequests();

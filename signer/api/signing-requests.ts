@@ -14,7 +14,7 @@ import { decodeCertificateSigningRequest } from '../../agent/kubernetes/request-
 import { secondsText } from '../../agent/time/time-text.ts';
 import type { Refusal } from '../decision/decision.ts';
 import type { SigningRequest } from '../decision/signing-request.ts';
-import type { Followed } from './attend.ts';
+import type { Followed, Waiting } from './attend.ts';
 import { outlined, rawObject, whenFound } from './raw-object.ts';
 
 const pathPrefix = '/apis/certificates.k8s.io/v1';
@@ -24,10 +24,8 @@ const resource = 'certificatesigningrequests';
  * What is known until its turn comes of one that has no certificate, and has been neither denied nor failed. Whoever may make requests
  * may make many, of megabytes each.
  */
-export interface OpenSigningRequest {
+export interface OpenSigningRequest extends Waiting {
   readonly metadata: ObjectMeta;
-  /** Who made it: the API server writes it down. */
-  readonly username: string;
 }
 
 /** One without an answer, when its turn has come. */
@@ -62,7 +60,7 @@ export function watchSigningRequests(
     query: { fieldSelector: `spec.signerName=${signerName}` },
     decode: decodedThen(outline, ({ metadata, spec: { username = '' }, status }) =>
       isOpen(status) && (isApprover || has('Approved', status))
-        ? { metadata, open: { metadata, username } }
+        ? { metadata, open: { metadata, owner: ownerOf(username) } }
         : { metadata },
     ),
     onError,
@@ -74,6 +72,11 @@ const outline = decoder(
   'CertificateSigningRequest',
   fields({ ...outlined, spec: fields({ username: ifReadable(text) }) }),
 );
+
+/** Of no namespace, it is its maker's, whom the API server has written down. No namespace is called so. */
+function ownerOf(username: string): string {
+  return `user ${username}`;
+}
 
 type Status = SigningRequest['status'];
 
@@ -88,7 +91,7 @@ function isOpen(status: Status): boolean {
 /** @returns nothing for one that has been answered meanwhile, or is gone */
 export async function readSigningRequest(
   client: ApiClient,
-  { metadata: { name, uid } }: OpenSigningRequest,
+  { metadata: { name, uid } }: Pick<OpenSigningRequest, 'metadata'>,
   signal: AbortSignal,
 ): Promise<WholeSigningRequest | undefined> {
   const path = resourcePath(pathPrefix, { resource, name });

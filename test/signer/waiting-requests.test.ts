@@ -92,8 +92,8 @@ test('of CertificateSigningRequests that wait, or are answered, next to nothing 
   t.after(watch.stop);
   const waiting = await all(watch);
   assert.ok(
-    waiting.every(({ open }) => open?.username === 'admin'),
-    'each with its maker',
+    waiting.every(({ open }) => open?.owner === 'user admin'),
+    'each belongs to its maker',
   );
   assertLittle(waiting);
   setStatus(cluster, signingRequests, 'Denied');
@@ -108,8 +108,8 @@ test('of PodCertificateRequests that wait, next to nothing is held', async (t) =
   t.after(watch.stop);
   const waiting = await all(watch);
   assert.ok(
-    waiting.every(({ open }) => open !== undefined),
-    'all are open',
+    waiting.every(({ open }) => open?.owner === 'default'),
+    'each belongs to its namespace',
   );
   assertLittle(waiting);
 });
@@ -134,7 +134,7 @@ test('a request whose turn comes is read whole, and not when it is gone, another
     stored(cluster, resource, 'request', within)?.metadata.uid ?? '';
   const signing = { name: 'request', uid: uidOf(signingRequests) };
   const ofPod = { name: 'request', namespace: 'default', uid: uidOf(podRequests, 'default') };
-  const readSigning = (metadata: typeof signing) => readSigningRequest(client, { metadata, username: 'admin' }, signal);
+  const readSigning = (metadata: typeof signing) => readSigningRequest(client, { metadata }, signal);
   const readOfPod = (metadata: typeof ofPod) => readPodCertificateRequest(client, discovery, { metadata }, signal);
   assert.equal((await readSigning(signing))?.request.spec.request, longRequest);
   assert.equal((await readOfPod(ofPod))?.request.spec.podName, 'web');
