@@ -60,13 +60,15 @@ export interface Leading {
 
 /** Requests that are worked on at the same time, and that wait in line beside those that the watches hold. */
 const concurrency = 16;
+/** A CertificateSigningRequest may be a megabyte and more, and is whole in memory a few times over while it is worked on. */
+const signingConcurrency = 4;
 const maxWaiting = 10_000;
 
 export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading {
   const { client, discovery, settings, log, clock } = parts;
   const keeper = keeperOf(parts);
   const queue = createQueue({ name: 'requests', concurrency, maxWaiting });
-  const shared = { queue, clock, signal, onError: problemTeller(parts), onTurnedAway: turnedAwayTeller(parts) };
+  const shared = { clock, signal, onError: problemTeller(parts), onTurnedAway: turnedAwayTeller(parts) };
   const requests = watchPodCertificateRequests(
     client,
     discovery,
@@ -74,7 +76,12 @@ export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading 
     warnOnce(log, 'the watch of PodCertificateRequests was interrupted'),
   );
   const attended = [
-    attend<OpenRequest>({ ...shared, watch: requests, act: (open) => answerRequest(parts, keeper, open, signal) }),
+    attend<OpenRequest>({
+      ...shared,
+      queue,
+      watch: requests,
+      act: (open) => answerRequest(parts, keeper, open, signal),
+    }),
   ];
   signal.addEventListener('abort', requests.stop, { once: true });
   if (settings.signingRequests !== 'none') {
@@ -86,7 +93,8 @@ export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading 
     );
     signal.addEventListener('abort', signing.stop, { once: true });
     const act = (open: OpenSigningRequest) => answerSigningRequest(parts, keeper, open, signal);
-    attended.push(attend<OpenSigningRequest>({ ...shared, watch: signing, act }));
+    const signingQueue = createQueue({ name: 'signing requests', concurrency: signingConcurrency, maxWaiting });
+    attended.push(attend<OpenSigningRequest>({ ...shared, queue: signingQueue, watch: signing, act }));
   }
   return {
     waiting: () => attended.reduce((sum, { waiting }) => sum + waiting(), 0),
