@@ -9,7 +9,7 @@ import type { ApiClient } from '../agent/kubernetes/client.ts';
 import type { Discovery } from '../agent/kubernetes/discovery.ts';
 import type { KubernetesObject } from '../agent/kubernetes/objects.ts';
 import type { Logger } from '../agent/observe/log/log.ts';
-import { warnOnce } from '../agent/observe/log/repetition.ts';
+import { onceAWhile, warnOnce } from '../agent/observe/log/repetition.ts';
 import type { Clock } from '../agent/time/clock.ts';
 import { sleep } from '../agent/time/sleep.ts';
 import { messageOf } from '../volumes/base/errors.ts';
@@ -19,11 +19,13 @@ import type { Lookup } from './api/lookup.ts';
 import {
   answerPodCertificateRequest,
   type OpenRequest,
+  readPodCertificateRequest,
   watchPodCertificateRequests,
 } from './api/pod-certificate-requests.ts';
 import { createSecretStore } from './api/secret.ts';
 import {
   type OpenSigningRequest,
+  readSigningRequest,
   watchSigningRequests,
   writeApproval,
   writeCertificate,
@@ -58,13 +60,15 @@ export interface Leading {
 
 /** Requests that are worked on at the same time, and that wait in line beside those that the watches hold. */
 const concurrency = 16;
+/** A CertificateSigningRequest may be a megabyte and more, and is whole in memory a few times over while it is worked on. */
+const signingConcurrency = 4;
 const maxWaiting = 10_000;
 
 export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading {
   const { client, discovery, settings, log, clock } = parts;
   const keeper = keeperOf(parts);
   const queue = createQueue({ name: 'requests', concurrency, maxWaiting });
-  const shared = { queue, clock, signal, onError: problemTeller(parts) };
+  const shared = { clock, signal, onError: problemTeller(parts), onTurnedAway: turnedAwayTeller(parts) };
   const requests = watchPodCertificateRequests(
     client,
     discovery,
@@ -72,18 +76,25 @@ export function startLeading(parts: LeadingParts, signal: AbortSignal): Leading 
     warnOnce(log, 'the watch of PodCertificateRequests was interrupted'),
   );
   const attended = [
-    attend<OpenRequest>({ ...shared, watch: requests, act: (open) => answerRequest(parts, keeper, open, signal) }),
+    attend<OpenRequest>({
+      ...shared,
+      queue,
+      watch: requests,
+      act: (open) => answerRequest(parts, keeper, open, signal),
+    }),
   ];
   signal.addEventListener('abort', requests.stop, { once: true });
   if (settings.signingRequests !== 'none') {
     const signing = watchSigningRequests(
       client,
       settings.policy.signerName,
+      settings.signingRequests === 'approve',
       warnOnce(log, 'the watch of CertificateSigningRequests was interrupted'),
     );
     signal.addEventListener('abort', signing.stop, { once: true });
     const act = (open: OpenSigningRequest) => answerSigningRequest(parts, keeper, open, signal);
-    attended.push(attend<OpenSigningRequest>({ ...shared, watch: signing, act }));
+    const signingQueue = createQueue({ name: 'signing requests', concurrency: signingConcurrency, maxWaiting });
+    attended.push(attend<OpenSigningRequest>({ ...shared, queue: signingQueue, watch: signing, act }));
   }
   return {
     waiting: () => attended.reduce((sum, { waiting }) => sum + waiting(), 0),
@@ -156,6 +167,16 @@ function problemTeller({ log, metrics }: LeadingParts): (error: AgentError, requ
   };
 }
 
+/** Counts each, and warns of the first and then every ten minutes: there may be thousands. */
+export function turnedAwayTeller({ log, metrics }: Pick<LeadingParts, 'log' | 'metrics'>): (error: AgentError) => void {
+  return onceAWhile((error, repeated) => {
+    metrics.faulty();
+    if (!repeated) {
+      log.warn('too many requests wait; some of whoever made most of them are put off', { error });
+    }
+  });
+}
+
 async function answerRequest(
   parts: LeadingParts,
   keeper: Keeper,
@@ -163,26 +184,33 @@ async function answerRequest(
   signal: AbortSignal,
 ): Promise<'done' | 'later'> {
   const { client, discovery, lookup, settings, log, metrics, now } = parts;
-  const { metadata, spec } = open.request;
+  if (keeper.authority() === undefined) {
+    return 'later';
+  }
+  const whole = await readPodCertificateRequest(client, discovery, open, signal);
+  if (whole === undefined) {
+    return 'done';
+  }
+  const { metadata, spec } = whole.request;
   const { namespace = '', name: request } = metadata;
   const evidence = await lookup(namespace, spec.podName, signal);
   const authority = keeper.authority();
   const decision: Decision =
     authority === undefined
       ? noAuthority
-      : decidePodCertificateRequest(open.request, evidence, settings.policy, authority.lastLeafEnd, now());
+      : decidePodCertificateRequest(whole.request, evidence, settings.policy, authority.lastLeafEnd, now());
   const fields = { namespace, request, pod: spec.podName, podUID: spec.podUID, signerName: spec.signerName };
   if (decision.type === 'wait' || authority === undefined) {
     return 'later';
   }
   if (decision.type === 'refuse') {
-    await answerPodCertificateRequest(client, discovery, open, decision, now(), signal);
+    await answerPodCertificateRequest(client, discovery, whole, decision, now(), signal);
     metrics.answered('PodCertificateRequest', 'denied');
     log.info('request denied', { ...fields, reason: decision.reason, detail: decision.message });
     return 'done';
   }
   const certificate = await authority.issue(decision.order);
-  await answerPodCertificateRequest(client, discovery, open, { ...decision, certificate }, now(), signal);
+  await answerPodCertificateRequest(client, discovery, whole, { ...decision, certificate }, now(), signal);
   metrics.answered('PodCertificateRequest', 'issued');
   log.info('certificate issued', { ...fields, notAfter: new Date(decision.order.notAfter).toISOString() });
   return 'done';
@@ -197,7 +225,14 @@ async function answerSigningRequest(
   signal: AbortSignal,
 ): Promise<'done' | 'later'> {
   const { client, lookup, settings, log, metrics, now } = parts;
-  const { request, isApproved } = open;
+  if (keeper.authority() === undefined) {
+    return 'later';
+  }
+  const whole = await readSigningRequest(client, open, signal);
+  if (whole === undefined) {
+    return 'done';
+  }
+  const { request, isApproved } = whole;
   if (!isApproved && settings.signingRequests !== 'approve') {
     return 'done';
   }
@@ -216,18 +251,18 @@ async function answerSigningRequest(
   if (!isApproved) {
     const unfit = decision.type === 'refuse' ? decision : undefined;
     const refusal = unfit ?? (evidence.pod && requesterFault(request, evidence.pod, settings.agentAccount));
-    await writeApproval(client, open, refusal, now(), signal);
+    await writeApproval(client, whole, refusal, now(), signal);
     metrics.answered(api, refusal === undefined ? 'approved' : 'denied');
     log.info(refusal === undefined ? 'request approved' : 'request denied', { ...fields, detail: refusal?.message });
     return 'done';
   }
   if (decision.type === 'refuse') {
-    await writeFailure(client, open, decision, now(), signal);
+    await writeFailure(client, whole, decision, now(), signal);
     metrics.answered(api, 'failed');
     log.info('approved request not signed', { ...fields, reason: decision.reason, detail: decision.message });
     return 'done';
   }
-  await writeCertificate(client, open, await authority.issue(decision.order), signal);
+  await writeCertificate(client, whole, await authority.issue(decision.order), signal);
   metrics.answered(api, 'issued');
   log.info('certificate issued', { ...fields, notAfter: new Date(decision.order.notAfter).toISOString() });
   return 'done';

@@ -100,7 +100,7 @@ export const rows = {
   requestsPerSecond: row({
     type: quantity({ min: 1, max: 1_000, whole: true }),
     default: '100',
-    description: 'Calls to the API server per second, on average; a certificate takes two.',
+    description: 'Calls to the API server per second, on average; a certificate takes three.',
   }),
   logLevel: row({ type: choice(logLevels), default: 'info', description: 'Lowest level of the log lines.' }),
   logFormat: row({

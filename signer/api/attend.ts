@@ -1,5 +1,5 @@
 /**
- * Attends to requests that are not answered yet: each once at a time, namespaces in turn, what fails again after growing pauses. What is
+ * Attends to requests that are not answered yet: each once at a time, owners in turn, what fails again after growing pauses. What is
  * answered is kept in outline only, and nothing is remembered of what is gone.
  */
 import { type AgentError, asAgentError } from '../../agent/base/errors.ts';
@@ -8,12 +8,18 @@ import type { ListWatch } from '../../agent/kubernetes/list-watch.ts';
 import { type KubernetesObject, keyOf } from '../../agent/kubernetes/objects.ts';
 import type { Clock } from '../../agent/time/clock.ts';
 
-/** A request as it is kept: whole while it waits, its metadata alone afterwards. */
+/** What is known of a request that waits. */
+export interface Waiting {
+  /** With whose other requests it takes turns: whoever makes many pushes out nobody else's. */
+  readonly owner: string;
+}
+
+/** A request as it is kept: its metadata alone once it is answered. */
 export interface Followed<T> extends KubernetesObject {
   readonly open?: T;
 }
 
-export interface AttendOptions<T> {
+export interface AttendOptions<T extends Waiting> {
   readonly watch: Pick<ListWatch<Followed<T>>, 'get' | 'subscribe'>;
   /** @returns when there is nothing more to do; `later`: it is to be looked at again. */
   readonly act: (request: T, signal: AbortSignal) => Promise<'done' | 'later'>;
@@ -23,10 +29,13 @@ export interface AttendOptions<T> {
   /** Ends everything. */
   readonly signal: AbortSignal;
   readonly onError: (error: AgentError, request: KubernetesObject) => void;
+  /** More wait than the queue takes: one of them comes again after a pause. */
+  readonly onTurnedAway: (error: AgentError) => void;
 }
 
 interface Entry {
   readonly uid: string;
+  readonly owner: string;
   attempts: number;
   /** It has changed while it was worked on. */
   changed: boolean;
@@ -46,8 +55,8 @@ export interface Attendance {
   lookAgain(): void;
 }
 
-export function attend<T>(options: AttendOptions<T>): Attendance {
-  const { watch, act, queue, clock, signal, onError } = options;
+export function attend<T extends Waiting>(options: AttendOptions<T>): Attendance {
+  const { watch, act, queue, clock, signal, onError, onTurnedAway } = options;
   /** Requests without an answer, by key: no more than the watch holds. */
   const entries = new Map<string, Entry>();
 
@@ -72,11 +81,11 @@ export function attend<T>(options: AttendOptions<T>): Attendance {
         again(key, entry, laterMs);
       }
     } catch (cause) {
-      retry(key, entry, object, cause);
+      retry(key, entry, cause, (error) => onError(error, object));
     }
   }
 
-  function retry(key: string, entry: Entry, object: KubernetesObject, cause: unknown): void {
+  function retry(key: string, entry: Entry, cause: unknown, tell: (error: AgentError) => void): void {
     if (signal.aborted) {
       return;
     }
@@ -84,7 +93,7 @@ export function attend<T>(options: AttendOptions<T>): Attendance {
     // Gone: the watch will say so. Changed meanwhile: the watch brings the newer one.
     const isExpected = error.code === 'NotFound' || error.code === 'Conflict';
     if (!isExpected) {
-      onError(error, object);
+      tell(error);
     }
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** entry.attempts) * (0.5 + Math.random() / 2);
     entry.attempts += 1;
@@ -97,9 +106,8 @@ export function attend<T>(options: AttendOptions<T>): Attendance {
       return;
     }
     entry.busy = true;
-    const owner = key.split('/', 1)[0];
-    queue(() => work(key, entry), { priority: 'first', owner, signal })
-      .catch((cause: unknown) => retry(key, entry, { metadata: { name: key } }, cause))
+    queue(() => work(key, entry), { priority: 'first', owner: entry.owner, signal })
+      .catch((cause: unknown) => retry(key, entry, cause, onTurnedAway))
       .finally(() => {
         entry.busy = false;
         if (entry.changed && entries.get(key) === entry) {
@@ -113,16 +121,18 @@ export function attend<T>(options: AttendOptions<T>): Attendance {
       return;
     }
     const key = keyOf(event.object);
-    if (event.type === 'deleted' || event.object.open === undefined) {
+    const { open, metadata } = event.object;
+    if (event.type === 'deleted' || open === undefined) {
       forget(key);
       return;
     }
-    const { uid = '' } = event.object.metadata;
+    const { uid = '' } = metadata;
+    const { owner } = open;
     const known = entries.get(key);
     if (known?.uid !== uid) {
       forget(key);
     }
-    const entry = known?.uid === uid ? known : { uid, attempts: 0, changed: false, busy: false };
+    const entry = known?.uid === uid ? known : { uid, owner, attempts: 0, changed: false, busy: false };
     entries.set(key, entry);
     look(key, entry);
   });

@@ -5,20 +5,27 @@
  */
 import type { AgentError } from '../../agent/base/errors.ts';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
+import { decodedThen, decoder, fields } from '../../agent/kubernetes/decoding.ts';
 import type { Discovery } from '../../agent/kubernetes/discovery.ts';
 import { createListWatch, type ListWatch } from '../../agent/kubernetes/list-watch.ts';
-import type { PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
+import type { ObjectMeta, PodCertificateRequest } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { decodePodCertificateRequest } from '../../agent/kubernetes/request-schemas.ts';
 import { servedRequests } from '../../agent/kubernetes/requests.ts';
 import { secondsText } from '../../agent/time/time-text.ts';
 import type { Decision, Refusal } from '../decision/decision.ts';
-import type { Followed } from './attend.ts';
+import type { Followed, Waiting } from './attend.ts';
+import { outlined, whenFound } from './raw-object.ts';
 
 const resource = 'podcertificaterequests';
 
-/** A request that nobody has answered. */
-export interface OpenRequest {
+/** What is known of a request that nobody has answered until its turn comes: whoever makes many must not fill the memory with them. */
+export interface OpenRequest extends Waiting {
+  readonly metadata: ObjectMeta;
+}
+
+/** One that nobody has answered, when its turn has come. */
+export interface WholeRequest {
   readonly request: PodCertificateRequest;
   /** As the server sent it, with the fields that the signer does not know. */
   readonly sent: object;
@@ -39,11 +46,31 @@ export function watchPodCertificateRequests(
   });
 }
 
-function followed(sent: unknown): Followed<OpenRequest> {
+const followed = decodedThen(
+  decoder('PodCertificateRequest', fields(outlined)),
+  ({ metadata, status }): Followed<OpenRequest> =>
+    isOpen(status) ? { metadata, open: { metadata, owner: metadata.namespace ?? '' } } : { metadata },
+);
+
+function isOpen(status: { readonly conditions?: readonly object[] } = {}): boolean {
+  return (status.conditions ?? []).length === 0;
+}
+
+/** @returns nothing for one that has been answered meanwhile, or is gone */
+export async function readPodCertificateRequest(
+  client: ApiClient,
+  discovery: Discovery,
+  { metadata: { namespace = '', name, uid } }: Pick<OpenRequest, 'metadata'>,
+  signal: AbortSignal,
+): Promise<WholeRequest | undefined> {
+  const { pathPrefix } = await discovery.podCertificateRequests();
+  const path = resourcePath(pathPrefix, { resource, namespace, name });
+  const sent = await client.request({ method: 'GET', path, signal }).catch(whenFound);
+  if (sent === undefined) {
+    return undefined;
+  }
   const request = decodePodCertificateRequest(sent);
-  const { metadata, status } = request;
-  const isOpen = (status?.conditions ?? []).length === 0;
-  return isOpen ? { metadata, open: { request, sent: Object(sent) } } : { metadata };
+  return request.metadata.uid === uid && isOpen(request.status) ? { request, sent: Object(sent) } : undefined;
 }
 
 export type Answer =
@@ -54,7 +81,7 @@ export type Answer =
 export async function answerPodCertificateRequest(
   client: ApiClient,
   discovery: Discovery,
-  { request, sent }: OpenRequest,
+  { request, sent }: WholeRequest,
   answer: Answer,
   now: number,
   signal: AbortSignal,

@@ -4,7 +4,22 @@
  */
 import * as v from 'valibot';
 import { AgentError } from '../../agent/base/errors.ts';
-import type { Decoder } from '../../agent/kubernetes/decoding.ts';
+import {
+  bareMetadata,
+  type Decoder,
+  fields,
+  ifReadable,
+  readableItems,
+  text,
+} from '../../agent/kubernetes/decoding.ts';
+
+const conditions = ifReadable(readableItems(fields({ type: text, status: text })));
+
+/** What is read of a request that waits for its turn: which one it is, and how far it has been answered. */
+export const outlined = {
+  metadata: fields(bareMetadata),
+  status: ifReadable(fields({ conditions, certificate: ifReadable(text) })),
+} as const;
 
 /** Reads an object by a schema that lets unknown fields through. Nothing of it is quoted: it may be a Secret. */
 export function rawObject<const S extends v.GenericSchema>(kind: string, schema: S): Decoder<v.InferOutput<S>> {

@@ -6,21 +6,30 @@
 import * as v from 'valibot';
 import type { AgentError } from '../../agent/base/errors.ts';
 import type { ApiClient } from '../../agent/kubernetes/client.ts';
+import { decodedThen, decoder, fields, ifReadable, text } from '../../agent/kubernetes/decoding.ts';
 import { createListWatch, type ListWatch } from '../../agent/kubernetes/list-watch.ts';
-import type { Condition } from '../../agent/kubernetes/objects.ts';
+import type { Condition, ObjectMeta } from '../../agent/kubernetes/objects.ts';
 import { resourcePath } from '../../agent/kubernetes/paths.ts';
 import { decodeCertificateSigningRequest } from '../../agent/kubernetes/request-schemas.ts';
 import { secondsText } from '../../agent/time/time-text.ts';
 import type { Refusal } from '../decision/decision.ts';
 import type { SigningRequest } from '../decision/signing-request.ts';
-import type { Followed } from './attend.ts';
-import { rawObject } from './raw-object.ts';
+import type { Followed, Waiting } from './attend.ts';
+import { outlined, rawObject, whenFound } from './raw-object.ts';
 
 const pathPrefix = '/apis/certificates.k8s.io/v1';
 const resource = 'certificatesigningrequests';
 
-/** One that has no certificate, and has been neither denied nor failed. */
-export interface OpenSigningRequest {
+/**
+ * What is known until its turn comes of one that has no certificate, and has been neither denied nor failed. Whoever may make requests
+ * may make many, of megabytes each.
+ */
+export interface OpenSigningRequest extends Waiting {
+  readonly metadata: ObjectMeta;
+}
+
+/** One without an answer, when its turn has come. */
+export interface WholeSigningRequest {
   readonly request: SigningRequest;
   readonly isApproved: boolean;
   /** As the server sent it, with the fields that the signer does not know. */
@@ -39,46 +48,80 @@ const requester = rawObject(
   }),
 );
 
+/** @param isApprover those that nobody has approved are of interest, too */
 export function watchSigningRequests(
   client: ApiClient,
   signerName: string,
+  isApprover: boolean,
   onError: (error: AgentError) => void,
 ): ListWatch<Followed<OpenSigningRequest>> {
   return createListWatch<Followed<OpenSigningRequest>>({
     client,
     query: { fieldSelector: `spec.signerName=${signerName}` },
-    decode: followed,
+    decode: decodedThen(outline, ({ metadata, spec: { username = '' }, status }) =>
+      isOpen(status) && (isApprover || has('Approved', status))
+        ? { metadata, open: { metadata, owner: ownerOf(username) } }
+        : { metadata },
+    ),
     onError,
     path: async () => resourcePath(pathPrefix, { resource }),
   });
 }
 
-function followed(sent: unknown): Followed<OpenSigningRequest> {
+const outline = decoder(
+  'CertificateSigningRequest',
+  fields({ ...outlined, spec: fields({ username: ifReadable(text) }) }),
+);
+
+/** Of no namespace, it is its maker's, whom the API server has written down. No namespace is called so. */
+function ownerOf(username: string): string {
+  return `user ${username}`;
+}
+
+type Status = SigningRequest['status'];
+
+function has(type: string, status: { readonly conditions?: readonly { readonly type: string }[] } = {}): boolean {
+  return status.conditions?.some((condition) => condition.type === type) ?? false;
+}
+
+function isOpen(status: Status): boolean {
+  return !status?.certificate && !has('Denied', status) && !has('Failed', status);
+}
+
+/** @returns nothing for one that has been answered meanwhile, or is gone */
+export async function readSigningRequest(
+  client: ApiClient,
+  { metadata: { name, uid } }: Pick<OpenSigningRequest, 'metadata'>,
+  signal: AbortSignal,
+): Promise<WholeSigningRequest | undefined> {
+  const path = resourcePath(pathPrefix, { resource, name });
+  const sent = await client.request({ method: 'GET', path, signal }).catch(whenFound);
+  if (sent === undefined) {
+    return undefined;
+  }
   const decoded = decodeCertificateSigningRequest(sent);
-  const { metadata, status } = decoded;
-  const has = (type: string): boolean => status?.conditions?.some((condition) => condition.type === type) ?? false;
-  if (status?.certificate || has('Denied') || has('Failed')) {
-    return { metadata };
+  if (decoded.metadata.uid !== uid || !isOpen(decoded.status)) {
+    return undefined;
   }
   const { username, groups, extra } = requester(sent).spec;
   const spec = { ...decoded.spec, username, groups: groups ?? [], extra: extra ?? {} };
-  return { metadata, open: { request: { ...decoded, spec }, isApproved: has('Approved'), sent: Object(sent) } };
+  return { request: { ...decoded, spec }, isApproved: has('Approved', decoded.status), sent: Object(sent) };
 }
 
 /** Writes the certificate, PEM. */
 export async function writeCertificate(
   client: ApiClient,
-  open: OpenSigningRequest,
+  whole: WholeSigningRequest,
   certificate: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await put(client, open, { certificate: Buffer.from(certificate).toString('base64') }, 'status', signal);
+  await put(client, whole, { certificate: Buffer.from(certificate).toString('base64') }, 'status', signal);
 }
 
 /** An approved request that cannot be signed has failed; Kubernetes' own signers say it so. */
 export async function writeFailure(
   client: ApiClient,
-  open: OpenSigningRequest,
+  whole: WholeSigningRequest,
   { reason, message }: Refusal,
   now: number,
   signal: AbortSignal,
@@ -86,7 +129,7 @@ export async function writeFailure(
   const text = `${reason}: ${message}`;
   await putCondition(
     client,
-    open,
+    whole,
     { type: 'Failed', reason: 'SignerValidationFailure', message: text },
     'status',
     now,
@@ -96,7 +139,7 @@ export async function writeFailure(
 
 export async function writeApproval(
   client: ApiClient,
-  open: OpenSigningRequest,
+  whole: WholeSigningRequest,
   refusal: Refusal | undefined,
   now: number,
   signal: AbortSignal,
@@ -109,12 +152,12 @@ export async function writeApproval(
           message: 'its names are those of the pod, and its maker may ask for it',
         }
       : { type: 'Denied', reason: refusal.reason, message: refusal.message };
-  await putCondition(client, open, condition, 'approval', now, signal);
+  await putCondition(client, whole, condition, 'approval', now, signal);
 }
 
 function putCondition(
   client: ApiClient,
-  open: OpenSigningRequest,
+  whole: WholeSigningRequest,
   condition: Pick<Condition, 'type' | 'reason' | 'message'>,
   subresource: 'approval' | 'status',
   now: number,
@@ -122,15 +165,15 @@ function putCondition(
 ): Promise<void> {
   const time = secondsText(now);
   const conditions = [
-    ...(open.request.status?.conditions ?? []),
+    ...(whole.request.status?.conditions ?? []),
     { ...condition, status: 'True', lastUpdateTime: time, lastTransitionTime: time },
   ];
-  return put(client, open, { conditions }, subresource, signal);
+  return put(client, whole, { conditions }, subresource, signal);
 }
 
 async function put(
   client: ApiClient,
-  { request, sent }: OpenSigningRequest,
+  { request, sent }: WholeSigningRequest,
   status: object,
   subresource: 'approval' | 'status',
   signal: AbortSignal,

@@ -46,6 +46,9 @@ export function podOf({ metadata }: SigningRequest): { readonly namespace: strin
   return namespace === undefined || name === undefined ? undefined : { namespace, name };
 }
 
+/** Characters of `spec.request` that are read: one for an RSA key of 4096 bits with the names of a pod has less than three thousand. */
+const maxRequestLength = 64 * 1024;
+
 /** Whether a request may be signed. @param authorityEnd no certificate of the CA ends later. Times are milliseconds since the epoch. */
 export function decideSigningRequest(
   request: SigningRequest,
@@ -54,6 +57,10 @@ export function decideSigningRequest(
   authorityEnd: number,
   now: number,
 ): Decision {
+  const { length } = request.spec.request;
+  if (length > maxRequestLength) {
+    return refuse('InvalidRequest', `spec.request has ${length} characters; up to ${maxRequestLength} are read`);
+  }
   const about = podOf(request);
   if (about === undefined) {
     return refuse('PodMismatch', `annotation ${podAnnotation} does not say which pod the request is for`);
