@@ -73,14 +73,6 @@ export const issuance: readonly Explanation[] = [
     instead: '{}',
     why: 'what is no certificate is none of an authority either way',
   },
-  ...[
-    { text: '{ abortEarly: true, abortPipeEarly: true }', instead: '{}' },
-    {
-      text: 'true',
-      instead: 'false',
-      on: 'const result = v.safeParse(written, value, { abortEarly: true, abortPipeEarly: true });',
-    },
-  ].map((change) => ({ file: rules, ...change, why: 'the first fault is told; to find the others costs time only' })),
   {
     file: rules,
     text: 'rule?.certManager?.issuer',
