@@ -69,8 +69,8 @@ for (const [what, sources, more] of [
           labelSelector: {
             matchLabels: { [labelKey]: value },
             matchExpressions: [
-              { key: labelKey, operator: 'In', values: Array.from({ length: 500 }, () => value) },
-              ...Array.from({ length: 500 }, () => ({ key: 'k', operator: 'Exists' })),
+              { key: labelKey, operator: 'In', values: Array.from({ length: 127 }, () => value) },
+              ...Array.from({ length: 127 }, () => ({ key: 'k', operator: 'Exists' })),
             ],
           },
           path: 'a',
