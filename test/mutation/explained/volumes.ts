@@ -57,7 +57,6 @@ const declaration: readonly Explanation[] = [
       ['{ return undefined; }', '{}', 'if (select === undefined || file === undefined) {'],
       ['signerName === undefined', 'false'],
       ['{ return undefined; }', '{}', 'if (signerName === undefined) {'],
-      ['[]', others],
     ],
     'pod-certificate': [
       ["''", other, "const expiration = readExpiration(mapping, path, signerName ?? '', faults);"],
