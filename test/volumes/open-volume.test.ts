@@ -196,6 +196,30 @@ test('the name of the set in place, and the sources whose files are whole, are r
   assert.deepEqual(volume.projected(), new Set());
 });
 
+test('that a set cannot be cleared away for room is said, unless its volume has gone meanwhile', async (t) => {
+  for (const goes of [false, true]) {
+    const { open, spares } = setUp(t);
+    const usual = createWorker();
+    let isRemoved = false;
+    let fails = false;
+    const worker: Worker = {
+      carryOut<Result>(steps: Steps<Result>, goOn: () => void) {
+        if (!fails) {
+          return usual.carryOut(steps, goOn);
+        }
+        isRemoved = goes;
+        return Promise.reject(new VolumeError('FileSystem', 'a file stays'));
+      },
+    };
+    const volume = await open({ worker, isRemoved: () => isRemoved });
+    await volume.project(new Map([[0, credential(1)]]));
+    await volume.project(new Map([[0, credential(2)]]));
+    fails = true;
+    const cleared = spares.at(-1)?.() ?? assert.fail('there is a set to clear');
+    await (goes ? cleared : assert.rejects(cleared, { message: 'a file stays' }));
+  }
+});
+
 test('what was laid out of a credential is zero once it is written', async (t) => {
   const { targetPath, open, current } = setUp(t);
   const worker = createWorker();
