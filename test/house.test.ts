@@ -42,14 +42,16 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'volumes/csi/kept-socket.ts',
     'volumes/csi/socket.ts',
   ],
-  // `inspect` opens keystores, with passwords within the limits of those that a pod may give.
+  // `inspect` reads what the agent reads, within the same limits, and opens keystores with passwords within those of what a pod may give.
   'agent/cli': [
     'agent/base',
     'agent/time',
     'volumes/base/errors.ts',
     'volumes/base/steps.ts',
     'volumes/declaration/limits.ts',
+    'volumes/files/entries.ts',
     'volumes/keystores/derivation.ts',
+    'volumes/state/limits.ts',
   ],
   volumes: ['volumes'],
   'volumes/base': ['volumes/declaration'],

@@ -2,19 +2,7 @@
  * Reads what a pod may have filled. A privileged container can put any number of files of any length into its volume, and whoever
  * inspects that from within the agent's container has the agent's memory to lose.
  */
-import { closeSync, constants, type Dirent, fstatSync, opendirSync, openSync, readSync, type Stats } from 'node:fs';
-
-/** The entries of a directory in no order, as they are read: nothing is held for those that are not asked for. */
-export function* entriesIn(directory: string): Generator<Dirent> {
-  const opened = opendirSync(directory);
-  try {
-    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) {
-      yield entry;
-    }
-  } finally {
-    opened.closeSync();
-  }
-}
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 
 /**
  * Opens without following a link, and without waiting for whoever writes a pipe.

@@ -3,6 +3,7 @@
  * the agent's container). It tells a signer's own trust anchors from those of a peer's, which no certificate here need lead to.
  */
 import { join } from 'node:path';
+import { maxStateBytes } from '../../volumes/state/limits.ts';
 import { openRegular } from './bounded-reading.ts';
 import { fieldsOf, placeIn } from './bundle-map.ts';
 
@@ -13,15 +14,12 @@ export interface Declared {
   ownAnchors(path: string): readonly string[] | undefined;
 }
 
-/** Bytes; a longer one counts as damaged for the agent, too. */
-const longestRecord = 512 * 1024;
-
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Undefined where there is no record, or none that can be read. */
 export function readDeclared(directory: string): Declared | undefined {
   try {
-    const { bytes } = openRegular(join(directory, '..agent', 'volume.json'), longestRecord);
+    const { bytes } = openRegular(join(directory, '..agent', 'volume.json'), maxStateBytes);
     const document: unknown = JSON.parse(bytes?.toString('utf8') ?? '');
     const sources = fieldsOf(fieldsOf(fieldsOf(document)['record'])['declaration'])['sources'];
     return Array.isArray(sources) ? declared(sources.map(fieldsOf)) : undefined;

@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path';
 import { longestPassword } from '../../volumes/declaration/limits.ts';
-import { entriesIn, openRegular } from './bounded-reading.ts';
+import { entriesOf } from '../../volumes/files/entries.ts';
+import { openRegular } from './bounded-reading.ts';
 import { isPkcs12, openPkcs12, type Pkcs12 } from './pkcs12.ts';
 
 /** A password, and what it is called in what is said of it. */
@@ -57,7 +58,7 @@ export function statePasswords(directory: string): readonly Password[] {
   const state = join(directory, '..agent');
   const passwords: Password[] = [];
   try {
-    for (const { name } of entriesIn(state)) {
+    for (const name of entriesOf(state)) {
       const isPassword = passwords.length < mostPasswords && /^keystore-\d+\.password$/.test(name);
       const { bytes } = isPassword ? openRegular(join(state, name), longestPassword) : { bytes: undefined };
       if (bytes !== undefined) {

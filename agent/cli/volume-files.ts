@@ -5,7 +5,8 @@
  */
 import { type Dirent, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { entriesIn, openRegular } from './bounded-reading.ts';
+import { entriesIn } from '../../volumes/files/entries.ts';
+import { openRegular } from './bounded-reading.ts';
 
 /** A file of the volume, or why it is not known what is in it. */
 export type VolumeFile = {

@@ -32,8 +32,8 @@ export interface Calls {
 
 /**
  * @param publishTimeoutMs how long a call may take whose caller sets no deadline
- * @param onRefused takes each call about a volume that is answered with an error, but for those that go on waiting
  * @param opened calls that come before this is fulfilled wait for it; what it is rejected with is their answer.
+ * @param onRefused takes each call about a volume that is answered with an error, but for those that go on waiting
  */
 export function createCalls(
   log: Log,
